@@ -1,0 +1,1 @@
+//! Image augmentation: pure functions of image, parameters and an explicit generator.

@@ -1,0 +1,5 @@
+//! The command line of Oculist.
+
+fn main() {
+    println!("oculist");
+}

@@ -1,0 +1,1 @@
+//! Data sets: reading, decoding, splitting and batching labelled images.

@@ -1,0 +1,1 @@
+//! A run's numbers as HTML, JSON and terminal tables; computes nothing.

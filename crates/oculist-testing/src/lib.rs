@@ -1,0 +1,1 @@
+//! Naive oracles, tolerances and generated problems for the tests.

@@ -1,0 +1,1 @@
+//! Training of graphs: executor, losses, optimisers, schedules, checkpoints, distillation.

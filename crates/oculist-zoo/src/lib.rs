@@ -1,0 +1,1 @@
+//! The architectures of the literature as graph builders.
