@@ -1,0 +1,140 @@
+//! The facts of one run, as plain serde structs.
+//!
+//! One type serves both files: `summary.json` is a [`RunSummary`] whose pictures are left out,
+//! `report-data.json` is one that has them. So there is one schema, and either file can be read back.
+//!
+//! Units, unless a field says otherwise: accuracies in percent (`0..=100`), probabilities and ratios in
+//! `0..=1`, times in seconds (latencies in milliseconds), sizes in bytes.
+//!
+//! Every struct has a `Default` and every field may be missing when read, so that a file of an older version
+//! still opens; unknown fields are ignored.
+
+mod compression;
+mod data;
+mod json;
+mod model;
+mod picture;
+mod training;
+
+use serde::{Deserialize, Serialize};
+
+pub use compression::{Candidate, LayerSensitivity, LayerWidth, Promise, Quantization, Step, StepState};
+pub use data::{Data, Input, Skipped};
+pub use json::SCHEMA_VERSION;
+pub use model::{CalibrationBin, ClassAccuracy, Model, Spread};
+pub use picture::{AugmentedSample, Guess, Png, Sample};
+pub use training::Epoch;
+
+/// Everything a report says about one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunSummary {
+    /// Version of the schema, [`SCHEMA_VERSION`] when written by this crate.
+    pub schema_version: u32,
+    /// Version of Oculist that made the run.
+    pub oculist_version: String,
+    /// The verb: `optimize`, `train`, `compress`, ...
+    pub verb: String,
+    /// The exact command line, quoted so that a shell runs it again.
+    pub command: String,
+    /// The resolved configuration as TOML text.
+    pub config: String,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Number of threads used for training and for the measurements.
+    pub threads: usize,
+    /// Name of the CPU, with the instruction set in use if known.
+    pub cpu: String,
+    /// Start of the run, RFC 3339 in UTC.
+    pub started: String,
+    /// Wall time of the run, seconds.
+    pub duration_s: f64,
+    /// Name of the architecture, or of the model file the run started from.
+    pub arch: String,
+    /// The data set.
+    pub data: Data,
+    /// The network's input image.
+    pub input: Input,
+    /// What the search minimised: `size`, `latency` or `macs`.
+    pub target: Option<String>,
+    /// Largest allowed fall of validation top-1, percentage points.
+    pub max_drop: Option<f64>,
+    /// Whether the promise of `max_drop` was kept.
+    pub promise: Option<Promise>,
+    /// The models, `baseline` first.
+    pub models: Vec<Model>,
+    /// Name of the model that the run recommends; the last of `models` if absent.
+    pub recommended: Option<String>,
+    /// The steps of the pipeline, in order.
+    pub steps: Vec<Step>,
+    /// Every candidate tried by the search.
+    pub candidates: Vec<Candidate>,
+    /// One entry per epoch, in order, over all phases.
+    pub history: Vec<Epoch>,
+    /// The channels of each layer before and after pruning.
+    pub layers: Vec<LayerWidth>,
+    /// The per-layer sensitivity scan.
+    pub sensitivity: Vec<LayerSensitivity>,
+    /// How the int8 model was made.
+    pub quantization: Option<Quantization>,
+    /// Predictions on test images.
+    pub samples: Vec<Sample>,
+    /// Training images as the augmentation leaves them.
+    pub augmented_samples: Vec<AugmentedSample>,
+    /// Remarks the reader should see.
+    pub warnings: Vec<String>,
+}
+
+impl Default for RunSummary {
+    fn default() -> Self {
+        RunSummary {
+            schema_version: SCHEMA_VERSION,
+            oculist_version: String::new(),
+            verb: String::new(),
+            command: String::new(),
+            config: String::new(),
+            seed: 0,
+            threads: 0,
+            cpu: String::new(),
+            started: String::new(),
+            duration_s: 0.0,
+            arch: String::new(),
+            data: Data::default(),
+            input: Input::default(),
+            target: None,
+            max_drop: None,
+            promise: None,
+            models: Vec::new(),
+            recommended: None,
+            steps: Vec::new(),
+            candidates: Vec::new(),
+            history: Vec::new(),
+            layers: Vec::new(),
+            sensitivity: Vec::new(),
+            quantization: None,
+            samples: Vec::new(),
+            augmented_samples: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl RunSummary {
+    /// The model that everything is compared with: the one named `baseline`, else the first.
+    pub fn baseline(&self) -> Option<&Model> {
+        self.models.iter().find(|m| m.name == "baseline").or_else(|| self.models.first())
+    }
+
+    /// The model that the run recommends: the one named by `recommended`, else the last.
+    pub fn recommended_model(&self) -> Option<&Model> {
+        self.recommended
+            .as_ref()
+            .and_then(|name| self.models.iter().find(|m| &m.name == name))
+            .or_else(|| self.models.last())
+    }
+
+    /// Name of class `index`, its number where the data set has no names.
+    pub fn class_name(&self, index: usize) -> String {
+        self.data.class_names.get(index).cloned().unwrap_or_else(|| index.to_string())
+    }
+}

@@ -1,0 +1,31 @@
+//! The learning curve.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// One epoch of training.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Epoch {
+    /// What was trained: `baseline`, `fine-tune`, ... Epochs of one phase stand together.
+    pub phase: String,
+    /// Number within the phase, from 1.
+    pub epoch: usize,
+    /// Mean training loss; NaN (`null` in JSON) if it was not finite.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub train_loss: f64,
+    /// Validation loss.
+    pub val_loss: Option<f64>,
+    /// Top-1 accuracy on the validation split, percent.
+    pub val_top1: Option<f64>,
+    /// Learning rate at the end of the epoch.
+    pub lr: f64,
+    /// Training throughput, images per second.
+    pub images_per_s: f64,
+    /// Wall time of the epoch, seconds.
+    pub seconds: f64,
+}
+
+/// JSON has no NaN: serde_json writes `null`, which must come back as what it was.
+fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
