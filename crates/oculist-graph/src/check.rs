@@ -1,0 +1,66 @@
+//! The checker: every invariant that other crates rely on.
+
+use std::collections::HashSet;
+
+use crate::error::GraphError;
+use crate::graph::{Graph, ValueKind};
+
+impl Graph {
+    /// Verifies names, order, producers, parameters and shapes.
+    ///
+    /// # Errors
+    /// [`GraphError`] naming the first violation.
+    pub fn check(&self) -> Result<(), GraphError> {
+        let structure = |problem: String| Err(GraphError::Structure { graph: self.name.clone(), problem });
+        if self.inputs.is_empty() || self.outputs.is_empty() {
+            return structure(format!(
+                "expected inputs and outputs, found {} and {}",
+                self.inputs.len(),
+                self.outputs.len()
+            ));
+        }
+        let mut names = HashSet::new();
+        for value in &self.values {
+            if !names.insert(value.name.as_str()) {
+                return structure(format!("two values are named `{}`", value.name));
+            }
+            if let ValueKind::Param(t) = &value.kind
+                && let Some(v) = t.as_f32()
+                && let Some(bad) = v.iter().find(|x| !x.is_finite())
+            {
+                return structure(format!("parameter `{}` holds {bad}", value.name));
+            }
+        }
+        let mut node_names = HashSet::new();
+        let mut known: Vec<bool> =
+            self.values.iter().map(|v| !matches!(v.kind, ValueKind::Activation)).collect();
+        for node in &self.nodes {
+            if !node_names.insert(node.name.as_str()) {
+                return structure(format!("two nodes are named `{}`", node.name));
+            }
+            for input in &node.inputs {
+                if !known[input.0] {
+                    return structure(format!(
+                        "node `{}` reads `{}` before it is produced",
+                        node.name, self.values[input.0].name
+                    ));
+                }
+            }
+            if known[node.output.0] {
+                return structure(format!("value `{}` has two producers", self.values[node.output.0].name));
+            }
+            known[node.output.0] = true;
+        }
+        if let Some(output) = self.outputs.iter().find(|v| !known[v.0]) {
+            return structure(format!("output `{}` has no producer", self.values[output.0].name));
+        }
+        let mut again = self.clone();
+        again.infer_shapes()?;
+        for (old, new) in self.values.iter().zip(&again.values) {
+            if old.shape != new.shape || old.dtype != new.dtype {
+                return structure(format!("the stored shape of `{}` is out of date", old.name));
+            }
+        }
+        Ok(())
+    }
+}

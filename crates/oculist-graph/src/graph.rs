@@ -1,0 +1,345 @@
+//! The graph: values, nodes and the edits that passes use.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::error::GraphError;
+use crate::op::Op;
+use crate::shape::Shape;
+use crate::tensor::{DataType, Tensor};
+
+/// Names a value of one graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub(crate) usize);
+
+impl ValueId {
+    /// Position among the graph's values, for tables indexed by value.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// Names a node of one graph: its position in topological order. Edits invalidate it.
+pub type NodeId = usize;
+
+/// What a value is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ValueKind {
+    /// Given by the caller.
+    Input,
+    /// A parameter or constant.
+    Param(Tensor),
+    /// Produced by a node.
+    Activation,
+}
+
+/// A named value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Value {
+    /// Unique name.
+    pub name: String,
+    /// What it is.
+    pub kind: ValueKind,
+    /// Element type.
+    pub dtype: DataType,
+    /// Shape, once inferred.
+    pub shape: Option<Shape>,
+}
+
+/// An operator applied to values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Unique name.
+    pub name: String,
+    /// Operator and attributes.
+    pub op: Op,
+    /// Inputs in ONNX order.
+    pub inputs: Vec<ValueId>,
+    /// The one output.
+    pub output: ValueId,
+}
+
+/// A model: nodes in topological order over named values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    pub(crate) name: String,
+    pub(crate) values: Vec<Value>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) inputs: Vec<ValueId>,
+    pub(crate) outputs: Vec<ValueId>,
+    /// Free text that travels with the model (preprocessing, class names), in key order.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            values: Vec::new(),
+            nodes: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    /// The graph's name, usually its architecture.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Renames the graph.
+    pub fn set_name(&mut self, name: impl Into<String>) {
+        self.name = name.into();
+    }
+
+    /// The nodes in topological order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The nodes for editing; call [`Graph::tidy`] afterwards.
+    pub fn nodes_mut(&mut self) -> &mut Vec<Node> {
+        &mut self.nodes
+    }
+
+    /// The values; a [`ValueId`] indexes this slice.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// The ids of all values.
+    pub fn value_ids(&self) -> impl Iterator<Item = ValueId> + use<> {
+        (0..self.values.len()).map(ValueId)
+    }
+
+    /// One value.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0]
+    }
+
+    /// The graph's inputs (without parameters).
+    pub fn inputs(&self) -> &[ValueId] {
+        &self.inputs
+    }
+
+    /// The graph's outputs.
+    pub fn outputs(&self) -> &[ValueId] {
+        &self.outputs
+    }
+
+    /// Replaces the list of outputs.
+    pub fn set_outputs(&mut self, outputs: Vec<ValueId>) {
+        self.outputs = outputs;
+    }
+
+    /// The tensor of a parameter.
+    pub fn param(&self, id: ValueId) -> Option<&Tensor> {
+        if let ValueKind::Param(t) = &self.values[id.0].kind { Some(t) } else { None }
+    }
+
+    /// The tensor of a parameter for writing in place (same shape).
+    pub fn param_mut(&mut self, id: ValueId) -> Option<&mut Tensor> {
+        if let ValueKind::Param(t) = &mut self.values[id.0].kind { Some(t) } else { None }
+    }
+
+    /// All parameters in order of creation.
+    pub fn params(&self) -> impl Iterator<Item = (ValueId, &Value, &Tensor)> {
+        self.values.iter().enumerate().filter_map(|(i, v)| match &v.kind {
+            ValueKind::Param(t) => Some((ValueId(i), v, t)),
+            _ => None,
+        })
+    }
+
+    /// The value of a name.
+    pub fn find(&self, name: &str) -> Option<ValueId> {
+        self.values.iter().position(|v| v.name == name).map(ValueId)
+    }
+
+    /// The inferred shape of a value.
+    ///
+    /// # Panics
+    /// If shapes were not inferred: every constructor and [`Graph::tidy`] infers them.
+    pub fn shape(&self, id: ValueId) -> &Shape {
+        self.values[id.0].shape.as_ref().expect("shapes are inferred when a graph is built or tidied")
+    }
+
+    /// The shape of the first input as `(channels, height, width)`.
+    pub fn input_chw(&self) -> Option<(usize, usize, usize)> {
+        self.values[self.inputs.first()?.0].shape.as_ref()?.chw()
+    }
+
+    /// The node that produces each value: `result[value.index()]`.
+    pub fn producers(&self) -> Vec<Option<NodeId>> {
+        let mut producers = vec![None; self.values.len()];
+        for (i, node) in self.nodes.iter().enumerate() {
+            producers[node.output.0] = Some(i);
+        }
+        producers
+    }
+
+    /// The nodes that read each value: `result[value.index()]`, in order.
+    pub fn consumers(&self) -> Vec<Vec<NodeId>> {
+        let mut consumers = vec![Vec::new(); self.values.len()];
+        for (i, node) in self.nodes.iter().enumerate() {
+            for input in &node.inputs {
+                if consumers[input.0].last() != Some(&i) {
+                    consumers[input.0].push(i);
+                }
+            }
+        }
+        consumers
+    }
+
+    /// Adds an input.
+    pub fn add_input(&mut self, name: impl Into<String>, shape: Shape) -> ValueId {
+        let id = self.push_value(name.into(), ValueKind::Input, DataType::F32, Some(shape));
+        self.inputs.push(id);
+        id
+    }
+
+    /// Adds a parameter.
+    pub fn add_param(&mut self, name: impl Into<String>, tensor: Tensor) -> ValueId {
+        let shape = Shape::fixed(tensor.shape());
+        let dtype = tensor.dtype();
+        self.push_value(name.into(), ValueKind::Param(tensor), dtype, Some(shape))
+    }
+
+    /// Appends a node with a new output value named after it.
+    pub fn add_node(&mut self, name: impl Into<String>, op: Op, inputs: Vec<ValueId>) -> ValueId {
+        let name = name.into();
+        let output = self.add_activation(format!("{name}.out"));
+        self.nodes.push(Node { name, op, inputs, output });
+        output
+    }
+
+    /// Adds a value that a node will produce.
+    pub fn add_activation(&mut self, name: impl Into<String>) -> ValueId {
+        self.push_value(name.into(), ValueKind::Activation, DataType::F32, None)
+    }
+
+    /// Replaces a parameter's tensor; its shape may change.
+    pub fn set_param(&mut self, id: ValueId, tensor: Tensor) {
+        let value = &mut self.values[id.0];
+        value.shape = Some(Shape::fixed(tensor.shape()));
+        value.dtype = tensor.dtype();
+        value.kind = ValueKind::Param(tensor);
+    }
+
+    /// Makes every reader of `old` (and the output list) read `new`.
+    pub fn replace_uses(&mut self, old: ValueId, new: ValueId) {
+        for node in &mut self.nodes {
+            for input in &mut node.inputs {
+                if *input == old {
+                    *input = new;
+                }
+            }
+        }
+        for output in &mut self.outputs {
+            if *output == old {
+                *output = new;
+            }
+        }
+    }
+
+    /// Restores the invariants after edits: drops what no output needs, sorts nodes topologically (keeping the
+    /// given order where it is free), renumbers values and infers shapes. Ids from before are invalid.
+    ///
+    /// # Errors
+    /// [`GraphError`] if there is a cycle, a value without producer, or shapes that do not fit.
+    pub fn tidy(&mut self) -> Result<(), GraphError> {
+        let producers = self.producers();
+        let mut needed = vec![false; self.nodes.len()];
+        let mut stack: Vec<ValueId> = self.outputs.clone();
+        while let Some(v) = stack.pop() {
+            if let Some(n) = producers[v.0]
+                && !needed[n]
+            {
+                needed[n] = true;
+                stack.extend(&self.nodes[n].inputs);
+            }
+        }
+        // Kahn's algorithm that always takes the first ready node, so that an already sorted list stays as it is.
+        let mut ready: Vec<bool> =
+            self.values.iter().map(|v| !matches!(v.kind, ValueKind::Activation)).collect();
+        let mut order = Vec::new();
+        let mut waiting: Vec<NodeId> = (0..self.nodes.len()).filter(|&n| needed[n]).collect();
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            waiting.retain(|&n| {
+                let node = &self.nodes[n];
+                let go = node.inputs.iter().all(|v| ready[v.0]);
+                if go {
+                    ready[node.output.0] = true;
+                    order.push(n);
+                }
+                !go
+            });
+            if waiting.len() == before {
+                return Err(GraphError::Structure {
+                    graph: self.name.clone(),
+                    problem: format!(
+                        "node `{}` waits for a value that nothing produces before it (cycle or missing producer)",
+                        self.nodes[waiting[0]].name
+                    ),
+                });
+            }
+        }
+        let mut map: HashMap<ValueId, ValueId> = HashMap::new();
+        let mut values = Vec::new();
+        let used_by = |v: ValueId| {
+            self.outputs.contains(&v) || order.iter().any(|&n| self.nodes[n].inputs.contains(&v))
+        };
+        let produced: Vec<bool> = {
+            let mut p = vec![false; self.values.len()];
+            for &n in &order {
+                p[self.nodes[n].output.0] = true;
+            }
+            p
+        };
+        for i in 0..self.values.len() {
+            let id = ValueId(i);
+            let keep = match self.values[i].kind {
+                ValueKind::Input => true,
+                ValueKind::Param(_) => used_by(id),
+                ValueKind::Activation => produced[i],
+            };
+            if keep {
+                map.insert(id, ValueId(values.len()));
+                values.push(self.values[i].clone());
+            }
+        }
+        let nodes = order
+            .iter()
+            .map(|&n| {
+                let node = &self.nodes[n];
+                Node {
+                    name: node.name.clone(),
+                    op: node.op.clone(),
+                    inputs: node.inputs.iter().map(|v| map[v]).collect(),
+                    output: map[&node.output],
+                }
+            })
+            .collect();
+        for v in self.outputs.iter_mut().chain(self.inputs.iter_mut()) {
+            *v = *map.get(v).ok_or_else(|| GraphError::Structure {
+                graph: self.name.clone(),
+                problem: format!("output `{}` has no producer", self.values[v.0].name),
+            })?;
+        }
+        self.values = values;
+        self.nodes = nodes;
+        self.infer_shapes()
+    }
+
+    fn push_value(
+        &mut self,
+        name: String,
+        kind: ValueKind,
+        dtype: DataType,
+        shape: Option<Shape>,
+    ) -> ValueId {
+        self.values.push(Value { name, kind, dtype, shape });
+        ValueId(self.values.len() - 1)
+    }
+}

@@ -1,0 +1,91 @@
+//! Shapes with a symbolic batch dimension.
+
+use std::fmt;
+
+/// One dimension of a shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dim {
+    /// The batch size, known only when the graph runs.
+    Batch,
+    /// A known size.
+    Fixed(usize),
+}
+
+/// The shape of a value; the first dimension of an activation is usually [`Dim::Batch`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Shape(Vec<Dim>);
+
+impl Shape {
+    /// A shape from its dimensions.
+    pub fn new(dims: Vec<Dim>) -> Self {
+        Self(dims)
+    }
+
+    /// `[N, c, h, w]` with a symbolic batch.
+    pub fn nchw(c: usize, h: usize, w: usize) -> Self {
+        Self(vec![Dim::Batch, Dim::Fixed(c), Dim::Fixed(h), Dim::Fixed(w)])
+    }
+
+    /// `[N, c]` with a symbolic batch.
+    pub fn nc(c: usize) -> Self {
+        Self(vec![Dim::Batch, Dim::Fixed(c)])
+    }
+
+    /// A shape without a batch dimension.
+    pub fn fixed(dims: &[usize]) -> Self {
+        Self(dims.iter().map(|&d| Dim::Fixed(d)).collect())
+    }
+
+    /// The dimensions.
+    pub fn dims(&self) -> &[Dim] {
+        &self.0
+    }
+
+    /// Number of dimensions.
+    pub fn rank(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The size of dimension `axis` if it exists and is known.
+    pub fn get(&self, axis: usize) -> Option<usize> {
+        match self.0.get(axis) {
+            Some(Dim::Fixed(d)) => Some(*d),
+            _ => None,
+        }
+    }
+
+    /// Channels of `[N, C]` or `[N, C, H, W]`.
+    pub fn channels(&self) -> Option<usize> {
+        self.get(1)
+    }
+
+    /// `(C, H, W)` of a four-dimensional activation; `[N, C]` counts as `(C, 1, 1)`.
+    pub fn chw(&self) -> Option<(usize, usize, usize)> {
+        match self.rank() {
+            2 => Some((self.get(1)?, 1, 1)),
+            4 => Some((self.get(1)?, self.get(2)?, self.get(3)?)),
+            _ => None,
+        }
+    }
+
+    /// Number of elements for one sample: the product of all known dimensions.
+    pub fn elements_per_sample(&self) -> usize {
+        self.0.iter().map(|d| if let Dim::Fixed(d) = d { *d } else { 1 }).product()
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (i, d) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            match d {
+                Dim::Batch => f.write_str("N")?,
+                Dim::Fixed(d) => write!(f, "{d}")?,
+            }
+        }
+        f.write_str("]")
+    }
+}
