@@ -1,1 +1,3 @@
 //! Naive oracles, tolerances and generated problems for the tests.
+
+pub mod interpret;
