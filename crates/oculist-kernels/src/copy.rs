@@ -1,0 +1,163 @@
+//! Moving channels between tensors and layouts.
+
+use crate::context::{Context, SendPtr};
+use crate::layout::channel_stride;
+
+/// Which channels [`copy_channels`] moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChannelCopy {
+    /// Number of pixels of all images.
+    pub rows: usize,
+    /// Number of channels moved.
+    pub channels: usize,
+    /// Channel stride of the source.
+    pub src_stride: usize,
+    /// First channel read.
+    pub src_offset: usize,
+    /// Channel stride of the destination.
+    pub dst_stride: usize,
+    /// First channel written.
+    pub dst_offset: usize,
+}
+
+/// Copies a range of channels, or adds it with `accumulate`: concatenation, slicing and their gradients.
+///
+/// Channels of the destination outside of the range keep their values; the caller has zeroed its padded lanes.
+///
+/// # Panics
+/// When a range leaves its tensor.
+pub fn copy_channels(ctx: &Context, copy: ChannelCopy, src: &[f32], dst: &mut [f32], accumulate: bool) {
+    let ChannelCopy { rows, channels, src_stride, src_offset, dst_stride, dst_offset } = copy;
+    assert!(
+        src_offset + channels <= src_stride && dst_offset + channels <= dst_stride,
+        "channels out of range"
+    );
+    let (src, dst) = (&src[..rows * src_stride], &mut dst[..rows * dst_stride]);
+    if dst.is_empty() {
+        return;
+    }
+    let rows_per_piece = (8192 / dst_stride).max(1);
+    ctx.for_pieces(dst, rows_per_piece * dst_stride, |i, dst| {
+        let src = &src[i * rows_per_piece * src_stride..];
+        for (dst, src) in dst.chunks_exact_mut(dst_stride).zip(src.chunks_exact(src_stride)) {
+            let (dst, src) = (&mut dst[dst_offset..][..channels], &src[src_offset..][..channels]);
+            if accumulate {
+                for (d, s) in dst.iter_mut().zip(src) {
+                    *d += s;
+                }
+            } else {
+                dst.copy_from_slice(src);
+            }
+        }
+    });
+}
+
+/// Dense rows of `channels` f32 to padded rows; the padding becomes 0.
+///
+/// # Panics
+/// When a slice is shorter than the shape says.
+pub fn pad_channels(ctx: &Context, rows: usize, channels: usize, dense: &[f32], padded: &mut [f32]) {
+    let stride = channel_stride(channels);
+    let (dense, padded) = (&dense[..rows * channels], &mut padded[..rows * stride]);
+    if dense.is_empty() {
+        return;
+    }
+    let rows_per_piece = (8192 / stride).max(1);
+    ctx.for_pieces(padded, rows_per_piece * stride, |i, padded| {
+        let dense = &dense[i * rows_per_piece * channels..];
+        for (padded, dense) in padded.chunks_exact_mut(stride).zip(dense.chunks_exact(channels)) {
+            padded[..channels].copy_from_slice(dense);
+            padded[channels..].fill(0.0);
+        }
+    });
+}
+
+/// Padded rows to dense rows of `channels` f32.
+///
+/// # Panics
+/// When a slice is shorter than the shape says.
+pub fn unpad_channels(ctx: &Context, rows: usize, channels: usize, padded: &[f32], dense: &mut [f32]) {
+    let stride = channel_stride(channels);
+    let (padded, dense) = (&padded[..rows * stride], &mut dense[..rows * channels]);
+    if dense.is_empty() {
+        return;
+    }
+    let rows_per_piece = (8192 / stride).max(1);
+    ctx.for_pieces(dense, rows_per_piece * channels, |i, dense| {
+        let padded = &padded[i * rows_per_piece * stride..];
+        for (dense, padded) in dense.chunks_exact_mut(channels).zip(padded.chunks_exact(stride)) {
+            dense.copy_from_slice(&padded[..channels]);
+        }
+    });
+}
+
+/// `[batch, channels, pixels]` to `[batch, pixels, stride]`; lanes from `channels` to `stride` become 0.
+///
+/// # Panics
+/// When a slice is shorter than the shape says or `stride < channels`.
+pub fn nchw_to_nhwc(
+    ctx: &Context,
+    batch: usize,
+    channels: usize,
+    pixels: usize,
+    stride: usize,
+    nchw: &[f32],
+    nhwc: &mut [f32],
+) {
+    assert!(stride >= channels, "stride {stride} below {channels} channels");
+    let nchw = &nchw[..batch * channels * pixels];
+    let nhwc = &mut nhwc[..batch * pixels * stride];
+    if nhwc.is_empty() {
+        return;
+    }
+    ctx.for_pieces(nhwc, pixels * stride, |n, nhwc| {
+        let image = &nchw[n * channels * pixels..][..channels * pixels];
+        for (p, row) in nhwc.chunks_exact_mut(stride).enumerate() {
+            for (c, value) in row[..channels].iter_mut().enumerate() {
+                *value = image[c * pixels + p];
+            }
+            row[channels..].fill(0.0);
+        }
+    });
+}
+
+/// `[batch, pixels, stride]` to `[batch, channels, pixels]`.
+///
+/// # Panics
+/// When a slice is shorter than the shape says or `stride < channels`.
+pub fn nhwc_to_nchw(
+    ctx: &Context,
+    batch: usize,
+    channels: usize,
+    pixels: usize,
+    stride: usize,
+    nhwc: &[f32],
+    nchw: &mut [f32],
+) {
+    assert!(stride >= channels, "stride {stride} below {channels} channels");
+    let nhwc = &nhwc[..batch * pixels * stride];
+    let nchw = &mut nchw[..batch * channels * pixels];
+    if nchw.is_empty() {
+        return;
+    }
+    ctx.for_pieces(nchw, channels * pixels, |n, image| {
+        let rows = &nhwc[n * pixels * stride..][..pixels * stride];
+        for (p, row) in rows.chunks_exact(stride).enumerate() {
+            for (c, value) in row[..channels].iter().enumerate() {
+                image[c * pixels + p] = *value;
+            }
+        }
+    });
+}
+
+/// Sets every element to 0.
+pub fn fill_zero(ctx: &Context, y: &mut [f32]) {
+    let len = y.len();
+    let base = SendPtr(y.as_mut_ptr());
+    let piece = 1 << 16;
+    ctx.run(len.div_ceil(piece), |task, _| {
+        let n = piece.min(len - task * piece);
+        // SAFETY: pieces of different tasks are disjoint parts of `y`; all-zero bytes are the f32 0.
+        unsafe { std::ptr::write_bytes(base.get().add(task * piece), 0, n) };
+    });
+}

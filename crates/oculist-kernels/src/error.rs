@@ -1,0 +1,47 @@
+//! What can be refused before a kernel runs.
+
+use crate::Isa;
+
+/// A request that the kernels cannot serve.
+///
+/// Slices of the wrong length are programming errors and panic instead: the caller computes lengths from the
+/// same description that the kernel gets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// The instruction set is not available on this processor.
+    #[error("instruction set {isa} is not available on this processor")]
+    UnsupportedIsa {
+        /// The one that was asked for.
+        isa: Isa,
+    },
+    /// A pool of zero threads was asked for.
+    #[error("expected at least one thread, found 0")]
+    NoThreads,
+    /// The operating system refused to start a thread.
+    #[error("could not start worker thread {index}: {reason}")]
+    Spawn {
+        /// Which worker.
+        index: usize,
+        /// The operating system's words.
+        reason: String,
+    },
+    /// The geometry of a convolution or a pooling is inconsistent.
+    #[error("{operation}: {reason}")]
+    Geometry {
+        /// "convolution" or "pooling".
+        operation: &'static str,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// The forced algorithm cannot compute this convolution.
+    #[error("algorithm {algorithm} cannot compute the {pass} pass of {convolution}")]
+    Algorithm {
+        /// The forced algorithm.
+        algorithm: &'static str,
+        /// The pass.
+        pass: &'static str,
+        /// The convolution in words.
+        convolution: String,
+    },
+}

@@ -1,0 +1,508 @@
+//! Batch normalisation: statistics, application and gradients, with activation and residual addition fused.
+//!
+//! Everything here is bound by memory, so each pass touches an element once. Sums run over chunks of rows whose
+//! number depends on the shape alone: the result does not depend on the number of threads. Within a chunk, sums of
+//! [`INNER`] rows are taken in f32 and added up in f64.
+//!
+//! # Source
+//! Ioffe and Szegedy, "Batch Normalization", 2015.
+
+use crate::activation::{Activation, tail_mask};
+use crate::context::{Context, SendPtr};
+use crate::layout::{LANES, Rows, blocks, blocks_mut};
+use crate::simd::{Kernel, Simd, dispatch};
+
+/// Rows summed in f32 before the sum goes to f64.
+const INNER: usize = 64;
+
+/// The rows of each chunk of a reduction, a multiple of [`INNER`], and the number of chunks (at most 64).
+fn chunks(rows: usize) -> (usize, usize) {
+    let chunk = rows.div_ceil(64).div_ceil(INNER).max(1) * INNER;
+    (chunk, rows.div_ceil(chunk).max(1))
+}
+
+/// Sums two quantities per channel over chunks of rows: `kernel(first row, last row, sums)` adds its chunk's two
+/// sums, `2 * stride` f64; the chunks' sums are then added in order.
+fn reduce(ctx: &Context, shape: Rows, body: impl Fn(usize, usize, &mut [f64]) + Sync) -> Vec<f64> {
+    let (chunk, n) = chunks(shape.rows);
+    let width = 2 * shape.stride();
+    let mut partial = vec![0.0f64; n * width];
+    ctx.for_pieces(&mut partial, width, |i, sums| {
+        body(i * chunk, ((i + 1) * chunk).min(shape.rows), sums);
+    });
+    let (total, rest) = partial.split_at_mut(width);
+    for part in rest.chunks_exact(width) {
+        for (t, p) in total.iter_mut().zip(part) {
+            *t += p;
+        }
+    }
+    partial.truncate(width);
+    partial
+}
+
+/// Adds a block of f32 sums to f64 sums.
+#[inline(always)]
+fn flush<S: Simd>(s: S, v: S::V, sums: &mut [f64]) {
+    for (sum, v) in sums.iter_mut().zip(s.to_array(v)) {
+        *sum += f64::from(v);
+    }
+}
+
+/// Mean and biased variance of every channel.
+///
+/// The sums are taken of `x - x[0]`, so that a large mean does not eat up the variance.
+///
+/// # Shapes
+/// `x`: `[rows, stride]`; `mean`, `variance`: `[stride]`, padded lanes 0.
+///
+/// # Panics
+/// When a slice is shorter than the shape says.
+pub fn batch_statistics(ctx: &Context, shape: Rows, x: &[f32], mean: &mut [f32], variance: &mut [f32]) {
+    struct Moments<'a> {
+        x: &'a [f32],
+        origin: &'a [f32],
+        sums: &'a mut [f64],
+    }
+    impl Kernel for Moments<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let origin = blocks(self.origin);
+            let n = origin.len();
+            let (sum, square) = self.sums.split_at_mut(n * LANES);
+            for rows in blocks(self.x).chunks(INNER * n) {
+                for b in 0..n {
+                    let o = s.load(&origin[b]);
+                    let (mut sum0, mut sum1) = (s.zero(), s.zero());
+                    let (mut square0, mut square1) = (s.zero(), s.zero());
+                    let mut i = b;
+                    while i + n < rows.len() {
+                        let d0 = s.sub(s.load(&rows[i]), o);
+                        let d1 = s.sub(s.load(&rows[i + n]), o);
+                        sum0 = s.add(sum0, d0);
+                        sum1 = s.add(sum1, d1);
+                        square0 = s.mul_add(d0, d0, square0);
+                        square1 = s.mul_add(d1, d1, square1);
+                        i += 2 * n;
+                    }
+                    if i < rows.len() {
+                        let d = s.sub(s.load(&rows[i]), o);
+                        sum0 = s.add(sum0, d);
+                        square0 = s.mul_add(d, d, square0);
+                    }
+                    flush(s, s.add(sum0, sum1), &mut sum[b * LANES..]);
+                    flush(s, s.add(square0, square1), &mut square[b * LANES..]);
+                }
+            }
+        }
+    }
+    let stride = shape.stride();
+    let (mean, variance) = (&mut mean[..stride], &mut variance[..stride]);
+    mean.fill(0.0);
+    variance.fill(0.0);
+    if shape.is_empty() {
+        return;
+    }
+    let x = &x[..shape.len()];
+    let origin = &x[..stride];
+    let sums = reduce(ctx, shape, |first, last, sums| {
+        dispatch(ctx, Moments { x: &x[first * stride..last * stride], origin, sums });
+    });
+    let n = shape.rows as f64;
+    for c in 0..stride {
+        let shift = sums[c] / n;
+        mean[c] = (f64::from(origin[c]) + shift) as f32;
+        variance[c] = (sums[stride + c] / n - shift * shift).max(0.0) as f32;
+    }
+}
+
+/// Folds batch norm into one factor and one summand per channel: `scale = gamma * inv_std`,
+/// `shift = beta - mean * scale`.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn fold_scale_shift(
+    gamma: &[f32],
+    beta: &[f32],
+    mean: &[f32],
+    inv_std: &[f32],
+    scale: &mut [f32],
+    shift: &mut [f32],
+) {
+    let n = scale.len();
+    assert!([gamma.len(), beta.len(), mean.len(), inv_std.len(), shift.len()].iter().all(|len| *len == n));
+    for c in 0..n {
+        scale[c] = gamma[c] * inv_std[c];
+        shift[c] = beta[c] - mean[c] * scale[c];
+    }
+}
+
+/// `y = f(x * scale + shift + residual)`.
+///
+/// # Shapes
+/// `x`, `residual`, `y`: `[rows, stride]`; `scale`, `shift`: `[stride]`, padded lanes of `shift` 0.
+///
+/// # Panics
+/// When a slice is shorter than the shape says.
+pub fn scale_shift(
+    ctx: &Context,
+    shape: Rows,
+    x: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    residual: Option<&[f32]>,
+    activation: Activation,
+    y: &mut [f32],
+) {
+    struct Apply<'a> {
+        x: &'a [f32],
+        scale: &'a [f32],
+        shift: &'a [f32],
+        residual: Option<&'a [f32]>,
+        activation: Activation,
+        mask: Option<[f32; LANES]>,
+        y: &'a mut [f32],
+    }
+    impl Kernel for Apply<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let (scale, shift) = (blocks(self.scale), blocks(self.shift));
+            let n = scale.len();
+            let x = blocks(self.x);
+            let y = blocks_mut(self.y);
+            let residual = self.residual.map(blocks);
+            let last = n - 1;
+            for (row, y) in y.chunks_exact_mut(n).enumerate() {
+                let x = &x[row * n..][..n];
+                let residual = residual.map(|r| &r[row * n..][..n]);
+                for b in 0..n {
+                    let mut z = s.mul_add(s.load(&x[b]), s.load(&scale[b]), s.load(&shift[b]));
+                    if let Some(r) = residual {
+                        z = s.add(z, s.load(&r[b]));
+                    }
+                    let mut v = self.activation.apply_simd(s, z);
+                    if let (Some(mask), true) = (&self.mask, b == last) {
+                        v = s.mul(v, s.load(mask));
+                    }
+                    s.store(v, &mut y[b]);
+                }
+            }
+        }
+    }
+    if shape.is_empty() {
+        return;
+    }
+    let stride = shape.stride();
+    let (x, y) = (&x[..shape.len()], &mut y[..shape.len()]);
+    let residual = residual.map(|r| &r[..shape.len()]);
+    let (scale, shift) = (&scale[..stride], &shift[..stride]);
+    let mask = (!activation.keeps_zero() && shape.channels < stride).then(|| tail_mask(shape.channels));
+    let piece = Context::piece_len(y.len(), stride);
+    ctx.for_pieces(y, piece, |i, y| {
+        let part = i * piece..i * piece + y.len();
+        let residual = residual.map(|r| &r[part.clone()]);
+        dispatch(ctx, Apply { x: &x[part], scale, shift, residual, activation, mask, y });
+    });
+}
+
+/// What [`batch_norm_backward`] reads.
+///
+/// The forward pass was `z = gamma * (x - mean) * inv_std + beta + residual`, `y = f(z)`.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchNormBackward<'a> {
+    /// Input of the normalisation, `[rows, stride]`.
+    pub x: &'a [f32],
+    /// Output after the activation, `[rows, stride]`. Read only when there was a residual and the derivative
+    /// follows from the output; without a residual `z` is computed again from `x`, which is read anyway.
+    pub y: &'a [f32],
+    /// What was added before the activation. Only HardSwish with a residual reads its elements; for the others
+    /// it only says that there was one.
+    pub residual: Option<&'a [f32]>,
+    /// Gradient of `y`, `[rows, stride]`.
+    pub dy: &'a [f32],
+    /// Factor, `[stride]`.
+    pub gamma: &'a [f32],
+    /// Summand, `[stride]`, padded lanes 0.
+    pub beta: &'a [f32],
+    /// Batch mean, `[stride]`.
+    pub mean: &'a [f32],
+    /// `1 / sqrt(variance + eps)`, `[stride]`.
+    pub inv_std: &'a [f32],
+    /// The fused activation.
+    pub activation: Activation,
+}
+
+/// What [`batch_norm_backward`] writes.
+#[derive(Debug)]
+pub struct BatchNormGradients<'a> {
+    /// Gradient of `x`, `[rows, stride]`, overwritten.
+    pub dx: &'a mut [f32],
+    /// Gradient of `gamma`, `[stride]`, overwritten.
+    pub dgamma: &'a mut [f32],
+    /// Gradient of `beta`, `[stride]`, overwritten.
+    pub dbeta: &'a mut [f32],
+    /// Gradient of the residual, `[rows, stride]`; added to what is there when the flag is set.
+    pub dresidual: Option<(&'a mut [f32], bool)>,
+}
+
+/// How `dz = dy * f'(z)` is told.
+#[derive(Clone, Copy, PartialEq)]
+enum Source {
+    /// No activation.
+    None,
+    /// `z` from `x`.
+    FromX,
+    /// `z` from `x` and the residual.
+    FromXAndResidual,
+    /// From the output.
+    FromY,
+}
+
+/// Gradients of batch normalisation over the batch's own statistics, with a fused activation and residual.
+///
+/// `dz = dy * f'(z)`, `dbeta = sum dz`, `dgamma = sum dz * xhat`,
+/// `dx = gamma * inv_std * (dz - dbeta / rows - xhat * dgamma / rows)`, `dresidual = dz`.
+///
+/// # Panics
+/// When a slice is shorter than the shape says.
+pub fn batch_norm_backward(
+    ctx: &Context,
+    shape: Rows,
+    input: &BatchNormBackward,
+    output: BatchNormGradients,
+) {
+    let BatchNormGradients { dx, dgamma, dbeta, dresidual } = output;
+    let stride = shape.stride();
+    let (dgamma, dbeta) = (&mut dgamma[..stride], &mut dbeta[..stride]);
+    dgamma.fill(0.0);
+    dbeta.fill(0.0);
+    if shape.is_empty() {
+        return;
+    }
+    let len = shape.len();
+    let source = match (input.activation, input.residual) {
+        (Activation::Identity, _) => Source::None,
+        (_, None) => Source::FromX,
+        (activation, Some(_)) if activation.derivative_from_output() => Source::FromY,
+        _ => Source::FromXAndResidual,
+    };
+    let mut scale = vec![0.0; stride];
+    let mut shift = vec![0.0; stride];
+    fold_scale_shift(
+        &input.gamma[..stride],
+        &input.beta[..stride],
+        &input.mean[..stride],
+        &input.inv_std[..stride],
+        &mut scale,
+        &mut shift,
+    );
+    let x = &input.x[..len];
+    let dy = &input.dy[..len];
+    let other = match source {
+        Source::FromY => &input.y[..len],
+        Source::FromXAndResidual => &input.residual.unwrap_or(&[])[..len],
+        Source::None | Source::FromX => x,
+    };
+    let pass = Pass { source, activation: input.activation, scale: &scale, shift: &shift, stride };
+    let sums = reduce(ctx, shape, |first, last, sums| {
+        let part = first * stride..last * stride;
+        dispatch(
+            ctx,
+            Reduce {
+                pass,
+                x: &x[part.clone()],
+                other: &other[part.clone()],
+                dy: &dy[part],
+                mean: &input.mean[..stride],
+                sums,
+            },
+        );
+    });
+    // dx = a * dz + b * x + c with coefficients per channel.
+    let mut coefficients = vec![0.0f32; 3 * stride];
+    let n = shape.rows as f64;
+    for c in 0..stride {
+        let inv_std = f64::from(input.inv_std[c]);
+        let (sum_dz, sum_dz_xhat) = (sums[c], sums[stride + c] * inv_std);
+        dbeta[c] = sum_dz as f32;
+        dgamma[c] = sum_dz_xhat as f32;
+        let a = f64::from(input.gamma[c]) * inv_std;
+        let b = -a * inv_std * sum_dz_xhat / n;
+        coefficients[c] = a as f32;
+        coefficients[stride + c] = b as f32;
+        coefficients[2 * stride + c] = (-a * sum_dz / n) as f32;
+    }
+    for c in shape.channels..stride {
+        for k in 0..3 {
+            coefficients[k * stride + c] = 0.0;
+        }
+    }
+    let mean = &input.mean[..stride];
+    let dx = &mut dx[..len];
+    let piece = Context::piece_len(len, stride);
+    let (dresidual, accumulate) = match dresidual {
+        Some((d, accumulate)) => (Some(SendPtr(d[..len].as_mut_ptr())), accumulate),
+        None => (None, false),
+    };
+    ctx.for_pieces(dx, piece, |i, dx| {
+        let part = i * piece..i * piece + dx.len();
+        // SAFETY: piece `i` owns this part of `dresidual`, whose length was checked above.
+        let dresidual =
+            dresidual.map(|d| unsafe { std::slice::from_raw_parts_mut(d.get().add(part.start), dx.len()) });
+        let (x, other, dy) = (&x[part.clone()], &other[part.clone()], &dy[part]);
+        dispatch(
+            ctx,
+            Distribute { pass, x, other, dy, mean, coefficients: &coefficients, dx, dresidual, accumulate },
+        );
+    });
+}
+
+/// What both passes of the backward computation share.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    source: Source,
+    activation: Activation,
+    scale: &'a [f32],
+    shift: &'a [f32],
+    stride: usize,
+}
+
+impl Pass<'_> {
+    /// `dz` of block `b` of a row.
+    #[inline(always)]
+    fn dz<S: Simd>(self, s: S, b: usize, x: S::V, other: &[f32; LANES], dy: S::V) -> S::V {
+        match self.source {
+            Source::None => dy,
+            Source::FromX => {
+                let z = s.mul_add(x, s.load(&blocks(self.scale)[b]), s.load(&blocks(self.shift)[b]));
+                self.activation.backward_simd(s, z, dy)
+            }
+            Source::FromXAndResidual => {
+                let z = s.mul_add(x, s.load(&blocks(self.scale)[b]), s.load(&blocks(self.shift)[b]));
+                self.activation.backward_simd(s, s.add(z, s.load(other)), dy)
+            }
+            Source::FromY => self.activation.backward_from_output(s, s.load(other), dy),
+        }
+    }
+}
+
+/// Sums `dz` and `dz * (x - mean)`.
+struct Reduce<'a> {
+    pass: Pass<'a>,
+    x: &'a [f32],
+    other: &'a [f32],
+    dy: &'a [f32],
+    mean: &'a [f32],
+    sums: &'a mut [f64],
+}
+
+impl Kernel for Reduce<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let n = self.pass.stride / LANES;
+        let (sum, product) = self.sums.split_at_mut(n * LANES);
+        let mean = blocks(self.mean);
+        let rows = blocks(self.x)
+            .chunks(INNER * n)
+            .zip(blocks(self.other).chunks(INNER * n))
+            .zip(blocks(self.dy).chunks(INNER * n));
+        for ((x, other), dy) in rows {
+            for b in 0..n {
+                let m = s.load(&mean[b]);
+                let (mut sum_dz, mut sum_product) = (s.zero(), s.zero());
+                for i in (b..x.len()).step_by(n) {
+                    let v = s.load(&x[i]);
+                    let dz = self.pass.dz(s, b, v, &other[i], s.load(&dy[i]));
+                    sum_dz = s.add(sum_dz, dz);
+                    sum_product = s.mul_add(dz, s.sub(v, m), sum_product);
+                }
+                flush(s, sum_dz, &mut sum[b * LANES..]);
+                flush(s, sum_product, &mut product[b * LANES..]);
+            }
+        }
+    }
+}
+
+/// `dx = a * dz + b * (x - mean) + c`, and `dz` to the residual.
+struct Distribute<'a> {
+    pass: Pass<'a>,
+    x: &'a [f32],
+    other: &'a [f32],
+    dy: &'a [f32],
+    mean: &'a [f32],
+    coefficients: &'a [f32],
+    dx: &'a mut [f32],
+    dresidual: Option<&'a mut [f32]>,
+    accumulate: bool,
+}
+
+impl Kernel for Distribute<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let n = self.pass.stride / LANES;
+        let coefficients = blocks(self.coefficients);
+        let mean = blocks(self.mean);
+        let (x, other, dy) = (blocks(self.x), blocks(self.other), blocks(self.dy));
+        let mut dresidual = self.dresidual.map(blocks_mut);
+        for (row, dx) in blocks_mut(self.dx).chunks_exact_mut(n).enumerate() {
+            for b in 0..n {
+                let i = row * n + b;
+                let v = s.load(&x[i]);
+                let dz = self.pass.dz(s, b, v, &other[i], s.load(&dy[i]));
+                let (ca, cb, cc) = (
+                    s.load(&coefficients[b]),
+                    s.load(&coefficients[n + b]),
+                    s.load(&coefficients[2 * n + b]),
+                );
+                let centred = s.sub(v, s.load(&mean[b]));
+                s.store(s.mul_add(dz, ca, s.mul_add(centred, cb, cc)), &mut dx[b]);
+                if let Some(dresidual) = &mut dresidual {
+                    let old = if self.accumulate { s.load(&dresidual[i]) } else { s.zero() };
+                    s.store(s.add(old, dz), &mut dresidual[i]);
+                }
+            }
+        }
+    }
+}
+
+/// `sums[c] = sum over rows of x`: the gradient of a bias.
+///
+/// # Shapes
+/// `x`: `[rows, stride]`; `sums`: `[stride]`, overwritten.
+///
+/// # Panics
+/// When a slice is shorter than the shape says.
+pub fn column_sums(ctx: &Context, shape: Rows, x: &[f32], sums: &mut [f32]) {
+    struct Columns<'a> {
+        x: &'a [f32],
+        sums: &'a mut [f64],
+    }
+    impl Kernel for Columns<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let n = self.sums.len() / (2 * LANES);
+            for rows in blocks(self.x).chunks(INNER * n) {
+                for b in 0..n {
+                    let mut sum = s.zero();
+                    for i in (b..rows.len()).step_by(n) {
+                        sum = s.add(sum, s.load(&rows[i]));
+                    }
+                    flush(s, sum, &mut self.sums[b * LANES..][..LANES]);
+                }
+            }
+        }
+    }
+    let stride = shape.stride();
+    let sums = &mut sums[..stride];
+    let x = &x[..shape.len()];
+    let total = reduce(ctx, shape, |first, last, sums| {
+        dispatch(ctx, Columns { x: &x[first * stride..last * stride], sums });
+    });
+    for (sum, total) in sums.iter_mut().zip(total) {
+        *sum = total as f32;
+    }
+}

@@ -1,0 +1,124 @@
+//! Sixteen f32 at a time, on every instruction set.
+//!
+//! Activations and weights come in blocks of [`LANES`](crate::LANES) channels, so one vector type of that width
+//! serves all kernels: one register with AVX-512, two with AVX2, an array on the portable path. A kernel is a
+//! struct that implements [`Kernel`]; [`dispatch`] runs its one generic body inside a function compiled for the
+//! context's instruction set. Values of the types here prove that the processor has the instruction set: only
+//! [`dispatch`] makes them.
+
+use crate::context::Context;
+use crate::isa::Isa;
+use crate::layout::LANES;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+/// Operations on sixteen f32.
+///
+/// The methods are `inline(always)` without a target feature of their own, so that they become part of the
+/// function that [`dispatch`] compiled for the instruction set.
+pub(crate) trait Simd: Copy + Send + Sync {
+    /// Sixteen f32.
+    type V: Copy;
+
+    /// Rows of the convolution micro-kernel with one block of output channels.
+    const ROWS_1: usize;
+    /// Rows of the convolution micro-kernel with two blocks; 0 when the registers do not suffice.
+    const ROWS_2: usize;
+
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::V;
+    /// Reads sixteen f32.
+    ///
+    /// # Safety
+    /// Sixteen f32 are readable at `p`.
+    unsafe fn load_ptr(self, p: *const f32) -> Self::V;
+    /// Writes sixteen f32.
+    ///
+    /// # Safety
+    /// Sixteen f32 are writable at `p`.
+    unsafe fn store_ptr(self, p: *mut f32, v: Self::V);
+    /// `a + b`.
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`.
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`.
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, rounded once except on the portable path.
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c - a * b`, rounded once except on the portable path.
+    fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Lane-wise maximum.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Lane-wise minimum.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `if a > b { yes } else { no }` lane by lane.
+    fn select_gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+
+    /// All lanes 0.
+    #[inline(always)]
+    fn zero(self) -> Self::V {
+        self.splat(0.0)
+    }
+
+    /// Reads a block.
+    #[inline(always)]
+    fn load(self, x: &[f32; LANES]) -> Self::V {
+        // SAFETY: the array holds sixteen f32.
+        unsafe { self.load_ptr(x.as_ptr()) }
+    }
+
+    /// Writes a block.
+    #[inline(always)]
+    fn store(self, v: Self::V, y: &mut [f32; LANES]) {
+        // SAFETY: the array holds sixteen f32.
+        unsafe { self.store_ptr(y.as_mut_ptr(), v) }
+    }
+
+    /// The lanes as an array, for the few things done lane by lane.
+    #[inline(always)]
+    fn to_array(self, v: Self::V) -> [f32; LANES] {
+        let mut y = [0.0; LANES];
+        self.store(v, &mut y);
+        y
+    }
+
+    /// The sum of the lanes.
+    #[inline(always)]
+    fn sum(self, v: Self::V) -> f32 {
+        let mut y = self.to_array(v);
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                y[i] += y[i + width];
+            }
+            width /= 2;
+        }
+        y[0]
+    }
+}
+
+/// A computation written once for all instruction sets.
+pub(crate) trait Kernel {
+    /// What it returns.
+    type Output;
+    /// The body; implementations are `#[inline(always)]`.
+    fn run<S: Simd>(self, s: S) -> Self::Output;
+}
+
+/// Runs a kernel compiled for the context's instruction set.
+#[inline]
+pub(crate) fn dispatch<K: Kernel>(ctx: &Context, kernel: K) -> K::Output {
+    match ctx.isa() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a context only holds an instruction set that the processor has.
+        Isa::Avx512 => unsafe { avx512::run(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => unsafe { avx2::run(kernel) },
+        _ => kernel.run(portable::Portable),
+    }
+}
