@@ -82,3 +82,62 @@ impl Graph {
         cost
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Conv, DataType, Graph, GraphBuilder, Op, Shape, Tensor};
+
+    #[test]
+    fn costs_match_hand_computed_numbers() {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 3, 8, 8);
+        let y = b.conv("conv", x, 16, Conv::square(3, 2, 1), true);
+        let y = b.batch_norm("bn", y, 1e-5, 0.9);
+        let y = b.conv("depthwise", y, 16, Conv::square(3, 1, 1).with_groups(16), false);
+        let y = b.op("pool", Op::GlobalAveragePool, &[y]);
+        let y = b.op("flatten", Op::Flatten, &[y]);
+        let y = b.linear("fc", y, 10);
+        let cost = b.finish(y).unwrap().cost();
+        let macs: Vec<u64> = cost.nodes.iter().map(|(_, c)| c.macs).collect();
+        // 16*4*4 outputs of 3*3*3 products; 16*4*4 outputs of 3*3 products; 10 outputs of 16 products.
+        assert_eq!(macs, [6912, 0, 2304, 0, 0, 160]);
+        assert_eq!(cost.macs, 6912 + 2304 + 160);
+        let params: Vec<u64> = cost.nodes.iter().map(|(_, c)| c.params).collect();
+        assert_eq!(params, [16 * 27 + 16, 32, 16 * 9, 0, 0, 170]);
+        assert_eq!(cost.params, 448 + 32 + 144 + 170);
+        // Running mean and variance are stored, though not trained.
+        assert_eq!(cost.param_bytes, 4 * (cost.params + 32));
+        let bytes: Vec<u64> = cost.nodes.iter().map(|(_, c)| c.activation_bytes).collect();
+        assert_eq!(bytes, [1024, 1024, 1024, 64, 64, 40]);
+    }
+
+    #[test]
+    fn a_shared_parameter_counts_once() {
+        let mut g = Graph::new("shared");
+        let x = g.add_input("x", Shape::nc(4));
+        let w = g.add_param("w", Tensor::filled(&[4, 4], 0.0));
+        let y = g.add_node("first", Op::Gemm, vec![x, w]);
+        let z = g.add_node("second", Op::Gemm, vec![y, w]);
+        g.set_outputs(vec![z]);
+        g.tidy().unwrap();
+        let cost = g.cost();
+        assert_eq!((cost.params, cost.macs, cost.param_bytes), (16, 32, 64));
+    }
+
+    #[test]
+    fn quantised_weights_count_as_parameters_of_one_byte() {
+        let mut g = Graph::new("int8");
+        let x = g.add_input("x", Shape::nc(4));
+        let q = g.add_param("w", Tensor::i8(&[3, 4], vec![1; 12]));
+        let scale = g.add_param("scale", Tensor::f32(&[3], vec![0.1; 3]));
+        let zero = g.add_param("zero", Tensor::i8(&[3], vec![0; 3]));
+        let w = g.add_node("dequantize", Op::DequantizeLinear { axis: 0 }, vec![q, scale, zero]);
+        let y = g.add_node("fc", Op::Gemm, vec![x, w]);
+        g.set_outputs(vec![y]);
+        g.tidy().unwrap();
+        assert_eq!(g.value(w).dtype, DataType::F32);
+        let cost = g.cost();
+        assert_eq!((cost.params, cost.macs), (12, 12));
+        assert_eq!(cost.param_bytes, 12 + 3 * 4 + 3);
+    }
+}

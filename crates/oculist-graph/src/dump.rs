@@ -3,10 +3,13 @@
 use std::fmt::Write;
 
 use crate::graph::{Graph, ValueId, ValueKind};
-use crate::op::Op;
+use crate::op::{Op, Pool};
 
 impl Graph {
     /// One line per input, node and output: operator, attributes, input names, output shape.
+    ///
+    /// Attributes at their usual value are left out: stride and dilation 1, no padding, one group, the batch
+    /// normalisation's epsilon 1e-5 with momentum 0.9, padding that does not count in a mean.
     pub fn dump(&self) -> String {
         let mut out = String::new();
         let shape = |id: ValueId| {
@@ -65,11 +68,77 @@ fn attributes(op: &Op) -> String {
             }
             s + "]"
         }
-        Op::MaxPool(p) | Op::AveragePool { pool: p, .. } => {
-            format!("[{}x{} s{}x{} p{:?}]", p.kernel[0], p.kernel[1], p.stride[0], p.stride[1], p.padding)
+        Op::MaxPool(p) | Op::AveragePool { pool: p, count_include_pad: false } => format!("[{}]", window(p)),
+        Op::AveragePool { pool: p, count_include_pad: true } => format!("[{} include_pad]", window(p)),
+        Op::BatchNormalization { epsilon, momentum } if (*epsilon, *momentum) != (1e-5, 0.9) => {
+            format!("[eps {epsilon} momentum {momentum}]")
         }
+        Op::HardSigmoid { alpha, beta } => format!("[{alpha} {beta}]"),
+        Op::Dropout { ratio } => format!("[{ratio}]"),
         Op::Clip { min, max } => format!("[{min}..{max}]"),
         Op::PadChannels { before, after } => format!("[{before}+{after}]"),
         _ => String::new(),
+    }
+}
+
+fn window(p: &Pool) -> String {
+    format!("{}x{} s{}x{} p{:?}", p.kernel[0], p.kernel[1], p.stride[0], p.stride[1], p.padding)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Conv, GraphBuilder, Op, Pool};
+
+    #[test]
+    fn the_text_form_shows_operators_attributes_and_shapes() {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("image", 3, 9, 9);
+        let wide = Conv { dilation: [2, 1], padding: [2, 1, 2, 1], ..Conv::square(3, 2, 0) };
+        let y = b.conv("stem", x, 4, wide, true);
+        let y = b.batch_norm("norm", y, 0.001, 0.99);
+        let y = b.op("act", Op::Clip { min: 0.0, max: 6.0 }, &[y]);
+        let z = b.conv("depthwise", y, 4, Conv::square(1, 1, 0).with_groups(4), false);
+        let z = b.batch_norm("norm2", z, 1e-5, 0.9);
+        let z = b.op("gate", Op::HardSigmoid { alpha: 0.25, beta: 0.5 }, &[z]);
+        let y = b.op("scale", Op::Mul, &[y, z]);
+        let y = b.max_pool("pool", y, 3, 2, 1);
+        let pool = Pool::square(2, 1, 0);
+        let y = b.op("mean", Op::AveragePool { pool, count_include_pad: true }, &[y]);
+        let y = b.op("pad", Op::PadChannels { before: 1, after: 2 }, &[y]);
+        let y = b.op("flatten", Op::Flatten, &[y]);
+        let y = b.op("dropout", Op::Dropout { ratio: 0.2 }, &[y]);
+        let y = b.linear("fc", y, 2);
+        let text = b.finish(y).unwrap().dump();
+        let norm = |name: &str| {
+            format!(
+                "{name}.weight f32[4], {name}.bias f32[4], {name}.running_mean f32[4], {name}.running_var f32[4]"
+            )
+        };
+        let want = [
+            "graph net".to_owned(),
+            "  input image: f32[N, 3, 9, 9]".to_owned(),
+            "  stem.out: f32[N, 4, 5, 5] = Conv[3x3 s2x2 p[2, 1, 2, 1] d2x1](image, stem.weight f32[4, 3, 3, 3], \
+             stem.bias f32[4])"
+                .to_owned(),
+            format!(
+                "  norm.out: f32[N, 4, 5, 5] = BatchNormalization[eps 0.001 momentum 0.99](stem.out, {})",
+                norm("norm")
+            ),
+            "  act.out: f32[N, 4, 5, 5] = Clip[0..6](norm.out)".to_owned(),
+            "  depthwise.out: f32[N, 4, 5, 5] = Conv[1x1 g4](act.out, depthwise.weight f32[4, 1, 1, 1])".to_owned(),
+            format!("  norm2.out: f32[N, 4, 5, 5] = BatchNormalization(depthwise.out, {})", norm("norm2")),
+            "  gate.out: f32[N, 4, 5, 5] = HardSigmoid[0.25 0.5](norm2.out)".to_owned(),
+            "  scale.out: f32[N, 4, 5, 5] = Mul(act.out, gate.out)".to_owned(),
+            "  pool.out: f32[N, 4, 3, 3] = MaxPool[3x3 s2x2 p[1, 1, 1, 1]](scale.out)".to_owned(),
+            "  mean.out: f32[N, 4, 2, 2] = AveragePool[2x2 s1x1 p[0, 0, 0, 0] include_pad](pool.out)".to_owned(),
+            "  pad.out: f32[N, 7, 2, 2] = Pad[1+2](mean.out)".to_owned(),
+            "  flatten.out: f32[N, 28] = Flatten(pad.out)".to_owned(),
+            "  dropout.out: f32[N, 28] = Dropout[0.2](flatten.out)".to_owned(),
+            "  fc.out: f32[N, 2] = Gemm(dropout.out, fc.weight f32[2, 28], fc.bias f32[2])".to_owned(),
+            "  output fc.out".to_owned(),
+        ]
+        .join("\n")
+            + "\n";
+        assert_eq!(text, want);
     }
 }

@@ -1,6 +1,6 @@
 //! The graph: values, nodes and the edits that passes use.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::error::GraphError;
 use crate::op::Op;
@@ -246,7 +246,8 @@ impl Graph {
     /// given order where it is free), renumbers values and infers shapes. Ids from before are invalid.
     ///
     /// # Errors
-    /// [`GraphError`] if there is a cycle, a value without producer, or shapes that do not fit.
+    /// [`GraphError`] if there is a cycle or a value without producer (the graph is then as it was), or if shapes
+    /// do not fit.
     pub fn tidy(&mut self) -> Result<(), GraphError> {
         let producers = self.producers();
         let mut needed = vec![false; self.nodes.len()];
@@ -285,50 +286,39 @@ impl Graph {
                 });
             }
         }
-        let mut map: HashMap<ValueId, ValueId> = HashMap::new();
-        let mut values = Vec::new();
-        let used_by = |v: ValueId| {
-            self.outputs.contains(&v) || order.iter().any(|&n| self.nodes[n].inputs.contains(&v))
-        };
-        let produced: Vec<bool> = {
-            let mut p = vec![false; self.values.len()];
-            for &n in &order {
-                p[self.nodes[n].output.0] = true;
-            }
-            p
-        };
-        for i in 0..self.values.len() {
-            let id = ValueId(i);
-            let keep = match self.values[i].kind {
-                ValueKind::Input => true,
-                ValueKind::Param(_) => used_by(id),
-                ValueKind::Activation => produced[i],
-            };
-            if keep {
-                map.insert(id, ValueId(values.len()));
-                values.push(self.values[i].clone());
+        let mut keep: Vec<bool> = self.values.iter().map(|v| matches!(v.kind, ValueKind::Input)).collect();
+        let mut produced = vec![false; self.values.len()];
+        for &n in &order {
+            let node = &self.nodes[n];
+            produced[node.output.0] = true;
+            for v in node.inputs.iter().chain([&node.output]) {
+                keep[v.0] = true;
             }
         }
-        let nodes = order
-            .iter()
-            .map(|&n| {
-                let node = &self.nodes[n];
-                Node {
-                    name: node.name.clone(),
-                    op: node.op.clone(),
-                    inputs: node.inputs.iter().map(|v| map[v]).collect(),
-                    output: map[&node.output],
-                }
-            })
-            .collect();
-        for v in self.outputs.iter_mut().chain(self.inputs.iter_mut()) {
-            *v = *map.get(v).ok_or_else(|| GraphError::Structure {
-                graph: self.name.clone(),
-                problem: format!("output `{}` has no producer", self.values[v.0].name),
-            })?;
+        for v in &self.outputs {
+            if matches!(self.values[v.0].kind, ValueKind::Activation) && !produced[v.0] {
+                return Err(GraphError::Structure {
+                    graph: self.name.clone(),
+                    problem: format!("output `{}` has no producer", self.values[v.0].name),
+                });
+            }
+            keep[v.0] = true;
+        }
+        // From here on nothing fails before the graph is whole again; tensors are moved, not copied.
+        let mut renumbered = vec![ValueId(usize::MAX); keep.len()];
+        let mut values = Vec::new();
+        for (i, value) in std::mem::take(&mut self.values).into_iter().enumerate() {
+            if keep[i] {
+                renumbered[i] = ValueId(values.len());
+                values.push(value);
+            }
         }
         self.values = values;
-        self.nodes = nodes;
+        self.nodes = order.iter().map(|&n| self.nodes[n].clone()).collect();
+        let ids = self.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut().chain([&mut n.output]));
+        for v in ids.chain(&mut self.outputs).chain(&mut self.inputs) {
+            *v = renumbered[v.0];
+        }
         self.infer_shapes()
     }
 
@@ -343,3 +333,6 @@ impl Graph {
         ValueId(self.values.len() - 1)
     }
 }
+
+#[cfg(test)]
+mod tests;

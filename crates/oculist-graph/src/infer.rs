@@ -50,6 +50,8 @@ impl Ctx<'_> {
             Ok(())
         } else if min == max {
             Err(self.error(format!("expected {min} inputs, found {n}")))
+        } else if max == usize::MAX {
+            Err(self.error(format!("expected at least {min} inputs, found {n}")))
         } else {
             Err(self.error(format!("expected {min} to {max} inputs, found {n}")))
         }
@@ -105,8 +107,9 @@ impl Ctx<'_> {
             if kernel[a] == 0 || stride[a] == 0 || dilation[a] == 0 {
                 return Err(self.error("kernel, stride and dilation must be at least 1"));
             }
-            let padded = size[a] + padding[a] + padding[a + 2];
-            let reach = dilation[a] * (kernel[a] - 1) + 1;
+            // Saturating: attributes may come from a damaged model file.
+            let padded = size[a].saturating_add(padding[a]).saturating_add(padding[a + 2]);
+            let reach = dilation[a].saturating_mul(kernel[a] - 1).saturating_add(1);
             if padded < reach {
                 return Err(self.error(format!(
                     "the window reaches over {reach} pixels, the padded input has only {padded} (input {}x{})",
@@ -129,7 +132,8 @@ impl Ctx<'_> {
     }
 }
 
-fn infer_node(graph: &Graph, node: &Node) -> Result<(Shape, DataType), GraphError> {
+/// Shape and element type of a node's output from those of its inputs.
+pub(crate) fn infer_node(graph: &Graph, node: &Node) -> Result<(Shape, DataType), GraphError> {
     let ctx = Ctx { graph, node };
     let f32_out = |shape: Shape| Ok((shape, DataType::F32));
     match &node.op {
@@ -147,11 +151,17 @@ fn infer_node(graph: &Graph, node: &Node) -> Result<(Shape, DataType), GraphErro
             let [c_out, c_per_group, kh, kw] = dims[..] else {
                 return Err(ctx.error("the weight's shape must be known"));
             };
-            if conv.groups == 0 || c != c_per_group * conv.groups || c_out % conv.groups != 0 {
+            if conv.groups == 0 || c_out == 0 || c_out % conv.groups != 0 {
                 return Err(ctx.error(format!(
-                    "input has {c} channels, weight {weight} with {} groups takes {}",
-                    conv.groups,
-                    c_per_group * conv.groups
+                    "weight {weight} has {c_out} output channels, which {} groups cannot share equally",
+                    conv.groups
+                )));
+            }
+            let takes = c_per_group.saturating_mul(conv.groups);
+            if c != takes {
+                return Err(ctx.error(format!(
+                    "input has {c} channels, weight {weight} with {} groups takes {takes}",
+                    conv.groups
                 )));
             }
             if [kh, kw] != conv.kernel {
@@ -252,7 +262,7 @@ fn infer_node(graph: &Graph, node: &Node) -> Result<(Shape, DataType), GraphErro
         Op::Flatten => {
             ctx.arity(1, 1)?;
             let (n, c, h, w) = ctx.nchw(0)?;
-            Ok((Shape::new(vec![n, Dim::Fixed(c * h * w)]), ctx.dtype(0)))
+            Ok((Shape::new(vec![n, Dim::Fixed(c.saturating_mul(h).saturating_mul(w))]), ctx.dtype(0)))
         }
         Op::Gemm => {
             ctx.arity(2, 3)?;
@@ -272,7 +282,12 @@ fn infer_node(graph: &Graph, node: &Node) -> Result<(Shape, DataType), GraphErro
             ctx.arity(1, 1)?;
             ctx.expect_f32(1)?;
             let (n, c, h, w) = ctx.nchw(0)?;
-            f32_out(Shape::new(vec![n, Dim::Fixed(before + c + after), Dim::Fixed(h), Dim::Fixed(w)]))
+            f32_out(Shape::new(vec![
+                n,
+                Dim::Fixed(c.saturating_add(*before).saturating_add(*after)),
+                Dim::Fixed(h),
+                Dim::Fixed(w),
+            ]))
         }
         Op::QuantizeLinear { axis } | Op::DequantizeLinear { axis } => {
             ctx.arity(3, 3)?;
@@ -299,3 +314,6 @@ fn infer_node(graph: &Graph, node: &Node) -> Result<(Shape, DataType), GraphErro
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

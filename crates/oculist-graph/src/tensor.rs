@@ -74,7 +74,8 @@ impl Tensor {
             TensorData::I32(v) => v.len(),
             TensorData::I64(v) => v.len(),
         };
-        let expected: usize = shape.iter().product();
+        // A product beyond usize cannot be the length of a vector.
+        let expected = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).unwrap_or(usize::MAX);
         if expected == found {
             Ok(Self { shape, data })
         } else {
@@ -220,6 +221,36 @@ mod tests {
     fn length_is_checked() {
         let error = Tensor::new(vec![2, 3], TensorData::F32(vec![0.0; 5])).unwrap_err();
         assert_eq!(error, GraphError::TensorLength { shape: vec![2, 3], expected: 6, found: 5 });
+    }
+
+    #[test]
+    fn a_shape_beyond_memory_is_refused() {
+        // 2^33 * 2^31 wraps to zero, which an empty vector must not match.
+        let error = Tensor::new(vec![1 << 33, 1 << 31], TensorData::F32(Vec::new())).unwrap_err();
+        assert!(matches!(error, GraphError::TensorLength { expected: usize::MAX, found: 0, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_scalar_has_one_element() {
+        let t = Tensor::f32(&[], vec![2.5]);
+        assert_eq!((t.len(), t.bytes(), t.is_empty()), (1, 4, false));
+        assert_eq!(t.dtype(), DataType::F32);
+        assert!(t.as_i8().is_none() && t.as_u8().is_none() && t.as_i32().is_none());
+    }
+
+    #[test]
+    fn bytes_follow_the_element_type() {
+        assert_eq!(Tensor::i8(&[3], vec![1, 2, 3]).bytes(), 3);
+        assert_eq!(Tensor::u8(&[3], vec![1, 2, 3]).as_u8().unwrap(), &[1, 2, 3]);
+        assert_eq!(Tensor::i32(&[3], vec![1, 2, 3]).bytes(), 12);
+        let long = Tensor::new(vec![2], TensorData::I64(vec![1, 2])).unwrap();
+        assert_eq!((long.bytes(), long.dtype().name()), (16, "i64"));
+    }
+
+    #[test]
+    #[should_panic(expected = "out of range")]
+    fn select_refuses_an_index_beyond_the_axis() {
+        let _ = Tensor::filled(&[2, 3], 0.0).select(0, &[2]);
     }
 
     #[test]

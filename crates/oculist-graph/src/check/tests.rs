@@ -1,0 +1,63 @@
+use crate::{Conv, Graph, GraphBuilder, Op, Shape};
+
+fn good() -> Graph {
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 3, 8, 8);
+    let y = b.conv("conv", x, 4, Conv::square(3, 2, 1), false);
+    let y = b.batch_norm("bn", y, 1e-5, 0.9);
+    let y = b.relu("relu", y);
+    b.finish(y).unwrap()
+}
+
+#[track_caller]
+fn refused(edit: impl FnOnce(&mut Graph), words: &str) {
+    let mut g = good();
+    g.check().unwrap();
+    edit(&mut g);
+    let error = g.check().expect_err("must be refused").to_string();
+    assert!(error.contains(words), "expected `{words}` in: {error}");
+}
+
+#[test]
+fn every_violation_is_named() {
+    refused(|g| g.set_outputs(vec![]), "expected inputs and outputs, found 1 and 0");
+    refused(|g| g.values[1].name = "x".into(), "two values are named `x`");
+    refused(|g| g.nodes[1].name = "conv".into(), "two nodes are named `conv`");
+    refused(|g| g.nodes.swap(0, 1), "node `bn` reads `conv.out` before it is produced");
+    refused(|g| g.nodes[2].output = g.nodes[1].output, "value `bn.out` has two producers");
+    refused(
+        |g| {
+            let orphan = g.add_activation("orphan");
+            g.set_outputs(vec![orphan]);
+        },
+        "output `orphan` has no producer",
+    );
+    refused(
+        |g| {
+            let v = g.find("relu.out").unwrap();
+            g.values[v.0].shape = Some(Shape::nchw(4, 5, 4));
+        },
+        "the stored shape of `relu.out` is out of date",
+    );
+    refused(
+        |g| {
+            let v = g.find("bn.out").unwrap();
+            g.values[v.0].shape = None;
+        },
+        "the stored shape of `bn.out` is out of date",
+    );
+    refused(|g| g.nodes[2].op = Op::Add, "node `relu` (Add): expected 2 inputs, found 1");
+}
+
+#[test]
+fn a_parameter_that_is_not_finite_is_named() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        refused(
+            |g| {
+                let v = g.find("bn.weight").unwrap();
+                g.param_mut(v).unwrap().as_f32_mut().unwrap()[2] = bad;
+            },
+            "parameter `bn.weight` holds",
+        );
+    }
+}

@@ -1,0 +1,243 @@
+use crate::{Conv, DataType, Dim, Graph, Op, Pool, Shape, Tensor, TensorData, ValueId};
+
+/// A graph with one node over the given inputs; returns the output's shape and type, or the error's text.
+fn infer(op: Op, inputs: impl FnOnce(&mut Graph) -> Vec<ValueId>) -> Result<(Shape, DataType), String> {
+    let mut graph = Graph::new("test");
+    let inputs = inputs(&mut graph);
+    let output = graph.add_node("node", op, inputs);
+    graph.infer_shapes().map_err(|e| e.to_string())?;
+    Ok((graph.shape(output).clone(), graph.value(output).dtype))
+}
+
+fn image(graph: &mut Graph, c: usize, h: usize, w: usize) -> ValueId {
+    let name = format!("x{}", graph.values().len());
+    graph.add_input(name, Shape::nchw(c, h, w))
+}
+
+fn param(graph: &mut Graph, shape: &[usize]) -> ValueId {
+    let name = format!("p{}", graph.values().len());
+    graph.add_param(name, Tensor::filled(shape, 0.5))
+}
+
+fn bytes(graph: &mut Graph, shape: &[usize]) -> ValueId {
+    let name = format!("q{}", graph.values().len());
+    graph.add_param(name, Tensor::u8(shape, vec![0; shape.iter().product()]))
+}
+
+#[track_caller]
+fn gives(result: Result<(Shape, DataType), String>, shape: &Shape) {
+    assert_eq!(result.expect("must fit"), (shape.clone(), DataType::F32));
+}
+
+#[track_caller]
+fn fails(result: Result<(Shape, DataType), String>, words: &str) {
+    let error = result.expect_err("must be refused");
+    assert!(error.starts_with("node `node` ("), "the message names the node: {error}");
+    assert!(error.contains(words), "expected `{words}` in: {error}");
+}
+
+#[test]
+fn conv_follows_the_window_formula_on_each_axis() {
+    let conv = Conv { kernel: [3, 5], stride: [2, 1], padding: [1, 2, 0, 1], dilation: [1, 2], groups: 2 };
+    // height (9 + 1 + 0 - 3) / 2 + 1 = 4, width (11 + 2 + 1 - 9) / 1 + 1 = 6
+    let shape = infer(Op::Conv(conv), |g| vec![image(g, 4, 9, 11), param(g, &[6, 2, 3, 5]), param(g, &[6])]);
+    gives(shape, &Shape::nchw(6, 4, 6));
+}
+
+#[test]
+fn conv_refuses_what_does_not_fit() {
+    let conv = |c: Conv, x: [usize; 3], w: &[usize], b: Option<usize>| {
+        infer(Op::Conv(c), |g| {
+            let mut inputs = vec![image(g, x[0], x[1], x[2]), param(g, w)];
+            inputs.extend(b.map(|b| param(g, &[b])));
+            inputs
+        })
+    };
+    let square = Conv::square(3, 1, 1);
+    fails(conv(square.clone(), [3, 8, 8], &[4, 2, 3, 3], None), "input has 3 channels");
+    fails(conv(square.clone().with_groups(2), [4, 8, 8], &[5, 2, 3, 3], None), "cannot share");
+    fails(conv(square.clone().with_groups(0), [4, 8, 8], &[4, 2, 3, 3], None), "cannot share");
+    fails(conv(square.clone(), [4, 8, 8], &[0, 4, 3, 3], None), "cannot share");
+    fails(conv(square.clone(), [4, 8, 8], &[4, 4, 5, 5], None), "does not match the weight");
+    fails(conv(square.clone(), [4, 8, 8], &[4, 4, 9], None), "[c_out, c_in/groups, k_h, k_w]");
+    fails(conv(square.clone(), [4, 8, 8], &[4, 4, 3, 3], Some(3)), "a bias of shape [4]");
+    fails(conv(Conv::square(3, 0, 1), [4, 8, 8], &[4, 4, 3, 3], None), "at least 1");
+    fails(conv(Conv::square(7, 1, 0), [4, 6, 8], &[4, 4, 7, 7], None), "reaches over 7 pixels");
+    let huge = Conv { dilation: [usize::MAX; 2], ..square.clone() };
+    fails(conv(huge, [4, 8, 8], &[4, 4, 3, 3], None), "reaches over");
+    fails(infer(Op::Conv(square.clone()), |g| vec![image(g, 4, 8, 8)]), "expected 2 to 3 inputs, found 1");
+    let flat =
+        infer(Op::Conv(square.clone()), |g| vec![g.add_input("x", Shape::nc(4)), param(g, &[4, 4, 3, 3])]);
+    fails(flat, "[N, C, H, W], found [N, 4]");
+    let typed = infer(Op::Conv(square), |g| vec![image(g, 4, 8, 8), bytes(g, &[4, 4, 3, 3])]);
+    fails(typed, "input 1 must be f32, found u8");
+}
+
+#[test]
+fn batch_normalization_keeps_the_shape() {
+    let norm = Op::BatchNormalization { epsilon: 1e-5, momentum: 0.9 };
+    let run = |lengths: [usize; 4]| {
+        infer(norm.clone(), |g| {
+            let mut inputs = vec![image(g, 4, 5, 6)];
+            inputs.extend(lengths.map(|n| param(g, &[n])));
+            inputs
+        })
+    };
+    gives(run([4; 4]), &Shape::nchw(4, 5, 6));
+    fails(run([3, 4, 4, 4]), "gamma of shape [4], found [3]");
+    fails(run([4, 3, 4, 4]), "beta of shape [4]");
+    fails(run([4, 4, 3, 4]), "running_mean of shape [4]");
+    fails(run([4, 4, 4, 3]), "running_var of shape [4]");
+    let flat = infer(norm.clone(), |g| {
+        let mut inputs = vec![g.add_input("x", Shape::nc(4))];
+        inputs.extend([4; 4].map(|n| param(g, &[n])));
+        inputs
+    });
+    gives(flat, &Shape::nc(4));
+    fails(infer(norm, |g| vec![image(g, 4, 5, 6)]), "expected 5 inputs, found 1");
+}
+
+#[test]
+fn elementwise_operators_keep_the_shape_and_take_one_float_input() {
+    for op in [
+        Op::Relu,
+        Op::Clip { min: 0.0, max: 6.0 },
+        Op::HardSigmoid { alpha: 0.2, beta: 0.5 },
+        Op::HardSwish,
+        Op::Sigmoid,
+        Op::Dropout { ratio: 0.5 },
+    ] {
+        gives(infer(op.clone(), |g| vec![image(g, 3, 4, 5)]), &Shape::nchw(3, 4, 5));
+        fails(
+            infer(op.clone(), |g| vec![image(g, 3, 4, 5), image(g, 3, 4, 5)]),
+            "expected 1 inputs, found 2",
+        );
+        fails(infer(op, |g| vec![bytes(g, &[3])]), "must be f32, found u8");
+    }
+}
+
+#[test]
+fn identity_keeps_shape_and_type() {
+    let result = infer(Op::Identity, |g| vec![bytes(g, &[3, 2])]);
+    assert_eq!(result, Ok((Shape::fixed(&[3, 2]), DataType::U8)));
+    fails(infer(Op::Identity, |_| vec![]), "expected 1 inputs, found 0");
+}
+
+#[test]
+fn softmax_takes_logits() {
+    gives(infer(Op::Softmax, |g| vec![g.add_input("x", Shape::nc(7))]), &Shape::nc(7));
+    fails(infer(Op::Softmax, |g| vec![image(g, 7, 1, 1)]), "expected [N, C]");
+}
+
+#[test]
+fn add_takes_equal_shapes() {
+    gives(infer(Op::Add, |g| vec![image(g, 3, 4, 5), image(g, 3, 4, 5)]), &Shape::nchw(3, 4, 5));
+    fails(infer(Op::Add, |g| vec![image(g, 3, 4, 5), image(g, 3, 5, 4)]), "shapes differ");
+    fails(infer(Op::Add, |g| vec![image(g, 3, 4, 5)]), "expected 2 inputs");
+    fails(infer(Op::Add, |g| vec![image(g, 3, 4, 5), bytes(g, &[3])]), "input 1 must be f32");
+}
+
+#[test]
+fn mul_broadcasts_only_a_gate_in_second_place() {
+    gives(infer(Op::Mul, |g| vec![image(g, 3, 4, 5), image(g, 3, 4, 5)]), &Shape::nchw(3, 4, 5));
+    gives(infer(Op::Mul, |g| vec![image(g, 3, 4, 5), image(g, 3, 1, 1)]), &Shape::nchw(3, 4, 5));
+    fails(infer(Op::Mul, |g| vec![image(g, 3, 1, 1), image(g, 3, 4, 5)]), "gate second");
+    fails(infer(Op::Mul, |g| vec![image(g, 3, 4, 5), image(g, 2, 1, 1)]), "gate second");
+    fails(infer(Op::Mul, |g| vec![image(g, 3, 4, 5), image(g, 3, 4, 1)]), "gate second");
+}
+
+#[test]
+fn concat_adds_channels() {
+    let three = infer(Op::Concat, |g| vec![image(g, 3, 4, 5), image(g, 2, 4, 5), image(g, 1, 4, 5)]);
+    gives(three, &Shape::nchw(6, 4, 5));
+    fails(infer(Op::Concat, |g| vec![image(g, 3, 4, 5), image(g, 3, 5, 5)]), "differ beyond the channels");
+    fails(infer(Op::Concat, |g| vec![image(g, 3, 4, 5), g.add_input("f", Shape::nc(3))]), "differ beyond");
+    fails(infer(Op::Concat, |g| vec![param(g, &[3]), bytes(g, &[3])]), "channels must be known");
+    fails(infer(Op::Concat, |g| vec![param(g, &[3, 2]), bytes(g, &[3, 2])]), "differ beyond");
+    fails(infer(Op::Concat, |_| vec![]), "expected at least 1 inputs, found 0");
+}
+
+#[test]
+fn pooling_follows_the_window_formula() {
+    let pool = Pool { kernel: [3, 2], stride: [2, 2], padding: [1, 0, 0, 1] };
+    // height (7 + 1 + 0 - 3) / 2 + 1 = 3, width (8 + 0 + 1 - 2) / 2 + 1 = 4
+    gives(infer(Op::MaxPool(pool.clone()), |g| vec![image(g, 3, 7, 8)]), &Shape::nchw(3, 3, 4));
+    let mean = Op::AveragePool { pool, count_include_pad: true };
+    gives(infer(mean, |g| vec![image(g, 3, 7, 8)]), &Shape::nchw(3, 3, 4));
+    let wide = Pool::square(2, 2, 2);
+    fails(infer(Op::MaxPool(wide), |g| vec![image(g, 3, 7, 8)]), "padding must be smaller");
+    fails(infer(Op::MaxPool(Pool::square(9, 1, 0)), |g| vec![image(g, 3, 7, 8)]), "reaches over 9 pixels");
+    fails(infer(Op::MaxPool(Pool::square(0, 1, 0)), |g| vec![image(g, 3, 7, 8)]), "padding must be smaller");
+    fails(infer(Op::MaxPool(Pool::square(2, 0, 0)), |g| vec![image(g, 3, 7, 8)]), "at least 1");
+    let flat = infer(Op::MaxPool(Pool::square(1, 1, 0)), |g| vec![g.add_input("x", Shape::nc(3))]);
+    fails(flat, "expected input 0 of shape [N, C, H, W]");
+}
+
+#[test]
+fn global_average_pool_flatten_and_pad_take_images() {
+    gives(infer(Op::GlobalAveragePool, |g| vec![image(g, 3, 7, 8)]), &Shape::nchw(3, 1, 1));
+    gives(infer(Op::Flatten, |g| vec![image(g, 3, 7, 8)]), &Shape::nc(168));
+    let pad = Op::PadChannels { before: 2, after: 4 };
+    gives(infer(pad.clone(), |g| vec![image(g, 3, 7, 8)]), &Shape::nchw(9, 7, 8));
+    for op in [Op::GlobalAveragePool, Op::Flatten, pad] {
+        fails(infer(op.clone(), |g| vec![g.add_input("x", Shape::nc(3))]), "[N, C, H, W], found [N, 3]");
+        fails(infer(op, |_| vec![]), "expected 1 inputs");
+    }
+}
+
+#[test]
+fn gemm_multiplies_by_the_transposed_weight() {
+    let gemm = |x: usize, w: &[usize], b: Option<usize>| {
+        infer(Op::Gemm, |g| {
+            let mut inputs = vec![g.add_input("x", Shape::nc(x)), param(g, w)];
+            inputs.extend(b.map(|b| param(g, &[b])));
+            inputs
+        })
+    };
+    gives(gemm(12, &[5, 12], Some(5)), &Shape::nc(5));
+    gives(gemm(12, &[5, 12], None), &Shape::nc(5));
+    fails(gemm(12, &[12, 5], None), "expected [N, in] and a weight [out, in], found [N, 12] and [12, 5]");
+    fails(gemm(12, &[5, 12], Some(4)), "a bias of shape [5]");
+    fails(infer(Op::Gemm, |g| vec![image(g, 12, 1, 1), param(g, &[5, 12])]), "expected [N, in]");
+}
+
+#[test]
+fn quantize_and_dequantize_check_scale_and_types() {
+    let quantize = |axis, scale: &[usize], zero: &[usize]| {
+        infer(Op::QuantizeLinear { axis }, |g| vec![image(g, 3, 4, 5), param(g, scale), bytes(g, zero)])
+    };
+    assert_eq!(quantize(1, &[], &[]), Ok((Shape::nchw(3, 4, 5), DataType::U8)));
+    assert_eq!(quantize(1, &[3], &[3]), Ok((Shape::nchw(3, 4, 5), DataType::U8)));
+    fails(quantize(2, &[3], &[3]), "must be scalars or match axis 2");
+    fails(quantize(1, &[3], &[]), "must be scalars or match");
+    let scale_type =
+        infer(Op::QuantizeLinear { axis: 1 }, |g| vec![image(g, 3, 4, 5), bytes(g, &[]), bytes(g, &[])]);
+    fails(scale_type, "scale must be f32");
+    let dequantize = |zero: TensorData| {
+        infer(Op::DequantizeLinear { axis: 0 }, |g| {
+            let zero = g.add_param("zero", Tensor::new(vec![6], zero).unwrap());
+            vec![bytes(g, &[6, 2]), param(g, &[6]), zero]
+        })
+    };
+    gives(dequantize(TensorData::U8(vec![0; 6])), &Shape::fixed(&[6, 2]));
+    fails(dequantize(TensorData::I8(vec![0; 6])), "x is u8, zero_point i8");
+}
+
+#[test]
+fn a_fixed_batch_travels_through() {
+    let mut graph = Graph::new("test");
+    let dims = [1, 3, 8, 8].map(Dim::Fixed).to_vec();
+    let x = graph.add_input("x", Shape::new(dims));
+    let y = graph.add_node("pool", Op::MaxPool(Pool::square(2, 2, 0)), vec![x]);
+    graph.infer_shapes().unwrap();
+    assert_eq!(graph.shape(y), &Shape::fixed(&[1, 3, 4, 4]));
+}
+
+#[test]
+fn an_input_without_shape_is_named() {
+    let mut graph = Graph::new("test");
+    let orphan = graph.add_activation("orphan");
+    graph.add_node("relu", Op::Relu, vec![orphan]);
+    let error = graph.infer_shapes().unwrap_err().to_string();
+    assert!(error.contains("`relu`") && error.contains("`orphan`"), "{error}");
+}
