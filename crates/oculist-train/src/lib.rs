@@ -1,1 +1,24 @@
 //! Training of graphs: executor, losses, optimisers, schedules, checkpoints, distillation.
+//!
+//! [`Executor`] plans a graph for a batch size and runs it forward and backward on the CPU kernels;
+//! [`loss_and_gradient`] gives cross-entropy and distillation; [`Optimizer`], [`Schedule`] and [`Ema`] update the
+//! weights.
+
+//mod checkpoint;
+mod config;
+mod ema;
+mod error;
+mod executor;
+mod loss;
+mod optimizer;
+mod params;
+mod schedule;
+
+pub use config::TrainConfig;
+pub use ema::Ema;
+pub use error::TrainError;
+pub use executor::{Executor, Mode};
+pub use loss::{Distillation, loss_and_gradient};
+pub use optimizer::{Optimizer, OptimizerConfig, global_norm};
+pub use params::{Param, ParamSet};
+pub use schedule::Schedule;

@@ -1,0 +1,136 @@
+//! The settings of one training run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+use crate::optimizer::OptimizerConfig;
+
+/// The settings of one training run; all of them together determine the result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Passes over the training split.
+    pub epochs: usize,
+    /// Images per step.
+    pub batch_size: usize,
+    /// Peak learning rate.
+    pub lr: f32,
+    /// Learning rate at the end of the cosine.
+    pub min_lr: f32,
+    /// Epochs of linear warm-up; may be a fraction.
+    pub warmup_epochs: f32,
+    /// The update rule.
+    pub optimizer: OptimizerConfig,
+    /// Weight decay on weights; never on norms and biases.
+    pub weight_decay: f32,
+    /// Label smoothing, 0..1.
+    pub label_smoothing: f32,
+    /// Gradients are scaled down to this Euclidean norm; 0 turns clipping off.
+    pub clip_norm: f32,
+    /// Decay of the moving average of the weights; 0 turns it off.
+    pub ema_decay: f32,
+    /// Epochs without a better validation top-1 after which training stops; 0 never stops early.
+    pub patience: usize,
+    /// Seed of initialisation, shuffling, augmentation and dropout.
+    pub seed: u64,
+    /// Threads that decode and augment.
+    pub loader_workers: usize,
+    /// Weight of the distillation loss, 0..=1, when there is a teacher.
+    pub distill_alpha: f32,
+    /// Temperature of the distillation loss.
+    pub distill_temperature: f32,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 20,
+            batch_size: 128,
+            lr: 0.1,
+            min_lr: 0.0,
+            warmup_epochs: 1.0,
+            optimizer: OptimizerConfig::sgd(),
+            weight_decay: 5e-4,
+            label_smoothing: 0.1,
+            clip_norm: 5.0,
+            ema_decay: 0.995,
+            patience: 0,
+            seed: 0,
+            loader_workers: 1,
+            distill_alpha: 0.7,
+            distill_temperature: 3.0,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] naming the setting, its range and the value.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let fail = |name, expected, found: String| Err(TrainError::Setting { name, expected, found });
+        if self.epochs == 0 {
+            return fail("epochs", "at least 1", "0".into());
+        }
+        if self.batch_size < 2 {
+            return fail("batch_size", "at least 2 (batch normalisation)", self.batch_size.to_string());
+        }
+        if !(self.lr > 0.0 && self.lr.is_finite()) {
+            return fail("lr", "a positive number", self.lr.to_string());
+        }
+        if !(self.min_lr >= 0.0 && self.min_lr <= self.lr) {
+            return fail("min_lr", "between 0 and lr", self.min_lr.to_string());
+        }
+        for (name, value) in [("label_smoothing", self.label_smoothing), ("ema_decay", self.ema_decay)] {
+            if !(0.0..1.0).contains(&value) {
+                return fail(name, "in 0..1", value.to_string());
+            }
+        }
+        if !(0.0..=1.0).contains(&self.distill_alpha) {
+            return fail("distill_alpha", "in 0..=1", self.distill_alpha.to_string());
+        }
+        for (name, value) in [
+            ("weight_decay", self.weight_decay),
+            ("clip_norm", self.clip_norm),
+            ("warmup_epochs", self.warmup_epochs),
+        ] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return fail(name, "0 or more", value.to_string());
+            }
+        }
+        if !(self.distill_temperature > 0.0 && self.distill_temperature.is_finite()) {
+            return fail("distill_temperature", "a positive number", self.distill_temperature.to_string());
+        }
+        if self.loader_workers == 0 {
+            return fail("loader_workers", "at least 1", "0".into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid_and_each_range_is_checked() {
+        assert!(TrainConfig::default().validate().is_ok());
+        let broken = [
+            ("epochs", TrainConfig { epochs: 0, ..TrainConfig::default() }),
+            ("batch_size", TrainConfig { batch_size: 1, ..TrainConfig::default() }),
+            ("lr", TrainConfig { lr: f32::NAN, ..TrainConfig::default() }),
+            ("min_lr", TrainConfig { min_lr: 1.0, ..TrainConfig::default() }),
+            ("label_smoothing", TrainConfig { label_smoothing: 1.0, ..TrainConfig::default() }),
+            ("ema_decay", TrainConfig { ema_decay: -0.1, ..TrainConfig::default() }),
+            ("weight_decay", TrainConfig { weight_decay: -1.0, ..TrainConfig::default() }),
+            ("distill_alpha", TrainConfig { distill_alpha: 2.0, ..TrainConfig::default() }),
+            ("distill_temperature", TrainConfig { distill_temperature: 0.0, ..TrainConfig::default() }),
+            ("loader_workers", TrainConfig { loader_workers: 0, ..TrainConfig::default() }),
+        ];
+        for (name, config) in broken {
+            let message = config.validate().unwrap_err().to_string();
+            assert!(message.starts_with(name), "{message}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The error of this crate.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// What can go wrong while training.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The executor has no rule for an operator at this place.
+    #[error("node `{node}` ({op}) cannot be trained: {problem}")]
+    Unsupported {
+        /// Name of the node.
+        node: String,
+        /// Operator name.
+        op: &'static str,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// The graph is invalid.
+    #[error(transparent)]
+    Graph(#[from] oculist_graph::GraphError),
+    /// A kernel refused its arguments.
+    #[error(transparent)]
+    Kernel(#[from] oculist_kernels::KernelError),
+    /// A setting is out of its range.
+    #[error("{name} must be {expected}, found {found}")]
+    Setting {
+        /// Name of the setting.
+        name: &'static str,
+        /// The range.
+        expected: &'static str,
+        /// The value given.
+        found: String,
+    },
+    /// The loss is no number any more.
+    #[error(
+        "the loss became {loss} in epoch {epoch}, step {step}: training stopped and the last good checkpoint was \
+         kept{kept}; lower the learning rate (now {lr}), or set a lower gradient clipping norm"
+    )]
+    NonFiniteLoss {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step within the epoch, from 1.
+        step: usize,
+        /// The loss.
+        loss: f32,
+        /// The learning rate of that step.
+        lr: f32,
+        /// Where the checkpoint is, as ` in PATH`, or empty.
+        kept: String,
+    },
+    /// A checkpoint does not belong to this run or is damaged.
+    #[error("checkpoint {path}: {problem}")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A file could not be written or read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The caller asked to stop; the checkpoint of the last finished epoch stands.
+    #[error("stopped on request{kept}; continue with --resume")]
+    Stopped {
+        /// Where the checkpoint is, as ` after epoch N`, or empty.
+        kept: String,
+    },
+}

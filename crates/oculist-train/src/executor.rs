@@ -1,0 +1,222 @@
+//! The training executor: a planned graph with its parameters, activations and gradients.
+//!
+//! A graph is planned once for a batch size ([`Executor::new`]); every buffer is allocated then and reused in every
+//! step, so that a step allocates nothing. Training keeps each activation once, for the backward pass.
+
+mod backward;
+mod forward;
+mod gradients;
+mod plan;
+
+use std::sync::Arc;
+
+use oculist_graph::Graph;
+use oculist_kernels::Context;
+
+use crate::error::TrainError;
+use crate::params::ParamSet;
+use gradients::GradientPlan;
+use plan::Plan;
+
+/// What an executor is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Forward with batch statistics, and backward.
+    Train,
+    /// Forward with running statistics only.
+    Eval,
+}
+
+/// A planned graph that runs forward and backward.
+#[derive(Debug)]
+pub struct Executor {
+    ctx: Arc<Context>,
+    plan: Plan,
+    gradients: GradientPlan,
+    batch: usize,
+    classes: usize,
+    /// Trainable parameters in the kernels' layout.
+    pub(crate) weights: Vec<f32>,
+    /// Running means and variances.
+    pub(crate) stats: Vec<f32>,
+    /// Gradients of the parameters, laid out as the weights.
+    pub(crate) grads: Vec<f32>,
+    activations: Vec<Vec<f32>>,
+    gradient_buffers: Vec<Vec<f32>>,
+    /// Batch mean and inverse standard deviation of each normalisation, kept for the backward pass.
+    saved_norms: Vec<SavedNorm>,
+    /// Positions of the maxima of each max pooling.
+    saved_maxima: Vec<Vec<u16>>,
+    scratch: Vec<f32>,
+    /// A gradient that must be added to another one lands here first.
+    spare: Vec<f32>,
+    dropout_seed: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct SavedNorm {
+    mean: Vec<f32>,
+    variance: Vec<f32>,
+    inv_std: Vec<f32>,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+impl Executor {
+    /// Plans `graph` for batches of exactly `batch` images and takes over its parameters.
+    ///
+    /// # Errors
+    /// [`TrainError::Unsupported`] naming the node that has no training rule.
+    pub fn new(ctx: Arc<Context>, graph: &Graph, batch: usize, mode: Mode) -> Result<Self, TrainError> {
+        let plan = Plan::new(&ctx, graph, batch)?;
+        let train = mode == Mode::Train;
+        let gradients = if train { GradientPlan::new(&plan, batch) } else { GradientPlan::default() };
+        let saved_norms = plan
+            .steps
+            .iter()
+            .filter_map(|s| match s {
+                plan::Step::Norm { y, .. } => {
+                    let v = vec![0.0; plan.slots[*y].stride];
+                    Some(SavedNorm {
+                        mean: v.clone(),
+                        variance: v.clone(),
+                        inv_std: v.clone(),
+                        scale: v.clone(),
+                        shift: v,
+                    })
+                }
+                _ => None,
+            })
+            .collect();
+        let saved_maxima = plan
+            .steps
+            .iter()
+            .filter_map(|s| match s {
+                plan::Step::MaxPool { y, .. } => Some(vec![0; plan.slots[*y].len(batch)]),
+                _ => None,
+            })
+            .collect();
+        let largest = plan.slots.iter().map(|m| m.len(batch)).max().unwrap_or(0);
+        let classes = plan.slots[plan.output].channels;
+        let weights = plan.weights.pack(graph);
+        Ok(Self {
+            batch,
+            classes,
+            grads: vec![0.0; if train { weights.len() } else { 0 }],
+            stats: plan.stats.pack(graph),
+            weights,
+            activations: plan.slots.iter().map(|m| vec![0.0; m.len(batch)]).collect(),
+            gradient_buffers: gradients.lengths.iter().map(|&n| vec![0.0; n]).collect(),
+            saved_norms,
+            saved_maxima,
+            scratch: vec![0.0; plan.scratch],
+            spare: vec![0.0; if train { largest } else { 0 }],
+            dropout_seed: 0,
+            gradients,
+            plan,
+            ctx,
+        })
+    }
+
+    /// The kernels' context: threads and instruction set.
+    pub fn context(&self) -> &Arc<Context> {
+        &self.ctx
+    }
+
+    /// Images per batch.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Number of logits per image.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Numbers from one row of logits to the next.
+    pub fn logits_stride(&self) -> usize {
+        self.plan.slots[self.plan.output].stride
+    }
+
+    /// The trainable parameters and their places in the flat buffers.
+    pub fn params(&self) -> &ParamSet {
+        &self.plan.weights
+    }
+
+    /// The running statistics and their places.
+    pub fn statistics(&self) -> &ParamSet {
+        &self.plan.stats
+    }
+
+    /// The gradients of the last backward pass, by parameter, in the graph's layout.
+    pub fn gradient_tensors(&self) -> Vec<(oculist_graph::ValueId, oculist_graph::Tensor)> {
+        self.plan.weights.iter().map(|p| (p.value, p.unpack(&self.grads[p.range()]))).collect()
+    }
+
+    /// Writes weights and running statistics back into a graph of the same structure.
+    pub fn store(&self, graph: &mut Graph) {
+        self.plan.weights.unpack_into(&self.weights, graph);
+        self.plan.stats.unpack_into(&self.stats, graph);
+    }
+
+    /// Takes weights and statistics in the flat layout, for example a moving average.
+    pub fn set_parameters(&mut self, weights: &[f32], stats: &[f32]) {
+        self.weights.copy_from_slice(weights);
+        self.stats.copy_from_slice(stats);
+    }
+
+    /// The logits of the last forward pass, `[batch, logits_stride]`.
+    pub fn logits(&self) -> &[f32] {
+        &self.activations[self.plan.output]
+    }
+
+    /// Bytes of all buffers: parameters, activations, gradients and scratch.
+    pub fn bytes(&self) -> usize {
+        let floats = self.weights.len() * 2
+            + self.stats.len()
+            + self.scratch.len()
+            + self.spare.len()
+            + self.activations.iter().map(Vec::len).sum::<usize>()
+            + self.gradient_buffers.iter().map(Vec::len).sum::<usize>();
+        floats * size_of::<f32>() + self.saved_maxima.iter().map(Vec::len).sum::<usize>() * size_of::<u16>()
+    }
+
+    /// Copies images into the input, `[n, height, width, channels]` dense; missing images are zero.
+    fn load(&mut self, images: &[f32]) {
+        let map = self.plan.slots[self.plan.input];
+        let input = &mut self.activations[self.plan.input];
+        if map.stride == map.channels {
+            let n = images.len().min(input.len());
+            input[..n].copy_from_slice(&images[..n]);
+            input[n..].fill(0.0);
+        } else {
+            let rows = images.len() / map.channels;
+            oculist_kernels::pad_channels(&self.ctx, rows, map.channels, images, input);
+            input[rows * map.stride..].fill(0.0);
+        }
+    }
+}
+
+/// SplitMix64's output function: a well-mixed number for each state.
+fn mix(state: u64) -> u64 {
+    let mut z = state.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// Writes `x / (1 - ratio)` or zero, decided by a generator keyed by seed, layer and element.
+fn dropout(seed: u64, key: u64, ratio: f32, x: &[f32], y: &mut [f32], accumulate: bool) {
+    let threshold = (f64::from(ratio) * 2f64.powi(32)) as u64;
+    let keep = 1.0 / (1.0 - ratio);
+    let base = mix(seed ^ mix(key.wrapping_add(1)));
+    for (i, (y, &x)) in y.iter_mut().zip(x).enumerate() {
+        let kept = (mix(base.wrapping_add(i as u64)) >> 32) >= threshold;
+        let value = if kept { x * keep } else { 0.0 };
+        if accumulate {
+            *y += value;
+        } else {
+            *y = value;
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The backward pass.
+
+use std::ops::Range;
+
+use oculist_kernels::{
+    AdaptivePooling, BatchNormBackward, BatchNormGradients, ChannelCopy, activation_backward,
+    adaptive_average_pool_backward, add_assign, average_pool_backward, batch_norm_backward,
+    channel_scale_backward, column_sums, copy_channels, max_pool_backward,
+};
+
+use super::plan::{Slot, Step};
+use super::{Executor, dropout};
+
+impl Executor {
+    /// Runs the backward pass of the last [`Executor::forward_train`] from the gradient of the logits and leaves
+    /// the parameters' gradients in the flat buffer (overwritten).
+    ///
+    /// # Shapes
+    /// `dlogits`: `[batch, logits_stride]`, padded lanes 0.
+    ///
+    /// # Panics
+    /// If the executor was made for evaluation only.
+    pub fn backward(&mut self, dlogits: &[f32]) {
+        assert!(!self.grads.is_empty(), "the executor was planned for evaluation");
+        self.grads.fill(0.0);
+        let output = self.plan.output;
+        let len = self.plan.slots[output].len(self.batch);
+        if let Some(buffer) = self.gradients.buffer_of[output] {
+            self.gradient_buffers[buffer][..len].copy_from_slice(&dlogits[..len]);
+        }
+        for i in (0..self.plan.steps.len()).rev() {
+            self.step_backward(i);
+        }
+    }
+
+    fn step_backward(&mut self, i: usize) {
+        let output = self.plan.steps[i].output();
+        let Some(buffer) = self.gradients.buffer_of[output] else {
+            return;
+        };
+        // Both gradients leave their places while the rest of the executor is borrowed.
+        let dy_buffer = std::mem::take(&mut self.gradient_buffers[buffer]);
+        let dy = &dy_buffer[..self.plan.slots[output].len(self.batch)];
+        let inputs = self.plan.steps[i].inputs();
+        for (position, &slot) in inputs.iter().enumerate() {
+            // A fused residual is written together with the normalisation's own input.
+            if position == 1 && matches!(self.plan.steps[i], Step::Norm { .. }) {
+                continue;
+            }
+            let accumulate = self.gradients.accumulate[i][position];
+            let mut dx_buffer = self.take(slot);
+            let len = self.plan.slots[slot].len(self.batch).min(dx_buffer.len());
+            self.input_backward(i, position, slot, dy, &mut dx_buffer[..len], accumulate);
+            self.give(slot, dx_buffer);
+        }
+        self.gradient_buffers[buffer] = dy_buffer;
+    }
+
+    fn take(&mut self, slot: Slot) -> Vec<f32> {
+        self.gradients.buffer_of[slot]
+            .map(|b| std::mem::take(&mut self.gradient_buffers[b]))
+            .unwrap_or_default()
+    }
+
+    fn give(&mut self, slot: Slot, buffer: Vec<f32>) {
+        if let Some(b) = self.gradients.buffer_of[slot] {
+            self.gradient_buffers[b] = buffer;
+        }
+    }
+
+    /// The gradient of input `position` of step `i`, and those of the step's parameters along with the first.
+    /// `dx` is empty where no gradient is needed (the image).
+    fn input_backward(
+        &mut self,
+        i: usize,
+        position: usize,
+        slot: Slot,
+        dy: &[f32],
+        dx: &mut [f32],
+        accumulate: bool,
+    ) {
+        let batch = self.batch;
+        let slots = &self.plan.slots;
+        let act = &self.activations;
+        let ctx = &*self.ctx;
+        let wanted = !dx.is_empty();
+        match &self.plan.steps[i] {
+            Step::Conv { x, weights, bias, plan, y } => {
+                let range = self.plan.weights.get(*weights).range();
+                let dw = &mut self.grads[range.clone()];
+                plan.backward_weights(ctx, &act[*x], dy, dw, &mut self.scratch);
+                if let Some(bias) = bias {
+                    let db = &mut self.grads[self.plan.weights.get(*bias).range()];
+                    column_sums(ctx, slots[*y].rows(batch), dy, db);
+                }
+                if wanted {
+                    plan.backward_data(ctx, dy, &self.weights[range], dx, accumulate, &mut self.scratch);
+                }
+            }
+            Step::Norm { .. } => self.norm_backward(i, dy, dx, accumulate),
+            Step::Activation { x, activation, .. } if wanted => {
+                activation_backward(ctx, slots[*x].rows(batch), *activation, &act[*x], dy, dx, accumulate);
+            }
+            Step::Add { .. } if wanted => {
+                if accumulate {
+                    add_assign(ctx, dy, dx);
+                } else {
+                    dx.copy_from_slice(dy);
+                }
+            }
+            Step::Gate { x, gate, .. } => {
+                // Both gradients come out of one pass; the one that is not asked for lands in the spare buffer.
+                let rows = slots[*x].rows(batch);
+                let (x_len, gate_len) = (slots[*x].len(batch), slots[*gate].len(batch));
+                if position == 0 {
+                    let (_, rest) = self.spare.split_at_mut(0);
+                    let dgate = &mut rest[..gate_len];
+                    channel_scale_backward(
+                        ctx,
+                        rows,
+                        batch,
+                        &act[*x],
+                        &act[*gate],
+                        dy,
+                        dx,
+                        accumulate,
+                        dgate,
+                    );
+                } else {
+                    let mut dgate = vec![0.0; gate_len];
+                    let ignored = &mut self.spare[..x_len];
+                    channel_scale_backward(
+                        ctx,
+                        rows,
+                        batch,
+                        &act[*x],
+                        &act[*gate],
+                        dy,
+                        ignored,
+                        false,
+                        &mut dgate,
+                    );
+                    if accumulate {
+                        add_assign(ctx, &dgate, dx);
+                    } else {
+                        dx.copy_from_slice(&dgate);
+                    }
+                }
+            }
+            Step::Concat { inputs, y } if wanted => {
+                let map = slots[slot];
+                let copy = ChannelCopy {
+                    rows: batch * map.pixels(),
+                    channels: map.channels,
+                    src_stride: slots[*y].stride,
+                    src_offset: inputs[position].1,
+                    dst_stride: map.stride,
+                    dst_offset: 0,
+                };
+                slice_gradient(ctx, copy, dy, dx, accumulate);
+            }
+            Step::PadChannels { before, y, .. } if wanted => {
+                let map = slots[slot];
+                let copy = ChannelCopy {
+                    rows: batch * map.pixels(),
+                    channels: map.channels,
+                    src_stride: slots[*y].stride,
+                    src_offset: *before,
+                    dst_stride: map.stride,
+                    dst_offset: 0,
+                };
+                slice_gradient(ctx, copy, dy, dx, accumulate);
+            }
+            Step::MaxPool { pool, saved, .. } if wanted => {
+                max_pool_backward(ctx, pool, dy, &self.saved_maxima[*saved], dx, accumulate);
+            }
+            Step::AveragePool { pool, count_include_pad, .. } if wanted => {
+                average_pool_backward(ctx, pool, *count_include_pad, dy, dx, accumulate);
+            }
+            Step::GlobalAveragePool { x, .. } if wanted => {
+                let map = slots[*x];
+                let pool = AdaptivePooling::global(batch, [map.height, map.width], map.channels);
+                adaptive_average_pool_backward(ctx, &pool, dy, dx, accumulate);
+            }
+            Step::Dropout { ratio, key, .. } if wanted => {
+                dropout(self.dropout_seed, *key, *ratio, dy, dx, accumulate);
+            }
+            _ => {}
+        }
+    }
+
+    fn norm_backward(&mut self, i: usize, dy: &[f32], dx: &mut [f32], accumulate: bool) {
+        let Step::Norm { x, gamma, beta, saved, residual, activation, y, .. } = &self.plan.steps[i] else {
+            return;
+        };
+        let (gamma, beta) = (self.plan.weights.get(*gamma).range(), self.plan.weights.get(*beta).range());
+        let residual = *residual;
+        let residual_accumulate = residual.is_some() && self.gradients.accumulate[i][1];
+        let mut residual_buffer = residual.and_then(|slot| self.gradients.buffer_of[slot]).map(|b| {
+            let buffer = std::mem::take(&mut self.gradient_buffers[b]);
+            (b, buffer)
+        });
+        let rows = self.plan.slots[*x].rows(self.batch);
+        let saved = &self.saved_norms[*saved];
+        let input = BatchNormBackward {
+            x: &self.activations[*x],
+            y: &self.activations[*y],
+            residual: residual.map(|r| self.activations[r].as_slice()),
+            dy,
+            gamma: &self.weights[gamma.clone()],
+            beta: &self.weights[beta.clone()],
+            mean: &saved.mean,
+            inv_std: &saved.inv_std,
+            activation: *activation,
+        };
+        let ctx = &*self.ctx;
+        let [dgamma, dbeta] = disjoint(&mut self.grads, gamma, beta);
+        let spare = &mut self.spare[..rows.len()];
+        // A gradient that others have written already, or that nobody wants, goes through the spare buffer.
+        let direct = !accumulate && dx.len() == rows.len();
+        let target = if direct { &mut *dx } else { &mut *spare };
+        let output = BatchNormGradients {
+            dx: target,
+            dgamma,
+            dbeta,
+            dresidual: residual_buffer.as_mut().map(|(_, b)| (&mut b[..rows.len()], residual_accumulate)),
+        };
+        batch_norm_backward(ctx, rows, &input, output);
+        if !direct && !dx.is_empty() {
+            add_assign(ctx, spare, dx);
+        }
+        if let Some((b, buffer)) = residual_buffer {
+            self.gradient_buffers[b] = buffer;
+        }
+    }
+}
+
+fn slice_gradient(
+    ctx: &oculist_kernels::Context,
+    copy: ChannelCopy,
+    dy: &[f32],
+    dx: &mut [f32],
+    accumulate: bool,
+) {
+    if !accumulate {
+        oculist_kernels::fill_zero(ctx, dx);
+    }
+    copy_channels(ctx, copy, dy, dx, accumulate);
+}
+
+fn disjoint(flat: &mut [f32], a: Range<usize>, b: Range<usize>) -> [&mut [f32]; 2] {
+    flat.get_disjoint_mut([a, b]).expect("parameters do not overlap")
+}

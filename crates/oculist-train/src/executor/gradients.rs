@@ -1,0 +1,54 @@
+//! Where gradients lie: buffers are shared by lifetime, since a gradient is dead once its producer has used it.
+
+use super::plan::{Plan, Slot};
+
+/// The buffers of the backward pass.
+#[derive(Debug, Default)]
+pub(crate) struct GradientPlan {
+    /// Buffer of each slot; `None` if no gradient is needed.
+    pub(crate) buffer_of: Vec<Option<usize>>,
+    /// Length of each buffer in f32.
+    pub(crate) lengths: Vec<usize>,
+    /// For each step and input (in the order of `Step::inputs`): whether the gradient is added to what is there.
+    pub(crate) accumulate: Vec<Vec<bool>>,
+}
+
+impl GradientPlan {
+    pub(crate) fn new(plan: &Plan, batch: usize) -> Self {
+        let mut result = Self {
+            buffer_of: vec![None; plan.slots.len()],
+            lengths: Vec::new(),
+            accumulate: vec![Vec::new(); plan.steps.len()],
+        };
+        let mut free: Vec<usize> = Vec::new();
+        let mut written = vec![false; plan.slots.len()];
+        written[plan.output] = true;
+        result.assign(plan.output, plan.slots[plan.output].len(batch), &mut free);
+        for (i, step) in plan.steps.iter().enumerate().rev() {
+            for slot in step.inputs() {
+                result.accumulate[i].push(written[slot]);
+                if slot != plan.input && !written[slot] {
+                    written[slot] = true;
+                    result.assign(slot, plan.slots[slot].len(batch), &mut free);
+                }
+            }
+            if let Some(buffer) = result.buffer_of[step.output()] {
+                free.push(buffer);
+            }
+        }
+        result
+    }
+
+    /// Takes the free buffer that fits best, or a new one.
+    fn assign(&mut self, slot: Slot, len: usize, free: &mut Vec<usize>) {
+        let best = (0..free.len()).min_by_key(|&i| self.lengths[free[i]].abs_diff(len));
+        let buffer = if let Some(i) = best {
+            free.swap_remove(i)
+        } else {
+            self.lengths.push(0);
+            self.lengths.len() - 1
+        };
+        self.lengths[buffer] = self.lengths[buffer].max(len);
+        self.buffer_of[slot] = Some(buffer);
+    }
+}

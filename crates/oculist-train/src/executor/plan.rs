@@ -1,0 +1,485 @@
+//! Planning: a graph becomes a list of steps over buffers in the kernels' layout.
+//!
+//! Fusion happens here: a `BatchNormalization` takes the residual `Add` and the activation that follow it into one
+//! step, and a fully connected layer becomes a convolution whose kernel covers the map, so that `Flatten` is only
+//! another name for its input.
+
+use oculist_graph::{Graph, NodeId, Op, Pool, ValueId};
+use oculist_kernels::{Activation, Context, Conv2d, ConvPlan, Pooling, Rows, channel_stride};
+
+use crate::error::TrainError;
+use crate::params::{ParamLayout, ParamSet};
+
+/// How a value lies in memory: `[batch, height, width, stride]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Map {
+    pub(crate) channels: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) stride: usize,
+}
+
+impl Map {
+    pub(crate) fn padded(channels: usize, height: usize, width: usize) -> Self {
+        Self { channels, height, width, stride: channel_stride(channels) }
+    }
+
+    pub(crate) fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    pub(crate) fn len(&self, batch: usize) -> usize {
+        batch * self.pixels() * self.stride
+    }
+
+    pub(crate) fn rows(&self, batch: usize) -> Rows {
+        Rows::new(batch * self.pixels(), self.channels)
+    }
+}
+
+/// Index of a buffer of activations; values that only rename another one share its buffer.
+pub(crate) type Slot = usize;
+
+/// One step of the plan. Parameters and statistics are indices into their sets.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Conv {
+        x: Slot,
+        weights: usize,
+        bias: Option<usize>,
+        plan: Box<ConvPlan>,
+        y: Slot,
+    },
+    /// `y = activation(batch_norm(x) + residual)`.
+    Norm {
+        x: Slot,
+        gamma: usize,
+        beta: usize,
+        running_mean: usize,
+        running_var: usize,
+        epsilon: f32,
+        momentum: f32,
+        /// Which saved batch statistics belong to it.
+        saved: usize,
+        residual: Option<Slot>,
+        activation: Activation,
+        y: Slot,
+    },
+    Activation {
+        x: Slot,
+        activation: Activation,
+        y: Slot,
+    },
+    Add {
+        a: Slot,
+        b: Slot,
+        y: Slot,
+    },
+    /// `y[n, h, w, c] = x[n, h, w, c] * gate[n, c]`.
+    Gate {
+        x: Slot,
+        gate: Slot,
+        y: Slot,
+    },
+    Concat {
+        /// Inputs with the channel at which each begins.
+        inputs: Vec<(Slot, usize)>,
+        y: Slot,
+    },
+    MaxPool {
+        x: Slot,
+        pool: Pooling,
+        /// Which saved table of maxima belongs to it.
+        saved: usize,
+        y: Slot,
+    },
+    AveragePool {
+        x: Slot,
+        pool: Pooling,
+        count_include_pad: bool,
+        y: Slot,
+    },
+    GlobalAveragePool {
+        x: Slot,
+        y: Slot,
+    },
+    Dropout {
+        x: Slot,
+        ratio: f32,
+        /// Distinguishes the dropout layers of one network.
+        key: u64,
+        y: Slot,
+    },
+    PadChannels {
+        x: Slot,
+        before: usize,
+        y: Slot,
+    },
+}
+
+impl Step {
+    /// The slots it reads.
+    pub(crate) fn inputs(&self) -> Vec<Slot> {
+        match self {
+            Self::Norm { x, residual, .. } => std::iter::once(*x).chain(*residual).collect(),
+            Self::Add { a, b, .. } => vec![*a, *b],
+            Self::Gate { x, gate, .. } => vec![*x, *gate],
+            Self::Concat { inputs, .. } => inputs.iter().map(|(slot, _)| *slot).collect(),
+            Self::Conv { x, .. }
+            | Self::Activation { x, .. }
+            | Self::MaxPool { x, .. }
+            | Self::AveragePool { x, .. }
+            | Self::GlobalAveragePool { x, .. }
+            | Self::Dropout { x, .. }
+            | Self::PadChannels { x, .. } => vec![*x],
+        }
+    }
+
+    /// The slot it writes.
+    pub(crate) fn output(&self) -> Slot {
+        match self {
+            Self::Conv { y, .. }
+            | Self::Norm { y, .. }
+            | Self::Activation { y, .. }
+            | Self::Add { y, .. }
+            | Self::Gate { y, .. }
+            | Self::Concat { y, .. }
+            | Self::MaxPool { y, .. }
+            | Self::AveragePool { y, .. }
+            | Self::GlobalAveragePool { y, .. }
+            | Self::Dropout { y, .. }
+            | Self::PadChannels { y, .. } => *y,
+        }
+    }
+}
+
+/// The planned graph.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) slots: Vec<Map>,
+    pub(crate) input: Slot,
+    pub(crate) output: Slot,
+    pub(crate) weights: ParamSet,
+    pub(crate) stats: ParamSet,
+    /// Number of batch-norm steps.
+    pub(crate) norms: usize,
+    /// Number of max-pool steps.
+    pub(crate) max_pools: usize,
+    /// f32 of scratch that the largest convolution needs.
+    pub(crate) scratch: usize,
+}
+
+/// The element-wise operator as the kernels know it.
+pub(crate) fn activation_of(op: &Op) -> Option<Activation> {
+    Some(match op {
+        Op::Relu => Activation::Relu,
+        Op::Clip { min, max } => Activation::Clip { min: *min, max: *max },
+        Op::HardSwish => Activation::HardSwish,
+        Op::HardSigmoid { alpha, beta } => Activation::HardSigmoid { alpha: *alpha, beta: *beta },
+        Op::Sigmoid => Activation::Sigmoid,
+        _ => return None,
+    })
+}
+
+/// The window as the kernels know it.
+fn pool_of(pool: &Pool, map: Map, batch: usize) -> Pooling {
+    Pooling {
+        batch,
+        height: map.height,
+        width: map.width,
+        channels: map.channels,
+        kernel: pool.kernel,
+        stride: pool.stride,
+        padding: pool.padding,
+    }
+}
+
+struct Planner<'a> {
+    ctx: &'a Context,
+    graph: &'a Graph,
+    batch: usize,
+    consumers: Vec<Vec<NodeId>>,
+    slot_of: Vec<Option<Slot>>,
+    done: Vec<bool>,
+    plan: Plan,
+}
+
+impl Plan {
+    pub(crate) fn new(ctx: &Context, graph: &Graph, batch: usize) -> Result<Self, TrainError> {
+        let (input, output) = match (graph.inputs(), graph.outputs()) {
+            ([input], [output]) => (*input, *output),
+            (i, o) => {
+                return Err(TrainError::Graph(oculist_graph::GraphError::Structure {
+                    graph: graph.name().to_owned(),
+                    problem: format!(
+                        "training takes one input and one output, found {} and {}",
+                        i.len(),
+                        o.len()
+                    ),
+                }));
+            }
+        };
+        let mut planner = Planner {
+            ctx,
+            graph,
+            batch,
+            consumers: graph.consumers(),
+            slot_of: vec![None; graph.values().len()],
+            done: vec![false; graph.nodes().len()],
+            plan: Self {
+                steps: Vec::new(),
+                slots: Vec::new(),
+                input: 0,
+                output: 0,
+                weights: ParamSet::default(),
+                stats: ParamSet::default(),
+                norms: 0,
+                max_pools: 0,
+                scratch: 0,
+            },
+        };
+        planner.input(input);
+        for n in 0..graph.nodes().len() {
+            if !planner.done[n] {
+                planner.node(n)?;
+            }
+        }
+        planner.plan.output = planner.slot(output);
+        Ok(planner.plan)
+    }
+}
+
+impl Planner<'_> {
+    /// The image stays dense when only ordinary convolutions read it: padding one channel to sixteen would
+    /// multiply the work of the first layer.
+    fn input(&mut self, input: ValueId) {
+        let (c, h, w) = self.graph.shape(input).chw().unwrap_or((0, 0, 0));
+        let dense = self.consumers[input.index()]
+            .iter()
+            .all(|&n| matches!(&self.graph.nodes()[n].op, Op::Conv(conv) if conv.groups == 1));
+        let mut map = Map::padded(c, h, w);
+        if dense {
+            map.stride = c;
+        }
+        let slot = self.new_slot(input, map);
+        self.plan.input = slot;
+    }
+
+    fn node(&mut self, n: NodeId) -> Result<(), TrainError> {
+        let graph = self.graph;
+        let node = &graph.nodes()[n];
+        let fail = |problem: &str| {
+            Err(TrainError::Unsupported {
+                node: node.name.clone(),
+                op: node.op.name(),
+                problem: problem.to_owned(),
+            })
+        };
+        let first = node.inputs[0];
+        let Some(x) = self.slot_of[first.index()] else {
+            return fail("its first input is a constant");
+        };
+        let map = self.plan.slots[x];
+        match &node.op {
+            Op::Conv(conv) => {
+                let c_out = graph.shape(node.output).channels().unwrap_or(0);
+                let conv = Conv2d {
+                    batch: self.batch,
+                    height: map.height,
+                    width: map.width,
+                    c_in: map.channels,
+                    c_out,
+                    kernel: conv.kernel,
+                    stride: conv.stride,
+                    padding: conv.padding,
+                    dilation: conv.dilation,
+                    groups: conv.groups,
+                    x_stride: map.stride,
+                };
+                self.conv(n, x, conv)?;
+            }
+            Op::Gemm => {
+                let conv = Conv2d {
+                    batch: self.batch,
+                    height: map.height,
+                    width: map.width,
+                    c_in: map.channels,
+                    c_out: graph.shape(node.output).channels().unwrap_or(0),
+                    kernel: [map.height, map.width],
+                    stride: [1; 2],
+                    padding: [0; 4],
+                    dilation: [1; 2],
+                    groups: 1,
+                    x_stride: map.stride,
+                };
+                self.conv(n, x, conv)?;
+            }
+            Op::BatchNormalization { epsilon, momentum } => self.norm(n, x, map, *epsilon, *momentum)?,
+            op if op.is_activation() => {
+                let Some(activation) = activation_of(op) else {
+                    return fail("no kernel for this activation");
+                };
+                let y = self.new_slot(node.output, map);
+                self.plan.steps.push(Step::Activation { x, activation, y });
+            }
+            Op::Add | Op::Mul => {
+                let Some(b) = self.slot_of[node.inputs[1].index()] else {
+                    return fail("its second input is a constant");
+                };
+                let other = self.plan.slots[b];
+                let y = self.new_slot(node.output, map);
+                if node.op == Op::Add {
+                    self.plan.steps.push(Step::Add { a: x, b, y });
+                } else if other.pixels() == 1 {
+                    self.plan.steps.push(Step::Gate { x, gate: b, y });
+                } else {
+                    return fail("expected a [N, C, 1, 1] gate as the second input");
+                }
+            }
+            Op::Concat => {
+                let mut inputs = Vec::new();
+                let mut channels = 0;
+                for input in &node.inputs {
+                    let Some(slot) = self.slot_of[input.index()] else {
+                        return fail("one of its inputs is a constant");
+                    };
+                    inputs.push((slot, channels));
+                    channels += self.plan.slots[slot].channels;
+                }
+                let y = self.new_slot(node.output, Map::padded(channels, map.height, map.width));
+                self.plan.steps.push(Step::Concat { inputs, y });
+            }
+            Op::MaxPool(pool) => {
+                let pool = pool_of(pool, map, self.batch);
+                let y = self
+                    .new_slot(node.output, Map::padded(map.channels, pool.out_height(), pool.out_width()));
+                let saved = self.plan.max_pools;
+                self.plan.max_pools += 1;
+                self.plan.steps.push(Step::MaxPool { x, pool, saved, y });
+            }
+            Op::AveragePool { pool, count_include_pad } => {
+                let pool = pool_of(pool, map, self.batch);
+                let y = self
+                    .new_slot(node.output, Map::padded(map.channels, pool.out_height(), pool.out_width()));
+                let count_include_pad = *count_include_pad;
+                self.plan.steps.push(Step::AveragePool { x, pool, count_include_pad, y });
+            }
+            Op::GlobalAveragePool => {
+                let y = self.new_slot(node.output, Map::padded(map.channels, 1, 1));
+                self.plan.steps.push(Step::GlobalAveragePool { x, y });
+            }
+            Op::Flatten | Op::Identity => self.slot_of[node.output.index()] = Some(x),
+            Op::Dropout { ratio } => {
+                if !(0.0..1.0).contains(ratio) {
+                    return fail("expected a ratio in 0..1");
+                }
+                let y = self.new_slot(node.output, map);
+                self.plan.steps.push(Step::Dropout { x, ratio: *ratio, key: n as u64, y });
+            }
+            Op::PadChannels { before, after } => {
+                let channels = before + map.channels + after;
+                let y = self.new_slot(node.output, Map::padded(channels, map.height, map.width));
+                self.plan.steps.push(Step::PadChannels { x, before: *before, y });
+            }
+            Op::Softmax => return fail("the loss takes logits; end the network before the softmax"),
+            Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
+                return fail("quantised graphs are not trained; train the f32 model");
+            }
+            _ => return fail("no rule for this operator"),
+        }
+        Ok(())
+    }
+
+    fn conv(&mut self, n: NodeId, x: Slot, conv: Conv2d) -> Result<(), TrainError> {
+        let node = &self.graph.nodes()[n];
+        let plan = ConvPlan::new(self.ctx, conv)?;
+        self.plan.scratch = self.plan.scratch.max(plan.scratch_len());
+        let weights =
+            self.plan.weights.add(self.graph, node.inputs[1], ParamLayout::Weights(Box::new(conv)), true);
+        let bias = node
+            .inputs
+            .get(2)
+            .map(|&b| self.plan.weights.add(self.graph, b, ParamLayout::Channels(conv.c_out), false));
+        let y = self.new_slot(node.output, Map::padded(conv.c_out, conv.out_height(), conv.out_width()));
+        self.plan.steps.push(Step::Conv { x, weights, bias, plan: Box::new(plan), y });
+        Ok(())
+    }
+
+    fn norm(&mut self, n: NodeId, x: Slot, map: Map, epsilon: f32, momentum: f32) -> Result<(), TrainError> {
+        let node = &self.graph.nodes()[n];
+        if map.stride != channel_stride(map.channels) {
+            return Err(TrainError::Unsupported {
+                node: node.name.clone(),
+                op: node.op.name(),
+                problem: "normalising the image itself is not supported".into(),
+            });
+        }
+        let vector = ParamLayout::Channels(map.channels);
+        let gamma = self.plan.weights.add(self.graph, node.inputs[1], vector.clone(), false);
+        let beta = self.plan.weights.add(self.graph, node.inputs[2], vector.clone(), false);
+        let running_mean = self.plan.stats.add(self.graph, node.inputs[3], vector.clone(), false);
+        let running_var = self.plan.stats.add(self.graph, node.inputs[4], vector, false);
+        let mut output = node.output;
+        let mut residual = None;
+        // The residual addition, if its other operand is known already.
+        if let Some(next) = self.only_consumer(output)
+            && self.graph.nodes()[next].op == Op::Add
+        {
+            let add = &self.graph.nodes()[next];
+            let other = if add.inputs[0] == output { add.inputs[1] } else { add.inputs[0] };
+            if other != output
+                && let Some(slot) = self.slot_of[other.index()]
+            {
+                residual = Some(slot);
+                output = add.output;
+                self.done[next] = true;
+            }
+        }
+        let mut activation = Activation::Identity;
+        if let Some(next) = self.only_consumer(output)
+            && let Some(found) = activation_of(&self.graph.nodes()[next].op)
+            // The derivative is taken from the output, or from the normalised input when there is no residual.
+            && (residual.is_none() || matches!(found, Activation::Relu | Activation::Clip { .. }))
+        {
+            activation = found;
+            output = self.graph.nodes()[next].output;
+            self.done[next] = true;
+        }
+        let y = self.new_slot(output, map);
+        let saved = self.plan.norms;
+        self.plan.norms += 1;
+        self.plan.steps.push(Step::Norm {
+            x,
+            gamma,
+            beta,
+            running_mean,
+            running_var,
+            epsilon,
+            momentum,
+            saved,
+            residual,
+            activation,
+            y,
+        });
+        Ok(())
+    }
+
+    fn only_consumer(&self, value: ValueId) -> Option<NodeId> {
+        match self.consumers[value.index()][..] {
+            [n] if !self.graph.outputs().contains(&value) => Some(n),
+            _ => None,
+        }
+    }
+
+    fn new_slot(&mut self, value: ValueId, map: Map) -> Slot {
+        self.plan.slots.push(map);
+        let slot = self.plan.slots.len() - 1;
+        self.slot_of[value.index()] = Some(slot);
+        slot
+    }
+
+    fn slot(&self, value: ValueId) -> Slot {
+        self.slot_of[value.index()].unwrap_or(0)
+    }
+}
