@@ -1,3 +1,6 @@
 //! Naive oracles, tolerances and generated problems for the tests.
 
+pub mod formula;
+pub mod golden;
 pub mod interpret;
+pub mod python;
