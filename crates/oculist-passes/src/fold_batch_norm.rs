@@ -1,0 +1,93 @@
+//! Folds batch normalisation into the convolution or fully connected layer before it.
+
+use oculist_graph::{Graph, Op, Tensor, ValueId};
+
+use crate::Result;
+use crate::edit::consumer_counts;
+
+/// Folds every foldable `BatchNormalization`; the others stay.
+///
+/// # What it does
+/// With `k[o] = gamma[o] / sqrt(running_var[o] + epsilon)` the weight becomes `k[o] * w[o, ...]` and the bias
+/// `k[o] * (b[o] - running_mean[o]) + beta[o]` (a bias is added where there was none). Computed in f64, stored
+/// as f32.
+///
+/// # Applies when
+/// The normalisation reads the output of a `Conv` or `Gemm` that nothing else reads and that is no graph output,
+/// and weight and bias are parameters that no other node reads.
+///
+/// # Preserves
+/// The function in inference, up to the rounding of the folded parameters to f32. Names of values and nodes that
+/// remain; a new bias is called `{node}.bias`.
+///
+/// # Source
+/// Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+/// Inference", section 3.2, equation 14.
+///
+/// # Errors
+/// [`crate::PassError::Graph`] if the graph is invalid.
+pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
+    graph.check()?;
+    let mut out = graph.clone();
+    let producers = graph.producers();
+    let uses = consumer_counts(graph);
+    for (i, node) in graph.nodes().iter().enumerate() {
+        let Op::BatchNormalization { epsilon, .. } = node.op else { continue };
+        let Some(p) = producers[node.inputs[0].index()] else { continue };
+        let layer = &graph.nodes()[p];
+        if !matches!(layer.op, Op::Conv(_) | Op::Gemm) || uses[layer.output.index()] != 1 {
+            continue;
+        }
+        let own = |v: ValueId| uses[v.index()] == 1 && graph.param(v).is_some_and(|t| t.as_f32().is_some());
+        if !layer.inputs[1..].iter().all(|&v| own(v)) {
+            continue;
+        }
+        let [Some(gamma), Some(beta), Some(mean), Some(var)] =
+            [1, 2, 3, 4].map(|k| graph.param(node.inputs[k]).and_then(Tensor::as_f32))
+        else {
+            continue;
+        };
+        let factor: Vec<f64> = gamma
+            .iter()
+            .zip(var)
+            .map(|(&g, &v)| f64::from(g) / (f64::from(v) + f64::from(epsilon)).sqrt())
+            .collect();
+        let channels = factor.len();
+        let weight = layer.inputs[1];
+        if let Some(w) = out.param_mut(weight).and_then(Tensor::as_f32_mut) {
+            let per_channel = w.len() / channels;
+            for (row, k) in w.chunks_mut(per_channel.max(1)).zip(&factor) {
+                for x in row {
+                    *x = (f64::from(*x) * k) as f32;
+                }
+            }
+        }
+        let old_bias = layer.inputs.get(2).and_then(|&b| graph.param(b)).and_then(Tensor::as_f32);
+        let bias: Vec<f32> = (0..channels)
+            .map(|c| {
+                let b = old_bias.map_or(0.0, |b| f64::from(b[c]));
+                (factor[c] * (b - f64::from(mean[c])) + f64::from(beta[c])) as f32
+            })
+            .collect();
+        let tensor = Tensor::f32(&[channels], bias);
+        if let Some(&b) = layer.inputs.get(2) {
+            out.set_param(b, tensor);
+        } else {
+            let name = crate::edit::fresh_name(&out, &format!("{}.bias", layer.name));
+            let b = out.add_param(name, tensor);
+            out.nodes_mut()[p].inputs.push(b);
+        }
+        // The layer takes over the normalisation's output, so that later passes and readers find its name.
+        out.nodes_mut()[p].output = node.output;
+        out.nodes_mut()[i].output = out_of_the_way(&mut out, i);
+    }
+    out.tidy()?;
+    out.check()?;
+    Ok(out)
+}
+
+/// A value for the output of a node that is about to be dropped.
+fn out_of_the_way(graph: &mut Graph, node: usize) -> ValueId {
+    let name = crate::edit::fresh_name(graph, &format!("{}.folded", graph.nodes()[node].name));
+    graph.add_activation(name)
+}

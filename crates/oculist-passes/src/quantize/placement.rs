@@ -1,0 +1,237 @@
+//! Decides which nodes work on integers and which values are quantised.
+
+use oculist_graph::{Graph, NodeId, Op, ValueId};
+
+use super::{PASS, QuantizeOptions};
+use crate::edit::consumer_counts;
+use crate::{PassError, Result};
+
+/// The decisions for one graph and one set of options.
+pub(super) struct Placement {
+    /// Per node: whether it reads dequantised values and belongs to a pattern.
+    pub integer: Vec<bool>,
+    /// Per value: whether `Q -> DQ` follows it.
+    pub quantized: Vec<bool>,
+    /// Per value: whether its producer is an integer node.
+    pub from_integer: Vec<bool>,
+    /// Per value: the value whose scale and zero_point it shares.
+    pub same_as: Vec<Option<ValueId>>,
+    /// Per value: bounds of the fused activation that produces it.
+    pub bounds: Vec<Option<(f32, f32)>>,
+}
+
+impl Placement {
+    pub(super) fn new(graph: &Graph, options: &QuantizeOptions) -> Result<Self> {
+        refuse_unprepared(graph)?;
+        check_names(graph, options)?;
+        let chosen = |node: &oculist_graph::Node| {
+            !options.keep_f32.contains(&node.name)
+                && options.only.as_ref().is_none_or(|only| only.contains(&node.name))
+        };
+        let fused = fused_activations(graph);
+        let n = graph.nodes().len();
+        let producers = graph.producers();
+        let consumers = graph.consumers();
+        let is_layer = |i: NodeId| matches!(graph.nodes()[i].op, Op::Conv(_) | Op::Gemm);
+        // A node between layers is worth doing in integers only if integers come in and are wanted behind it.
+        let mut before = vec![false; n];
+        for i in 0..n {
+            let node = &graph.nodes()[i];
+            let fed = || node.inputs.iter().any(|v| producers[v.index()].is_some_and(|p| before[p]));
+            before[i] = if let Some(layer) = fused[i] {
+                before[layer]
+            } else {
+                chosen(node) && (is_layer(i) || (has_pattern(&node.op) && fed()))
+            };
+        }
+        let mut integer = vec![false; n];
+        for i in (0..n).rev() {
+            let node = &graph.nodes()[i];
+            let wanted = || consumers[node.output.index()].iter().any(|&c| integer[c]);
+            integer[i] = before[i] && (is_layer(i) || wanted());
+        }
+        // A fused activation follows its layer; the addition before one follows it.
+        for i in 0..n {
+            if let Some(layer) = fused[i] {
+                integer[i] = integer[layer]
+                    && (!is_gemm(graph, layer) || {
+                        let out = graph.nodes()[i].output;
+                        consumers[out.index()].iter().any(|&c| integer[c])
+                    });
+            }
+        }
+        let values = graph.values().len();
+        let mut placement = Self {
+            integer,
+            quantized: vec![false; values],
+            from_integer: vec![false; values],
+            same_as: vec![None; values],
+            bounds: vec![None; values],
+        };
+        let internal = |v: ValueId| {
+            consumers[v.index()].iter().any(|&c| fused[c].is_some_and(|p| graph.nodes()[p].output == v))
+        };
+        for i in 0..n {
+            if !placement.integer[i] {
+                continue;
+            }
+            let node = &graph.nodes()[i];
+            if fused[i].is_none() {
+                for &v in &node.inputs {
+                    if graph.param(v).is_none() {
+                        placement.quantized[v.index()] = true;
+                    }
+                }
+            }
+            let out = node.output;
+            let float_output = is_gemm(graph, i) || fused[i].is_some_and(|p| is_gemm(graph, p));
+            let fused_behind = internal(out) && consumers[out.index()].iter().all(|&c| placement.integer[c]);
+            if !fused_behind {
+                // The output of a layer in front of float nodes is quantised too, so that the layer runs in
+                // integers; only Gemm has a form with float output.
+                let read_by_integer = consumers[out.index()].iter().any(|&c| placement.integer[c]);
+                if !float_output || read_by_integer {
+                    placement.quantized[out.index()] = true;
+                    placement.from_integer[out.index()] = true;
+                }
+            }
+            if matches!(node.op, Op::MaxPool(_) | Op::Flatten | Op::PadChannels { .. }) {
+                placement.same_as[out.index()] = Some(node.inputs[0]);
+            }
+            if fused[i].is_some() {
+                placement.bounds[out.index()] = bounds(&node.op);
+            }
+        }
+        Ok(placement)
+    }
+}
+
+/// The values that some choice of options quantises with a range of their own.
+pub(super) fn candidates(graph: &Graph) -> Result<Vec<ValueId>> {
+    refuse_unprepared(graph)?;
+    let fused = fused_activations(graph);
+    let consumers = graph.consumers();
+    let producers = graph.producers();
+    // Values from which a layer can still be reached, and outputs of layers that are always quantised.
+    let mut reaches = vec![false; graph.values().len()];
+    for node in graph.nodes().iter().rev() {
+        let layer = matches!(node.op, Op::Conv(_) | Op::Gemm);
+        if layer || (has_pattern(&node.op) && reaches[node.output.index()]) {
+            for v in &node.inputs {
+                reaches[v.index()] = true;
+            }
+        }
+        // Whatever lies behind an operator without a pattern is quantised only at the next entry.
+    }
+    let wanted = |v: &ValueId| {
+        if graph.param(*v).is_some() {
+            return false;
+        }
+        let internal =
+            consumers[v.index()].iter().any(|&c| fused[c].is_some_and(|p| graph.nodes()[p].output == *v));
+        if internal {
+            return false;
+        }
+        let Some(p) = producers[v.index()] else { return reaches[v.index()] };
+        let layer = fused[p].unwrap_or(p);
+        reaches[v.index()] || matches!(graph.nodes()[layer].op, Op::Conv(_))
+    };
+    Ok(graph.value_ids().filter(wanted).collect())
+}
+
+fn is_gemm(graph: &Graph, node: NodeId) -> bool {
+    matches!(graph.nodes()[node].op, Op::Gemm)
+}
+
+/// For each `Relu` or `Clip` that disappears in a layer or addition: that node.
+fn fused_activations(graph: &Graph) -> Vec<Option<NodeId>> {
+    let producers = graph.producers();
+    let uses = consumer_counts(graph);
+    graph
+        .nodes()
+        .iter()
+        .map(|node| {
+            let fits = match node.op {
+                Op::Relu => true,
+                Op::Clip { min, max } => min <= 0.0 && max >= 0.0,
+                _ => false,
+            };
+            let x = node.inputs[0];
+            let p = producers[x.index()]?;
+            let target = matches!(graph.nodes()[p].op, Op::Conv(_) | Op::Gemm | Op::Add);
+            (fits && target && uses[x.index()] == 1).then_some(p)
+        })
+        .collect()
+}
+
+fn bounds(op: &Op) -> Option<(f32, f32)> {
+    match *op {
+        Op::Relu => Some((0.0, f32::MAX)),
+        Op::Clip { min, max } => Some((min, max)),
+        _ => None,
+    }
+}
+
+/// Whether the table of patterns has an entry for the operator.
+fn has_pattern(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Conv(_)
+            | Op::Gemm
+            | Op::Add
+            | Op::Mul
+            | Op::Concat
+            | Op::MaxPool(_)
+            | Op::AveragePool { .. }
+            | Op::GlobalAveragePool
+            | Op::Flatten
+            | Op::PadChannels { .. }
+            | Op::Relu
+            | Op::Clip { .. }
+            | Op::HardSwish
+            | Op::HardSigmoid { .. }
+            | Op::Sigmoid
+    )
+}
+
+fn refuse_unprepared(graph: &Graph) -> Result<()> {
+    let producers = graph.producers();
+    for node in graph.nodes() {
+        let problem = match &node.op {
+            Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
+                "expected a float graph, found one that is quantised already"
+            }
+            Op::BatchNormalization { .. }
+                if producers[node.inputs[0].index()]
+                    .is_some_and(|p| matches!(graph.nodes()[p].op, Op::Conv(_) | Op::Gemm))
+                    && consumer_counts(graph)[node.inputs[0].index()] == 1 =>
+            {
+                "expected batch normalisation to be folded before"
+            }
+            Op::Dropout { .. } | Op::Identity => "expected no-ops to be removed before",
+            _ => continue,
+        };
+        return Err(PassError::Unsupported {
+            pass: PASS,
+            node: node.name.clone(),
+            op: node.op.name(),
+            problem: problem.into(),
+        });
+    }
+    Ok(())
+}
+
+fn check_names(graph: &Graph, options: &QuantizeOptions) -> Result<()> {
+    let named = options.keep_f32.iter().map(|n| ("keep_f32", n));
+    let only = options.only.iter().flatten().map(|n| ("only", n));
+    for (option, name) in named.chain(only) {
+        if !graph.nodes().iter().any(|n| n.name == *name) {
+            return Err(PassError::Option {
+                pass: PASS,
+                option,
+                problem: format!("expected the name of a node, found `{name}`"),
+            });
+        }
+    }
+    Ok(())
+}
