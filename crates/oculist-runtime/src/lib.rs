@@ -1,1 +1,34 @@
 //! Plans a graph once and runs it many times, in f32 and int8.
+//!
+//! [`Plan::new`] folds batch normalisation into convolutions, fuses bias, residual addition and activation into
+//! their epilogues, picks an algorithm for each, packs the weights, and gives every intermediate result a place in
+//! one arena by its lifetime. [`Plan::run`] then allocates nothing. A graph with `QuantizeLinear` and
+//! `DequantizeLinear` nodes runs on integers wherever a pattern allows it and on floats elsewhere.
+//!
+//! Activations lie in the kernels' layout (NHWC, channels padded to 16); the graph's own meaning stays NCHW.
+
+mod arena;
+mod cpu;
+mod error;
+mod execute;
+mod latency;
+mod lower;
+mod observe;
+mod options;
+mod plan;
+mod predict;
+mod step;
+mod tensor;
+
+pub use cpu::cpu_name;
+pub use error::RuntimeError;
+pub use latency::{MeasureOptions, Measurement, measure};
+pub use observe::Observed;
+pub use options::{InputLayout, PlanOptions};
+pub use plan::Plan;
+pub use predict::top1;
+
+pub use oculist_kernels::{Context, Isa};
+
+#[cfg(test)]
+mod tests;

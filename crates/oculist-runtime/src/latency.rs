@@ -1,0 +1,112 @@
+//! How long a run takes.
+
+use std::time::{Duration, Instant};
+
+use crate::error::RuntimeError;
+use crate::plan::Plan;
+
+/// Limits of a measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MeasureOptions {
+    /// Images per run; at most the plan's batch.
+    pub images: usize,
+    /// Time spent before anything is counted, so that caches, page tables and clock have settled.
+    pub warm_up: Duration,
+    /// The measurement ends after this time, but not before `min_runs` runs.
+    pub time: Duration,
+    /// Least number of counted runs.
+    pub min_runs: usize,
+    /// Largest number of counted runs.
+    pub max_runs: usize,
+}
+
+impl MeasureOptions {
+    /// Runs of `images` images: 0.2 s of warm-up, then up to a second or 1,000 runs, but at least 5.
+    pub fn new(images: usize) -> Self {
+        Self {
+            images,
+            warm_up: Duration::from_millis(200),
+            time: Duration::from_secs(1),
+            min_runs: 5,
+            max_runs: 1000,
+        }
+    }
+}
+
+/// Times of repeated runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measurement {
+    /// Images per run.
+    pub images: usize,
+    /// Median time of a run, in seconds.
+    pub median: f64,
+    /// Shortest time of a run, in seconds.
+    pub min: f64,
+    /// Longest time of a run, in seconds.
+    pub max: f64,
+    /// Number of runs counted.
+    pub runs: usize,
+}
+
+impl Measurement {
+    /// Images per second at the median.
+    pub fn images_per_second(&self) -> f64 {
+        self.images as f64 / self.median
+    }
+
+    /// Sums up the times of runs, in seconds.
+    fn of(images: usize, mut seconds: Vec<f64>) -> Self {
+        seconds.sort_by(f64::total_cmp);
+        let runs = seconds.len();
+        let median = (seconds[(runs - 1) / 2] + seconds[runs / 2]) / 2.0;
+        Self { images, median, min: seconds[0], max: seconds[runs - 1], runs }
+    }
+}
+
+/// Measures runs of a plan on images with values between 0 and 1.
+///
+/// Latency is a measurement with one image on a plan for one image; throughput one with a full batch.
+///
+/// # Errors
+/// [`RuntimeError::Options`] when the plan cannot run that many images or no run is allowed.
+pub fn measure(plan: &mut Plan, options: &MeasureOptions) -> Result<Measurement, RuntimeError> {
+    let MeasureOptions { images, warm_up, time, min_runs, max_runs } = *options;
+    if images == 0 || images > plan.batch() || max_runs == 0 || min_runs > max_runs {
+        return Err(RuntimeError::Options(format!(
+            "expected 1 to {} images and 1 to max_runs runs, found {images} images, {min_runs} to {max_runs} runs",
+            plan.batch()
+        )));
+    }
+    let input: Vec<f32> = (0..images * plan.input_len())
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 8 & 0xff) as f32 / 255.0)
+        .collect();
+    let mut output = vec![0.0; images * plan.output_len()];
+    let start = Instant::now();
+    loop {
+        plan.run(&input, &mut output)?;
+        if start.elapsed() >= warm_up {
+            break;
+        }
+    }
+    let mut seconds = Vec::new();
+    let start = Instant::now();
+    while seconds.len() < min_runs.max(1) || (start.elapsed() < time && seconds.len() < max_runs) {
+        let run = Instant::now();
+        plan.run(&input, &mut output)?;
+        seconds.push(run.elapsed().as_secs_f64());
+    }
+    Ok(Measurement::of(images, seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_lies_in_the_middle() {
+        let m = Measurement::of(4, vec![3.0, 1.0, 2.0, 10.0]);
+        assert_eq!((m.median, m.min, m.max, m.runs), (2.5, 1.0, 10.0, 4));
+        assert_eq!(m.images_per_second(), 1.6);
+        assert_eq!(Measurement::of(1, vec![7.0, 5.0, 6.0]).median, 6.0);
+    }
+}

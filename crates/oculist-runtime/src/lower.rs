@@ -1,0 +1,250 @@
+//! From graph to steps.
+//!
+//! Nodes are visited in topological order. A node that opens a fusable group (convolution, batch normalisation,
+//! addition) looks ahead along values with a single reader and takes what it can into its epilogue; the nodes it
+//! took are skipped later. Nothing is fused across a graph output or an observed value.
+
+mod constant;
+mod conv;
+mod simple;
+mod tail;
+
+use oculist_graph::{Graph, Node, NodeId, Op, ValueId, ValueKind};
+use oculist_kernels::{Context, KernelError, channel_stride};
+
+use crate::error::RuntimeError;
+use crate::options::{InputLayout, PlanOptions};
+use crate::step::{Step, Work};
+use crate::tensor::{Tensor, TensorId};
+
+/// A value to hand out when the steps before `step` have run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tap {
+    pub(crate) step: usize,
+    pub(crate) value: ValueId,
+    pub(crate) tensor: TensorId,
+}
+
+/// The result: tensor 0 is the caller's input.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    pub(crate) tensors: Vec<Tensor>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) taps: Vec<Tap>,
+    pub(crate) output: TensorId,
+}
+
+/// Where the content of a graph value can be found; all that are present mean the same.
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    /// Floats in the kernels' layout.
+    f32: Option<TensorId>,
+    /// Floats without channel padding (only the image).
+    dense: Option<TensorId>,
+}
+
+struct Lowering<'a> {
+    graph: &'a Graph,
+    options: &'a PlanOptions,
+    consumers: Vec<Vec<NodeId>>,
+    producers: Vec<Option<NodeId>>,
+    /// Values that must exist: graph outputs and observed ones.
+    kept: Vec<bool>,
+    observed: Vec<bool>,
+    states: Vec<State>,
+    /// Nodes that are lowered or fused already.
+    done: Vec<bool>,
+    tensors: Vec<Tensor>,
+    steps: Vec<Step>,
+    taps: Vec<Tap>,
+}
+
+/// Lowers a graph.
+pub(crate) fn lower(graph: &Graph, options: &PlanOptions) -> Result<Lowered, RuntimeError> {
+    let model = |problem: String| RuntimeError::Model { graph: graph.name().to_owned(), problem };
+    let (&[input], &[output]) = (graph.inputs(), graph.outputs()) else {
+        return Err(model(format!(
+            "expected one input and one output, found {} and {}",
+            graph.inputs().len(),
+            graph.outputs().len()
+        )));
+    };
+    let n_values = graph.values().len();
+    let mut observed = vec![false; n_values];
+    for value in &options.observe {
+        match graph.values().get(value.index()).map(|v| &v.kind) {
+            Some(ValueKind::Input | ValueKind::Activation) => observed[value.index()] = true,
+            _ => {
+                return Err(RuntimeError::Options(format!(
+                    "value {} cannot be observed: expected an input or activation of graph `{}`",
+                    value.index(),
+                    graph.name()
+                )));
+            }
+        }
+    }
+    let mut kept = observed.clone();
+    kept[output.index()] = true;
+    let mut lowering = Lowering {
+        graph,
+        options,
+        consumers: graph.consumers(),
+        producers: graph.producers(),
+        kept,
+        observed,
+        states: vec![State::default(); n_values],
+        done: vec![false; graph.nodes().len()],
+        tensors: Vec::new(),
+        steps: Vec::new(),
+        taps: Vec::new(),
+    };
+    let (c, h, w) = graph.shape(input).chw().ok_or_else(|| {
+        model(format!("expected an input [N, C, H, W] or [N, C], found {}", graph.shape(input)))
+    })?;
+    lowering.lower_input(input, c, [h, w]);
+    for id in 0..graph.nodes().len() {
+        if !lowering.done[id] {
+            lowering.lower_node(id)?;
+        }
+    }
+    let output_node = &lowering.node_of(output).map_or("output", |n| n.name.as_str()).to_owned();
+    let output = lowering.flat_f32(output, output_node)?;
+    Ok(Lowered { tensors: lowering.tensors, steps: lowering.steps, taps: lowering.taps, output })
+}
+
+impl<'a> Lowering<'a> {
+    fn ctx(&self) -> &'a Context {
+        &self.options.context
+    }
+
+    fn node(&self, id: NodeId) -> &'a Node {
+        &self.graph.nodes()[id]
+    }
+
+    fn node_of(&self, value: ValueId) -> Option<&'a Node> {
+        self.producers[value.index()].map(|id| self.node(id))
+    }
+
+    fn unsupported(&self, id: NodeId, problem: impl Into<String>) -> RuntimeError {
+        let node = self.node(id);
+        RuntimeError::Unsupported { node: node.name.clone(), op: node.op.name(), problem: problem.into() }
+    }
+
+    fn kernel_error(&self, id: NodeId) -> impl FnOnce(KernelError) -> RuntimeError + use<> {
+        let node = self.node(id).name.clone();
+        move |source| RuntimeError::Kernel { node, source }
+    }
+
+    fn tensor(&mut self, tensor: Tensor) -> TensorId {
+        self.tensors.push(tensor);
+        self.tensors.len() - 1
+    }
+
+    /// Adds a step with a new output tensor.
+    fn step(&mut self, node: &str, work: Work, inputs: Vec<TensorId>, output: Tensor) -> TensorId {
+        let output = self.tensor(output);
+        self.steps.push(Step { node: node.to_owned(), inputs, output, work });
+        output
+    }
+
+    /// Records where a value lies, and hands it to the observer if it is asked for.
+    fn set_f32(&mut self, value: ValueId, tensor: TensorId) {
+        self.states[value.index()].f32 = Some(tensor);
+        self.tap(value, tensor);
+    }
+
+    fn tap(&mut self, value: ValueId, tensor: TensorId) {
+        if self.observed[value.index()] {
+            self.taps.push(Tap { step: self.steps.len(), value, tensor });
+        }
+    }
+
+    fn lower_input(&mut self, input: ValueId, channels: usize, size: [usize; 2]) {
+        let padded = channel_stride(channels) == channels;
+        let given = self.tensor(Tensor::dense(channels, size));
+        let dense = match self.options.input_layout {
+            InputLayout::Nhwc => given,
+            InputLayout::Nchw if size == [1, 1] => given,
+            InputLayout::Nchw => self.step("input", Work::ToNhwc, vec![given], Tensor::dense(channels, size)),
+        };
+        let state = &mut self.states[input.index()];
+        state.dense = Some(dense);
+        state.f32 = padded.then_some(dense);
+        self.tap(input, dense);
+    }
+
+    /// Whether a value's content exists already.
+    fn available(&self, value: ValueId) -> bool {
+        let state = &self.states[value.index()];
+        state.f32.is_some() || state.dense.is_some()
+    }
+
+    /// A value as floats in the kernels' layout; the map that a `Flatten` would flatten stays a map.
+    fn f32(&mut self, value: ValueId, node: &str) -> Result<TensorId, RuntimeError> {
+        let state = self.states[value.index()];
+        if let Some(tensor) = state.f32 {
+            return Ok(tensor);
+        }
+        if let Some(dense) = state.dense {
+            let Tensor { channels, size, .. } = self.tensors[dense];
+            let padded = self.step(node, Work::PadPixels, vec![dense], Tensor::f32(channels, size));
+            self.states[value.index()].f32 = Some(padded);
+            return Ok(padded);
+        }
+        Err(RuntimeError::Model {
+            graph: self.graph.name().to_owned(),
+            problem: format!(
+                "node `{node}` computes with the constant `{}`: expected an activation",
+                self.graph.value(value).name
+            ),
+        })
+    }
+
+    /// Whether a value of rank 2 is still the map that its `Flatten` got.
+    fn is_unflattened(&self, value: ValueId, tensor: TensorId) -> bool {
+        self.graph.shape(value).rank() == 2 && self.tensors[tensor].pixels() > 1
+    }
+
+    /// A value as floats in the kernels' layout with the axes that the graph gives it.
+    fn flat_f32(&mut self, value: ValueId, node: &str) -> Result<TensorId, RuntimeError> {
+        let tensor = self.f32(value, node)?;
+        if !self.is_unflattened(value, tensor) {
+            return Ok(tensor);
+        }
+        let len = self.tensors[tensor].channels * self.tensors[tensor].pixels();
+        let flat = self.step(node, Work::Flatten, vec![tensor], Tensor::f32(len, [1, 1]));
+        self.states[value.index()].f32 = Some(flat);
+        Ok(flat)
+    }
+
+    fn lower_node(&mut self, id: NodeId) -> Result<(), RuntimeError> {
+        let node = self.node(id);
+        self.done[id] = true;
+        match &node.op {
+            Op::Conv(conv) => self.lower_conv(id, conv),
+            Op::Gemm => self.lower_gemm(id),
+            Op::BatchNormalization { .. } => self.lower_batch_norm(id),
+            Op::Add => self.lower_add(id),
+            Op::Identity | Op::Dropout { .. } | Op::Flatten => {
+                self.alias(node.inputs[0], node.output);
+                Ok(())
+            }
+            Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
+                if self.graph.param(node.inputs[0]).is_some() {
+                    return Ok(());
+                }
+                Err(self.unsupported(id, "quantised activations are not supported"))
+            }
+            _ => self.lower_simple(id),
+        }
+    }
+
+    /// Lets `output` mean what `input` means.
+    fn alias(&mut self, input: ValueId, output: ValueId) {
+        let state = self.states[input.index()];
+        self.states[output.index()] = state;
+        if let Some(tensor) = state.f32.or(state.dense) {
+            self.tap(output, tensor);
+        }
+    }
+}

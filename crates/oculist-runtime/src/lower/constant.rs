@@ -1,0 +1,93 @@
+//! Values known when the plan is made.
+
+use oculist_graph::{NodeId, Op, Shape, Tensor, TensorData, ValueId};
+
+use super::Lowering;
+use crate::error::RuntimeError;
+
+/// A constant as floats, with the scales it was quantised with if it was.
+#[derive(Debug, Clone)]
+pub(super) struct Constant {
+    pub(super) shape: Shape,
+    pub(super) values: Vec<f32>,
+}
+
+impl Lowering<'_> {
+    /// The floats of a parameter, or of one behind a `DequantizeLinear`; `None` for an activation.
+    pub(super) fn constant(&self, value: ValueId) -> Option<Constant> {
+        let shape = self.graph.shape(value).clone();
+        if let Some(tensor) = self.graph.param(value) {
+            return Some(Constant { shape, values: to_f32(tensor) });
+        }
+        let node = self.node_of(value)?;
+        match node.op {
+            Op::Identity | Op::Dropout { .. } => self.constant(node.inputs[0]),
+            Op::DequantizeLinear { axis } => {
+                let x = self.constant(node.inputs[0])?.values;
+                let scale = self.constant(node.inputs[1])?.values;
+                let zero_point = self.constant(node.inputs[2])?.values;
+                let channel = channel_of(&shape, axis, scale.len());
+                let values =
+                    x.iter().enumerate().map(|(i, &q)| (q - zero_point[channel(i)]) * scale[channel(i)]);
+                Some(Constant { values: values.collect(), shape })
+            }
+            Op::QuantizeLinear { axis } => {
+                let x = self.constant(node.inputs[0])?.values;
+                let scale = self.constant(node.inputs[1])?.values;
+                let zero_point = self.graph.param(node.inputs[2])?;
+                let (low, high) = if matches!(zero_point.data(), TensorData::I8(_)) {
+                    (-128.0, 127.0)
+                } else {
+                    (0.0, 255.0)
+                };
+                let zero_point = to_f32(zero_point);
+                let channel = channel_of(&shape, axis, scale.len());
+                let values = x.iter().enumerate().map(|(i, &v)| {
+                    let c = channel(i);
+                    ((v / scale[c]).round_ties_even() + zero_point[c]).clamp(low, high)
+                });
+                Some(Constant { values: values.collect(), shape })
+            }
+            _ => None,
+        }
+    }
+
+    /// The constant input `i` of a node.
+    pub(super) fn constant_input(&self, id: NodeId, i: usize, what: &str) -> Result<Constant, RuntimeError> {
+        let value = self.node(id).inputs[i];
+        self.constant(value).ok_or_else(|| {
+            let name = &self.graph.value(value).name;
+            self.unsupported(id, format!("expected a constant {what}, found the activation `{name}`"))
+        })
+    }
+
+    /// Whether a value is the same in every run.
+    pub(super) fn is_constant(&self, value: ValueId) -> bool {
+        if self.graph.param(value).is_some() {
+            return true;
+        }
+        self.node_of(value).is_some_and(|node| {
+            matches!(
+                node.op,
+                Op::Identity | Op::Dropout { .. } | Op::DequantizeLinear { .. } | Op::QuantizeLinear { .. }
+            ) && self.is_constant(node.inputs[0])
+        })
+    }
+}
+
+/// Maps an element index to the index of its scale.
+pub(super) fn channel_of(shape: &Shape, axis: usize, scales: usize) -> impl Fn(usize) -> usize + use<> {
+    let inner: usize = (axis + 1..shape.rank()).filter_map(|a| shape.get(a)).product();
+    move |i| if scales == 1 { 0 } else { i / inner.max(1) % scales }
+}
+
+/// The elements as floats.
+fn to_f32(tensor: &Tensor) -> Vec<f32> {
+    match tensor.data() {
+        TensorData::F32(v) => v.clone(),
+        TensorData::U8(v) => v.iter().map(|&x| f32::from(x)).collect(),
+        TensorData::I8(v) => v.iter().map(|&x| f32::from(x)).collect(),
+        TensorData::I32(v) => v.iter().map(|&x| x as f32).collect(),
+        TensorData::I64(v) => v.iter().map(|&x| x as f32).collect(),
+    }
+}

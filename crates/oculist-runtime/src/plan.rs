@@ -1,0 +1,239 @@
+//! The plan: everything decided once, so that a run only computes.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use oculist_graph::Graph;
+use oculist_kernels::Context;
+
+use crate::arena::{Arena, Request};
+use crate::error::RuntimeError;
+use crate::lower::{Lowered, Tap, lower};
+use crate::observe::Observed;
+use crate::options::{InputLayout, PlanOptions};
+use crate::step::Step;
+use crate::tensor::{Tensor, TensorId};
+
+/// A graph made ready to run on up to a fixed number of images.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) context: Arc<Context>,
+    pub(crate) batch: usize,
+    pub(crate) tensors: Vec<Tensor>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) arena: Arena,
+    pub(crate) scratch: Vec<f32>,
+    pub(crate) output: TensorId,
+    taps: Vec<Tap>,
+    layout: InputLayout,
+    /// Holds the images of an incomplete batch.
+    staging: Vec<f32>,
+    name: String,
+}
+
+impl Plan {
+    /// Plans `graph`, which must have one input `[N, C, H, W]` or `[N, C]` and one output.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] naming the node that cannot be computed, or the option that makes no sense.
+    pub fn new(graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
+        if options.batch == 0 {
+            return Err(RuntimeError::Options("expected a batch of at least 1, found 0".into()));
+        }
+        let Lowered { tensors, steps, taps, output } = lower(graph, options)?;
+        let arena = Arena::new(&requests(options.batch, &tensors, &steps, &taps, output));
+        let scratch = steps.iter().map(|step| step.work.scratch_len()).max().unwrap_or(0);
+        let staging = if options.batch > 1 { options.batch * tensors[0].image_len() } else { 0 };
+        Ok(Self {
+            context: Arc::clone(&options.context),
+            batch: options.batch,
+            arena,
+            scratch: vec![0.0; scratch],
+            staging: vec![0.0; staging],
+            tensors,
+            steps,
+            taps,
+            output,
+            layout: options.input_layout,
+            name: graph.name().to_owned(),
+        })
+    }
+
+    /// Largest number of images of one run.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Threads and instruction set.
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Channels, height and width of an image.
+    pub fn input_chw(&self) -> (usize, usize, usize) {
+        let input = &self.tensors[0];
+        (input.channels, input.size[0], input.size[1])
+    }
+
+    /// f32 of one input image.
+    pub fn input_len(&self) -> usize {
+        self.tensors[0].image_len()
+    }
+
+    /// f32 of one image's output: the number of classes of a classifier.
+    pub fn output_len(&self) -> usize {
+        let output = &self.tensors[self.output];
+        output.channels * output.pixels()
+    }
+
+    /// Bytes of the arena that holds the intermediate results.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena.bytes()
+    }
+
+    /// Bytes of scratch for the algorithms, beside the arena.
+    pub fn scratch_bytes(&self) -> usize {
+        4 * (self.scratch.len() + self.staging.len())
+    }
+
+    /// Bytes that the intermediate results would take without sharing memory.
+    pub fn unshared_bytes(&self) -> usize {
+        self.batch * self.tensors.iter().skip(1).map(Tensor::image_bytes).sum::<usize>()
+    }
+
+    /// The steps, one a line: node, kind, result, geometry, algorithm and what is fused.
+    pub fn describe(&self) -> String {
+        let mut out = format!(
+            "plan of {} for {} images, {} threads, {} ({:?} input), arena {} KiB of {} KiB\n",
+            self.name,
+            self.batch,
+            self.context.threads(),
+            self.context.isa(),
+            self.layout,
+            self.arena_bytes() / 1024,
+            self.unshared_bytes() / 1024,
+        );
+        for step in &self.steps {
+            let result = self.tensors[step.output].label();
+            let _ = writeln!(out, "  {}: {} -> {result} {}", step.node, step.work.name(), step.work.detail());
+        }
+        out
+    }
+
+    /// Runs the network.
+    ///
+    /// # Shapes
+    /// - `images`: dense `[n, height, width, channels]` (or NCHW, see [`PlanOptions`]), `1 <= n <= batch`
+    /// - `logits`: dense `[n, classes]`; an output of rank 4 is written as `[n, channels, height, width]`
+    ///
+    /// # Errors
+    /// [`RuntimeError::Length`] when a slice does not fit.
+    pub fn run(&mut self, images: &[f32], logits: &mut [f32]) -> Result<(), RuntimeError> {
+        self.run_observed(images, logits, &mut |_| {})
+    }
+
+    /// [`Plan::run`], handing the values named in [`PlanOptions::observe`] to `observer` as they are computed.
+    ///
+    /// # Errors
+    /// As [`Plan::run`].
+    pub fn run_observed(
+        &mut self,
+        images: &[f32],
+        logits: &mut [f32],
+        observer: &mut dyn FnMut(&Observed),
+    ) -> Result<(), RuntimeError> {
+        let len = self.input_len();
+        let n = images.len() / len;
+        if images.len() != n * len || n == 0 || n > self.batch {
+            return Err(RuntimeError::Length {
+                what: "input images",
+                expected: format!("1 to {} images of {len}", self.batch),
+                found: images.len(),
+            });
+        }
+        if logits.len() != n * self.output_len() {
+            return Err(RuntimeError::Length {
+                what: "output",
+                expected: format!("{n} x {}", self.output_len()),
+                found: logits.len(),
+            });
+        }
+        let mut staging = std::mem::take(&mut self.staging);
+        let input = if n < self.batch {
+            staging[..images.len()].copy_from_slice(images);
+            &staging
+        } else {
+            images
+        };
+        let mut taps = 0;
+        for i in 0..=self.steps.len() {
+            while let Some(tap) = self.taps.get(taps).filter(|tap| tap.step == i) {
+                let tensor = &self.tensors[tap.tensor];
+                let data = &self.arena.read(tap.tensor, input)[..n * tensor.image_len()];
+                observer(&Observed {
+                    value: tap.value,
+                    images: n,
+                    height: tensor.size[0],
+                    width: tensor.size[1],
+                    channels: tensor.channels,
+                    channel_stride: tensor.stride,
+                    data,
+                });
+                taps += 1;
+            }
+            if i < self.steps.len() {
+                self.execute(i, input);
+            }
+        }
+        self.write_output(n, input, logits);
+        self.staging = staging;
+        Ok(())
+    }
+}
+
+/// Sizes and lifetimes of the tensors.
+fn requests(
+    batch: usize,
+    tensors: &[Tensor],
+    steps: &[Step],
+    taps: &[Tap],
+    output: TensorId,
+) -> Vec<Request> {
+    let mut requests: Vec<Request> = tensors
+        .iter()
+        .enumerate()
+        .map(|(id, tensor)| Request {
+            bytes: batch * tensor.image_bytes(),
+            life: None,
+            takes_over: None,
+            input: id == 0,
+        })
+        .collect();
+    let mut touch = |id: TensorId, at: usize| {
+        let life = &mut requests[id].life;
+        *life = Some(life.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+    };
+    for (at, step) in steps.iter().enumerate() {
+        for &id in step.inputs.iter().chain([&step.output]) {
+            touch(id, at);
+        }
+    }
+    // An observed value is read before step `tap.step`: it must outlive the step before.
+    for tap in taps {
+        touch(tap.tensor, tap.step.saturating_sub(1));
+    }
+    touch(output, steps.len());
+    for (at, step) in steps.iter().enumerate() {
+        let first = step.inputs[0];
+        let dies_here = requests[first].life.is_some_and(|(_, last)| last == at);
+        if step.work.in_place()
+            && dies_here
+            && first != 0
+            && !step.inputs[1..].contains(&first)
+            && tensors[first] == tensors[step.output]
+        {
+            requests[step.output].takes_over = Some(first);
+        }
+    }
+    requests
+}

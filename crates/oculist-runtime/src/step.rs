@@ -1,0 +1,155 @@
+//! The instructions of a plan.
+
+use oculist_graph::Pool;
+use oculist_kernels::{Activation, ConvPlan, Epilogue, Pooling, PreparedWeights};
+
+use crate::tensor::{Tensor, TensorId};
+
+/// One instruction: reads tensors, writes one.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// The node it came from (the first one of a fused group).
+    pub(crate) node: String,
+    /// What it reads.
+    pub(crate) inputs: Vec<TensorId>,
+    /// What it writes.
+    pub(crate) output: TensorId,
+    /// How.
+    pub(crate) work: Work,
+}
+
+/// A convolution in floats with everything that is fused into it.
+#[derive(Debug)]
+pub(crate) struct ConvStep {
+    pub(crate) plan: ConvPlan,
+    pub(crate) weights: PreparedWeights,
+    pub(crate) bias: Option<Vec<f32>>,
+    /// Whether the second input is added.
+    pub(crate) residual: bool,
+    pub(crate) activation: Activation,
+}
+
+impl ConvStep {
+    pub(crate) fn epilogue<'a>(&'a self, residual: Option<&'a [f32]>) -> Epilogue<'a> {
+        Epilogue { bias: self.bias.as_deref(), residual, activation: self.activation }
+    }
+}
+
+/// `y = f(x * scale + shift + residual)`: batch normalisation and additions that no convolution took in.
+#[derive(Debug)]
+pub(crate) struct AffineStep {
+    pub(crate) scale: Vec<f32>,
+    pub(crate) shift: Vec<f32>,
+    /// Whether the second input is added.
+    pub(crate) residual: bool,
+    pub(crate) activation: Activation,
+}
+
+/// What a step computes.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Dense pixels to padded pixels.
+    PadPixels,
+    /// The caller's NCHW images to NHWC.
+    ToNhwc,
+    /// A map to `[N, C * H * W]` in the graph's order.
+    Flatten,
+    Conv(Box<ConvStep>),
+    Affine(Box<AffineStep>),
+    Activation(Activation),
+    /// Sum of two tensors, without activation.
+    Add,
+    /// Element-wise product.
+    Multiply,
+    /// Product with one factor per image and channel.
+    Gate,
+    Concat,
+    /// Zero channels around the existing ones.
+    PadChannels {
+        before: usize,
+    },
+    MaxPool(Pool),
+    AveragePool {
+        pool: Pool,
+        count_include_pad: bool,
+    },
+    GlobalAveragePool,
+    Softmax,
+}
+
+impl Work {
+    /// The kind of step, for reports.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::PadPixels => "pad pixels",
+            Self::ToNhwc => "to NHWC",
+            Self::Flatten => "flatten",
+            Self::Conv(_) => "conv",
+            Self::Affine(_) => "scale and shift",
+            Self::Activation(_) => "activation",
+            Self::Add => "add",
+            Self::Multiply => "multiply",
+            Self::Gate => "gate",
+            Self::Concat => "concat",
+            Self::PadChannels { .. } => "pad channels",
+            Self::MaxPool(_) => "max pool",
+            Self::AveragePool { .. } => "average pool",
+            Self::GlobalAveragePool => "global average pool",
+            Self::Softmax => "softmax",
+        }
+    }
+
+    /// Algorithm and fused parts, for reports.
+    pub(crate) fn detail(&self) -> String {
+        let fused = |residual: bool, activation: Activation| {
+            let mut text = String::new();
+            if residual {
+                text += " + residual";
+            }
+            if activation != Activation::Identity {
+                text += &format!(" + {activation:?}");
+            }
+            text
+        };
+        match self {
+            Self::Conv(conv) => {
+                let bias = if conv.bias.is_some() { " + bias" } else { "" };
+                let algorithm = conv.plan.algorithms().forward.name();
+                format!(
+                    "{} [{algorithm}]{bias}{}",
+                    conv.plan.conv().label(),
+                    fused(conv.residual, conv.activation)
+                )
+            }
+            Self::Affine(affine) => fused(affine.residual, affine.activation),
+            Self::Activation(activation) => format!("{activation:?}"),
+            _ => String::new(),
+        }
+    }
+
+    /// Whether the output may take the place of the first input.
+    pub(crate) fn in_place(&self) -> bool {
+        matches!(self, Self::Add)
+    }
+
+    /// f32 of scratch.
+    pub(crate) fn scratch_len(&self) -> usize {
+        match self {
+            Self::Conv(conv) => conv.plan.forward_scratch_len(),
+            _ => 0,
+        }
+    }
+}
+
+/// A pooling window over a tensor.
+pub(crate) fn pooling(pool: &Pool, batch: usize, x: &Tensor) -> Pooling {
+    Pooling {
+        batch,
+        height: x.size[0],
+        width: x.size[1],
+        channels: x.channels,
+        kernel: pool.kernel,
+        stride: pool.stride,
+        padding: pool.padding,
+    }
+}

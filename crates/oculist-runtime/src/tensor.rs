@@ -1,0 +1,72 @@
+//! Intermediate results as the plan sees them.
+
+use oculist_kernels::channel_stride;
+
+/// Index into the plan's tensors.
+pub(crate) type TensorId = usize;
+
+/// How the elements are stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Format {
+    /// 32-bit floats.
+    F32,
+    /// Bytes `q` that mean `(q - zero_point) * scale`.
+    U8 {
+        /// Width of a step.
+        scale: f32,
+        /// The byte that means 0.
+        zero_point: u8,
+    },
+}
+
+/// One intermediate result, `[batch, height, width, stride]`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Tensor {
+    /// Channels without padding.
+    pub(crate) channels: usize,
+    /// Height and width.
+    pub(crate) size: [usize; 2],
+    /// Channels with padding.
+    pub(crate) stride: usize,
+    /// Element type.
+    pub(crate) format: Format,
+}
+
+impl Tensor {
+    /// Floats in the kernels' layout.
+    pub(crate) fn f32(channels: usize, size: [usize; 2]) -> Self {
+        Self { channels, size, stride: channel_stride(channels), format: Format::F32 }
+    }
+
+    /// Floats without padding.
+    pub(crate) fn dense(channels: usize, size: [usize; 2]) -> Self {
+        Self { channels, size, stride: channels, format: Format::F32 }
+    }
+
+    /// Pixels of one image.
+    pub(crate) fn pixels(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    /// Elements of one image, padding included.
+    pub(crate) fn image_len(&self) -> usize {
+        self.pixels() * self.stride
+    }
+
+    /// Bytes of one image.
+    pub(crate) fn image_bytes(&self) -> usize {
+        match self.format {
+            Format::F32 => 4 * self.image_len(),
+            Format::U8 { .. } => self.image_len(),
+        }
+    }
+
+    /// The shape in words.
+    pub(crate) fn label(&self) -> String {
+        let name = match self.format {
+            Format::F32 => "f32",
+            Format::U8 { .. } => "u8",
+        };
+        format!("{name} {}x{}x{}", self.channels, self.size[0], self.size[1])
+    }
+}

@@ -1,0 +1,131 @@
+//! Every operator and every fusion in floats.
+
+use oculist_graph::{Conv, Op, Pool};
+
+use super::{check, context, error, graph, images, planned, reference};
+use crate::Isa;
+
+#[test]
+fn conv_with_everything_fused() {
+    check(&graph(3, 9, 7, |b, x| {
+        let y = b.conv("a", x, 20, Conv::square(3, 1, 1), false);
+        let y = b.batch_norm("a_norm", y, 1e-5, 0.9);
+        let a = b.relu("a_relu", y);
+        let y = b.conv("b", a, 20, Conv::square(3, 1, 1), true);
+        let y = b.batch_norm("b_norm", y, 1e-5, 0.9);
+        let y = b.add("sum", y, a);
+        b.op("act", Op::HardSwish, &[y])
+    }));
+}
+
+#[test]
+fn residual_block_with_shortcut_convolution() {
+    check(&graph(16, 8, 8, |b, x| {
+        let y = b.conv("a", x, 33, Conv::square(3, 2, 1), false);
+        let y = b.batch_norm("a_norm", y, 1e-5, 0.9);
+        let y = b.relu("a_relu", y);
+        let y = b.conv("b", y, 33, Conv::square(3, 1, 1), false);
+        let y = b.batch_norm("b_norm", y, 1e-5, 0.9);
+        let s = b.conv("s", x, 33, Conv::square(1, 2, 0), false);
+        let s = b.batch_norm("s_norm", s, 1e-5, 0.9);
+        let y = b.add("sum", y, s);
+        let y = b.relu("relu", y);
+        let y = b.op("pool", Op::GlobalAveragePool, &[y]);
+        let y = b.op("flatten", Op::Flatten, &[y]);
+        b.linear("fc", y, 10)
+    }));
+}
+
+#[test]
+fn geometry_of_convolutions() {
+    for (c_in, conv) in [
+        (1, Conv { kernel: [5, 3], stride: [2, 1], padding: [2, 0, 1, 2], dilation: [1, 2], groups: 1 }),
+        (6, Conv::square(3, 1, 1).with_groups(2)),
+        (6, Conv::square(3, 2, 1).with_groups(6)),
+        (18, Conv::square(5, 1, 2).with_groups(18)),
+        (18, Conv::square(1, 1, 0)),
+    ] {
+        check(&graph(c_in, 11, 10, |b, x| {
+            let y = b.conv("a", x, 18, conv, true);
+            b.op("clip", Op::Clip { min: -0.5, max: 0.75 }, &[y])
+        }));
+    }
+}
+
+#[test]
+fn flatten_of_a_map_into_linear_layers() {
+    check(&graph(5, 4, 3, |b, x| {
+        let y = b.op("flatten", Op::Flatten, &[x]);
+        let y = b.op("drop", Op::Dropout { ratio: 0.5 }, &[y]);
+        let y = b.linear("fc1", y, 19);
+        let y = b.relu("relu", y);
+        let y = b.op("drop2", Op::Dropout { ratio: 0.5 }, &[y]);
+        let y = b.linear("fc2", y, 7);
+        b.op("softmax", Op::Softmax, &[y])
+    }));
+    // A flattened map that something other than a linear layer reads must be put in order.
+    check(&graph(5, 4, 3, |b, x| {
+        let f = b.op("flatten", Op::Flatten, &[x]);
+        let y = b.linear("fc", f, 60);
+        let y = b.add("sum", f, y);
+        b.op("concat", Op::Concat, &[y, f])
+    }));
+}
+
+#[test]
+fn squeeze_and_excitation() {
+    check(&graph(3, 8, 9, |b, x| {
+        let x = b.conv("a", x, 24, Conv::square(3, 2, 1), true);
+        let x = b.op("swish", Op::HardSwish, &[x]);
+        let g = b.op("pool", Op::GlobalAveragePool, &[x]);
+        let g = b.conv("r", g, 8, Conv::square(1, 1, 0), true);
+        let g = b.relu("relu", g);
+        let g = b.conv("e", g, 24, Conv::square(1, 1, 0), true);
+        let g = b.op("gate", Op::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 }, &[g]);
+        b.op("scale", Op::Mul, &[x, g])
+    }));
+}
+
+#[test]
+fn operators_that_nothing_takes_in() {
+    check(&graph(10, 6, 5, |b, x| {
+        let n = b.batch_norm("norm", x, 1e-3, 0.9);
+        let s = b.op("sigmoid", Op::Sigmoid, &[n]);
+        let h = b.op("hard", Op::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[n]);
+        let m = b.op("mul", Op::Mul, &[s, h]);
+        let a = b.add("sum", m, x);
+        let r = b.relu("relu", a);
+        let t = b.add("twice", r, r);
+        let p = b.op("pad", Op::PadChannels { before: 3, after: 9 }, &[t]);
+        let c = b.op("concat", Op::Concat, &[p, x, h]);
+        b.op("identity", Op::Identity, &[c])
+    }));
+}
+
+#[test]
+fn pooling() {
+    for count_include_pad in [true, false] {
+        check(&graph(17, 9, 8, |b, x| {
+            let m = b.max_pool("max", x, 3, 2, 1);
+            let pool = Pool { kernel: [3, 2], stride: [2, 2], padding: [1, 0, 1, 0] };
+            let a = b.op("avg", Op::AveragePool { pool, count_include_pad }, &[x]);
+            b.op("concat", Op::Concat, &[m, a])
+        }));
+    }
+}
+
+#[test]
+fn a_wrong_weight_is_noticed() {
+    let build = |bias: f32| {
+        let mut g = graph(4, 6, 6, |b, x| b.conv("a", x, 5, Conv::square(3, 1, 1), true));
+        let id = g.find("a.bias").unwrap();
+        g.param_mut(id).unwrap().as_f32_mut().unwrap()[4] += bias;
+        g
+    };
+    let good = build(0.0);
+    let images = images(&good, 2);
+    let want = reference(&good, &images);
+    let got = planned(&build(1e-3), &images, 2, context(1, Isa::detect()));
+    assert!(error(&got, want.output(0).data()) > 1e-4);
+    assert!(error(&vec![0.0; got.len()], want.output(0).data()) > 0.9);
+}

@@ -1,0 +1,137 @@
+//! The public interface: batches, layouts, observation, errors, measurement.
+
+use std::time::Duration;
+
+use oculist_graph::{Conv, Graph, Op, Tensor};
+
+use super::{context, error, graph, images, planned, reference};
+use crate::{InputLayout, Isa, MeasureOptions, Plan, PlanOptions, RuntimeError, measure, top1};
+
+fn small() -> Graph {
+    graph(3, 8, 8, |b, x| {
+        let a = b.conv("a", x, 16, Conv::square(3, 1, 1), false);
+        let n = b.batch_norm("norm", a, 1e-5, 0.9);
+        let r = b.relu("relu", n);
+        let c = b.conv("c", r, 16, Conv::square(3, 1, 1), true);
+        let s = b.add("sum", c, r);
+        let f = b.op("flatten", Op::Flatten, &[s]);
+        b.linear("fc", f, 4)
+    })
+}
+
+fn options(batch: usize) -> PlanOptions {
+    PlanOptions::new(batch, context(2, Isa::detect())).with_input_layout(InputLayout::Nchw)
+}
+
+#[test]
+fn any_number_of_images_gives_the_same_rows() {
+    let graph = small();
+    let images = images(&graph, 7);
+    let want = planned(&graph, &images, 7, context(2, Isa::detect()));
+    for batch in [1, 2, 3, 4, 16] {
+        let got = planned(&graph, &images, batch, context(2, Isa::detect()));
+        let e = error(&got, &want.iter().map(|&w| f64::from(w)).collect::<Vec<_>>());
+        assert!(e < 1e-5, "error {e:e} at batch {batch}");
+    }
+}
+
+#[test]
+fn nhwc_and_nchw_mean_the_same() {
+    let graph = small();
+    let nchw = images(&graph, 2);
+    let mut nhwc = vec![0.0; nchw.len()];
+    for (i, value) in nhwc.iter_mut().enumerate() {
+        let (n, p, c) = (i / 192, i / 3 % 64, i % 3);
+        *value = nchw[n * 192 + c * 64 + p];
+    }
+    let want = planned(&graph, &nchw, 2, context(1, Isa::detect()));
+    let mut plan = Plan::new(&graph, &PlanOptions::new(2, context(1, Isa::detect()))).unwrap();
+    assert_eq!(plan.predict(&nhwc).unwrap(), want);
+    assert_ne!(plan.predict(&nchw).unwrap(), want);
+}
+
+#[test]
+fn every_value_can_be_observed() {
+    let graph = small();
+    let images = images(&graph, 2);
+    let want = reference(&graph, &images);
+    let all: Vec<_> = graph.inputs().iter().copied().chain(graph.nodes().iter().map(|n| n.output)).collect();
+    for observe in all.iter().map(|&v| vec![v]).chain([all.clone()]) {
+        let mut plan = Plan::new(&graph, &options(3).with_observed(observe.clone())).unwrap();
+        let mut seen = Vec::new();
+        let mut logits = vec![0.0; 8];
+        plan.run_observed(&images, &mut logits, &mut |o| {
+            let e = error(&o.to_nchw(), want.get(o.value).data());
+            assert!(e < 2e-5, "error {e:e} of {}", graph.value(o.value).name);
+            seen.push(o.value);
+        })
+        .unwrap();
+        seen.sort();
+        let mut sorted = observe;
+        sorted.sort();
+        assert_eq!(seen, sorted);
+        assert!(error(&logits, want.output(0).data()) < 2e-5);
+    }
+}
+
+#[test]
+fn fusion_leaves_few_steps() {
+    let plan = Plan::new(&small(), &options(1)).unwrap();
+    let text = plan.describe();
+    assert_eq!(plan.steps.len(), 4, "{text}");
+    assert!(text.contains("residual") && text.contains("Relu"), "{text}");
+    assert!(plan.arena_bytes() < plan.unshared_bytes() + 4096, "{text}");
+}
+
+#[test]
+fn bad_calls_are_refused() {
+    let graph = small();
+    let mut plan = Plan::new(&graph, &options(2)).unwrap();
+    let mut logits = vec![0.0; 4];
+    for len in [0, 191, 3 * 192] {
+        let e = plan.run(&vec![0.0; len], &mut logits).unwrap_err();
+        assert!(e.to_string().contains("1 to 2 images of 192"), "{e}");
+    }
+    assert!(plan.run(&[0.0; 192], &mut [0.0; 5]).unwrap_err().to_string().contains("found 5"));
+    assert!(plan.predict(&[0.0; 100]).is_err());
+    assert!(matches!(Plan::new(&graph, &options(0)), Err(RuntimeError::Options(_))));
+    let weight = graph.find("a.weight").unwrap();
+    assert!(matches!(
+        Plan::new(&graph, &options(1).with_observed(vec![weight])),
+        Err(RuntimeError::Options(_))
+    ));
+}
+
+#[test]
+fn errors_name_the_node() {
+    let graph = graph(3, 4, 4, |b, x| {
+        let scale = b.param("scale", Tensor::filled(&[3], 0.1));
+        let zero_point = b.param("zero_point", Tensor::u8(&[3], vec![7; 3]));
+        let q = b.op("quantize", Op::QuantizeLinear { axis: 1 }, &[x, scale, zero_point]);
+        b.op("dequantize", Op::DequantizeLinear { axis: 1 }, &[q, scale, zero_point])
+    });
+    let e = Plan::new(&graph, &options(1)).unwrap_err();
+    assert!(e.to_string().starts_with("node `quantize` (QuantizeLinear): "), "{e}");
+}
+
+#[test]
+fn measuring_counts_runs() {
+    let mut plan = Plan::new(&small(), &options(4)).unwrap();
+    let limits = MeasureOptions {
+        warm_up: Duration::ZERO,
+        time: Duration::ZERO,
+        min_runs: 3,
+        max_runs: 9,
+        ..MeasureOptions::new(4)
+    };
+    let m = measure(&mut plan, &limits).unwrap();
+    assert_eq!((m.runs, m.images), (3, 4));
+    assert!(0.0 < m.min && m.min <= m.median && m.median <= m.max);
+    assert!(measure(&mut plan, &MeasureOptions { images: 5, ..limits }).is_err());
+    assert!(measure(&mut plan, &MeasureOptions { max_runs: 2, ..limits }).is_err());
+}
+
+#[test]
+fn top1_takes_the_first_of_equals() {
+    assert_eq!(top1(&[0.0, 2.0, 2.0, 5.0, 1.0, 5.0], 3), [1, 0]);
+}
