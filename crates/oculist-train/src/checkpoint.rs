@@ -139,7 +139,7 @@ pub(crate) fn load(path: &Path, weights: &ParamSet, stats: &ParamSet) -> Result<
     let buffers = Buffers {
         weights: read("model", weights, false)?,
         stats: read("stats", stats, false)?,
-        first: read("first", weights, false)?,
+        first: read("first", weights, true)?,
         second: read("second", weights, true)?,
         ema_weights: read("ema", weights, true)?,
         ema_stats: read("ema_stats", stats, true)?,

@@ -14,6 +14,7 @@ use oculist_graph::Graph;
 use oculist_kernels::Context;
 
 use crate::error::TrainError;
+use crate::optimizer::{Optimizer, global_norm};
 use crate::params::ParamSet;
 use gradients::GradientPlan;
 use plan::Plan;
@@ -151,6 +152,17 @@ impl Executor {
     /// The gradients of the last backward pass, by parameter, in the graph's layout.
     pub fn gradient_tensors(&self) -> Vec<(oculist_graph::ValueId, oculist_graph::Tensor)> {
         self.plan.weights.iter().map(|p| (p.value, p.unpack(&self.grads[p.range()]))).collect()
+    }
+
+    /// Euclidean norm of all gradients of the last backward pass.
+    pub fn gradient_norm(&self) -> f64 {
+        global_norm(&self.ctx, &self.grads)
+    }
+
+    /// Updates the weights by the gradients of the last backward pass times `grad_scale`.
+    pub fn update(&mut self, optimizer: &mut Optimizer, grad_scale: f32, lr: f32, weight_decay: f32) {
+        let set = &self.plan.weights;
+        optimizer.update(&self.ctx, set, &mut self.weights, &self.grads, grad_scale, lr, weight_decay);
     }
 
     /// Writes weights and running statistics back into a graph of the same structure.

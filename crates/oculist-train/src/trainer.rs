@@ -1,0 +1,448 @@
+//! The training loop: epochs, validation, checkpoints, early stopping, resuming.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use oculist_data::Batch;
+use oculist_graph::Graph;
+use oculist_kernels::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{self, Buffers, RunState};
+use crate::config::TrainConfig;
+use crate::ema::Ema;
+use crate::error::TrainError;
+use crate::executor::{Executor, Mode};
+use crate::loss::{Distillation, loss_and_gradient};
+use crate::optimizer::Optimizer;
+use crate::schedule::Schedule;
+
+/// Where the trainer's batches come from.
+pub trait TrainingData {
+    /// Full batches in one epoch.
+    fn steps_per_epoch(&self) -> usize;
+
+    /// The batches of an epoch (from 0), augmented and shuffled by the source's own seed; all of full size.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] if the data cannot be read.
+    fn epoch(&self, epoch: usize) -> Result<BatchIterator<'_>, TrainError>;
+
+    /// The validation images in order, not augmented; the last batch may be smaller.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] if the data cannot be read.
+    fn validation(&self) -> Result<BatchIterator<'_>, TrainError>;
+
+    /// What identifies the data in a checkpoint.
+    fn describe(&self) -> String;
+}
+
+/// Batches one after the other.
+pub type BatchIterator<'a> = Box<dyn Iterator<Item = Result<Batch, TrainError>> + 'a>;
+
+/// What one epoch brought.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// Mean training loss, with augmentation, smoothing and distillation.
+    pub train_loss: f64,
+    /// Mean cross-entropy on the validation split.
+    pub val_loss: f64,
+    /// Top-1 on the validation split, percent.
+    pub val_top1: f64,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Training images per second, waiting for data included.
+    pub images_per_s: f64,
+    /// Seconds of the epoch, validation included.
+    pub seconds: f64,
+    /// Seconds that training waited for data.
+    pub wait_s: f64,
+}
+
+/// Told to the observer while training.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Training goes on from a checkpoint.
+    Resumed {
+        /// Epochs done before.
+        epoch: usize,
+    },
+    /// A step is done.
+    Step {
+        /// From 1.
+        epoch: usize,
+        /// From 1.
+        step: usize,
+        /// Steps per epoch.
+        steps: usize,
+        /// Loss of this step.
+        loss: f64,
+    },
+    /// An epoch is done.
+    Epoch {
+        /// Its record.
+        record: &'a EpochRecord,
+        /// All epochs.
+        epochs: usize,
+        /// Whether it is the best so far.
+        best: bool,
+    },
+    /// Training stopped early.
+    EarlyStop {
+        /// The epoch with the best validation top-1.
+        best_epoch: usize,
+    },
+}
+
+/// The result of training.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The graph with the best weights by validation top-1 (averaged ones, if averaging is on).
+    pub graph: Graph,
+    /// Top-1 of these weights on the validation split, percent.
+    pub val_top1: f64,
+    /// One record per epoch.
+    pub history: Vec<EpochRecord>,
+}
+
+/// One training run.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    /// Threads and instruction set.
+    pub ctx: Arc<Context>,
+    /// Settings.
+    pub config: &'a TrainConfig,
+    /// Whose logits the student learns from.
+    pub teacher: Option<&'a Graph>,
+    /// Folder for `last.safetensors` and `best.safetensors`; none are written without.
+    pub checkpoints: Option<PathBuf>,
+    /// Whether to go on from `last.safetensors` if it exists.
+    pub resume: bool,
+    /// Set by a signal handler to stop after the current step.
+    pub stop: &'a AtomicBool,
+}
+
+impl Trainer<'_> {
+    /// Trains `graph` (its parameters are the start) and returns the best weights.
+    ///
+    /// # Errors
+    /// [`TrainError`]: unsupported node, unreadable data, a loss that is no number, an unwritable checkpoint, or
+    /// [`TrainError::Stopped`].
+    pub fn run(
+        &self,
+        graph: &Graph,
+        data: &dyn TrainingData,
+        observer: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Outcome, TrainError> {
+        let config = self.config;
+        config.validate()?;
+        let steps = data.steps_per_epoch();
+        if steps == 0 {
+            return Err(TrainError::Setting {
+                name: "batch_size",
+                expected: "at most the number of training images",
+                found: config.batch_size.to_string(),
+            });
+        }
+        let schedule = Schedule {
+            lr: config.lr,
+            min_lr: config.min_lr,
+            warmup: (config.warmup_epochs * steps as f32) as usize,
+            total: config.epochs * steps,
+        };
+        let mut run = Run::new(self, graph, data)?;
+        if self.resume {
+            run.resume(observer)?;
+        }
+        while run.state.epoch < config.epochs {
+            if config.patience > 0 && run.state.epoch >= run.state.best_epoch + config.patience {
+                observer(Event::EarlyStop { best_epoch: run.state.best_epoch });
+                break;
+            }
+            run.epoch(data, &schedule, steps, observer)?;
+        }
+        Ok(run.finish(graph))
+    }
+}
+
+/// The state of a run in memory.
+struct Run<'a> {
+    trainer: &'a Trainer<'a>,
+    executor: Executor,
+    teacher: Option<Executor>,
+    optimizer: Optimizer,
+    ema: Option<Ema>,
+    state: RunState,
+    best: (Vec<f32>, Vec<f32>),
+    gradient: Vec<f32>,
+}
+
+impl<'a> Run<'a> {
+    fn new(trainer: &'a Trainer<'a>, graph: &Graph, data: &dyn TrainingData) -> Result<Self, TrainError> {
+        let config = trainer.config;
+        let executor = Executor::new(trainer.ctx.clone(), graph, config.batch_size, Mode::Train)?;
+        let teacher = trainer
+            .teacher
+            .map(|t| Executor::new(trainer.ctx.clone(), t, config.batch_size, Mode::Eval))
+            .transpose()?;
+        let optimizer = Optimizer::new(config.optimizer, executor.weights.len());
+        let ema =
+            (config.ema_decay > 0.0).then(|| Ema::new(config.ema_decay, &executor.weights, &executor.stats));
+        let state = RunState {
+            epoch: 0,
+            step: 0,
+            ema_updates: 0,
+            fingerprint: fingerprint(trainer, graph, data),
+            best_top1: f64::NEG_INFINITY,
+            best_epoch: 0,
+            history: Vec::new(),
+        };
+        let gradient = vec![0.0; executor.logits().len()];
+        let best = (executor.weights.clone(), executor.stats.clone());
+        Ok(Self { trainer, executor, teacher, optimizer, ema, state, best, gradient })
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.trainer.checkpoints.as_ref().map(|folder| folder.join(name))
+    }
+
+    fn resume(&mut self, observer: &mut dyn FnMut(Event<'_>)) -> Result<(), TrainError> {
+        let Some(path) = self.path("last.safetensors").filter(|p| p.exists()) else {
+            return Ok(());
+        };
+        let (state, buffers) = checkpoint::load(&path, self.executor.params(), self.executor.statistics())?;
+        if state.fingerprint != self.state.fingerprint {
+            return Err(TrainError::Checkpoint {
+                path,
+                problem: "it belongs to a run with other settings, data, network or threads; resume with the same \
+                          arguments, or start anew in another folder"
+                    .into(),
+            });
+        }
+        self.executor.set_parameters(&buffers.weights, &buffers.stats);
+        self.optimizer.first = buffers.first;
+        self.optimizer.second = buffers.second;
+        self.optimizer.step = state.step;
+        if let Some(ema) = &mut self.ema {
+            ema.weights = buffers.ema_weights;
+            ema.stats = buffers.ema_stats;
+            ema.updates = state.ema_updates;
+        }
+        if state.best_epoch > 0
+            && let Some(path) = self.path("best.safetensors")
+        {
+            let (_, best) = checkpoint::load(&path, self.executor.params(), self.executor.statistics())?;
+            self.best = (best.weights, best.stats);
+        }
+        observer(Event::Resumed { epoch: state.epoch });
+        self.state = state;
+        Ok(())
+    }
+
+    fn epoch(
+        &mut self,
+        data: &dyn TrainingData,
+        schedule: &Schedule,
+        steps: usize,
+        observer: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), TrainError> {
+        let config = self.trainer.config;
+        let began = Instant::now();
+        let epoch = self.state.epoch;
+        let mut wait = Duration::ZERO;
+        let (mut loss_sum, mut images, mut lr) = (0.0, 0usize, 0.0);
+        let mut batches = data.epoch(epoch)?;
+        for step in 0..steps {
+            if self.trainer.stop.load(Ordering::Relaxed) {
+                return Err(TrainError::Stopped { kept: self.kept() });
+            }
+            let waiting = Instant::now();
+            let Some(batch) = batches.next().transpose()? else {
+                break;
+            };
+            wait += waiting.elapsed();
+            lr = schedule.at(self.state.step as usize);
+            let loss = self.step(&batch, lr);
+            if !loss.is_finite() {
+                return Err(TrainError::NonFiniteLoss {
+                    epoch: epoch + 1,
+                    step: step + 1,
+                    loss: loss as f32,
+                    lr: config.lr,
+                    kept: self.kept(),
+                });
+            }
+            loss_sum += loss;
+            images += batch.labels.len();
+            observer(Event::Step { epoch: epoch + 1, step: step + 1, steps, loss });
+        }
+        drop(batches);
+        let training = began.elapsed().as_secs_f64();
+        let (val_loss, val_top1) = self.validate(data)?;
+        self.state.epoch += 1;
+        let record = EpochRecord {
+            epoch: self.state.epoch,
+            train_loss: loss_sum / steps as f64,
+            val_loss,
+            val_top1,
+            lr: f64::from(lr),
+            images_per_s: images as f64 / training,
+            seconds: began.elapsed().as_secs_f64(),
+            wait_s: wait.as_secs_f64(),
+        };
+        // Later epochs win ties: with a falling learning rate they are the better trained ones.
+        let best = val_top1 >= self.state.best_top1;
+        if best {
+            self.state.best_top1 = val_top1;
+            self.state.best_epoch = self.state.epoch;
+            let (weights, stats) = match &self.ema {
+                Some(ema) => (&ema.weights, &ema.stats),
+                None => (&self.executor.weights, &self.executor.stats),
+            };
+            self.best.0.copy_from_slice(weights);
+            self.best.1.copy_from_slice(stats);
+        }
+        self.state.history.push(record.clone());
+        self.save(best)?;
+        observer(Event::Epoch { record: &record, epochs: config.epochs, best });
+        Ok(())
+    }
+
+    /// One update; returns the loss. A loss that is no number leaves the weights as they were.
+    fn step(&mut self, batch: &Batch, lr: f32) -> f64 {
+        let config = self.trainer.config;
+        let dropout_seed = config.seed ^ self.state.step.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.executor.forward_train(&batch.images, dropout_seed);
+        let distillation = self.teacher.as_mut().map(|teacher| Distillation {
+            logits: teacher.forward_eval(&batch.images),
+            alpha: config.distill_alpha,
+            temperature: config.distill_temperature,
+        });
+        let classes = self.executor.classes();
+        let loss = loss_and_gradient(
+            classes,
+            &batch.labels,
+            config.label_smoothing,
+            distillation.as_ref(),
+            self.executor.logits(),
+            &mut self.gradient,
+        );
+        if !loss.is_finite() {
+            return loss;
+        }
+        self.executor.backward(&self.gradient);
+        let mut factor = 1.0;
+        if config.clip_norm > 0.0 {
+            let norm = self.executor.gradient_norm();
+            if !norm.is_finite() {
+                return norm;
+            }
+            // The small constant is PyTorch's, so that both agree.
+            factor = (f64::from(config.clip_norm) / (norm + 1e-6)).min(1.0) as f32;
+        }
+        self.executor.update(&mut self.optimizer, factor, lr, config.weight_decay);
+        self.state.step += 1;
+        if let Some(ema) = &mut self.ema {
+            ema.update(&self.trainer.ctx, &self.executor.weights, &self.executor.stats);
+            self.state.ema_updates = ema.updates;
+        }
+        loss
+    }
+
+    /// Loss and top-1 (percent) on the validation split, of the averaged weights if there are any.
+    fn validate(&mut self, data: &dyn TrainingData) -> Result<(f64, f64), TrainError> {
+        self.swap_average();
+        let result = evaluate(&mut self.executor, data);
+        self.swap_average();
+        result
+    }
+
+    fn swap_average(&mut self) {
+        if let Some(ema) = &mut self.ema {
+            std::mem::swap(&mut self.executor.weights, &mut ema.weights);
+            std::mem::swap(&mut self.executor.stats, &mut ema.stats);
+        }
+    }
+
+    fn save(&self, best: bool) -> Result<(), TrainError> {
+        let (weights, stats) = (self.executor.params(), self.executor.statistics());
+        // The best is written first: a crash in between leaves `last` one epoch behind, and that epoch, repeated,
+        // gives the same best again.
+        if best && let Some(path) = self.path("best.safetensors") {
+            let buffers = Buffers {
+                weights: self.best.0.clone(),
+                stats: self.best.1.clone(),
+                ..Buffers::default()
+            };
+            checkpoint::save(&path, &self.state, &buffers, weights, stats)?;
+        }
+        if let Some(path) = self.path("last.safetensors") {
+            let buffers = Buffers {
+                weights: self.executor.weights.clone(),
+                stats: self.executor.stats.clone(),
+                first: self.optimizer.first.clone(),
+                second: self.optimizer.second.clone(),
+                ema_weights: self.ema.as_ref().map(|e| e.weights.clone()).unwrap_or_default(),
+                ema_stats: self.ema.as_ref().map(|e| e.stats.clone()).unwrap_or_default(),
+            };
+            checkpoint::save(&path, &self.state, &buffers, weights, stats)?;
+        }
+        Ok(())
+    }
+
+    fn kept(&self) -> String {
+        match (self.path("last.safetensors"), self.state.epoch) {
+            (Some(path), epoch) if epoch > 0 => format!(" ({}, epoch {epoch})", path.display()),
+            _ => " (none yet: no epoch was finished)".into(),
+        }
+    }
+
+    fn finish(mut self, graph: &Graph) -> Outcome {
+        self.executor.set_parameters(&self.best.0, &self.best.1);
+        let mut trained = graph.clone();
+        self.executor.store(&mut trained);
+        Outcome { graph: trained, val_top1: self.state.best_top1, history: self.state.history }
+    }
+}
+
+fn evaluate(executor: &mut Executor, data: &dyn TrainingData) -> Result<(f64, f64), TrainError> {
+    let (classes, stride) = (executor.classes(), executor.logits_stride());
+    let (mut count, mut right, mut loss) = (0usize, 0usize, 0.0);
+    let mut ignored = vec![0.0; executor.logits().len()];
+    for batch in data.validation()? {
+        let batch = batch?;
+        let n = batch.labels.len();
+        let logits = executor.forward_eval(&batch.images);
+        loss += loss_and_gradient(classes, &batch.labels, 0.0, None, logits, &mut ignored) * n as f64;
+        for (row, &label) in logits.chunks_exact(stride).zip(&batch.labels) {
+            let best = (1..classes).fold(0, |best, c| if row[c] > row[best] { c } else { best });
+            right += usize::from(best == label as usize);
+        }
+        count += n;
+    }
+    let n = count.max(1) as f64;
+    Ok((loss / n, 100.0 * right as f64 / n))
+}
+
+/// Digest of everything that determines the result, so that a resumed run cannot silently mix two runs.
+fn fingerprint(trainer: &Trainer<'_>, graph: &Graph, data: &dyn TrainingData) -> String {
+    let settings = serde_json::to_string(trainer.config).unwrap_or_default();
+    let text = format!(
+        "{settings}\n{}\n{}\n{}\n{}\n{:?}",
+        graph.dump(),
+        trainer.teacher.map(Graph::dump).unwrap_or_default(),
+        data.describe(),
+        trainer.ctx.threads(),
+        trainer.ctx.isa(),
+    );
+    // FNV-1a, 64 bits: enough to notice a changed setting, and stable across builds.
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
