@@ -15,4 +15,7 @@ pub enum ReportError {
         /// The highest version this crate reads.
         supported: u32,
     },
+    /// A template of the page failed.
+    #[error("the report page could not be rendered: {0}")]
+    Template(#[from] minijinja::Error),
 }

@@ -7,13 +7,26 @@
 //!   `docs/summary-schema.md`.
 //! - `report-data.json`: [`RunSummary::to_data_json`], the same with pictures, from which the page can be
 //!   made again with [`RunSummary::from_json`].
+//! - `report.html`: [`render_html`], one file that needs no other.
+//! - The terminal: [`terminal`], and [`verdict`] for the result in one line.
 
+mod chart;
+mod comparison;
 mod error;
+mod format;
+mod page;
 mod summary;
+mod svg;
+mod table;
+pub mod terminal;
+mod verdict;
 
 pub use error::ReportError;
+pub use page::render_html;
 pub use summary::{
     AugmentedSample, CalibrationBin, Candidate, ClassAccuracy, Data, Epoch, Guess, Input, LayerSensitivity,
     LayerWidth, Model, Png, Promise, Quantization, RunSummary, SCHEMA_VERSION, Sample, Skipped, Spread, Step,
     StepState,
 };
+pub use table::{Align, Table};
+pub use verdict::verdict;

@@ -1,0 +1,230 @@
+//! The before/after table, for page and terminal alike.
+
+use serde::Serialize;
+
+use crate::format;
+use crate::{Model, RunSummary, Spread};
+
+/// Models as columns, measures as rows.
+#[derive(Debug, Serialize)]
+pub(crate) struct Comparison {
+    pub(crate) columns: Vec<Column>,
+    pub(crate) rows: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) file: String,
+    pub(crate) precision: String,
+    pub(crate) recommended: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) label: String,
+    /// What is meant, where the label is terse.
+    pub(crate) hint: String,
+    /// One cell for each column.
+    pub(crate) cells: Vec<Cell>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Cell {
+    /// The formatted value.
+    pub(crate) text: String,
+    /// The unrounded value, for machines; empty if absent.
+    pub(crate) value: String,
+    /// Smallest and largest of a repeated measurement; empty otherwise.
+    pub(crate) spread: String,
+    /// The difference from the baseline; empty in the baseline's own column.
+    pub(crate) delta: String,
+    /// `better`, `worse` or `same`, the style class of the difference.
+    pub(crate) tone: &'static str,
+}
+
+/// How a measure is compared with the baseline's.
+#[derive(Clone, Copy)]
+enum Delta {
+    /// Difference in percentage points, more is better.
+    Points,
+    /// Plain difference, less is better.
+    Less,
+    /// Factor by which it fell, less is better; the words for a fall and a rise.
+    Factor(&'static str, &'static str),
+    /// Factor by which it rose, more is better; the words for a rise and a fall.
+    Gain(&'static str, &'static str),
+    /// Not compared.
+    None,
+}
+
+impl Comparison {
+    /// The table of all models of a run; no rows if it has none.
+    pub(crate) fn new(run: &RunSummary) -> Self {
+        let models = &run.models;
+        let base = run.baseline().and_then(|b| models.iter().position(|m| m.name == b.name)).unwrap_or(0);
+        let recommended = run.recommended_model().map(|m| m.name.as_str());
+        let columns = models
+            .iter()
+            .map(|m| Column {
+                name: m.name.clone(),
+                file: m.file.clone(),
+                precision: m.precision.clone(),
+                recommended: models.len() > 1 && Some(m.name.as_str()) == recommended,
+            })
+            .collect();
+
+        let top_k_says_something = run.data.classes == 0 || run.data.classes > 5;
+        let mut table = Builder { models, base, rows: Vec::new() };
+        table.row("Top-1", "test accuracy", Delta::Points, format::percent, |m| Some(m.top1));
+        if top_k_says_something {
+            table.row("Top-5", "test accuracy", Delta::Points, format::percent, |m| Some(m.top5));
+        }
+        table.row("Validation top-1", "what decisions rest on", Delta::Points, format::percent, |m| {
+            m.val_top1
+        });
+        table.row("Agreement", "same answer as the baseline", Delta::None, format::percent, |m| {
+            m.agreement_with_baseline
+        });
+        table.row("ECE", "expected calibration error, 0 to 1", Delta::Less, |v| format!("{v:.4}"), |m| m.ece);
+        table.integer("Parameters", "", ("fewer", "more"), format::count, |m| m.params);
+        table.integer("MACs", "multiply-accumulates an image", ("fewer", "more"), format::count, |m| m.macs);
+        table.integer("File", "", ("smaller", "larger"), format::bytes, |m| m.bytes);
+        table.spread("Latency", Delta::Factor("faster", "slower"), " ms", |m| m.latency_ms);
+        table.spread("Throughput", Delta::Gain("faster", "slower"), " images/s", |m| m.images_per_s);
+        Comparison { columns, rows: if models.is_empty() { Vec::new() } else { table.rows } }
+    }
+}
+
+struct Builder<'a> {
+    models: &'a [Model],
+    base: usize,
+    rows: Vec<Row>,
+}
+
+impl Builder<'_> {
+    /// Adds a row of plain numbers, unless no model has one.
+    fn row(
+        &mut self,
+        label: &str,
+        hint: &str,
+        delta: Delta,
+        text: impl Fn(f64) -> String,
+        value: impl Fn(&Model) -> Option<f64>,
+    ) {
+        let values: Vec<_> = self.models.iter().map(value).collect();
+        if values.iter().all(Option::is_none) {
+            return;
+        }
+        let texts = values.iter().map(|v| v.map(&text)).collect::<Vec<_>>();
+        self.push(label, hint, delta, &values, &texts, &vec![String::new(); values.len()]);
+    }
+
+    fn integer(
+        &mut self,
+        label: &str,
+        hint: &str,
+        (down, up): (&'static str, &'static str),
+        text: impl Fn(u64) -> String,
+        value: impl Fn(&Model) -> u64,
+    ) {
+        let numbers: Vec<_> = self.models.iter().map(value).collect();
+        let values: Vec<_> = numbers.iter().map(|&n| Some(n as f64)).collect();
+        let texts: Vec<_> = numbers.iter().map(|&n| Some(text(n))).collect();
+        let empty = vec![String::new(); numbers.len()];
+        self.push(label, hint, Delta::Factor(down, up), &values, &texts, &empty);
+    }
+
+    fn spread(&mut self, label: &str, delta: Delta, unit: &str, value: impl Fn(&Model) -> Option<Spread>) {
+        let spreads: Vec<_> = self.models.iter().map(value).collect();
+        let Some(first) = spreads.iter().flatten().next() else { return };
+        let values: Vec<_> = spreads.iter().map(|s| s.map(|s| s.median)).collect();
+        let texts: Vec<_> =
+            spreads.iter().map(|s| s.map(|s| format!("{}{unit}", format::sig3(s.median)))).collect();
+        let ranges: Vec<_> = spreads.iter().map(|s| s.map_or(String::new(), range)).collect();
+        let label = format!("{label}, batch {}", first.batch);
+        let hint = if first.runs > 0 {
+            format!("median of {} runs; smallest–largest", format::grouped(first.runs as u64))
+        } else {
+            "median; smallest–largest".to_string()
+        };
+        self.push(&label, &hint, delta, &values, &texts, &ranges);
+    }
+
+    fn push(
+        &mut self,
+        label: &str,
+        hint: &str,
+        delta: Delta,
+        values: &[Option<f64>],
+        texts: &[Option<String>],
+        spreads: &[String],
+    ) {
+        let base = values[self.base];
+        let cells = (0..values.len())
+            .map(|i| {
+                let (delta, tone) = match (base, values[i]) {
+                    (Some(before), Some(after)) if i != self.base => delta.compare(before, after),
+                    _ => (String::new(), "same"),
+                };
+                Cell {
+                    text: texts[i].clone().unwrap_or_else(|| format::NONE.to_string()),
+                    value: values[i].map_or(String::new(), |v| v.to_string()),
+                    spread: spreads[i].clone(),
+                    delta,
+                    tone,
+                }
+            })
+            .collect();
+        self.rows.push(Row { label: label.to_string(), hint: hint.to_string(), cells });
+    }
+}
+
+impl Delta {
+    /// The difference in words, and whether it is better or worse.
+    fn compare(self, before: f64, after: f64) -> (String, &'static str) {
+        let (text, gain) = match self {
+            Delta::Points => (format!("{} points", format::signed(after - before, 2)), after - before),
+            Delta::Less => (format::signed(after - before, 4), before - after),
+            Delta::Factor(down, up) => (format::factor(before / after, down, up), before - after),
+            Delta::Gain(up, down) => (format::factor(after / before, up, down), after - before),
+            Delta::None => return (String::new(), "same"),
+        };
+        let unchanged = text == "same" || text.starts_with('±') || text == format::NONE;
+        let tone = if unchanged {
+            "same"
+        } else if gain > 0.0 {
+            "better"
+        } else {
+            "worse"
+        };
+        (text, tone)
+    }
+}
+
+/// Smallest and largest of a measurement: `0.812–0.971`.
+pub(crate) fn range(spread: Spread) -> String {
+    format!("{}–{}", format::sig3(spread.min), format::sig3(spread.max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tone_follows_the_direction_of_the_measure() {
+        assert_eq!(Delta::Points.compare(90.0, 89.0), ("−1.00 points".into(), "worse"));
+        assert_eq!(Delta::Less.compare(0.05, 0.03), ("−0.0200".into(), "better"));
+        assert_eq!(Delta::Factor("faster", "slower").compare(1.0, 2.0), ("2.0× slower".into(), "worse"));
+        assert_eq!(Delta::Gain("faster", "slower").compare(100.0, 300.0), ("3.0× faster".into(), "better"));
+        assert_eq!(Delta::Factor("smaller", "larger").compare(100.0, 100.0), ("same".into(), "same"));
+    }
+
+    #[test]
+    fn rows_without_numbers_are_left_out() {
+        let model = Model { name: "baseline".into(), top1: 50.0, ..Model::default() };
+        let table = Comparison::new(&RunSummary { models: vec![model], ..RunSummary::default() });
+        let labels: Vec<_> = table.rows.iter().map(|r| r.label.as_str()).collect();
+        assert_eq!(labels, ["Top-1", "Top-5", "Parameters", "MACs", "File"]);
+    }
+}

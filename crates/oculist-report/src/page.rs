@@ -1,0 +1,183 @@
+//! The report page: one HTML file that needs nothing else.
+//!
+//! Each section has a context struct of ready-formatted strings, built here from the summary, and a template in
+//! `src/templates`. What the run does not have is `None`, and its section is left out.
+
+mod classes;
+mod compression;
+mod data;
+mod hero;
+mod samples;
+mod steps;
+mod tradeoff;
+mod training;
+
+use std::fmt::Write as _;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use crate::comparison::Comparison;
+use crate::{ReportError, RunSummary, format, verdict};
+
+/// The templates by name; the name's ending turns HTML escaping on.
+const TEMPLATES: [(&str, &str); 10] = [
+    ("page.html", include_str!("templates/page.html")),
+    ("hero.html", include_str!("templates/hero.html")),
+    ("comparison.html", include_str!("templates/comparison.html")),
+    ("steps.html", include_str!("templates/steps.html")),
+    ("tradeoff.html", include_str!("templates/tradeoff.html")),
+    ("training.html", include_str!("templates/training.html")),
+    ("classes.html", include_str!("templates/classes.html")),
+    ("samples.html", include_str!("templates/samples.html")),
+    ("compression.html", include_str!("templates/compression.html")),
+    ("data.html", include_str!("templates/data.html")),
+];
+pub(crate) const STYLE: &str = include_str!("templates/style.css");
+const SCRIPT: &str = include_str!("templates/script.js");
+
+/// A name and its value.
+#[derive(Debug, Serialize)]
+struct Fact {
+    name: &'static str,
+    value: String,
+}
+
+impl Fact {
+    fn new(name: &'static str, value: impl Into<String>) -> Self {
+        Fact { name, value: value.into() }
+    }
+}
+
+/// Everything the templates use.
+#[derive(Serialize)]
+struct Page<'a> {
+    style: &'static str,
+    script: &'static str,
+    title: String,
+    subject: String,
+    version: &'a str,
+    /// Anchor and name of each section that is there.
+    sections: Vec<(&'static str, &'static str)>,
+    hero: hero::Hero,
+    comparison: Option<Comparison>,
+    /// How the numbers of the comparison were measured.
+    measured: String,
+    warnings: &'a [String],
+    steps: Option<steps::Steps>,
+    tradeoff: Option<tradeoff::Tradeoff>,
+    training: Option<training::Training>,
+    classes: Option<classes::Classes>,
+    samples: Option<samples::Samples>,
+    augmented: Option<samples::Augmented>,
+    compression: Option<compression::Compression>,
+    data: data::DataSection,
+    command: &'a str,
+    config: &'a str,
+    environment: Vec<Fact>,
+}
+
+/// Renders `report.html`: styles, script, charts and pictures are inside, nothing is loaded from elsewhere.
+///
+/// Absent parts of the summary leave out their sections. All strings are escaped.
+///
+/// # Errors
+/// [`ReportError::Template`] if a template fails, which no content of the summary makes it do.
+pub fn render_html(run: &RunSummary) -> Result<String, ReportError> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    for (name, source) in TEMPLATES {
+        environment.add_template(name, source)?;
+    }
+    Ok(environment.get_template("page.html")?.render(Serde(Page::new(run)))?)
+}
+
+impl<'a> Page<'a> {
+    fn new(run: &'a RunSummary) -> Self {
+        let subject = subject(run);
+        let comparison = Comparison::new(run);
+        let mut page = Page {
+            style: STYLE,
+            script: SCRIPT,
+            title: format!("{} · {subject}", verdict(run)),
+            subject,
+            version: &run.oculist_version,
+            sections: Vec::new(),
+            hero: hero::Hero::new(run),
+            comparison: (!comparison.rows.is_empty()).then_some(comparison),
+            measured: measured(run),
+            warnings: &run.warnings,
+            steps: steps::Steps::new(run),
+            tradeoff: tradeoff::Tradeoff::new(run),
+            training: training::Training::new(run),
+            classes: classes::Classes::new(run),
+            samples: samples::Samples::new(run),
+            augmented: samples::Augmented::new(run),
+            compression: compression::Compression::new(run),
+            data: data::DataSection::new(run),
+            command: &run.command,
+            config: &run.config,
+            environment: environment_facts(run),
+        };
+        let all = [
+            (page.comparison.is_some(), "result", "Result"),
+            (page.steps.is_some(), "steps", "Steps"),
+            (page.tradeoff.is_some(), "tradeoff", "Trade-off"),
+            (page.training.is_some(), "training", "Training"),
+            (page.classes.is_some(), "classes", "Classes"),
+            (page.samples.is_some() || page.augmented.is_some(), "samples", "Samples"),
+            (page.compression.is_some(), "compression", "Layers"),
+            (true, "data", "Data"),
+            (true, "reproduce", "Reproduce"),
+        ];
+        page.sections = all.into_iter().filter(|s| s.0).map(|(_, id, name)| (id, name)).collect();
+        page
+    }
+}
+
+/// What was worked on: `ResNet-20 on demo`.
+fn subject(run: &RunSummary) -> String {
+    match (run.arch.is_empty(), run.data.name.is_empty()) {
+        (false, false) => format!("{} on {}", run.arch, run.data.name),
+        (false, true) => run.arch.clone(),
+        (true, false) => run.data.name.clone(),
+        (true, true) => "Oculist run".to_string(),
+    }
+}
+
+/// How accuracies and speeds were measured, in sentences.
+fn measured(run: &RunSummary) -> String {
+    let mut text =
+        format!("Accuracies are measured on the {} test images.", format::grouped(run.data.test as u64));
+    let timed = run.models.iter().any(|m| m.latency_ms.is_some() || m.images_per_s.is_some());
+    if timed {
+        let threads =
+            if run.threads == 1 { "1 thread".to_string() } else { format!("{} threads", run.threads) };
+        let _ = write!(text, " Speeds are measured with {threads}");
+        if !run.cpu.is_empty() {
+            let _ = write!(text, " on {}", run.cpu);
+        }
+        text.push('.');
+    }
+    text
+}
+
+fn environment_facts(run: &RunSummary) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if !run.oculist_version.is_empty() {
+        facts.push(Fact::new("Oculist", run.oculist_version.clone()));
+    }
+    if !run.started.is_empty() {
+        facts.push(Fact::new("Started", run.started.clone()));
+    }
+    facts.push(Fact::new("Duration", format::duration(run.duration_s)));
+    facts.push(Fact::new("Seed", run.seed.to_string()));
+    facts.push(Fact::new("Threads", run.threads.to_string()));
+    if !run.cpu.is_empty() {
+        facts.push(Fact::new("CPU", run.cpu.clone()));
+    }
+    facts
+}

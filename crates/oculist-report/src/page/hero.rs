@@ -1,0 +1,123 @@
+//! The head of the page: the verdict and its four numbers.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::{Model, RunSummary, format, verdict};
+
+#[derive(Debug, Serialize)]
+pub(super) struct Hero {
+    pub(super) eyebrow: String,
+    pub(super) headline: String,
+    pub(super) promise: Option<PromiseView>,
+    pub(super) tiles: Vec<Tile>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct PromiseView {
+    pub(super) kept: bool,
+    pub(super) text: String,
+}
+
+/// One measure, as a number and as a pair of bars.
+#[derive(Debug, Serialize)]
+pub(super) struct Tile {
+    pub(super) label: &'static str,
+    pub(super) value: String,
+    pub(super) note: String,
+    pub(super) tone: &'static str,
+    /// Bars: name of the model, formatted value, length in percent of the longer one.
+    pub(super) bars: Vec<Bar>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Bar {
+    pub(super) name: String,
+    pub(super) text: String,
+    pub(super) length: String,
+}
+
+impl Hero {
+    pub(super) fn new(run: &RunSummary) -> Self {
+        let mut eyebrow = super::subject(run);
+        let input = &run.input;
+        if input.height > 0 {
+            let _ = write!(eyebrow, " · {} × {} × {}", input.height, input.width, input.channels);
+        }
+        if run.data.classes > 0 {
+            let _ = write!(eyebrow, " · {} classes", format::grouped(run.data.classes as u64));
+        }
+        Hero {
+            eyebrow,
+            headline: verdict(run),
+            promise: run.promise.as_ref().map(|p| PromiseView { kept: p.kept, text: p.text.clone() }),
+            tiles: match (run.baseline(), run.recommended_model()) {
+                (Some(before), Some(after)) => tiles(before, after),
+                _ => Vec::new(),
+            },
+        }
+    }
+}
+
+fn tiles(before: &Model, after: &Model) -> Vec<Tile> {
+    let pair = before.name != after.name;
+    let tile = |label, values: (f64, f64), text: &dyn Fn(f64) -> String, note: String, tone| {
+        let longest = values.0.max(values.1).max(f64::MIN_POSITIVE);
+        let bar = |model: &Model, value: f64| Bar {
+            name: model.name.clone(),
+            text: text(value),
+            length: format!("{:.1}", (value / longest * 100.0).clamp(0.0, 100.0)),
+        };
+        let bars = if pair { vec![bar(before, values.0), bar(after, values.1)] } else { Vec::new() };
+        Tile { label, value: text(values.1), note: if pair { note } else { String::new() }, tone, bars }
+    };
+    let points = after.top1 - before.top1;
+    let mut tiles = vec![tile(
+        "Top-1 on test images",
+        (before.top1, after.top1),
+        &format::percent,
+        format!("{} points", format::signed(points, 2)),
+        tone(points, 0.005),
+    )];
+    let size = before.bytes as f64 / after.bytes as f64;
+    tiles.push(tile(
+        "File",
+        (before.bytes as f64, after.bytes as f64),
+        &|v| format::bytes(v as u64),
+        format::factor(size, "smaller", "larger"),
+        tone(size - 1.0, 0.005),
+    ));
+    if let (Some(old), Some(new)) = (before.latency_ms, after.latency_ms) {
+        let gain = old.median / new.median;
+        tiles.push(tile(
+            if new.batch <= 1 { "Latency of one image" } else { "Latency of a batch" },
+            (old.median, new.median),
+            &format::milliseconds,
+            format::factor(gain, "faster", "slower"),
+            tone(gain - 1.0, 0.005),
+        ));
+    }
+    if let (Some(old), Some(new)) = (before.images_per_s, after.images_per_s) {
+        let gain = new.median / old.median;
+        tiles.push(tile(
+            "Images per second",
+            (old.median, new.median),
+            &format::sig3,
+            format::factor(gain, "faster", "slower"),
+            tone(gain - 1.0, 0.005),
+        ));
+    }
+    tiles
+}
+
+/// Whether a gain is one; within `dead` it is none.
+pub(super) fn tone(gain: f64, dead: f64) -> &'static str {
+    if gain > dead {
+        "better"
+    } else if gain < -dead {
+        "worse"
+    } else {
+        "same"
+    }
+}

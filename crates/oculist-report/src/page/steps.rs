@@ -1,0 +1,91 @@
+//! The steps of the pipeline: what each changed and cost.
+
+use serde::Serialize;
+
+use crate::page::hero::tone;
+use crate::{RunSummary, Step, StepState, format};
+
+#[derive(Debug, Serialize)]
+pub(super) struct Steps {
+    pub(super) total: String,
+    pub(super) list: Vec<StepView>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct StepView {
+    pub(super) name: String,
+    pub(super) what: String,
+    pub(super) cost: String,
+    /// Share of the time of all steps, percent, for the bar.
+    pub(super) share: String,
+    pub(super) changes: Vec<Change>,
+}
+
+/// One measure before and after the step; `before` is empty if there was no model yet.
+#[derive(Debug, Serialize)]
+pub(super) struct Change {
+    pub(super) label: &'static str,
+    pub(super) before: String,
+    pub(super) after: String,
+    pub(super) tone: &'static str,
+}
+
+impl Steps {
+    pub(super) fn new(run: &RunSummary) -> Option<Self> {
+        if run.steps.is_empty() {
+            return None;
+        }
+        let total: f64 = run.steps.iter().map(|s| s.cost.max(0.0)).sum();
+        let list = run
+            .steps
+            .iter()
+            .map(|step| StepView {
+                name: step.name.clone(),
+                what: step.what_changed.clone(),
+                cost: format::duration(step.cost),
+                share: format!("{:.1}", step.cost.max(0.0) / total.max(f64::MIN_POSITIVE) * 100.0),
+                changes: changes(step),
+            })
+            .collect();
+        Some(Steps { total: format::duration(total), list })
+    }
+}
+
+fn changes(step: &Step) -> Vec<Change> {
+    let Some(after) = &step.after else { return Vec::new() };
+    let none = StepState::default();
+    let before = step.before.as_ref().unwrap_or(&none);
+    let integer = |v: Option<u64>| v.map(|v| v as f64);
+    let as_count = |v: f64| format::count(v as u64);
+    let as_bytes = |v: f64| format::bytes(v as u64);
+    [
+        change("val. top-1", before.val_top1, after.val_top1, 1.0, format::percent),
+        change("parameters", integer(before.params), integer(after.params), -1.0, as_count),
+        change("MACs", integer(before.macs), integer(after.macs), -1.0, as_count),
+        change("file", integer(before.bytes), integer(after.bytes), -1.0, as_bytes),
+        change("latency", before.latency_ms, after.latency_ms, -1.0, format::milliseconds),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// `direction` is 1 where more is better, −1 where less is.
+fn change(
+    label: &'static str,
+    before: Option<f64>,
+    after: Option<f64>,
+    direction: f64,
+    text: impl Fn(f64) -> String,
+) -> Option<Change> {
+    let after = after?;
+    let old = before.map_or(String::new(), &text);
+    let new = text(after);
+    // What reads the same is the same.
+    let tone = match before {
+        Some(before) if old != new => tone((after - before) * direction, 0.0),
+        _ => "same",
+    };
+    let before = if old == new { String::new() } else { old };
+    Some(Change { label, before, after: new, tone })
+}

@@ -1,0 +1,100 @@
+//! The result of a run in one sentence.
+
+use crate::format;
+use crate::{Model, RunSummary};
+
+/// The verdict: `4.1× smaller, 2.3× faster, −0.2 points`.
+///
+/// It compares the recommended model with the baseline: file size, speed, top-1 on the test split. A run that
+/// has only one model gets that model's accuracy and size instead.
+pub fn verdict(run: &RunSummary) -> String {
+    let (Some(baseline), Some(model)) = (run.baseline(), run.recommended_model()) else {
+        return "No model was measured".to_string();
+    };
+    if baseline.name == model.name {
+        return if is_compression(run) {
+            "No smaller model kept the promise: the baseline stays".to_string()
+        } else {
+            format!("{} top-1 in {}", format::percent(model.top1), format::bytes(model.bytes))
+        };
+    }
+    let size = match format::factor(model_ratio(baseline.bytes, model.bytes), "smaller", "larger").as_str() {
+        "same" => "same size".to_string(),
+        text => text.to_string(),
+    };
+    format!("{size}, {}, {} points", speed(baseline, model), format::signed(model.top1 - baseline.top1, 1))
+}
+
+/// The speed part: latency where both were timed, else throughput, else the work that falls away.
+fn speed(baseline: &Model, model: &Model) -> String {
+    let factor = match (baseline.latency_ms, model.latency_ms, baseline.images_per_s, model.images_per_s) {
+        (Some(before), Some(after), _, _) => before.median / after.median,
+        (_, _, Some(before), Some(after)) => after.median / before.median,
+        _ => {
+            let text = format::factor(model_ratio(baseline.macs, model.macs), "fewer MACs", "more MACs");
+            return if text == "same" { "same MACs".to_string() } else { text };
+        }
+    };
+    match format::factor(factor, "faster", "slower").as_str() {
+        "same" => "same speed".to_string(),
+        text => text.to_string(),
+    }
+}
+
+/// Whether the run set out to compress, so that ending with the baseline is a finding.
+fn is_compression(run: &RunSummary) -> bool {
+    run.max_drop.is_some() || !run.candidates.is_empty()
+}
+
+fn model_ratio(before: u64, after: u64) -> f64 {
+    before as f64 / after as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Spread;
+
+    fn model(name: &str, bytes: u64, top1: f64, latency: f64) -> Model {
+        let spread = Spread { batch: 1, median: latency, min: latency, max: latency, runs: 1 };
+        Model { name: name.into(), bytes, macs: bytes, top1, latency_ms: Some(spread), ..Model::default() }
+    }
+
+    #[test]
+    fn names_size_speed_and_points() {
+        let run = RunSummary {
+            models: vec![model("baseline", 1000, 90.0, 2.3), model("compressed", 250, 89.8, 1.0)],
+            ..RunSummary::default()
+        };
+        assert_eq!(verdict(&run), "4.0× smaller, 2.3× faster, −0.2 points");
+    }
+
+    #[test]
+    fn a_worse_model_is_called_worse() {
+        let run = RunSummary {
+            models: vec![model("baseline", 1000, 90.0, 1.0), model("compressed", 2000, 90.0, 2.0)],
+            ..RunSummary::default()
+        };
+        assert_eq!(verdict(&run), "2.0× larger, 2.0× slower, ±0.0 points");
+    }
+
+    #[test]
+    fn without_timings_the_work_is_compared() {
+        let mut run = RunSummary {
+            models: vec![model("baseline", 1000, 90.0, 1.0), model("compressed", 500, 90.0, 2.0)],
+            ..RunSummary::default()
+        };
+        run.models[1].latency_ms = None;
+        assert_eq!(verdict(&run), "2.0× smaller, 2.0× fewer MACs, ±0.0 points");
+    }
+
+    #[test]
+    fn one_model_is_described_and_a_failed_search_said() {
+        let mut run =
+            RunSummary { models: vec![model("baseline", 1_080_000, 88.95, 1.0)], ..RunSummary::default() };
+        assert_eq!(verdict(&run), "88.95% top-1 in 1.08 MB");
+        run.max_drop = Some(0.5);
+        assert_eq!(verdict(&run), "No smaller model kept the promise: the baseline stays");
+        assert_eq!(verdict(&RunSummary::default()), "No model was measured");
+    }
+}
