@@ -1,1 +1,37 @@
 //! The architectures of the literature as graph builders.
+//!
+//! [`architectures`] lists them, [`build`] makes one for a number of classes and an input size, [`initialize`] draws
+//! its start weights and [`load_named`] fills it with weights from elsewhere. Parameters carry the names of
+//! torchvision's `state_dict`, so that foreign weights map one to one, and at 224x224 with three channels the graphs
+//! are torchvision's: same layers, parameter counts and multiply-adds. For small images the stems and heads change
+//! as is usual for CIFAR; every family's module states how.
+//!
+//! ```
+//! use oculist_zoo::{BuildOptions, build, initialize};
+//!
+//! let mut graph = build("resnet20", &BuildOptions::new(10, (3, 32, 32)))?;
+//! initialize(&mut graph, 42);
+//! assert_eq!(graph.cost().params, 269_722);
+//! # Ok::<(), oculist_zoo::ZooError>(())
+//! ```
+
+mod alexnet;
+mod catalog;
+mod cifar_resnet;
+mod default;
+mod error;
+mod init;
+mod layers;
+mod load;
+mod mobilenet_v2;
+mod mobilenet_v3;
+mod options;
+mod resnet;
+mod vgg;
+
+pub use catalog::{ArchitectureInfo, Family, architectures, build, find};
+pub use default::default_for;
+pub use error::{Mismatch, ZooError};
+pub use init::{InitOptions, initialize, initialize_with};
+pub use load::load_named;
+pub use options::{BuildOptions, Stem};

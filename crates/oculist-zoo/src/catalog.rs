@@ -1,0 +1,205 @@
+//! The list of architectures, look-up by name, and the one entry for building.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use oculist_graph::{Graph, GraphError};
+
+use crate::error::ZooError;
+use crate::options::BuildOptions;
+use crate::{alexnet, cifar_resnet, mobilenet_v2, mobilenet_v3, resnet, vgg};
+
+/// A family of architectures that differ in depth or width only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Family {
+    /// Residual networks for CIFAR.
+    CifarResNet,
+    /// Residual networks for ImageNet.
+    ResNet,
+    /// MobileNetV2.
+    MobileNetV2,
+    /// MobileNetV3.
+    MobileNetV3,
+    /// VGG with batch normalisation.
+    Vgg,
+    /// AlexNet.
+    AlexNet,
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::CifarResNet => "ResNet (CIFAR)",
+            Self::ResNet => "ResNet",
+            Self::MobileNetV2 => "MobileNetV2",
+            Self::MobileNetV3 => "MobileNetV3",
+            Self::Vgg => "VGG",
+            Self::AlexNet => "AlexNet",
+        })
+    }
+}
+
+/// What the zoo knows about one architecture.
+#[derive(Clone)]
+pub struct ArchitectureInfo {
+    /// The name that [`build`] takes; also the graph's name.
+    pub name: &'static str,
+    /// Other accepted names. Case, hyphens and underscores never matter.
+    pub aliases: &'static [&'static str],
+    /// The family.
+    pub family: Family,
+    /// One line for a list.
+    pub description: &'static str,
+    /// Where it was published.
+    pub paper: &'static str,
+    /// Year of publication.
+    pub year: u16,
+    /// Side lengths in pixels at which it is commonly used.
+    pub input_sizes: &'static [usize],
+    /// Channels, height and width of the published form.
+    pub native_input: (usize, usize, usize),
+    /// Number of classes of the published form.
+    pub native_classes: usize,
+    /// Parameters of the published form.
+    pub params: u64,
+    /// Multiply-accumulates of the published form for one image, biases not counted.
+    pub macs: u64,
+    pub(crate) build: fn(&BuildOptions) -> Result<Graph, GraphError>,
+}
+
+impl fmt::Debug for ArchitectureInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArchitectureInfo").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// All architectures, by family and depth.
+pub fn architectures() -> &'static [ArchitectureInfo] {
+    static ALL: LazyLock<Vec<ArchitectureInfo>> = LazyLock::new(|| {
+        let families: [&[ArchitectureInfo]; 6] = [
+            &cifar_resnet::ENTRIES,
+            &resnet::ENTRIES,
+            &mobilenet_v2::ENTRIES,
+            &mobilenet_v3::ENTRIES,
+            &vgg::ENTRIES,
+            &alexnet::ENTRIES,
+        ];
+        families.concat()
+    });
+    &ALL
+}
+
+/// The architecture of a name or alias; case, hyphens, underscores, dots and spaces do not matter.
+///
+/// # Errors
+/// [`ZooError::UnknownArchitecture`] with the names that are spelt alike.
+pub fn find(name: &str) -> Result<&'static ArchitectureInfo, ZooError> {
+    let wanted = plain(name);
+    architectures()
+        .iter()
+        .find(|a| names(a).any(|n| plain(n) == wanted))
+        .ok_or_else(|| ZooError::UnknownArchitecture { name: name.to_owned(), near: near_matches(&wanted) })
+}
+
+/// Builds an architecture; weights are zero until [`crate::initialize`] or [`crate::load_named`].
+///
+/// # Shapes
+/// One input `input` of `[N, channels, height, width]`, one output of `[N, num_classes]` logits.
+///
+/// # Errors
+/// [`ZooError::UnknownArchitecture`] for an unknown name, [`ZooError::Option`] for an option out of range,
+/// [`ZooError::Build`] if the input is too small for the layers.
+pub fn build(name: &str, options: &BuildOptions) -> Result<Graph, ZooError> {
+    let info = find(name)?;
+    options.validate()?;
+    (info.build)(options).map_err(|source| ZooError::Build { name: info.name, input: options.input, source })
+}
+
+fn names(info: &ArchitectureInfo) -> impl Iterator<Item = &'static str> {
+    [info.name].into_iter().chain(info.aliases.iter().copied())
+}
+
+/// A name without what does not distinguish.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Up to five names spelt like `wanted`: those that begin with it, and those few edits away; nearest first.
+fn near_matches(wanted: &str) -> Vec<&'static str> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let mut scored: Vec<(usize, &'static str)> = architectures()
+        .iter()
+        .filter_map(|a| {
+            let distance = names(a).map(|n| edit_distance(&plain(n), wanted)).min()?;
+            let starts = plain(a.name).starts_with(wanted);
+            (starts || distance <= 1 + wanted.chars().count() / 4).then_some((distance, a.name))
+        })
+        .collect();
+    scored.sort_by_key(|(distance, _)| *distance);
+    scored.into_iter().take(5).map(|(_, name)| name).collect()
+}
+
+/// Levenshtein distance in characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &cb) in b.iter().enumerate() {
+            let replace = diagonal + usize::from(ca != cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edit_distances_match_known_ones() {
+        for (a, b, d) in [("", "", 0), ("kitten", "sitting", 3), ("flaw", "lawn", 2), ("", "abc", 3)] {
+            assert_eq!(edit_distance(a, b), d, "{a} {b}");
+            assert_eq!(edit_distance(b, a), d, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique_whatever_the_spelling() {
+        let mut seen = std::collections::BTreeMap::new();
+        for info in architectures() {
+            for name in names(info) {
+                let owner = *seen.entry(plain(name)).or_insert(info.name);
+                assert_eq!(owner, info.name, "`{name}` names two architectures");
+            }
+        }
+    }
+
+    #[test]
+    fn spelling_does_not_matter_but_the_letters_do() {
+        assert_eq!(find("ResNet-18").unwrap().name, "resnet18");
+        assert_eq!(find("vgg16_bn").unwrap().name, "vgg16");
+        assert_eq!(find("MobileNetV3 small").unwrap().name, "mobilenet_v3_small");
+        assert!(find("resnet").is_err());
+    }
+
+    #[test]
+    fn an_unknown_name_gets_near_ones() {
+        let error = find("resnet21").unwrap_err();
+        let ZooError::UnknownArchitecture { near, .. } = &error else { panic!("{error}") };
+        assert!(near.contains(&"resnet20") && !near.contains(&"alexnet"), "{near:?}");
+        assert!(error.to_string().starts_with("no architecture is called `resnet21`; did you mean `resnet"));
+        let ZooError::UnknownArchitecture { near, .. } = find("mobilenet").unwrap_err() else { panic!() };
+        assert_eq!(near, ["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"]);
+        for name in ["", "transformer"] {
+            let ZooError::UnknownArchitecture { near, .. } = find(name).unwrap_err() else { panic!() };
+            assert!(near.is_empty(), "{near:?}");
+        }
+    }
+}
