@@ -1,0 +1,24 @@
+//! Where things are.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// The workspace's root folder.
+pub(crate) fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_path_buf()
+}
+
+/// Cargo's target folder, taken from where this very program lies (`TARGET/release/xtask`), so that an option
+/// or a variable that moves it is respected.
+pub(crate) fn target() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("where does xtask itself lie?")?;
+    let target = program.parent().and_then(Path::parent);
+    Ok(target.context("xtask lies outside a target folder; run it as `cargo xtask`")?.to_path_buf())
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> PathBuf {
+    std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
