@@ -4,3 +4,4 @@ pub mod formula;
 pub mod golden;
 pub mod interpret;
 pub mod python;
+pub mod reference;
