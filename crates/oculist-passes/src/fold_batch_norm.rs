@@ -91,3 +91,65 @@ fn out_of_the_way(graph: &mut Graph, node: usize) -> ValueId {
     let name = crate::edit::fresh_name(graph, &format!("{}.folded", graph.nodes()[node].name));
     graph.add_activation(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::{Conv, GraphBuilder};
+
+    use super::*;
+    use crate::test_models as models;
+    use crate::test_models::{distance, output};
+
+    #[test]
+    fn folding_preserves_the_function() {
+        for graph in models::all() {
+            let folded = fold_batch_norm(&graph).unwrap();
+            let left =
+                folded.nodes().iter().filter(|n| matches!(n.op, Op::BatchNormalization { .. })).count();
+            assert_eq!(left, 0, "{}", graph.name());
+            let off = distance(&output(&folded), &output(&graph));
+            assert!(off < 1e-6, "{}: {off}", graph.name());
+            // The twin: one wrong bias is seen.
+            let mut wrong = folded.clone();
+            let bias = wrong.nodes()[0].inputs[2];
+            wrong.param_mut(bias).unwrap().as_f32_mut().unwrap()[0] += 0.1;
+            assert!(distance(&output(&wrong), &output(&graph)) > 1e-4);
+        }
+    }
+
+    fn conv_bn(also_read: bool) -> Graph {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 2, 4, 4);
+        let y = b.conv("conv", x, 2, Conv::square(1, 1, 0), false);
+        let z = b.batch_norm("bn", y, 1e-5, 0.9);
+        let out = if also_read { b.add("add", z, y) } else { b.relu("relu", z) };
+        models::fill(b.finish(out).unwrap())
+    }
+
+    #[test]
+    fn dump_before_and_after() {
+        let graph = conv_bn(false);
+        let before = "graph net
+  input x: f32[N, 2, 4, 4]
+  conv.out: f32[N, 2, 4, 4] = Conv[1x1](x, conv.weight f32[2, 2, 1, 1])
+  bn.out: f32[N, 2, 4, 4] = BatchNormalization(conv.out, bn.weight f32[2], bn.bias f32[2], \
+                      bn.running_mean f32[2], bn.running_var f32[2])
+  relu.out: f32[N, 2, 4, 4] = Relu(bn.out)
+  output relu.out
+";
+        assert_eq!(graph.dump(), before);
+        let after = "graph net
+  input x: f32[N, 2, 4, 4]
+  bn.out: f32[N, 2, 4, 4] = Conv[1x1](x, conv.weight f32[2, 2, 1, 1], conv.bias f32[2])
+  relu.out: f32[N, 2, 4, 4] = Relu(bn.out)
+  output relu.out
+";
+        assert_eq!(fold_batch_norm(&graph).unwrap().dump(), after);
+    }
+
+    #[test]
+    fn a_convolution_with_another_reader_keeps_its_norm() {
+        let graph = conv_bn(true);
+        assert_eq!(fold_batch_norm(&graph).unwrap(), graph);
+    }
+}

@@ -11,10 +11,16 @@
 mod edit;
 mod error;
 mod fold_batch_norm;
+pub mod prune_channels;
 pub mod quantize;
 mod remove_identity;
+#[cfg(test)]
+mod test_models;
 
 pub use error::{PassError, Result};
 pub use fold_batch_norm::fold_batch_norm;
+pub use prune_channels::{
+    ChannelGroups, Importance, PruneOptions, PruneReport, PruneTarget, importance, prune_channels, taylor,
+};
 pub use quantize::{QParams, QuantizeOptions, Range, WeightRange, quantizable_values, quantize};
 pub use remove_identity::remove_identity;

@@ -52,3 +52,44 @@ pub fn remove_identity(graph: &Graph) -> Result<Graph> {
     out.check()?;
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::GraphBuilder;
+
+    use super::*;
+    use crate::test_models as models;
+
+    #[test]
+    fn dropout_goes_and_the_function_stays() {
+        let graph = models::flatten_head();
+        let out = remove_identity(&graph).unwrap();
+        assert_eq!(out.nodes().len(), graph.nodes().len() - 1);
+        assert!(out.nodes().iter().all(|n| !matches!(n.op, Op::Dropout { .. })));
+        assert_eq!(models::output(&out), models::output(&graph));
+    }
+
+    #[test]
+    fn an_output_keeps_its_name() {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 2, 4, 4);
+        let y = b.relu("relu", x);
+        let y = b.op("drop", Op::Dropout { ratio: 0.5 }, &[y]);
+        let y = b.op("same", Op::Identity, &[y]);
+        let graph = b.finish(y).unwrap();
+        let out = remove_identity(&graph).unwrap();
+        assert_eq!(
+            out.dump(),
+            "graph net\n  input x: f32[N, 2, 4, 4]\n  same.out: f32[N, 2, 4, 4] = Relu(x)\n  output same.out\n"
+        );
+    }
+
+    #[test]
+    fn a_copy_of_the_input_stays() {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 2, 4, 4);
+        let y = b.op("same", Op::Identity, &[x]);
+        let graph = b.finish(y).unwrap();
+        assert_eq!(remove_identity(&graph).unwrap(), graph);
+    }
+}

@@ -1,0 +1,89 @@
+//! Channels as elements of a union-find structure.
+
+use std::collections::BTreeMap;
+
+use oculist_graph::{Graph, ValueId};
+
+/// A range of elements: the indices of one axis of one value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Axis {
+    base: usize,
+    pub len: usize,
+}
+
+impl Axis {
+    /// The element of an index.
+    pub(super) fn at(self, index: usize) -> usize {
+        debug_assert!(index < self.len, "index {index} on an axis of {}", self.len);
+        self.base + index
+    }
+}
+
+/// All elements met so far, in disjoint sets.
+#[derive(Debug, Default)]
+pub(super) struct Elements {
+    axes: BTreeMap<(ValueId, usize), Axis>,
+    parent: Vec<usize>,
+    fixed: Vec<bool>,
+}
+
+impl Elements {
+    /// The elements of an axis of a value; registers them the first time.
+    pub(super) fn axis(&mut self, graph: &Graph, value: ValueId, axis: usize) -> Axis {
+        let Self { axes, parent, fixed } = self;
+        *axes.entry((value, axis)).or_insert_with(|| {
+            let range = Axis { base: parent.len(), len: graph.shape(value).get(axis).unwrap_or(0) };
+            parent.extend(range.base..range.base + range.len);
+            fixed.resize(parent.len(), false);
+            range
+        })
+    }
+
+    /// Says that two elements stay or go together.
+    pub(super) fn tie(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.root(a), self.root(b));
+        // The smaller number becomes the root, so that the result does not depend on the order of ties.
+        let (low, high) = (a.min(b), a.max(b));
+        self.parent[high] = low;
+    }
+
+    /// Ties two axes of equal length index by index.
+    pub(super) fn tie_all(&mut self, a: Axis, b: Axis) {
+        debug_assert_eq!(a.len, b.len);
+        for i in 0..a.len.min(b.len) {
+            self.tie(a.at(i), b.at(i));
+        }
+    }
+
+    /// Says that an element must stay.
+    pub(super) fn fix(&mut self, axis: Axis) {
+        self.fixed[axis.base..axis.base + axis.len].fill(true);
+    }
+
+    fn root(&mut self, mut e: usize) -> usize {
+        while self.parent[e] != e {
+            self.parent[e] = self.parent[self.parent[e]];
+            e = self.parent[e];
+        }
+        e
+    }
+
+    /// The sets without a fixed element, each as its `(value, axis, index)` triples in ascending order.
+    pub(super) fn free_sets(mut self) -> Vec<Vec<(ValueId, usize, usize)>> {
+        let roots: Vec<usize> = (0..self.parent.len()).map(|e| self.root(e)).collect();
+        let mut fixed = vec![false; roots.len()];
+        for (e, &root) in roots.iter().enumerate() {
+            fixed[root] |= self.fixed[e];
+        }
+        let mut sets: BTreeMap<usize, Vec<(ValueId, usize, usize)>> = BTreeMap::new();
+        for (&(value, axis), range) in &self.axes {
+            for index in 0..range.len {
+                let root = roots[range.at(index)];
+                if !fixed[root] {
+                    sets.entry(root).or_default().push((value, axis, index));
+                }
+            }
+        }
+        sets.into_values().collect()
+    }
+}
