@@ -29,6 +29,12 @@ pub(crate) fn sig3(value: f64) -> String {
     minus(format!("{value:.decimals$}"))
 }
 
+/// A limit as its owner wrote it: `0.5`, without the zeros of [`sig3`].
+pub(crate) fn limit(value: f64) -> String {
+    let text = sig3(value);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
+}
+
 /// An integer with its thousands grouped: `1,234,567`.
 pub(crate) fn grouped(value: u64) -> String {
     let digits = value.to_string();
@@ -177,6 +183,9 @@ mod tests {
         assert_eq!(bytes(999_600), "1.00 MB");
         assert_eq!(grouped(1_000), "1,000");
         assert_eq!(grouped(123), "123");
+        assert_eq!(limit(0.5), "0.5");
+        assert_eq!(limit(100.0), "100");
+        assert_eq!(limit(2.0), "2");
     }
 
     #[test]

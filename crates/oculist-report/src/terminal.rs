@@ -11,7 +11,7 @@ use crate::chart::confusion;
 use crate::comparison::{Comparison, range};
 use crate::table::ascii;
 use crate::verdict::verdict;
-use crate::{Align, Guess, Model, RunSummary, Spread, Table, format};
+use crate::{Align, Guess, Model, RunSummary, Spread, Step, Table, format};
 
 /// So many classes and pairs are printed; `summary.json` has them all.
 const MAX_CLASSES: usize = 30;
@@ -97,7 +97,7 @@ fn has_deltas(comparison: &Comparison, column: usize) -> bool {
     comparison.rows.iter().any(|row| !row.cells[column].delta.is_empty())
 }
 
-/// What each step changed and cost.
+/// What each step cost, and the model after it.
 pub fn steps(run: &RunSummary) -> String {
     let right = Align::Right;
     let mut table = Table::new(&[
@@ -107,7 +107,6 @@ pub fn steps(run: &RunSummary) -> String {
         ("params", right),
         ("file", right),
         ("latency", right),
-        ("what changed", Align::Left),
     ]);
     for step in &run.steps {
         let after = step.after.clone().unwrap_or_default();
@@ -119,10 +118,34 @@ pub fn steps(run: &RunSummary) -> String {
             or_dash(after.params.map(format::count)),
             or_dash(after.bytes.map(format::bytes)),
             or_dash(after.latency_ms.map(format::milliseconds)),
-            step.what_changed.clone(),
         ]);
     }
     table.to_string()
+}
+
+/// One step in one line, for the moment it ends: name, time, what it changed, and the model after it.
+pub fn step_line(step: &Step) -> String {
+    let mut text = format!("{} ({})", step.name, format::duration(step.cost));
+    if !step.what_changed.is_empty() {
+        let _ = write!(text, ": {}", step.what_changed);
+    }
+    let Some(after) = &step.after else { return text };
+    let before = step.before.clone().unwrap_or_default();
+    let mut parts = Vec::new();
+    let mut part = |label: &str, old: Option<String>, new: Option<String>| match (old, new) {
+        (Some(old), Some(new)) if old != new => parts.push(format!("{label} {old} -> {new}")),
+        (None, Some(new)) => parts.push(format!("{label} {new}")),
+        _ => {}
+    };
+    part("val top-1", before.val_top1.map(format::percent), after.val_top1.map(format::percent));
+    part("params", before.params.map(format::count), after.params.map(format::count));
+    part("MACs", before.macs.map(format::count), after.macs.map(format::count));
+    part("file", before.bytes.map(format::bytes), after.bytes.map(format::bytes));
+    part("latency", before.latency_ms.map(format::milliseconds), after.latency_ms.map(format::milliseconds));
+    if !parts.is_empty() {
+        let _ = write!(text, " [{}]", ascii(&parts.join(", ")));
+    }
+    text
 }
 
 /// Every candidate of the search.

@@ -38,10 +38,12 @@ impl Axis {
     /// An axis of whole numbers, which has no ticks between them.
     pub(crate) fn whole(min: f64, max: f64, wanted: usize) -> Self {
         let mut axis = Axis::exact(min, max, wanted);
-        if axis.step < 1.0 {
-            let (first, last) = (axis.min.ceil(), axis.max.floor());
-            axis.ticks = (0..=(last - first).max(0.0) as usize).map(|i| first + i as f64).collect();
-            axis.step = 1.0;
+        if !is_whole(axis.step) {
+            // 2.5 becomes 5, anything below 1 becomes 1.
+            axis.step = if axis.step < 1.0 { 1.0 } else { 2.0 * axis.step };
+            let (first, last) = ((axis.min / axis.step).ceil(), (axis.max / axis.step).floor());
+            let count = (last - first).max(0.0) as usize;
+            axis.ticks = (0..=count).map(|i| (first + i as f64) * axis.step).collect();
         }
         axis
     }
@@ -153,6 +155,7 @@ mod tests {
     #[test]
     fn epochs_have_no_halves() {
         assert_eq!(Axis::whole(1.0, 3.0, 6).ticks, [1.0, 2.0, 3.0]);
+        assert_eq!(Axis::whole(0.5, 20.5, 8).ticks, [5.0, 10.0, 15.0, 20.0]);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::chart::Size;
 use crate::svg::{Anchor, Svg, ellipsis, number};
 
@@ -14,6 +16,8 @@ pub(crate) const MAX_DRAWN: usize = 100;
 const MAX_NAMED: usize = 24;
 /// Up to this many classes the cells carry numbers.
 const MAX_NUMBERED: usize = 14;
+/// Names over the columns are cut to this width.
+const COLUMN_NAME: usize = 16;
 /// Number of colour steps of either scale; the style sheet has as many classes.
 const LEVELS: f64 = 8.0;
 
@@ -50,9 +54,11 @@ pub(crate) fn draw(matrix: &[Vec<u64>], names: &[String], size: Size) -> String 
         (true, true) => 84.0,
         (true, false) => 130.0,
     };
+    // The names over the columns are turned by 45 degrees.
+    let longest = names.iter().map(|n| n.width().min(COLUMN_NAME)).max().unwrap_or(0);
     let top = match (named, narrow) {
         (false, _) | (true, true) => 34.0,
-        (true, false) => 104.0,
+        (true, false) => 34.0 + 4.6 * longest as f64,
     };
     // Names over the columns lean to the right and need room there.
     let right = if named && !narrow { 56.0 } else { 2.0 };
@@ -60,7 +66,11 @@ pub(crate) fn draw(matrix: &[Vec<u64>], names: &[String], size: Size) -> String 
     let side = cell * n as f64;
     let mut svg = Svg::new(size.width, top + side + 4.0, &format!("Confusion matrix of {n} classes"));
     svg.text((left, 12.0), Anchor::Start, "axis-name", "predicted →");
-    svg.turned_text((12.0, top + side), -90.0, Anchor::Start, "axis-name", "true class →");
+    if named {
+        svg.text((left - 6.0, top - 7.0), Anchor::End, "axis-name", "true class ↓");
+    } else {
+        svg.turned_text((12.0, top), -90.0, Anchor::End, "axis-name", "← true class");
+    }
 
     let shares: Vec<Vec<f64>> = matrix.iter().map(|row| row_shares(row)).collect();
     let worst = (0..n)
@@ -109,7 +119,7 @@ fn draw_names(svg: &mut Svg, names: &[String], (left, top): (f64, f64), cell: f6
         } else {
             svg.text((left - 8.0, top + at + 4.0), Anchor::End, class, &ellipsis(name, 17));
             let place = (left + at + 2.0, top - 8.0);
-            svg.turned_text(place, -45.0, Anchor::Start, class, &ellipsis(name, 16));
+            svg.turned_text(place, -45.0, Anchor::Start, class, &ellipsis(name, COLUMN_NAME));
         }
     }
 }

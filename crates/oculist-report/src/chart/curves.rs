@@ -47,7 +47,11 @@ pub(crate) fn draw(
     let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
     // Half an epoch of room on both sides, so that bands end between two epochs.
     let x = Axis::whole(0.5, history.len() as f64 + 0.5, if size.width < 400.0 { 5 } else { 8 });
-    let frame = Frame::new(size, x, Axis::round(low, high, 5));
+    let mut frame = Frame::new(size, x, Axis::round(low, high, 5));
+    if phases.len() > 1 {
+        // Room for the names of the phases, which would cross the lines inside the plot.
+        frame.top += 18.0;
+    }
 
     let label = format!("{y_name} over {} epochs", history.len());
     let mut svg = Svg::new(size.width, size.height, &label);
@@ -61,7 +65,7 @@ pub(crate) fn draw(
         let columns = ((right - left - 8.0) / 6.4).max(0.0) as usize;
         if phases.len() > 1 && columns >= 4 {
             let name = ellipsis(&phase.name, columns);
-            svg.text((left + 5.0, frame.top + 13.0), Anchor::Start, "phase-name", &name);
+            svg.text((left + 2.0, frame.top - 6.0), Anchor::Start, "phase-name", &name);
         }
     }
     frame.draw(&mut svg, "epoch", y_name);

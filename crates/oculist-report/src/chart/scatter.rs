@@ -1,9 +1,11 @@
 //! The trade-off plot: every candidate by cost and validation top-1.
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::chart::Size;
 use crate::chart::axis::{Axis, Frame};
 use crate::format;
-use crate::svg::{Anchor, Svg, number};
+use crate::svg::{Anchor, Svg, ellipsis, number};
 
 /// One mark.
 #[derive(Debug, Clone)]
@@ -79,7 +81,7 @@ impl Plot {
             let y = frame.y(limit);
             svg.rect((frame.left, y), (frame.right - frame.left, frame.bottom - y), "forbidden", "");
             svg.line((frame.left, y), (frame.right, y), "limit");
-            let text = format!("max-drop {} points", format::sig3(drop));
+            let text = format!("max-drop {} points", format::limit(drop));
             svg.text((frame.right - 4.0, y + 15.0), Anchor::End, "limit-name", &text);
         }
         // Refused ones first: what was accepted lies on top.
@@ -87,10 +89,13 @@ impl Plot {
             for point in self.points.iter().filter(|p| p.mark == wanted) {
                 let at = frame.point(point.x * self.x_factor, point.y.max(floor));
                 draw_mark(&mut svg, point, at, point.y < floor);
-                if matches!(wanted, Mark::Baseline | Mark::Chosen) {
-                    name_mark(&mut svg, &frame, point, at);
-                }
             }
+        }
+        let place = |p: &Point| frame.point(p.x * self.x_factor, p.y.max(floor));
+        for point in self.points.iter().filter(|p| matches!(p.mark, Mark::Baseline | Mark::Chosen)) {
+            // Other marks only: a name may touch its own.
+            let others: Vec<_> = self.points.iter().filter(|p| p.name != point.name).map(place).collect();
+            name_mark(&mut svg, &frame, place(point), &point.name, &others);
         }
         svg.finish()
     }
@@ -118,13 +123,37 @@ fn draw_mark(svg: &mut Svg, point: &Point, (x, y): (f64, f64), below: bool) {
     }
 }
 
-/// Writes the name beside a mark, on the side where there is room.
-fn name_mark(svg: &mut Svg, frame: &Frame, point: &Point, (x, y): (f64, f64)) {
-    let right_half = x > f64::midpoint(frame.left, frame.right);
-    let (dx, anchor) = if right_half { (-15.0, Anchor::End) } else { (15.0, Anchor::Start) };
-    // Above the mark's middle for the chosen one, below for the baseline: the two are often close.
-    let dy = if point.mark == Mark::Chosen { -6.0 } else { 4.5 };
-    svg.text((x + dx, y + dy), anchor, "mark-name", &crate::svg::ellipsis(&point.name, 28));
+/// Writes the name of a mark where it covers the fewest other marks.
+fn name_mark(svg: &mut Svg, frame: &Frame, (x, y): (f64, f64), name: &str, marks: &[(f64, f64)]) {
+    let name = ellipsis(name, 28);
+    let width = name.width() as f64 * 7.2;
+    let places = [
+        (15.0, 4.5, Anchor::Start),
+        (-15.0, 4.5, Anchor::End),
+        (0.0, -17.0, Anchor::Middle),
+        (0.0, 26.0, Anchor::Middle),
+        (10.0, -14.0, Anchor::Start),
+        (-10.0, -14.0, Anchor::End),
+        (10.0, 22.0, Anchor::Start),
+        (-10.0, 22.0, Anchor::End),
+    ];
+    let cost = |&(dx, dy, anchor): &(f64, f64, Anchor)| {
+        let left = match anchor {
+            Anchor::Start => x + dx,
+            Anchor::Middle => x - width / 2.0,
+            Anchor::End => x + dx - width,
+        };
+        let (right, top, bottom) = (left + width, y + dy - 12.0, y + dy + 4.0);
+        let outside =
+            left < frame.left || right > frame.right || top < frame.top - 6.0 || bottom > frame.bottom;
+        let covered = marks
+            .iter()
+            .filter(|m| m.0 > left - 7.0 && m.0 < right + 7.0 && m.1 > top - 7.0 && m.1 < bottom + 7.0)
+            .count();
+        covered + if outside { 1000 } else { 0 }
+    };
+    let Some((dx, dy, anchor)) = places.into_iter().min_by_key(cost) else { return };
+    svg.text((x + dx, y + dy), anchor, "mark-name", &name);
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{ClassAccuracy, Model, RunSummary, format};
 const MAX_LISTED: usize = 24;
 /// How many of each are then shown.
 const EXTREMES: usize = 12;
-const MOST_CONFUSED: usize = 12;
+const MOST_CONFUSED: usize = 8;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Classes {
@@ -158,17 +158,18 @@ fn groups(rows: &[RankedRow], pair: bool) -> (Vec<Group>, Vec<ClassRow>) {
         let rows = rows.iter().map(|r| r.row.clone()).collect();
         return (vec![Group { title: "", rows }], Vec::new());
     }
-    let ranked = |key: fn(&RankedRow) -> f64| -> Vec<ClassRow> {
-        let mut order: Vec<&RankedRow> = rows.iter().filter(|r| key(r).is_finite()).collect();
+    let ranked = |key: fn(&RankedRow) -> f64, below: f64| -> Vec<ClassRow> {
+        let mut order: Vec<&RankedRow> = rows.iter().filter(|r| key(r) < below).collect();
         order.sort_by(|a, b| key(a).total_cmp(&key(b)));
         order.into_iter().take(EXTREMES).map(|r| r.row.clone()).collect()
     };
-    let mut groups = vec![Group { title: "Weakest classes", rows: ranked(|r| r.accuracy) }];
+    let mut groups = vec![Group { title: "Weakest classes", rows: ranked(|r| r.accuracy, f64::INFINITY) }];
     if pair {
-        groups.push(Group { title: "Classes that lost most", rows: ranked(|r| r.change) });
+        groups.push(Group { title: "Classes that lost most", rows: ranked(|r| r.change, 0.0) });
     } else {
-        groups.push(Group { title: "Strongest classes", rows: ranked(|r| -r.accuracy) });
+        groups.push(Group { title: "Strongest classes", rows: ranked(|r| -r.accuracy, f64::INFINITY) });
     }
+    groups.retain(|g| !g.rows.is_empty());
     (groups, rows.iter().map(|r| r.row.clone()).collect())
 }
 
@@ -222,7 +223,7 @@ fn pairs(run: &RunSummary, before: &Model, model: &Model, pair: bool) -> Vec<Pai
         return Vec::new();
     }
     let names = names(run, model);
-    let limit = if model.confusion.len() > MAX_DRAWN { 2 * MOST_CONFUSED } else { MOST_CONFUSED };
+    let limit = if model.confusion.len() > MAX_DRAWN { 3 * MOST_CONFUSED } else { MOST_CONFUSED };
     let pairs = confusion::most_confused(&model.confusion, limit);
     let most = pairs.first().map_or(1, |p| p.count) as f64;
     let baseline_count = |truth: usize, predicted: usize| {

@@ -50,7 +50,7 @@ impl Hero {
         }
         Hero {
             eyebrow,
-            headline: verdict(run),
+            headline: unbroken(&verdict(run)),
             promise: run.promise.as_ref().map(|p| PromiseView { kept: p.kept, text: p.text.clone() }),
             tiles: match (run.baseline(), run.recommended_model()) {
                 (Some(before), Some(after)) => tiles(before, after),
@@ -109,6 +109,13 @@ fn tiles(before: &Model, after: &Model) -> Vec<Tile> {
         ));
     }
     tiles
+}
+
+/// The verdict with its short parts kept on one line each.
+fn unbroken(verdict: &str) -> String {
+    let part =
+        |text: &str| if text.chars().count() < 18 { text.replace(' ', "\u{a0}") } else { text.to_string() };
+    verdict.split(", ").map(part).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a gain is one; within `dead` it is none.

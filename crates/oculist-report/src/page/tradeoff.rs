@@ -202,7 +202,7 @@ fn intro(run: &RunSummary) -> String {
             let _ = write!(
                 text,
                 "; {accepted} kept within {} points of the baseline's validation top-1.",
-                format::sig3(drop)
+                format::limit(drop)
             );
         }
         None => {
