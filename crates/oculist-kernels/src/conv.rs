@@ -4,11 +4,18 @@ use crate::KernelError;
 use crate::activation::Activation;
 use crate::layout::channel_stride;
 
-pub(crate) mod general;
+mod algorithm;
+mod depthwise;
+mod direct;
+mod direct_weights;
+mod gather;
+mod general;
 mod plan;
+mod store;
 mod weights;
 
-pub use plan::{Algorithm, Algorithms, ConvPlan, PreparedWeights};
+pub use algorithm::{Algorithm, Algorithms, Pass};
+pub use plan::{ConvPlan, PreparedWeights};
 pub use weights::{pack_weights, unpack_weights};
 
 /// The geometry of a convolution.
@@ -112,6 +119,11 @@ impl Conv2d {
         } else {
             self.y_stride() * self.taps() * self.packed_inputs()
         }
+    }
+
+    /// f32 of the weights transposed for the data gradient.
+    pub(crate) fn weights_len_transposed(&self) -> usize {
+        channel_stride(self.x_stride) * self.taps() * self.y_stride()
     }
 
     /// Input channels that the packed weights of one output channel hold.

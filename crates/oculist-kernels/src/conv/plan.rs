@@ -1,49 +1,22 @@
 //! Picking an algorithm for each pass of a convolution, once.
 
-use super::{Conv2d, Epilogue, general};
+use super::algorithm::{Algorithm, Algorithms, Pass};
+use super::gather::{Gather, transpose_weights};
+use super::store::Store;
+use super::{Conv2d, Epilogue, depthwise, direct, direct_weights, general};
 use crate::KernelError;
 use crate::context::Context;
 
-/// How a pass is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// Plain loops; any geometry.
-    General,
-}
-
-impl Algorithm {
-    /// Name for reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::General => "general",
-        }
-    }
-}
-
-/// The algorithm of each pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Algorithms {
-    /// `y` from `x` and weights.
-    pub forward: Algorithm,
-    /// `dx` from `dy` and weights.
-    pub backward_data: Algorithm,
-    /// `dw` from `x` and `dy`.
-    pub backward_weights: Algorithm,
-}
-
-impl Algorithms {
-    /// The same algorithm for every pass.
-    pub const fn all(algorithm: Algorithm) -> Self {
-        Self { forward: algorithm, backward_data: algorithm, backward_weights: algorithm }
-    }
-}
-
 /// A convolution with its algorithms.
+///
+/// The plan belongs to contexts with no more threads than the one it was made with.
 #[derive(Debug, Clone)]
 pub struct ConvPlan {
     conv: Conv2d,
     algorithms: Algorithms,
+    threads: usize,
+    forward: Gather,
+    backward: Gather,
 }
 
 /// Weights in the form that a plan's forward pass reads, made once for frozen networks.
@@ -65,20 +38,28 @@ impl ConvPlan {
     /// # Errors
     /// [`KernelError::Geometry`] for an inconsistent geometry.
     pub fn new(ctx: &Context, conv: Conv2d) -> Result<Self, KernelError> {
-        Self::with_algorithms(ctx, conv, Algorithms::all(Algorithm::General))
+        conv.check()?;
+        Self::with_algorithms(ctx, conv, Algorithms::pick(&conv))
     }
 
     /// Plans a convolution with chosen algorithms, for tests and measurements.
     ///
     /// # Errors
     /// As [`ConvPlan::new`], and [`KernelError::Algorithm`] when an algorithm cannot compute the convolution.
-    pub fn with_algorithms(
-        _ctx: &Context,
-        conv: Conv2d,
-        algorithms: Algorithms,
-    ) -> Result<Self, KernelError> {
+    pub fn with_algorithms(ctx: &Context, conv: Conv2d, algorithms: Algorithms) -> Result<Self, KernelError> {
         conv.check()?;
-        Ok(Self { conv, algorithms })
+        for pass in Pass::ALL {
+            let algorithm = algorithms.of(pass);
+            if !algorithm.supports(pass, &conv) {
+                return Err(KernelError::Algorithm {
+                    algorithm: algorithm.name(),
+                    pass: pass.name(),
+                    convolution: conv.label(),
+                });
+            }
+        }
+        let (forward, backward) = (Gather::forward(&conv), Gather::backward(&conv));
+        Ok(Self { conv, algorithms, threads: ctx.threads(), forward, backward })
     }
 
     /// The geometry.
@@ -105,12 +86,34 @@ impl ConvPlan {
 
     /// f32 of scratch that any pass needs.
     pub fn scratch_len(&self) -> usize {
-        0
+        Pass::ALL.into_iter().map(|pass| self.pass_scratch_len(pass)).max().unwrap_or(0)
     }
 
     /// f32 of scratch that the forward passes need.
     pub fn forward_scratch_len(&self) -> usize {
-        0
+        self.pass_scratch_len(Pass::Forward)
+    }
+
+    fn pass_scratch_len(&self, pass: Pass) -> usize {
+        let (conv, threads) = (&self.conv, self.threads);
+        match (self.algorithms.of(pass), pass) {
+            (Algorithm::General, _) => 0,
+            (Algorithm::Direct, Pass::Forward) => direct::scratch_len(&self.forward, threads),
+            (Algorithm::Direct, Pass::BackwardData) => {
+                conv.weights_len_transposed() + direct::scratch_len(&self.backward, threads)
+            }
+            (Algorithm::Direct, Pass::BackwardWeights) => direct_weights::scratch_len(conv),
+            (Algorithm::Depthwise, Pass::Forward) => depthwise::scratch_len(&self.forward, threads),
+            (Algorithm::Depthwise, Pass::BackwardData) => depthwise::scratch_len(&self.backward, threads),
+            (Algorithm::Depthwise, Pass::BackwardWeights) => depthwise::weights_scratch_len(conv),
+            (Algorithm::Winograd, _) => 0,
+        }
+    }
+
+    fn assert_scratch(&self, ctx: &Context, pass: Pass, scratch: &[f32]) {
+        let needed = self.pass_scratch_len(pass);
+        assert!(scratch.len() >= needed, "scratch of {}: {} of {needed}", self.conv.label(), scratch.len());
+        assert!(ctx.threads() <= self.threads, "the plan was made for {} threads", self.threads);
     }
 
     /// `y = f(conv(x, w) + bias + residual)`.
@@ -128,8 +131,18 @@ impl ConvPlan {
     ) {
         self.assert_lengths(x, w, y);
         epilogue.assert_fits(&self.conv);
-        assert!(scratch.len() >= self.forward_scratch_len(), "scratch of {}", self.conv.label());
-        general::forward(ctx, &self.conv, x, w, epilogue, y);
+        self.assert_scratch(ctx, Pass::Forward, scratch);
+        let conv = &self.conv;
+        match self.algorithms.forward {
+            Algorithm::General => general::forward(ctx, conv, x, w, epilogue, y),
+            Algorithm::Direct | Algorithm::Winograd => {
+                let store = Store::forward(conv, epilogue, y);
+                direct::run(ctx, &self.forward, conv.taps(), x, w, conv.x_stride, store, scratch);
+            }
+            Algorithm::Depthwise => {
+                depthwise::run(ctx, &self.forward, x, w, Store::forward(conv, epilogue, y), scratch);
+            }
+        }
     }
 
     /// Transforms the weights for [`ConvPlan::forward_prepared`].
@@ -171,8 +184,29 @@ impl ConvPlan {
         scratch: &mut [f32],
     ) {
         self.assert_lengths(dx, w, dy);
-        assert!(scratch.len() >= self.scratch_len(), "scratch of {}", self.conv.label());
-        general::backward_data(ctx, &self.conv, dy, w, dx, accumulate);
+        self.assert_scratch(ctx, Pass::BackwardData, scratch);
+        let conv = &self.conv;
+        match self.algorithms.backward_data {
+            Algorithm::General => general::backward_data(ctx, conv, dy, w, dx, accumulate),
+            Algorithm::Direct | Algorithm::Winograd => {
+                let (transposed, scratch) = scratch.split_at_mut(conv.weights_len_transposed());
+                transpose_weights(ctx, conv, w, false, transposed);
+                let store = Store::gradient(dx, accumulate);
+                direct::run(
+                    ctx,
+                    &self.backward,
+                    conv.taps(),
+                    dy,
+                    transposed,
+                    conv.y_stride(),
+                    store,
+                    scratch,
+                );
+            }
+            Algorithm::Depthwise => {
+                depthwise::run(ctx, &self.backward, dy, w, Store::gradient(dx, accumulate), scratch);
+            }
+        }
     }
 
     /// `dw = gradient with respect to the packed weights`, overwritten.
@@ -188,8 +222,13 @@ impl ConvPlan {
         scratch: &mut [f32],
     ) {
         self.assert_lengths(x, dw, dy);
-        assert!(scratch.len() >= self.scratch_len(), "scratch of {}", self.conv.label());
-        general::backward_weights(ctx, &self.conv, x, dy, dw);
+        self.assert_scratch(ctx, Pass::BackwardWeights, scratch);
+        let conv = &self.conv;
+        match self.algorithms.backward_weights {
+            Algorithm::General => general::backward_weights(ctx, conv, x, dy, dw),
+            Algorithm::Direct | Algorithm::Winograd => direct_weights::run(ctx, conv, x, dy, dw, scratch),
+            Algorithm::Depthwise => depthwise::backward_weights(ctx, conv, x, dy, dw, scratch),
+        }
     }
 
     fn assert_lengths(&self, x: &[f32], w: &[f32], y: &[f32]) {

@@ -1,0 +1,147 @@
+//! The ways to compute a pass, which geometries each serves, and the model that picks one.
+
+use super::Conv2d;
+use crate::layout::{LANES, channel_stride};
+
+/// One of the three computations of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pass {
+    /// `y` from `x` and weights.
+    Forward,
+    /// `dx` from `dy` and weights.
+    BackwardData,
+    /// `dw` from `x` and `dy`.
+    BackwardWeights,
+}
+
+impl Pass {
+    /// All passes.
+    pub const ALL: [Self; 3] = [Self::Forward, Self::BackwardData, Self::BackwardWeights];
+
+    /// Name for reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::BackwardData => "backward data",
+            Self::BackwardWeights => "backward weights",
+        }
+    }
+}
+
+/// How a pass is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// Plain loops; any geometry.
+    General,
+    /// Register tiles over row pointers; one group.
+    Direct,
+    /// Channel by channel; as many groups as channels.
+    Depthwise,
+    /// Winograd's F(4x4, 3x3); 3x3 kernels with stride 1, dilation 1 and one group.
+    Winograd,
+}
+
+impl Algorithm {
+    /// All algorithms.
+    pub const ALL: [Self; 4] = [Self::General, Self::Direct, Self::Depthwise, Self::Winograd];
+
+    /// Name for reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::General => "general",
+            Self::Direct => "direct",
+            Self::Depthwise => "depthwise",
+            Self::Winograd => "winograd-4x4",
+        }
+    }
+
+    /// Whether the algorithm can compute a pass of the convolution.
+    pub fn supports(self, pass: Pass, conv: &Conv2d) -> bool {
+        let padded = conv.x_stride == channel_stride(conv.c_in);
+        match self {
+            Self::General => true,
+            Self::Direct => conv.groups == 1 && (padded || pass != Pass::BackwardData),
+            Self::Depthwise => conv.is_depthwise(),
+            Self::Winograd => {
+                false
+                    && conv.groups == 1
+                    && padded
+                    && conv.kernel == [3, 3]
+                    && conv.stride == [1, 1]
+                    && conv.dilation == [1, 1]
+                    && conv.padding.iter().all(|p| *p <= 2)
+            }
+        }
+    }
+
+    /// The cheapest algorithm of a pass.
+    pub fn pick(pass: Pass, conv: &Conv2d) -> Self {
+        let cost = |a: &Self| a.cost(pass, conv);
+        Self::ALL
+            .into_iter()
+            .filter(|a| a.supports(pass, conv))
+            .min_by(|a, b| cost(a).total_cmp(&cost(b)))
+            .unwrap_or(Self::General)
+    }
+
+    /// Estimated cost of a pass in fused multiply-adds of sixteen lanes.
+    ///
+    /// A model, not a measurement: products including padding of channels and tiles, plus what Winograd's
+    /// transforms cost, in the same unit; memory is not modelled.
+    pub fn cost(self, _pass: Pass, conv: &Conv2d) -> f64 {
+        let (oh, ow) = (conv.out_height(), conv.out_width());
+        let pixels = (conv.batch * oh * ow) as f64;
+        let (inputs, outputs) = (conv.x_stride as f64, (conv.y_stride() / LANES) as f64);
+        let direct = pixels * inputs * outputs * conv.taps() as f64;
+        match self {
+            Self::General => 30.0 * direct / conv.groups as f64,
+            Self::Direct => direct,
+            Self::Depthwise => pixels * outputs * conv.taps() as f64,
+            Self::Winograd => {
+                let tiles = (conv.batch * oh.div_ceil(4) * ow.div_ceil(4)) as f64;
+                let products = 36.0 * tiles * inputs * outputs;
+                let transforms = tiles * (250.0 * inputs / LANES as f64 + 200.0 * outputs);
+                // Few tiles do not pay for the transform of the weights.
+                let weights = 60.0 * inputs * outputs;
+                1.15 * (products + transforms) + weights
+            }
+        }
+    }
+}
+
+/// The algorithm of each pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Algorithms {
+    /// `y` from `x` and weights.
+    pub forward: Algorithm,
+    /// `dx` from `dy` and weights.
+    pub backward_data: Algorithm,
+    /// `dw` from `x` and `dy`.
+    pub backward_weights: Algorithm,
+}
+
+impl Algorithms {
+    /// The same algorithm for every pass.
+    pub const fn all(algorithm: Algorithm) -> Self {
+        Self { forward: algorithm, backward_data: algorithm, backward_weights: algorithm }
+    }
+
+    /// The cheapest algorithm of each pass.
+    pub fn pick(conv: &Conv2d) -> Self {
+        Self {
+            forward: Algorithm::pick(Pass::Forward, conv),
+            backward_data: Algorithm::pick(Pass::BackwardData, conv),
+            backward_weights: Algorithm::pick(Pass::BackwardWeights, conv),
+        }
+    }
+
+    /// The algorithm of one pass.
+    pub const fn of(&self, pass: Pass) -> Algorithm {
+        match pass {
+            Pass::Forward => self.forward,
+            Pass::BackwardData => self.backward_data,
+            Pass::BackwardWeights => self.backward_weights,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The epilogue at the moment a result leaves the registers.
+
+use super::{Conv2d, Epilogue};
+use crate::activation::{Activation, tail_mask};
+use crate::layout::LANES;
+use crate::simd::Simd;
+
+/// Where and how results are written: `y = f(acc + bias + residual)`, padded lanes 0.
+#[derive(Clone, Copy)]
+pub(crate) struct Store {
+    y: *mut f32,
+    bias: Option<*const f32>,
+    /// Laid out as `y`; may be `y` itself, to accumulate.
+    residual: Option<*const f32>,
+    activation: Activation,
+    /// The block whose lanes need masking, and the mask; the block number is past the end when none does.
+    masked: usize,
+    mask: [f32; LANES],
+}
+
+// SAFETY: the pointers are read (bias, residual) or written at places that the tasks share out among themselves.
+unsafe impl Send for Store {}
+// SAFETY: as above.
+unsafe impl Sync for Store {}
+
+impl Store {
+    /// Writes a forward result; the lengths were checked by the plan.
+    pub(crate) fn forward(conv: &Conv2d, epilogue: &Epilogue, y: &mut [f32]) -> Self {
+        epilogue.assert_fits(conv);
+        let padded = conv.c_out < conv.y_stride() && !epilogue.activation.keeps_zero();
+        Self {
+            y: y.as_mut_ptr(),
+            bias: epilogue.bias.map(<[f32]>::as_ptr),
+            residual: epilogue.residual.map(<[f32]>::as_ptr),
+            activation: epilogue.activation,
+            masked: if padded { conv.y_stride() / LANES - 1 } else { usize::MAX },
+            mask: tail_mask(conv.c_out),
+        }
+    }
+
+    /// Writes or adds to a gradient.
+    pub(crate) fn gradient(dx: &mut [f32], accumulate: bool) -> Self {
+        let y = dx.as_mut_ptr();
+        Self {
+            y,
+            bias: None,
+            residual: accumulate.then_some(y.cast_const()),
+            activation: Activation::Identity,
+            masked: usize::MAX,
+            mask: [1.0; LANES],
+        }
+    }
+
+    /// Whether an untouched destination already holds the result of an empty sum.
+    pub(crate) fn empty_sum_is_noop(&self) -> bool {
+        self.residual == Some(self.y.cast_const()) && self.bias.is_none()
+    }
+
+    /// Finishes a block that goes to elements `at + block * 16 ..`.
+    ///
+    /// # Safety
+    /// The elements lie inside `y`, and no other task touches them meanwhile.
+    #[inline(always)]
+    pub(crate) unsafe fn put<S: Simd>(&self, s: S, acc: S::V, at: usize, block: usize) {
+        let at = at + block * LANES;
+        let mut z = acc;
+        // SAFETY: the bias has a value for every channel, the residual for every element of `y`.
+        unsafe {
+            if let Some(bias) = self.bias {
+                z = s.add(z, s.load_ptr(bias.add(block * LANES)));
+            }
+            if let Some(residual) = self.residual {
+                z = s.add(z, s.load_ptr(residual.add(at)));
+            }
+        }
+        if self.activation != Activation::Identity {
+            z = self.activation.apply_simd(s, z);
+        }
+        if block == self.masked {
+            z = s.mul(z, s.load(&self.mask));
+        }
+        // SAFETY: the caller vouches for the place.
+        unsafe { s.store_ptr(self.y.add(at), z) };
+    }
+}

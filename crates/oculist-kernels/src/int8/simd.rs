@@ -1,0 +1,203 @@
+//! Sixteen lanes of integers and floats at a time, on every instruction set.
+//!
+//! The multiply-accumulate works on sixteen output channels and a group of input channels: four with VNNI
+//! (`vpdpbusd`, u8 by i8), two with AVX2 (`vpmaddwd` on widened i16, because `vpmaddubsw` saturates). The packed
+//! weights of one group are 64 bytes on every path.
+
+use crate::Isa;
+use crate::context::Context;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
+
+/// Which integer kernels a context runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IntPath {
+    /// Plain Rust.
+    Portable,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512 and VNNI.
+    Vnni,
+}
+
+impl IntPath {
+    /// The path for the instruction set of a context; AVX-512 without VNNI takes the AVX2 path.
+    pub fn of(ctx: &Context) -> Self {
+        match ctx.isa() {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 if is_x86_feature_detected!("avx512vnni") => Self::Vnni,
+            Isa::Avx512 | Isa::Avx2 => Self::Avx2,
+            Isa::Portable => Self::Portable,
+        }
+    }
+
+    /// Name for reports: `portable`, `avx2`, `vnni`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Vnni => "vnni",
+        }
+    }
+
+    /// Input channels of one multiply-accumulate.
+    pub(crate) const fn group(self) -> usize {
+        match self {
+            Self::Avx2 => 2,
+            Self::Portable | Self::Vnni => 4,
+        }
+    }
+
+    /// Bytes of an element of the packed input.
+    pub(crate) const fn element(self) -> usize {
+        match self {
+            Self::Avx2 => 2,
+            Self::Portable | Self::Vnni => 1,
+        }
+    }
+}
+
+/// Weights of sixteen output channels and one group of input channels, `[16][group]` of i8 or i16.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Line(pub(crate) [u8; 64]);
+
+/// Operations on sixteen lanes.
+///
+/// The methods are `inline(always)` without a target feature of their own, so that they become part of the
+/// function that [`dispatch`] compiled for the instruction set. Multiplication and addition are never contracted.
+pub(crate) trait IntSimd: Copy + Send + Sync {
+    /// Sixteen i32.
+    type I: Copy;
+    /// Sixteen f32.
+    type F: Copy;
+    /// An element of the packed input: u8, or i16 where the multiplication needs it.
+    type E: Copy + Send + Sync;
+    /// A group of input channels, repeated for every lane.
+    type X: Copy;
+    /// The weights of one [`Line`].
+    type W: Copy;
+
+    /// Input channels of a group.
+    const GROUP: usize;
+    /// Whether [`IntSimd::E`] is u8, so that activations can be read where they lie.
+    const BYTES: bool;
+    /// Rows of the micro-kernel with one, two, three and four blocks of output channels; 0 where the registers do
+    /// not suffice.
+    const ROWS: [usize; 4];
+    /// Pixels of the depthwise micro-kernel.
+    const DEPTHWISE_ROWS: usize;
+
+    /// Copies u8 into packed input, widening them if need be.
+    ///
+    /// # Safety
+    /// `to` is writable for `from.len()` elements.
+    unsafe fn pack(self, from: &[u8], to: *mut Self::E);
+    /// A packed element of a byte.
+    fn element(self, x: u8) -> Self::E;
+    /// Reads a group of packed input.
+    ///
+    /// # Safety
+    /// `GROUP` elements are readable at `p`.
+    unsafe fn load_x(self, p: *const Self::E) -> Self::X;
+    /// Reads a line of weights.
+    ///
+    /// # Safety
+    /// `p` points to a line.
+    unsafe fn load_w(self, p: *const Line) -> Self::W;
+    /// `acc[o] += sum over g of x[g] * w[o][g]`, exact.
+    fn mac(self, acc: Self::I, x: Self::X, w: Self::W) -> Self::I;
+
+    /// Reads sixteen i32.
+    fn load_i32(self, x: &[i32; 16]) -> Self::I;
+    /// To the nearest f32.
+    fn to_f32(self, x: Self::I) -> Self::F;
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::F;
+    /// Reads sixteen f32.
+    ///
+    /// # Safety
+    /// Sixteen f32 are readable at `p`.
+    unsafe fn load_f32(self, p: *const f32) -> Self::F;
+    /// Writes sixteen f32.
+    ///
+    /// # Safety
+    /// Sixteen f32 are writable at `p`.
+    unsafe fn store_f32(self, x: Self::F, p: *mut f32);
+    /// Reads sixteen bytes as floats.
+    ///
+    /// # Safety
+    /// Sixteen bytes are readable at `p`.
+    unsafe fn load_u8(self, p: *const u8) -> Self::F;
+    /// Writes sixteen integers from 0 to 255, held as floats.
+    ///
+    /// # Safety
+    /// Sixteen bytes are writable at `p`.
+    unsafe fn store_u8(self, x: Self::F, p: *mut u8);
+    /// To the nearest integer, ties to even.
+    fn round(self, x: Self::F) -> Self::F;
+    /// `a + b`.
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a - b`.
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a * b`.
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a / b`.
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// Lane-wise maximum.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// Lane-wise minimum.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a * b + c` for integers so small that nothing is rounded, contracted or not.
+    fn mul_add_exact(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// Lane-wise maximum of sixteen bytes at each of two places, written to the first.
+    ///
+    /// # Safety
+    /// Sixteen bytes are writable at `y` and readable at `x`.
+    unsafe fn max_u8(self, y: *mut u8, x: *const u8);
+
+    /// A block of floats.
+    #[inline(always)]
+    fn block(self, x: &[f32; 16]) -> Self::F {
+        // SAFETY: the array holds sixteen f32.
+        unsafe { self.load_f32(x.as_ptr()) }
+    }
+
+    /// The lanes as an array, for the few things done lane by lane.
+    #[inline(always)]
+    fn to_array(self, x: Self::F) -> [f32; 16] {
+        let mut y = [0.0; 16];
+        // SAFETY: the array holds sixteen f32.
+        unsafe { self.store_f32(x, y.as_mut_ptr()) };
+        y
+    }
+}
+
+/// A computation written once for all instruction sets.
+pub(crate) trait IntKernel {
+    /// What it returns.
+    type Output;
+    /// The body; implementations are `#[inline(always)]`.
+    fn run<S: IntSimd>(self, s: S) -> Self::Output;
+}
+
+/// Runs a kernel compiled for `path`.
+///
+/// `path` comes from [`IntPath::of`], which checks the processor.
+#[inline]
+pub(crate) fn dispatch<K: IntKernel>(path: IntPath, kernel: K) -> K::Output {
+    match path {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `IntPath::of` found the instruction set on this processor.
+        IntPath::Vnni => unsafe { vnni::run(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        IntPath::Avx2 => unsafe { avx2::run(kernel) },
+        _ => kernel.run(portable::Portable),
+    }
+}

@@ -1,0 +1,202 @@
+//! AVX2: products of widened i16 pairs, `vpmaddwd` and `vpaddd`.
+
+use core::arch::x86_64::{
+    __m128i, __m256, __m256i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_max_epu8,
+    _mm_storeu_si128, _mm256_add_epi32, _mm256_add_ps, _mm256_castsi256_si128, _mm256_cvtepi32_ps,
+    _mm256_cvtepu8_epi16, _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extracti128_si256,
+    _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_packs_epi32, _mm256_permute4x64_epi64,
+    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_ps,
+    _mm_loadl_epi64, _mm_packus_epi16,
+};
+
+use super::{IntKernel, IntSimd, Line};
+
+/// Proof that the processor has AVX2 and FMA; made only by [`run`].
+#[derive(Clone, Copy)]
+pub(super) struct Avx2(());
+
+/// Runs a kernel compiled for AVX2 and FMA.
+///
+/// # Safety
+/// The processor has the features named below.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn run<K: IntKernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2(()))
+}
+
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+impl IntSimd for Avx2 {
+    type I = [__m256i; 2];
+    type F = [__m256; 2];
+    type E = i16;
+    type X = __m256i;
+    type W = [__m256i; 2];
+
+    const GROUP: usize = 2;
+    const BYTES: bool = false;
+    const ROWS: [usize; 4] = [6, 0, 0, 0];
+    const DEPTHWISE_ROWS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn pack(self, from: &[u8], to: *mut i16) {
+        let (blocks, rest) = from.as_chunks::<16>();
+        for (i, block) in blocks.iter().enumerate() {
+            // SAFETY: the block holds sixteen bytes; the caller vouches for the target.
+            unsafe {
+                let bytes = _mm_loadu_si128(block.as_ptr().cast::<__m128i>());
+                _mm256_storeu_si256(to.add(i * 16).cast::<__m256i>(), _mm256_cvtepu8_epi16(bytes));
+            }
+        }
+        for (i, &x) in rest.iter().enumerate() {
+            // SAFETY: the caller vouches for the target.
+            unsafe { *to.add(blocks.len() * 16 + i) = i16::from(x) };
+        }
+    }
+
+    #[inline(always)]
+    fn element(self, x: u8) -> i16 {
+        i16::from(x)
+    }
+
+    #[inline(always)]
+    unsafe fn load_x(self, p: *const i16) -> __m256i {
+        // SAFETY: the caller vouches for two i16; `self` proves the instruction set.
+        unsafe { _mm256_set1_epi32(p.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_w(self, p: *const Line) -> [__m256i; 2] {
+        let p = p.cast::<__m256i>();
+        // SAFETY: a line holds two aligned registers.
+        unsafe { [_mm256_load_si256(p), _mm256_load_si256(p.add(1))] }
+    }
+
+    #[inline(always)]
+    fn mac(self, acc: [__m256i; 2], x: __m256i, w: [__m256i; 2]) -> [__m256i; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe {
+            [
+                _mm256_add_epi32(acc[0], _mm256_madd_epi16(x, w[0])),
+                _mm256_add_epi32(acc[1], _mm256_madd_epi16(x, w[1])),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn load_i32(self, x: &[i32; 16]) -> [__m256i; 2] {
+        let p = x.as_ptr().cast::<__m256i>();
+        // SAFETY: the array holds two registers.
+        unsafe { [_mm256_loadu_si256(p), _mm256_loadu_si256(p.add(1))] }
+    }
+
+    #[inline(always)]
+    fn to_f32(self, x: [__m256i; 2]) -> [__m256; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { [_mm256_cvtepi32_ps(x[0]), _mm256_cvtepi32_ps(x[1])] }
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> [__m256; 2] {
+        // SAFETY: `self` proves the instruction set.
+        let v = unsafe { _mm256_set1_ps(x) };
+        [v, v]
+    }
+
+    #[inline(always)]
+    unsafe fn load_f32(self, p: *const f32) -> [__m256; 2] {
+        // SAFETY: the caller vouches for sixteen f32.
+        unsafe { [_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(8))] }
+    }
+
+    #[inline(always)]
+    unsafe fn store_f32(self, x: [__m256; 2], p: *mut f32) {
+        // SAFETY: the caller vouches for sixteen f32.
+        unsafe {
+            _mm256_storeu_ps(p, x[0]);
+            _mm256_storeu_ps(p.add(8), x[1]);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_u8(self, p: *const u8) -> [__m256; 2] {
+        // SAFETY: the caller vouches for sixteen bytes.
+        unsafe {
+            let low = _mm_loadl_epi64(p.cast::<__m128i>());
+            let high = _mm_loadl_epi64(p.add(8).cast::<__m128i>());
+            [
+                _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(low)),
+                _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(high)),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8(self, x: [__m256; 2], p: *mut u8) {
+        // SAFETY: the caller vouches for sixteen bytes; `self` proves the instruction set.
+        unsafe {
+            let words = _mm256_packs_epi32(_mm256_cvtps_epi32(x[0]), _mm256_cvtps_epi32(x[1]));
+            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
+            let (low, high) = (_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+            _mm_storeu_si128(p.cast::<__m128i>(), _mm_packus_epi16(low, high));
+        }
+    }
+
+    #[inline(always)]
+    fn round(self, x: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { [_mm256_round_ps::<NEAREST>(x[0]), _mm256_round_ps::<NEAREST>(x[1])] }
+    }
+
+    #[inline(always)]
+    fn add(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn div(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { [_mm256_div_ps(a[0], b[0]), _mm256_div_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn max(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn min(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { [_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn mul_add_exact(self, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
+    }
+
+    #[inline(always)]
+    unsafe fn max_u8(self, y: *mut u8, x: *const u8) {
+        // SAFETY: the caller vouches for sixteen bytes at both places.
+        unsafe {
+            let (a, b) = (_mm_loadu_si128(y.cast::<__m128i>()), _mm_loadu_si128(x.cast::<__m128i>()));
+            _mm_storeu_si128(y.cast::<__m128i>(), _mm_max_epu8(a, b));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! AVX-512 with VNNI: `vpdpbusd` adds four products of u8 and i8 to an i32 without saturation.
+
+use core::arch::x86_64::{
+    __m128i, __m512, __m512i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_max_epu8,
+    _mm_storeu_si128, _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
+    _mm512_cvtps_epi32, _mm512_div_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
+};
+
+use super::{IntKernel, IntSimd, Line};
+
+/// Proof that the processor has AVX-512 with VNNI; made only by [`run`].
+#[derive(Clone, Copy)]
+pub(super) struct Vnni(());
+
+/// Runs a kernel compiled for AVX-512 with VNNI.
+///
+/// # Safety
+/// The processor has the features named below.
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(super) unsafe fn run<K: IntKernel>(kernel: K) -> K::Output {
+    kernel.run(Vnni(()))
+}
+
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+impl IntSimd for Vnni {
+    type I = __m512i;
+    type F = __m512;
+    type E = u8;
+    type X = __m512i;
+    type W = __m512i;
+
+    const GROUP: usize = 4;
+    const BYTES: bool = true;
+    const ROWS: [usize; 4] = [14, 12, 8, 6];
+    const DEPTHWISE_ROWS: usize = 8;
+
+    #[inline(always)]
+    unsafe fn pack(self, from: &[u8], to: *mut u8) {
+        // SAFETY: the caller vouches for the length; packed input is a buffer of its own.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
+    }
+
+    #[inline(always)]
+    fn element(self, x: u8) -> u8 {
+        x
+    }
+
+    #[inline(always)]
+    unsafe fn load_x(self, p: *const u8) -> __m512i {
+        // SAFETY: the caller vouches for four bytes; `self` proves the instruction set.
+        unsafe { _mm512_set1_epi32(p.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_w(self, p: *const Line) -> __m512i {
+        // SAFETY: a line is one aligned register.
+        unsafe { _mm512_load_si512(p.cast::<__m512i>()) }
+    }
+
+    #[inline(always)]
+    fn mac(self, acc: __m512i, x: __m512i, w: __m512i) -> __m512i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_dpbusd_epi32(acc, x, w) }
+    }
+
+    #[inline(always)]
+    fn load_i32(self, x: &[i32; 16]) -> __m512i {
+        // SAFETY: the array is one register.
+        unsafe { _mm512_loadu_si512(x.as_ptr().cast::<__m512i>()) }
+    }
+
+    #[inline(always)]
+    fn to_f32(self, x: __m512i) -> __m512 {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_cvtepi32_ps(x) }
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f32(self, p: *const f32) -> __m512 {
+        // SAFETY: the caller vouches for sixteen f32.
+        unsafe { _mm512_loadu_ps(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_f32(self, x: __m512, p: *mut f32) {
+        // SAFETY: the caller vouches for sixteen f32.
+        unsafe { _mm512_storeu_ps(p, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_u8(self, p: *const u8) -> __m512 {
+        // SAFETY: the caller vouches for sixteen bytes.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast::<__m128i>()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8(self, x: __m512, p: *mut u8) {
+        // SAFETY: the caller vouches for sixteen bytes; `self` proves the instruction set.
+        unsafe { _mm_storeu_si128(p.cast::<__m128i>(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x))) }
+    }
+
+    #[inline(always)]
+    fn round(self, x: __m512) -> __m512 {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_roundscale_ps::<NEAREST>(x) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add_exact(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn max_u8(self, y: *mut u8, x: *const u8) {
+        // SAFETY: the caller vouches for sixteen bytes at both places.
+        unsafe {
+            let (a, b) = (_mm_loadu_si128(y.cast::<__m128i>()), _mm_loadu_si128(x.cast::<__m128i>()));
+            _mm_storeu_si128(y.cast::<__m128i>(), _mm_max_epu8(a, b));
+        }
+    }
+}

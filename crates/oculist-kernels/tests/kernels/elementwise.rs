@@ -1,0 +1,154 @@
+//! Activations, additions, scalings and copies.
+
+use oculist_kernels::{
+    Activation, ChannelCopy, Rows, activation_backward, activation_forward, add, add_assign, add_scaled,
+    channel_scale, channel_scale_backward, copy_channels, fill_zero, pad_channels, scale, unpad_channels,
+};
+use oculist_testing::reference::{Noise, relative_error};
+
+use crate::{contexts, to_nchw, to_nhwc};
+
+/// The activation in f64, written from its definition.
+pub(crate) fn reference(activation: Activation, z: f64) -> f64 {
+    match activation {
+        Activation::Relu => z.max(0.0),
+        Activation::Clip { min, max } => z.max(f64::from(min)).min(f64::from(max)),
+        Activation::HardSwish => z * ((z + 3.0) / 6.0).clamp(0.0, 1.0),
+        Activation::HardSigmoid { alpha, beta } => (f64::from(alpha) * z + f64::from(beta)).clamp(0.0, 1.0),
+        Activation::Sigmoid => 1.0 / (1.0 + (-z).exp()),
+        Activation::Identity => z,
+    }
+}
+
+pub(crate) const ACTIVATIONS: [Activation; 6] = [
+    Activation::Identity,
+    Activation::Relu,
+    Activation::Clip { min: 0.0, max: 6.0 },
+    Activation::HardSwish,
+    Activation::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 },
+    Activation::Sigmoid,
+];
+
+#[test]
+fn activations_and_their_derivatives() {
+    let mut noise = Noise::new(20);
+    for (pixels, channels) in [(1, 1), (13, 16), (700, 21)] {
+        let x: Vec<f32> = noise.vector(2 * channels * pixels).iter().map(|v| v * 9.0).collect();
+        let dy = noise.vector(x.len());
+        for ctx in contexts() {
+            let shape = Rows::new(2 * pixels, channels);
+            let (nhwc, dy_nhwc) = (to_nhwc(&ctx, 2, channels, &x), to_nhwc(&ctx, 2, channels, &dy));
+            for activation in ACTIVATIONS {
+                let mut y = vec![f32::NAN; shape.len()];
+                activation_forward(&ctx, shape, activation, &nhwc, &mut y);
+                let want: Vec<f64> = x.iter().map(|z| reference(activation, f64::from(*z))).collect();
+                let got = to_nchw(&ctx, 2, channels, &y);
+                assert!(relative_error(&got, &want) < 1e-6, "{activation:?} on {}", ctx.isa());
+                let mut dx = vec![f32::NAN; shape.len()];
+                activation_backward(&ctx, shape, activation, &nhwc, &dy_nhwc, &mut dx, false);
+                let h = 1e-6;
+                let want: Vec<f64> = x
+                    .iter()
+                    .zip(&dy)
+                    .map(|(z, dy)| {
+                        let z = f64::from(*z);
+                        f64::from(*dy) * (reference(activation, z + h) - reference(activation, z - h))
+                            / (2.0 * h)
+                    })
+                    .collect();
+                let got = to_nchw(&ctx, 2, channels, &dx);
+                assert!(relative_error(&got, &want) < 1e-5, "derivative of {activation:?} on {}", ctx.isa());
+                activation_backward(&ctx, shape, activation, &nhwc, &dy_nhwc, &mut dx, true);
+                let doubled: Vec<f64> = want.iter().map(|v| 2.0 * v).collect();
+                assert!(relative_error(&to_nchw(&ctx, 2, channels, &dx), &doubled) < 1e-5);
+                let zeroed = vec![0.0; got.len()];
+                let flat = want.iter().all(|v| *v == 0.0);
+                assert!(flat || relative_error(&zeroed, &want) > 0.9, "the comparison accepts zeros");
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_and_scalings() {
+    let mut noise = Noise::new(21);
+    for n in [0, 1, 15, 16, 17, 40_003] {
+        let (a, b) = (noise.vector(n), noise.vector(n));
+        for ctx in contexts() {
+            let mut y = vec![f32::NAN; n];
+            add(&ctx, &a, &b, &mut y);
+            assert!(y.iter().zip(&a).zip(&b).all(|((y, a), b)| *y == a + b));
+            add_assign(&ctx, &a, &mut y);
+            assert!(y.iter().zip(&a).zip(&b).all(|((y, a), b)| *y == a + (a + b)));
+            scale(&ctx, 0.5, &mut y);
+            assert!(y.iter().zip(&a).zip(&b).all(|((y, a), b)| *y == 0.5 * (a + (a + b))));
+            add_scaled(&ctx, -2.0, &b, &mut y);
+            for ((y, a), b) in y.iter().zip(&a).zip(&b) {
+                assert!((y - (0.5 * (a + (a + b)) - 2.0 * b)).abs() < 1e-6);
+            }
+            fill_zero(&ctx, &mut y);
+            assert!(y.iter().all(|v| *v == 0.0));
+        }
+    }
+}
+
+#[test]
+fn gates_of_squeeze_and_excitation() {
+    let mut noise = Noise::new(22);
+    let (batch, channels, pixels) = (3, 21, 35);
+    let x = noise.vector(batch * channels * pixels);
+    let dy = noise.vector(x.len());
+    let gate = noise.vector(batch * channels);
+    let product = |a: &[f32]| -> Vec<f64> {
+        a.iter().enumerate().map(|(i, v)| f64::from(*v) * f64::from(gate[i / pixels])).collect()
+    };
+    for ctx in contexts() {
+        let shape = Rows::new(batch * pixels, channels);
+        let (xs, dys) = (to_nhwc(&ctx, batch, channels, &x), to_nhwc(&ctx, batch, channels, &dy));
+        let gates = to_nhwc(&ctx, batch, channels, &gate);
+        let mut y = vec![f32::NAN; shape.len()];
+        channel_scale(&ctx, shape, batch, &xs, &gates, &mut y);
+        assert!(relative_error(&to_nchw(&ctx, batch, channels, &y), &product(&x)) < 1e-6);
+        let mut dx = vec![f32::NAN; shape.len()];
+        let mut dgate = vec![f32::NAN; gates.len()];
+        channel_scale_backward(&ctx, shape, batch, &xs, &gates, &dys, &mut dx, false, &mut dgate);
+        assert!(relative_error(&to_nchw(&ctx, batch, channels, &dx), &product(&dy)) < 1e-6);
+        let want: Vec<f64> = x
+            .chunks(pixels)
+            .zip(dy.chunks(pixels))
+            .map(|(x, dy)| x.iter().zip(dy).map(|(x, d)| f64::from(*x) * f64::from(*d)).sum())
+            .collect();
+        assert!(relative_error(&to_nchw(&ctx, batch, channels, &dgate), &want) < 1e-6);
+        channel_scale_backward(&ctx, shape, batch, &xs, &gates, &dys, &mut dx, true, &mut dgate);
+        let doubled: Vec<f64> = product(&dy).iter().map(|v| 2.0 * v).collect();
+        assert!(relative_error(&to_nchw(&ctx, batch, channels, &dx), &doubled) < 1e-6);
+    }
+}
+
+#[test]
+fn channels_move_between_tensors() {
+    let mut noise = Noise::new(23);
+    let rows = 700;
+    let (a, b) = (noise.vector(rows * 5), noise.vector(rows * 20));
+    for ctx in contexts() {
+        let mut padded_a = vec![f32::NAN; rows * 16];
+        let mut padded_b = vec![f32::NAN; rows * 32];
+        pad_channels(&ctx, rows, 5, &a, &mut padded_a);
+        pad_channels(&ctx, rows, 20, &b, &mut padded_b);
+        let mut joined = vec![0.0; rows * 32];
+        let first =
+            ChannelCopy { rows, channels: 5, src_stride: 16, src_offset: 0, dst_stride: 32, dst_offset: 0 };
+        let second = ChannelCopy { channels: 20, src_stride: 32, dst_offset: 5, ..first };
+        copy_channels(&ctx, first, &padded_a, &mut joined, false);
+        copy_channels(&ctx, second, &padded_b, &mut joined, false);
+        let mut dense = vec![f32::NAN; rows * 25];
+        unpad_channels(&ctx, rows, 25, &joined, &mut dense);
+        for row in 0..rows {
+            assert_eq!(dense[row * 25..][..5], a[row * 5..][..5]);
+            assert_eq!(dense[row * 25 + 5..][..20], b[row * 20..][..20]);
+            assert!(joined[row * 32 + 25..][..7].iter().all(|v| *v == 0.0));
+        }
+        copy_channels(&ctx, first, &padded_a, &mut joined, true);
+        assert_eq!(joined[0], 2.0 * a[0]);
+    }
+}
