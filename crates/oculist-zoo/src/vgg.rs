@@ -91,13 +91,12 @@ fn build(name: &str, convs: [usize; 5], options: &BuildOptions) -> Result<Graph,
         index += 1;
     }
     let pooled = if options.stem == Stem::Small { None } else { net.adaptive_average_pool("avgpool", x, 7) };
-    let logits = match pooled {
-        Some(x) => wide_head(&mut net, x, options),
-        None => {
-            let y = net.global_pool(x);
-            let y = net.dropout("dropout", y, options, 0.0);
-            net.linear("classifier", y, options.num_classes)
-        }
+    let logits = if let Some(x) = pooled {
+        wide_head(&mut net, x, options)
+    } else {
+        let y = net.global_pool(x);
+        let y = net.dropout("dropout", y, options, 0.0);
+        net.linear("classifier", y, options.num_classes)
     };
     net.finish(logits)
 }

@@ -1,0 +1,5 @@
+//! The architectures against torchvision's answers and against their own promises.
+
+mod golden;
+mod options;
+mod shapes;
