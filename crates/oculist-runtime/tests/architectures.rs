@@ -1,0 +1,94 @@
+//! The plan's logits against torchvision's for every architecture of the zoo, at the sizes of the golden file.
+
+use std::sync::Arc;
+
+use oculist_graph::{Graph, Op, Tensor, ValueId};
+use oculist_runtime::{Context, InputLayout, Plan, PlanOptions};
+use oculist_testing::{formula, golden};
+use oculist_zoo::{BuildOptions, build};
+use serde_json::Value;
+
+/// Largest accepted distance of a logit, relative to the largest one: f32 sums against the golden file's f64.
+const TOLERANCE: f32 = 1e-4;
+
+/// Logits that are right by the oracle and nothing else: the golden models whose name passes `chosen`.
+fn compare(chosen: impl Fn(&str) -> bool) -> usize {
+    let golden = golden::load("architectures.json");
+    let mut compared = 0;
+    for model in golden["models"].as_array().expect("a list of models") {
+        let name = model["name"].as_str().expect("a name");
+        if !chosen(name) {
+            continue;
+        }
+        for case in model["cases"].as_array().expect("a list of cases") {
+            let distance = distance(&filled(model, case), case);
+            assert!(distance <= TOLERANCE, "{name} {}: {distance:e}", case["input_shape"]);
+            compared += 1;
+        }
+    }
+    compared
+}
+
+/// The zoo's graph for a case, with the formula's weights.
+fn filled(model: &Value, case: &Value) -> Graph {
+    let name = model["name"].as_str().expect("a name");
+    // `cifar_resnet20_a_3x32` is the zoo's `resnet20`.
+    let name = name.strip_prefix("cifar_").map_or(name, |n| n.split('_').next().unwrap_or(n));
+    let shape = golden::shape(&case["input_shape"]);
+    let classes = golden::floats(&case["logits"]).len() / shape[0];
+    let options = BuildOptions::new(classes, (shape[1], shape[2], shape[3]));
+    let mut graph = build(name.trim_end_matches("_small_stem"), &options).expect("an architecture");
+    let gamma = model["gamma"].as_f64().expect("a number") as f32;
+    let params: Vec<(ValueId, String)> = graph.params().map(|(id, v, _)| (id, v.name.clone())).collect();
+    for (id, name) in params {
+        let shape = graph.param(id).expect("a parameter").shape().to_vec();
+        let values = formula::state(&name, &shape, gamma);
+        graph.set_param(id, Tensor::f32(&shape, values));
+    }
+    graph
+}
+
+fn distance(graph: &Graph, case: &Value) -> f32 {
+    let shape = golden::shape(&case["input_shape"]);
+    let context = Arc::new(Context::new(2).expect("two threads"));
+    let options = PlanOptions::new(shape[0], context).with_input_layout(InputLayout::Nchw);
+    let mut plan = Plan::new(graph, &options).expect("a plan");
+    let mut logits = vec![0.0; shape[0] * plan.output_len()];
+    plan.run(&formula::tensor("input", shape.iter().product()), &mut logits).expect("a run");
+    let want = golden::floats(&case["logits"]);
+    let scale = want.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+    golden::max_abs_difference(&logits, &want) / scale
+}
+
+#[test]
+fn residual_networks() {
+    // Option B of the CIFAR networks is not in the zoo.
+    let chosen = |name: &str| name.contains("resnet") && !name.contains("_b_");
+    assert_eq!(compare(chosen), 3 * 2 + 1 + 4 * 2);
+}
+
+#[test]
+fn mobile_networks() {
+    assert_eq!(compare(|name| name.starts_with("mobilenet")), 3 * 2);
+}
+
+#[test]
+fn chains() {
+    assert_eq!(compare(|name| name.starts_with("vgg") || name == "alexnet"), 4 + 1);
+}
+
+#[test]
+fn a_network_that_is_slightly_another_one_is_rejected() {
+    let golden = golden::load("architectures.json");
+    let models = golden["models"].as_array().expect("a list of models");
+    let model = models.iter().find(|m| m["name"] == "mobilenet_v3_small").expect("a model");
+    let case = &model["cases"][1];
+    let mut graph = filled(model, case);
+    for node in graph.nodes_mut() {
+        if let Op::BatchNormalization { epsilon, .. } = &mut node.op {
+            *epsilon = 1e-5;
+        }
+    }
+    let distance = distance(&graph, case);
+    assert!(distance > 5.0 * TOLERANCE, "{distance:e}");
+}
