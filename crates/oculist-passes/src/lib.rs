@@ -8,6 +8,8 @@
 //! The order for compression: prune the trained graph (batch norms still in place, so that it can be fine-tuned),
 //! then [`remove_identity`] and [`fold_batch_norm`], then calibrate and [`quantize()`].
 
+mod bias_correction;
+mod calibration;
 mod edit;
 mod error;
 mod fold_batch_norm;
@@ -17,6 +19,8 @@ mod remove_identity;
 #[cfg(test)]
 mod test_models;
 
+pub use bias_correction::correct_bias;
+pub use calibration::{CalibrationMethod, Calibrator, ChannelMeans, Histogram, layer_inputs};
 pub use error::{PassError, Result};
 pub use fold_batch_norm::fold_batch_norm;
 pub use prune_channels::{

@@ -1,8 +1,8 @@
 //! Post-training quantisation of a graph to int8 in Q/DQ form.
 //!
 //! The caller prepares the graph ([`crate::remove_identity`], [`crate::fold_batch_norm`]), runs it on calibration
-//! images while a `Calibrator` watches the values of [`quantizable_values`], optionally corrects the
-//! biases (`correct_bias`), and calls [`quantize`]. The result is a graph of float operators between
+//! images while a [`crate::Calibrator`] watches the values of [`quantizable_values`], optionally corrects the
+//! biases ([`crate::correct_bias`]), and calls [`quantize`]. The result is a graph of float operators between
 //! `DequantizeLinear` and `QuantizeLinear`; an executor that knows the patterns below runs it in integers.
 //!
 //! # Q/DQ patterns
@@ -48,7 +48,7 @@ mod weights;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oculist_graph::{Graph, Node, Op, Tensor, ValueId};
+use oculist_graph::{Graph, Node, NodeId, Op, Tensor, ValueId};
 
 use crate::edit::{consumer_counts, fresh_name};
 use crate::{PassError, Result};
@@ -128,6 +128,21 @@ pub fn quantize(
         writer.entry(node.output, ranges)?;
     }
     writer.finish()
+}
+
+/// The `Conv` and `Gemm` nodes that become int8.
+pub(crate) fn integer_layers(graph: &Graph, options: &QuantizeOptions) -> Result<Vec<NodeId>> {
+    let placement = Placement::new(graph, options)?;
+    let is_layer = |i: &NodeId| matches!(graph.nodes()[*i].op, Op::Conv(_) | Op::Gemm);
+    Ok((0..graph.nodes().len()).filter(|i| placement.integer[*i]).filter(is_layer).collect())
+}
+
+/// A float weight after quantising and dequantising.
+pub(crate) fn rounded_weights(weight: &Tensor, range: WeightRange) -> Vec<f32> {
+    let scales = weight_scales(weight, range);
+    let q = weights::quantize_weight(weight, &scales, range);
+    let row = (weight.len() / scales.len().max(1)).max(1);
+    q.as_i8().unwrap_or_default().iter().enumerate().map(|(i, &q)| f32::from(q) * scales[i / row]).collect()
 }
 
 /// Builds the quantised graph next to the float one, in its order.
@@ -330,3 +345,6 @@ impl<'a> Writer<'a> {
         Ok(self.out)
     }
 }
+
+#[cfg(test)]
+mod tests;
