@@ -11,6 +11,7 @@ mod conv;
 mod copy;
 mod elementwise;
 mod error;
+pub mod int8;
 mod isa;
 mod layout;
 mod norm;

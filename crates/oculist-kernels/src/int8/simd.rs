@@ -134,11 +134,13 @@ pub(crate) trait IntSimd: Copy + Send + Sync {
     /// # Safety
     /// Sixteen bytes are readable at `p`.
     unsafe fn load_u8(self, p: *const u8) -> Self::F;
-    /// Writes sixteen integers from 0 to 255, held as floats.
+    /// Rounds to the nearest integer (ties to even), adds the offset and writes bytes; the sums must lie in 0..=255.
     ///
     /// # Safety
     /// Sixteen bytes are writable at `p`.
-    unsafe fn store_u8(self, x: Self::F, p: *mut u8);
+    unsafe fn store_u8(self, x: Self::F, offset: Self::I, p: *mut u8);
+    /// All lanes `x`.
+    fn splat_i32(self, x: i32) -> Self::I;
     /// To the nearest integer, ties to even.
     fn round(self, x: Self::F) -> Self::F;
     /// `a + b`.

@@ -1,13 +1,13 @@
 //! AVX2: products of widened i16 pairs, `vpmaddwd` and `vpaddd`.
 
 use core::arch::x86_64::{
-    __m128i, __m256, __m256i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_max_epu8,
-    _mm_storeu_si128, _mm256_add_epi32, _mm256_add_ps, _mm256_castsi256_si128, _mm256_cvtepi32_ps,
-    _mm256_cvtepu8_epi16, _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extracti128_si256,
-    _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
-    _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_packs_epi32, _mm256_permute4x64_epi64,
-    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_ps,
-    _mm_loadl_epi64, _mm_packus_epi16,
+    __m128i, __m256, __m256i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadl_epi64, _mm_loadu_si128,
+    _mm_max_epu8, _mm_packus_epi16, _mm_storeu_si128, _mm256_add_epi32, _mm256_add_ps,
+    _mm256_castsi256_si128, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi16, _mm256_cvtepu8_epi32,
+    _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_load_si256,
+    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
+    _mm256_packs_epi32, _mm256_permute4x64_epi64, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_ps,
 };
 
 use super::{IntKernel, IntSimd, Line};
@@ -125,22 +125,29 @@ impl IntSimd for Avx2 {
         unsafe {
             let low = _mm_loadl_epi64(p.cast::<__m128i>());
             let high = _mm_loadl_epi64(p.add(8).cast::<__m128i>());
-            [
-                _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(low)),
-                _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(high)),
-            ]
+            [_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(low)), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(high))]
         }
     }
 
     #[inline(always)]
-    unsafe fn store_u8(self, x: [__m256; 2], p: *mut u8) {
+    unsafe fn store_u8(self, x: [__m256; 2], offset: [__m256i; 2], p: *mut u8) {
         // SAFETY: the caller vouches for sixteen bytes; `self` proves the instruction set.
         unsafe {
-            let words = _mm256_packs_epi32(_mm256_cvtps_epi32(x[0]), _mm256_cvtps_epi32(x[1]));
+            let words = _mm256_packs_epi32(
+                _mm256_add_epi32(_mm256_cvtps_epi32(x[0]), offset[0]),
+                _mm256_add_epi32(_mm256_cvtps_epi32(x[1]), offset[1]),
+            );
             let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
             let (low, high) = (_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
             _mm_storeu_si128(p.cast::<__m128i>(), _mm_packus_epi16(low, high));
         }
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, x: i32) -> [__m256i; 2] {
+        // SAFETY: `self` proves the instruction set.
+        let v = unsafe { _mm256_set1_epi32(x) };
+        [v, v]
     }
 
     #[inline(always)]

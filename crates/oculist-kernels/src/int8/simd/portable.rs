@@ -94,9 +94,16 @@ impl IntSimd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn store_u8(self, x: [f32; 16], p: *mut u8) {
-        // SAFETY: the caller vouches for sixteen bytes.
-        unsafe { p.cast::<[u8; 16]>().write_unaligned(x.map(|x| x as u8)) };
+    unsafe fn store_u8(self, x: [f32; 16], offset: [i32; 16], p: *mut u8) {
+        for i in 0..16 {
+            // SAFETY: the caller vouches for sixteen bytes.
+            unsafe { *p.add(i) = (x[i].round_ties_even() as i32 + offset[i]) as u8 };
+        }
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, x: i32) -> [i32; 16] {
+        [x; 16]
     }
 
     #[inline(always)]

@@ -2,10 +2,10 @@
 
 use core::arch::x86_64::{
     __m128i, __m512, __m512i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_max_epu8,
-    _mm_storeu_si128, _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
-    _mm512_cvtps_epi32, _mm512_div_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512,
-    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_roundscale_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm_storeu_si128, _mm512_add_epi32, _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
+    _mm512_cvtepu8_epi32, _mm512_cvtps_epi32, _mm512_div_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
+    _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 use super::{IntKernel, IntSimd, Line};
@@ -103,9 +103,18 @@ impl IntSimd for Vnni {
     }
 
     #[inline(always)]
-    unsafe fn store_u8(self, x: __m512, p: *mut u8) {
+    unsafe fn store_u8(self, x: __m512, offset: __m512i, p: *mut u8) {
         // SAFETY: the caller vouches for sixteen bytes; `self` proves the instruction set.
-        unsafe { _mm_storeu_si128(p.cast::<__m128i>(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x))) }
+        unsafe {
+            let bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(x), offset));
+            _mm_storeu_si128(p.cast::<__m128i>(), bytes);
+        }
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, x: i32) -> __m512i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_set1_epi32(x) }
     }
 
     #[inline(always)]

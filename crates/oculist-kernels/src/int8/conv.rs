@@ -1,0 +1,240 @@
+//! Integer convolution with fused requantisation, activation and residual addition.
+
+mod dense;
+mod depthwise;
+mod finish;
+mod grouped;
+mod pack;
+mod tile;
+
+use crate::activation::Activation;
+use crate::context::{Context, SendPtr};
+use crate::conv::Conv2d;
+use crate::int8::Quant;
+use crate::int8::simd::{IntPath, Line};
+use crate::{KernelError, channel_stride};
+use finish::{Finish, Target};
+
+/// Channel stride of a u8 tensor: 4 for up to 4 channels of an image, else as for floats.
+pub const fn int_channel_stride(channels: usize, image: bool) -> usize {
+    if image && channels <= 4 { 4 } else { channel_stride(channels) }
+}
+
+/// The bias of an integer convolution.
+#[derive(Debug, Clone, Copy)]
+pub enum IntBias<'a> {
+    /// None.
+    None,
+    /// In steps of `x.scale * weight_scale[o]`, added to the accumulator.
+    Steps(&'a [i32]),
+    /// Real numbers, added after scaling.
+    Real(&'a [f32]),
+}
+
+/// The addition of another tensor to a convolution's quantised result.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IntResidual {
+    /// Scale and zero point of the tensor that is added.
+    pub addend: Quant,
+    /// Scale and zero point of the sum.
+    pub sum: Quant,
+    /// Least byte of the sum: its zero point for a fused ReLU.
+    pub low: u8,
+    /// Greatest byte of the sum.
+    pub high: u8,
+}
+
+/// What becomes of the accumulators.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum IntFinish {
+    /// `clamp(quantize(f(v)), low, high)`, and then perhaps an addition.
+    U8 {
+        /// Scale and zero point of the result.
+        y: Quant,
+        /// Applied to the real value before quantisation.
+        activation: Activation,
+        /// Least byte: the zero point for a fused ReLU.
+        low: u8,
+        /// Greatest byte.
+        high: u8,
+        /// Added to the quantised result, as if that had been stored and read again.
+        residual: Option<IntResidual>,
+    },
+    /// `f(v)` as floats; `f` must keep zero.
+    F32 {
+        /// Applied to the real value.
+        activation: Activation,
+    },
+}
+
+/// An integer convolution in full.
+#[derive(Debug, Clone, Copy)]
+pub struct IntConv<'a> {
+    /// Geometry; `batch` is the largest number of images, `x_stride` any multiple of 4 from `c_in` on.
+    pub conv: Conv2d,
+    /// Scale and zero point of the input.
+    pub x: Quant,
+    /// `[c_out, c_in / groups, k_h, k_w]`.
+    pub weights: &'a [i8],
+    /// One scale, or one per output channel.
+    pub weight_scales: &'a [f32],
+    /// The bias.
+    pub bias: IntBias<'a>,
+    /// What becomes of the accumulators.
+    pub finish: IntFinish,
+}
+
+/// Where a convolution writes.
+#[derive(Debug)]
+pub enum IntTarget<'a> {
+    /// `[n, out_height, out_width, channel_stride(c_out)]` bytes.
+    U8(&'a mut [u8]),
+    /// As many floats.
+    F32(&'a mut [f32]),
+}
+
+/// A planned integer convolution: packed weights and constants.
+#[derive(Debug, Clone)]
+pub struct IntConvPlan {
+    conv: Conv2d,
+    path: IntPath,
+    kind: Kind,
+    x_zero_point: u8,
+    finish: Finish,
+    scratch_per_worker: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// `init`: bias minus `zero_point * sum of weights`, per block of output channels.
+    Dense { weights: Vec<Line>, init: Vec<[i32; 16]>, shape: dense::Shape },
+    /// Weights `[block][tap][16]` and biases as floats: small integers are exact in them.
+    Depthwise { weights: Vec<[f32; 16]>, bias: Vec<[f32; 16]> },
+    /// Weights as given.
+    Grouped { weights: Vec<i8>, bias: Vec<i32> },
+}
+
+/// Everything one run works on.
+struct Job<'a> {
+    plan: &'a IntConvPlan,
+    images: usize,
+    threads: usize,
+    x: &'a [u8],
+    target: Target,
+    /// One buffer of `scratch_per_worker` f32 for each worker.
+    scratch: SendPtr<f32>,
+}
+
+impl IntConvPlan {
+    /// Checks the geometry and packs the weights.
+    ///
+    /// # Errors
+    /// [`KernelError::Geometry`] for an inconsistent geometry, lengths that do not fit it, or scales that are not
+    /// positive.
+    pub fn new(ctx: &Context, problem: &IntConv) -> Result<Self, KernelError> {
+        let conv = problem.conv;
+        let fail = |reason: String| KernelError::Geometry { operation: "integer convolution", reason };
+        Conv2d { x_stride: channel_stride(conv.c_in), ..conv }.check()?;
+        if !conv.x_stride.is_multiple_of(4) || conv.x_stride < conv.c_in {
+            return Err(fail(format!("channel stride {} for {} channels", conv.x_stride, conv.c_in)));
+        }
+        let expected = conv.c_out * (conv.c_in / conv.groups) * conv.taps();
+        if problem.weights.len() != expected {
+            return Err(fail(format!("expected {expected} weights, found {}", problem.weights.len())));
+        }
+        let scales = problem.weight_scales;
+        if scales.len() != 1 && scales.len() != conv.c_out {
+            return Err(fail(format!("expected 1 or {} weight scales, found {}", conv.c_out, scales.len())));
+        }
+        if !scales.iter().chain([&problem.x.scale]).all(|s| s.is_finite() && *s > 0.0) {
+            return Err(fail("expected positive scales".into()));
+        }
+        let bias = match problem.bias {
+            IntBias::Steps(bias) => bias.to_vec(),
+            _ => vec![0; conv.c_out],
+        };
+        if bias.len() != conv.c_out {
+            return Err(fail(format!("expected {} biases, found {}", conv.c_out, bias.len())));
+        }
+        let finish = Finish::new(problem).map_err(fail)?;
+        let path = IntPath::of(ctx);
+        let kind = if conv.groups == 1 {
+            let shape = dense::Shape::new(&conv, path);
+            let (weights, init) = pack::dense(&conv, path, problem.weights, &bias, problem.x.zero_point);
+            Kind::Dense { weights, init, shape }
+        } else if depthwise::is_exact(&conv) {
+            let (weights, bias) = pack::depthwise(&conv, problem.weights, &bias);
+            Kind::Depthwise { weights, bias }
+        } else {
+            Kind::Grouped { weights: problem.weights.to_vec(), bias }
+        };
+        let scratch_bytes = match &kind {
+            Kind::Dense { shape, .. } => shape.scratch_bytes(conv.batch),
+            Kind::Depthwise { .. } => depthwise::scratch_bytes(&conv),
+            Kind::Grouped { .. } => 0,
+        };
+        let scratch_per_worker = scratch_bytes.div_ceil(64) * 16;
+        Ok(Self { conv, path, kind, x_zero_point: problem.x.zero_point, finish, scratch_per_worker })
+    }
+
+    /// The geometry.
+    pub fn conv(&self) -> &Conv2d {
+        &self.conv
+    }
+
+    /// How it is computed, for reports.
+    pub fn algorithm(&self) -> String {
+        let kind = match self.kind {
+            Kind::Dense { .. } => "direct",
+            Kind::Depthwise { .. } => "depthwise",
+            Kind::Grouped { .. } => "grouped",
+        };
+        format!("int8 {kind} {}", self.path.name())
+    }
+
+    /// f32 of scratch for a run on `threads` threads.
+    pub fn scratch_len(&self, threads: usize) -> usize {
+        // One line more, so that the buffers can start on a cache line.
+        if self.scratch_per_worker == 0 { 0 } else { self.scratch_per_worker * threads + 16 }
+    }
+
+    /// Convolves `n` images.
+    ///
+    /// # Shapes
+    /// `x`: `[n, height, width, x_stride]`; `residual`: as the target, in bytes.
+    ///
+    /// # Panics
+    /// When a slice is shorter than the geometry says, the target or residual is not the planned one, or the context
+    /// has another instruction set than the one planned for.
+    pub fn forward(
+        &self,
+        ctx: &Context,
+        n: usize,
+        x: &[u8],
+        residual: Option<&[u8]>,
+        y: IntTarget,
+        scratch: &mut [f32],
+    ) {
+        let conv = &self.conv;
+        assert!(n <= conv.batch, "{n} images on a plan for {}", conv.batch);
+        assert_eq!(self.path, IntPath::of(ctx), "instruction set of {}", conv.label());
+        let y_len = n * conv.out_height() * conv.out_width() * conv.y_stride();
+        let x = &x[..n * conv.height * conv.width * conv.x_stride];
+        let residual = residual.map(|r| &r[..y_len]);
+        assert!(scratch.len() >= self.scratch_len(ctx.threads()), "scratch of {}", conv.label());
+        let skip = scratch.as_ptr().align_offset(64).min(16);
+        // SAFETY: an empty scratch is not used; another one has 16 f32 more than the workers use.
+        let scratch = SendPtr(if scratch.is_empty() {
+            scratch.as_mut_ptr()
+        } else {
+            unsafe { scratch.as_mut_ptr().add(skip) }
+        });
+        let target = self.finish.target(y, y_len, residual);
+        let job = Job { plan: self, images: n, threads: ctx.threads(), x, target, scratch };
+        match &self.kind {
+            Kind::Dense { weights, init, shape } => dense::run(ctx, &job, shape, weights, init),
+            Kind::Depthwise { weights, bias } => depthwise::run(ctx, &job, weights, bias),
+            Kind::Grouped { weights, bias } => grouped::run(ctx, &job, weights, bias),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! From accumulators to results.
+
+use super::{IntBias, IntConv, IntFinish, IntTarget};
+use crate::activation::Activation;
+use crate::context::SendPtr;
+use crate::int8::simd::IntSimd;
+use crate::layout::LANES;
+
+/// The constants of the last stage of a convolution.
+#[derive(Debug, Clone)]
+pub(super) struct Finish {
+    /// Factor of each output channel, `[c_out / 16][16]`.
+    multiplier: Vec<[f32; LANES]>,
+    /// Added after scaling, or nothing.
+    shift: Option<Vec<[f32; LANES]>>,
+    mode: Mode,
+}
+
+/// A range of levels around a zero point: `low..=high` are relative to it.
+#[derive(Debug, Clone, Copy)]
+struct Levels {
+    zero_point: i32,
+    low: f32,
+    high: f32,
+}
+
+impl Levels {
+    fn new(zero_point: u8, low: u8, high: u8) -> Self {
+        let zero = f32::from(zero_point);
+        Self { zero_point: i32::from(zero_point), low: f32::from(low) - zero, high: f32::from(high) - zero }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    /// The multiplier holds the result's scale.
+    Plain(Levels),
+    /// The multiplier gives real values.
+    Activated { activation: Activation, scale: f32, levels: Levels },
+    /// As `Plain`, then `levels * own + (addend - zero) * other`.
+    Residual { levels: Levels, own: f32, other: f32, zero: f32, sum: Levels },
+    /// The multiplier gives real values.
+    Real(Activation),
+}
+
+/// Raw places of the result and of the tensor added.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    pub(super) u8: SendPtr<u8>,
+    pub(super) f32: SendPtr<f32>,
+    pub(super) residual: SendPtr<u8>,
+}
+
+impl Finish {
+    /// Checks and prepares the constants; the error is a reason in words.
+    pub(super) fn new(problem: &IntConv) -> Result<Self, String> {
+        let conv = &problem.conv;
+        let blocks = conv.y_stride() / LANES;
+        let x_scale = problem.x.scale;
+        let (mode, divisor) = match problem.finish {
+            IntFinish::F32 { activation } => {
+                if !activation.keeps_zero() {
+                    return Err(format!("{activation:?} does not keep zero"));
+                }
+                (Mode::Real(activation), None)
+            }
+            IntFinish::U8 { y, activation, low, high, residual } => {
+                if !(y.scale.is_finite() && y.scale > 0.0) || low > high {
+                    return Err(format!(
+                        "expected a positive scale and low <= high, found {y:?}, {low}..={high}"
+                    ));
+                }
+                let levels = Levels::new(y.zero_point, low, high);
+                match (activation, residual) {
+                    (Activation::Identity, None) => (Mode::Plain(levels), Some(y.scale)),
+                    (activation, None) => (Mode::Activated { activation, scale: y.scale, levels }, None),
+                    (Activation::Identity, Some(r)) => {
+                        let scales = [r.addend.scale, r.sum.scale];
+                        if !scales.iter().all(|s| s.is_finite() && *s > 0.0) || r.low > r.high {
+                            return Err(format!("expected positive scales and low <= high, found {r:?}"));
+                        }
+                        let mode = Mode::Residual {
+                            levels,
+                            own: y.scale / r.sum.scale,
+                            other: r.addend.scale / r.sum.scale,
+                            zero: f32::from(r.addend.zero_point),
+                            sum: Levels::new(r.sum.zero_point, r.low, r.high),
+                        };
+                        (mode, Some(y.scale))
+                    }
+                    (activation, Some(_)) => {
+                        return Err(format!("{activation:?} before a residual addition is not supported"));
+                    }
+                }
+            }
+        };
+        let mut multiplier = vec![[0.0; LANES]; blocks];
+        for o in 0..conv.c_out {
+            let w_scale = problem.weight_scales[if problem.weight_scales.len() == 1 { 0 } else { o }];
+            let real = x_scale * w_scale;
+            multiplier[o / LANES][o % LANES] = divisor.map_or(real, |scale| real / scale);
+        }
+        let shift = match problem.bias {
+            IntBias::Real(bias) => {
+                if bias.len() != conv.c_out {
+                    return Err(format!("expected {} biases, found {}", conv.c_out, bias.len()));
+                }
+                let mut shift = vec![[0.0; LANES]; blocks];
+                for (o, b) in bias.iter().enumerate() {
+                    shift[o / LANES][o % LANES] = divisor.map_or(*b, |scale| b / scale);
+                }
+                Some(shift)
+            }
+            _ => None,
+        };
+        Ok(Self { multiplier, shift, mode })
+    }
+
+    /// Checks the slices of a run.
+    pub(super) fn target(&self, y: IntTarget, len: usize, residual: Option<&[u8]>) -> Target {
+        let mut target = Target {
+            u8: SendPtr(std::ptr::null_mut()),
+            f32: SendPtr(std::ptr::null_mut()),
+            residual: SendPtr(std::ptr::null_mut()),
+        };
+        match (y, self.mode) {
+            (IntTarget::F32(y), Mode::Real(_)) => target.f32 = SendPtr(y[..len].as_mut_ptr()),
+            (IntTarget::U8(y), Mode::Plain(_) | Mode::Activated { .. } | Mode::Residual { .. }) => {
+                target.u8 = SendPtr(y[..len].as_mut_ptr());
+            }
+            _ => panic!("the target has another element type than the plan"),
+        }
+        match (residual, self.mode) {
+            // The residual is only read.
+            (Some(r), Mode::Residual { .. }) => target.residual = SendPtr(r.as_ptr().cast_mut()),
+            (None, Mode::Residual { .. }) | (Some(_), _) => panic!("residual given and planned differ"),
+            (None, _) => {}
+        }
+        target
+    }
+
+    /// Finishes the accumulators `v` of block `block` and stores them at element `at` of the target.
+    ///
+    /// # Safety
+    /// Sixteen elements from `at` on lie inside the target and are written by no other thread.
+    #[inline(always)]
+    pub(super) unsafe fn store<S: IntSimd>(&self, s: S, v: S::F, block: usize, target: &Target, at: usize) {
+        // SAFETY: the vectors have one entry per block of output channels; indices were made from that number.
+        let mut t = s.mul(v, s.block(unsafe { self.multiplier.get_unchecked(block) }));
+        if let Some(shift) = &self.shift {
+            t = s.add(t, s.block(&shift[block]));
+        }
+        // SAFETY: the caller vouches for sixteen elements at `at`.
+        unsafe {
+            match self.mode {
+                Mode::Plain(levels) => store_levels(s, t, levels, target.u8.get().add(at)),
+                Mode::Activated { activation, scale, levels } => {
+                    let y = s.div(activate(s, activation, t), s.splat(scale));
+                    store_levels(s, y, levels, target.u8.get().add(at));
+                }
+                Mode::Residual { levels, own, other, zero, sum } => {
+                    let q = s.round(clamp(s, t, levels));
+                    let r = s.sub(s.load_u8(target.residual.get().add(at)), s.splat(zero));
+                    let total = s.add(s.mul(q, s.splat(own)), s.mul(r, s.splat(other)));
+                    store_levels(s, total, sum, target.u8.get().add(at));
+                }
+                Mode::Real(activation) => {
+                    s.store_f32(activate(s, activation, t), target.f32.get().add(at));
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn clamp<S: IntSimd>(s: S, x: S::F, levels: Levels) -> S::F {
+    s.min(s.max(x, s.splat(levels.low)), s.splat(levels.high))
+}
+
+/// Clamping before rounding is the same as after it, because the bounds are integers.
+///
+/// # Safety
+/// Sixteen bytes are writable at `p`.
+#[inline(always)]
+unsafe fn store_levels<S: IntSimd>(s: S, x: S::F, levels: Levels, p: *mut u8) {
+    // SAFETY: the caller vouches for the bytes; the clamped sums lie in 0..=255.
+    unsafe { s.store_u8(clamp(s, x, levels), s.splat_i32(levels.zero_point), p) };
+}
+
+/// `f(x)`, not contracted.
+#[inline(always)]
+fn activate<S: IntSimd>(s: S, activation: Activation, x: S::F) -> S::F {
+    let unit = |z: S::F| s.min(s.max(z, s.splat(0.0)), s.splat(1.0));
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu => s.max(x, s.splat(0.0)),
+        Activation::Clip { min, max } => s.min(s.max(x, s.splat(min)), s.splat(max)),
+        Activation::HardSwish => s.mul(x, unit(s.add(s.mul(x, s.splat(1.0 / 6.0)), s.splat(0.5)))),
+        Activation::HardSigmoid { alpha, beta } => unit(s.add(s.mul(x, s.splat(alpha)), s.splat(beta))),
+        Activation::Sigmoid => {
+            let lanes = s.to_array(x).map(|z| Activation::Sigmoid.apply(z));
+            s.block(&lanes)
+        }
+    }
+}

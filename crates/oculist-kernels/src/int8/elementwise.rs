@@ -1,0 +1,297 @@
+//! Quantisation, dequantisation, sums, products and tables of bytes.
+
+use super::Quant;
+use super::simd::{IntKernel, IntPath, IntSimd, dispatch};
+use crate::activation::tail_mask;
+use crate::context::Context;
+use crate::layout::{LANES, Rows};
+
+/// Bytes of one task of an elementwise pass.
+const PIECE: usize = 16 * 1024;
+
+/// Whole rows of `stride` bytes, about [`PIECE`] bytes.
+fn piece_len(stride: usize) -> usize {
+    (PIECE / stride.max(1)).max(1) * stride
+}
+
+/// `y = saturate(round_half_even(x / scale) + zero_point)`; lanes beyond `channels` become the zero point.
+///
+/// # Shapes
+/// `x`: `[rows, x_stride]`, `y`: `[rows, y_stride]`; only the first `channels` of each row are read.
+///
+/// # Panics
+/// When a slice is shorter than the shape says.
+pub fn int_quantize(
+    ctx: &Context,
+    shape: Rows,
+    [x_stride, y_stride]: [usize; 2],
+    quant: Quant,
+    x: &[f32],
+    y: &mut [u8],
+) {
+    struct Run<'a> {
+        quant: Quant,
+        channels: usize,
+        strides: [usize; 2],
+        x: &'a [f32],
+        y: &'a mut [u8],
+    }
+    impl Run<'_> {
+        /// Sixteen numbers.
+        #[inline(always)]
+        fn block<S: IntSimd>(&self, s: S, x: &[f32; LANES], y: &mut [u8; LANES]) {
+            let zero_point = f32::from(self.quant.zero_point);
+            let t = s.div(s.block(x), s.splat(self.quant.scale));
+            let t = s.min(s.max(t, s.splat(-zero_point)), s.splat(255.0 - zero_point));
+            // SAFETY: the array holds sixteen bytes; the sums lie in 0..=255.
+            unsafe { s.store_u8(t, s.splat_i32(i32::from(self.quant.zero_point)), y.as_mut_ptr()) };
+        }
+    }
+    impl IntKernel for Run<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: IntSimd>(mut self, s: S) {
+            let [x_stride, y_stride] = self.strides;
+            let y = std::mem::take(&mut self.y);
+            if x_stride == y_stride && x_stride.is_multiple_of(LANES) {
+                // Padded lanes are 0 and so become the zero point.
+                for (y, x) in y.as_chunks_mut::<LANES>().0.iter_mut().zip(self.x.as_chunks::<LANES>().0) {
+                    self.block(s, x, y);
+                }
+                return;
+            }
+            y.fill(self.quant.zero_point);
+            if x_stride == self.channels {
+                // Dense: sixteen numbers at a time, spread over the rows afterwards.
+                let mut bytes = [0; LANES];
+                let (mut row, mut c) = (0, 0);
+                for chunk in self.x.chunks(LANES) {
+                    let mut numbers = [0.0; LANES];
+                    numbers[..chunk.len()].copy_from_slice(chunk);
+                    self.block(s, &numbers, &mut bytes);
+                    for &byte in &bytes[..chunk.len()] {
+                        y[row + c] = byte;
+                        c += 1;
+                        if c == self.channels {
+                            (row, c) = (row + y_stride, 0);
+                        }
+                    }
+                }
+                return;
+            }
+            for (y, x) in y.chunks_exact_mut(y_stride).zip(self.x.chunks_exact(x_stride)) {
+                for (y, x) in y.iter_mut().zip(&x[..self.channels]) {
+                    *y = self.quant.quantize(*x);
+                }
+            }
+        }
+    }
+    let Rows { rows, channels } = shape;
+    let (x, y) = (&x[..rows * x_stride], &mut y[..rows * y_stride]);
+    let piece = piece_len(y_stride);
+    let path = IntPath::of(ctx);
+    ctx.for_pieces(y, piece, |i, y| {
+        let first = i * piece / y_stride;
+        let x = &x[first * x_stride..][..y.len() / y_stride * x_stride];
+        dispatch(path, Run { quant, channels, strides: [x_stride, y_stride], x, y });
+    });
+}
+
+/// `y = (x - zero_point) * scale`; padded lanes become 0.
+///
+/// # Shapes
+/// `x`, `y`: `[rows, stride]`.
+///
+/// # Panics
+/// When a slice is shorter than the shape says.
+pub fn int_dequantize(ctx: &Context, shape: Rows, quant: Quant, x: &[u8], y: &mut [f32]) {
+    struct Run<'a> {
+        quant: Quant,
+        channels: usize,
+        stride: usize,
+        x: &'a [u8],
+        y: &'a mut [f32],
+    }
+    impl IntKernel for Run<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: IntSimd>(self, s: S) {
+            let (zero, scale) = (s.splat(f32::from(self.quant.zero_point)), s.splat(self.quant.scale));
+            let mask = tail_mask(self.channels);
+            let blocks = self.stride / LANES;
+            let x = self.x.as_chunks::<LANES>().0;
+            for (i, (y, x)) in self.y.as_chunks_mut::<LANES>().0.iter_mut().zip(x).enumerate() {
+                // SAFETY: the arrays hold sixteen elements.
+                unsafe {
+                    let mut t = s.mul(s.sub(s.load_u8(x.as_ptr()), zero), scale);
+                    if i % blocks == blocks - 1 {
+                        t = s.mul(t, s.block(&mask));
+                    }
+                    s.store_f32(t, y.as_mut_ptr());
+                }
+            }
+        }
+    }
+    let (x, y) = (&x[..shape.len()], &mut y[..shape.len()]);
+    let stride = shape.stride();
+    let piece = piece_len(stride);
+    let path = IntPath::of(ctx);
+    ctx.for_pieces(y, piece, |i, y| {
+        let x = &x[i * piece..][..y.len()];
+        dispatch(path, Run { quant, channels: shape.channels, stride, x, y });
+    });
+}
+
+/// How two byte tensors become one.
+#[derive(Clone, Copy)]
+enum Pair {
+    /// `a * own + b * other` of levels above the zero points.
+    Sum { own: f32, other: f32 },
+    /// `a * b * factor`.
+    Product { factor: f32 },
+}
+
+struct Combine<'a> {
+    pair: Pair,
+    zeros: [f32; 2],
+    levels: [f32; 2],
+    zero_point: u8,
+    a: &'a [u8],
+    b: &'a [u8],
+    y: &'a mut [u8],
+}
+
+impl IntKernel for Combine<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: IntSimd>(self, s: S) {
+        let [low, high] = self.levels.map(|level| s.splat(level));
+        let [zero_a, zero_b] = self.zeros.map(|zero| s.splat(zero));
+        let offset = s.splat_i32(i32::from(self.zero_point));
+        // A gate of one row repeats for every pixel.
+        let b = self.b.as_chunks::<LANES>().0;
+        let a = self.a.as_chunks::<LANES>().0;
+        let y = self.y.as_chunks_mut::<LANES>().0;
+        for (y, a) in y.chunks_mut(b.len()).zip(a.chunks(b.len())) {
+            for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
+                // SAFETY: the arrays hold sixteen bytes; the clamped sums lie in 0..=255.
+                unsafe {
+                    let a = s.sub(s.load_u8(a.as_ptr()), zero_a);
+                    let b = s.sub(s.load_u8(b.as_ptr()), zero_b);
+                    let t = match self.pair {
+                        Pair::Sum { own, other } => s.add(s.mul(a, s.splat(own)), s.mul(b, s.splat(other))),
+                        Pair::Product { factor } => s.mul(s.mul(a, b), s.splat(factor)),
+                    };
+                    s.store_u8(s.min(s.max(t, low), high), offset, y.as_mut_ptr());
+                }
+            }
+        }
+    }
+}
+
+/// `low` and `high` above the zero point.
+fn levels(y: Quant, low: u8, high: u8) -> [f32; 2] {
+    [low, high].map(|level| f32::from(level) - f32::from(y.zero_point))
+}
+
+/// `y = clamp(quantize(a + b), low, high)`; `low` is the zero point for a fused ReLU.
+///
+/// # Panics
+/// When the lengths differ or are no multiple of 16.
+pub fn int_add(
+    ctx: &Context,
+    (a, a_quant): (&[u8], Quant),
+    (b, b_quant): (&[u8], Quant),
+    (y, y_quant): (&mut [u8], Quant),
+    [low, high]: [u8; 2],
+) {
+    let pair = Pair::Sum { own: a_quant.scale / y_quant.scale, other: b_quant.scale / y_quant.scale };
+    combine(ctx, pair, (a, a_quant), (b, b_quant), (y, y_quant), levels(y_quant, low, high));
+}
+
+/// `y = quantize(a * b)`.
+///
+/// # Panics
+/// When the lengths differ or are no multiple of 16.
+pub fn int_multiply(
+    ctx: &Context,
+    (a, a_quant): (&[u8], Quant),
+    (b, b_quant): (&[u8], Quant),
+    (y, y_quant): (&mut [u8], Quant),
+) {
+    let pair = Pair::Product { factor: a_quant.scale * b_quant.scale / y_quant.scale };
+    combine(ctx, pair, (a, a_quant), (b, b_quant), (y, y_quant), levels(y_quant, 0, 255));
+}
+
+fn combine(
+    ctx: &Context,
+    pair: Pair,
+    (a, a_quant): (&[u8], Quant),
+    (b, b_quant): (&[u8], Quant),
+    (y, y_quant): (&mut [u8], Quant),
+    levels: [f32; 2],
+) {
+    assert!(a.len() == y.len() && b.len() == y.len(), "operands of different lengths");
+    assert!(y.len().is_multiple_of(LANES), "length {} is no multiple of {LANES}", y.len());
+    let zeros = [a_quant, b_quant].map(|q| f32::from(q.zero_point));
+    let path = IntPath::of(ctx);
+    ctx.for_pieces(y, PIECE, |i, y| {
+        let part = i * PIECE..i * PIECE + y.len();
+        let (a, b) = (&a[part.clone()], &b[part]);
+        dispatch(path, Combine { pair, zeros, levels, zero_point: y_quant.zero_point, a, b, y });
+    });
+}
+
+/// `y[n, p, c] = quantize(x[n, p, c] * gate[n, c])`: the product of squeeze-and-excitation.
+///
+/// # Shapes
+/// `x`, `y`: `[batch, pixels, stride]`; `gate`: `[batch, stride]`; `shape.rows = batch * pixels`.
+///
+/// # Panics
+/// When a slice is shorter than the shape says.
+pub fn int_gate(
+    ctx: &Context,
+    shape: Rows,
+    batch: usize,
+    (x, x_quant): (&[u8], Quant),
+    (gate, gate_quant): (&[u8], Quant),
+    (y, y_quant): (&mut [u8], Quant),
+) {
+    let stride = shape.stride();
+    let (x, y, gate) = (&x[..shape.len()], &mut y[..shape.len()], &gate[..batch * stride]);
+    if y.is_empty() {
+        return;
+    }
+    let image = y.len() / batch;
+    // Pieces of whole pixels that divide the image, so that each piece has one gate.
+    let pixels = image / stride;
+    let parts = (1..=pixels).find(|&p| pixels.is_multiple_of(p) && image / p <= PIECE).unwrap_or(1);
+    let piece = image / parts;
+    let pair = Pair::Product { factor: x_quant.scale * gate_quant.scale / y_quant.scale };
+    let zeros = [x_quant, gate_quant].map(|q| f32::from(q.zero_point));
+    let path = IntPath::of(ctx);
+    let levels = levels(y_quant, 0, 255);
+    ctx.for_pieces(y, piece, |i, y| {
+        let (a, b) = (&x[i * piece..][..y.len()], &gate[i / parts * stride..][..stride]);
+        dispatch(path, Combine { pair, zeros, levels, zero_point: y_quant.zero_point, a, b, y });
+    });
+}
+
+/// `table[q] = quantize(f(dequantize(q)))`: any function of one byte.
+pub fn lookup_table(x: Quant, y: Quant, f: impl Fn(f32) -> f32) -> [u8; 256] {
+    std::array::from_fn(|q| y.quantize(f(x.dequantize(q as u8))))
+}
+
+/// `y = table[x]`.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn int_lookup(ctx: &Context, table: &[u8; 256], x: &[u8], y: &mut [u8]) {
+    assert_eq!(x.len(), y.len(), "operands of different lengths");
+    ctx.for_pieces(y, PIECE, |i, y| {
+        let x = &x[i * PIECE..][..y.len()];
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = table[usize::from(*x)];
+        }
+    });
+}
