@@ -62,6 +62,9 @@ impl Comparison {
     /// The table of all models of a run; no rows if it has none.
     pub(crate) fn new(run: &RunSummary) -> Self {
         let models = &run.models;
+        if models.is_empty() {
+            return Comparison { columns: Vec::new(), rows: Vec::new() };
+        }
         let base = run.baseline().and_then(|b| models.iter().position(|m| m.name == b.name)).unwrap_or(0);
         let recommended = run.recommended_model().map(|m| m.name.as_str());
         let columns = models
@@ -92,7 +95,7 @@ impl Comparison {
         table.integer("File", "", ("smaller", "larger"), format::bytes, |m| m.bytes);
         table.spread("Latency", Delta::Factor("faster", "slower"), " ms", |m| m.latency_ms);
         table.spread("Throughput", Delta::Gain("faster", "slower"), " images/s", |m| m.images_per_s);
-        Comparison { columns, rows: if models.is_empty() { Vec::new() } else { table.rows } }
+        Comparison { columns, rows: table.rows }
     }
 }
 

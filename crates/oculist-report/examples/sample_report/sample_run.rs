@@ -2,6 +2,7 @@
 //!
 //! The numbers come from formulas and a small generator, so that the page is the same every time.
 
+#[path = "sample_run/drawings.rs"]
 mod drawings;
 
 use oculist_report::{

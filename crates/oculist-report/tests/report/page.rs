@@ -1,0 +1,272 @@
+//! The page: well-formed, alone, escaped, with the numbers of its input.
+
+use oculist_report::{
+    Candidate, ClassAccuracy, Epoch, Model, Promise, RunSummary, Skipped, Step, StepState, render_html,
+};
+
+use crate::dom::Page;
+use crate::sample_run::sample_run;
+
+fn page(run: &RunSummary) -> (String, Page) {
+    let html = render_html(run).expect("renders");
+    let page = Page::parse(&html);
+    (html, page)
+}
+
+/// What is wrong with a page that should stand alone, well-formed, with unique ids.
+fn faults(page: &Page) -> Vec<String> {
+    let mut faults = page.errors();
+    let mut ids = std::collections::BTreeSet::new();
+    for element in page.elements() {
+        for (name, value) in element.attributes() {
+            let outside = match name.as_str() {
+                "src" => !value.starts_with("data:image/png;base64,"),
+                "href" => !value.starts_with('#') && !value.starts_with("data:"),
+                "srcset" | "action" | "poster" | "background" | "ping" => true,
+                "style" => value.contains("url("),
+                _ => name.starts_with("on"),
+            };
+            if outside {
+                faults.push(format!("<{} {name}={value:.60}>", element.tag()));
+            }
+            if name == "id" && !ids.insert(value.clone()) {
+                faults.push(format!("id {value} twice"));
+            }
+        }
+        if element.tag() == "style" && (element.text().contains("url(") || element.text().contains("@import"))
+        {
+            faults.push("the style sheet loads something".to_string());
+        }
+        if ["iframe", "object", "embed", "base", "form"].contains(&element.tag().as_str()) {
+            faults.push(format!("<{}>", element.tag()));
+        }
+    }
+    for link in page.tags("a") {
+        let target = link.attribute("href").unwrap_or_default();
+        if !ids.contains(target.trim_start_matches('#')) {
+            faults.push(format!("link to nowhere: {target}"));
+        }
+    }
+    for label in page.tags("label") {
+        if !ids.contains(&label.attribute("for").unwrap_or_default()) {
+            faults.push("label for nothing".to_string());
+        }
+    }
+    faults
+}
+
+#[test]
+fn pages_of_all_sizes_are_well_formed_and_load_nothing() {
+    for classes in [2, 10, 30, 120] {
+        let (html, page) = page(&sample_run(classes));
+        assert_eq!(faults(&page), Vec::<String>::new(), "{classes} classes");
+        assert!(html.len() < 600_000, "{classes} classes: {} bytes", html.len());
+        for word in ["NaN", ">inf<", "undefined", "none</"] {
+            assert!(!html.contains(word), "{word} with {classes} classes");
+        }
+    }
+}
+
+#[test]
+fn a_thousand_classes_make_a_page_of_reasonable_size() {
+    let (html, page) = page(&sample_run(1000));
+    assert_eq!(faults(&page), Vec::<String>::new());
+    assert!(html.len() < 1_500_000, "{} bytes", html.len());
+    assert!(html.contains("Confused most often") && !html.contains("Confusion matrix of"));
+}
+
+#[test]
+fn the_fault_finder_finds_faults() {
+    let (html, _) = page(&sample_run(10));
+    let broken = html
+        .replacen("</li>", "</span></li>", 1)
+        .replacen("<h2>Result", "<img src=\"https://example.org/x.png\"><h2>Result", 1)
+        .replacen("id=\"steps\"", "id=\"result\"", 1);
+    let found = faults(&Page::parse(&broken)).join("\n");
+    for fault in ["tag", "example.org", "id result twice", "link to nowhere: #steps"] {
+        assert!(found.contains(fault), "{fault} in\n{found}");
+    }
+}
+
+#[test]
+fn every_string_is_escaped() {
+    let evil = "<script>alert(\"x\")</script> & 'y' {{ 7*7 }}";
+    let text = evil.to_string();
+    let mut run = sample_run(10);
+    run.command = text.clone();
+    run.config = text.clone();
+    run.cpu = text.clone();
+    run.arch = text.clone();
+    run.oculist_version = text.clone();
+    run.started = text.clone();
+    run.warnings = vec![text.clone()];
+    run.target = Some(text.clone());
+    run.promise = Some(Promise { kept: false, text: text.clone() });
+    run.data.name = text.clone();
+    run.data.license = Some(text.clone());
+    run.data.class_names[3] = text.clone();
+    run.data.skipped = vec![Skipped { path: text.clone(), reason: text.clone() }];
+    run.input.preprocessing = text.clone();
+    for model in &mut run.models {
+        model.file = text.clone();
+        model.precision = text.clone();
+        model.per_class[3].class = text.clone();
+    }
+    run.models[2].name = text.clone();
+    run.recommended = Some(text.clone());
+    run.steps[1].name = text.clone();
+    run.steps[1].what_changed = text.clone();
+    run.candidates[1].name = text.clone();
+    run.candidates[1].kind = text.clone();
+    run.candidates[1].reason = text.clone();
+    run.candidates[1].chosen = true;
+    run.history[0].phase = text.clone();
+    run.layers[0].layer = text.clone();
+    run.sensitivity[0].layer = text.clone();
+    run.sensitivity[0].decision = text.clone();
+    run.samples[0].source = text.clone();
+    run.samples[0].truth = text.clone();
+    run.samples[0].predicted = text.clone();
+    run.samples[0].baseline_predicted = Some("other".into());
+    run.samples[0].top[1].class = text.clone();
+    run.augmented_samples[0].class = text.clone();
+    run.augmented_samples[0].operations = text.clone();
+    if let Some(quantization) = &mut run.quantization {
+        quantization.weights = text.clone();
+        quantization.layers_f32[0] = text;
+    }
+
+    let (html, page) = page(&run);
+    assert_eq!(faults(&page), Vec::<String>::new());
+    assert_eq!(page.tags("script").len(), 1, "only the page's own script");
+    assert!(!html.contains("alert(\"x\")") && !html.contains("<script>alert"));
+    let seen = page.tags("body")[0].text().matches(evil).count();
+    assert!(seen >= 30, "the text itself is shown: {seen}");
+}
+
+#[test]
+fn the_table_shows_the_numbers_of_the_input() {
+    let run = sample_run(10);
+    let (_, page) = page(&run);
+    let table = &page.tags("table")[0];
+    let rows = table.tags("tr");
+    let row = |label: &str| {
+        rows.iter()
+            .find(|r| r.tags("th")[0].text().starts_with(label))
+            .unwrap_or_else(|| panic!("row {label}"))
+    };
+    let check = |label: &str, unit: &str, scale: f64, want: &dyn Fn(&Model) -> f64| {
+        let cells = row(label).tags("data");
+        assert_eq!(cells.len(), run.models.len(), "{label}");
+        for (cell, model) in cells.iter().zip(&run.models) {
+            // The exact number for machines, and what is read: the same, rounded.
+            let value: f64 = cell.attribute("value").and_then(|v| v.parse().ok()).expect("a number");
+            assert_eq!(value, want(model), "{label} of {}", model.name);
+            let text = cell.text();
+            let shown: f64 = text.trim_end_matches(unit).trim().replace(',', "").parse().expect("a number");
+            assert!((shown * scale - value).abs() <= value.abs() * 0.005, "{label}: {text} for {value}");
+        }
+    };
+    check("Top-1", "%", 1.0, &|m| m.top1);
+    check("Top-5", "%", 1.0, &|m| m.top5);
+    check("Validation top-1", "%", 1.0, &|m| m.val_top1.unwrap());
+    check("ECE", "", 1.0, &|m| m.ece.unwrap());
+    check("Parameters", "M", 1e6, &|m| m.params as f64);
+    check("MACs", "M", 1e6, &|m| m.macs as f64);
+    check("Latency, batch 1", "ms", 1.0, &|m| m.latency_ms.unwrap().median);
+    check("Throughput, batch 32", "images/s", 1.0, &|m| m.images_per_s.unwrap().median);
+    let files: Vec<_> = row("File").tags("data").iter().map(super::dom::Element::text).collect();
+    assert_eq!(files, ["1.09 MB", "527 kB", "159 kB"]);
+}
+
+#[test]
+fn the_verdict_and_the_measuring_conditions_are_named() {
+    let run = sample_run(10);
+    let (_, page) = page(&run);
+    let headline = page.tags("h1")[0].text().replace('\u{a0}', " ");
+    assert_eq!(headline, oculist_report::verdict(&run));
+    let result = page.id("result").expect("the section").text();
+    assert!(result.contains("2 threads on Sample CPU") && result.contains("2,000 test images"), "{result}");
+    assert_eq!(page.id("command").expect("the command").text(), run.command);
+    assert_eq!(page.id("config").expect("the configuration").text().trim_end(), run.config.trim_end());
+}
+
+#[test]
+fn sections_without_content_are_left_out() {
+    let ids = |run: &RunSummary| -> Vec<String> {
+        let (_, page) = page(run);
+        assert_eq!(faults(&page), Vec::<String>::new());
+        page.tags("section").iter().filter_map(|s| s.attribute("id")).collect()
+    };
+    assert_eq!(ids(&RunSummary::default()), ["data", "reproduce"]);
+
+    let all =
+        ["result", "steps", "tradeoff", "training", "classes", "samples", "compression", "data", "reproduce"];
+    assert_eq!(ids(&sample_run(10)), all);
+
+    // A training run: one model, a history, nothing else.
+    let epoch = Epoch { phase: "baseline".into(), epoch: 1, train_loss: 2.3, ..Epoch::default() };
+    let run = RunSummary {
+        models: vec![Model { name: "baseline".into(), top1: 50.0, bytes: 1000, ..Model::default() }],
+        history: vec![epoch],
+        ..RunSummary::default()
+    };
+    assert_eq!(ids(&run), ["result", "training", "data", "reproduce"]);
+}
+
+#[test]
+fn each_section_stands_without_its_optional_parts() {
+    let mut run = sample_run(10);
+    run.models.iter_mut().for_each(|m| {
+        m.latency_ms = None;
+        m.images_per_s = None;
+        m.ece = None;
+        m.val_top1 = None;
+        m.calibration.clear();
+        m.confusion.clear();
+    });
+    run.max_drop = None;
+    run.promise = None;
+    run.recommended = None;
+    run.candidates.iter_mut().for_each(|c| {
+        c.latency_ms = None;
+        c.pruning_ratio = None;
+    });
+    run.history.iter_mut().for_each(|e| {
+        e.val_loss = None;
+        e.val_top1 = None;
+    });
+    run.samples.iter_mut().for_each(|s| s.png = None);
+    run.steps = vec![Step { after: Some(StepState::default()), ..Step::default() }];
+    let (html, page) = page(&run);
+    assert_eq!(faults(&page), Vec::<String>::new());
+    assert!(!html.contains("NaN") && html.contains("no picture"));
+}
+
+#[test]
+fn numbers_that_are_not_finite_or_zero_do_not_break_the_page() {
+    let model = Model {
+        name: "baseline".into(),
+        top1: f64::NAN,
+        per_class: vec![ClassAccuracy { class: "a".into(), accuracy: f64::NAN, count: 0 }],
+        confusion: vec![vec![0]],
+        ..Model::default()
+    };
+    let run = RunSummary {
+        models: vec![model.clone(), Model { name: "compressed".into(), ..model }],
+        candidates: vec![Candidate {
+            val_top1: f64::NAN,
+            latency_ms: Some(f64::INFINITY),
+            ..Candidate::default()
+        }],
+        history: vec![Epoch { train_loss: f64::INFINITY, val_top1: Some(f64::NAN), ..Epoch::default() }],
+        ..RunSummary::default()
+    };
+    let (html, page) = page(&run);
+    assert_eq!(faults(&page), Vec::<String>::new());
+    let drawings = html.split("<svg").skip(1).filter_map(|s| s.split("</svg>").next());
+    assert!(drawings.clone().count() >= 4);
+    for drawing in drawings {
+        assert!(!drawing.contains("NaN") && !drawing.contains("inf"), "{drawing}");
+    }
+}
