@@ -1,0 +1,150 @@
+//! The names of values in the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use oculist_graph::{Graph, Node, Op, Tensor, ValueId, ValueKind};
+
+use crate::tensor::{element_type, raw_bytes};
+
+/// The name of the first output, which classifiers' readers look for.
+pub(super) const OUTPUT: &str = "logits";
+
+/// A name for every value that the file mentions.
+pub(super) struct Names {
+    chosen: Vec<String>,
+    /// The value that stands for each value: a dropout's input for its output, the first of equal zero points.
+    sources: Vec<ValueId>,
+    taken: BTreeSet<String>,
+    counter: usize,
+}
+
+impl Names {
+    /// Chooses the names. Inputs and parameters keep theirs, except that in a quantised graph scales, zero points
+    /// and activations get the shortest free ones.
+    pub(super) fn new(graph: &Graph) -> Self {
+        let compact = graph.nodes().iter().any(is_quantisation);
+        let constants = quantisation_constants(graph);
+        let mut names = Self {
+            chosen: vec![String::new(); graph.values().len()],
+            sources: sources(graph, &constants),
+            taken: BTreeSet::new(),
+            counter: 0,
+        };
+        // Names that must not change come first, so that nothing else can take them.
+        for id in graph.value_ids() {
+            let value = graph.value(id);
+            let keeps = match value.kind {
+                ValueKind::Input => true,
+                ValueKind::Param(_) => !constants[id.index()],
+                ValueKind::Activation => false,
+            };
+            if keeps && !value.name.is_empty() {
+                names.taken.insert(value.name.clone());
+                names.chosen[id.index()].clone_from(&value.name);
+            }
+        }
+        for &output in graph.outputs() {
+            let source = names.sources[output.index()];
+            let free = names.chosen[source.index()].is_empty();
+            if free && matches!(graph.value(source).kind, ValueKind::Activation) {
+                names.chosen[source.index()] = names.fresh(OUTPUT);
+            }
+        }
+        // The rest in the order in which nodes mention it: the same file results when it is read and written again.
+        for id in graph.inputs().iter().chain(graph.nodes().iter().flat_map(mentions)) {
+            let source = names.sources[id.index()];
+            if !names.chosen[source.index()].is_empty() {
+                continue;
+            }
+            let own = graph.value(source).name.as_str();
+            let name = if compact || own.is_empty() { names.short() } else { names.fresh(own) };
+            names.chosen[source.index()] = name;
+        }
+        names
+    }
+
+    /// The value that is written in place of `id`.
+    pub(super) fn source(&self, id: ValueId) -> ValueId {
+        self.sources[id.index()]
+    }
+
+    /// The name of a value.
+    pub(super) fn of(&self, id: ValueId) -> &str {
+        &self.chosen[self.source(id).index()]
+    }
+
+    /// A name that nothing else has: `stem`, or with a number behind it.
+    pub(super) fn fresh(&mut self, stem: &str) -> String {
+        let mut name = stem.to_owned();
+        let mut number = 1;
+        while !self.taken.insert(name.clone()) {
+            name = format!("{stem}_{number}");
+            number += 1;
+        }
+        name
+    }
+
+    /// The shortest free name: `a` to `z`, `aa`, `ab`, ...
+    fn short(&mut self) -> String {
+        loop {
+            let mut rest = self.counter;
+            self.counter += 1;
+            let mut name = String::new();
+            loop {
+                let letter = u8::try_from(rest % 26).unwrap_or(0);
+                name.insert(0, char::from(b'a' + letter));
+                rest /= 26;
+                if rest == 0 {
+                    break;
+                }
+                rest -= 1;
+            }
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
+}
+
+fn is_quantisation(node: &Node) -> bool {
+    matches!(node.op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. })
+}
+
+fn mentions(node: &Node) -> impl Iterator<Item = &ValueId> {
+    node.inputs.iter().chain([&node.output])
+}
+
+/// Per value, whether it is a parameter that only serves as scale or zero point.
+fn quantisation_constants(graph: &Graph) -> Vec<bool> {
+    let mut as_constant = vec![false; graph.values().len()];
+    let mut otherwise = vec![false; graph.values().len()];
+    for node in graph.nodes() {
+        for (i, v) in node.inputs.iter().enumerate() {
+            let constant = is_quantisation(node) && i > 0 && graph.param(*v).is_some();
+            (if constant { &mut as_constant } else { &mut otherwise })[v.index()] = true;
+        }
+    }
+    as_constant.iter().zip(&otherwise).map(|(&constant, &other)| constant && !other).collect()
+}
+
+fn sources(graph: &Graph, constants: &[bool]) -> Vec<ValueId> {
+    let mut sources: Vec<ValueId> = graph.value_ids().collect();
+    let mut zero_points: BTreeMap<(i32, &[usize], Vec<u8>), ValueId> = BTreeMap::new();
+    for node in graph.nodes() {
+        match node.op {
+            Op::Dropout { .. } => sources[node.output.index()] = sources[node.inputs[0].index()],
+            Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
+                let id = node.inputs[2];
+                if let (Some(tensor), true) = (graph.param(id), constants[id.index()]) {
+                    sources[id.index()] = *zero_points.entry(content(tensor)).or_insert(id);
+                }
+            }
+            _ => {}
+        }
+    }
+    sources
+}
+
+fn content(tensor: &Tensor) -> (i32, &[usize], Vec<u8>) {
+    (element_type(tensor.dtype()).into(), tensor.shape(), raw_bytes(tensor.data()))
+}

@@ -1,0 +1,139 @@
+//! Whole networks, built and quantised by hand, so that the tests need no other crate of the workspace.
+
+use oculist_graph::{Conv, Graph, GraphBuilder, Op, Tensor, ValueId};
+use oculist_testing::formula::state;
+
+/// Fills every float parameter with formula values of its name.
+fn fill(mut graph: Graph) -> Graph {
+    let names: Vec<(ValueId, String, Vec<usize>)> =
+        graph.params().map(|(id, value, t)| (id, value.name.clone(), t.shape().to_vec())).collect();
+    for (id, name, shape) in names {
+        graph.set_param(id, Tensor::f32(&shape, state(&name, &shape, 1.0)));
+    }
+    graph
+}
+
+fn basic_block(b: &mut GraphBuilder, name: &str, x: ValueId, channels: usize, stride: usize) -> ValueId {
+    let before = b.chw(x).0;
+    let y = b.conv(&format!("{name}.conv1"), x, channels, Conv::square(3, stride, 1), false);
+    let y = b.batch_norm(&format!("{name}.bn1"), y, 1e-5, 0.9);
+    let y = b.relu(&format!("{name}.relu1"), y);
+    let y = b.conv(&format!("{name}.conv2"), y, channels, Conv::square(3, 1, 1), false);
+    let y = b.batch_norm(&format!("{name}.bn2"), y, 1e-5, 0.9);
+    let shortcut = if stride == 1 && before == channels {
+        x
+    } else {
+        let s = b.conv(&format!("{name}.downsample.0"), x, channels, Conv::square(1, stride, 0), false);
+        b.batch_norm(&format!("{name}.downsample.1"), s, 1e-5, 0.9)
+    };
+    let y = b.add(&format!("{name}.add"), y, shortcut);
+    b.relu(&format!("{name}.relu2"), y)
+}
+
+/// A residual network for small images with `blocks` blocks per stage: 3 gives ResNet-20.
+pub(crate) fn residual(blocks: usize, widths: [usize; 3], size: usize) -> Graph {
+    let mut b = GraphBuilder::new("resnet");
+    let x = b.input("input", 3, size, size);
+    let y = b.conv("conv1", x, widths[0], Conv::square(3, 1, 1), false);
+    let y = b.batch_norm("bn1", y, 1e-5, 0.9);
+    let mut y = b.relu("relu1", y);
+    for (stage, &width) in widths.iter().enumerate() {
+        for block in 0..blocks {
+            let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+            y = basic_block(&mut b, &format!("layer{}.{block}", stage + 1), y, width, stride);
+        }
+    }
+    let y = b.op("avgpool", Op::GlobalAveragePool, &[y]);
+    let y = b.op("flatten", Op::Flatten, &[y]);
+    let y = b.linear("fc", y, 10);
+    let mut graph = fill(b.finish(y).expect("a valid graph"));
+    graph.metadata.insert("oculist.classes".into(), r#"["ankle boot","bag","Stoßstange"]"#.into());
+    graph.metadata.insert("oculist.empty".into(), String::new());
+    graph
+}
+
+/// Adds Q/DQ nodes as a quantised model has them.
+struct Quantiser {
+    b: GraphBuilder,
+    count: usize,
+}
+
+impl Quantiser {
+    fn activation(&mut self, x: ValueId, scale: f32, zero_point: u8) -> ValueId {
+        self.count += 1;
+        let name = format!("activation{}", self.count);
+        let s = self.b.param(&format!("{name}.scale"), Tensor::f32(&[], vec![scale]));
+        let z = self.b.param(&format!("{name}.zero_point"), Tensor::u8(&[], vec![zero_point]));
+        let q = self.b.op(&format!("{name}.quantize"), Op::QuantizeLinear { axis: 1 }, &[x, s, z]);
+        self.b.op(&format!("{name}.dequantize"), Op::DequantizeLinear { axis: 1 }, &[q, s, z])
+    }
+
+    /// A weight `[c_out, ...]` of signed bytes with one scale per output channel.
+    fn weight(&mut self, name: &str, shape: &[usize]) -> ValueId {
+        let values = state(&format!("{name}.weight"), shape, 1.0);
+        let per_channel = values.len() / shape[0];
+        let scales: Vec<f32> = values
+            .chunks(per_channel)
+            .map(|c| c.iter().fold(0.0f32, |m, v| m.max(v.abs())) / 127.0)
+            .collect();
+        let q = (0..values.len()).map(|i| (values[i] / scales[i / per_channel]).round() as i8).collect();
+        let q = self.b.param(&format!("{name}.weight"), Tensor::i8(shape, q));
+        let s = self.b.param(&format!("{name}.weight.scale"), Tensor::f32(&[shape[0]], scales));
+        let z =
+            self.b.param(&format!("{name}.weight.zero_point"), Tensor::i8(&[shape[0]], vec![0; shape[0]]));
+        self.b.op(&format!("{name}.weight.dequantize"), Op::DequantizeLinear { axis: 0 }, &[q, s, z])
+    }
+
+    fn bias(&mut self, name: &str, channels: usize) -> ValueId {
+        let values = state(&format!("{name}.bias"), &[channels], 1.0);
+        let q = values.iter().map(|v| (v * 10_000.0) as i32).collect();
+        let q = self.b.param(&format!("{name}.bias"), Tensor::i32(&[channels], q));
+        let s = self.b.param(&format!("{name}.bias.scale"), Tensor::f32(&[channels], vec![1e-4; channels]));
+        let z = self.b.param(&format!("{name}.bias.zero_point"), Tensor::i32(&[channels], vec![0; channels]));
+        self.b.op(&format!("{name}.bias.dequantize"), Op::DequantizeLinear { axis: 0 }, &[q, s, z])
+    }
+
+    fn conv(&mut self, name: &str, x: ValueId, channels: usize, conv: Conv, relu: bool) -> ValueId {
+        let c_in = self.b.chw(x).0;
+        let w = self.weight(name, &[channels, c_in, conv.kernel[0], conv.kernel[1]]);
+        let bias = self.bias(name, channels);
+        let y = self.b.op(name, Op::Conv(conv), &[x, w, bias]);
+        if relu {
+            let y = self.b.relu(&format!("{name}.relu"), y);
+            self.activation(y, 0.04, 0)
+        } else {
+            self.activation(y, 0.05, 128)
+        }
+    }
+}
+
+/// The same network with batch norm folded away and everything quantised.
+pub(crate) fn residual_int8(blocks: usize, widths: [usize; 3], size: usize) -> Graph {
+    let mut q = Quantiser { b: GraphBuilder::new("resnet"), count: 0 };
+    let x = q.b.input("input", 3, size, size);
+    let x = q.activation(x, 0.03, 128);
+    let mut y = q.conv("conv1", x, widths[0], Conv::square(3, 1, 1), true);
+    for (stage, &width) in widths.iter().enumerate() {
+        for block in 0..blocks {
+            let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+            let name = format!("layer{}.{block}", stage + 1);
+            let shortcut = if stride == 1 && q.b.chw(y).0 == width {
+                y
+            } else {
+                q.conv(&format!("{name}.downsample.0"), y, width, Conv::square(1, stride, 0), false)
+            };
+            let z = q.conv(&format!("{name}.conv1"), y, width, Conv::square(3, stride, 1), true);
+            let z = q.conv(&format!("{name}.conv2"), z, width, Conv::square(3, 1, 1), false);
+            let sum = q.b.add(&format!("{name}.add"), z, shortcut);
+            let sum = q.b.relu(&format!("{name}.relu2"), sum);
+            y = q.activation(sum, 0.05, 0);
+        }
+    }
+    let y = q.b.op("avgpool", Op::GlobalAveragePool, &[y]);
+    let y = q.activation(y, 0.03, 0);
+    let y = q.b.op("flatten", Op::Flatten, &[y]);
+    let w = q.weight("fc", &[10, widths[2]]);
+    let bias = q.bias("fc", 10);
+    let y = q.b.op("fc", Op::Gemm, &[y, w, bias]);
+    q.b.finish(y).expect("a valid graph")
+}
