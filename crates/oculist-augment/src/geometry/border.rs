@@ -1,0 +1,66 @@
+//! What lies outside an image.
+
+use serde::{Deserialize, Serialize};
+
+/// How pixels outside the image are made up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Border {
+    /// Every channel has this value.
+    Constant(u8),
+    /// The nearest pixel of the edge: `aaa|abcd|ddd`.
+    Edge,
+    /// Mirrored without repeating the edge: `dcb|abcd|cba`.
+    Reflect,
+}
+
+impl Default for Border {
+    fn default() -> Self {
+        Self::Constant(0)
+    }
+}
+
+impl Border {
+    /// The coordinate inside 0..len that stands for `i`, or None where the border is constant.
+    pub(crate) fn resolve(self, i: isize, len: usize) -> Option<usize> {
+        let n = len as isize;
+        if (0..n).contains(&i) {
+            return Some(i as usize);
+        }
+        match self {
+            Self::Constant(_) => None,
+            Self::Edge => Some(i.clamp(0, n - 1) as usize),
+            Self::Reflect => {
+                let period = (2 * (n - 1)).max(1);
+                let m = i.rem_euclid(period);
+                Some(if m < n { m } else { period - m } as usize)
+            }
+        }
+    }
+
+    /// The value of a constant border, 0 for the others (which never need it).
+    pub(crate) fn fill(self) -> u8 {
+        match self {
+            Self::Constant(value) => value,
+            Self::Edge | Self::Reflect => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(border: Border, len: usize) -> Vec<Option<usize>> {
+        (-4..len as isize + 4).map(|i| border.resolve(i, len)).collect()
+    }
+
+    #[test]
+    fn borders_continue_as_documented() {
+        let some = |v: &[usize]| v.iter().map(|&i| Some(i)).collect::<Vec<_>>();
+        assert_eq!(line(Border::Edge, 3), some(&[0, 0, 0, 0, 0, 1, 2, 2, 2, 2, 2]));
+        assert_eq!(line(Border::Reflect, 3), some(&[0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]));
+        assert_eq!(line(Border::Reflect, 1), some(&[0; 9]));
+        assert_eq!(line(Border::Constant(9), 1)[3..6], [None, Some(0), None]);
+    }
+}

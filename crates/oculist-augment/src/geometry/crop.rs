@@ -1,0 +1,145 @@
+//! Cutting out and padding.
+
+use super::Border;
+use crate::Image;
+use crate::error::{Result, parameter};
+
+/// Cuts the window of `width` x `height` pixels whose top left corner is (left, top).
+///
+/// The window may reach outside the image or lie outside it: those pixels come from the border, so that
+/// padding and cropping cost one pass.
+///
+/// # Errors
+/// A width or height of 0.
+pub fn crop(
+    image: &Image,
+    left: isize,
+    top: isize,
+    width: usize,
+    height: usize,
+    border: Border,
+) -> Result<Image> {
+    if width == 0 || height == 0 {
+        return Err(parameter("crop", "width and height", "at least 1", format!("{width}x{height}")));
+    }
+    let channels = image.channels();
+    let row_len = width * channels;
+    let mut pixels = vec![border.fill(); row_len * height];
+    // Columns of the window that lie inside the image are copied as one run per row.
+    let inside_from = left.clamp(0, image.width() as isize);
+    let inside_to = left.saturating_add_unsigned(width).clamp(0, image.width() as isize);
+    let run = (inside_to - inside_from).max(0) as usize * channels;
+    let constant = matches!(border, Border::Constant(_));
+    for (y, out) in pixels.chunks_exact_mut(row_len).enumerate() {
+        let Some(source_y) = border.resolve(top.saturating_add_unsigned(y), image.height()) else { continue };
+        let row = image.row(source_y);
+        if run > 0 {
+            let to = (inside_from - left) as usize * channels;
+            let from = inside_from as usize * channels;
+            out[to..to + run].copy_from_slice(&row[from..from + run]);
+        }
+        if constant || run == row_len {
+            continue;
+        }
+        for x in 0..width {
+            let source = left.saturating_add_unsigned(x);
+            if (0..image.width() as isize).contains(&source) {
+                continue;
+            }
+            if let Some(source_x) = border.resolve(source, image.width()) {
+                out[x * channels..(x + 1) * channels]
+                    .copy_from_slice(&row[source_x * channels..(source_x + 1) * channels]);
+            }
+        }
+    }
+    Ok(Image::from_parts(width, height, channels, pixels))
+}
+
+/// Cuts the middle window of `width` x `height`; the odd pixel stays at the right and the bottom.
+///
+/// Where the image is smaller than the window, the border fills up.
+///
+/// # Errors
+/// A width or height of 0.
+pub fn center_crop(image: &Image, width: usize, height: usize, border: Border) -> Result<Image> {
+    let offset = |have: usize, want: usize| (have as isize - want as isize).div_euclid(2);
+    crop(image, offset(image.width(), width), offset(image.height(), height), width, height, border)
+}
+
+/// Adds pixels on the four sides.
+///
+/// # Errors
+/// A padded size that does not fit in memory's address range.
+pub fn pad(
+    image: &Image,
+    left: usize,
+    top: usize,
+    right: usize,
+    bottom: usize,
+    border: Border,
+) -> Result<Image> {
+    let total = |a: usize, b: usize, c: usize| a.checked_add(b)?.checked_add(c).filter(|&n| n < 1 << 31);
+    match (total(left, image.width(), right), total(top, image.height(), bottom)) {
+        (Some(width), Some(height)) => crop(image, -(left as isize), -(top as isize), width, height, border),
+        _ => Err(parameter(
+            "pad",
+            "padding",
+            "small enough for sides below 2^31",
+            format!("{left}, {top}, {right}, {bottom}"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(width: usize, height: usize, channels: usize) -> Image {
+        Image::new(width, height, channels, (0..width * height * channels).map(|i| i as u8).collect())
+            .unwrap()
+    }
+
+    #[test]
+    fn crop_equals_the_definition() {
+        for channels in [1, 3, 4] {
+            let image = numbered(4, 3, channels);
+            for border in [Border::Constant(77), Border::Edge, Border::Reflect] {
+                for left in -6..6 {
+                    for top in -5..5 {
+                        let out = crop(&image, left, top, 5, 4, border).unwrap();
+                        for y in 0..4 {
+                            for x in 0..5 {
+                                let sx = border.resolve(left + x as isize, 4);
+                                let sy = border.resolve(top + y as isize, 3);
+                                let fill = vec![77; channels];
+                                let want = match (sx, sy) {
+                                    (Some(sx), Some(sy)) => image.pixel(sx, sy),
+                                    _ => &fill,
+                                };
+                                assert_eq!(out.pixel(x, y), want, "{border:?} {left} {top} {x} {y}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn padding_surrounds_the_image() {
+        let image = numbered(2, 1, 1);
+        let out = pad(&image, 1, 1, 2, 0, Border::Constant(9)).unwrap();
+        assert_eq!((out.width(), out.height()), (5, 2));
+        assert_eq!(out.pixels(), [9, 9, 9, 9, 9, 9, 0, 1, 9, 9]);
+        assert!(pad(&image, usize::MAX, 0, 2, 0, Border::Edge).is_err());
+    }
+
+    #[test]
+    fn the_centre_is_the_centre() {
+        let image = numbered(5, 1, 1);
+        assert_eq!(center_crop(&image, 3, 1, Border::Edge).unwrap().pixels(), [1, 2, 3]);
+        assert_eq!(center_crop(&image, 2, 1, Border::Edge).unwrap().pixels(), [1, 2]);
+        assert_eq!(center_crop(&image, 7, 1, Border::Constant(8)).unwrap().pixels(), [8, 0, 1, 2, 3, 4, 8]);
+        assert!(center_crop(&image, 0, 1, Border::Edge).is_err());
+    }
+}

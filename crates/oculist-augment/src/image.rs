@@ -1,0 +1,123 @@
+//! The image type: bytes, rows of pixels of interleaved channels.
+
+use crate::error::{Error, Result};
+
+/// An 8-bit image in HWC order: 1 channel (grey), 3 (RGB) or 4 (RGBA), at least 1x1 pixels.
+///
+/// Pixel (x, y), channel c lies at `(y * width + x) * channels + c`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Image {
+    width: usize,
+    height: usize,
+    channels: usize,
+    pixels: Vec<u8>,
+}
+
+impl Image {
+    /// Wraps pixels in HWC order.
+    ///
+    /// # Errors
+    /// A side of 0, channels other than 1, 3 or 4, or a byte count that does not fit the size.
+    pub fn new(width: usize, height: usize, channels: usize, pixels: Vec<u8>) -> Result<Self> {
+        if !matches!(channels, 1 | 3 | 4) {
+            return Err(Error::Channels { found: channels });
+        }
+        if width == 0 || height == 0 {
+            return Err(Error::EmptyImage { width, height });
+        }
+        let expected = width.saturating_mul(height).saturating_mul(channels);
+        if pixels.len() != expected {
+            return Err(Error::PixelCount { width, height, channels, expected, found: pixels.len() });
+        }
+        Ok(Self { width, height, channels, pixels })
+    }
+
+    /// For pixels whose number is right by construction.
+    pub(crate) fn from_parts(width: usize, height: usize, channels: usize, pixels: Vec<u8>) -> Self {
+        debug_assert_eq!(pixels.len(), width * height * channels);
+        debug_assert!(width > 0 && height > 0 && matches!(channels, 1 | 3 | 4));
+        Self { width, height, channels, pixels }
+    }
+
+    /// An image of one value everywhere.
+    ///
+    /// # Errors
+    /// As for [`Image::new`].
+    pub fn filled(width: usize, height: usize, channels: usize, value: u8) -> Result<Self> {
+        let len = width.saturating_mul(height).saturating_mul(channels);
+        Self::new(width, height, channels, vec![value; len])
+    }
+
+    /// Width in pixels.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Height in pixels.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Number of channels: 1, 3 or 4.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// All bytes, HWC.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// All bytes, HWC, for changing them in place.
+    pub fn pixels_mut(&mut self) -> &mut [u8] {
+        &mut self.pixels
+    }
+
+    /// Gives the bytes away.
+    pub fn into_pixels(self) -> Vec<u8> {
+        self.pixels
+    }
+
+    /// The channels of pixel (x, y).
+    ///
+    /// # Panics
+    /// If the pixel lies outside the image.
+    pub fn pixel(&self, x: usize, y: usize) -> &[u8] {
+        assert!(x < self.width && y < self.height, "pixel ({x}, {y}) of {self:?}");
+        let start = (y * self.width + x) * self.channels;
+        &self.pixels[start..start + self.channels]
+    }
+
+    /// Row y as bytes.
+    pub(crate) fn row(&self, y: usize) -> &[u8] {
+        let len = self.width * self.channels;
+        &self.pixels[y * len..(y + 1) * len]
+    }
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Image({}x{}x{})", self.width, self.height, self.channels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_sizes_are_errors() {
+        let err = Image::new(2, 2, 3, vec![0; 11]).unwrap_err();
+        assert_eq!(err.to_string(), "image of 2x2 with 3 channels needs 12 bytes, found 11");
+        assert!(matches!(Image::new(0, 2, 3, vec![]), Err(Error::EmptyImage { .. })));
+        assert!(matches!(Image::new(1, 1, 2, vec![0, 0]), Err(Error::Channels { found: 2 })));
+        assert!(Image::new(usize::MAX, usize::MAX, 4, vec![]).is_err());
+    }
+
+    #[test]
+    fn pixels_lie_in_hwc_order() {
+        let image = Image::new(2, 2, 3, (0..12).collect()).unwrap();
+        assert_eq!(image.pixel(1, 0), [3, 4, 5]);
+        assert_eq!(image.pixel(0, 1), [6, 7, 8]);
+    }
+}

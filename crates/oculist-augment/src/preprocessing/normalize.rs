@@ -1,0 +1,53 @@
+//! Bytes to normalised floats.
+
+/// Values handled at once: a multiple of 3 (so that the channel pattern repeats) and of 16.
+const BLOCK: usize = 48;
+
+/// `out[i] = (pixels[i] / 255 - mean[c]) / std[c]` with c = i mod channels, as one multiply-add.
+///
+/// # Panics
+/// If the lengths differ or there are not 1 or 3 channels.
+pub(super) fn normalize(pixels: &[u8], mean: &[f32], std: &[f32], out: &mut [f32]) {
+    assert_eq!(pixels.len(), out.len(), "pixels and output");
+    let channels = mean.len();
+    assert!(matches!(channels, 1 | 3) && std.len() == channels, "channels of mean and std");
+    let mut scale = [0f32; BLOCK];
+    let mut bias = [0f32; BLOCK];
+    for i in 0..BLOCK {
+        let (m, s) = (f64::from(mean[i % channels]), f64::from(std[i % channels]));
+        scale[i] = (1.0 / (255.0 * s)) as f32;
+        bias[i] = (-m / s) as f32;
+    }
+    let (blocks, rest) = pixels.as_chunks::<BLOCK>();
+    let (out_blocks, out_rest) = out.as_chunks_mut::<BLOCK>();
+    for (out, block) in out_blocks.iter_mut().zip(blocks) {
+        for i in 0..BLOCK {
+            out[i] = f32::from(block[i]) * scale[i] + bias[i];
+        }
+    }
+    for (i, (out, &value)) in out_rest.iter_mut().zip(rest).enumerate() {
+        *out = f32::from(value) * scale[i] + bias[i];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equals_the_formula() {
+        let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+        for channels in [1usize, 3] {
+            for count in [channels, 48, 51, 48 * 5 + 3 * 7] {
+                let pixels: Vec<u8> = (0..count).map(|i| (i * 37) as u8).collect();
+                let mut out = vec![f32::NAN; count];
+                normalize(&pixels, &mean[..channels], &std[..channels], &mut out);
+                for i in 0..count {
+                    let c = i % channels;
+                    let want = (f64::from(pixels[i]) / 255.0 - f64::from(mean[c])) / f64::from(std[c]);
+                    assert!((f64::from(out[i]) - want).abs() < 1e-6, "{} {want}", out[i]);
+                }
+            }
+        }
+    }
+}
