@@ -76,9 +76,7 @@ impl Activation {
             }
             Self::Sigmoid => {
                 let mut lanes = s.to_array(z);
-                for lane in &mut lanes {
-                    *lane = 1.0 / (1.0 + (-*lane).exp());
-                }
+                sigmoid(&mut lanes);
                 s.load(&lanes)
             }
         }
@@ -136,6 +134,14 @@ impl Activation {
             }
             Self::Sigmoid => s.mul(dy, s.mul(y, s.sub(s.splat(1.0), y))),
         }
+    }
+}
+
+/// Kept out of line, so that the calls of the exponential do not swell every kernel.
+#[inline(never)]
+fn sigmoid(lanes: &mut [f32; LANES]) {
+    for lane in lanes {
+        *lane = 1.0 / (1.0 + (-*lane).exp());
     }
 }
 

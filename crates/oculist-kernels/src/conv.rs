@@ -13,6 +13,7 @@ mod general;
 mod plan;
 mod store;
 mod weights;
+mod winograd;
 
 pub use algorithm::{Algorithm, Algorithms, Pass};
 pub use plan::{ConvPlan, PreparedWeights};

@@ -14,6 +14,7 @@ mod error;
 pub mod int8;
 mod isa;
 mod layout;
+pub mod measure;
 mod norm;
 mod pool;
 mod pooling;

@@ -86,19 +86,6 @@ pub(crate) trait Simd: Copy + Send + Sync {
         y
     }
 
-    /// The sum of the lanes.
-    #[inline(always)]
-    fn sum(self, v: Self::V) -> f32 {
-        let mut y = self.to_array(v);
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                y[i] += y[i + width];
-            }
-            width /= 2;
-        }
-        y[0]
-    }
 }
 
 /// A computation written once for all instruction sets.

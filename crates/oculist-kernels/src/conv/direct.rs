@@ -204,7 +204,7 @@ impl Task<'_> {
     ) {
         let mut acc = [[s.zero(); NB]; MR];
         for (t, tap) in self.phase.taps.iter().enumerate() {
-            let rows: [*const f32; MR] = std::array::from_fn(|r| self.table[t * MR + r]);
+            let rows = &self.table.as_chunks::<MR>().0[t];
             let first = block * self.block_len + tap.index * self.depth * LANES;
             debug_assert!(first + (NB - 1) * self.block_len + self.depth * LANES <= self.w.len());
             // SAFETY: the weights hold `depth` vectors for every tap of every block, which `run` checked; the
@@ -212,8 +212,10 @@ impl Task<'_> {
             unsafe {
                 let w = self.w.as_ptr().add(first);
                 for k in 0..self.depth {
-                    let b: [S::V; NB] =
-                        std::array::from_fn(|n| s.load_ptr(w.add(n * self.block_len + k * LANES)));
+                    let mut b = [s.zero(); NB];
+                    for n in 0..NB {
+                        b[n] = s.load_ptr(w.add(n * self.block_len + k * LANES));
+                    }
                     for r in 0..MR {
                         let a = s.splat(*rows[r].add(k));
                         for n in 0..NB {
@@ -223,13 +225,7 @@ impl Task<'_> {
                 }
             }
         }
-        for r in 0..MR {
-            if r < valid {
-                for n in 0..NB {
-                    // SAFETY: `fill` gave a pixel of the destination, and this task alone owns its blocks.
-                    unsafe { self.store.put(s, acc[r][n], out[r], block + n) };
-                }
-            }
-        }
+        // SAFETY: `fill` gave pixels of the destination, and this task alone owns their blocks.
+        unsafe { self.store.put_tile(s, &acc, out, valid, block) };
     }
 }

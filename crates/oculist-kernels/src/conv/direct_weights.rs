@@ -186,7 +186,10 @@ impl Task<'_> {
                 let mut x = self.x.as_ptr().add(x_at);
                 let mut dy = self.dy.as_ptr().add(dy_at);
                 for _ in j0..j1 {
-                    let b: [S::V; NB] = std::array::from_fn(|n| s.load_ptr(dy.add(n * LANES)));
+                    let mut b = [s.zero(); NB];
+                    for n in 0..NB {
+                        b[n] = s.load_ptr(dy.add(n * LANES));
+                    }
                     for r in 0..MR {
                         let a = s.splat(*x.add(r));
                         for n in 0..NB {

@@ -3,9 +3,10 @@
 use super::algorithm::{Algorithm, Algorithms, Pass};
 use super::gather::{Gather, transpose_weights};
 use super::store::Store;
-use super::{Conv2d, Epilogue, depthwise, direct, direct_weights, general};
-use crate::KernelError;
+use super::{Conv2d, Epilogue, depthwise, direct, direct_weights, general, winograd};
 use crate::context::Context;
+use crate::layout::LANES;
+use crate::{Isa, KernelError};
 
 /// A convolution with its algorithms.
 ///
@@ -15,8 +16,11 @@ pub struct ConvPlan {
     conv: Conv2d,
     algorithms: Algorithms,
     threads: usize,
+    isa: Isa,
     forward: Gather,
     backward: Gather,
+    winograd_forward: winograd::Shape,
+    winograd_backward: Option<winograd::Shape>,
 }
 
 /// Weights in the form that a plan's forward pass reads, made once for frozen networks.
@@ -59,7 +63,18 @@ impl ConvPlan {
             }
         }
         let (forward, backward) = (Gather::forward(&conv), Gather::backward(&conv));
-        Ok(Self { conv, algorithms, threads: ctx.threads(), forward, backward })
+        let winograd_backward =
+            (algorithms.backward_data == Algorithm::Winograd).then(|| winograd::Shape::backward(&conv));
+        Ok(Self {
+            conv,
+            algorithms,
+            threads: ctx.threads(),
+            isa: ctx.isa(),
+            forward,
+            backward,
+            winograd_forward: winograd::Shape::forward(&conv),
+            winograd_backward,
+        })
     }
 
     /// The geometry.
@@ -106,7 +121,20 @@ impl ConvPlan {
             (Algorithm::Depthwise, Pass::Forward) => depthwise::scratch_len(&self.forward, threads),
             (Algorithm::Depthwise, Pass::BackwardData) => depthwise::scratch_len(&self.backward, threads),
             (Algorithm::Depthwise, Pass::BackwardWeights) => depthwise::weights_scratch_len(conv),
-            (Algorithm::Winograd, _) => 0,
+            (Algorithm::Winograd, Pass::Forward) => {
+                winograd::filter_len(conv.x_stride, conv.y_stride() / LANES)
+                    + winograd::scratch_len(&self.winograd_forward, self.isa, threads)
+            }
+            (Algorithm::Winograd, Pass::BackwardData) => {
+                let shape =
+                    self.winograd_backward.map_or(0, |s| winograd::scratch_len(&s, self.isa, threads));
+                conv.weights_len_transposed()
+                    + winograd::filter_len(conv.y_stride(), conv.x_stride / LANES)
+                    + shape
+            }
+            (Algorithm::Winograd, Pass::BackwardWeights) => {
+                winograd::weights_scratch_len(&self.winograd_forward, threads)
+            }
         }
     }
 
@@ -114,6 +142,7 @@ impl ConvPlan {
         let needed = self.pass_scratch_len(pass);
         assert!(scratch.len() >= needed, "scratch of {}: {} of {needed}", self.conv.label(), scratch.len());
         assert!(ctx.threads() <= self.threads, "the plan was made for {} threads", self.threads);
+        assert_eq!(ctx.isa(), self.isa, "the plan was made for another instruction set");
     }
 
     /// `y = f(conv(x, w) + bias + residual)`.
@@ -135,9 +164,15 @@ impl ConvPlan {
         let conv = &self.conv;
         match self.algorithms.forward {
             Algorithm::General => general::forward(ctx, conv, x, w, epilogue, y),
-            Algorithm::Direct | Algorithm::Winograd => {
+            Algorithm::Direct => {
                 let store = Store::forward(conv, epilogue, y);
                 direct::run(ctx, &self.forward, conv.taps(), x, w, conv.x_stride, store, scratch);
+            }
+            Algorithm::Winograd => {
+                let blocks = conv.y_stride() / LANES;
+                let (u, scratch) = scratch.split_at_mut(winograd::filter_len(conv.x_stride, blocks));
+                winograd::transform_filter(ctx, conv.x_stride, blocks, w, u);
+                winograd::run(ctx, &self.winograd_forward, x, u, Store::forward(conv, epilogue, y), scratch);
             }
             Algorithm::Depthwise => {
                 depthwise::run(ctx, &self.forward, x, w, Store::forward(conv, epilogue, y), scratch);
@@ -149,9 +184,15 @@ impl ConvPlan {
     ///
     /// # Panics
     /// When `w` has another length than the geometry says.
-    pub fn prepare(&self, _ctx: &Context, w: &[f32]) -> PreparedWeights {
+    pub fn prepare(&self, ctx: &Context, w: &[f32]) -> PreparedWeights {
         assert_eq!(w.len(), self.conv.weights_len(), "weights of {}", self.conv.label());
-        PreparedWeights { data: w.to_vec() }
+        if self.algorithms.forward != Algorithm::Winograd {
+            return PreparedWeights { data: w.to_vec() };
+        }
+        let blocks = self.conv.y_stride() / LANES;
+        let mut data = vec![0.0; winograd::filter_len(self.conv.x_stride, blocks)];
+        winograd::transform_filter(ctx, self.conv.x_stride, blocks, w, &mut data);
+        PreparedWeights { data }
     }
 
     /// [`ConvPlan::forward`] with weights from [`ConvPlan::prepare`] of the same plan.
@@ -167,7 +208,16 @@ impl ConvPlan {
         y: &mut [f32],
         scratch: &mut [f32],
     ) {
-        self.forward(ctx, x, &w.data, epilogue, y, scratch);
+        if self.algorithms.forward != Algorithm::Winograd {
+            return self.forward(ctx, x, &w.data, epilogue, y, scratch);
+        }
+        let conv = &self.conv;
+        assert_eq!(x.len(), conv.x_len(), "input of {}", conv.label());
+        assert_eq!(y.len(), conv.y_len(), "output of {}", conv.label());
+        epilogue.assert_fits(conv);
+        self.assert_scratch(ctx, Pass::Forward, scratch);
+        let store = Store::forward(conv, epilogue, y);
+        winograd::run(ctx, &self.winograd_forward, x, &w.data, store, scratch);
     }
 
     /// `dx = gradient with respect to x`, or `dx += ..` with `accumulate`.
@@ -188,7 +238,16 @@ impl ConvPlan {
         let conv = &self.conv;
         match self.algorithms.backward_data {
             Algorithm::General => general::backward_data(ctx, conv, dy, w, dx, accumulate),
-            Algorithm::Direct | Algorithm::Winograd => {
+            Algorithm::Winograd => {
+                let Some(shape) = &self.winograd_backward else { unreachable!("the plan has the shape") };
+                let (transposed, scratch) = scratch.split_at_mut(conv.weights_len_transposed());
+                transpose_weights(ctx, conv, w, true, transposed);
+                let blocks = conv.x_stride / LANES;
+                let (u, scratch) = scratch.split_at_mut(winograd::filter_len(conv.y_stride(), blocks));
+                winograd::transform_filter(ctx, conv.y_stride(), blocks, transposed, u);
+                winograd::run(ctx, shape, dy, u, Store::gradient(dx, accumulate), scratch);
+            }
+            Algorithm::Direct => {
                 let (transposed, scratch) = scratch.split_at_mut(conv.weights_len_transposed());
                 transpose_weights(ctx, conv, w, false, transposed);
                 let store = Store::gradient(dx, accumulate);
@@ -226,7 +285,10 @@ impl ConvPlan {
         let conv = &self.conv;
         match self.algorithms.backward_weights {
             Algorithm::General => general::backward_weights(ctx, conv, x, dy, dw),
-            Algorithm::Direct | Algorithm::Winograd => direct_weights::run(ctx, conv, x, dy, dw, scratch),
+            Algorithm::Direct => direct_weights::run(ctx, conv, x, dy, dw, scratch),
+            Algorithm::Winograd => {
+                winograd::backward_weights(ctx, &self.winograd_forward, x, dy, dw, scratch);
+            }
             Algorithm::Depthwise => depthwise::backward_weights(ctx, conv, x, dy, dw, scratch),
         }
     }

@@ -16,6 +16,8 @@ pub(crate) struct Store {
     /// The block whose lanes need masking, and the mask; the block number is past the end when none does.
     masked: usize,
     mask: [f32; LANES],
+    /// Nothing but the sum is written.
+    plain: bool,
 }
 
 // SAFETY: the pointers are read (bias, residual) or written at places that the tasks share out among themselves.
@@ -35,6 +37,9 @@ impl Store {
             activation: epilogue.activation,
             masked: if padded { conv.y_stride() / LANES - 1 } else { usize::MAX },
             mask: tail_mask(conv.c_out),
+            plain: epilogue.bias.is_none()
+                && epilogue.residual.is_none()
+                && epilogue.activation == Activation::Identity,
         }
     }
 
@@ -48,12 +53,50 @@ impl Store {
             activation: Activation::Identity,
             masked: usize::MAX,
             mask: [1.0; LANES],
+            plain: !accumulate,
         }
     }
 
     /// Whether an untouched destination already holds the result of an empty sum.
     pub(crate) fn empty_sum_is_noop(&self) -> bool {
         self.residual == Some(self.y.cast_const()) && self.bias.is_none()
+    }
+
+    /// Finishes a register tile: rows that start at elements `at`, blocks from `block` on.
+    ///
+    /// # Safety
+    /// As [`Store::put`] for the first `valid` rows and all `NB` blocks.
+    #[inline(always)]
+    pub(crate) unsafe fn put_tile<S: Simd, const MR: usize, const NB: usize>(
+        &self,
+        s: S,
+        acc: &[[S::V; NB]; MR],
+        at: &[usize; MR],
+        valid: usize,
+        block: usize,
+    ) {
+        if self.plain && valid == MR {
+            for r in 0..MR {
+                for n in 0..NB {
+                    // SAFETY: the caller vouches for the place.
+                    unsafe { s.store_ptr(self.y.add(at[r] + (block + n) * LANES), acc[r][n]) };
+                }
+            }
+            return;
+        }
+        // Through memory, so that the epilogue's code exists once and not for every register.
+        let mut spilled = [[[0.0f32; LANES]; NB]; MR];
+        for r in 0..MR {
+            for n in 0..NB {
+                s.store(acc[r][n], &mut spilled[r][n]);
+            }
+        }
+        for (r, row) in spilled.iter().enumerate().take(valid) {
+            for (n, acc) in row.iter().enumerate() {
+                // SAFETY: the caller vouches for the place.
+                unsafe { self.put(s, s.load(acc), at[r], block + n) };
+            }
+        }
     }
 
     /// Finishes a block that goes to elements `at + block * 16 ..`.

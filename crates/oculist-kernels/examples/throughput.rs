@@ -1,0 +1,245 @@
+//! Prints the speed of every convolution shape, pass and algorithm, beside the machine's FMA peak.
+//!
+//! `cargo run --release -p oculist-kernels --example throughput -- [--threads N] [--isa NAME] [--set NAME] [FILTER]`
+//!
+//! Sets: `resnet20` (the default), `resnet18`, `mobilenet`, `batch1`, `norm`. The numbers are GFLOP/s of the direct
+//! convolution (two operations a product), so Winograd may exceed the peak; best and median of the rounds.
+
+use std::time::{Duration, Instant};
+
+use oculist_kernels::{
+    Activation, Algorithm, Algorithms, BatchNormBackward, BatchNormGradients, Context, Conv2d, ConvPlan,
+    Epilogue, Isa, Pass, Rows, batch_norm_backward, batch_statistics, measure, scale_shift,
+};
+
+struct Options {
+    threads: usize,
+    isa: Isa,
+    set: String,
+    filter: String,
+}
+
+fn options() -> Result<Options, String> {
+    let mut options = Options {
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        isa: Isa::detect(),
+        set: "resnet20".into(),
+        filter: String::new(),
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--threads" => options.threads = value()?.parse().map_err(|e| format!("--threads: {e}"))?,
+            "--isa" => {
+                let name = value()?;
+                let found = Isa::available().into_iter().find(|isa| isa.name() == name);
+                options.isa = found.ok_or(format!("{name} is not available here"))?;
+            }
+            "--set" => options.set = value()?,
+            filter => options.filter = filter.into(),
+        }
+    }
+    Ok(options)
+}
+
+fn shapes(set: &str) -> Vec<Conv2d> {
+    let square = |b, s, i, o, k, st: usize| Conv2d::square(b, [s, s], [i, o], k, st, k / 2);
+    let depthwise = |b, s, c, st| Conv2d { groups: c, ..square(b, s, c, c, 3, st) };
+    match set {
+        "resnet18" => vec![
+            square(32, 32, 64, 64, 3, 1),
+            square(32, 32, 64, 128, 3, 2),
+            square(32, 16, 128, 128, 3, 1),
+            square(32, 16, 128, 256, 3, 2),
+            square(32, 8, 256, 256, 3, 1),
+            square(32, 8, 256, 512, 3, 2),
+            square(32, 4, 512, 512, 3, 1),
+            square(32, 32, 64, 128, 1, 2),
+        ],
+        "mobilenet" => vec![
+            square(32, 32, 16, 96, 1, 1),
+            depthwise(32, 32, 96, 1),
+            square(32, 32, 96, 24, 1, 1),
+            depthwise(32, 32, 144, 2),
+            square(32, 16, 144, 32, 1, 1),
+            square(32, 8, 64, 384, 1, 1),
+            depthwise(32, 8, 384, 1),
+            square(32, 8, 384, 64, 1, 1),
+            square(32, 4, 160, 960, 1, 1),
+            depthwise(32, 4, 960, 1),
+            square(32, 4, 960, 320, 1, 1),
+        ],
+        "batch1" => vec![
+            square(1, 56, 64, 64, 3, 1),
+            square(1, 28, 128, 128, 3, 1),
+            square(1, 14, 256, 256, 3, 1),
+            square(1, 7, 512, 512, 3, 1),
+            square(1, 14, 256, 512, 3, 2),
+            square(1, 28, 16, 16, 3, 1),
+            square(1, 7, 64, 64, 3, 1),
+            square(1, 7, 960, 160, 1, 1),
+            depthwise(1, 56, 144, 1),
+            square(1, 1, 512, 1000, 1, 1),
+        ],
+        _ => vec![
+            Conv2d { x_stride: 1, ..square(128, 28, 1, 16, 3, 1) },
+            square(128, 28, 16, 16, 3, 1),
+            square(128, 28, 16, 32, 3, 2),
+            square(128, 14, 32, 32, 3, 1),
+            square(128, 14, 32, 64, 3, 2),
+            square(128, 7, 64, 64, 3, 1),
+            square(128, 28, 16, 32, 1, 2),
+            square(128, 1, 64, 10, 1, 1),
+        ],
+    }
+}
+
+/// Best and median seconds of a few rounds.
+fn time(mut body: impl FnMut()) -> (f64, f64) {
+    body();
+    let mut rounds = Vec::new();
+    let start = Instant::now();
+    while rounds.len() < 5 || (start.elapsed() < Duration::from_millis(150) && rounds.len() < 200) {
+        let round = Instant::now();
+        body();
+        rounds.push(round.elapsed().as_secs_f64());
+    }
+    rounds.sort_by(f64::total_cmp);
+    (rounds[0], rounds[rounds.len() / 2])
+}
+
+fn bench_conv(ctx: &Context, conv: Conv2d) {
+    let noise = |n: usize, seed: usize| -> Vec<f32> {
+        (0..n).map(|i| ((i * 7919 + seed) % 1009) as f32 / 504.0 - 1.0).collect()
+    };
+    let (mut x, w) = (noise(conv.x_len(), 1), noise(conv.weights_len(), 2));
+    let mut y = noise(conv.y_len(), 3);
+    let mut dw = vec![0.0; w.len()];
+    let picked = Algorithms::pick(&conv);
+    for pass in Pass::ALL {
+        for algorithm in [Algorithm::Direct, Algorithm::Depthwise, Algorithm::Winograd] {
+            if !algorithm.supports(pass, &conv) {
+                continue;
+            }
+            let all = Algorithms {
+                forward: if pass == Pass::Forward { algorithm } else { picked.forward },
+                backward_data: if pass == Pass::BackwardData { algorithm } else { picked.backward_data },
+                backward_weights: if pass == Pass::BackwardWeights {
+                    algorithm
+                } else {
+                    picked.backward_weights
+                },
+            };
+            let plan = match ConvPlan::with_algorithms(ctx, conv, all) {
+                Ok(plan) => plan,
+                Err(error) => {
+                    eprintln!("{error}");
+                    continue;
+                }
+            };
+            let mut scratch = vec![0.0; plan.scratch_len()];
+            let epilogue = Epilogue::default();
+            let (best, median) = match pass {
+                Pass::Forward => time(|| plan.forward(ctx, &x, &w, &epilogue, &mut y, &mut scratch)),
+                Pass::BackwardData => time(|| plan.backward_data(ctx, &y, &w, &mut x, false, &mut scratch)),
+                Pass::BackwardWeights => time(|| plan.backward_weights(ctx, &x, &y, &mut dw, &mut scratch)),
+            };
+            let flops = 2.0 * conv.macs() as f64 * 1e-9;
+            let mark = if picked.of(pass) == algorithm { '*' } else { ' ' };
+            println!(
+                "{:<34} {:<17}{mark}{:<13} {:>7.1} {:>7.1} GF/s {:>8.3} ms",
+                conv.label(),
+                pass.name(),
+                algorithm.name(),
+                flops / best,
+                flops / median,
+                best * 1e3
+            );
+            if pass == Pass::Forward {
+                let prepared = plan.prepare(ctx, &w);
+                let (best, _) =
+                    time(|| plan.forward_prepared(ctx, &x, &prepared, &epilogue, &mut y, &mut scratch));
+                println!("{:<34} {:<31} {:>7.1}", "", "  prepared", flops / best);
+            }
+        }
+    }
+}
+
+fn bench_norm(ctx: &Context) {
+    for (rows, channels) in [(128 * 784, 16), (128 * 196, 32), (128 * 49, 64), (32 * 1024, 64)] {
+        let shape = Rows::new(rows, channels);
+        let x: Vec<f32> = (0..shape.len()).map(|i| (i % 977) as f32).collect();
+        let (dy, residual) = (x.clone(), x.clone());
+        let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        let mut v = vec![vec![1.0; channels]; 4];
+        let [a, b, c, d] = &mut v[..] else { continue };
+        let bytes = std::mem::size_of_val(x.as_slice()) as f64;
+        let report = |name: &str, passes: f64, (best, median): (f64, f64)| {
+            println!(
+                "{rows:>7} x {channels:<4} {name:<28} {:>7.1} {:>7.1} GB/s {:>8.3} ms",
+                passes * bytes / best * 1e-9,
+                passes * bytes / median * 1e-9,
+                best * 1e3
+            );
+        };
+        report("statistics", 1.0, time(|| batch_statistics(ctx, shape, &x, a, b)));
+        let relu = Activation::Relu;
+        report("apply, relu", 2.0, time(|| scale_shift(ctx, shape, &x, a, b, None, relu, &mut y)));
+        let r = Some(residual.as_slice());
+        report("apply, residual, relu", 3.0, time(|| scale_shift(ctx, shape, &x, a, b, r, relu, &mut y)));
+        for (name, residual) in [("backward, relu", None), ("backward, residual, relu", r)] {
+            let mut dresidual = residual.map(<[f32]>::to_vec);
+            let passes = if residual.is_some() { 8.0 } else { 5.0 };
+            let (mut dgamma, mut dbeta) = (vec![0.0; channels], vec![0.0; channels]);
+            let input = BatchNormBackward {
+                x: &x,
+                y: &y,
+                residual,
+                dy: &dy,
+                gamma: a,
+                beta: b,
+                mean: c,
+                inv_std: d,
+                activation: relu,
+            };
+            let timed = time(|| {
+                let output = BatchNormGradients {
+                    dx: &mut dx,
+                    dgamma: &mut dgamma,
+                    dbeta: &mut dbeta,
+                    dresidual: dresidual.as_deref_mut().map(|d| (d, false)),
+                };
+                batch_norm_backward(ctx, shape, &input, output);
+            });
+            report(name, passes, timed);
+        }
+    }
+}
+
+fn main() {
+    let options = match options() {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("{message}");
+            std::process::exit(2);
+        }
+    };
+    let ctx = match Context::with_isa(options.threads, options.isa) {
+        Ok(ctx) => ctx,
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::exit(1);
+        }
+    };
+    println!("{} threads, {}, FMA peak {:.0} GFLOP/s", ctx.threads(), ctx.isa(), measure::fma_peak(&ctx));
+    if options.set == "norm" {
+        bench_norm(&ctx);
+        return;
+    }
+    for conv in shapes(&options.set) {
+        if conv.label().contains(&options.filter) {
+            bench_conv(&ctx, conv);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Transform of the weights: `[blocks][9][inputs][16]` to `[36][blocks][inputs][16]`.
+
+use super::{XI, transform};
+use crate::context::{Context, SendPtr};
+use crate::layout::LANES;
+use crate::simd::{Kernel, Simd, dispatch};
+
+/// f32 from one position to the next.
+pub(super) fn filter_stride(inputs: usize, blocks: usize) -> usize {
+    inputs * blocks * LANES + LANES
+}
+
+/// f32 of transformed weights.
+pub(crate) fn filter_len(inputs: usize, blocks: usize) -> usize {
+    XI * filter_stride(inputs, blocks)
+}
+
+/// Transforms packed 3x3 weights for `inputs` (padded) channels; `u` is overwritten, but for the gaps.
+pub(crate) fn transform_filter(ctx: &Context, inputs: usize, blocks: usize, w: &[f32], u: &mut [f32]) {
+    assert_eq!(w.len(), blocks * 9 * inputs * LANES, "weights of a Winograd pass");
+    let stride = filter_stride(inputs, blocks);
+    let u = SendPtr(u[..XI * stride].as_mut_ptr());
+    let chunk = LANES.min(inputs);
+    let chunks = inputs.div_ceil(chunk);
+    // A task is a few chunks of sixteen inputs, so that small weights do not drown in tasks.
+    let per_task = (blocks * chunks).div_ceil(64);
+    ctx.run((blocks * chunks).div_ceil(per_task), |task, _| {
+        for piece in task * per_task..((task + 1) * per_task).min(blocks * chunks) {
+            let (block, first) = (piece / chunks, piece % chunks * chunk);
+            let count = chunk.min(inputs - first);
+            dispatch(ctx, Filter { w, u, inputs, stride, block, first, count });
+        }
+    });
+}
+
+struct Filter<'a> {
+    w: &'a [f32],
+    u: SendPtr<f32>,
+    inputs: usize,
+    stride: usize,
+    block: usize,
+    first: usize,
+    count: usize,
+}
+
+impl Kernel for Filter<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for i in self.first..self.first + self.count {
+            let mut g = [[s.zero(); 3]; 3];
+            for (kh, row) in g.iter_mut().enumerate() {
+                for (kw, v) in row.iter_mut().enumerate() {
+                    let at = ((self.block * 9 + kh * 3 + kw) * self.inputs + i) * LANES;
+                    // SAFETY: the length of `w` was checked.
+                    *v = unsafe { s.load_ptr(self.w.as_ptr().add(at)) };
+                }
+            }
+            let mut half = [[s.zero(); 3]; 6];
+            for kw in 0..3 {
+                let column = transform::filter(s, [g[0][kw], g[1][kw], g[2][kw]]);
+                for (row, v) in half.iter_mut().zip(column) {
+                    row[kw] = v;
+                }
+            }
+            for (row, g) in half.into_iter().enumerate() {
+                for (column, v) in transform::filter(s, g).into_iter().enumerate() {
+                    let at = (row * 6 + column) * self.stride + (self.block * self.inputs + i) * LANES;
+                    // SAFETY: the length of `u` was checked, and this task owns these inputs of the block.
+                    unsafe { s.store_ptr(self.u.get().add(at), v) };
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The gathering Winograd passes: forward and data gradient.
+//!
+//! With few channels a task takes a group of tiles through all three steps in memory of its own, which stays in the
+//! second-level cache, and reads all transformed weights. With many channels those would not fit there: the
+//! tiles of a chunk are transformed first, by all threads, and then a task takes two blocks of output channels
+//! through the products of all tiles.
+
+use super::filter::filter_stride;
+use super::gemm::Product;
+use super::input::{self, Source};
+use super::{Panels, Shape, XI, output, tile_group};
+use crate::context::{Context, SendPtr};
+use crate::conv::store::Store;
+use crate::layout::LANES;
+use crate::simd::{Kernel, Simd, dispatch};
+
+/// Transformed weights up to this many f32 are read whole by every task.
+const SMALL_WEIGHTS: usize = 400_000;
+/// Blocks of output channels whose products a task holds at a time.
+const BLOCK_GROUP: usize = 4;
+/// f32 of the transformed tiles of a chunk that all threads share: 8 MiB.
+const CHUNK: usize = 2 << 20;
+
+/// How a pass is cut.
+#[derive(Debug, Clone, Copy)]
+struct Schedule {
+    /// All steps in one task.
+    private: bool,
+    /// Tiles of a task (private) or a chunk (shared).
+    tiles: usize,
+    /// Blocks of output channels of a task at a time.
+    blocks: usize,
+}
+
+impl Schedule {
+    fn new(shape: &Shape, ctx_isa: crate::Isa, threads: usize) -> Self {
+        let group = tile_group(ctx_isa);
+        let weights = XI * shape.src_stride * shape.dst_stride;
+        let tiles = shape.tiles();
+        let groups = tiles.div_ceil(group);
+        if weights <= SMALL_WEIGHTS && groups >= 2 * threads {
+            // Half a group where the transformed tiles would fill the cache.
+            let tiles = if XI * group * shape.src_stride > 100_000 { group / 2 } else { group };
+            Self { private: true, tiles, blocks: BLOCK_GROUP.min(shape.dst_blocks()) }
+        } else {
+            let fitting = (CHUNK / (XI * shape.src_stride)).max(group) / group * group;
+            let tiles = fitting.min(4 * group).min(groups * group);
+            Self { private: false, tiles, blocks: 2.min(shape.dst_blocks()) }
+        }
+    }
+
+    fn v(&self, shape: &Shape) -> Panels {
+        Panels::new(shape.src_blocks(), self.tiles)
+    }
+
+    fn m(&self) -> Panels {
+        Panels::new(self.blocks, self.tiles)
+    }
+
+    /// f32 of scratch: a row of zeros, the transformed tiles, the products.
+    fn scratch_len(&self, shape: &Shape, threads: usize) -> usize {
+        let v = self.v(shape).len() * if self.private { threads } else { 1 };
+        shape.src_stride + v + threads * self.m().len()
+    }
+}
+
+/// f32 of scratch beside the transformed weights.
+pub(crate) fn scratch_len(shape: &Shape, isa: crate::Isa, threads: usize) -> usize {
+    // Fewer threads may choose the private schedule where more choose the shared one.
+    (1..=threads).map(|n| Schedule::new(shape, isa, n).scratch_len(shape, n)).max().unwrap_or(0)
+}
+
+/// Runs a pass with transformed weights `u`.
+pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], u: &[f32], store: Store, scratch: &mut [f32]) {
+    let threads = ctx.threads();
+    let schedule = Schedule::new(shape, ctx.isa(), threads);
+    let scratch = &mut scratch[..schedule.scratch_len(shape, threads)];
+    let (zero, work) = scratch.split_at_mut(shape.src_stride);
+    zero.fill(0.0);
+    let pass = Pass {
+        shape,
+        schedule,
+        source: Source { data: src, zero },
+        u,
+        u_stride: filter_stride(shape.src_stride, shape.dst_blocks()),
+        store,
+    };
+    assert!(u.len() >= XI * pass.u_stride, "transformed weights of a Winograd pass");
+    let tiles = shape.tiles();
+    if schedule.private {
+        let per_worker = schedule.v(shape).len() + schedule.m().len();
+        let work = SendPtr(work.as_mut_ptr());
+        ctx.run(tiles.div_ceil(schedule.tiles), |task, worker| {
+            let first = task * schedule.tiles;
+            let tiles = (first, (first + schedule.tiles).min(tiles));
+            // SAFETY: each worker has its own part of `work`, whose length was checked by the slice above.
+            let v = SendPtr(unsafe { work.get().add(worker * per_worker) });
+            // SAFETY: as above; the products lie behind the transformed tiles.
+            let m = SendPtr(unsafe { v.get().add(schedule.v(shape).len()) });
+            dispatch(ctx, Private { pass, tiles, v, m });
+        });
+        return;
+    }
+    let (v, m) = work.split_at_mut(schedule.v(shape).len());
+    let (v, m) = (SendPtr(v.as_mut_ptr()), SendPtr(m.as_mut_ptr()));
+    let m_len = schedule.m().len();
+    let block_tasks = shape.dst_blocks().div_ceil(schedule.blocks);
+    for first in (0..tiles).step_by(schedule.tiles) {
+        let end = (first + schedule.tiles).min(tiles);
+        // Few tiles are cut by channels, many by tiles.
+        let cuts = (16usize.div_ceil(end - first)).clamp(1, shape.src_blocks());
+        let step = (end - first).div_ceil(8 * threads).max(1);
+        ctx.run((end - first).div_ceil(step) * cuts, |task, _| {
+            let (group, cut) = (task / cuts, task % cuts);
+            let tiles = (first + group * step, (first + (group + 1) * step).min(end));
+            let blocks = (shape.src_blocks() * cut / cuts, shape.src_blocks() * (cut + 1) / cuts);
+            dispatch(ctx, Transform { pass, first, tiles, blocks, v });
+        });
+        ctx.run(block_tasks, |task, worker| {
+            let blocks = (task * schedule.blocks, ((task + 1) * schedule.blocks).min(shape.dst_blocks()));
+            // SAFETY: each worker has its own products, `threads` of which were counted into the scratch.
+            let m = SendPtr(unsafe { m.get().add(worker * m_len) });
+            dispatch(ctx, Multiply { pass, tiles: (first, end), blocks, v, m });
+        });
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    shape: &'a Shape,
+    schedule: Schedule,
+    source: Source<'a>,
+    u: &'a [f32],
+    u_stride: usize,
+    store: Store,
+}
+
+impl Pass<'_> {
+    /// Products and outputs of some tiles and blocks.
+    ///
+    /// # Safety
+    /// `v` holds the transformed tiles, `m` has room for the products, and this task alone writes these outputs.
+    #[inline(always)]
+    unsafe fn multiply<S: Simd>(
+        &self,
+        s: S,
+        tiles: (usize, usize),
+        blocks: (usize, usize),
+        v: *const f32,
+        m: *mut f32,
+    ) {
+        let shape = self.shape;
+        let (vp, mp) = (self.schedule.v(shape), self.schedule.m());
+        // SAFETY: the offsets stay inside of what the caller vouches for; `u` was checked by `run`.
+        unsafe {
+            for xi in 0..XI {
+                let product = Product {
+                    v: v.add(xi * vp.xi),
+                    v_block: vp.block,
+                    depth: shape.src_blocks(),
+                    u: self.u.as_ptr().add(xi * self.u_stride + blocks.0 * shape.src_stride * LANES),
+                    m: m.add(xi * mp.xi),
+                    m_block: mp.block,
+                    blocks: blocks.1 - blocks.0,
+                    tiles: tiles.1 - tiles.0,
+                };
+                product.run(s);
+            }
+            output::transform_tiles(s, shape, m, mp, tiles, blocks, &self.store);
+        }
+    }
+}
+
+/// All steps of a group of tiles.
+struct Private<'a> {
+    pass: Pass<'a>,
+    tiles: (usize, usize),
+    v: SendPtr<f32>,
+    m: SendPtr<f32>,
+}
+
+impl Kernel for Private<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let shape = self.pass.shape;
+        let (v, m) = (self.v.get(), self.m.get());
+        // SAFETY: `run` gave this worker memory for a whole group; groups do not share pixels.
+        unsafe {
+            let panels = self.pass.schedule.v(shape);
+            input::transform_tiles(
+                s,
+                shape,
+                self.pass.source,
+                self.tiles,
+                (0, shape.src_blocks()),
+                v,
+                panels,
+            );
+            let group = self.pass.schedule.blocks;
+            for block in (0..shape.dst_blocks()).step_by(group) {
+                let blocks = (block, (block + group).min(shape.dst_blocks()));
+                self.pass.multiply(s, self.tiles, blocks, v, m);
+            }
+        }
+    }
+}
+
+/// The first step of a chunk that all threads share.
+struct Transform<'a> {
+    pass: Pass<'a>,
+    /// First tile of the chunk.
+    first: usize,
+    tiles: (usize, usize),
+    blocks: (usize, usize),
+    v: SendPtr<f32>,
+}
+
+impl Kernel for Transform<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let panels = self.pass.schedule.v(self.pass.shape);
+        // SAFETY: these tiles and blocks of the shared memory belong to this task.
+        unsafe {
+            let v = self.v.get().add(self.blocks.0 * panels.block + (self.tiles.0 - self.first) * LANES);
+            input::transform_tiles(s, self.pass.shape, self.pass.source, self.tiles, self.blocks, v, panels);
+        }
+    }
+}
+
+/// The other steps of a chunk for some blocks.
+struct Multiply<'a> {
+    pass: Pass<'a>,
+    tiles: (usize, usize),
+    blocks: (usize, usize),
+    v: SendPtr<f32>,
+    m: SendPtr<f32>,
+}
+
+impl Kernel for Multiply<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        // SAFETY: the transforms of the chunk are complete; the blocks belong to this task.
+        unsafe { self.pass.multiply(s, self.tiles, self.blocks, self.v.get(), self.m.get()) };
+    }
+}

@@ -1,0 +1,100 @@
+//! The matrix products of one position: tiles by input channels by output channels.
+
+use crate::layout::LANES;
+use crate::simd::Simd;
+
+/// `m[block][t][lane] = sum over inputs of v[input][t] * u[block][input][lane]`.
+#[derive(Clone, Copy)]
+pub(super) struct Product {
+    /// `[input / 16][tile][16]`.
+    pub(super) v: *const f32,
+    /// f32 from one block of inputs to the next.
+    pub(super) v_block: usize,
+    /// Blocks of inputs.
+    pub(super) depth: usize,
+    /// `[block][input][16]`.
+    pub(super) u: *const f32,
+    /// `[block][tile][16]`.
+    pub(super) m: *mut f32,
+    /// f32 from one block of outputs to the next in `m`.
+    pub(super) m_block: usize,
+    /// Blocks of outputs.
+    pub(super) blocks: usize,
+    /// Tiles to compute; up to the next multiple of the register tile are read and written.
+    pub(super) tiles: usize,
+}
+
+impl Product {
+    /// Computes the product.
+    ///
+    /// # Safety
+    /// The memory has the extents that the fields say, tiles rounded up to the group of the instruction set.
+    #[inline(always)]
+    pub(super) unsafe fn run<S: Simd>(&self, s: S) {
+        let mut block = 0;
+        while block < self.blocks {
+            let pair = S::ROWS_2 > 0 && block + 2 <= self.blocks;
+            let mut t = 0;
+            while t < self.tiles {
+                let left = self.tiles - t;
+                // SAFETY: the caller vouches for the memory; a register tile never crosses the tile group.
+                unsafe {
+                    t += if S::ROWS_2 > 0 {
+                        match (pair, left) {
+                            (true, 1..=4) => self.tile::<S, 4, 2>(s, t, block),
+                            (true, 5..=8) => self.tile::<S, 8, 2>(s, t, block),
+                            (true, _) => self.tile::<S, 14, 2>(s, t, block),
+                            (false, 1..=4) => self.tile::<S, 4, 1>(s, t, block),
+                            (false, 5..=14) => self.tile::<S, 14, 1>(s, t, block),
+                            (false, _) => self.tile::<S, 28, 1>(s, t, block),
+                        }
+                    } else if S::ROWS_1 >= 6 {
+                        match left {
+                            1..=2 => self.tile::<S, 2, 1>(s, t, block),
+                            3..=4 => self.tile::<S, 4, 1>(s, t, block),
+                            _ => self.tile::<S, 6, 1>(s, t, block),
+                        }
+                    } else {
+                        self.tile::<S, 2, 1>(s, t, block)
+                    };
+                }
+            }
+            block += if pair { 2 } else { 1 };
+        }
+    }
+
+    /// `MR` tiles by `NB` blocks; returns `MR`.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const MR: usize, const NB: usize>(&self, s: S, t: usize, block: usize) -> usize {
+        let u_block = self.depth * LANES * LANES;
+        let mut acc = [[s.zero(); NB]; MR];
+        // SAFETY: as for `run`.
+        unsafe {
+            let mut v = self.v.add(t * LANES);
+            let mut u = self.u.add(block * u_block);
+            for _ in 0..self.depth {
+                for k in 0..LANES {
+                    let mut b = [s.zero(); NB];
+                    for n in 0..NB {
+                        b[n] = s.load_ptr(u.add(n * u_block + k * LANES));
+                    }
+                    for r in 0..MR {
+                        let a = s.splat(*v.add(r * LANES + k));
+                        for n in 0..NB {
+                            acc[r][n] = s.mul_add(a, b[n], acc[r][n]);
+                        }
+                    }
+                }
+                v = v.wrapping_add(self.v_block);
+                u = u.wrapping_add(LANES * LANES);
+            }
+            for n in 0..NB {
+                let m = self.m.add((block + n) * self.m_block + t * LANES);
+                for r in 0..MR {
+                    s.store_ptr(m.add(r * LANES), acc[r][n]);
+                }
+            }
+        }
+        MR
+    }
+}
