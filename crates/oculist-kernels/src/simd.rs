@@ -85,7 +85,6 @@ pub(crate) trait Simd: Copy + Send + Sync {
         self.store(v, &mut y);
         y
     }
-
 }
 
 /// A computation written once for all instruction sets.

@@ -64,8 +64,7 @@ impl Algorithm {
             Self::Direct => conv.groups == 1 && (padded || pass != Pass::BackwardData),
             Self::Depthwise => conv.is_depthwise(),
             Self::Winograd => {
-                false
-                    && conv.groups == 1
+                conv.groups == 1
                     && padded
                     && conv.kernel == [3, 3]
                     && conv.stride == [1, 1]
