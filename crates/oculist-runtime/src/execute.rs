@@ -1,5 +1,10 @@
 //! Running one step.
 
+use bytemuck::{cast_slice, cast_slice_mut};
+use oculist_kernels::int8::{
+    IntChannelCopy, IntTarget, Quant, int_add, int_average_pool, int_copy_channels, int_dequantize, int_gate,
+    int_global_average_pool, int_lookup, int_max_pool, int_multiply, int_quantize,
+};
 use oculist_kernels::{
     AdaptivePooling, ChannelCopy, Rows, activation_forward, adaptive_average_pool, add, add_assign,
     average_pool, channel_scale, copy_channels, fill_zero, max_pool, nchw_to_nhwc, nhwc_to_nchw,
@@ -7,8 +12,8 @@ use oculist_kernels::{
 };
 
 use crate::plan::Plan;
-use crate::step::{Step, Work, pooling};
-use crate::tensor::Tensor;
+use crate::step::{Pair, Step, Work, pooling};
+use crate::tensor::{Format, Tensor};
 
 impl Plan {
     /// Runs step `i` for the whole batch; `input` is the caller's slice.
@@ -113,6 +118,85 @@ impl Plan {
                 let ([x], y) = arena.split([inputs[0]], *output, input);
                 softmax(rows(x_shape), 1.0, &x[..x_len], &mut y[..y_len]);
             }
+            Work::Quantize(quant) => {
+                let ([x], y) = arena.split([inputs[0]], *output, input);
+                let strides = [x_shape.stride, y_shape.stride];
+                int_quantize(
+                    ctx,
+                    rows(x_shape),
+                    strides,
+                    *quant,
+                    &x[..x_len],
+                    &mut cast_slice_mut(y)[..y_len],
+                );
+            }
+            Work::Dequantize(quant) => {
+                let ([x], y) = arena.split([inputs[0]], *output, input);
+                int_dequantize(ctx, rows(x_shape), *quant, &cast_slice(x)[..x_len], &mut y[..y_len]);
+            }
+            Work::IntConv(conv) => {
+                let second = inputs.get(1).copied().filter(|_| conv.residual);
+                let ([x, residual], y) =
+                    arena.split([inputs[0], second.unwrap_or(inputs[0])], *output, input);
+                let residual = second.map(|_| &cast_slice(residual)[..y_len]);
+                let y = match y_shape.format {
+                    Format::U8 => IntTarget::U8(&mut cast_slice_mut(y)[..y_len]),
+                    Format::F32 => IntTarget::F32(&mut y[..y_len]),
+                };
+                conv.plan.forward(ctx, batch, &cast_slice(x)[..x_len], residual, y, scratch);
+            }
+            Work::IntAdd { quants: Pair { a, b, y: out }, levels } => {
+                let ([x, z], y) = arena.split([inputs[0], inputs[1]], *output, input);
+                let (x, z) = (&cast_slice(x)[..y_len], &cast_slice(z)[..y_len]);
+                int_add(ctx, (x, *a), (z, *b), (&mut cast_slice_mut(y)[..y_len], *out), *levels);
+            }
+            Work::IntMultiply(Pair { a, b, y: out }) => {
+                let ([x, z], y) = arena.split([inputs[0], inputs[1]], *output, input);
+                let (x, z) = (&cast_slice(x)[..y_len], &cast_slice(z)[..y_len]);
+                int_multiply(ctx, (x, *a), (z, *b), (&mut cast_slice_mut(y)[..y_len], *out));
+            }
+            Work::IntGate(Pair { a, b, y: out }) => {
+                let ([x, gate], y) = arena.split([inputs[0], inputs[1]], *output, input);
+                let (x, gate) = (&cast_slice(x)[..y_len], cast_slice(gate));
+                let y = &mut cast_slice_mut(y)[..y_len];
+                int_gate(ctx, rows(x_shape), batch, (x, *a), (gate, *b), (y, *out));
+            }
+            Work::IntConcat(tables) => {
+                let mut dst_offset = 0;
+                for (&id, table) in inputs.iter().zip(tables) {
+                    let ([x], y) = arena.split([id], *output, input);
+                    let copy = int_copy(batch, &tensors[id], y_shape, dst_offset);
+                    int_copy_channels(ctx, copy, table.as_deref(), cast_slice(x), cast_slice_mut(y));
+                    dst_offset += tensors[id].channels;
+                }
+            }
+            Work::IntPadChannels { before, zero_point } => {
+                let ([x], y) = arena.split([inputs[0]], *output, input);
+                let y = &mut cast_slice_mut(y)[..y_len];
+                y.fill(*zero_point);
+                int_copy_channels(ctx, int_copy(batch, x_shape, y_shape, *before), None, cast_slice(x), y);
+            }
+            Work::IntMaxPool(pool) => {
+                let ([x], y) = arena.split([inputs[0]], *output, input);
+                let pool = pooling(pool, batch, x_shape);
+                int_max_pool(ctx, &pool, &cast_slice(x)[..x_len], &mut cast_slice_mut(y)[..y_len]);
+            }
+            Work::IntAveragePool { pool, count_include_pad, x: x_quant, y: y_quant } => {
+                let ([x], y) = arena.split([inputs[0]], *output, input);
+                let pool = pooling(pool, batch, x_shape);
+                let x = (&cast_slice(x)[..x_len], *x_quant);
+                let y: (&mut [u8], Quant) = (&mut cast_slice_mut(y)[..y_len], *y_quant);
+                int_average_pool(ctx, &pool, *count_include_pad, x, y);
+            }
+            Work::IntGlobalAveragePool { x: x_quant, y: y_quant } => {
+                let ([x], y) = arena.split([inputs[0]], *output, input);
+                let sizes = [batch, x_shape.pixels(), x_shape.channels];
+                int_global_average_pool(ctx, sizes, (cast_slice(x), *x_quant), (cast_slice_mut(y), *y_quant));
+            }
+            Work::Lookup(table) => {
+                let ([x], y) = arena.split([inputs[0]], *output, input);
+                int_lookup(ctx, table, &cast_slice(x)[..x_len], &mut cast_slice_mut(y)[..y_len]);
+            }
         }
     }
 
@@ -135,6 +219,16 @@ fn copy_into(batch: usize, x: &Tensor, y: &Tensor, dst_offset: usize) -> Channel
         channels: x.channels,
         src_stride: x.stride,
         src_offset: 0,
+        dst_stride: y.stride,
+        dst_offset,
+    }
+}
+
+fn int_copy(batch: usize, x: &Tensor, y: &Tensor, dst_offset: usize) -> IntChannelCopy {
+    IntChannelCopy {
+        rows: batch * x.pixels(),
+        channels: x.channels,
+        src_stride: x.stride,
         dst_stride: y.stride,
         dst_offset,
     }

@@ -6,10 +6,12 @@
 
 mod constant;
 mod conv;
+mod quantized;
 mod simple;
 mod tail;
 
 use oculist_graph::{Graph, Node, NodeId, Op, ValueId, ValueKind};
+use oculist_kernels::int8::Quant;
 use oculist_kernels::{Context, KernelError, channel_stride};
 
 use crate::error::RuntimeError;
@@ -41,6 +43,8 @@ struct State {
     f32: Option<TensorId>,
     /// Floats without channel padding (only the image).
     dense: Option<TensorId>,
+    /// Bytes and what they mean. For a value of the graph that is quantised itself: its bytes (i8 moved up by 128).
+    u8: Option<(TensorId, Quant)>,
 }
 
 struct Lowering<'a> {
@@ -173,12 +177,6 @@ impl<'a> Lowering<'a> {
         self.tap(input, dense);
     }
 
-    /// Whether a value's content exists already.
-    fn available(&self, value: ValueId) -> bool {
-        let state = &self.states[value.index()];
-        state.f32.is_some() || state.dense.is_some()
-    }
-
     /// A value as floats in the kernels' layout; the map that a `Flatten` would flatten stays a map.
     fn f32(&mut self, value: ValueId, node: &str) -> Result<TensorId, RuntimeError> {
         let state = self.states[value.index()];
@@ -190,6 +188,12 @@ impl<'a> Lowering<'a> {
             let padded = self.step(node, Work::PadPixels, vec![dense], Tensor::f32(channels, size));
             self.states[value.index()].f32 = Some(padded);
             return Ok(padded);
+        }
+        if let Some((bytes, quant)) = state.u8 {
+            let Tensor { channels, size, .. } = self.tensors[bytes];
+            let floats = self.step(node, Work::Dequantize(quant), vec![bytes], Tensor::f32(channels, size));
+            self.states[value.index()].f32 = Some(floats);
+            return Ok(floats);
         }
         Err(RuntimeError::Model {
             graph: self.graph.name().to_owned(),
@@ -220,31 +224,34 @@ impl<'a> Lowering<'a> {
     fn lower_node(&mut self, id: NodeId) -> Result<(), RuntimeError> {
         let node = self.node(id);
         self.done[id] = true;
+        if self.is_constant(node.output) || self.lower_quantized(id)? {
+            return Ok(());
+        }
         match &node.op {
             Op::Conv(conv) => self.lower_conv(id, conv),
             Op::Gemm => self.lower_gemm(id),
             Op::BatchNormalization { .. } => self.lower_batch_norm(id),
             Op::Add => self.lower_add(id),
-            Op::Identity | Op::Dropout { .. } | Op::Flatten => {
-                self.alias(node.inputs[0], node.output);
-                Ok(())
-            }
-            Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
-                if self.graph.param(node.inputs[0]).is_some() {
-                    return Ok(());
-                }
-                Err(self.unsupported(id, "quantised activations are not supported"))
-            }
+            Op::Identity | Op::Dropout { .. } | Op::Flatten => self.alias(node.inputs[0], node.output),
             _ => self.lower_simple(id),
         }
     }
 
     /// Lets `output` mean what `input` means.
-    fn alias(&mut self, input: ValueId, output: ValueId) {
-        let state = self.states[input.index()];
-        self.states[output.index()] = state;
-        if let Some(tensor) = state.f32.or(state.dense) {
-            self.tap(output, tensor);
+    fn alias(&mut self, input: ValueId, output: ValueId) -> Result<(), RuntimeError> {
+        self.states[output.index()] = self.states[input.index()];
+        self.show(output)
+    }
+
+    /// Hands a value to the observer if it is asked for, as floats.
+    fn show(&mut self, value: ValueId) -> Result<(), RuntimeError> {
+        if self.observed[value.index()] {
+            let tensor = match self.states[value.index()].dense {
+                Some(dense) => dense,
+                None => self.f32(value, &self.graph.value(value).name.clone())?,
+            };
+            self.tap(value, tensor);
         }
+        Ok(())
     }
 }

@@ -42,7 +42,8 @@ impl Plan {
         }
         let Lowered { tensors, steps, taps, output } = lower(graph, options)?;
         let arena = Arena::new(&requests(options.batch, &tensors, &steps, &taps, output));
-        let scratch = steps.iter().map(|step| step.work.scratch_len()).max().unwrap_or(0);
+        let threads = options.context.threads();
+        let scratch = steps.iter().map(|step| step.work.scratch_len(threads)).max().unwrap_or(0);
         let staging = if options.batch > 1 { options.batch * tensors[0].image_len() } else { 0 };
         Ok(Self {
             context: Arc::clone(&options.context),

@@ -1,6 +1,7 @@
 //! The instructions of a plan.
 
 use oculist_graph::Pool;
+use oculist_kernels::int8::{IntConvPlan, Quant};
 use oculist_kernels::{Activation, ConvPlan, Epilogue, Pooling, PreparedWeights};
 
 use crate::tensor::{Tensor, TensorId};
@@ -75,6 +76,52 @@ pub(crate) enum Work {
     },
     GlobalAveragePool,
     Softmax,
+    Quantize(Quant),
+    Dequantize(Quant),
+    IntConv(Box<IntConvStep>),
+    /// Clamped to the two bytes: a fused ReLU starts at the zero point.
+    IntAdd {
+        quants: Pair,
+        levels: [u8; 2],
+    },
+    IntMultiply(Pair),
+    IntGate(Pair),
+    /// One table per input that has another scale than the output.
+    IntConcat(Vec<Option<Box<[u8; 256]>>>),
+    IntPadChannels {
+        before: usize,
+        zero_point: u8,
+    },
+    IntMaxPool(Pool),
+    IntAveragePool {
+        pool: Pool,
+        count_include_pad: bool,
+        x: Quant,
+        y: Quant,
+    },
+    IntGlobalAveragePool {
+        x: Quant,
+        y: Quant,
+    },
+    /// A function of one byte.
+    Lookup(Box<[u8; 256]>),
+}
+
+/// Scales and zero points of two inputs and their result.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pair {
+    pub(crate) a: Quant,
+    pub(crate) b: Quant,
+    pub(crate) y: Quant,
+}
+
+/// An integer convolution; its residual, if it has one, is the second input.
+#[derive(Debug)]
+pub(crate) struct IntConvStep {
+    pub(crate) plan: IntConvPlan,
+    pub(crate) residual: bool,
+    /// What is fused, for reports.
+    pub(crate) fused: String,
 }
 
 impl Work {
@@ -96,6 +143,18 @@ impl Work {
             Self::AveragePool { .. } => "average pool",
             Self::GlobalAveragePool => "global average pool",
             Self::Softmax => "softmax",
+            Self::Quantize(_) => "quantize",
+            Self::Dequantize(_) => "dequantize",
+            Self::IntConv(_) => "int8 conv",
+            Self::IntAdd { .. } => "int8 add",
+            Self::IntMultiply(_) => "int8 multiply",
+            Self::IntGate(_) => "int8 gate",
+            Self::IntConcat(_) => "int8 concat",
+            Self::IntPadChannels { .. } => "int8 pad channels",
+            Self::IntMaxPool(_) => "int8 max pool",
+            Self::IntAveragePool { .. } => "int8 average pool",
+            Self::IntGlobalAveragePool { .. } => "int8 global average pool",
+            Self::Lookup(_) => "int8 table",
         }
     }
 
@@ -123,6 +182,9 @@ impl Work {
             }
             Self::Affine(affine) => fused(affine.residual, affine.activation),
             Self::Activation(activation) => format!("{activation:?}"),
+            Self::IntConv(conv) => {
+                format!("{} [{}]{}", conv.plan.conv().label(), conv.plan.algorithm(), conv.fused)
+            }
             _ => String::new(),
         }
     }
@@ -132,9 +194,10 @@ impl Work {
         matches!(self, Self::Add)
     }
 
-    /// f32 of scratch.
-    pub(crate) fn scratch_len(&self) -> usize {
+    /// f32 of scratch for a run on `threads` threads.
+    pub(crate) fn scratch_len(&self, threads: usize) -> usize {
         match self {
+            Self::IntConv(conv) => conv.plan.scratch_len(threads),
             Self::Conv(conv) => conv.plan.forward_scratch_len(),
             _ => 0,
         }

@@ -10,13 +10,8 @@ pub(crate) type TensorId = usize;
 pub(crate) enum Format {
     /// 32-bit floats.
     F32,
-    /// Bytes `q` that mean `(q - zero_point) * scale`.
-    U8 {
-        /// Width of a step.
-        scale: f32,
-        /// The byte that means 0.
-        zero_point: u8,
-    },
+    /// Bytes; what they mean is known to the steps that read them.
+    U8,
 }
 
 /// One intermediate result, `[batch, height, width, stride]`.
@@ -43,6 +38,11 @@ impl Tensor {
         Self { channels, size, stride: channels, format: Format::F32 }
     }
 
+    /// Bytes in the kernels' layout.
+    pub(crate) fn u8(channels: usize, size: [usize; 2]) -> Self {
+        Self { channels, size, stride: channel_stride(channels), format: Format::U8 }
+    }
+
     /// Pixels of one image.
     pub(crate) fn pixels(&self) -> usize {
         self.size[0] * self.size[1]
@@ -57,7 +57,7 @@ impl Tensor {
     pub(crate) fn image_bytes(&self) -> usize {
         match self.format {
             Format::F32 => 4 * self.image_len(),
-            Format::U8 { .. } => self.image_len(),
+            Format::U8 => self.image_len(),
         }
     }
 
@@ -65,7 +65,7 @@ impl Tensor {
     pub(crate) fn label(&self) -> String {
         let name = match self.format {
             Format::F32 => "f32",
-            Format::U8 { .. } => "u8",
+            Format::U8 => "u8",
         };
         format!("{name} {}x{}x{}", self.channels, self.size[0], self.size[1])
     }

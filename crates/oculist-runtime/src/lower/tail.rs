@@ -102,7 +102,7 @@ impl Lowering<'_> {
     /// Whether a value is computed already and lies in memory as a tensor of this shape does.
     fn fits(&self, value: ValueId, channels: usize, size: [usize; 2]) -> bool {
         let state = &self.states[value.index()];
-        state.f32.or(state.dense).is_some_and(|tensor| {
+        state.f32.or(state.dense).or(state.u8.map(|(tensor, _)| tensor)).is_some_and(|tensor| {
             let tensor = &self.tensors[tensor];
             tensor.channels == channels && tensor.size == size
         })

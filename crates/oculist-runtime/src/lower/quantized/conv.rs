@@ -1,0 +1,234 @@
+//! Integer convolutions and fully connected layers.
+
+use oculist_graph::{Conv, NodeId, Op, TensorData, ValueId};
+use oculist_kernels::int8::{IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, Quant};
+use oculist_kernels::{Activation, Conv2d};
+
+use super::{Lowering, Requantization};
+use crate::error::RuntimeError;
+use crate::lower::tail::activation_of;
+use crate::step::{IntConvStep, Work};
+use crate::tensor::{Tensor, TensorId};
+
+/// Symmetric weights.
+pub(in crate::lower) struct QuantizedWeight {
+    values: Vec<i8>,
+    /// One, or one per output channel.
+    scales: Vec<f32>,
+}
+
+/// An addition behind a convolution's `Q -> DQ`.
+struct Residual {
+    other: TensorId,
+    addend: Quant,
+    next: Requantization,
+    /// The `DQ` and the `Add`.
+    nodes: [NodeId; 2],
+}
+
+impl Lowering<'_> {
+    /// The integers of a constant.
+    fn integers(&self, value: ValueId) -> Option<Vec<i32>> {
+        match self.graph.param(value).map(oculist_graph::Tensor::data) {
+            Some(TensorData::I8(v)) => Some(v.iter().map(|&x| i32::from(x)).collect()),
+            Some(TensorData::U8(v)) => Some(v.iter().map(|&x| i32::from(x)).collect()),
+            Some(TensorData::I32(v)) => Some(v.clone()),
+            Some(_) => None,
+            None => match &self.node_of(value)?.op {
+                Op::QuantizeLinear { .. } => {
+                    Some(self.constant(value)?.values.iter().map(|&x| x as i32).collect())
+                }
+                _ => None,
+            },
+        }
+    }
+
+    /// The integers and scales behind a `DequantizeLinear` of a constant with zero points of 0, along axis 0.
+    fn symmetric(&self, value: ValueId) -> Option<(Vec<i32>, Vec<f32>)> {
+        let node = self.node_of(value)?;
+        let Op::DequantizeLinear { axis } = node.op else { return None };
+        let scales = self.constant(node.inputs[1])?.values;
+        let zero_points = self.integers(node.inputs[2])?;
+        let fits = zero_points.iter().all(|&z| z == 0) && (scales.len() == 1 || axis == 0);
+        Some((self.integers(node.inputs[0]).filter(|_| fits)?, scales))
+    }
+
+    /// A layer's weight as symmetric bytes, if it is given so.
+    pub(in crate::lower) fn quantized_weight(&self, value: ValueId) -> Option<QuantizedWeight> {
+        let (integers, scales) = self.symmetric(value)?;
+        let values: Option<Vec<i8>> = integers.into_iter().map(|w| i8::try_from(w).ok()).collect();
+        let positive = scales.iter().all(|s| s.is_finite() && *s > 0.0);
+        Some(QuantizedWeight { values: values?, scales }).filter(|_| positive)
+    }
+
+    pub(super) fn lower_int_conv(&mut self, id: NodeId, conv: &Conv) -> Result<bool, RuntimeError> {
+        let node = self.node(id);
+        let Some((input, x)) = self.states[node.inputs[0].index()].u8 else { return Ok(false) };
+        let Some(weight) = self.quantized_weight(node.inputs[1]) else { return Ok(false) };
+        let Tensor { channels, size, stride, .. } = self.tensors[input];
+        let geometry = Conv2d {
+            batch: self.options.batch,
+            height: size[0],
+            width: size[1],
+            c_in: channels,
+            c_out: self.graph.shape(node.inputs[1]).get(0).unwrap_or(0),
+            kernel: conv.kernel,
+            stride: conv.stride,
+            padding: conv.padding,
+            dilation: conv.dilation,
+            groups: conv.groups,
+            x_stride: stride,
+        };
+        self.int_linear(id, (input, x), geometry, &weight)
+    }
+
+    pub(super) fn lower_int_gemm(&mut self, id: NodeId) -> Result<bool, RuntimeError> {
+        let node = self.node(id);
+        let Some((input, x)) = self.states[node.inputs[0].index()].u8 else { return Ok(false) };
+        let Some(weight) = self.quantized_weight(node.inputs[1]) else { return Ok(false) };
+        let Tensor { channels, size, stride, .. } = self.tensors[input];
+        let geometry = Conv2d {
+            batch: self.options.batch,
+            height: size[0],
+            width: size[1],
+            c_in: channels,
+            c_out: self.graph.shape(node.inputs[1]).get(0).unwrap_or(0),
+            kernel: size,
+            stride: [1; 2],
+            padding: [0; 4],
+            dilation: [1; 2],
+            groups: 1,
+            x_stride: stride,
+        };
+        self.int_linear(id, (input, x), geometry, &weight)
+    }
+
+    fn int_linear(
+        &mut self,
+        id: NodeId,
+        (input, x): (TensorId, Quant),
+        conv: Conv2d,
+        weight: &QuantizedWeight,
+    ) -> Result<bool, RuntimeError> {
+        let node = self.node(id);
+        conv.check()
+            .or_else(|e| if conv.x_stride == 4 { Ok(()) } else { Err(e) })
+            .map_err(self.kernel_error(id))?;
+        let size = [conv.out_height(), conv.out_width()];
+        let (steps, real) = self.int_bias(id, x, weight)?;
+        let bias = match (&steps, &real) {
+            (Some(steps), _) => IntBias::Steps(steps),
+            (_, Some(real)) => IntBias::Real(real),
+            _ => IntBias::None,
+        };
+        let next = self.requantization(node.output)?;
+        let mut inputs = vec![input];
+        let mut fused = String::new();
+        let finish = if let Some(next) = &next {
+            self.take(next);
+            let Requantization { quant: y, levels: [low, high], activation, end, .. } = *next;
+            if next.levels != [0, 255] {
+                fused += &format!(" + clamp {low}..={high}");
+            }
+            if activation != Activation::Identity {
+                fused += &format!(" + {activation:?}");
+            }
+            let residual = match activation {
+                Activation::Identity => self.residual(end, y, conv.c_out, size)?,
+                _ => None,
+            };
+            let residual = residual.map(|Residual { other, addend, next, nodes }| {
+                inputs.push(other);
+                nodes.into_iter().for_each(|id| self.done[id] = true);
+                self.take(&next);
+                fused += " + residual";
+                let [low, high] = next.levels;
+                (IntResidual { addend, sum: next.quant, low, high }, next.end)
+            });
+            let (end, y_quant) = residual.map_or((end, y), |(r, end)| (end, r.sum));
+            let finish = IntFinish::U8 { y, activation, low, high, residual: residual.map(|(r, _)| r) };
+            (finish, Some((end, y_quant)))
+        } else {
+            (IntFinish::F32 { activation: Activation::Identity }, None)
+        };
+        // Without quantisation the result is floats; an activation that keeps zero can still be fused.
+        let (mut finish, end) = finish;
+        let mut float_end = node.output;
+        if end.is_none()
+            && let Some(reader) = self.only_reader(node.output)
+            && let Some(activation) = activation_of(&self.node(reader).op).filter(|f| f.keeps_zero())
+        {
+            self.done[reader] = true;
+            float_end = self.node(reader).output;
+            fused += &format!(" + {activation:?}");
+            finish = IntFinish::F32 { activation };
+        }
+        let problem =
+            IntConv { conv, x, weights: &weight.values, weight_scales: &weight.scales, bias, finish };
+        let plan = IntConvPlan::new(self.ctx(), &problem).map_err(self.kernel_error(id))?;
+        let residual = inputs.len() == 2;
+        let work = Work::IntConv(Box::new(IntConvStep { plan, residual, fused }));
+        match end {
+            Some((end, quant)) => {
+                let y = self.step(&node.name, work, inputs, Tensor::u8(conv.c_out, size));
+                self.set_u8(end, y, quant)?;
+            }
+            None => {
+                let y = self.step(&node.name, work, inputs, Tensor::f32(conv.c_out, size));
+                self.set_f32(float_end, y);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The bias in steps of `x.scale * weight_scale`, or else as real numbers.
+    #[expect(clippy::type_complexity, reason = "at most one of the two forms")]
+    fn int_bias(
+        &self,
+        id: NodeId,
+        x: Quant,
+        weight: &QuantizedWeight,
+    ) -> Result<(Option<Vec<i32>>, Option<Vec<f32>>), RuntimeError> {
+        let Some(&bias) = self.node(id).inputs.get(2) else { return Ok((None, None)) };
+        if let Some((steps, scales)) = self.symmetric(bias) {
+            let at = |v: &[f32], o: usize| v[if v.len() == 1 { 0 } else { o }];
+            let agrees = (0..steps.len()).all(|o| {
+                let want = x.scale * at(&weight.scales, o);
+                (at(&scales, o) - want).abs() <= 1e-6 * want
+            });
+            if agrees {
+                return Ok((Some(steps), None));
+            }
+        }
+        Ok((None, Some(self.constant_input(id, 2, "bias")?.values)))
+    }
+
+    /// `DQ -> Add(other) -> [Relu | Clip]? -> Q` behind the quantised value `q`, where `other` exists as bytes.
+    fn residual(
+        &self,
+        q: ValueId,
+        quant: Quant,
+        channels: usize,
+        size: [usize; 2],
+    ) -> Result<Option<Residual>, RuntimeError> {
+        let Some(dq) = self.only_reader(q) else { return Ok(None) };
+        if !matches!(self.node(dq).op, Op::DequantizeLinear { .. }) || self.quant_of(dq)? != quant {
+            return Ok(None);
+        }
+        let own = self.node(dq).output;
+        let Some(add) = self.only_reader(own) else { return Ok(None) };
+        let node = self.node(add);
+        if node.op != Op::Add {
+            return Ok(None);
+        }
+        let other = node.inputs[usize::from(node.inputs[0] == own)];
+        let Some((tensor, addend)) = self.bytes(other).filter(|_| other != own) else { return Ok(None) };
+        let fits = self.tensors[tensor] == Tensor::u8(channels, size);
+        match self.requantization(node.output)? {
+            Some(next) if fits && next.activation == Activation::Identity => {
+                Ok(Some(Residual { other: tensor, addend, next, nodes: [dq, add] }))
+            }
+            _ => Ok(None),
+        }
+    }
+}
