@@ -7,6 +7,40 @@
 //!
 //! The order for compression: prune the trained graph (batch norms still in place, so that it can be fine-tuned),
 //! then [`remove_identity`] and [`fold_batch_norm`], then calibrate and [`quantize()`].
+//!
+//! ```
+//! use oculist_graph::{Conv, GraphBuilder, Op};
+//! use oculist_passes::*;
+//!
+//! let mut b = GraphBuilder::new("net");
+//! let x = b.input("image", 3, 8, 8);
+//! let y = b.conv("conv", x, 16, Conv::square(3, 1, 1), false);
+//! let y = b.batch_norm("bn", y, 1e-5, 0.9);
+//! let y = b.relu("relu", y);
+//! let y = b.op("pool", Op::GlobalAveragePool, &[y]);
+//! let y = b.op("flatten", Op::Flatten, &[y]);
+//! let out = b.linear("fc", y, 10);
+//! let graph = b.finish(out)?; // ... and trained
+//!
+//! // Half of the multiply-adds, in blocks of 8 channels; then fine-tune.
+//! let groups = ChannelGroups::analyze(&graph)?;
+//! let scores = importance(&graph, &groups, Importance::L2);
+//! let options = PruneOptions { target: PruneTarget::Macs(0.5), round_to: 8, ..PruneOptions::default() };
+//! let (pruned, report) = prune_channels(&graph, &groups, &scores, &options)?;
+//! assert_eq!(report.layers[0].channels, (16, 8));
+//!
+//! // Ranges of the activations from calibration images; then integers.
+//! let float = fold_batch_norm(&remove_identity(&pruned)?)?;
+//! let values = quantizable_values(&float)?;
+//! let mut calibrator = Calibrator::new(&float, &values);
+//! for &v in &values {
+//!     calibrator.observe(v, &[0.0, 0.5, 1.0])?; // what the runtime saw
+//! }
+//! let ranges = calibrator.ranges(CalibrationMethod::Entropy)?;
+//! let int8 = quantize(&float, &ranges, &QuantizeOptions::default())?;
+//! assert!(int8.cost().param_bytes < float.cost().param_bytes);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod bias_correction;
 mod calibration;

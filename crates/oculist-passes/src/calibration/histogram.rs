@@ -118,8 +118,9 @@ impl Histogram {
         (edge(lo), edge((hi + 1).max(lo)))
     }
 
-    /// Ends of the range that loses least with the given number of levels.
-    pub(super) fn entropy(&self, levels: usize) -> (f64, f64) {
+    /// Ends of the range that loses the least information with the given number of levels (256 for u8), before they
+    /// are cut to what was seen; see [`CalibrationMethod::Entropy`].
+    pub fn entropy(&self, levels: usize) -> (f64, f64) {
         let below = (-self.first) as usize;
         let (lo, hi) = entropy::best_range(&self.counts, below, levels);
         let edge = |i: usize| (self.first + i as i64) as f64 * self.width();

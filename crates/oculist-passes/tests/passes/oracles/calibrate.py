@@ -2,9 +2,10 @@
 
 usage: calibrate.py PROBLEM
 
-PROBLEM is JSON: `weight` (rows), `ranges` (pairs) and `values` (a list). Prints JSON: `weight_scales`, `weight`
+PROBLEM is JSON: `weight` (rows), `ranges` (pairs), `values` (a list) and `bin`. Prints JSON: `weight_scales`, `weight`
 (integers), `params` (scale and zero point of each range), `percentile` and `quantile` (ends of the middle 99.9
-percent, from ORT's histogram and from NumPy), `entropy` (threshold for |values| with 128 levels).
+percent, from ORT's histogram and from NumPy), `entropy` (threshold for |values| with 128 levels by ORT) and
+`divergence` (the same from bins of width `bin`, by the definition).
 """
 
 import contextlib
@@ -33,6 +34,33 @@ def collector(method, bins, levels, values):
     return [float(found["x"][0]), float(found["x"][1])]
 
 
+def smooth(counts):
+    empty = counts == 0
+    moved = 1e-4 * empty.sum() / (~empty).sum()
+    return np.where(empty, 1e-4, counts - moved)
+
+
+def divergence(counts, n, levels):
+    """KL divergence of the first n bins, outliers added to the last, from their merger into levels."""
+    p = counts[:n].copy()
+    p[-1] += counts[n:].sum()
+    edges = np.arange(levels + 1) * n // levels
+    q = np.zeros(n)
+    for a, b in zip(edges[:-1], edges[1:]):
+        filled = p[a:b] > 0
+        if filled.any():
+            q[a:b][filled] = counts[:n][a:b].sum() / filled.sum()
+    p, q = smooth(p), smooth(q)
+    p, q = p / p.sum(), q / q.sum()
+    return (p * np.log(p / q)).sum()
+
+
+def best_threshold(magnitudes, width, levels):
+    counts = np.bincount(np.floor(magnitudes / width).astype(int)).astype(float)
+    sizes = np.arange(levels, len(counts) + 1, 4)
+    return float(width * sizes[np.argmin([divergence(counts, n, levels) for n in sizes])])
+
+
 def main() -> None:
     problem = json.load(open(sys.argv[1]))
     weight = np.array(problem["weight"], np.float32)
@@ -53,6 +81,7 @@ def main() -> None:
             "quantile": [float(q) for q in np.quantile(values, [0.0005, 0.9995])],
             # A symmetric histogram with 256 levels has 128 on each side, as TensorRT has for magnitudes.
             "entropy": collector("entropy", 4095, 256, mirrored)[1],
+            "divergence": best_threshold(magnitudes.astype(np.float64), problem["bin"], 128),
         },
         sys.stdout,
     )

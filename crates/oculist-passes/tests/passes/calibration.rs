@@ -13,6 +13,8 @@ struct Problem {
     weight: Vec<f32>,
     ranges: Vec<(f32, f32)>,
     values: Vec<f32>,
+    /// Of the absolute values.
+    magnitudes: Histogram,
     answer: Value,
 }
 
@@ -20,28 +22,29 @@ fn ask() -> Option<Problem> {
     let weight: Vec<f32> = formula::tensor("weight", 200).iter().map(|w| w * 0.37).collect();
     let ranges =
         vec![(0.0, 6.0), (-1.0, 3.0), (-0.37, 2.71), (0.5, 0.75), (-3.0, -1.0), (0.0, 0.0), (-5e-3, 1e-4)];
-    // Sums of uniform numbers, squared with their sign: dense at 0, with tails.
+    // Sums of uniform numbers, cubed: dense at 0, with tails.
     let n = 40_001;
     let parts: Vec<Vec<f32>> = (0..4).map(|i| formula::tensor(&format!("part {i}"), n)).collect();
     let values: Vec<f32> = (0..n)
         .map(|i| {
             let s: f32 = parts.iter().map(|p| p[i]).sum();
-            s * s.abs() * 0.8
+            0.4 * s.powi(3)
         })
         .collect();
+    let mut magnitudes = Histogram::default();
+    magnitudes.observe(&values.iter().map(|x| x.abs()).collect::<Vec<_>>()).unwrap();
     let problem = json!({
         "weight": weight.chunks(25).collect::<Vec<_>>(),
         "ranges": ranges,
         "values": values,
+        "bin": magnitudes.width(),
     });
-    let folder = std::env::temp_dir().join(format!("oculist-passes-ort-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("problem.json");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("problem.json");
     std::fs::write(&file, problem.to_string()).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/calibrate.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/passes/oracles/calibrate.py");
     let outcome = python::run_file(&script, [&file]);
-    std::fs::remove_dir_all(&folder).unwrap();
-    Some(Problem { weight, ranges, values, answer: outcome?.expect_success().json() })
+    Some(Problem { weight, ranges, values, magnitudes, answer: outcome?.expect_success().json() })
 }
 
 #[test]
@@ -75,5 +78,19 @@ fn scales_integers_and_ranges_are_onnx_runtimes() {
         assert!((own.max - want[1]).abs() < tolerance, "{name}: {own:?} {want:?}");
         let wrong = histogram.range(CalibrationMethod::Percentile(99.0)).unwrap();
         assert!((wrong.max - want[1]).abs() > tolerance, "{name}");
+    }
+
+    let (low, high) = p.magnitudes.entropy(128);
+    let naive = p.answer["divergence"].as_f64().unwrap();
+    // Both searches take steps over a flat minimum; ours are a 256th of what can be cut off.
+    let step = f64::from(peak) / 256.0;
+    assert!(low == 0.0 && (high - naive).abs() <= 2.0 * step, "{high} {naive}");
+    // ORT rounds spread masses to integers and prefers sizes that are multiples of its 256 levels, about 6% of the
+    // peak apart: two such steps.
+    let ort = p.answer["entropy"].as_f64().unwrap();
+    let step = f64::from(peak) * 256.0 / 4095.0;
+    assert!((high - ort).abs() <= 2.0 * step, "{high} {ort}");
+    for wrong in [f64::from(peak), high * 0.5] {
+        assert!((wrong - naive).abs() > 2.0 * step && (wrong - ort).abs() > 2.0 * step);
     }
 }

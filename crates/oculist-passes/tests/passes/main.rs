@@ -1,0 +1,6 @@
+//! The passes on the architectures of the zoo, and against ONNX Runtime.
+
+mod calibration;
+mod fusion;
+mod networks;
+mod pruning;
