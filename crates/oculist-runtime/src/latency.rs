@@ -58,7 +58,7 @@ impl Measurement {
     fn of(images: usize, mut seconds: Vec<f64>) -> Self {
         seconds.sort_by(f64::total_cmp);
         let runs = seconds.len();
-        let median = (seconds[(runs - 1) / 2] + seconds[runs / 2]) / 2.0;
+        let median = f64::midpoint(seconds[(runs - 1) / 2], seconds[runs / 2]);
         Self { images, median, min: seconds[0], max: seconds[runs - 1], runs }
     }
 }

@@ -161,14 +161,11 @@ impl Work {
     /// Algorithm and fused parts, for reports.
     pub(crate) fn detail(&self) -> String {
         let fused = |residual: bool, activation: Activation| {
-            let mut text = String::new();
-            if residual {
-                text += " + residual";
+            let residual = if residual { " + residual" } else { "" };
+            match activation {
+                Activation::Identity => residual.to_owned(),
+                _ => format!("{residual} + {activation:?}"),
             }
-            if activation != Activation::Identity {
-                text += &format!(" + {activation:?}");
-            }
-            text
         };
         match self {
             Self::Conv(conv) => {

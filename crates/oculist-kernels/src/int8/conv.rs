@@ -223,12 +223,9 @@ impl IntConvPlan {
         let residual = residual.map(|r| &r[..y_len]);
         assert!(scratch.len() >= self.scratch_len(ctx.threads()), "scratch of {}", conv.label());
         let skip = scratch.as_ptr().align_offset(64).min(16);
-        // SAFETY: an empty scratch is not used; another one has 16 f32 more than the workers use.
-        let scratch = SendPtr(if scratch.is_empty() {
-            scratch.as_mut_ptr()
-        } else {
-            unsafe { scratch.as_mut_ptr().add(skip) }
-        });
+        let start = scratch.as_mut_ptr();
+        // SAFETY: a scratch that is used at all has 16 f32 more than the workers use; else nothing is skipped.
+        let scratch = SendPtr(if scratch.is_empty() { start } else { unsafe { start.add(skip) } });
         let target = self.finish.target(y, y_len, residual);
         let job = Job { plan: self, images: n, threads: ctx.threads(), x, target, scratch };
         match &self.kind {

@@ -83,7 +83,9 @@ impl Lowering<'_> {
         if let Some(norm) = scale_shift {
             let per_output = weight.len() / c_out;
             for (w, s) in weight.chunks_exact_mut(per_output).zip(&norm.scale) {
-                w.iter_mut().for_each(|w| *w *= s);
+                for w in w {
+                    *w *= s;
+                }
             }
             let old = bias.unwrap_or_else(|| vec![0.0; c_out]);
             let folded = old.iter().zip(&norm.scale).zip(&norm.shift).map(|((b, s), t)| b * s + t);

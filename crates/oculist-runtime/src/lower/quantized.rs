@@ -294,7 +294,9 @@ impl Lowering<'_> {
         let [low, high] = next.levels;
         let second = next.activation;
         let mut table = lookup_table(x_quant, next.quant, |x| second.apply(activation.apply(x)));
-        table.iter_mut().for_each(|y| *y = (*y).clamp(low, high.max(low)));
+        for y in &mut table {
+            *y = (*y).clamp(low, high.max(low));
+        }
         let y = self.step(&node.name, Work::Lookup(Box::new(table)), vec![x], self.tensors[x]);
         self.set_u8(next.end, y, next.quant)?;
         Ok(true)

@@ -8,7 +8,7 @@ use crate::layout::LANES;
 /// Runs the job on the pool.
 pub(super) fn run(ctx: &Context, job: &Job, weights: &[i8], bias: &[i32]) {
     let rows = job.images * job.plan.conv.out_height();
-    ctx.run(rows, |row, _| dispatch(job.plan.path, Row { job, weights, bias, row }));
+    ctx.run(rows, |index, _| dispatch(job.plan.path, Row { job, weights, bias, index }));
 }
 
 /// One output row.
@@ -16,7 +16,8 @@ struct Row<'a> {
     job: &'a Job<'a>,
     weights: &'a [i8],
     bias: &'a [i32],
-    row: usize,
+    /// Its number among the rows of all images.
+    index: usize,
 }
 
 impl IntKernel for Row<'_> {
@@ -35,7 +36,7 @@ impl IntKernel for Row<'_> {
                         *acc = self.bias[o].wrapping_add(self.dot(o, x));
                     }
                 }
-                let at = (self.row * conv.out_width() + x) * conv.y_stride() + block * LANES;
+                let at = (self.index * conv.out_width() + x) * conv.y_stride() + block * LANES;
                 let v = s.to_f32(s.load_i32(&acc));
                 // SAFETY: this task alone writes its row.
                 unsafe { plan.finish.store(s, v, block, &self.job.target, at) };
@@ -49,7 +50,7 @@ impl Row<'_> {
     fn dot(&self, o: usize, x: usize) -> i32 {
         let plan = self.job.plan;
         let conv = &plan.conv;
-        let (image, y) = (self.row / conv.out_height(), self.row % conv.out_height());
+        let (image, y) = (self.index / conv.out_height(), self.index % conv.out_height());
         let per_group = conv.c_in / conv.groups;
         let first = o / (conv.c_out / conv.groups) * per_group;
         let mut sum = 0i32;

@@ -69,12 +69,12 @@ impl<E> Tiles<'_, E> {
             // SAFETY: the caller's promise.
             unsafe {
                 let at = &mut (&mut x, &mut y);
+                // The narrowest tile that takes what is left.
                 match (NB, left) {
                     (1, 9..) => self.tile::<S, 14, NB>(s, block, pixel, left, at),
-                    (1, 7..) => self.tile::<S, 8, NB>(s, block, pixel, left, at),
-                    (1 | 2, 5..=6) | (4, 4..) => self.tile::<S, 6, NB>(s, block, pixel, left, at),
                     (2, 7..) => self.tile::<S, 12, NB>(s, block, pixel, left, at),
-                    (3, 5..) => self.tile::<S, 8, NB>(s, block, pixel, left, at),
+                    (1, 7..) | (3, 5..) => self.tile::<S, 8, NB>(s, block, pixel, left, at),
+                    (1 | 2, 5..) | (4, 4..) => self.tile::<S, 6, NB>(s, block, pixel, left, at),
                     (_, 3..) => self.tile::<S, 4, NB>(s, block, pixel, left, at),
                     (_, 2) => self.tile::<S, 2, NB>(s, block, pixel, left, at),
                     _ => self.tile::<S, 1, NB>(s, block, pixel, left, at),

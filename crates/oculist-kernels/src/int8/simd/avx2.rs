@@ -1,4 +1,8 @@
 //! AVX2: products of widened i16 pairs, `vpmaddwd` and `vpaddd`.
+#![allow(
+    clippy::cast_ptr_alignment,
+    reason = "the loads and stores through these pointers are unaligned ones"
+)]
 
 use core::arch::x86_64::{
     __m128i, __m256, __m256i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadl_epi64, _mm_loadu_si128,

@@ -1,4 +1,8 @@
 //! AVX-512 with VNNI: `vpdpbusd` adds four products of u8 and i8 to an i32 without saturation.
+#![allow(
+    clippy::cast_ptr_alignment,
+    reason = "the loads and stores through these pointers are unaligned ones"
+)]
 
 use core::arch::x86_64::{
     __m128i, __m512, __m512i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_max_epu8,

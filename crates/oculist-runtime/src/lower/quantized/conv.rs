@@ -17,6 +17,19 @@ pub(in crate::lower) struct QuantizedWeight {
     scales: Vec<f32>,
 }
 
+/// How a convolution ends.
+struct Ending {
+    finish: IntFinish,
+    /// The tensor that is added.
+    residual: Option<TensorId>,
+    /// The value that the step computes.
+    end: ValueId,
+    /// What its bytes mean, unless it is floats.
+    quant: Option<Quant>,
+    /// In words.
+    fused: Vec<String>,
+}
+
 /// An addition behind a convolution's `Q -> DQ`.
 struct Residual {
     other: TensorId,
@@ -121,64 +134,72 @@ impl Lowering<'_> {
             (_, Some(real)) => IntBias::Real(real),
             _ => IntBias::None,
         };
-        let next = self.requantization(node.output)?;
-        let mut inputs = vec![input];
-        let mut fused = String::new();
-        let finish = if let Some(next) = &next {
-            self.take(next);
-            let Requantization { quant: y, levels: [low, high], activation, end, .. } = *next;
-            if next.levels != [0, 255] {
-                fused += &format!(" + clamp {low}..={high}");
-            }
-            if activation != Activation::Identity {
-                fused += &format!(" + {activation:?}");
-            }
-            let residual = match activation {
-                Activation::Identity => self.residual(end, y, conv.c_out, size)?,
-                _ => None,
-            };
-            let residual = residual.map(|Residual { other, addend, next, nodes }| {
-                inputs.push(other);
-                nodes.into_iter().for_each(|id| self.done[id] = true);
-                self.take(&next);
-                fused += " + residual";
-                let [low, high] = next.levels;
-                (IntResidual { addend, sum: next.quant, low, high }, next.end)
-            });
-            let (end, y_quant) = residual.map_or((end, y), |(r, end)| (end, r.sum));
-            let finish = IntFinish::U8 { y, activation, low, high, residual: residual.map(|(r, _)| r) };
-            (finish, Some((end, y_quant)))
-        } else {
-            (IntFinish::F32 { activation: Activation::Identity }, None)
-        };
-        // Without quantisation the result is floats; an activation that keeps zero can still be fused.
-        let (mut finish, end) = finish;
-        let mut float_end = node.output;
-        if end.is_none()
-            && let Some(reader) = self.only_reader(node.output)
-            && let Some(activation) = activation_of(&self.node(reader).op).filter(|f| f.keeps_zero())
-        {
-            self.done[reader] = true;
-            float_end = self.node(reader).output;
-            fused += &format!(" + {activation:?}");
-            finish = IntFinish::F32 { activation };
-        }
+        let ending = self.ending(id, conv.c_out, size)?;
+        let finish = ending.finish;
         let problem =
             IntConv { conv, x, weights: &weight.values, weight_scales: &weight.scales, bias, finish };
         let plan = IntConvPlan::new(self.ctx(), &problem).map_err(self.kernel_error(id))?;
-        let residual = inputs.len() == 2;
-        let work = Work::IntConv(Box::new(IntConvStep { plan, residual, fused }));
-        match end {
-            Some((end, quant)) => {
-                let y = self.step(&node.name, work, inputs, Tensor::u8(conv.c_out, size));
-                self.set_u8(end, y, quant)?;
-            }
-            None => {
-                let y = self.step(&node.name, work, inputs, Tensor::f32(conv.c_out, size));
-                self.set_f32(float_end, y);
-            }
+        let residual = ending.residual.is_some();
+        let work = Work::IntConv(Box::new(IntConvStep { plan, residual, fused: ending.fused.concat() }));
+        let inputs = std::iter::once(input).chain(ending.residual).collect();
+        if let Some(quant) = ending.quant {
+            let y = self.step(&node.name, work, inputs, Tensor::u8(conv.c_out, size));
+            self.set_u8(ending.end, y, quant)?;
+        } else {
+            let y = self.step(&node.name, work, inputs, Tensor::f32(conv.c_out, size));
+            self.set_f32(ending.end, y);
         }
         Ok(true)
+    }
+
+    /// What follows a convolution and is fused into it, marked as lowered.
+    fn ending(&mut self, id: NodeId, channels: usize, size: [usize; 2]) -> Result<Ending, RuntimeError> {
+        let output = self.node(id).output;
+        let mut fused = Vec::new();
+        let Some(next) = self.requantization(output)? else {
+            // Without quantisation the result is floats; an activation that keeps zero can still be fused.
+            let mut ending = Ending {
+                finish: IntFinish::F32 { activation: Activation::Identity },
+                residual: None,
+                end: output,
+                quant: None,
+                fused,
+            };
+            if let Some(reader) = self.only_reader(output)
+                && let Some(activation) = activation_of(&self.node(reader).op).filter(|f| f.keeps_zero())
+            {
+                self.done[reader] = true;
+                ending.finish = IntFinish::F32 { activation };
+                ending.end = self.node(reader).output;
+                ending.fused.push(format!(" + {activation:?}"));
+            }
+            return Ok(ending);
+        };
+        self.take(&next);
+        let Requantization { quant: y, levels: [low, high], activation, mut end, .. } = next;
+        let mut quant = y;
+        if next.levels != [0, 255] {
+            fused.push(format!(" + clamp {low}..={high}"));
+        }
+        if activation != Activation::Identity {
+            fused.push(format!(" + {activation:?}"));
+        }
+        let addition =
+            if activation == Activation::Identity { self.residual(end, y, channels, size)? } else { None };
+        let mut residual = None;
+        let mut other = None;
+        if let Some(Residual { other: tensor, addend, next, nodes }) = addition {
+            for id in nodes {
+                self.done[id] = true;
+            }
+            self.take(&next);
+            fused.push(" + residual".to_owned());
+            let [low, high] = next.levels;
+            residual = Some(IntResidual { addend, sum: next.quant, low, high });
+            (end, quant, other) = (next.end, next.quant, Some(tensor));
+        }
+        let finish = IntFinish::U8 { y, activation, low, high, residual };
+        Ok(Ending { finish, residual: other, end, quant: Some(quant), fused })
     }
 
     /// The bias in steps of `x.scale * weight_scale`, or else as real numbers.
