@@ -1,6 +1,7 @@
 //! Prints the speed of every convolution shape, pass and algorithm, beside the machine's FMA peak.
 //!
-//! `cargo run --release -p oculist-kernels --example throughput -- [--threads N] [--isa NAME] [--set NAME] [FILTER]`
+//! `cargo run --release -p oculist-kernels --example throughput -- [--threads N] [--isa NAME] [--set NAME]
+//! [--pass NAME] [--algorithm NAME] [FILTER]`
 //!
 //! Sets: `resnet20` (the default), `resnet18`, `mobilenet`, `batch1`, `norm`. The numbers are GFLOP/s of the direct
 //! convolution (two operations a product), so Winograd may exceed the peak; best and median of the rounds.
@@ -16,6 +17,8 @@ struct Options {
     threads: usize,
     isa: Isa,
     set: String,
+    pass: String,
+    algorithm: String,
     filter: String,
 }
 
@@ -24,6 +27,8 @@ fn options() -> Result<Options, String> {
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         isa: Isa::detect(),
         set: "resnet20".into(),
+        pass: String::new(),
+        algorithm: String::new(),
         filter: String::new(),
     };
     let mut arguments = std::env::args().skip(1);
@@ -37,6 +42,8 @@ fn options() -> Result<Options, String> {
                 options.isa = found.ok_or(format!("{name} is not available here"))?;
             }
             "--set" => options.set = value()?,
+            "--pass" => options.pass = value()?,
+            "--algorithm" => options.algorithm = value()?,
             filter => options.filter = filter.into(),
         }
     }
@@ -95,21 +102,33 @@ fn shapes(set: &str) -> Vec<Conv2d> {
     }
 }
 
-/// Best and median seconds of a few rounds.
-fn time(mut body: impl FnMut()) -> (f64, f64) {
+/// Seconds that this thread was on a processor, where Linux tells it.
+fn on_processor() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse::<f64>().ok().map(|ns| ns * 1e-9)
+}
+
+/// Best and median seconds of a few rounds; on one thread, instead of the median, the mean time on the processor,
+/// which a busy machine does not blur.
+fn time(ctx: &Context, mut body: impl FnMut()) -> (f64, f64) {
     body();
     let mut rounds = Vec::new();
     let start = Instant::now();
-    while rounds.len() < 5 || (start.elapsed() < Duration::from_millis(150) && rounds.len() < 200) {
+    let before = on_processor();
+    while rounds.len() < 25 || (start.elapsed() < Duration::from_millis(200) && rounds.len() < 500) {
         let round = Instant::now();
         body();
         rounds.push(round.elapsed().as_secs_f64());
     }
+    let used = on_processor().zip(before).map(|(after, before)| (after - before) / rounds.len() as f64);
     rounds.sort_by(f64::total_cmp);
-    (rounds[0], rounds[rounds.len() / 2])
+    let median = rounds[rounds.len() / 2];
+    // The clock ticks every few milliseconds.
+    let used = used.filter(|_| ctx.threads() == 1 && rounds.len() > 20);
+    (rounds[0], used.unwrap_or(median))
 }
 
-fn bench_conv(ctx: &Context, conv: Conv2d) {
+fn bench_conv(ctx: &Context, conv: Conv2d, options: &Options) {
     let noise = |n: usize, seed: usize| -> Vec<f32> {
         (0..n).map(|i| ((i * 7919 + seed) % 1009) as f32 / 504.0 - 1.0).collect()
     };
@@ -119,7 +138,9 @@ fn bench_conv(ctx: &Context, conv: Conv2d) {
     let picked = Algorithms::pick(&conv);
     for pass in Pass::ALL {
         for algorithm in [Algorithm::Direct, Algorithm::Depthwise, Algorithm::Winograd] {
-            if !algorithm.supports(pass, &conv) {
+            let wanted =
+                pass.name().contains(&options.pass) && algorithm.name().contains(&options.algorithm);
+            if !wanted || !algorithm.supports(pass, &conv) {
                 continue;
             }
             let all = Algorithms {
@@ -141,9 +162,13 @@ fn bench_conv(ctx: &Context, conv: Conv2d) {
             let mut scratch = vec![0.0; plan.scratch_len()];
             let epilogue = Epilogue::default();
             let (best, median) = match pass {
-                Pass::Forward => time(|| plan.forward(ctx, &x, &w, &epilogue, &mut y, &mut scratch)),
-                Pass::BackwardData => time(|| plan.backward_data(ctx, &y, &w, &mut x, false, &mut scratch)),
-                Pass::BackwardWeights => time(|| plan.backward_weights(ctx, &x, &y, &mut dw, &mut scratch)),
+                Pass::Forward => time(ctx, || plan.forward(ctx, &x, &w, &epilogue, &mut y, &mut scratch)),
+                Pass::BackwardData => {
+                    time(ctx, || plan.backward_data(ctx, &y, &w, &mut x, false, &mut scratch))
+                }
+                Pass::BackwardWeights => {
+                    time(ctx, || plan.backward_weights(ctx, &x, &y, &mut dw, &mut scratch))
+                }
             };
             let flops = 2.0 * conv.macs() as f64 * 1e-9;
             let mark = if picked.of(pass) == algorithm { '*' } else { ' ' };
@@ -159,7 +184,7 @@ fn bench_conv(ctx: &Context, conv: Conv2d) {
             if pass == Pass::Forward {
                 let prepared = plan.prepare(ctx, &w);
                 let (best, _) =
-                    time(|| plan.forward_prepared(ctx, &x, &prepared, &epilogue, &mut y, &mut scratch));
+                    time(ctx, || plan.forward_prepared(ctx, &x, &prepared, &epilogue, &mut y, &mut scratch));
                 println!("{:<34} {:<31} {:>7.1}", "", "  prepared", flops / best);
             }
         }
@@ -183,11 +208,15 @@ fn bench_norm(ctx: &Context) {
                 best * 1e3
             );
         };
-        report("statistics", 1.0, time(|| batch_statistics(ctx, shape, &x, a, b)));
+        report("statistics", 1.0, time(ctx, || batch_statistics(ctx, shape, &x, a, b)));
         let relu = Activation::Relu;
-        report("apply, relu", 2.0, time(|| scale_shift(ctx, shape, &x, a, b, None, relu, &mut y)));
+        report("apply, relu", 2.0, time(ctx, || scale_shift(ctx, shape, &x, a, b, None, relu, &mut y)));
         let r = Some(residual.as_slice());
-        report("apply, residual, relu", 3.0, time(|| scale_shift(ctx, shape, &x, a, b, r, relu, &mut y)));
+        report(
+            "apply, residual, relu",
+            3.0,
+            time(ctx, || scale_shift(ctx, shape, &x, a, b, r, relu, &mut y)),
+        );
         for (name, residual) in [("backward, relu", None), ("backward, residual, relu", r)] {
             let mut dresidual = residual.map(<[f32]>::to_vec);
             let passes = if residual.is_some() { 8.0 } else { 5.0 };
@@ -203,7 +232,7 @@ fn bench_norm(ctx: &Context) {
                 inv_std: d,
                 activation: relu,
             };
-            let timed = time(|| {
+            let timed = time(ctx, || {
                 let output = BatchNormGradients {
                     dx: &mut dx,
                     dgamma: &mut dgamma,
@@ -239,7 +268,7 @@ fn main() {
     }
     for conv in shapes(&options.set) {
         if conv.label().contains(&options.filter) {
-            bench_conv(&ctx, conv);
+            bench_conv(&ctx, conv, &options);
         }
     }
 }
