@@ -1,5 +1,6 @@
 //! How long a run takes.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use crate::error::RuntimeError;
@@ -77,9 +78,7 @@ pub fn measure(plan: &mut Plan, options: &MeasureOptions) -> Result<Measurement,
             plan.batch()
         )));
     }
-    let input: Vec<f32> = (0..images * plan.input_len())
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 8 & 0xff) as f32 / 255.0)
-        .collect();
+    let input = test_images(images * plan.input_len());
     let mut output = vec![0.0; images * plan.output_len()];
     let start = Instant::now();
     loop {
@@ -96,6 +95,48 @@ pub fn measure(plan: &mut Plan, options: &MeasureOptions) -> Result<Measurement,
         seconds.push(run.elapsed().as_secs_f64());
     }
     Ok(Measurement::of(images, seconds))
+}
+
+impl Plan {
+    /// Runs the plan `runs` times on a full batch and lists the shortest time of each step, the longest first.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Options`] for 0 runs.
+    pub fn profile(&mut self, runs: usize) -> Result<String, RuntimeError> {
+        if runs == 0 {
+            return Err(RuntimeError::Options("expected at least one run, found 0".into()));
+        }
+        let input = test_images(self.batch * self.input_len());
+        let mut best = vec![f64::INFINITY; self.steps.len()];
+        for _ in 0..runs {
+            for (i, best) in best.iter_mut().enumerate() {
+                let start = Instant::now();
+                self.execute(i, &input);
+                *best = best.min(start.elapsed().as_secs_f64());
+            }
+        }
+        let total: f64 = best.iter().sum();
+        let mut order: Vec<usize> = (0..best.len()).collect();
+        order.sort_by(|&a, &b| best[b].total_cmp(&best[a]));
+        let mut out = format!("{:.1} us in {} steps\n", total * 1e6, order.len());
+        for i in order {
+            let work = &self.steps[i].work;
+            let _ = writeln!(
+                out,
+                "{:8.1} us {:4.1}% {} {}",
+                best[i] * 1e6,
+                100.0 * best[i] / total,
+                work.name(),
+                work.detail()
+            );
+        }
+        Ok(out)
+    }
+}
+
+/// Values between 0 and 1 that repeat in every run.
+fn test_images(len: usize) -> Vec<f32> {
+    (0..len).map(|i| ((i.wrapping_mul(2_654_435_761) >> 8) & 0xff) as f32 / 255.0).collect()
 }
 
 #[cfg(test)]
