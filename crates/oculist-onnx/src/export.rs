@@ -75,7 +75,9 @@ impl Exporter<'_> {
         if matches!(node.op, Op::Dropout { .. }) {
             return;
         }
-        let mut inputs: Vec<String> = node.inputs.iter().map(|&v| self.value(v)).collect();
+        // A zero point that is zero is written only where it tells the type.
+        let read = if names::has_implied_zero_point(self.graph, node) { 2 } else { node.inputs.len() };
+        let mut inputs: Vec<String> = node.inputs[..read].iter().map(|&v| self.value(v)).collect();
         match &node.op {
             Op::Clip { min, max } => {
                 // A bound that no float exceeds is none; left out, it means the same.

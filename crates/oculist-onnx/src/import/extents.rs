@@ -12,6 +12,8 @@ use crate::import::Importer;
 use crate::import::node::NodeContext;
 use crate::import::reshape::axes;
 use crate::import::values::Binding;
+use crate::proto::ElementType;
+use crate::tensor::{element_type, type_name};
 
 /// One size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,11 +97,27 @@ pub(super) fn unsqueeze(importer: &mut Importer, node: &mut NodeContext) -> Resu
     keep(importer, node)
 }
 
+/// A conversion between integers, or of a constant to the type that it has already.
 pub(super) fn cast(importer: &mut Importer, node: &mut NodeContext) -> Result<(), OnnxError> {
     node.at_most(1)?;
-    node.attributes.skip("to");
     node.attributes.skip("saturate");
-    keep(importer, node)
+    let to = node.int("to", 0)?;
+    let target = i32::try_from(to).ok().and_then(|to| ElementType::try_from(to).ok());
+    let binding = importer.binding(node, 0)?.clone();
+    let from = match &binding {
+        Binding::Constant(position) => element_type(importer.tensor(*position).dtype()),
+        Binding::Extents(_) => ElementType::Int64,
+        Binding::Value(_) => ElementType::Undefined,
+    };
+    let integers = [ElementType::Int32, ElementType::Int64];
+    let keeps = |to: ElementType| from == to || (integers.contains(&from) && integers.contains(&to));
+    match target {
+        Some(to) if from != ElementType::Undefined && keeps(to) => importer.alias(node, binding),
+        _ => Err(node.error(format!(
+            "it converts to {}; supported are constants and sizes that keep their type",
+            type_name(i32::try_from(to).unwrap_or(-1))
+        ))),
+    }
 }
 
 /// Joins sizes.
@@ -116,8 +134,9 @@ pub(super) fn concat(importer: &mut Importer, node: &mut NodeContext, axis: i64)
 
 /// Passes sizes on unchanged.
 pub(super) fn keep(importer: &mut Importer, node: &NodeContext) -> Result<(), OnnxError> {
-    match importer.binding(node, 0)?.clone() {
-        extents @ Binding::Extents(_) => importer.alias(node, extents),
-        _ => Err(node.error("supported is only the use on sizes taken from a shape")),
+    if let Binding::Value(_) = importer.binding(node, 0)? {
+        return Err(node.error("supported is only the use on sizes taken from a shape"));
     }
+    let sizes = importer.extents(node, 0)?;
+    importer.alias(node, Binding::Extents(sizes))
 }

@@ -20,15 +20,16 @@ pub(super) fn flatten(importer: &mut Importer, node: &mut NodeContext) -> Result
 
 pub(super) fn reshape(importer: &mut Importer, node: &mut NodeContext) -> Result<(), OnnxError> {
     node.at_most(2)?;
-    node.expect_int("allowzero", 0, 0)?;
+    let zero_copies = node.int("allowzero", 0)? == 0;
     let x = importer.activation(node, 0)?;
     let target = importer.extents(node, 1)?;
     let shape = importer.shape(x)?;
     let elements = shape.elements_per_sample();
     let all = i64::try_from(elements).unwrap_or(i64::MAX);
     let to_two = match target[..] {
-        // 0 copies the batch; a size that fits the rest may stand where -1 would.
-        [Extent::Batch | Extent::Known(0), Extent::Known(rest)] => rest == -1 || rest == all,
+        // A size that fits the rest may stand where -1 would.
+        [Extent::Batch, Extent::Known(rest)] => rest == -1 || rest == all,
+        [Extent::Known(0), Extent::Known(rest)] => zero_copies && (rest == -1 || rest == all),
         [Extent::Known(1), Extent::Known(rest)] => importer.batch_of_one && (rest == -1 || rest == all),
         [Extent::Known(-1), Extent::Known(rest)] => rest == all,
         _ => false,

@@ -144,17 +144,36 @@ fn an_attribute_without_meaning_here_is_named() {
 }
 
 #[test]
-fn rounding_up_is_refused_only_where_it_changes_the_result() {
-    let ceil = |m: &mut ModelProto, kernel: &[i64]| {
-        set_int(node(m, "pool"), "ceil_mode", 1);
-        set_ints(node(m, "pool"), "kernel_shape", kernel);
+fn rounding_up_becomes_padding() {
+    let padding = |kernel: &[i64], strides: &[i64], pads: &[i64]| {
+        let mut model = good();
+        let pool = node(&mut model, "pool");
+        set_int(pool, "ceil_mode", 1);
+        set_ints(pool, "kernel_shape", kernel);
+        set_ints(pool, "strides", strides);
+        set_ints(pool, "pads", pads);
+        // The layers behind do not fit the new size.
+        let proto = model.graph.as_mut().expect("a graph");
+        proto.node.truncate(3);
+        proto.output[0].name = Some("pool.out".into());
+        let read = graph(model).expect("a pool on 6 by 6");
+        let Op::MaxPool(pool) = &read.nodes()[2].op else { panic!("{}", read.dump()) };
+        (pool.padding, read.shape(read.outputs()[0]).chw().expect("a map"))
     };
-    let mut model = good();
-    ceil(&mut model, &[2, 2]);
-    graph(model).expect("2 by 2 windows divide 6 by 6");
+    assert_eq!(padding(&[2, 2], &[2, 2], &[0; 4]), ([0; 4], (3, 3, 3)));
+    assert_eq!(padding(&[3, 2], &[2, 2], &[0; 4]), ([0, 0, 1, 0], (3, 3, 3)));
+    // The third window would start behind the six rows and the pad in front.
+    assert_eq!(padding(&[3, 3], &[4, 4], &[1, 1, 1, 1]), ([1, 1, 1, 1], (3, 2, 2)));
+    assert_eq!(padding(&[2, 2], &[7, 7], &[1, 0, 1, 0]), ([1, 0, 1, 0], (3, 1, 1)));
+    let message = refused(|m| {
+        let pool = node(m, "pool");
+        pool.op_type = Some("AveragePool".into());
+        set_int(pool, "ceil_mode", 1);
+        set_int(pool, "count_include_pad", 1);
+    });
     assert_eq!(
-        refused(|m| ceil(m, &[3, 2])),
-        "node `pool` (MaxPool): ceil_mode is 1 and the windows do not divide the input of 6 by 6; supported is 0"
+        message,
+        "node `pool` (AveragePool): count_include_pad and ceil_mode are both 1; supported is one of them"
     );
 }
 
@@ -296,6 +315,22 @@ fn names_must_lead_somewhere() {
     assert_eq!(message, "the output `fc.bias` does not depend on the input");
     assert_eq!(refused(|m| m.graph.as_mut().expect("a graph").output.clear()), "the model has no output");
     assert_eq!(refused(|m| m.graph.as_mut().expect("a graph").input.clear()), "the model has no input");
+}
+
+#[test]
+fn sizes_and_activations_are_kept_apart() {
+    let becomes = |m: &mut ModelProto, op: &str| {
+        let relu = node(m, "relu");
+        relu.op_type = Some(op.into());
+        if op == "Cast" {
+            set_int(relu, "to", 7);
+        }
+    };
+    let message = refused(|m| becomes(m, "Cast"));
+    assert!(message.starts_with("node `relu` (Cast): it converts to INT64; supported are"), "{message}");
+    // The convolution would read the shape.
+    let message = refused(|m| becomes(m, "Shape"));
+    assert_eq!(message, "node `conv` (Conv): input 0 is a shape, not an activation");
 }
 
 #[test]

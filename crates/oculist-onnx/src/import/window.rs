@@ -36,7 +36,11 @@ pub(super) fn max_pool(importer: &mut Importer, node: &mut NodeContext) -> Resul
 
 pub(super) fn average_pool(importer: &mut Importer, node: &mut NodeContext) -> Result<(), OnnxError> {
     let count_include_pad = node.int("count_include_pad", 0)? != 0;
+    let rounded_up = node.int("ceil_mode", 0)? != 0;
     let (x, pool) = pool(importer, node)?;
+    if count_include_pad && rounded_up {
+        return Err(node.error("count_include_pad and ceil_mode are both 1; supported is one of them"));
+    }
     importer.emit(node, Op::AveragePool { pool, count_include_pad }, vec![x])?;
     Ok(())
 }
@@ -52,21 +56,37 @@ fn pool(importer: &mut Importer, node: &mut NodeContext) -> Result<(ValueId, Poo
     if dilation != [1; 2] {
         return Err(node.error(format!("dilations are {dilation:?}, supported is 1")));
     }
-    let padding = padding(importer, node, x, kernel, stride, dilation)?;
+    let mut padding = padding(importer, node, x, kernel, stride, dilation)?;
     if node.int("ceil_mode", 0)? != 0 {
-        // Rounding up only matters where the last window would hang over the edge.
-        let extents = map_size(importer, node, x)?;
-        for axis in 0..2 {
-            let padded = extents[axis] + padding[axis] + padding[axis + 2];
-            if padded >= kernel[axis] && (padded - kernel[axis]) % stride[axis].max(1) != 0 {
-                return Err(node.error(format!(
-                    "ceil_mode is 1 and the windows do not divide the input of {} by {}; supported is 0",
-                    extents[0], extents[1]
-                )));
-            }
-        }
+        round_up(importer, node, x, kernel, stride, &mut padding)?;
     }
     Ok((x, Pool { kernel, stride, padding }))
+}
+
+/// Pads bottom and right so that the last window fits in: what rounding the output size up means, as long as
+/// padding counts for nothing.
+fn round_up(
+    importer: &mut Importer,
+    node: &NodeContext,
+    x: ValueId,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: &mut [usize; 4],
+) -> Result<(), OnnxError> {
+    let extents = map_size(importer, node, x)?;
+    for axis in 0..2 {
+        let (before, after) = (padding[axis], padding[axis + 2]);
+        let padded = extents[axis] + before + after;
+        // What does not fit at all is the graph's error to tell.
+        let Some(rest) = padded.checked_sub(kernel[axis]).filter(|_| stride[axis] > 0) else { continue };
+        let mut steps = rest.div_ceil(stride[axis]);
+        // A window that would start behind the input is left out.
+        if steps > 0 && steps * stride[axis] >= extents[axis] + before {
+            steps -= 1;
+        }
+        padding[axis + 2] += (steps * stride[axis] + kernel[axis]).saturating_sub(padded);
+    }
+    Ok(())
 }
 
 /// The padding top, left, bottom, right that `pads` or `auto_pad` asks for.

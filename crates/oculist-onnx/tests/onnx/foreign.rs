@@ -5,7 +5,7 @@ use std::path::Path;
 use oculist_graph::Op;
 use oculist_onnx::read;
 use oculist_testing::interpret::{self, Array};
-use oculist_testing::python;
+use oculist_testing::{formula, python};
 
 use crate::compare::difference;
 use crate::oracle::{array_from_json, script};
@@ -70,4 +70,29 @@ fn names_are_kept_or_made_up() {
     let shared = read(folder.path().join("shared_parameters.onnx")).unwrap();
     assert_eq!(shared.params().filter(|(_, v, _)| v.name.starts_with("n.")).count(), 4);
     assert!(shared.find("w").is_some() && shared.find("w_2").is_some());
+}
+
+/// The models in `tests/exports` were written by PyTorch; `export.py` there makes them again.
+#[test]
+fn models_of_pytorch_give_its_logits() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exports");
+    let text = std::fs::read_to_string(folder.join("logits.json")).unwrap();
+    let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let rows = golden["logits"].as_array().expect("rows");
+    let want: Vec<f64> =
+        rows.iter().flat_map(|r| r.as_array().expect("a row").iter().map(|v| v.as_f64().unwrap())).collect();
+    let want = Array::new(&[2, 5], want);
+    let x = Array::from_f32(&[2, 3, 17, 17], &formula::tensor("input", 2 * 3 * 17 * 17));
+    for (name, batch_norms) in [("legacy_13", 0), ("legacy_17", 2), ("dynamo_20", 0)] {
+        let mut graph = read(folder.join(name).with_extension("onnx")).unwrap();
+        let got = interpret::run(&graph, std::slice::from_ref(&x));
+        assert_eq!(difference(got.output(0), &want), None, "{name}\n{}", graph.dump());
+        let count = graph.nodes().iter().filter(|n| n.op.name() == "BatchNormalization").count();
+        assert_eq!(count, batch_norms, "{name}: the exporter folds them or not");
+        // PyTorch's names of parameters are still there.
+        let bias = graph.find("fc2.bias").expect("a parameter of that name");
+        graph.param_mut(bias).unwrap().as_f32_mut().unwrap()[3] += 0.001;
+        let wrong = interpret::run(&graph, std::slice::from_ref(&x));
+        assert!(difference(wrong.output(0), &want).is_some(), "{name}: a wrong bias passes");
+    }
 }

@@ -160,7 +160,7 @@ def shape_slice():
         node("Cast", ["s"], "s64", to=TensorProto.INT64),
         helper.make_node("Constant", [], ["rest"], value_ints=[192]),
         node("Concat", ["s64", "rest"], "to", axis=0),
-        node("Reshape", ["h", "to"], "f", allowzero=0),
+        node("Reshape", ["h", "to"], "f", allowzero=1),
         node("Flatten", ["f"], "y"),
     ]
     return model("shape_slice", 20, nodes, [])

@@ -55,48 +55,53 @@ pub(crate) fn residual(blocks: usize, widths: [usize; 3], size: usize) -> Graph 
 /// Adds Q/DQ nodes as a quantised model has them.
 struct Quantiser {
     b: GraphBuilder,
-    count: usize,
+    /// Scale of every dequantised activation.
+    scales: Vec<(ValueId, f32)>,
 }
 
 impl Quantiser {
     fn activation(&mut self, x: ValueId, scale: f32, zero_point: u8) -> ValueId {
-        self.count += 1;
-        let name = format!("activation{}", self.count);
+        let name = format!("activation{}", self.scales.len());
         let s = self.b.param(&format!("{name}.scale"), Tensor::f32(&[], vec![scale]));
         let z = self.b.param(&format!("{name}.zero_point"), Tensor::u8(&[], vec![zero_point]));
         let q = self.b.op(&format!("{name}.quantize"), Op::QuantizeLinear { axis: 1 }, &[x, s, z]);
-        self.b.op(&format!("{name}.dequantize"), Op::DequantizeLinear { axis: 1 }, &[q, s, z])
+        let y = self.b.op(&format!("{name}.dequantize"), Op::DequantizeLinear { axis: 1 }, &[q, s, z]);
+        self.scales.push((y, scale));
+        y
     }
 
-    /// A weight `[c_out, ...]` of signed bytes with one scale per output channel.
-    fn weight(&mut self, name: &str, shape: &[usize]) -> ValueId {
+    /// A weight `[c_out, ...]` of signed bytes with one scale per output channel, and a bias in the steps that
+    /// integer accumulation has: the scale of the input times that of the weight.
+    fn weight_and_bias(&mut self, name: &str, shape: &[usize], x: ValueId) -> [ValueId; 2] {
         let values = state(&format!("{name}.weight"), shape, 1.0);
-        let per_channel = values.len() / shape[0];
+        let channels = shape[0];
+        let per_channel = values.len() / channels;
         let scales: Vec<f32> = values
             .chunks(per_channel)
             .map(|c| c.iter().fold(0.0f32, |m, v| m.max(v.abs())) / 127.0)
             .collect();
         let q = (0..values.len()).map(|i| (values[i] / scales[i / per_channel]).round() as i8).collect();
-        let q = self.b.param(&format!("{name}.weight"), Tensor::i8(shape, q));
-        let s = self.b.param(&format!("{name}.weight.scale"), Tensor::f32(&[shape[0]], scales));
-        let z =
-            self.b.param(&format!("{name}.weight.zero_point"), Tensor::i8(&[shape[0]], vec![0; shape[0]]));
-        self.b.op(&format!("{name}.weight.dequantize"), Op::DequantizeLinear { axis: 0 }, &[q, s, z])
+        let zeros = Tensor::i8(&[channels], vec![0; channels]);
+        let w = self.dequantised(&format!("{name}.weight"), Tensor::i8(shape, q), scales.clone(), zeros);
+        let x_scale = self.scales.iter().find(|(v, _)| *v == x).expect("a quantised input").1;
+        let scales: Vec<f32> = scales.iter().map(|s| s * x_scale).collect();
+        let values = state(&format!("{name}.bias"), &[channels], 1.0);
+        let q = (0..channels).map(|i| (values[i] / scales[i]).round() as i32).collect();
+        let zeros = Tensor::i32(&[channels], vec![0; channels]);
+        let b = self.dequantised(&format!("{name}.bias"), Tensor::i32(&[channels], q), scales, zeros);
+        [w, b]
     }
 
-    fn bias(&mut self, name: &str, channels: usize) -> ValueId {
-        let values = state(&format!("{name}.bias"), &[channels], 1.0);
-        let q = values.iter().map(|v| (v * 10_000.0) as i32).collect();
-        let q = self.b.param(&format!("{name}.bias"), Tensor::i32(&[channels], q));
-        let s = self.b.param(&format!("{name}.bias.scale"), Tensor::f32(&[channels], vec![1e-4; channels]));
-        let z = self.b.param(&format!("{name}.bias.zero_point"), Tensor::i32(&[channels], vec![0; channels]));
-        self.b.op(&format!("{name}.bias.dequantize"), Op::DequantizeLinear { axis: 0 }, &[q, s, z])
+    fn dequantised(&mut self, name: &str, q: Tensor, scales: Vec<f32>, zeros: Tensor) -> ValueId {
+        let q = self.b.param(name, q);
+        let s = self.b.param(&format!("{name}.scale"), Tensor::f32(&[scales.len()], scales));
+        let z = self.b.param(&format!("{name}.zero_point"), zeros);
+        self.b.op(&format!("{name}.dequantize"), Op::DequantizeLinear { axis: 0 }, &[q, s, z])
     }
 
     fn conv(&mut self, name: &str, x: ValueId, channels: usize, conv: Conv, relu: bool) -> ValueId {
         let c_in = self.b.chw(x).0;
-        let w = self.weight(name, &[channels, c_in, conv.kernel[0], conv.kernel[1]]);
-        let bias = self.bias(name, channels);
+        let [w, bias] = self.weight_and_bias(name, &[channels, c_in, conv.kernel[0], conv.kernel[1]], x);
         let y = self.b.op(name, Op::Conv(conv), &[x, w, bias]);
         if relu {
             let y = self.b.relu(&format!("{name}.relu"), y);
@@ -109,7 +114,7 @@ impl Quantiser {
 
 /// The same network with batch norm folded away and everything quantised.
 pub(crate) fn residual_int8(blocks: usize, widths: [usize; 3], size: usize) -> Graph {
-    let mut q = Quantiser { b: GraphBuilder::new("resnet"), count: 0 };
+    let mut q = Quantiser { b: GraphBuilder::new("resnet"), scales: Vec::new() };
     let x = q.b.input("input", 3, size, size);
     let x = q.activation(x, 0.03, 128);
     let mut y = q.conv("conv1", x, widths[0], Conv::square(3, 1, 1), true);
@@ -130,10 +135,9 @@ pub(crate) fn residual_int8(blocks: usize, widths: [usize; 3], size: usize) -> G
         }
     }
     let y = q.b.op("avgpool", Op::GlobalAveragePool, &[y]);
-    let y = q.activation(y, 0.03, 0);
     let y = q.b.op("flatten", Op::Flatten, &[y]);
-    let w = q.weight("fc", &[10, widths[2]]);
-    let bias = q.bias("fc", 10);
+    let y = q.activation(y, 0.03, 0);
+    let [w, bias] = q.weight_and_bias("fc", &[10, widths[2]], y);
     let y = q.b.op("fc", Op::Gemm, &[y, w, bias]);
     q.b.finish(y).expect("a valid graph")
 }

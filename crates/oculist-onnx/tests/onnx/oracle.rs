@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use oculist_graph::Graph;
+use oculist_graph::{Graph, Op};
 use oculist_onnx::write;
 use oculist_testing::interpret::{self, Array};
 use oculist_testing::python;
@@ -26,10 +26,17 @@ pub(crate) fn array_to_json(array: &Array) -> Value {
     json!({"shape": array.shape(), "data": array.data()})
 }
 
-/// Checks and runs the graphs in one Python process: `result[graph][output]`.
+/// What ONNX Runtime made of a model.
+struct Answer {
+    outputs: Vec<Array>,
+    /// How often each operator runs after ONNX Runtime's own optimisation.
+    ops: Value,
+}
+
+/// Checks and runs the graphs in one Python process.
 ///
 /// With `optimised`, ONNX Runtime may fuse, as it does for its users; without, each operator runs by itself.
-fn run(graphs: &[(&Graph, &[Array])], optimised: bool) -> Option<Vec<Vec<Array>>> {
+fn run(graphs: &[(&Graph, &[Array])], optimised: bool) -> Option<Vec<Answer>> {
     let folder = tempfile::tempdir().unwrap();
     let mut jobs = Vec::new();
     for (i, (graph, inputs)) in graphs.iter().enumerate() {
@@ -44,9 +51,11 @@ fn run(graphs: &[(&Graph, &[Array])], optimised: bool) -> Option<Vec<Vec<Array>>
     let results = python::run_file(&script("run_models.py"), [&list])?.expect_success().json();
     let results = results.as_array().expect("a list");
     assert_eq!(results.len(), graphs.len());
-    Some(
-        results.iter().map(|r| r.as_array().expect("a list").iter().map(array_from_json).collect()).collect(),
-    )
+    let answer = |r: &Value| Answer {
+        outputs: r["outputs"].as_array().expect("a list").iter().map(array_from_json).collect(),
+        ops: r["ops"].clone(),
+    };
+    Some(results.iter().map(answer).collect())
 }
 
 #[test]
@@ -54,7 +63,7 @@ fn onnx_runtime_computes_what_every_operator_means() {
     let cases = cases::all();
     let jobs: Vec<(&Graph, &[Array])> = cases.iter().map(|c| (&c.graph, c.inputs.as_slice())).collect();
     let Some(results) = run(&jobs, false) else { return };
-    for (Case { name, graph, wrong, inputs }, outputs) in cases.iter().zip(&results) {
+    for (Case { name, graph, wrong, inputs }, Answer { outputs, .. }) in cases.iter().zip(&results) {
         let compare = |graph: &Graph| {
             let ours = interpret::run(graph, inputs);
             assert_eq!(outputs.len(), graph.outputs().len());
@@ -73,12 +82,17 @@ fn onnx_runtime_computes_the_same_for_whole_networks() {
     let jobs: Vec<(&Graph, &[Array])> = vec![(&float, &inputs), (&int8, &inputs)];
     for optimised in [false, true] {
         let Some(results) = run(&jobs, optimised) else { return };
-        for ((graph, _), outputs) in jobs.iter().zip(&results) {
+        for ((graph, _), answer) in jobs.iter().zip(&results) {
             let ours = interpret::run(graph, &inputs);
-            assert_eq!(difference(&outputs[0], ours.output(0)), None, "optimised: {optimised}");
+            assert_eq!(difference(&answer.outputs[0], ours.output(0)), None, "optimised: {optimised}");
         }
         // The networks have the same shapes, so only the values can tell them apart.
-        assert!(difference(&results[0][0], interpret::run(&int8, &inputs).output(0)).is_some());
+        assert!(difference(&results[0].outputs[0], interpret::run(&int8, &inputs).output(0)).is_some());
+        // Users get integer arithmetic: no convolution is left in floats.
+        let convolutions = int8.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_))).count();
+        let ops = &results[1].ops;
+        assert_eq!(ops["QLinearConv"].as_u64(), optimised.then_some(convolutions as u64), "{ops}");
+        assert_eq!(ops["Conv"].as_u64(), (!optimised).then_some(convolutions as u64), "{ops}");
     }
 }
 
@@ -87,7 +101,7 @@ fn the_batch_is_free() {
     let graph = networks::residual(1, [4, 4, 4], 8);
     let (one, five) = ([cases::input("one", &[1, 3, 8, 8])], [cases::input("five", &[5, 3, 8, 8])]);
     let Some(results) = run(&[(&graph, &one), (&graph, &five)], true) else { return };
-    assert_eq!(results[0][0].shape(), &[1, 10]);
-    assert_eq!(results[1][0].shape(), &[5, 10]);
-    assert_eq!(difference(&results[1][0], interpret::run(&graph, &five).output(0)), None);
+    assert_eq!(results[0].outputs[0].shape(), &[1, 10]);
+    assert_eq!(results[1].outputs[0].shape(), &[5, 10]);
+    assert_eq!(difference(&results[1].outputs[0], interpret::run(&graph, &five).output(0)), None);
 }
