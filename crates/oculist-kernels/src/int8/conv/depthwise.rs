@@ -138,10 +138,16 @@ impl Task<'_> {
             }
         }
         let bias = s.block(self.bias);
+        // Through memory once, for the reason given in the dense micro-kernel.
+        let mut sums = [[0.0; LANES]; MR];
         for r in 0..MR {
+            // SAFETY: the array holds sixteen f32.
+            unsafe { s.store_f32(s.add(acc[r], bias), sums[r].as_mut_ptr()) };
+        }
+        for (r, sums) in sums.iter().enumerate() {
             let at = (pixel + r) * conv.y_stride() + self.block * LANES;
             // SAFETY: the caller's promise.
-            unsafe { plan.finish.store(s, s.add(acc[r], bias), self.block, &self.job.target, at) };
+            unsafe { plan.finish.store(s, s.block(sums), self.block, &self.job.target, at) };
         }
         MR
     }

@@ -141,15 +141,22 @@ impl<E> Tiles<'_, E> {
                 }
             }
         }
+        // The accumulators leave their registers once, here: indexed by a loop variable below, they would be kept in
+        // memory throughout.
+        let mut sums = [[[0.0; 16]; NB]; MR];
+        for r in 0..MR {
+            for b in 0..NB {
+                // SAFETY: the array holds sixteen f32.
+                unsafe { s.store_f32(s.to_f32(acc[r][b]), sums[r][b].as_mut_ptr()) };
+            }
+        }
         let plan = self.job.plan;
         let stride = plan.conv.y_stride();
-        for r in 0..MR {
-            if r < count {
-                for b in 0..NB {
-                    let at = self.target_start + (pixel + r) * stride + (block + b) * 16;
-                    // SAFETY: the caller vouches for the task's pixels.
-                    unsafe { plan.finish.store(s, s.to_f32(acc[r][b]), block + b, &self.job.target, at) };
-                }
+        for (r, sums) in sums.iter().enumerate().take(count) {
+            for (b, sums) in sums.iter().enumerate() {
+                let at = self.target_start + (pixel + r) * stride + (block + b) * 16;
+                // SAFETY: the caller vouches for the task's pixels.
+                unsafe { plan.finish.store(s, s.block(sums), block + b, &self.job.target, at) };
             }
         }
     }
