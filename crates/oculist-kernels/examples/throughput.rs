@@ -138,8 +138,7 @@ fn bench_conv(ctx: &Context, conv: Conv2d, options: &Options) {
     let picked = Algorithms::pick(&conv);
     for pass in Pass::ALL {
         for algorithm in [Algorithm::Direct, Algorithm::Depthwise, Algorithm::Winograd] {
-            let wanted =
-                pass.name().contains(&options.pass) && algorithm.name().contains(&options.algorithm);
+            let wanted = pass.name().contains(&options.pass) && algorithm.name().contains(&options.algorithm);
             if !wanted || !algorithm.supports(pass, &conv) {
                 continue;
             }

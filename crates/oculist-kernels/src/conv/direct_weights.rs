@@ -1,73 +1,133 @@
 //! Gradient of the weights of a direct convolution.
 //!
 //! `dw[tap][c][o] = sum over pixels of x[pixel at tap][c] * dy[pixel][o]`: a matrix product whose inner dimension is
-//! pixels. The register tile holds input channels by blocks of output channels. The pixels are cut into splits
-//! whose number depends on the shape alone; each split has its own sums and the splits are added in order, so the
-//! result depends neither on the number of threads nor on their speed, and no atomics are needed. With many
-//! channels one split is enough: the tasks are then blocks of channels.
+//! pixels. The register tile holds input channels by blocks of output channels. Pixels are taken in chunks; a
+//! task first packs a chunk's pixels into panels of sixteen channels, with the padding written out, so that the
+//! micro-kernel reads memory in order and knows no borders. (Without panels, sixteen channels out of a power of
+//! two fall into a few cache sets.)
+//!
+//! The chunks are shared out among splits, whose number depends on the shape alone; each split has its own sums, and
+//! the splits are added in order, so the result depends neither on the number of threads nor on their speed. Where
+//! the gradient is large there are few splits, and the tasks are groups of output channels instead.
 
 use super::Conv2d;
 use crate::context::{Context, SendPtr};
 use crate::layout::LANES;
 use crate::simd::{Kernel, Simd, dispatch};
 
-/// Pixels accumulated in registers before the sums go to memory: small enough for the first-level cache.
-const RUN_PIXELS: usize = 160;
-
 /// How many tasks one pass should have at least.
 const TASKS: usize = 16;
+/// f32 of partial sums of all splits at most: 16 MiB.
+const MAX_SUMS: usize = 4 << 20;
+/// f32 of the panels of a chunk: 192 KiB.
+const CHUNK: usize = 48 << 10;
 
-fn channel_tasks(conv: &Conv2d) -> usize {
-    (conv.y_stride() / LANES).div_ceil(2) * conv.x_stride.div_ceil(LANES)
+/// How the work is cut; depends on the shape alone.
+#[derive(Debug, Clone, Copy)]
+struct Schedule {
+    splits: usize,
+    /// Output channel blocks of a task.
+    group: usize,
+    /// Images of a chunk; more than one only if `rows` is the whole height.
+    images: usize,
+    /// Output rows of a chunk.
+    rows: usize,
+    /// Chunks of the whole batch.
+    chunks: usize,
+    /// Rows and columns of a chunk's packed input, an image.
+    packed: [usize; 2],
+    /// f32 of a pixel in a panel of the packed input: sixteen, or all channels of an image with fewer.
+    lanes: usize,
 }
 
-/// Number of splits: output rows of all images are shared out among them.
-fn splits(conv: &Conv2d) -> usize {
-    let rows = conv.batch * conv.out_height();
-    let pixels = rows * conv.out_width();
-    // No split below about 500 pixels, and no more than 64 MiB of partial sums.
-    let by_memory = ((16 << 20) / conv.weights_len()).max(1);
-    TASKS.div_ceil(channel_tasks(conv)).min(pixels.div_ceil(512)).min(by_memory).min(rows).max(1)
+impl Schedule {
+    fn new(conv: &Conv2d) -> Self {
+        let blocks = conv.y_stride() / LANES;
+        let (oh, ow) = (conv.out_height(), conv.out_width());
+        let len = conv.weights_len();
+        let by_memory = (MAX_SUMS / len).clamp(1, TASKS);
+        let groups = TASKS.div_ceil(by_memory).min(blocks.div_ceil(2));
+        let group = blocks.div_ceil(groups).next_multiple_of(2).min(blocks);
+        let pixels = (CHUNK / (conv.x_stride + group * LANES)).clamp(64, 256);
+        let rows = pixels.div_ceil(ow).min(oh);
+        let images = if rows == oh { pixels.div_ceil(oh * ow).min(conv.batch) } else { 1 };
+        let chunks = if rows == oh { conv.batch.div_ceil(images) } else { conv.batch * oh.div_ceil(rows) };
+        let extent = |axis: usize, n: usize| {
+            (n - 1) * conv.stride[axis] + (conv.kernel[axis] - 1) * conv.dilation[axis] + 1
+        };
+        let packed = [extent(0, rows), extent(1, ow)];
+        let lanes = LANES.min(conv.x_stride);
+        Self { splits: by_memory.min(chunks), group, images, rows, chunks, packed, lanes }
+    }
+
+    /// f32 of the packed input of a chunk.
+    fn x_len(&self, conv: &Conv2d) -> usize {
+        conv.x_stride.div_ceil(LANES) * self.x_panel()
+    }
+
+    /// f32 of one panel of the packed input.
+    fn x_panel(&self) -> usize {
+        self.images * self.packed[0] * self.packed[1] * self.lanes
+    }
+
+    /// f32 of one panel of the packed output gradient.
+    fn dy_panel(&self, conv: &Conv2d) -> usize {
+        self.images * self.rows * conv.out_width() * LANES
+    }
+
+    fn panels_len(&self, conv: &Conv2d) -> usize {
+        self.x_len(conv) + self.group * self.dy_panel(conv)
+    }
+
+    /// Images and output rows of a chunk: first and one past the last of each.
+    fn chunk(&self, conv: &Conv2d, chunk: usize) -> [(usize, usize); 2] {
+        let oh = conv.out_height();
+        if self.rows == oh {
+            let n = chunk * self.images;
+            [(n, (n + self.images).min(conv.batch)), (0, oh)]
+        } else {
+            let per_image = oh.div_ceil(self.rows);
+            let (n, i) = (chunk / per_image, chunk % per_image * self.rows);
+            [(n, n + 1), (i, (i + self.rows).min(oh))]
+        }
+    }
 }
 
-/// f32 of scratch: sums of all splits but the first.
-pub(crate) fn scratch_len(conv: &Conv2d) -> usize {
-    (splits(conv) - 1) * conv.weights_len()
+/// f32 of scratch: panels for every thread, sums of all splits but the first.
+pub(crate) fn scratch_len(conv: &Conv2d, threads: usize) -> usize {
+    let schedule = Schedule::new(conv);
+    threads * schedule.panels_len(conv) + (schedule.splits - 1) * conv.weights_len()
 }
 
 /// `dw` overwritten.
 pub(crate) fn run(ctx: &Context, conv: &Conv2d, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
-    let n_splits = splits(conv);
+    let schedule = Schedule::new(conv);
+    let splits = schedule.splits;
     let len = conv.weights_len();
+    assert_eq!(dw.len(), len, "weight gradient of {}", conv.label());
+    let (partial, panels) = scratch.split_at_mut((splits - 1) * len);
+    let panels_len = schedule.panels_len(conv);
+    let panels = SendPtr(panels[..ctx.threads() * panels_len].as_mut_ptr());
     let blocks = conv.y_stride() / LANES;
-    let block_pairs = blocks.div_ceil(2);
-    let inputs = conv.x_stride.div_ceil(LANES);
-    let rows = conv.batch * conv.out_height();
-    let partial = &mut scratch[..(n_splits - 1) * len];
+    let groups = blocks.div_ceil(schedule.group);
     let (first, others) = (SendPtr(dw.as_mut_ptr()), SendPtr(partial.as_mut_ptr()));
-    ctx.run(n_splits * inputs * block_pairs, |task, _| {
-        let split = task / (inputs * block_pairs);
-        let (input, pair) = (task / block_pairs % inputs, task % block_pairs);
+    ctx.run(splits * groups, |task, worker| {
+        let (split, group) = (task / groups, task % groups);
         let sums = if split == 0 {
             first.get()
         } else {
-            // SAFETY: the partial sums of split `split` lie inside of the scratch slice taken above.
+            // SAFETY: the partial sums of split `split` lie inside of the scratch taken above.
             unsafe { others.get().add((split - 1) * len) }
         };
-        dispatch(
-            ctx,
-            Task {
-                conv,
-                x,
-                dy,
-                sums,
-                rows: (rows * split / n_splits, rows * (split + 1) / n_splits),
-                input: input * LANES,
-                blocks: (pair * 2, (pair * 2 + 2).min(blocks)),
-            },
-        );
+        // SAFETY: each worker has its own panels, inside of the slice taken above.
+        let panels =
+            unsafe { std::slice::from_raw_parts_mut(panels.get().add(worker * panels_len), panels_len) };
+        let blocks = (group * schedule.group, ((group + 1) * schedule.group).min(blocks));
+        let chunks = (schedule.chunks * split / splits, schedule.chunks * (split + 1) / splits);
+        let (x_panels, dy_panels) = panels.split_at_mut(schedule.x_len(conv));
+        dispatch(ctx, Task { conv, schedule, x, dy, sums, chunks, blocks, x_panels, dy_panels });
     });
-    if n_splits > 1 {
+    if splits > 1 {
         let partial = &*partial;
         ctx.for_pieces(dw, 4096, |i, dw| {
             for sums in partial.chunks_exact(len) {
@@ -81,128 +141,191 @@ pub(crate) fn run(ctx: &Context, conv: &Conv2d, x: &[f32], dy: &[f32], dw: &mut 
 
 struct Task<'a> {
     conv: &'a Conv2d,
+    schedule: Schedule,
     x: &'a [f32],
     dy: &'a [f32],
-    /// Packed weight gradient of the split, of which this task owns sixteen inputs of one or two blocks.
+    /// Packed weight gradient of the split, of which this task owns the blocks.
     sums: *mut f32,
-    /// Output rows, counted over all images.
-    rows: (usize, usize),
-    /// First input channel.
-    input: usize,
+    chunks: (usize, usize),
     blocks: (usize, usize),
+    /// `[input block][image][row][column][lanes]`
+    x_panels: &'a mut [f32],
+    /// `[output block][image][row][column][16]`
+    dy_panels: &'a mut [f32],
 }
 
 impl Kernel for Task<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let conv = self.conv;
-        let channels = LANES.min(conv.x_stride - self.input);
-        let per_chunk = (RUN_PIXELS / conv.out_width()).max(1);
-        let mut row = self.rows.0;
-        while row < self.rows.1 {
-            let end = (row + per_chunk).min(self.rows.1);
-            let fresh = row == self.rows.0;
-            for tap in 0..conv.taps() {
-                let mut block = self.blocks.0;
-                while block < self.blocks.1 {
-                    if S::ROWS_2 > 0 && block + 2 <= self.blocks.1 {
-                        self.channel_tiles::<S, 2>(s, tap, (row, end), block, channels, fresh);
-                        block += 2;
-                    } else {
-                        self.channel_tiles::<S, 1>(s, tap, (row, end), block, channels, fresh);
-                        block += 1;
+    fn run<S: Simd>(mut self, s: S) {
+        for chunk in self.chunks.0..self.chunks.1 {
+            let [images, rows] = self.schedule.chunk(self.conv, chunk);
+            self.pack_x(s, images, rows);
+            self.pack_dy(s, images, rows);
+            let fresh = chunk == self.chunks.0;
+            let extent = [images.1 - images.0, rows.1 - rows.0];
+            let mut block = self.blocks.0;
+            while block < self.blocks.1 {
+                let pair = S::ROWS_2 > 0 && block + 2 <= self.blocks.1;
+                for input in (0..self.conv.x_stride).step_by(LANES) {
+                    for tap in 0..self.conv.taps() {
+                        if pair {
+                            self.channel_tiles::<S, 2>(s, tap, extent, block, input, fresh);
+                        } else {
+                            self.channel_tiles::<S, 1>(s, tap, extent, block, input, fresh);
+                        }
                     }
                 }
+                block += if pair { 2 } else { 1 };
             }
-            row = end;
         }
     }
 }
 
 impl Task<'_> {
-    /// Cuts the input channels into register tiles.
+    /// Packs the input pixels that the chunk's outputs read; what is outside of the image becomes 0.
+    #[inline(always)]
+    fn pack_x<S: Simd>(&mut self, s: S, images: (usize, usize), rows: (usize, usize)) {
+        let conv = self.conv;
+        let [ph, pw] = self.schedule.packed;
+        let (panel, lanes) = (self.schedule.x_panel(), self.schedule.lanes);
+        let (stride, dilation) = (conv.stride[0], conv.dilation[0]);
+        let needed = (rows.1 - rows.0 - 1) * stride + (conv.kernel[0] - 1) * dilation + 1;
+        // Columns left of, inside of and right of the image.
+        let left = conv.padding[1].min(pw);
+        let inside = pw.min(conv.padding[1] + conv.width).saturating_sub(conv.padding[1]);
+        for (m, n) in (images.0..images.1).enumerate() {
+            for r in 0..needed {
+                let used = |k: usize| r >= k * dilation && (r - k * dilation).is_multiple_of(stride);
+                if stride > 1 && !(0..conv.kernel[0]).any(used) {
+                    continue;
+                }
+                let h = (rows.0 * stride + r).wrapping_sub(conv.padding[0]);
+                let source = (n * conv.height + h.min(conv.height - 1)) * conv.width * conv.x_stride;
+                let source = &self.x[source..source + conv.width * conv.x_stride];
+                for (block, panel) in self.x_panels.chunks_exact_mut(panel).enumerate() {
+                    let row = &mut panel[(m * ph + r) * pw * lanes..][..pw * lanes];
+                    if h >= conv.height {
+                        row.fill(0.0);
+                        continue;
+                    }
+                    row[..left * lanes].fill(0.0);
+                    row[(left + inside) * lanes..].fill(0.0);
+                    let row = &mut row[left * lanes..(left + inside) * lanes];
+                    if conv.x_stride == lanes {
+                        row.copy_from_slice(&source[..inside * lanes]);
+                        continue;
+                    }
+                    let source = &source[..(inside.max(1) - 1) * conv.x_stride + (block + 1) * LANES];
+                    // SAFETY: the last pixel's block ends where `source` ends, and `row` has as many pixels; with
+                    // more channels than lanes the stride is a multiple of sixteen.
+                    unsafe { copy_blocks(s, source.as_ptr().add(block * LANES), conv.x_stride, row) };
+                }
+            }
+        }
+    }
+
+    /// Packs the output gradients of the chunk.
+    #[inline(always)]
+    fn pack_dy<S: Simd>(&mut self, s: S, images: (usize, usize), rows: (usize, usize)) {
+        let (oh, ow, ys) = (self.conv.out_height(), self.conv.out_width(), self.conv.y_stride());
+        let panel = self.schedule.dy_panel(self.conv);
+        let pixels = (rows.1 - rows.0) * ow;
+        for (block, panel) in (self.blocks.0..self.blocks.1).zip(self.dy_panels.chunks_exact_mut(panel)) {
+            for (m, n) in (images.0..images.1).enumerate() {
+                let first = ((n * oh + rows.0) * ow) * ys;
+                let source = &self.dy[first..first + pixels * ys];
+                let panel = &mut panel[m * pixels * LANES..][..pixels * LANES];
+                // SAFETY: `source` has all blocks of every pixel.
+                unsafe { copy_blocks(s, source.as_ptr().add(block * LANES), ys, panel) };
+            }
+        }
+    }
+
+    /// Cuts sixteen input channels into register tiles.
     #[inline(always)]
     fn channel_tiles<S: Simd, const NB: usize>(
         &self,
         s: S,
         tap: usize,
-        rows: (usize, usize),
+        extent: [usize; 2],
         block: usize,
-        channels: usize,
+        input: usize,
         fresh: bool,
     ) {
+        let channels = LANES.min(self.conv.x_stride - input);
         let mut c = 0;
         while c < channels {
             let left = channels - c;
+            let at = (input, c);
             // Sixteen inputs make whole tiles on every instruction set: 16, 8 + 8, 6 + 6 + 4, 2 * 8.
             c += if S::ROWS_2 > 0 && NB == 1 && left >= 16 {
-                self.tile::<S, 16, NB>(s, tap, rows, block, c, fresh)
+                self.tile::<S, 16, NB>(s, tap, extent, block, at, fresh)
             } else if S::ROWS_2 > 0 && left >= 8 {
-                self.tile::<S, 8, NB>(s, tap, rows, block, c, fresh)
+                self.tile::<S, 8, NB>(s, tap, extent, block, at, fresh)
             } else if S::ROWS_2 == 0 && S::ROWS_1 >= 6 && left >= 6 {
-                self.tile::<S, 6, NB>(s, tap, rows, block, c, fresh)
+                self.tile::<S, 6, NB>(s, tap, extent, block, at, fresh)
             } else if S::ROWS_1 >= 4 && left >= 4 {
-                self.tile::<S, 4, NB>(s, tap, rows, block, c, fresh)
+                self.tile::<S, 4, NB>(s, tap, extent, block, at, fresh)
             } else if left >= 2 {
-                self.tile::<S, 2, NB>(s, tap, rows, block, c, fresh)
+                self.tile::<S, 2, NB>(s, tap, extent, block, at, fresh)
             } else {
-                self.tile::<S, 1, NB>(s, tap, rows, block, c, fresh)
+                self.tile::<S, 1, NB>(s, tap, extent, block, at, fresh)
             };
         }
     }
 
-    /// `MR` input channels by `NB` blocks over some output rows; returns `MR`.
+    /// `MR` input channels by `NB` output blocks over the packed chunk; returns `MR`.
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NB: usize>(
         &self,
         s: S,
         tap: usize,
-        rows: (usize, usize),
+        [images, rows]: [usize; 2],
         block: usize,
-        c: usize,
+        (input, c): (usize, usize),
         fresh: bool,
     ) -> usize {
         let conv = self.conv;
-        let (oh, ow) = (conv.out_height(), conv.out_width());
-        let (xs, ys) = (conv.x_stride, conv.y_stride());
-        let (kh, kw) = (tap / conv.kernel[1], tap % conv.kernel[1]);
-        let (j0, j1) = valid_range(conv, 1, kw, ow);
+        let ow = conv.out_width();
+        let [ph, pw] = self.schedule.packed;
+        let (kh, kw) = (tap / conv.kernel[1] * conv.dilation[0], tap % conv.kernel[1] * conv.dilation[1]);
+        let dy_panel = self.schedule.dy_panel(conv);
+        let x_panel = input / LANES * self.schedule.x_panel() + c;
+        let lanes = self.schedule.lanes;
+        let step = conv.stride[1] * lanes;
         let mut acc = [[s.zero(); NB]; MR];
-        for row in rows.0..rows.1 {
-            let (n, i) = (row / oh, row % oh);
-            let h = (i * conv.stride[0] + kh * conv.dilation[0]).wrapping_sub(conv.padding[0]);
-            if h >= conv.height || j0 >= j1 {
-                continue;
-            }
-            let v = j0 * conv.stride[1] + kw * conv.dilation[1] - conv.padding[1];
-            let x_at = ((n * conv.height + h) * conv.width + v) * xs + self.input + c;
-            let dy_at = (row * ow + j0) * ys + block * LANES;
-            debug_assert!(x_at + (j1 - j0 - 1) * conv.stride[1] * xs + MR <= self.x.len());
-            debug_assert!(dy_at + (j1 - j0 - 1) * ys + NB * LANES <= self.dy.len());
-            // SAFETY: `valid_range` keeps the columns, and the comparison above the row, inside of the image;
-            // the tile's channels lie below the strides. The plan checked the lengths.
-            unsafe {
-                let mut x = self.x.as_ptr().add(x_at);
-                let mut dy = self.dy.as_ptr().add(dy_at);
-                for _ in j0..j1 {
-                    let mut b = [s.zero(); NB];
-                    for n in 0..NB {
-                        b[n] = s.load_ptr(dy.add(n * LANES));
-                    }
-                    for r in 0..MR {
-                        let a = s.splat(*x.add(r));
+        let mut dy = (block - self.blocks.0) * dy_panel;
+        for m in 0..images {
+            for i in 0..rows {
+                let x = x_panel + ((m * ph + i * conv.stride[0] + kh) * pw + kw) * lanes;
+                debug_assert!(x + (ow - 1) * step + MR <= self.x_panels.len());
+                debug_assert!(dy + (NB - 1) * dy_panel + ow * LANES <= self.dy_panels.len());
+                // SAFETY: row `i * stride + kh` and columns up to `(ow - 1) * stride + kw` are packed, and the
+                // tile's channels lie inside of the panel.
+                unsafe {
+                    let mut x = self.x_panels.as_ptr().add(x);
+                    let mut dy = self.dy_panels.as_ptr().add(dy);
+                    for _ in 0..ow {
+                        let mut b = [s.zero(); NB];
                         for n in 0..NB {
-                            acc[r][n] = s.mul_add(a, b[n], acc[r][n]);
+                            b[n] = s.load_ptr(dy.add(n * dy_panel));
                         }
+                        for r in 0..MR {
+                            let a = s.splat(*x.add(r));
+                            for n in 0..NB {
+                                acc[r][n] = s.mul_add(a, b[n], acc[r][n]);
+                            }
+                        }
+                        x = x.wrapping_add(step);
+                        dy = dy.wrapping_add(LANES);
                     }
-                    x = x.wrapping_add(conv.stride[1] * xs);
-                    dy = dy.wrapping_add(ys);
                 }
+                dy += ow * LANES;
             }
         }
         for n in 0..NB {
-            let at = (((block + n) * conv.taps() + tap) * xs + self.input + c) * LANES;
+            let at = (((block + n) * conv.taps() + tap) * conv.x_stride + input + c) * LANES;
             for r in 0..MR {
                 // SAFETY: these sixteen sums belong to this task; `at` is an index of the packed weights.
                 unsafe {
@@ -213,6 +336,18 @@ impl Task<'_> {
             }
         }
         MR
+    }
+}
+
+/// Copies one block of sixteen f32 of every pixel to consecutive places.
+///
+/// # Safety
+/// `from` has a block at every multiple of `stride`, as many as `to` holds.
+#[inline(always)]
+unsafe fn copy_blocks<S: Simd>(s: S, from: *const f32, stride: usize, to: &mut [f32]) {
+    for (i, to) in to.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        // SAFETY: the caller vouches for the blocks.
+        s.store(unsafe { s.load_ptr(from.add(i * stride)) }, to);
     }
 }
 

@@ -117,7 +117,7 @@ impl ConvPlan {
             (Algorithm::Direct, Pass::BackwardData) => {
                 conv.weights_len_transposed() + direct::scratch_len(&self.backward, threads)
             }
-            (Algorithm::Direct, Pass::BackwardWeights) => direct_weights::scratch_len(conv),
+            (Algorithm::Direct, Pass::BackwardWeights) => direct_weights::scratch_len(conv, threads),
             (Algorithm::Depthwise, Pass::Forward) => depthwise::scratch_len(&self.forward, threads),
             (Algorithm::Depthwise, Pass::BackwardData) => depthwise::scratch_len(&self.backward, threads),
             (Algorithm::Depthwise, Pass::BackwardWeights) => depthwise::weights_scratch_len(conv),
