@@ -1,0 +1,197 @@
+//! A data set: three splits, class names, and what was left out.
+
+use crate::error::{Error, Result};
+use crate::open;
+use crate::{DEFAULT_MAX_PIXELS, Skipped, Split, Subset, Summary};
+use std::path::{Path, PathBuf};
+
+/// How thoroughly image files are looked at when a folder is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verify {
+    /// Decode every file if the whole folder has at most 3 billion pixels (about 15,000 photos of
+    /// 500x400), else headers and completeness only.
+    #[default]
+    Auto,
+    /// Headers and completeness (a JPEG's end marker, a PNG's last chunk, a WebP's length).
+    Headers,
+    /// Decode every file.
+    Decode,
+}
+
+/// How to open a data set.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// Where the data of a named set lies instead of its usual place.
+    pub data_dir: Option<PathBuf>,
+    /// Seed of random splits.
+    pub seed: u64,
+    /// Part of the training images that becomes the validation split, where the source has none; without a
+    /// value 0.1, and 0.15 where the test split must be drawn too.
+    pub val_fraction: Option<f64>,
+    /// Part of the training images that becomes the test split, where the source has none.
+    pub test_fraction: f64,
+    /// Any unreadable file is an error.
+    pub strict: bool,
+    /// Largest part of unreadable images that is tolerated.
+    pub max_unreadable: f64,
+    /// Largest number of pixels an image may declare.
+    pub max_pixels: u64,
+    /// Threads for looking at files; 0 means as many as the machine has.
+    pub threads: usize,
+    /// How thoroughly to look.
+    pub verify: Verify,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            seed: 0,
+            val_fraction: None,
+            test_fraction: 0.15,
+            strict: false,
+            max_unreadable: 0.05,
+            max_pixels: DEFAULT_MAX_PIXELS,
+            threads: 0,
+            verify: Verify::Auto,
+        }
+    }
+}
+
+impl OpenOptions {
+    /// The part of the training images for validation, where the source has a test split.
+    pub(crate) const DEFAULT_VAL: f64 = 0.1;
+
+    /// The part for validation, where the test split must be drawn too.
+    pub(crate) const UNSPLIT_VAL: f64 = 0.15;
+
+    /// Parts of the training images that become the validation and the test split.
+    pub(crate) fn fractions(&self, has_val: bool, has_test: bool) -> [f64; 2] {
+        let default_val = if has_test { Self::DEFAULT_VAL } else { Self::UNSPLIT_VAL };
+        [
+            if has_val { 0.0 } else { self.val_fraction.unwrap_or(default_val) },
+            if has_test { 0.0 } else { self.test_fraction },
+        ]
+    }
+
+    /// Threads to use.
+    pub(crate) fn effective_threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            n => n,
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        let val = self.val_fraction.unwrap_or(Self::UNSPLIT_VAL);
+        let fractions = [
+            ("val_fraction", val),
+            ("test_fraction", self.test_fraction),
+            ("val_fraction + test_fraction", val + self.test_fraction),
+            ("max_unreadable", self.max_unreadable),
+        ];
+        for (name, value) in fractions {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::Option {
+                    name,
+                    expected: "at least 0 and below 1",
+                    found: value.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A labelled set of images in three splits.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// What the user named: a word or a path.
+    pub(crate) source: String,
+    pub(crate) class_names: Vec<String>,
+    pub(crate) train: Subset,
+    pub(crate) val: Subset,
+    pub(crate) test: Subset,
+    pub(crate) skipped: Vec<Skipped>,
+}
+
+impl Dataset {
+    /// Opens a data set.
+    ///
+    /// `source` is one of
+    /// - `demo`: 10,000 + 2,000 images of Fashion-MNIST, embedded;
+    /// - `fashion-mnist`: the folder of the Debian package, or `options.data_dir`;
+    /// - a folder with IDX files (`train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-...`, plain or
+    ///   `.gz`), and optionally `classes.txt` with one class name a line;
+    /// - a folder with `train/<class>/*` and optionally `val` (or `valid`, `validation`) and `test`;
+    /// - a folder with `<class>/*`.
+    ///
+    /// Splits that are missing are drawn from the training images, class by class, by `options.seed`: where
+    /// there is a test split, a tenth becomes the validation split; where there is none, 15 % each become
+    /// the validation and the test split. A word names the built-in set even where a folder has that name;
+    /// `./demo` is the folder.
+    ///
+    /// Class names are in natural order (`class2` before `class10`). Files and folders whose name begins
+    /// with a dot are not looked at.
+    ///
+    /// # Errors
+    /// Everything in [`Error`] that speaks of files, folders, classes and IDX.
+    pub fn open(source: &str, options: &OpenOptions) -> Result<Self> {
+        options.validate()?;
+        open::open(source, options)
+    }
+
+    /// Opens the folder at `path`, whatever it is called.
+    ///
+    /// # Errors
+    /// As for [`Dataset::open`].
+    pub fn open_path(path: &Path, options: &OpenOptions) -> Result<Self> {
+        options.validate()?;
+        open::open_path(path, options)
+    }
+
+    /// What the user named: a word or a path.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Names of the classes; a label is an index into this list.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    /// The images to learn from.
+    pub fn train(&self) -> &Subset {
+        &self.train
+    }
+
+    /// The images to decide on.
+    pub fn val(&self) -> &Subset {
+        &self.val
+    }
+
+    /// The images to report on.
+    pub fn test(&self) -> &Subset {
+        &self.test
+    }
+
+    /// One of the three.
+    pub fn split(&self, split: Split) -> &Subset {
+        match split {
+            Split::Train => &self.train,
+            Split::Val => &self.val,
+            Split::Test => &self.test,
+        }
+    }
+
+    /// Files that were left out at opening, in the order of their paths.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    /// Counts, sizes and what was left out, for display.
+    pub fn summary(&self) -> Summary {
+        Summary::of(self)
+    }
+}

@@ -1,0 +1,214 @@
+//! Image files to pixels.
+//!
+//! The format is told from the content, never from the name. Grey files give 1 channel, all others RGB:
+//! palettes are looked up, 16-bit values are divided by 257 and rounded, CMYK is converted (with the
+//! inversion that all JPEG writers use, as libjpeg-based readers do), transparent pixels are composited on
+//! white. The EXIF orientation is applied. Of animations the first frame is taken.
+
+mod complete;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use oculist_augment::Image;
+use std::io::Cursor;
+use std::path::Path;
+
+pub(crate) use complete::check_complete;
+
+/// Largest accepted image: 100 million pixels.
+pub const DEFAULT_MAX_PIXELS: u64 = 100_000_000;
+
+/// Why a file gives no image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The operating system refused.
+    #[error("cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// No bytes at all.
+    #[error("the file is empty")]
+    Empty,
+    /// Not one of the formats known here.
+    #[error("not an image (expected JPEG, PNG, WebP, BMP, TIFF or GIF)")]
+    NotAnImage,
+    /// The file ends too early.
+    #[error("truncated {format} image: {detail}")]
+    Truncated {
+        /// The format.
+        format: &'static str,
+        /// What is missing.
+        detail: String,
+    },
+    /// The declared size is refused, before any memory is taken.
+    #[error("declared size {width}x{height} is over the limit of {max_pixels} pixels")]
+    TooLarge {
+        /// Declared width.
+        width: u32,
+        /// Declared height.
+        height: u32,
+        /// The limit.
+        max_pixels: u64,
+    },
+    /// The decoder gave up.
+    #[error("broken {format} image: {detail}")]
+    Broken {
+        /// The format.
+        format: &'static str,
+        /// What the decoder said.
+        detail: String,
+    },
+}
+
+impl DecodeError {
+    /// True if the content is of no known image format (rather than a damaged image).
+    pub fn is_not_an_image(&self) -> bool {
+        matches!(self, Self::NotAnImage)
+    }
+}
+
+/// What an image file says about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageHeader {
+    /// The format's name, such as `JPEG`.
+    pub format: &'static str,
+    /// Width in pixels, after the EXIF orientation.
+    pub width: u32,
+    /// Height in pixels, after the EXIF orientation.
+    pub height: u32,
+    /// True if the file is stored in grey.
+    pub grey: bool,
+}
+
+/// Reads and decodes an image file.
+///
+/// # Errors
+/// See [`DecodeError`].
+pub fn decode_file(path: &Path, max_pixels: u64) -> Result<Image, DecodeError> {
+    decode_image(&std::fs::read(path)?, max_pixels)
+}
+
+/// Decodes an image: 1 channel if the file is grey without transparency, else 3.
+///
+/// # Errors
+/// See [`DecodeError`]; a truncated file is an error even where a decoder could fill in grey.
+pub fn decode_image(bytes: &[u8], max_pixels: u64) -> Result<Image, DecodeError> {
+    let format = guess(bytes)?;
+    check_complete(format, bytes)?;
+    let (mut decoder, orientation) = decoder(format, bytes, max_pixels)?;
+    let (width, height) = decoder.dimensions();
+    let mut limits = Limits::no_limits();
+    // Eight bytes a pixel, and as much again for what decoders keep beside it.
+    limits.max_alloc = Some(u64::from(width) * u64::from(height) * 16 + (64 << 20));
+    decoder.set_limits(limits).map_err(|err| broken(format, &err))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|err| broken(format, &err))?;
+    image.apply_orientation(orientation);
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let (channels, pixels) = flatten(image);
+    Image::new(width, height, channels, pixels)
+        .map_err(|err| DecodeError::Broken { format: format_name(format), detail: err.to_string() })
+}
+
+/// Reads no more than the header of an image.
+///
+/// # Errors
+/// See [`DecodeError`].
+pub fn read_header(bytes: &[u8], max_pixels: u64) -> Result<ImageHeader, DecodeError> {
+    let format = guess(bytes)?;
+    let (decoder, orientation) = decoder(format, bytes, max_pixels)?;
+    let (mut width, mut height) = decoder.dimensions();
+    if matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    ) {
+        (width, height) = (height, width);
+    }
+    let color = decoder.color_type();
+    Ok(ImageHeader {
+        format: format_name(format),
+        width,
+        height,
+        grey: !color.has_color() && !color.has_alpha(),
+    })
+}
+
+/// The format by content.
+pub(crate) fn guess(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    match image::guess_format(bytes) {
+        Ok(
+            format @ (ImageFormat::Jpeg
+            | ImageFormat::Png
+            | ImageFormat::WebP
+            | ImageFormat::Bmp
+            | ImageFormat::Tiff
+            | ImageFormat::Gif),
+        ) => Ok(format),
+        _ => Err(DecodeError::NotAnImage),
+    }
+}
+
+/// A decoder that has read the header, after the declared size was accepted.
+fn decoder(
+    format: ImageFormat,
+    bytes: &[u8],
+    max_pixels: u64,
+) -> Result<(impl ImageDecoder + '_, Orientation), DecodeError> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.no_limits();
+    let mut decoder = reader.into_decoder().map_err(|err| broken(format, &err))?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > max_pixels {
+        return Err(DecodeError::TooLarge { width, height, max_pixels });
+    }
+    // A damaged EXIF block makes no image unreadable.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok((decoder, orientation))
+}
+
+/// The format's usual name.
+pub(crate) fn format_name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::Png => "PNG",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::Tiff => "TIFF",
+        ImageFormat::Gif => "GIF",
+        _ => "unknown",
+    }
+}
+
+fn broken(format: ImageFormat, err: &image::ImageError) -> DecodeError {
+    let (format, detail) = (format_name(format), err.to_string());
+    match err {
+        image::ImageError::IoError(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
+            DecodeError::Truncated { format, detail: "the data ends too early".into() }
+        }
+        _ => DecodeError::Broken { format, detail },
+    }
+}
+
+/// Channels and bytes: grey without alpha stays grey, alpha is composited on white, the rest is RGB.
+fn flatten(image: DynamicImage) -> (usize, Vec<u8>) {
+    match image {
+        DynamicImage::ImageLuma8(grey) => (1, grey.into_raw()),
+        DynamicImage::ImageLuma16(_) => (1, image.into_luma8().into_raw()),
+        DynamicImage::ImageRgb8(rgb) => (3, rgb.into_raw()),
+        other if other.color().has_alpha() => {
+            let rgba = other.into_rgba8();
+            (3, rgba.pixels().flat_map(|pixel| on_white(pixel.0)).collect())
+        }
+        other => (3, other.into_rgb8().into_raw()),
+    }
+}
+
+/// `alpha * x + (1 - alpha) * 255`, rounded.
+fn on_white([r, g, b, a]: [u8; 4]) -> [u8; 3] {
+    let alpha = u32::from(a);
+    [r, g, b].map(|v| ((u32::from(v) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
+}

@@ -1,0 +1,210 @@
+//! The error type of this crate.
+
+use crate::Split;
+use std::path::PathBuf;
+
+/// A result whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can be wrong with a data set.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The data set's folder or file is not there.
+    #[error("{}: no such file or folder (a data set is a folder, or one of the words demo and fashion-mnist)", path.display())]
+    Missing {
+        /// The path that was asked for.
+        path: PathBuf,
+    },
+    /// A file where a folder is needed.
+    #[error("{}: expected a folder of class folders or of IDX files, found a file", path.display())]
+    NotAFolder {
+        /// The path that was asked for.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The folder has neither class folders nor IDX files.
+    #[error(
+        "{}: found no class folders (expected train/<class>/*, <class>/*, or IDX files such as train-images-idx3-ubyte.gz)",
+        path.display()
+    )]
+    NoClasses {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A class folder without a readable image.
+    #[error("{}: class \"{class}\" has no readable image in the {split} split", path.display())]
+    EmptyClass {
+        /// The class folder.
+        path: PathBuf,
+        /// The class.
+        class: String,
+        /// The split.
+        split: Split,
+    },
+    /// One class cannot be told from nothing.
+    #[error("{}: found only the class \"{class}\", a classifier needs at least two", path.display())]
+    OneClass {
+        /// The folder.
+        path: PathBuf,
+        /// The class.
+        class: String,
+    },
+    /// A class that training never shows.
+    #[error("{}: class \"{class}\" is in the {split} split but not in the training split", path.display())]
+    UnknownClass {
+        /// The class folder.
+        path: PathBuf,
+        /// The class.
+        class: String,
+        /// The split that has it.
+        split: Split,
+    },
+    /// A split without any image.
+    #[error("{}: too few images to fill the {split} split ({images} images in all)", path.display())]
+    EmptySplit {
+        /// The data set.
+        path: PathBuf,
+        /// The split.
+        split: Split,
+        /// Images in the part that was split.
+        images: usize,
+    },
+    /// An image that cannot be read.
+    #[error("{}: {source}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: crate::DecodeError,
+    },
+    /// A file was skipped although everything must be readable.
+    #[error(
+        "{}: {reason} ({count} of {total} files cannot be used; without strict checking they are skipped)",
+        path.display()
+    )]
+    Strict {
+        /// The first file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// Files that cannot be used.
+        count: usize,
+        /// Files found.
+        total: usize,
+    },
+    /// More files are unreadable than is likely to be an accident.
+    #[error(
+        "{}: {count} of {total} images are unreadable, more than {allowed_percent} %; the first: {} ({reason})",
+        path.display(), first.display()
+    )]
+    TooManyUnreadable {
+        /// The data set.
+        path: PathBuf,
+        /// Unreadable images.
+        count: usize,
+        /// Images found.
+        total: usize,
+        /// Allowed part in percent.
+        allowed_percent: f64,
+        /// The first of them.
+        first: PathBuf,
+        /// What is wrong with the first.
+        reason: String,
+    },
+    /// An IDX file that does not begin as it must.
+    #[error("{}: expected the IDX magic number {expected:#010x} ({what}), found {found:#010x}", path.display())]
+    IdxMagic {
+        /// The file.
+        path: PathBuf,
+        /// The magic number that belongs there.
+        expected: u32,
+        /// The number found.
+        found: u32,
+        /// What the file should hold.
+        what: &'static str,
+    },
+    /// An IDX file that is shorter or longer than its header says.
+    #[error("{}: the IDX header promises {expected} bytes of data, found {found}", path.display())]
+    IdxLength {
+        /// The file.
+        path: PathBuf,
+        /// Bytes by the header.
+        expected: u64,
+        /// Bytes found (or one more than expected, where reading stopped there).
+        found: u64,
+    },
+    /// An IDX file whose sizes make no images.
+    #[error("{}: the IDX header says {found}, expected at least one image of at least 1x1 pixels and 1 or 3 channels", path.display())]
+    IdxShape {
+        /// The file.
+        path: PathBuf,
+        /// The sizes, as text.
+        found: String,
+    },
+    /// Images and labels do not belong together.
+    #[error("{}: {images} images, but {labels} labels in {}", images_path.display(), labels_path.display())]
+    IdxCounts {
+        /// The file of images.
+        images_path: PathBuf,
+        /// The file of labels.
+        labels_path: PathBuf,
+        /// Number of images.
+        images: usize,
+        /// Number of labels.
+        labels: usize,
+    },
+    /// A label without a class.
+    #[error("{}: label {label} of image {index}, but there are only {classes} classes", path.display())]
+    Label {
+        /// The file of labels.
+        path: PathBuf,
+        /// The label.
+        label: u32,
+        /// The image, from 0.
+        index: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// An option or an argument outside its range.
+    #[error("{name} must be {expected}, found {found}")]
+    Option {
+        /// The option.
+        name: &'static str,
+        /// What is allowed, in words.
+        expected: &'static str,
+        /// What was given.
+        found: String,
+    },
+    /// An index past the end.
+    #[error("image {index} of a split of {len}")]
+    Index {
+        /// The index.
+        index: usize,
+        /// Number of images.
+        len: usize,
+    },
+    /// An image operation failed.
+    #[error(transparent)]
+    Augment(#[from] oculist_augment::Error),
+}
+
+impl Error {
+    /// For `map_err` on system calls.
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+
+    /// True if the error is about one image alone, which a loader may skip.
+    pub fn is_one_image(&self) -> bool {
+        matches!(self, Self::Image { .. })
+    }
+}

@@ -1,0 +1,80 @@
+//! What the consumer gets, and how it is put together.
+
+use crate::error::Error;
+
+/// Some images, ready for the network.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    /// Dense NHWC: `[len][height][width][channels]`.
+    pub images: Vec<f32>,
+    /// The class of each image.
+    pub labels: Vec<u32>,
+    /// The place of each image in the subset.
+    pub indices: Vec<usize>,
+}
+
+impl Batch {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// True without images (all of them were unreadable).
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+}
+
+/// A batch in the making.
+pub(super) struct Assembly {
+    /// Rows of all places, whether filled or not.
+    pub(super) images: Vec<f32>,
+    /// The image that fills each place; None where none could be read.
+    pub(super) rows: Vec<Option<u32>>,
+    /// Images that could not be read.
+    pub(super) unreadable: Vec<Unreadable>,
+    /// Chunks not yet done.
+    pub(super) remaining: usize,
+    /// What ended the making.
+    pub(super) failure: Option<Failure>,
+}
+
+/// An image that could not be read.
+pub(super) struct Unreadable {
+    pub(super) index: u32,
+    pub(super) error: Error,
+}
+
+/// Why a batch cannot be made.
+pub(super) enum Failure {
+    Error(Error),
+    Panic(Box<dyn std::any::Any + Send>),
+}
+
+impl Assembly {
+    pub(super) fn new(rows: usize, row_len: usize, chunks: usize) -> Self {
+        Self {
+            images: vec![0.0; rows * row_len],
+            rows: vec![None; rows],
+            unreadable: Vec::new(),
+            remaining: chunks,
+            failure: None,
+        }
+    }
+
+    /// Closes the gaps and looks up the labels.
+    pub(super) fn finish(mut self, row_len: usize, label: impl Fn(usize) -> u32) -> Batch {
+        let mut filled = 0;
+        for (place, row) in self.rows.iter().enumerate() {
+            if row.is_some() {
+                if filled < place {
+                    self.images.copy_within(place * row_len..(place + 1) * row_len, filled * row_len);
+                }
+                filled += 1;
+            }
+        }
+        self.images.truncate(filled * row_len);
+        let indices: Vec<usize> = self.rows.into_iter().flatten().map(|index| index as usize).collect();
+        Batch { images: self.images, labels: indices.iter().map(|&i| label(i)).collect(), indices }
+    }
+}

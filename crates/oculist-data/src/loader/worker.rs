@@ -1,0 +1,159 @@
+//! What a worker does: take the next chunk, fill its rows, put them in place.
+
+use super::LoaderConfig;
+use super::batch::{Assembly, Failure, Unreadable};
+use crate::Subset;
+use crate::error::Result;
+use oculist_augment::SampleKey;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Images that one worker does at a time; small enough that the first batch of an epoch is shared out.
+const CHUNK: usize = 16;
+
+/// How many following images are tried in place of one that cannot be read.
+const SUBSTITUTES: usize = 8;
+
+/// What all workers and the consumer of an epoch share.
+pub(super) struct Shared {
+    pub(super) subset: Subset,
+    pub(super) config: Arc<LoaderConfig>,
+    pub(super) epoch: u64,
+    pub(super) order: Vec<u32>,
+    /// Batches of the epoch, the first ones perhaps skipped.
+    pub(super) batches: usize,
+    pub(super) state: Mutex<State>,
+    /// Signalled when the window moves on.
+    pub(super) room: Condvar,
+    /// Signalled when a batch is complete.
+    pub(super) ready: Condvar,
+}
+
+/// The part that changes.
+pub(super) struct State {
+    /// The next chunk to hand out.
+    pub(super) next: (usize, usize),
+    /// Batches that the consumer has taken, counted from the epoch's first.
+    pub(super) taken: usize,
+    pub(super) assemblies: BTreeMap<usize, Arc<Mutex<Assembly>>>,
+    pub(super) stop: bool,
+}
+
+/// Rows of one batch.
+struct Chunk {
+    assembly: Arc<Mutex<Assembly>>,
+    batch: usize,
+    rows: Range<usize>,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A poisoned lock means that a thread panicked between two consistent states; panics in the work itself
+    // are caught before they get here.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn batch_len(&self, batch: usize) -> usize {
+        self.config.batch_size.min(self.order.len() - batch * self.config.batch_size)
+    }
+
+    /// Hands out the next chunk: waits for room, or (without `wait`) gives None where there is none.
+    fn next_chunk(&self, wait: bool) -> Option<Chunk> {
+        let mut state = lock(&self.state);
+        loop {
+            let (batch, chunk) = state.next;
+            if state.stop || batch >= self.batches {
+                return None;
+            }
+            if batch < state.taken + self.config.prefetch.max(1) {
+                let rows = self.batch_len(batch);
+                let chunks = rows.div_ceil(CHUNK);
+                let row_len = self.config.preprocessing.len();
+                let assembly = state
+                    .assemblies
+                    .entry(batch)
+                    .or_insert_with(|| Arc::new(Mutex::new(Assembly::new(rows, row_len, chunks))));
+                let assembly = Arc::clone(assembly);
+                state.next = if chunk + 1 < chunks { (batch, chunk + 1) } else { (batch + 1, 0) };
+                return Some(Chunk { assembly, batch, rows: chunk * CHUNK..rows.min((chunk + 1) * CHUNK) });
+            }
+            if !wait {
+                return None;
+            }
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Does chunks until there are no more.
+    pub(super) fn work(&self) {
+        let mut scratch = Vec::new();
+        while let Some(chunk) = self.next_chunk(true) {
+            self.process(&chunk, &mut scratch);
+        }
+    }
+
+    /// Does all the chunks that there is room for, in the calling thread.
+    pub(super) fn work_here(&self) {
+        let mut scratch = Vec::new();
+        while let Some(chunk) = self.next_chunk(false) {
+            self.process(&chunk, &mut scratch);
+        }
+    }
+
+    fn process(&self, chunk: &Chunk, scratch: &mut Vec<f32>) {
+        let row_len = self.config.preprocessing.len();
+        scratch.resize(chunk.rows.len() * row_len, 0.0);
+        let mut filled = Vec::with_capacity(chunk.rows.len());
+        let mut unreadable = Vec::new();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            for (place, row) in chunk.rows.clone().zip(scratch.chunks_exact_mut(row_len)) {
+                let place = chunk.batch * self.config.batch_size + place;
+                filled.push(self.fill(place, row, &mut unreadable)?);
+            }
+            Ok(())
+        }));
+        let mut assembly = lock(&chunk.assembly);
+        match result {
+            Ok(Ok(())) => {
+                assembly.images[chunk.rows.start * row_len..chunk.rows.end * row_len]
+                    .copy_from_slice(scratch);
+                assembly.rows[chunk.rows.clone()].copy_from_slice(&filled);
+            }
+            Ok(Err(error)) => assembly.failure = Some(Failure::Error(error)),
+            Err(panic) => assembly.failure = Some(Failure::Panic(panic)),
+        }
+        assembly.unreadable.append(&mut unreadable);
+        assembly.remaining -= 1;
+        if assembly.remaining == 0 {
+            drop(assembly);
+            // Taking the lock orders this signal after the consumer's look at the assembly.
+            drop(lock(&self.state));
+            self.ready.notify_all();
+        }
+    }
+
+    /// Fills one row; gives the image that fills it, or None if there is none.
+    ///
+    /// Where the order is random, an unreadable image is replaced by the next one in the order, so that
+    /// batches stay full; where it is not, its place is left out, so that nothing is counted twice.
+    fn fill(&self, place: usize, row: &mut [f32], unreadable: &mut Vec<Unreadable>) -> Result<Option<u32>> {
+        let tries = if self.config.shuffle { SUBSTITUTES + 1 } else { 1 };
+        for offset in 0..tries.min(self.order.len()) {
+            let index = self.order[(place + offset) % self.order.len()];
+            let image = match self.subset.image(index as usize) {
+                Ok(image) => image,
+                Err(error) if error.is_one_image() => {
+                    unreadable.push(Unreadable { index, error });
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let key = SampleKey { seed: self.config.seed, epoch: self.epoch, sample: u64::from(index) };
+            self.config.preprocessing.augment_into(image, &self.config.pipeline, key, row)?;
+            return Ok(Some(index));
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,213 @@
+//! Folders of image files: `train/<class>/*` with or without `val` and `test`, or `<class>/*`.
+
+use crate::error::{Error, Result};
+use crate::scan::{Candidate, scan};
+use crate::store::FileStore;
+use crate::{Dataset, OpenOptions, SkipKind, Skipped, Split, Subset, natural_cmp, stratified_parts};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use walkdir::WalkDir;
+
+/// Names of split folders; the first that is there counts.
+const TRAIN: &[&str] = &["train"];
+const VAL: &[&str] = &["val", "valid", "validation"];
+const TEST: &[&str] = &["test"];
+
+/// A class folder of one split and the files in it.
+struct ClassFolder {
+    split: Split,
+    class: String,
+    path: PathBuf,
+    files: Vec<Candidate>,
+}
+
+pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
+    let folders = class_folders(root)?;
+    let class_names = class_names(root, &folders)?;
+    let (paths, owners): (Vec<Candidate>, Vec<usize>) = flatten(&folders);
+    let mut files = Vec::with_capacity(paths.len());
+    let mut members: Vec<Vec<u32>> = folders.iter().map(|_| Vec::new()).collect();
+    let mut skipped = Vec::new();
+    for (found, owner) in scan(&paths, options).into_iter().zip(owners) {
+        match found {
+            Ok(file) => {
+                members[owner].push(files.len() as u32);
+                files.push(file);
+            }
+            Err(skip) => skipped.push(skip),
+        }
+    }
+    check_skipped(root, &skipped, files.len(), options)?;
+    for (folder, members) in folders.iter().zip(&members) {
+        if members.is_empty() {
+            return Err(empty(folder));
+        }
+    }
+    let store: Arc<dyn crate::ImageStore> = Arc::new(FileStore::new(files, options.max_pixels));
+    let subset = |split: Split| {
+        let (mut items, mut labels) = (Vec::new(), Vec::new());
+        for (folder, members) in folders.iter().zip(&members).filter(|(folder, _)| folder.split == split) {
+            let label = class_names.iter().position(|name| *name == folder.class).unwrap_or_default() as u32;
+            items.extend_from_slice(members);
+            labels.resize(items.len(), label);
+        }
+        Subset::new(Arc::clone(&store), items, labels, class_names.len())
+    };
+    let [train, val, test] = [subset(Split::Train)?, subset(Split::Val)?, subset(Split::Test)?];
+    let total = train.len();
+    let [train, val, test] = fill_splits(train, val, test, options)?;
+    for (split, subset) in [(Split::Train, &train), (Split::Val, &val), (Split::Test, &test)] {
+        if subset.is_empty() {
+            return Err(Error::EmptySplit { path: root.into(), split, images: total });
+        }
+    }
+    Ok(Dataset { source: root.display().to_string(), class_names, train, val, test, skipped })
+}
+
+/// Draws the splits that have no folder from the training images.
+fn fill_splits(train: Subset, val: Subset, test: Subset, options: &OpenOptions) -> Result<[Subset; 3]> {
+    let fractions = options.fractions(!val.is_empty(), !test.is_empty());
+    let parts = stratified_parts(train.labels(), train.classes(), &fractions, options.seed);
+    Ok([
+        train.select(&parts[2])?,
+        if val.is_empty() { train.select(&parts[0])? } else { val },
+        if test.is_empty() { train.select(&parts[1])? } else { test },
+    ])
+}
+
+fn flatten(folders: &[ClassFolder]) -> (Vec<Candidate>, Vec<usize>) {
+    let each = folders.iter().enumerate();
+    each.flat_map(|(i, folder)| folder.files.iter().map(move |file| (file.clone(), i))).unzip()
+}
+
+fn empty(folder: &ClassFolder) -> Error {
+    Error::EmptyClass { path: folder.path.clone(), class: folder.class.clone(), split: folder.split }
+}
+
+/// All class folders of all splits, with their files; a folder without files is an error.
+fn class_folders(root: &Path) -> Result<Vec<ClassFolder>> {
+    let mut folders = Vec::new();
+    match split_folder(root, TRAIN)? {
+        Some(train) => {
+            folders.extend(classes_in(&train, Split::Train)?);
+            for (split, names) in [(Split::Val, VAL), (Split::Test, TEST)] {
+                if let Some(path) = split_folder(root, names)? {
+                    folders.extend(classes_in(&path, split)?);
+                }
+            }
+        }
+        None if split_folder(root, VAL)?.is_some() || split_folder(root, TEST)?.is_some() => {
+            return Err(Error::Missing { path: root.join("train") });
+        }
+        None => folders.extend(classes_in(root, Split::Train)?),
+    }
+    if let Some(folder) = folders.iter().find(|folder| folder.files.is_empty()) {
+        return Err(empty(folder));
+    }
+    Ok(folders)
+}
+
+fn split_folder(root: &Path, names: &[&str]) -> Result<Option<PathBuf>> {
+    let found: Vec<&str> = names.iter().copied().filter(|name| root.join(name).is_dir()).collect();
+    match found[..] {
+        [] => Ok(None),
+        [name] => Ok(Some(root.join(name))),
+        _ => Err(Error::Option {
+            name: "the validation folder",
+            expected: "one of val, valid and validation",
+            found: found.join(" and "),
+        }),
+    }
+}
+
+/// Class names from the training split, in natural order.
+fn class_names(root: &Path, folders: &[ClassFolder]) -> Result<Vec<String>> {
+    let of = |split| folders.iter().filter(move |folder| folder.split == split);
+    let names: Vec<String> = of(Split::Train).map(|folder| folder.class.clone()).collect();
+    if let [only] = &names[..] {
+        return Err(Error::OneClass { path: root.into(), class: only.clone() });
+    }
+    for split in [Split::Val, Split::Test] {
+        if let Some(folder) = of(split).find(|folder| !names.contains(&folder.class)) {
+            let (path, class) = (folder.path.clone(), folder.class.clone());
+            return Err(Error::UnknownClass { path, class, split });
+        }
+    }
+    Ok(names)
+}
+
+fn classes_in(folder: &Path, split: Split) -> Result<Vec<ClassFolder>> {
+    let mut classes = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+        let path = entry.map_err(Error::io(folder))?.path();
+        let class = file_name(&path);
+        if path.is_dir() && !class.starts_with('.') {
+            classes.push(ClassFolder { split, files: files_in(&path)?, class, path });
+        }
+    }
+    if classes.is_empty() {
+        return Err(Error::NoClasses { path: folder.into() });
+    }
+    classes.sort_by(|a, b| natural_cmp(&a.class, &b.class));
+    Ok(classes)
+}
+
+/// All files below a class folder in natural order, without hidden ones and what file managers leave behind.
+fn files_in(folder: &Path) -> Result<Vec<Candidate>> {
+    const LEFT_BEHIND: [&str; 2] = ["Thumbs.db", "desktop.ini"];
+    let mut files = Vec::new();
+    let walk = WalkDir::new(folder)
+        .follow_links(true)
+        .sort_by(|a, b| natural_cmp(&a.file_name().to_string_lossy(), &b.file_name().to_string_lossy()))
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.'));
+    for entry in walk {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // A link to nowhere is an unreadable file, not the end of everything.
+            Err(err) => match (err.path(), err.io_error()) {
+                (Some(path), Some(io)) if io.kind() == std::io::ErrorKind::NotFound => {
+                    files.push(Candidate { path: path.into(), bytes: 0 });
+                    continue;
+                }
+                _ => {
+                    let path = err.path().unwrap_or(folder).to_path_buf();
+                    return Err(Error::Io { path, source: err.into() });
+                }
+            },
+        };
+        if entry.file_type().is_file() && !LEFT_BEHIND.contains(&&*entry.file_name().to_string_lossy()) {
+            let bytes = entry.metadata().map_or(0, |meta| meta.len());
+            files.push(Candidate { path: entry.into_path(), bytes });
+        }
+    }
+    Ok(files)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Decides whether what cannot be used is tolerable.
+fn check_skipped(root: &Path, skipped: &[Skipped], usable: usize, options: &OpenOptions) -> Result<()> {
+    let total = skipped.len() + usable;
+    if let (true, Some(first)) = (options.strict, skipped.first()) {
+        let (path, reason) = (first.path.clone(), first.reason.clone());
+        return Err(Error::Strict { path, reason, count: skipped.len(), total });
+    }
+    let mut unreadable = skipped.iter().filter(|skip| skip.kind == SkipKind::Unreadable);
+    let count = unreadable.clone().count();
+    if let (true, Some(first)) =
+        (count as f64 > options.max_unreadable * (count + usable) as f64, unreadable.next())
+    {
+        return Err(Error::TooManyUnreadable {
+            path: root.into(),
+            count,
+            total: count + usable,
+            allowed_percent: options.max_unreadable * 100.0,
+            first: first.path.clone(),
+            reason: first.reason.clone(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! Where images come from.
+
+use crate::error::{Error, Result};
+use crate::{DecodeError, decode_file};
+use oculist_augment::Image;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A numbered collection of images, readable from several threads at once.
+pub trait ImageStore: Send + Sync {
+    /// Number of images.
+    fn len(&self) -> usize;
+
+    /// True without images.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Image i, decoded now if need be: 1 or 3 channels.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if this one image cannot be read; others if the store cannot go on.
+    fn image(&self, index: usize) -> Result<Image>;
+
+    /// Width and height of image i, known without decoding.
+    fn size(&self, index: usize) -> (usize, usize);
+
+    /// What to call image i: a path, or a file and a number.
+    fn name(&self, index: usize) -> String;
+
+    /// The file of image i, if it is a file of its own.
+    fn path(&self, _index: usize) -> Option<&Path> {
+        None
+    }
+
+    /// Images that turned out to be unreadable after the data set was opened, with the reason.
+    fn late_failures(&self) -> Vec<(PathBuf, String)> {
+        Vec::new()
+    }
+}
+
+/// Images of one size as bytes in memory.
+pub struct MemoryStore {
+    name: String,
+    width: usize,
+    height: usize,
+    channels: usize,
+    pixels: Cow<'static, [u8]>,
+}
+
+impl MemoryStore {
+    /// Wraps the pixels of many images, one after the other, each HWC.
+    ///
+    /// # Errors
+    /// A size of 0, channels other than 1 or 3, or bytes that are not a whole number of images.
+    pub fn new(
+        name: impl Into<String>,
+        (width, height, channels): (usize, usize, usize),
+        pixels: impl Into<Cow<'static, [u8]>>,
+    ) -> Result<Self> {
+        let (name, pixels) = (name.into(), pixels.into());
+        let each = width.saturating_mul(height).saturating_mul(channels);
+        if each == 0 || !matches!(channels, 1 | 3) || pixels.len() % each != 0 {
+            return Err(Error::Option {
+                name: "pixels in memory",
+                expected: "a whole number of images of 1 or 3 channels",
+                found: format!("{} bytes for {width}x{height}x{channels}", pixels.len()),
+            });
+        }
+        Ok(Self { name, width, height, channels, pixels })
+    }
+}
+
+impl ImageStore for MemoryStore {
+    fn len(&self) -> usize {
+        self.pixels.len() / (self.width * self.height * self.channels)
+    }
+
+    fn image(&self, index: usize) -> Result<Image> {
+        let each = self.width * self.height * self.channels;
+        let Some(pixels) = self.pixels.get(index * each..(index + 1) * each) else {
+            return Err(Error::Index { index, len: self.len() });
+        };
+        Ok(Image::new(self.width, self.height, self.channels, pixels.to_vec())?)
+    }
+
+    fn size(&self, _index: usize) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    fn name(&self, index: usize) -> String {
+        format!("{}[{index}]", self.name)
+    }
+}
+
+/// Image files, decoded on demand.
+pub(crate) struct FileStore {
+    pub(crate) files: Vec<ImageFile>,
+    pub(crate) max_pixels: u64,
+    pub(crate) late: Mutex<BTreeMap<usize, String>>,
+}
+
+/// One usable image file.
+pub(crate) struct ImageFile {
+    pub(crate) path: PathBuf,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+impl FileStore {
+    pub(crate) fn new(files: Vec<ImageFile>, max_pixels: u64) -> Self {
+        Self { files, max_pixels, late: Mutex::default() }
+    }
+
+    fn note(&self, index: usize, error: &DecodeError) {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        late.entry(index).or_insert_with(|| error.to_string());
+    }
+}
+
+impl ImageStore for FileStore {
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    fn image(&self, index: usize) -> Result<Image> {
+        let file = self.files.get(index).ok_or(Error::Index { index, len: self.files.len() })?;
+        decode_file(&file.path, self.max_pixels).map_err(|source| {
+            self.note(index, &source);
+            Error::Image { path: file.path.clone(), source }
+        })
+    }
+
+    fn size(&self, index: usize) -> (usize, usize) {
+        self.files.get(index).map_or((0, 0), |file| (file.width as usize, file.height as usize))
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.path(index).map_or_else(String::new, |path| path.display().to_string())
+    }
+
+    fn path(&self, index: usize) -> Option<&Path> {
+        self.files.get(index).map(|file| file.path.as_path())
+    }
+
+    fn late_failures(&self) -> Vec<(PathBuf, String)> {
+        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        late.iter().map(|(&i, reason)| (self.files[i].path.clone(), reason.clone())).collect()
+    }
+}

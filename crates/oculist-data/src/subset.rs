@@ -1,0 +1,182 @@
+//! Labelled images: a view of a store.
+
+use crate::error::{Error, Result};
+use crate::{ImageStore, stratified_parts};
+use oculist_augment::Image;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A list of labelled images; cheap to clone and to share between threads.
+///
+/// Index i here is also the sample's number in the key of its random numbers.
+#[derive(Clone)]
+pub struct Subset {
+    store: Arc<dyn ImageStore>,
+    items: Arc<[u32]>,
+    labels: Arc<[u32]>,
+    classes: usize,
+}
+
+impl Subset {
+    /// A view of `store`: image i of the subset is `items[i]` of the store and has `labels[i]`.
+    ///
+    /// # Errors
+    /// Lists of different lengths, an item past the store's end, a label that is not below `classes`.
+    pub fn new(
+        store: Arc<dyn ImageStore>,
+        items: Vec<u32>,
+        labels: Vec<u32>,
+        classes: usize,
+    ) -> Result<Self> {
+        if items.len() != labels.len() {
+            return Err(Error::Option {
+                name: "labels",
+                expected: "one per image",
+                found: format!("{} labels for {} images", labels.len(), items.len()),
+            });
+        }
+        if let Some(&item) = items.iter().find(|&&item| item as usize >= store.len()) {
+            return Err(Error::Index { index: item as usize, len: store.len() });
+        }
+        if let Some(&label) = labels.iter().find(|&&label| label as usize >= classes) {
+            return Err(Error::Option {
+                name: "label",
+                expected: "below the number of classes",
+                found: format!("{label} of {classes} classes"),
+            });
+        }
+        Ok(Self { store, items: items.into(), labels: labels.into(), classes })
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// True without images.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Number of classes of the data set (not all need to occur here).
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Image i, decoded now if need be: 1 channel (grey) or 3 (RGB).
+    ///
+    /// # Errors
+    /// [`Error::Image`] for a file that cannot be read, [`Error::Index`] past the end.
+    pub fn image(&self, index: usize) -> Result<Image> {
+        self.store.image(self.item(index)?)
+    }
+
+    /// The class of image i.
+    ///
+    /// # Panics
+    /// Past the end.
+    pub fn label(&self, index: usize) -> u32 {
+        self.labels[index]
+    }
+
+    /// All labels.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// Width and height of image i, without decoding it.
+    ///
+    /// # Panics
+    /// Past the end.
+    pub fn size(&self, index: usize) -> (usize, usize) {
+        self.store.size(self.items[index] as usize)
+    }
+
+    /// What to call image i: its path, or a file and a number.
+    ///
+    /// # Panics
+    /// Past the end.
+    pub fn name(&self, index: usize) -> String {
+        self.store.name(self.items[index] as usize)
+    }
+
+    /// The file of image i, if it is a file of its own.
+    ///
+    /// # Panics
+    /// Past the end.
+    pub fn path(&self, index: usize) -> Option<&Path> {
+        self.store.path(self.items[index] as usize)
+    }
+
+    /// Number of images of every class.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes];
+        for &label in &*self.labels {
+            counts[label as usize] += 1;
+        }
+        counts
+    }
+
+    /// The subset of these positions, in this order; a position may occur twice.
+    ///
+    /// # Errors
+    /// A position past the end.
+    pub fn select(&self, positions: &[usize]) -> Result<Self> {
+        let mut items = Vec::with_capacity(positions.len());
+        let mut labels = Vec::with_capacity(positions.len());
+        for &position in positions {
+            items.push(self.item(position)? as u32);
+            labels.push(self.labels[position]);
+        }
+        Self::new(Arc::clone(&self.store), items, labels, self.classes)
+    }
+
+    /// About `count` images with all classes in proportion, drawn by the seed; all, if there are no more.
+    ///
+    /// # Errors
+    /// None in practice: positions come from the subset itself.
+    pub fn sample(&self, count: usize, seed: u64) -> Result<Self> {
+        if count >= self.len() {
+            return Ok(self.clone());
+        }
+        let parts = stratified_parts(&self.labels, self.classes, &[count as f64 / self.len() as f64], seed);
+        self.select(&parts[0])
+    }
+
+    /// Two disjoint subsets with all classes in proportion: the first of about `fraction`, and the rest.
+    ///
+    /// # Errors
+    /// A fraction outside 0..=1.
+    pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
+        if !(0.0..=1.0).contains(&fraction) {
+            return Err(Error::Option {
+                name: "fraction",
+                expected: "within 0..=1",
+                found: fraction.to_string(),
+            });
+        }
+        let parts = stratified_parts(&self.labels, self.classes, &[fraction], seed);
+        Ok((self.select(&parts[0])?, self.select(&parts[1])?))
+    }
+
+    /// Files that turned out to be unreadable after opening, with the reason (of the whole store).
+    pub fn late_failures(&self) -> Vec<(PathBuf, String)> {
+        self.store.late_failures()
+    }
+
+    fn item(&self, index: usize) -> Result<usize> {
+        let item = self.items.get(index).ok_or(Error::Index { index, len: self.items.len() })?;
+        Ok(*item as usize)
+    }
+
+    /// True if both look at the same store.
+    pub(crate) fn shares_store(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.store, &other.store)
+    }
+}
+
+impl std::fmt::Debug for Subset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Subset({} images, {} classes)", self.len(), self.classes)
+    }
+}

@@ -1,0 +1,118 @@
+//! What a data set holds, for display.
+
+use crate::statistics::detect_color_mode;
+use crate::{Dataset, Split};
+use serde::Serialize;
+use std::fmt;
+
+/// Counts, sizes and what was left out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// What the user named.
+    pub source: String,
+    /// Names of the classes.
+    pub class_names: Vec<String>,
+    /// Train, val and test.
+    pub splits: Vec<SplitSummary>,
+    /// Smallest width and height (of different images, perhaps), in pixels.
+    pub min_size: (usize, usize),
+    /// Largest width and height, in pixels.
+    pub max_size: (usize, usize),
+    /// `grey` or `rgb`: whether a sample of the training images has colour.
+    pub color: String,
+    /// Files that were left out and why, those found unreadable after opening last.
+    pub skipped: Vec<(String, String)>,
+}
+
+/// One split.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SplitSummary {
+    /// `train`, `val` or `test`.
+    pub split: String,
+    /// Number of images.
+    pub images: usize,
+    /// Number of images of each class.
+    pub per_class: Vec<usize>,
+}
+
+impl Summary {
+    pub(crate) fn of(dataset: &Dataset) -> Self {
+        let (mut min_size, mut max_size) = ((usize::MAX, usize::MAX), (0, 0));
+        let mut splits = Vec::new();
+        for split in Split::ALL {
+            let subset = dataset.split(split);
+            for i in 0..subset.len() {
+                let (w, h) = subset.size(i);
+                min_size = (w.min(min_size.0), h.min(min_size.1));
+                max_size = (w.max(max_size.0), h.max(max_size.1));
+            }
+            splits.push(SplitSummary {
+                split: split.name().to_owned(),
+                images: subset.len(),
+                per_class: subset.class_counts(),
+            });
+        }
+        let color = detect_color_mode(dataset.train(), 200, 1).map_or("unknown", |mode| mode.name());
+        let mut skipped: Vec<(String, String)> =
+            dataset.skipped().iter().map(|s| (s.path.display().to_string(), s.reason.clone())).collect();
+        let mut seen: Vec<&crate::Subset> = Vec::new();
+        for subset in Split::ALL.map(|split| dataset.split(split)) {
+            if !seen.iter().any(|other| other.shares_store(subset)) {
+                let late = subset.late_failures().into_iter();
+                skipped.extend(late.map(|(path, reason)| (path.display().to_string(), reason)));
+                seen.push(subset);
+            }
+        }
+        Self {
+            source: dataset.source().to_owned(),
+            class_names: dataset.class_names().to_vec(),
+            splits,
+            min_size,
+            max_size,
+            color: color.to_owned(),
+            skipped,
+        }
+    }
+
+    /// Number of images of all splits.
+    pub fn images(&self) -> usize {
+        self.splits.iter().map(|split| split.images).sum()
+    }
+}
+
+impl fmt::Display for Summary {
+    /// A plain text of a few lines and a table of classes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let classes = self.class_names.len();
+        writeln!(f, "{}: {} images, {classes} classes, {}", self.source, self.images(), self.color)?;
+        let ((w0, h0), (w1, h1)) = (self.min_size, self.max_size);
+        if (w0, h0) == (w1, h1) {
+            writeln!(f, "size {w0}x{h0}")?;
+        } else {
+            writeln!(f, "width {w0} to {w1}, height {h0} to {h1}")?;
+        }
+        let longest = self.class_names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+        write!(f, "\n{:longest$}", "class")?;
+        for split in &self.splits {
+            write!(f, " {:>8}", split.split)?;
+        }
+        for (class, name) in self.class_names.iter().enumerate() {
+            write!(f, "\n{name:longest$}")?;
+            for split in &self.splits {
+                write!(f, " {:>8}", split.per_class[class])?;
+            }
+        }
+        write!(f, "\n{:longest$}", "all")?;
+        for split in &self.splits {
+            write!(f, " {:>8}", split.images)?;
+        }
+        writeln!(f)?;
+        if !self.skipped.is_empty() {
+            writeln!(f, "\nleft out: {}", self.skipped.len())?;
+            for (path, reason) in &self.skipped {
+                writeln!(f, "  {path}: {reason}")?;
+            }
+        }
+        Ok(())
+    }
+}
