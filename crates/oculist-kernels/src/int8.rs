@@ -18,7 +18,9 @@ mod elementwise;
 mod pool;
 mod simd;
 
-pub use conv::{IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, IntTarget, int_channel_stride};
+pub use conv::{
+    IntAlgorithm, IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, IntTarget, int_channel_stride,
+};
 pub use copy::{IntChannelCopy, int_copy_channels};
 pub use elementwise::{
     int_add, int_dequantize, int_gate, int_lookup, int_multiply, int_quantize, lookup_table,

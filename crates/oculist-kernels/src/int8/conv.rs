@@ -6,6 +6,7 @@ mod finish;
 mod grouped;
 mod pack;
 mod tile;
+mod winograd;
 
 use crate::activation::Activation;
 use crate::context::{Context, SendPtr};
@@ -93,6 +94,16 @@ pub enum IntTarget<'a> {
     F32(&'a mut [f32]),
 }
 
+/// How an integer convolution is computed; all give the same result, bit for bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IntAlgorithm {
+    /// Sums of products, tap by tap; any geometry.
+    Direct,
+    /// Winograd's F(4x4, 3x3) in 16-bit integers, for 3x3 kernels of stride 1 with one group.
+    Winograd,
+}
+
 /// A planned integer convolution: packed weights and constants.
 #[derive(Debug, Clone)]
 pub struct IntConvPlan {
@@ -108,6 +119,8 @@ pub struct IntConvPlan {
 enum Kind {
     /// `init`: bias minus `zero_point * sum of weights`, per block of output channels.
     Dense { weights: Vec<Line>, init: Vec<[i32; 16]>, shape: dense::Shape },
+    /// `init` as for `Dense`; the weights are transformed.
+    Winograd { weights: Vec<Line>, init: Vec<[i32; 16]>, shape: winograd::Shape },
     /// Weights `[block][tap][16]` and biases as floats: small integers are exact in them.
     Depthwise { weights: Vec<[f32; 16]>, bias: Vec<[f32; 16]> },
     /// Weights as given.
@@ -126,12 +139,27 @@ struct Job<'a> {
 }
 
 impl IntConvPlan {
-    /// Checks the geometry and packs the weights.
+    /// Checks the geometry, picks an algorithm and packs the weights.
     ///
     /// # Errors
     /// [`KernelError::Geometry`] for an inconsistent geometry, lengths that do not fit it, or scales that are not
     /// positive.
     pub fn new(ctx: &Context, problem: &IntConv) -> Result<Self, KernelError> {
+        let fast = winograd::is_faster(&problem.conv, IntPath::of(ctx)) && winograd::is_exact(problem);
+        let algorithm = if fast { IntAlgorithm::Winograd } else { IntAlgorithm::Direct };
+        Self::with_algorithm(ctx, problem, algorithm)
+    }
+
+    /// As [`IntConvPlan::new`] with a chosen algorithm, for tests and measurements.
+    ///
+    /// # Errors
+    /// As [`IntConvPlan::new`], and [`KernelError::Algorithm`] when the algorithm cannot compute the convolution
+    /// exactly.
+    pub fn with_algorithm(
+        ctx: &Context,
+        problem: &IntConv,
+        algorithm: IntAlgorithm,
+    ) -> Result<Self, KernelError> {
         let conv = problem.conv;
         let fail = |reason: String| KernelError::Geometry { operation: "integer convolution", reason };
         Conv2d { x_stride: channel_stride(conv.c_in), ..conv }.check()?;
@@ -158,9 +186,19 @@ impl IntConvPlan {
         }
         let finish = Finish::new(problem).map_err(fail)?;
         let path = IntPath::of(ctx);
-        let kind = if conv.groups == 1 {
+        let kind = if algorithm == IntAlgorithm::Winograd {
+            if !winograd::is_exact(problem) {
+                let (algorithm, pass) = ("winograd-4x4", "integer forward");
+                return Err(KernelError::Algorithm { algorithm, pass, convolution: conv.label() });
+            }
+            let shape = winograd::Shape::new(&conv);
+            let weights = pack::winograd(&conv, problem.weights);
+            let init = pack::init(&conv, problem.weights, &bias, problem.x.zero_point);
+            Kind::Winograd { weights, init, shape }
+        } else if conv.groups == 1 {
             let shape = dense::Shape::new(&conv, path);
-            let (weights, init) = pack::dense(&conv, path, problem.weights, &bias, problem.x.zero_point);
+            let weights = pack::dense(&conv, path, problem.weights);
+            let init = pack::init(&conv, problem.weights, &bias, problem.x.zero_point);
             Kind::Dense { weights, init, shape }
         } else if depthwise::is_exact(&conv) {
             let (weights, bias) = pack::depthwise(&conv, problem.weights, &bias);
@@ -170,6 +208,7 @@ impl IntConvPlan {
         };
         let scratch_bytes = match &kind {
             Kind::Dense { shape, .. } => shape.scratch_bytes(conv.batch),
+            Kind::Winograd { shape, .. } => shape.scratch_bytes(),
             Kind::Depthwise { .. } => depthwise::scratch_bytes(&conv),
             Kind::Grouped { .. } => 0,
         };
@@ -186,6 +225,7 @@ impl IntConvPlan {
     pub fn algorithm(&self) -> String {
         let kind = match self.kind {
             Kind::Dense { .. } => "direct",
+            Kind::Winograd { .. } => "winograd-4x4",
             Kind::Depthwise { .. } => "depthwise",
             Kind::Grouped { .. } => "grouped",
         };
@@ -230,6 +270,7 @@ impl IntConvPlan {
         let job = Job { plan: self, images: n, threads: ctx.threads(), x, target, scratch };
         match &self.kind {
             Kind::Dense { weights, init, shape } => dense::run(ctx, &job, shape, weights, init),
+            Kind::Winograd { weights, init, shape } => winograd::run(ctx, &job, shape, weights, init),
             Kind::Depthwise { weights, bias } => depthwise::run(ctx, &job, weights, bias),
             Kind::Grouped { weights, bias } => grouped::run(ctx, &job, weights, bias),
         }

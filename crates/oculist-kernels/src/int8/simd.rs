@@ -82,6 +82,10 @@ pub(crate) trait IntSimd: Copy + Send + Sync {
     type X: Copy;
     /// The weights of one [`Line`].
     type W: Copy;
+    /// Sixteen i16.
+    type H: Copy;
+    /// Two i16, repeated for every lane.
+    type X2: Copy;
 
     /// Input channels of a group.
     const GROUP: usize;
@@ -112,6 +116,52 @@ pub(crate) trait IntSimd: Copy + Send + Sync {
     unsafe fn load_w(self, p: *const Line) -> Self::W;
     /// `acc[o] += sum over g of x[g] * w[o][g]`, exact.
     fn mac(self, acc: Self::I, x: Self::X, w: Self::W) -> Self::I;
+
+    /// Reads two i16.
+    ///
+    /// # Safety
+    /// Two i16 are readable at `p`.
+    unsafe fn load_x2(self, p: *const i16) -> Self::X2;
+    /// `acc[o] += x[0] * w[o][0] + x[1] * w[o][1]` modulo 2^32, with i16 weights.
+    fn mac2(self, acc: Self::I, x: Self::X2, w: Self::W) -> Self::I;
+
+    /// Reads sixteen bytes as i16.
+    ///
+    /// # Safety
+    /// Sixteen bytes are readable at `p`.
+    unsafe fn load_u8_i16(self, p: *const u8) -> Self::H;
+    /// Writes sixteen i16.
+    ///
+    /// # Safety
+    /// Sixteen i16 are writable at `p`.
+    unsafe fn store_i16(self, x: Self::H, p: *mut i16);
+    /// `a + b` modulo 2^16.
+    fn add16(self, a: Self::H, b: Self::H) -> Self::H;
+    /// `a - b` modulo 2^16.
+    fn sub16(self, a: Self::H, b: Self::H) -> Self::H;
+    /// `a << N`.
+    fn shl16<const N: u32>(self, a: Self::H) -> Self::H;
+
+    /// Reads sixteen i32.
+    ///
+    /// # Safety
+    /// Sixteen i32 are readable at `p`.
+    unsafe fn load_i32_ptr(self, p: *const i32) -> Self::I;
+    /// Writes sixteen i32.
+    ///
+    /// # Safety
+    /// Sixteen i32 are writable at `p`.
+    unsafe fn store_i32(self, x: Self::I, p: *mut i32);
+    /// `a + b` modulo 2^32.
+    fn add32(self, a: Self::I, b: Self::I) -> Self::I;
+    /// `a - b` modulo 2^32.
+    fn sub32(self, a: Self::I, b: Self::I) -> Self::I;
+    /// `a * b` modulo 2^32.
+    fn mul32(self, a: Self::I, b: Self::I) -> Self::I;
+    /// `a << N`.
+    fn shl32<const N: u32>(self, a: Self::I) -> Self::I;
+    /// `a >> N`, keeping the sign.
+    fn shr32<const N: u32>(self, a: Self::I) -> Self::I;
 
     /// Reads sixteen i32.
     fn load_i32(self, x: &[i32; 16]) -> Self::I;

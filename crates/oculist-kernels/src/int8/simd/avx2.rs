@@ -5,13 +5,14 @@
 )]
 
 use core::arch::x86_64::{
-    __m128i, __m256, __m256i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadl_epi64, _mm_loadu_si128,
-    _mm_max_epu8, _mm_packus_epi16, _mm_storeu_si128, _mm256_add_epi32, _mm256_add_ps,
-    _mm256_castsi256_si128, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi16, _mm256_cvtepu8_epi32,
-    _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_load_si256,
-    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
-    _mm256_packs_epi32, _mm256_permute4x64_epi64, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps,
-    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_ps,
+    __m128i, __m256, __m256i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_cvtsi32_si128,
+    _mm_loadl_epi64, _mm_loadu_si128, _mm_max_epu8, _mm_packus_epi16, _mm_storeu_si128, _mm256_add_epi16,
+    _mm256_add_epi32, _mm256_add_ps, _mm256_castsi256_si128, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi16,
+    _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extracti128_si256, _mm256_fmadd_ps,
+    _mm256_load_si256, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_max_ps, _mm256_min_ps,
+    _mm256_mul_ps, _mm256_mullo_epi32, _mm256_packs_epi32, _mm256_permute4x64_epi64, _mm256_round_ps,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_sll_epi16, _mm256_sll_epi32, _mm256_sra_epi32,
+    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_sub_epi32, _mm256_sub_ps,
 };
 
 use super::{IntKernel, IntSimd, Line};
@@ -37,6 +38,8 @@ impl IntSimd for Avx2 {
     type E = i16;
     type X = __m256i;
     type W = [__m256i; 2];
+    type H = __m256i;
+    type X2 = __m256i;
 
     const GROUP: usize = 2;
     const BYTES: bool = false;
@@ -84,6 +87,104 @@ impl IntSimd for Avx2 {
             [
                 _mm256_add_epi32(acc[0], _mm256_madd_epi16(x, w[0])),
                 _mm256_add_epi32(acc[1], _mm256_madd_epi16(x, w[1])),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_x2(self, p: *const i16) -> __m256i {
+        // SAFETY: the caller vouches for two i16; `self` proves the instruction set.
+        unsafe { _mm256_set1_epi32(p.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    fn mac2(self, acc: [__m256i; 2], x: __m256i, w: [__m256i; 2]) -> [__m256i; 2] {
+        self.mac(acc, x, w)
+    }
+
+    #[inline(always)]
+    unsafe fn load_u8_i16(self, p: *const u8) -> __m256i {
+        // SAFETY: the caller vouches for sixteen bytes; `self` proves the instruction set.
+        unsafe { _mm256_cvtepu8_epi16(_mm_loadu_si128(p.cast::<__m128i>())) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_i16(self, x: __m256i, p: *mut i16) {
+        // SAFETY: the caller vouches for sixteen i16; `self` proves the instruction set.
+        unsafe { _mm256_storeu_si256(p.cast::<__m256i>(), x) };
+    }
+
+    #[inline(always)]
+    fn add16(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm256_add_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub16(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm256_sub_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn shl16<const N: u32>(self, a: __m256i) -> __m256i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm256_sll_epi16(a, _mm_cvtsi32_si128(N as i32)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i32_ptr(self, p: *const i32) -> [__m256i; 2] {
+        let p = p.cast::<__m256i>();
+        // SAFETY: the caller vouches for sixteen i32.
+        unsafe { [_mm256_loadu_si256(p), _mm256_loadu_si256(p.add(1))] }
+    }
+
+    #[inline(always)]
+    unsafe fn store_i32(self, x: [__m256i; 2], p: *mut i32) {
+        let p = p.cast::<__m256i>();
+        // SAFETY: the caller vouches for sixteen i32.
+        unsafe {
+            _mm256_storeu_si256(p, x[0]);
+            _mm256_storeu_si256(p.add(1), x[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn add32(self, a: [__m256i; 2], b: [__m256i; 2]) -> [__m256i; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { [_mm256_add_epi32(a[0], b[0]), _mm256_add_epi32(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn sub32(self, a: [__m256i; 2], b: [__m256i; 2]) -> [__m256i; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { [_mm256_sub_epi32(a[0], b[0]), _mm256_sub_epi32(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn mul32(self, a: [__m256i; 2], b: [__m256i; 2]) -> [__m256i; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { [_mm256_mullo_epi32(a[0], b[0]), _mm256_mullo_epi32(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn shl32<const N: u32>(self, a: [__m256i; 2]) -> [__m256i; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe {
+            [
+                _mm256_sll_epi32(a[0], _mm_cvtsi32_si128(N as i32)),
+                _mm256_sll_epi32(a[1], _mm_cvtsi32_si128(N as i32)),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn shr32<const N: u32>(self, a: [__m256i; 2]) -> [__m256i; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe {
+            [
+                _mm256_sra_epi32(a[0], _mm_cvtsi32_si128(N as i32)),
+                _mm256_sra_epi32(a[1], _mm_cvtsi32_si128(N as i32)),
             ]
         }
     }

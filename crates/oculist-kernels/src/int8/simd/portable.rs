@@ -7,7 +7,7 @@ use super::{IntSimd, Line};
 pub(super) struct Portable;
 
 #[inline(always)]
-fn map(a: [f32; 16], b: [f32; 16], f: impl Fn(f32, f32) -> f32) -> [f32; 16] {
+fn zip<T: Copy>(a: [T; 16], b: [T; 16], f: impl Fn(T, T) -> T) -> [T; 16] {
     let mut y = a;
     for (y, b) in y.iter_mut().zip(b) {
         *y = f(*y, b);
@@ -21,6 +21,8 @@ impl IntSimd for Portable {
     type E = u8;
     type X = [u8; 4];
     type W = [u8; 64];
+    type H = [i16; 16];
+    type X2 = [i16; 2];
 
     const GROUP: usize = 4;
     const BYTES: bool = true;
@@ -58,6 +60,88 @@ impl IntSimd for Portable {
             }
         }
         acc
+    }
+
+    #[inline(always)]
+    unsafe fn load_x2(self, p: *const i16) -> [i16; 2] {
+        // SAFETY: the caller vouches for two i16.
+        unsafe { p.cast::<[i16; 2]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn mac2(self, mut acc: [i32; 16], x: [i16; 2], w: [u8; 64]) -> [i32; 16] {
+        for (o, acc) in acc.iter_mut().enumerate() {
+            for g in 0..2 {
+                let at = 4 * o + 2 * g;
+                let w = i16::from_ne_bytes([w[at], w[at + 1]]);
+                *acc = acc.wrapping_add(i32::from(x[g]) * i32::from(w));
+            }
+        }
+        acc
+    }
+
+    #[inline(always)]
+    unsafe fn load_u8_i16(self, p: *const u8) -> [i16; 16] {
+        // SAFETY: the caller vouches for sixteen bytes.
+        unsafe { p.cast::<[u8; 16]>().read_unaligned() }.map(i16::from)
+    }
+
+    #[inline(always)]
+    unsafe fn store_i16(self, x: [i16; 16], p: *mut i16) {
+        // SAFETY: the caller vouches for sixteen i16.
+        unsafe { p.cast::<[i16; 16]>().write_unaligned(x) };
+    }
+
+    #[inline(always)]
+    fn add16(self, a: [i16; 16], b: [i16; 16]) -> [i16; 16] {
+        zip(a, b, i16::wrapping_add)
+    }
+
+    #[inline(always)]
+    fn sub16(self, a: [i16; 16], b: [i16; 16]) -> [i16; 16] {
+        zip(a, b, i16::wrapping_sub)
+    }
+
+    #[inline(always)]
+    fn shl16<const N: u32>(self, a: [i16; 16]) -> [i16; 16] {
+        a.map(|a| a << N)
+    }
+
+    #[inline(always)]
+    unsafe fn load_i32_ptr(self, p: *const i32) -> [i32; 16] {
+        // SAFETY: the caller vouches for sixteen i32.
+        unsafe { p.cast::<[i32; 16]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn store_i32(self, x: [i32; 16], p: *mut i32) {
+        // SAFETY: the caller vouches for sixteen i32.
+        unsafe { p.cast::<[i32; 16]>().write_unaligned(x) };
+    }
+
+    #[inline(always)]
+    fn add32(self, a: [i32; 16], b: [i32; 16]) -> [i32; 16] {
+        zip(a, b, i32::wrapping_add)
+    }
+
+    #[inline(always)]
+    fn sub32(self, a: [i32; 16], b: [i32; 16]) -> [i32; 16] {
+        zip(a, b, i32::wrapping_sub)
+    }
+
+    #[inline(always)]
+    fn mul32(self, a: [i32; 16], b: [i32; 16]) -> [i32; 16] {
+        zip(a, b, i32::wrapping_mul)
+    }
+
+    #[inline(always)]
+    fn shl32<const N: u32>(self, a: [i32; 16]) -> [i32; 16] {
+        a.map(|a| a << N)
+    }
+
+    #[inline(always)]
+    fn shr32<const N: u32>(self, a: [i32; 16]) -> [i32; 16] {
+        a.map(|a| a >> N)
     }
 
     #[inline(always)]
@@ -113,32 +197,32 @@ impl IntSimd for Portable {
 
     #[inline(always)]
     fn add(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
-        map(a, b, |a, b| a + b)
+        zip(a, b, |a, b| a + b)
     }
 
     #[inline(always)]
     fn sub(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
-        map(a, b, |a, b| a - b)
+        zip(a, b, |a, b| a - b)
     }
 
     #[inline(always)]
     fn mul(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
-        map(a, b, |a, b| a * b)
+        zip(a, b, |a, b| a * b)
     }
 
     #[inline(always)]
     fn div(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
-        map(a, b, |a, b| a / b)
+        zip(a, b, |a, b| a / b)
     }
 
     #[inline(always)]
     fn max(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
-        map(a, b, |a, b| if a > b { a } else { b })
+        zip(a, b, |a, b| if a > b { a } else { b })
     }
 
     #[inline(always)]
     fn min(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
-        map(a, b, |a, b| if a < b { a } else { b })
+        zip(a, b, |a, b| if a < b { a } else { b })
     }
 
     #[inline(always)]

@@ -5,11 +5,14 @@
 )]
 
 use core::arch::x86_64::{
-    __m128i, __m512, __m512i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_max_epu8,
-    _mm_storeu_si128, _mm512_add_epi32, _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
-    _mm512_cvtepu8_epi32, _mm512_cvtps_epi32, _mm512_div_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
-    _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    __m128i, __m256i, __m512, __m512i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_cvtsi32_si128,
+    _mm_loadu_si128, _mm_max_epu8, _mm_storeu_si128, _mm256_add_epi16, _mm256_cvtepu8_epi16,
+    _mm256_sll_epi16, _mm256_storeu_si256, _mm256_sub_epi16, _mm512_add_epi32, _mm512_add_ps,
+    _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtps_epi32, _mm512_div_ps,
+    _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_mullo_epi32,
+    _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srai_epi32,
+    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_ps,
 };
 
 use super::{IntKernel, IntSimd, Line};
@@ -35,6 +38,8 @@ impl IntSimd for Vnni {
     type E = u8;
     type X = __m512i;
     type W = __m512i;
+    type H = __m256i;
+    type X2 = __m512i;
 
     const GROUP: usize = 4;
     const BYTES: bool = true;
@@ -68,6 +73,90 @@ impl IntSimd for Vnni {
     fn mac(self, acc: __m512i, x: __m512i, w: __m512i) -> __m512i {
         // SAFETY: `self` proves the instruction set.
         unsafe { _mm512_dpbusd_epi32(acc, x, w) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_x2(self, p: *const i16) -> __m512i {
+        // SAFETY: the caller vouches for two i16; `self` proves the instruction set.
+        unsafe { _mm512_set1_epi32(p.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_u8_i16(self, p: *const u8) -> __m256i {
+        // SAFETY: the caller vouches for sixteen bytes; `self` proves the instruction set.
+        unsafe { _mm256_cvtepu8_epi16(_mm_loadu_si128(p.cast::<__m128i>())) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_i16(self, x: __m256i, p: *mut i16) {
+        // SAFETY: the caller vouches for sixteen i16; `self` proves the instruction set.
+        unsafe { _mm256_storeu_si256(p.cast::<__m256i>(), x) };
+    }
+
+    #[inline(always)]
+    unsafe fn load_i32_ptr(self, p: *const i32) -> __m512i {
+        // SAFETY: the caller vouches for sixteen i32.
+        unsafe { _mm512_loadu_si512(p.cast::<__m512i>()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_i32(self, x: __m512i, p: *mut i32) {
+        // SAFETY: the caller vouches for sixteen i32.
+        unsafe { _mm512_storeu_si512(p.cast::<__m512i>(), x) };
+    }
+
+    #[inline(always)]
+    fn mac2(self, acc: __m512i, x: __m512i, w: __m512i) -> __m512i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_dpwssd_epi32(acc, x, w) }
+    }
+
+    #[inline(always)]
+    fn add16(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm256_add_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub16(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm256_sub_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn shl16<const N: u32>(self, a: __m256i) -> __m256i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm256_sll_epi16(a, _mm_cvtsi32_si128(N as i32)) }
+    }
+
+    #[inline(always)]
+    fn add32(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_add_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub32(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_sub_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul32(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_mullo_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn shl32<const N: u32>(self, a: __m512i) -> __m512i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_slli_epi32::<N>(a) }
+    }
+
+    #[inline(always)]
+    fn shr32<const N: u32>(self, a: __m512i) -> __m512i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_srai_epi32::<N>(a) }
     }
 
     #[inline(always)]

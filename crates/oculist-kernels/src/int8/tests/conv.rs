@@ -2,7 +2,7 @@
 
 use super::{bytes, contexts, harsh_bytes, quant};
 use crate::int8::{
-    IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, IntTarget, Quant, int_channel_stride,
+    IntAlgorithm, IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, IntTarget, Quant, int_channel_stride,
 };
 use crate::{Activation, Conv2d, KernelError, channel_stride};
 
@@ -78,6 +78,15 @@ fn expected(p: &Problem, finish: IntFinish, bias: IntBias, o: usize, sum: i64, a
     }
 }
 
+/// The default plan and one with each algorithm.
+fn plans(ctx: &crate::Context, int: &IntConv) -> Vec<IntConvPlan> {
+    let forced = [IntAlgorithm::Direct, IntAlgorithm::Winograd];
+    let plans = forced.map(|algorithm| IntConvPlan::with_algorithm(ctx, int, algorithm));
+    let mut plans: Vec<_> = plans.into_iter().filter_map(Result::ok).collect();
+    plans.push(IntConvPlan::new(ctx, int).unwrap());
+    plans
+}
+
 /// Runs the problem on every path; `tolerance` is 0 except where a float function differs in its last bit.
 fn check(p: &Problem, finish: IntFinish, bias: IntBias, tolerance: f32) {
     let conv = p.conv;
@@ -96,9 +105,8 @@ fn check(p: &Problem, finish: IntFinish, bias: IntBias, tolerance: f32) {
     }
     for ctx in contexts() {
         let int = IntConv { conv, x: p.x, weights: &p.weights, weight_scales: &p.scales, bias, finish };
-        let plan = IntConvPlan::new(&ctx, &int).unwrap();
-        let mut scratch = vec![f32::NAN; plan.scratch_len(ctx.threads())];
-        for n in [conv.batch, 1] {
+        for (plan, n) in plans(&ctx, &int).iter().flat_map(|plan| [conv.batch, 1].map(|n| (plan, n))) {
+            let mut scratch = vec![f32::NAN; plan.scratch_len(ctx.threads())];
             let len = len / conv.batch * n;
             let residual = has_residual.then_some(&addend[..]);
             let got: Vec<f32> = if let IntFinish::F32 { .. } = finish {
@@ -218,6 +226,38 @@ fn a_long_sum_of_extremes_does_not_saturate() {
     for sign in [127, -128] {
         p.weights.fill(sign);
         check(&p, IntFinish::F32 { activation: Activation::Identity }, IntBias::None, 1e-6);
+    }
+}
+
+#[test]
+fn winograd_is_used_only_where_it_is_exact() {
+    let ctx = crate::Context::new(1).unwrap();
+    let plan = |conv: Conv2d, weight: i8| {
+        let n = conv.c_out * conv.c_in * conv.taps();
+        let int = IntConv {
+            conv,
+            x: quant(1.0, 0),
+            weights: &vec![weight; n],
+            weight_scales: &[1.0],
+            bias: IntBias::None,
+            finish: plain(),
+        };
+        IntConvPlan::with_algorithm(&ctx, &int, IntAlgorithm::Winograd)
+    };
+    let size = [8, 8];
+    assert!(plan(conv([112, 16], size, 3, 1, 1), 127).is_ok());
+    // 9 * 128 * 127 * 255 does not fit 25 bits, 9 * 128 * 64 * 255 does.
+    assert!(matches!(plan(conv([128, 16], size, 3, 1, 1), 127), Err(KernelError::Algorithm { .. })));
+    assert!(plan(conv([128, 16], size, 3, 1, 1), -64).is_ok());
+    assert!(plan(conv([16, 16], size, 3, 2, 1), 1).is_err());
+    assert!(plan(conv([16, 16], size, 5, 1, 1), 1).is_err());
+    // The largest sum that is allowed comes out exactly.
+    let mut p = problem(conv([112, 16], size, 3, 1, 1), 1);
+    (p.x.zero_point, p.scales) = (0, vec![1.0; 16]);
+    p.images.fill(255);
+    for weight in [127, -128] {
+        p.weights.fill(weight);
+        check(&p, IntFinish::F32 { activation: Activation::Identity }, IntBias::None, 1e-7);
     }
 }
 
