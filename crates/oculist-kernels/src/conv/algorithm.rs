@@ -3,6 +3,9 @@
 use super::Conv2d;
 use crate::layout::{LANES, channel_stride};
 
+/// f32 of transformed weights that do not stay in a second-level cache.
+const LARGE_WEIGHTS: f64 = 400_000.0;
+
 /// One of the three computations of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Pass {
@@ -101,8 +104,9 @@ impl Algorithm {
                 let tiles = (conv.batch * oh.div_ceil(4) * ow.div_ceil(4)) as f64;
                 let products = 36.0 * tiles * inputs * outputs;
                 let transforms = tiles * (250.0 * inputs / LANES as f64 + 200.0 * outputs);
-                // Few tiles do not pay for the transform of the weights.
-                let weights = 60.0 * inputs * outputs;
+                // Few tiles do not pay for the transform of the weights, all the less if it leaves the cache.
+                let large = 36.0 * inputs * outputs * LANES as f64 > LARGE_WEIGHTS;
+                let weights = if large { 600.0 } else { 60.0 } * inputs * outputs;
                 1.15 * (products + transforms) + weights
             }
         }

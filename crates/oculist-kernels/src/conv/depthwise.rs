@@ -95,11 +95,12 @@ impl Kernel for Task<'_> {
     }
 }
 
-/// Splits of the images for the weight gradient; depends on the shape alone.
+/// Splits of the output rows for the weight gradient; depends on the shape alone.
 fn splits(conv: &Conv2d) -> usize {
-    let blocks = conv.y_stride() / LANES;
-    let pixels = conv.batch * conv.out_height() * conv.out_width();
-    16usize.div_ceil(blocks).max(4).min(pixels.div_ceil(1024)).min(conv.batch * conv.out_height()).max(1)
+    let rows = conv.batch * conv.out_height();
+    // No split below about 64 KiB of gradient.
+    let elements = rows * conv.out_width() * conv.y_stride();
+    16.min(elements.div_ceil(16 << 10)).min(rows).max(1)
 }
 
 /// f32 of scratch of the weight gradient: sums of all splits but the first.
@@ -118,12 +119,10 @@ pub(crate) fn backward_weights(
 ) {
     let n_splits = splits(conv);
     let len = conv.weights_len();
-    let blocks = conv.y_stride() / LANES;
     let rows = conv.batch * conv.out_height();
     let partial = &mut scratch[..(n_splits - 1) * len];
     let (first, others) = (SendPtr(dw.as_mut_ptr()), SendPtr(partial.as_mut_ptr()));
-    ctx.run(n_splits * blocks, |task, _| {
-        let (split, block) = (task / blocks, task % blocks);
+    ctx.run(n_splits, |split, _| {
         let sums = if split == 0 {
             first.get()
         } else {
@@ -131,7 +130,7 @@ pub(crate) fn backward_weights(
             unsafe { others.get().add((split - 1) * len) }
         };
         let rows = (rows * split / n_splits, rows * (split + 1) / n_splits);
-        dispatch(ctx, WeightTask { conv, x, dy, sums, rows, block });
+        dispatch(ctx, WeightTask { conv, x, dy, sums, rows });
     });
     for sums in partial.chunks_exact(len) {
         for (total, part) in dw.iter_mut().zip(sums) {
@@ -144,10 +143,9 @@ struct WeightTask<'a> {
     conv: &'a Conv2d,
     x: &'a [f32],
     dy: &'a [f32],
-    /// `[taps][stride]`, of which this task owns one block.
+    /// `[taps][stride]`, the sums of this split.
     sums: *mut f32,
     rows: (usize, usize),
-    block: usize,
 }
 
 impl Kernel for WeightTask<'_> {
@@ -155,64 +153,114 @@ impl Kernel for WeightTask<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let conv = self.conv;
-        // About 300 pixels at a time, so that x and dy of a chunk are read from the first-level cache.
-        let per_chunk = (300 / conv.out_width()).max(1);
-        let mut row = self.rows.0;
-        while row < self.rows.1 {
-            let end = (row + per_chunk).min(self.rows.1);
-            for tap in 0..conv.taps() {
-                let sum = self.tap(s, tap, (row, end));
-                // SAFETY: tap and block are inside of the packed gradient, and this task owns them.
-                unsafe {
-                    let at = self.sums.add(tap * conv.y_stride() + self.block * LANES);
-                    let old = if row == self.rows.0 { s.zero() } else { s.load_ptr(at) };
-                    s.store_ptr(at, s.add(old, sum));
-                }
-            }
-            row = end;
+        // Narrow maps take a few rows at a time, so that the sums stay in registers longer.
+        let per_chunk = (32 / conv.out_width()).max(1);
+        let mut kw = 0;
+        while kw < conv.kernel[1] {
+            kw += match conv.kernel[1] - kw {
+                1 => self.tap_group::<S, 1>(s, kw, per_chunk),
+                2 => self.tap_group::<S, 2>(s, kw, per_chunk),
+                4 => self.tap_group::<S, 4>(s, kw, per_chunk),
+                5 => self.tap_group::<S, 5>(s, kw, per_chunk),
+                _ => self.tap_group::<S, 3>(s, kw, per_chunk),
+            };
         }
     }
 }
 
 impl WeightTask<'_> {
-    /// Sum of `x * dy` of a tap over some output rows.
+    /// The taps `kw .. kw + N` of all kernel rows; returns `N`.
+    ///
+    /// The taps of a kernel row share the gradient's loads and read neighbouring pixels.
     #[inline(always)]
-    fn tap<S: Simd>(&self, s: S, tap: usize, rows: (usize, usize)) -> S::V {
+    fn tap_group<S: Simd, const N: usize>(&self, s: S, kw: usize, per_chunk: usize) -> usize {
+        // Where all of these taps lie inside of the image.
+        let ow = self.conv.out_width();
+        let mut inner = (0, ow);
+        for k in 0..N {
+            let range = valid_range(self.conv, 1, kw + k, ow);
+            inner = (inner.0.max(range.0), inner.1.min(range.1));
+        }
+        inner.1 = inner.1.max(inner.0);
+        let mut row = self.rows.0;
+        while row < self.rows.1 {
+            let end = (row + per_chunk).min(self.rows.1);
+            for block in 0..self.conv.y_stride() / LANES {
+                for kh in 0..self.conv.kernel[0] {
+                    self.row_taps::<S, N>(s, (row, end), block, [kh, kw], inner);
+                }
+            }
+            row = end;
+        }
+        N
+    }
+
+    /// Adds some output rows to the sums of the taps `kw .. kw + N` of kernel row `kh`.
+    #[inline(always)]
+    fn row_taps<S: Simd, const N: usize>(
+        &self,
+        s: S,
+        rows: (usize, usize),
+        block: usize,
+        [kh, kw]: [usize; 2],
+        inner: (usize, usize),
+    ) {
         let conv = self.conv;
         let (oh, ow, stride) = (conv.out_height(), conv.out_width(), conv.y_stride());
-        let (kh, kw) = (tap / conv.kernel[1], tap % conv.kernel[1]);
-        let (j0, j1) = valid_range(conv, 1, kw, ow);
-        let mut acc = [s.zero(); 4];
+        let at = block * LANES;
+        let step = conv.stride[1] * stride;
+        let shift = conv.dilation[1] * stride;
+        let fresh = rows.0 == self.rows.0;
+        let mut acc = [s.zero(); N];
+        let (mut n, mut i) = (rows.0 / oh, rows.0 % oh);
         for row in rows.0..rows.1 {
-            let (n, i) = (row / oh, row % oh);
             let h = (i * conv.stride[0] + kh * conv.dilation[0]).wrapping_sub(conv.padding[0]);
-            if h >= conv.height || j0 >= j1 {
+            let line = (n * conv.height + h.min(conv.height)) * conv.width * stride;
+            i += 1;
+            if i == oh {
+                (n, i) = (n + 1, 0);
+            }
+            if h >= conv.height {
                 continue;
             }
-            let v = j0 * conv.stride[1] + kw * conv.dilation[1] - conv.padding[1];
-            let step = conv.stride[1] * stride;
-            // SAFETY: `valid_range` keeps the columns, and the comparison above the row, inside of the image.
+            let x = self.x[line..][..conv.width * stride].as_ptr();
+            let dy = self.dy[row * ow * stride..][..ow * stride].as_ptr();
+            // SAFETY: `valid_range` keeps every tap of the inner columns inside of the image's row, the
+            // comparison those of the others.
             unsafe {
-                let x = self
-                    .x
-                    .as_ptr()
-                    .add(((n * conv.height + h) * conv.width + v) * stride + self.block * LANES);
-                let dy = self.dy.as_ptr().add((row * ow + j0) * stride + self.block * LANES);
-                let n = j1 - j0;
-                let mut j = 0;
-                while j + 4 <= n {
-                    for u in 0..4 {
-                        let a = s.load_ptr(x.add((j + u) * step));
-                        acc[u] = s.mul_add(a, s.load_ptr(dy.add((j + u) * stride)), acc[u]);
+                for j in (0..inner.0).chain(inner.1..ow) {
+                    let d = s.load_ptr(dy.add(j * stride + at));
+                    for k in 0..N {
+                        let v =
+                            (j * conv.stride[1] + (kw + k) * conv.dilation[1]).wrapping_sub(conv.padding[1]);
+                        if v < conv.width {
+                            acc[k] = s.mul_add(s.load_ptr(x.add(v * stride + at)), d, acc[k]);
+                        }
                     }
-                    j += 4;
                 }
-                while j < n {
-                    acc[0] = s.mul_add(s.load_ptr(x.add(j * step)), s.load_ptr(dy.add(j * stride)), acc[0]);
-                    j += 1;
+                if inner.0 < inner.1 {
+                    let v = inner.0 * conv.stride[1] + kw * conv.dilation[1] - conv.padding[1];
+                    let mut x = x.add(v * stride + at);
+                    let mut dy = dy.add(inner.0 * stride + at);
+                    for _ in inner.0..inner.1 {
+                        let d = s.load_ptr(dy);
+                        for k in 0..N {
+                            acc[k] = s.mul_add(s.load_ptr(x.add(k * shift)), d, acc[k]);
+                        }
+                        x = x.wrapping_add(step);
+                        dy = dy.wrapping_add(stride);
+                    }
                 }
             }
         }
-        s.add(s.add(acc[0], acc[1]), s.add(acc[2], acc[3]))
+        for (k, acc) in acc.into_iter().enumerate() {
+            let tap = kh * conv.kernel[1] + kw + k;
+            // SAFETY: tap and block are inside of the packed gradient, and this task owns the split's sums.
+            unsafe {
+                let sum = self.sums.add(tap * stride + block * LANES);
+                let old = if fresh { s.zero() } else { s.load_ptr(sum) };
+                s.store_ptr(sum, s.add(old, acc));
+            }
+        }
     }
 }

@@ -122,15 +122,12 @@ impl ConvPlan {
             (Algorithm::Depthwise, Pass::BackwardData) => depthwise::scratch_len(&self.backward, threads),
             (Algorithm::Depthwise, Pass::BackwardWeights) => depthwise::weights_scratch_len(conv),
             (Algorithm::Winograd, Pass::Forward) => {
-                winograd::filter_len(conv.x_stride, conv.y_stride() / LANES)
-                    + winograd::scratch_len(&self.winograd_forward, self.isa, threads)
+                winograd::scratch_len(&self.winograd_forward, self.isa, threads)
             }
             (Algorithm::Winograd, Pass::BackwardData) => {
                 let shape =
                     self.winograd_backward.map_or(0, |s| winograd::scratch_len(&s, self.isa, threads));
-                conv.weights_len_transposed()
-                    + winograd::filter_len(conv.y_stride(), conv.x_stride / LANES)
-                    + shape
+                conv.weights_len_transposed() + shape
             }
             (Algorithm::Winograd, Pass::BackwardWeights) => {
                 winograd::weights_scratch_len(&self.winograd_forward, threads)
@@ -169,10 +166,8 @@ impl ConvPlan {
                 direct::run(ctx, &self.forward, conv.taps(), x, w, conv.x_stride, store, scratch);
             }
             Algorithm::Winograd => {
-                let blocks = conv.y_stride() / LANES;
-                let (u, scratch) = scratch.split_at_mut(winograd::filter_len(conv.x_stride, blocks));
-                winograd::transform_filter(ctx, conv.x_stride, blocks, w, u);
-                winograd::run(ctx, &self.winograd_forward, x, u, Store::forward(conv, epilogue, y), scratch);
+                let store = Store::forward(conv, epilogue, y);
+                winograd::run(ctx, &self.winograd_forward, x, winograd::Weights::Packed(w), store, scratch);
             }
             Algorithm::Depthwise => {
                 depthwise::run(ctx, &self.forward, x, w, Store::forward(conv, epilogue, y), scratch);
@@ -217,7 +212,8 @@ impl ConvPlan {
         epilogue.assert_fits(conv);
         self.assert_scratch(ctx, Pass::Forward, scratch);
         let store = Store::forward(conv, epilogue, y);
-        winograd::run(ctx, &self.winograd_forward, x, &w.data, store, scratch);
+        let w = winograd::Weights::Transformed(&w.data);
+        winograd::run(ctx, &self.winograd_forward, x, w, store, scratch);
     }
 
     /// `dx = gradient with respect to x`, or `dx += ..` with `accumulate`.
@@ -242,10 +238,8 @@ impl ConvPlan {
                 let Some(shape) = &self.winograd_backward else { unreachable!("the plan has the shape") };
                 let (transposed, scratch) = scratch.split_at_mut(conv.weights_len_transposed());
                 transpose_weights(ctx, conv, w, true, transposed);
-                let blocks = conv.x_stride / LANES;
-                let (u, scratch) = scratch.split_at_mut(winograd::filter_len(conv.y_stride(), blocks));
-                winograd::transform_filter(ctx, conv.y_stride(), blocks, transposed, u);
-                winograd::run(ctx, shape, dy, u, Store::gradient(dx, accumulate), scratch);
+                let w = winograd::Weights::Packed(transposed);
+                winograd::run(ctx, shape, dy, w, Store::gradient(dx, accumulate), scratch);
             }
             Algorithm::Direct => {
                 let (transposed, scratch) = scratch.split_at_mut(conv.weights_len_transposed());

@@ -23,7 +23,7 @@ use crate::isa::Isa;
 use crate::layout::LANES;
 
 pub(crate) use filter::{filter_len, transform_filter};
-pub(crate) use forward::{run, scratch_len};
+pub(crate) use forward::{Weights, run, scratch_len};
 pub(crate) use weights::{run as backward_weights, scratch_len as weights_scratch_len};
 
 /// Positions of a transformed tile.

@@ -82,7 +82,8 @@ impl Problem {
         let mut again = vec![f32::NAN; conv.y_len()];
         let prepared = plan.prepare(ctx, &w);
         plan.forward_prepared(ctx, &x, &prepared, &Epilogue::default(), &mut again, &mut scratch);
-        assert_eq!(y, again, "prepared weights give another result: {}", plan.describe());
+        // Sums over slices of channels may be grouped in another way.
+        let prepared = relative_error(&to_nchw(ctx, conv.batch, conv.c_out, &again), &self.y);
         scratch.fill(f32::NAN);
         let mut dx = vec![f32::NAN; conv.x_len()];
         plan.backward_data(ctx, &dy, &w, &mut dx, false, &mut scratch);
@@ -100,9 +101,9 @@ impl Problem {
         let mut dw = vec![f32::NAN; conv.weights_len()];
         plan.backward_weights(ctx, &x, &dy, &mut dw, &mut scratch);
         let plain = unpack_weights(conv, &dw);
-        assert_eq!(pack_weights(conv, &plain), dw, "padded weight gradient is not 0: {}", plan.describe());
+        assert!(pack_weights(conv, &plain) == dw, "padded weight gradient is not 0: {}", plan.describe());
         [
-            relative_error(&to_nchw(ctx, conv.batch, conv.c_out, &y), &self.y),
+            relative_error(&to_nchw(ctx, conv.batch, conv.c_out, &y), &self.y).max(prepared),
             relative_error(&self.input_gradient(ctx, &dx), &self.dx),
             relative_error(&plain, &self.dw),
         ]
@@ -379,7 +380,7 @@ fn packing_goes_both_ways() {
         let mut conv = Conv2d::square(1, [5, 5], [c_in, c_out], 3, 1, 1);
         conv.groups = groups;
         let w = noise.vector(c_out * c_in / groups * 9);
-        assert_eq!(unpack_weights(&conv, &pack_weights(&conv, &w)), w);
+        assert!(unpack_weights(&conv, &pack_weights(&conv, &w)) == w, "{}", conv.label());
     }
 }
 

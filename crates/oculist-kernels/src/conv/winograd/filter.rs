@@ -47,28 +47,50 @@ impl Kernel for Filter<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for i in self.first..self.first + self.count {
-            let mut g = [[s.zero(); 3]; 3];
-            for (kh, row) in g.iter_mut().enumerate() {
-                for (kw, v) in row.iter_mut().enumerate() {
-                    let at = ((self.block * 9 + kh * 3 + kw) * self.inputs + i) * LANES;
-                    // SAFETY: the length of `w` was checked.
-                    *v = unsafe { s.load_ptr(self.w.as_ptr().add(at)) };
-                }
+        let inputs = (self.first, self.first + self.count);
+        // SAFETY: the lengths were checked, and this task owns these inputs of the block.
+        unsafe {
+            let u = self.u.get().add((self.block * self.inputs + self.first) * LANES);
+            transform_block(s, self.w, self.inputs, self.block, inputs, u, self.stride);
+        }
+    }
+}
+
+/// Transforms some inputs of one block; they go to `u` one after the other, the positions `stride` apart.
+///
+/// # Safety
+/// `w` is as long as its shape says, and `u` has room for the inputs at every position.
+#[inline(always)]
+pub(super) unsafe fn transform_block<S: Simd>(
+    s: S,
+    w: &[f32],
+    depth: usize,
+    block: usize,
+    inputs: (usize, usize),
+    u: *mut f32,
+    stride: usize,
+) {
+    for i in inputs.0..inputs.1 {
+        let mut g = [[s.zero(); 3]; 3];
+        for (kh, row) in g.iter_mut().enumerate() {
+            for (kw, v) in row.iter_mut().enumerate() {
+                let at = ((block * 9 + kh * 3 + kw) * depth + i) * LANES;
+                // SAFETY: the caller vouches for the length of `w`.
+                *v = unsafe { s.load_ptr(w.as_ptr().add(at)) };
             }
-            let mut half = [[s.zero(); 3]; 6];
-            for kw in 0..3 {
-                let column = transform::filter(s, [g[0][kw], g[1][kw], g[2][kw]]);
-                for (row, v) in half.iter_mut().zip(column) {
-                    row[kw] = v;
-                }
+        }
+        let mut half = [[s.zero(); 3]; 6];
+        for kw in 0..3 {
+            let column = transform::filter(s, [g[0][kw], g[1][kw], g[2][kw]]);
+            for (row, v) in half.iter_mut().zip(column) {
+                row[kw] = v;
             }
-            for (row, g) in half.into_iter().enumerate() {
-                for (column, v) in transform::filter(s, g).into_iter().enumerate() {
-                    let at = (row * 6 + column) * self.stride + (self.block * self.inputs + i) * LANES;
-                    // SAFETY: the length of `u` was checked, and this task owns these inputs of the block.
-                    unsafe { s.store_ptr(self.u.get().add(at), v) };
-                }
+        }
+        for (row, g) in half.into_iter().enumerate() {
+            for (column, v) in transform::filter(s, g).into_iter().enumerate() {
+                let at = (row * 6 + column) * stride + (i - inputs.0) * LANES;
+                // SAFETY: the caller vouches for the room.
+                unsafe { s.store_ptr(u.add(at), v) };
             }
         }
     }

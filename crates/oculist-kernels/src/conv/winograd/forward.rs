@@ -3,9 +3,10 @@
 //! With few channels a task takes a group of tiles through all three steps in memory of its own, which stays in the
 //! second-level cache, and reads all transformed weights. With many channels those would not fit there: the
 //! tiles of a chunk are transformed first, by all threads, and then a task takes two blocks of output channels
-//! through the products of all tiles.
+//! through the products of all tiles. If one chunk holds all tiles, that task also transforms the weights it
+//! needs, a slice of input channels at a time, so that the transformed weights never leave the cache.
 
-use super::filter::filter_stride;
+use super::filter::{filter_len, filter_stride, transform_block, transform_filter};
 use super::gemm::Product;
 use super::input::{self, Source};
 use super::{Panels, Shape, XI, output, tile_group};
@@ -21,6 +22,18 @@ const BLOCK_GROUP: usize = 4;
 /// f32 of the transformed tiles of a chunk that all threads share: 8 MiB.
 const CHUNK: usize = 2 << 20;
 
+/// Input blocks of a slice of weights that a task transforms at a time: 300 KB for two output blocks.
+const SLICE: usize = 4;
+
+/// The weights of a pass.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Weights<'a> {
+    /// Transformed before.
+    Transformed(&'a [f32]),
+    /// Packed 3x3 weights and memory for [`filter_len`](super::filter_len) f32, unless the pass can do without.
+    Packed(&'a [f32]),
+}
+
 /// How a pass is cut.
 #[derive(Debug, Clone, Copy)]
 struct Schedule {
@@ -30,6 +43,8 @@ struct Schedule {
     tiles: usize,
     /// Blocks of output channels of a task at a time.
     blocks: usize,
+    /// All tiles are in one chunk, and tasks transform the weights.
+    fused: bool,
 }
 
 impl Schedule {
@@ -41,11 +56,17 @@ impl Schedule {
         if weights <= SMALL_WEIGHTS && groups >= 2 * threads {
             // Half a group where the transformed tiles would fill the cache.
             let tiles = if XI * group * shape.src_stride > 100_000 { group / 2 } else { group };
-            Self { private: true, tiles, blocks: BLOCK_GROUP.min(shape.dst_blocks()) }
+            Self { private: true, tiles, blocks: BLOCK_GROUP.min(shape.dst_blocks()), fused: false }
         } else {
             let fitting = (CHUNK / (XI * shape.src_stride)).max(group) / group * group;
-            let tiles = fitting.min(4 * group).min(groups * group);
-            Self { private: false, tiles, blocks: 2.min(shape.dst_blocks()) }
+            let most = if groups <= 6 { 6 } else { 4 };
+            let tiles = fitting.min(most * group).min(groups * group);
+            Self {
+                private: false,
+                tiles,
+                blocks: 2.min(shape.dst_blocks()),
+                fused: tiles >= shape.tiles() && weights > SMALL_WEIGHTS,
+            }
         }
     }
 
@@ -57,26 +78,55 @@ impl Schedule {
         Panels::new(self.blocks, self.tiles)
     }
 
-    /// f32 of scratch: a row of zeros, the transformed tiles, the products.
-    fn scratch_len(&self, shape: &Shape, threads: usize) -> usize {
+    /// f32 from one position to the next of a slice of transformed weights.
+    fn slice_stride(&self) -> usize {
+        self.blocks * SLICE * LANES * LANES + LANES
+    }
+
+    /// f32 that a worker needs for products and, when fused, weights.
+    fn worker_len(&self) -> usize {
+        self.m().len() + if self.fused { XI * self.slice_stride() } else { 0 }
+    }
+
+    /// f32 of scratch: a row of zeros, the transformed tiles, the products, the weights.
+    fn scratch_len(&self, shape: &Shape, threads: usize, transformed: bool) -> usize {
         let v = self.v(shape).len() * if self.private { threads } else { 1 };
-        shape.src_stride + v + threads * self.m().len()
+        let u = if self.fused || transformed { 0 } else { filter_len(shape.src_stride, shape.dst_blocks()) };
+        shape.src_stride + v + threads * self.worker_len() + u
     }
 }
 
-/// f32 of scratch beside the transformed weights.
+/// f32 of scratch.
 pub(crate) fn scratch_len(shape: &Shape, isa: crate::Isa, threads: usize) -> usize {
     // Fewer threads may choose the private schedule where more choose the shared one.
-    (1..=threads).map(|n| Schedule::new(shape, isa, n).scratch_len(shape, n)).max().unwrap_or(0)
+    (1..=threads).map(|n| Schedule::new(shape, isa, n).scratch_len(shape, n, false)).max().unwrap_or(0)
 }
 
-/// Runs a pass with transformed weights `u`.
-pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], u: &[f32], store: Store, scratch: &mut [f32]) {
+/// Runs a pass.
+pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], w: Weights, store: Store, scratch: &mut [f32]) {
     let threads = ctx.threads();
     let schedule = Schedule::new(shape, ctx.isa(), threads);
-    let scratch = &mut scratch[..schedule.scratch_len(shape, threads)];
+    let transformed = matches!(w, Weights::Transformed(_));
+    let scratch = &mut scratch[..schedule.scratch_len(shape, threads, transformed)];
     let (zero, work) = scratch.split_at_mut(shape.src_stride);
     zero.fill(0.0);
+    let (u, work) = match w {
+        Weights::Transformed(u) => (u, work),
+        Weights::Packed(w) if schedule.fused => {
+            assert_eq!(
+                w.len(),
+                shape.dst_blocks() * 9 * shape.src_stride * LANES,
+                "weights of a Winograd pass"
+            );
+            (w, work)
+        }
+        Weights::Packed(w) => {
+            let (u, work) = work.split_at_mut(filter_len(shape.src_stride, shape.dst_blocks()));
+            transform_filter(ctx, shape.src_stride, shape.dst_blocks(), w, u);
+            (&*u, work)
+        }
+    };
+    let fused = schedule.fused && !transformed;
     let pass = Pass {
         shape,
         schedule,
@@ -85,7 +135,7 @@ pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], u: &[f32], store: S
         u_stride: filter_stride(shape.src_stride, shape.dst_blocks()),
         store,
     };
-    assert!(u.len() >= XI * pass.u_stride, "transformed weights of a Winograd pass");
+    assert!(fused || u.len() >= XI * pass.u_stride, "transformed weights of a Winograd pass");
     let tiles = shape.tiles();
     if schedule.private {
         let per_worker = schedule.v(shape).len() + schedule.m().len();
@@ -103,7 +153,7 @@ pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], u: &[f32], store: S
     }
     let (v, m) = work.split_at_mut(schedule.v(shape).len());
     let (v, m) = (SendPtr(v.as_mut_ptr()), SendPtr(m.as_mut_ptr()));
-    let m_len = schedule.m().len();
+    let m_len = schedule.worker_len();
     let block_tasks = shape.dst_blocks().div_ceil(schedule.blocks);
     for first in (0..tiles).step_by(schedule.tiles) {
         let end = (first + schedule.tiles).min(tiles);
@@ -120,7 +170,7 @@ pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], u: &[f32], store: S
             let blocks = (task * schedule.blocks, ((task + 1) * schedule.blocks).min(shape.dst_blocks()));
             // SAFETY: each worker has its own products, `threads` of which were counted into the scratch.
             let m = SendPtr(unsafe { m.get().add(worker * m_len) });
-            dispatch(ctx, Multiply { pass, tiles: (first, end), blocks, v, m });
+            dispatch(ctx, Multiply { pass, fused, tiles: (first, end), blocks, v, m });
         });
     }
 }
@@ -161,10 +211,60 @@ impl Pass<'_> {
                     u: self.u.as_ptr().add(xi * self.u_stride + blocks.0 * shape.src_stride * LANES),
                     m: m.add(xi * mp.xi),
                     m_block: mp.block,
+                    u_block: shape.src_stride * LANES,
+                    accumulate: false,
                     blocks: blocks.1 - blocks.0,
                     tiles: tiles.1 - tiles.0,
                 };
                 product.run(s);
+            }
+            output::transform_tiles(s, shape, m, mp, tiles, blocks, &self.store);
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// As [`Pass::multiply`], with packed weights in `u`, transformed a slice of input blocks at a time.
+    ///
+    /// # Safety
+    /// As [`Pass::multiply`]; `m` has room for a slice of transformed weights behind the products.
+    #[inline(always)]
+    unsafe fn multiply_fused<S: Simd>(
+        &self,
+        s: S,
+        tiles: (usize, usize),
+        blocks: (usize, usize),
+        v: *const f32,
+        m: *mut f32,
+    ) {
+        let shape = self.shape;
+        let (vp, mp) = (self.schedule.v(shape), self.schedule.m());
+        let slice_stride = self.schedule.slice_stride();
+        // SAFETY: the offsets stay inside of what the caller vouches for; `run` checked the length of `u`.
+        unsafe {
+            let slice = m.add(mp.len());
+            for first in (0..shape.src_blocks()).step_by(SLICE) {
+                let depth = SLICE.min(shape.src_blocks() - first);
+                for block in blocks.0..blocks.1 {
+                    let inputs = (first * LANES, (first + depth) * LANES);
+                    let to = slice.add((block - blocks.0) * depth * LANES * LANES);
+                    transform_block(s, self.u, shape.src_stride, block, inputs, to, slice_stride);
+                }
+                for xi in 0..XI {
+                    let product = Product {
+                        v: v.add(xi * vp.xi + first * vp.block),
+                        v_block: vp.block,
+                        depth,
+                        u: slice.add(xi * slice_stride),
+                        u_block: depth * LANES * LANES,
+                        accumulate: first > 0,
+                        m: m.add(xi * mp.xi),
+                        m_block: mp.block,
+                        blocks: blocks.1 - blocks.0,
+                        tiles: tiles.1 - tiles.0,
+                    };
+                    product.run(s);
+                }
             }
             output::transform_tiles(s, shape, m, mp, tiles, blocks, &self.store);
         }
@@ -232,6 +332,7 @@ impl Kernel for Transform<'_> {
 /// The other steps of a chunk for some blocks.
 struct Multiply<'a> {
     pass: Pass<'a>,
+    fused: bool,
     tiles: (usize, usize),
     blocks: (usize, usize),
     v: SendPtr<f32>,
@@ -243,6 +344,12 @@ impl Kernel for Multiply<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         // SAFETY: the transforms of the chunk are complete; the blocks belong to this task.
-        unsafe { self.pass.multiply(s, self.tiles, self.blocks, self.v.get(), self.m.get()) };
+        unsafe {
+            if self.fused {
+                self.pass.multiply_fused(s, self.tiles, self.blocks, self.v.get(), self.m.get());
+            } else {
+                self.pass.multiply(s, self.tiles, self.blocks, self.v.get(), self.m.get());
+            }
+        }
     }
 }

@@ -20,6 +20,10 @@ pub(super) struct Product {
     pub(super) m_block: usize,
     /// Blocks of outputs.
     pub(super) blocks: usize,
+    /// f32 from one block of outputs to the next in `u`.
+    pub(super) u_block: usize,
+    /// Whether the products are added to what `m` holds.
+    pub(super) accumulate: bool,
     /// Tiles to compute; up to the next multiple of the register tile are read and written.
     pub(super) tiles: usize,
 }
@@ -66,7 +70,7 @@ impl Product {
     /// `MR` tiles by `NB` blocks; returns `MR`.
     #[inline(always)]
     unsafe fn tile<S: Simd, const MR: usize, const NB: usize>(&self, s: S, t: usize, block: usize) -> usize {
-        let u_block = self.depth * LANES * LANES;
+        let u_block = self.u_block;
         let mut acc = [[s.zero(); NB]; MR];
         // SAFETY: as for `run`.
         unsafe {
@@ -90,6 +94,11 @@ impl Product {
             }
             for n in 0..NB {
                 let m = self.m.add((block + n) * self.m_block + t * LANES);
+                if self.accumulate {
+                    for r in 0..MR {
+                        acc[r][n] = s.add(acc[r][n], s.load_ptr(m.add(r * LANES)));
+                    }
+                }
                 for r in 0..MR {
                     s.store_ptr(m.add(r * LANES), acc[r][n]);
                 }
