@@ -130,6 +130,11 @@ pub(crate) trait IntSimd: Copy + Send + Sync {
     /// # Safety
     /// Sixteen bytes are readable at `p`.
     unsafe fn load_u8_i16(self, p: *const u8) -> Self::H;
+    /// Reads sixteen i16.
+    ///
+    /// # Safety
+    /// Sixteen i16 are readable at `p`.
+    unsafe fn load_i16(self, p: *const i16) -> Self::H;
     /// Writes sixteen i16.
     ///
     /// # Safety

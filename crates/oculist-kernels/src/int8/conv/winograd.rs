@@ -46,19 +46,20 @@ fn fits(conv: &Conv2d) -> bool {
         && conv.x_stride.is_multiple_of(LANES)
 }
 
-/// Whether the fewer products are worth the transforms: a count of instructions on each path.
+/// Whether the fewer products are worth the transforms: a count of instructions.
 pub(super) fn is_faster(conv: &Conv2d, path: IntPath) -> bool {
-    if !fits(conv) || path == IntPath::Portable {
+    // With VNNI the direct form does twice the products an instruction, and wins.
+    if !fits(conv) || path != IntPath::Avx2 {
         return false;
     }
     let shape = Shape::new(conv);
     let tiles = (conv.batch * shape.tiles[0] * shape.tiles[1]) as f64;
     let pixels = (conv.batch * conv.out_height() * conv.out_width()) as f64;
     let (c_in, c_out) = (conv.x_stride as f64, conv.y_stride() as f64);
-    // Instructions per product of sixteen output channels, in the direct form and on i16.
-    let (direct, product) = if path == IntPath::Vnni { (0.25, 0.5) } else { (2.0, 2.0) };
+    // Instructions per product of sixteen output channels.
+    let product = 2.0;
     let blocks = c_out / 16.0;
-    let by_taps = pixels * 9.0 * c_in * blocks * direct;
+    let by_taps = pixels * 9.0 * c_in * blocks * product;
     // Transforms: about 250 instructions for sixteen channels of a tile in, 450 out. Weights: eight bytes instead of
     // one, read once for each chunk of tiles from a cache that gives about eight bytes per instruction.
     let transforms = tiles * (250.0 * c_in / 16.0 + 450.0 * blocks);

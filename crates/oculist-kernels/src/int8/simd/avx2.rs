@@ -109,6 +109,12 @@ impl IntSimd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn load_i16(self, p: *const i16) -> __m256i {
+        // SAFETY: the caller vouches for sixteen i16.
+        unsafe { _mm256_loadu_si256(p.cast::<__m256i>()) }
+    }
+
+    #[inline(always)]
     unsafe fn store_i16(self, x: __m256i, p: *mut i16) {
         // SAFETY: the caller vouches for sixteen i16; `self` proves the instruction set.
         unsafe { _mm256_storeu_si256(p.cast::<__m256i>(), x) };

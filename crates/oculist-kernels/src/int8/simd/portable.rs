@@ -87,6 +87,12 @@ impl IntSimd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn load_i16(self, p: *const i16) -> [i16; 16] {
+        // SAFETY: the caller vouches for sixteen i16.
+        unsafe { p.cast::<[i16; 16]>().read_unaligned() }
+    }
+
+    #[inline(always)]
     unsafe fn store_i16(self, x: [i16; 16], p: *mut i16) {
         // SAFETY: the caller vouches for sixteen i16.
         unsafe { p.cast::<[i16; 16]>().write_unaligned(x) };

@@ -7,10 +7,10 @@
 use core::arch::x86_64::{
     __m128i, __m256i, __m512, __m512i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_cvtsi32_si128,
     _mm_loadu_si128, _mm_max_epu8, _mm_storeu_si128, _mm256_add_epi16, _mm256_cvtepu8_epi16,
-    _mm256_sll_epi16, _mm256_storeu_si256, _mm256_sub_epi16, _mm512_add_epi32, _mm512_add_ps,
-    _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtps_epi32, _mm512_div_ps,
-    _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_mullo_epi32,
+    _mm256_loadu_si256, _mm256_sll_epi16, _mm256_storeu_si256, _mm256_sub_epi16, _mm512_add_epi32,
+    _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtps_epi32,
+    _mm512_div_ps, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_load_si512,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_mullo_epi32,
     _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srai_epi32,
     _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_ps,
 };
@@ -85,6 +85,12 @@ impl IntSimd for Vnni {
     unsafe fn load_u8_i16(self, p: *const u8) -> __m256i {
         // SAFETY: the caller vouches for sixteen bytes; `self` proves the instruction set.
         unsafe { _mm256_cvtepu8_epi16(_mm_loadu_si128(p.cast::<__m128i>())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i16(self, p: *const i16) -> __m256i {
+        // SAFETY: the caller vouches for sixteen i16.
+        unsafe { _mm256_loadu_si256(p.cast::<__m256i>()) }
     }
 
     #[inline(always)]

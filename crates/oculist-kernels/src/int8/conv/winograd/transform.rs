@@ -69,26 +69,50 @@ impl Task<'_> {
             }
         }
         let stride = self.shape.point_stride();
+        // Both passes go through memory: 36 vectors fit no register file.
+        let mut half = [[0i16; LANES]; POINTS];
+        let half = half.as_mut_ptr().cast::<i16>();
         for block in 0..self.shape.channels / LANES {
-            // SAFETY: every pixel was sliced with all its channels; the caller vouches for the target.
+            // SAFETY: every pixel was sliced with all its channels; `half` holds the points; the caller vouches for
+            // the target.
             unsafe {
-                let mut half = [[s.load_u8_i16(zero.as_ptr()); 6]; 6];
                 for j in 0..6 {
-                    let mut d = half[0];
-                    for (i, d) in d.iter_mut().enumerate() {
-                        let k = 6 * i + j;
-                        *d = s.load_u8_i16(from[k].add(block * step[k]));
-                    }
-                    half[j] = input(s, d);
+                    let d = |i: usize| from[6 * i + j].add(block * step[6 * i + j]);
+                    let d = [
+                        s.load_u8_i16(d(0)),
+                        s.load_u8_i16(d(1)),
+                        s.load_u8_i16(d(2)),
+                        s.load_u8_i16(d(3)),
+                        s.load_u8_i16(d(4)),
+                        s.load_u8_i16(d(5)),
+                    ];
+                    let [v0, v1, v2, v3, v4, v5] = input(s, d);
+                    let to = half.add(j * LANES);
+                    s.store_i16(v0, to);
+                    s.store_i16(v1, to.add(6 * LANES));
+                    s.store_i16(v2, to.add(12 * LANES));
+                    s.store_i16(v3, to.add(18 * LANES));
+                    s.store_i16(v4, to.add(24 * LANES));
+                    s.store_i16(v5, to.add(30 * LANES));
                 }
                 for i in 0..6 {
-                    let mut d = half[0];
-                    for j in 0..6 {
-                        d[j] = half[j][i];
-                    }
-                    for (j, v) in input(s, d).into_iter().enumerate() {
-                        s.store_i16(v, to.add((6 * i + j) * stride + block * LANES));
-                    }
+                    let d = half.add(6 * i * LANES);
+                    let d = [
+                        s.load_i16(d),
+                        s.load_i16(d.add(LANES)),
+                        s.load_i16(d.add(2 * LANES)),
+                        s.load_i16(d.add(3 * LANES)),
+                        s.load_i16(d.add(4 * LANES)),
+                        s.load_i16(d.add(5 * LANES)),
+                    ];
+                    let [v0, v1, v2, v3, v4, v5] = input(s, d);
+                    let to = to.add(6 * i * stride + block * LANES);
+                    s.store_i16(v0, to);
+                    s.store_i16(v1, to.add(stride));
+                    s.store_i16(v2, to.add(2 * stride));
+                    s.store_i16(v3, to.add(3 * stride));
+                    s.store_i16(v4, to.add(4 * stride));
+                    s.store_i16(v5, to.add(5 * stride));
                 }
             }
         }
@@ -112,42 +136,59 @@ impl Task<'_> {
         let (height, width) = (conv.out_height(), conv.out_width());
         let stride = self.shape.chunk * LANES;
         let init = s.load_i32(&self.init[block]);
-        let ninth = s.splat_i32(NINTH);
-        let mut half = [[init; 4]; 6];
-        for (j, half) in half.iter_mut().enumerate() {
-            let mut m = [init; 6];
-            for (i, m) in m.iter_mut().enumerate() {
-                // SAFETY: the caller vouches for the products.
-                *m = unsafe { s.load_i32_ptr(products.add((6 * i + j) * stride)) };
-            }
-            *half = output(s, m);
-        }
-        let mut sums = [[[0.0f32; LANES]; 4]; 4];
-        for i in 0..4 {
-            let mut m = [init; 6];
-            for j in 0..6 {
-                m[j] = half[j][i];
-            }
-            let row = output(s, m);
-            for j in 0..4 {
-                // 9 * 2^k times the sum, k from both axes.
-                let v = s.mul32(row[j], ninth);
-                let v = match SHIFT[i] + SHIFT[j] {
-                    6 => s.shr32::<6>(v),
-                    5 => s.shr32::<5>(v),
-                    4 => s.shr32::<4>(v),
-                    3 => s.shr32::<3>(v),
-                    _ => s.shr32::<2>(v),
-                };
-                // SAFETY: the array holds sixteen f32.
-                unsafe { s.store_f32(s.to_f32(s.add32(v, init)), sums[i][j].as_mut_ptr()) };
+        let mut half = [[0i32; LANES]; 24];
+        let half = half.as_mut_ptr().cast::<i32>();
+        for j in 0..6 {
+            // SAFETY: the caller vouches for the products; `half` holds four rows of six.
+            unsafe {
+                let m = products.add(j * stride);
+                let m = [
+                    s.load_i32_ptr(m),
+                    s.load_i32_ptr(m.add(6 * stride)),
+                    s.load_i32_ptr(m.add(12 * stride)),
+                    s.load_i32_ptr(m.add(18 * stride)),
+                    s.load_i32_ptr(m.add(24 * stride)),
+                    s.load_i32_ptr(m.add(30 * stride)),
+                ];
+                let [y0, y1, y2, y3] = output(s, m);
+                let to = half.add(j * LANES);
+                s.store_i32(y0, to);
+                s.store_i32(y1, to.add(6 * LANES));
+                s.store_i32(y2, to.add(12 * LANES));
+                s.store_i32(y3, to.add(18 * LANES));
             }
         }
-        for (i, row) in sums.iter().enumerate().take(height - y) {
-            for (j, sums) in row.iter().enumerate().take(width - x) {
-                let at = ((image * height + y + i) * width + x + j) * conv.y_stride() + block * LANES;
-                // SAFETY: the pixel lies inside the output and in this tile alone.
-                unsafe { plan.finish.store(s, s.block(sums), block, &self.job.target, at) };
+        let columns = (width - x).min(4);
+        for i in 0..(height - y).min(4) {
+            // 9 * 2^k times the sums, k from both axes; this factor leaves 2^(3 + k) of the columns alone.
+            let factor = s.splat_i32(NINTH.wrapping_shl(3 - SHIFT[i]));
+            let at = ((image * height + y + i) * width + x) * conv.y_stride() + block * LANES;
+            // SAFETY: `half` holds four rows of six; the stored pixels lie inside the output and in this tile alone.
+            unsafe {
+                let m = half.add(6 * i * LANES);
+                let m = [
+                    s.load_i32_ptr(m),
+                    s.load_i32_ptr(m.add(LANES)),
+                    s.load_i32_ptr(m.add(2 * LANES)),
+                    s.load_i32_ptr(m.add(3 * LANES)),
+                    s.load_i32_ptr(m.add(4 * LANES)),
+                    s.load_i32_ptr(m.add(5 * LANES)),
+                ];
+                let [y0, y1, y2, y3] = output(s, m);
+                let sums = [
+                    s.shr32::<6>(s.mul32(y0, factor)),
+                    s.shr32::<5>(s.mul32(y1, factor)),
+                    s.shr32::<4>(s.mul32(y2, factor)),
+                    s.shr32::<4>(s.mul32(y3, factor)),
+                ];
+                let mut row = [[0.0f32; LANES]; 4];
+                for (sum, row) in sums.into_iter().zip(&mut row) {
+                    s.store_f32(s.to_f32(s.add32(sum, init)), row.as_mut_ptr());
+                }
+                for (j, row) in row.iter().enumerate().take(columns) {
+                    let at = at + j * conv.y_stride();
+                    plan.finish.store(s, s.block(row), block, &self.job.target, at);
+                }
             }
         }
     }
