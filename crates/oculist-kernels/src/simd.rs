@@ -58,6 +58,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `if a > b { yes } else { no }` lane by lane.
     fn select_gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
 
+    /// Asks for the cache line of an address, which need not be readable.
+    #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        let _ = p;
+    }
+
     /// All lanes 0.
     #[inline(always)]
     fn zero(self) -> Self::V {

@@ -9,7 +9,7 @@
 use super::filter::{filter_len, filter_stride, transform_block, transform_filter};
 use super::gemm::Product;
 use super::input::{self, Source};
-use super::{Panels, Shape, XI, output, tile_group};
+use super::{Panels, STEP, Shape, XI, output, tile_group};
 use crate::context::{Context, SendPtr};
 use crate::conv::store::Store;
 use crate::layout::LANES;
@@ -205,11 +205,11 @@ impl Pass<'_> {
         unsafe {
             for xi in 0..XI {
                 let product = Product {
-                    v: v.add(xi * vp.xi),
+                    v: v.add(vp.xi(xi)),
                     v_block: vp.block,
                     depth: shape.src_blocks(),
                     u: self.u.as_ptr().add(xi * self.u_stride + blocks.0 * shape.src_stride * LANES),
-                    m: m.add(xi * mp.xi),
+                    m: m.add(mp.xi(xi)),
                     m_block: mp.block,
                     u_block: shape.src_stride * LANES,
                     accumulate: false,
@@ -252,13 +252,13 @@ impl Pass<'_> {
                 }
                 for xi in 0..XI {
                     let product = Product {
-                        v: v.add(xi * vp.xi + first * vp.block),
+                        v: v.add(vp.xi(xi) + first * vp.block),
                         v_block: vp.block,
                         depth,
                         u: slice.add(xi * slice_stride),
                         u_block: depth * LANES * LANES,
                         accumulate: first > 0,
-                        m: m.add(xi * mp.xi),
+                        m: m.add(mp.xi(xi)),
                         m_block: mp.block,
                         blocks: blocks.1 - blocks.0,
                         tiles: tiles.1 - tiles.0,
@@ -323,7 +323,7 @@ impl Kernel for Transform<'_> {
         let panels = self.pass.schedule.v(self.pass.shape);
         // SAFETY: these tiles and blocks of the shared memory belong to this task.
         unsafe {
-            let v = self.v.get().add(self.blocks.0 * panels.block + (self.tiles.0 - self.first) * LANES);
+            let v = self.v.get().add(self.blocks.0 * panels.block + (self.tiles.0 - self.first) * STEP);
             input::transform_tiles(s, self.pass.shape, self.pass.source, self.tiles, self.blocks, v, panels);
         }
     }

@@ -1,12 +1,13 @@
 //! The matrix products of one position: tiles by input channels by output channels.
 
+use super::STEP;
 use crate::layout::LANES;
 use crate::simd::Simd;
 
 /// `m[block][t][lane] = sum over inputs of v[input][t] * u[block][input][lane]`.
 #[derive(Clone, Copy)]
 pub(super) struct Product {
-    /// `[input / 16][tile][16]`.
+    /// `[input / 16][tile][..16..]`, tiles [`STEP`] apart.
     pub(super) v: *const f32,
     /// f32 from one block of inputs to the next.
     pub(super) v_block: usize,
@@ -14,7 +15,7 @@ pub(super) struct Product {
     pub(super) depth: usize,
     /// `[block][input][16]`.
     pub(super) u: *const f32,
-    /// `[block][tile][16]`.
+    /// `[block][tile][..16..]`, tiles [`STEP`] apart.
     pub(super) m: *mut f32,
     /// f32 from one block of outputs to the next in `m`.
     pub(super) m_block: usize,
@@ -74,16 +75,20 @@ impl Product {
         let mut acc = [[s.zero(); NB]; MR];
         // SAFETY: as for `run`.
         unsafe {
-            let mut v = self.v.add(t * LANES);
+            let mut v = self.v.add(t * STEP);
             let mut u = self.u.add(block * u_block);
             for _ in 0..self.depth {
+                // The rows lie too far apart for the hardware to guess the next block's.
+                for r in 0..MR {
+                    s.prefetch(v.wrapping_add(self.v_block + r * STEP));
+                }
                 for k in 0..LANES {
                     let mut b = [s.zero(); NB];
                     for n in 0..NB {
                         b[n] = s.load_ptr(u.add(n * u_block + k * LANES));
                     }
                     for r in 0..MR {
-                        let a = s.splat(*v.add(r * LANES + k));
+                        let a = s.splat(*v.add(r * STEP + k));
                         for n in 0..NB {
                             acc[r][n] = s.mul_add(a, b[n], acc[r][n]);
                         }
@@ -93,14 +98,14 @@ impl Product {
                 u = u.wrapping_add(LANES * LANES);
             }
             for n in 0..NB {
-                let m = self.m.add((block + n) * self.m_block + t * LANES);
+                let m = self.m.add((block + n) * self.m_block + t * STEP);
                 if self.accumulate {
                     for r in 0..MR {
-                        acc[r][n] = s.add(acc[r][n], s.load_ptr(m.add(r * LANES)));
+                        acc[r][n] = s.add(acc[r][n], s.load_ptr(m.add(r * STEP)));
                     }
                 }
                 for r in 0..MR {
-                    s.store_ptr(m.add(r * LANES), acc[r][n]);
+                    s.store_ptr(m.add(r * STEP), acc[r][n]);
                 }
             }
         }

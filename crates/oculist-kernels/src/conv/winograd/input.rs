@@ -1,6 +1,6 @@
 //! Transform of source tiles: `B' d B` for the gathering passes and the weight gradient, `A dy A'` for the latter.
 
-use super::{Panels, Shape, TILE, XI, transform};
+use super::{Panels, STEP, Shape, TILE, transform};
 use crate::layout::LANES;
 use crate::simd::Simd;
 
@@ -44,11 +44,11 @@ pub(super) unsafe fn transform_tiles<S: Simd>(
             }
             // SAFETY: the caller vouches for the room.
             unsafe {
-                let v = v.add((block - blocks.0) * panels.block + (t - tiles.0) * LANES);
+                let v = v.add((block - blocks.0) * panels.block + (t - tiles.0) * STEP);
                 for i in 0..6 {
                     let row = transform::input(s, half[i]);
                     for j in 0..6 {
-                        s.store_ptr(v.add((i * 6 + j) * panels.xi), row[j]);
+                        s.store_ptr(v.add(i * panels.row + j * LANES), row[j]);
                     }
                 }
             }
@@ -88,17 +88,16 @@ pub(super) unsafe fn transform_gradient_tiles<S: Simd>(
             }
             // SAFETY: the caller vouches for the room.
             unsafe {
-                let v = v.add(block * panels.block + (t - tiles.0) * LANES);
+                let v = v.add(block * panels.block + (t - tiles.0) * STEP);
                 for i in 0..6 {
                     let row = transform::output_adjoint(s, half[i]);
                     for j in 0..6 {
-                        s.store_ptr(v.add((i * 6 + j) * panels.xi), row[j]);
+                        s.store_ptr(v.add(i * panels.row + j * LANES), row[j]);
                     }
                 }
             }
         }
     }
-    debug_assert_eq!(XI, 36);
 }
 
 /// Where the `N x N` pixels of a tile lie; `source.zero` for what is outside of the image.

@@ -1,6 +1,6 @@
 //! Transform of products back to pixels: `A' m A`, and the epilogue.
 
-use super::{Panels, Shape, TILE, transform};
+use super::{Panels, STEP, Shape, TILE, transform};
 use crate::conv::store::Store;
 use crate::layout::LANES;
 use crate::simd::Simd;
@@ -30,11 +30,11 @@ pub(super) unsafe fn transform_tiles<S: Simd>(
             let mut half = [[s.zero(); 6]; 4];
             // SAFETY: the caller vouches for `m`.
             unsafe {
-                let m = m.add((block - blocks.0) * panels.block + (t - tiles.0) * LANES);
+                let m = m.add((block - blocks.0) * panels.block + (t - tiles.0) * STEP);
                 for j in 0..6 {
                     let mut column = [s.zero(); 6];
                     for i in 0..6 {
-                        column[i] = s.load_ptr(m.add((i * 6 + j) * panels.xi));
+                        column[i] = s.load_ptr(m.add(i * panels.row + j * LANES));
                     }
                     let column = transform::output(s, column);
                     for i in 0..4 {

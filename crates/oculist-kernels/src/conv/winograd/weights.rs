@@ -6,7 +6,7 @@
 //! threads, and then a task owns sixteen input and thirty-two output channels over all of the chunk's tiles.
 
 use super::input::{self, Source};
-use super::{Panels, Shape, XI, transform};
+use super::{Panels, STEP, Shape, XI, transform};
 use crate::context::{Context, SendPtr};
 use crate::layout::LANES;
 use crate::simd::{Kernel, Simd, dispatch};
@@ -137,7 +137,7 @@ impl Pass<'_> {
         let (vp, wp) = (self.schedule.v(shape), self.schedule.w(shape));
         // SAFETY: the caller vouches for the memory.
         unsafe {
-            let at = (tiles.0 - first) * LANES;
+            let at = (tiles.0 - first) * STEP;
             input::transform_tiles(s, shape, self.x, tiles, (0, shape.src_blocks()), v.add(at), vp);
             input::transform_gradient_tiles(s, shape, self.dy, tiles, v.add(vp.len() + at), wp);
         }
@@ -163,12 +163,12 @@ impl Pass<'_> {
         // SAFETY: all offsets are inside of what the caller vouches for.
         unsafe {
             for xi in 0..XI {
-                let a = v.add(xi * vp.xi + i * vp.block);
+                let a = v.add(vp.xi(xi) + i * vp.block);
                 let mut o = outputs.0;
                 while o < outputs.1 {
-                    let b = v.add(vp.len() + xi * wp.xi + o * wp.block);
+                    let b = v.add(vp.len() + wp.xi(xi) + o * wp.block);
                     let sums = sums.add(((i * shape.dst_blocks() + o) * XI + xi) * LANES * LANES);
-                    let block = Block { a, b, b_block: wp.block, count, fresh, sums };
+                    let block = OuterProduct { a, b, b_block: wp.block, count, fresh, sums };
                     if S::ROWS_2 > 0 && o + 2 <= outputs.1 {
                         block.tile::<S, 8, 2>(s, 0);
                         block.tile::<S, 8, 2>(s, 8);
@@ -194,7 +194,7 @@ impl Pass<'_> {
 }
 
 /// `sums[c][lane] += sum over tiles of a[t][c] * b[t][lane]` of one position.
-struct Block {
+struct OuterProduct {
     a: *const f32,
     b: *const f32,
     b_block: usize,
@@ -204,7 +204,7 @@ struct Block {
     sums: *mut f32,
 }
 
-impl Block {
+impl OuterProduct {
     /// `MR` inputs from `c` on by `NB` output blocks.
     ///
     /// # Safety
@@ -217,10 +217,10 @@ impl Block {
             for t in 0..self.count {
                 let mut b = [s.zero(); NB];
                 for n in 0..NB {
-                    b[n] = s.load_ptr(self.b.add(n * self.b_block + t * LANES));
+                    b[n] = s.load_ptr(self.b.add(n * self.b_block + t * STEP));
                 }
                 for r in 0..MR {
-                    let a = s.splat(*self.a.add(t * LANES + c + r));
+                    let a = s.splat(*self.a.add(t * STEP + c + r));
                     for n in 0..NB {
                         acc[r][n] = s.mul_add(a, b[n], acc[r][n]);
                     }
