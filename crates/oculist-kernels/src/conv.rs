@@ -12,6 +12,7 @@ mod gather;
 mod general;
 mod plan;
 mod store;
+mod transpose;
 mod weights;
 mod winograd;
 

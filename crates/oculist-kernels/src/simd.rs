@@ -58,6 +58,17 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `if a > b { yes } else { no }` lane by lane.
     fn select_gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
 
+    /// The transpose of sixteen rows.
+    #[inline(always)]
+    fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES] {
+        let rows = rows.map(|row| self.to_array(row));
+        let mut columns = [self.zero(); LANES];
+        for (c, column) in columns.iter_mut().enumerate() {
+            *column = self.load(&rows.map(|row| row[c]));
+        }
+        columns
+    }
+
     /// Asks for the cache line of an address, which need not be readable.
     #[inline(always)]
     fn prefetch(self, p: *const f32) {
@@ -112,5 +123,38 @@ pub(crate) fn dispatch<K: Kernel>(ctx: &Context, kernel: K) -> K::Output {
         // SAFETY: as above.
         Isa::Avx2 => unsafe { avx2::run(kernel) },
         _ => kernel.run(portable::Portable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Transpose<'a>(&'a mut [[f32; LANES]; LANES]);
+
+    impl Kernel for Transpose<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let rows = self.0.map(|row| s.load(&row));
+            for (to, column) in self.0.iter_mut().zip(s.transpose(rows)) {
+                s.store(column, to);
+            }
+        }
+    }
+
+    #[test]
+    fn transposes() {
+        for isa in Isa::available() {
+            let ctx = Context::with_isa(1, isa).unwrap();
+            let mut m: [[f32; LANES]; LANES] =
+                std::array::from_fn(|r| std::array::from_fn(|c| (r * 16 + c) as f32));
+            dispatch(&ctx, Transpose(&mut m));
+            for (r, row) in m.iter().enumerate() {
+                for (c, v) in row.iter().enumerate() {
+                    assert_eq!(*v, (c * 16 + r) as f32, "row {r}, column {c} on {isa}");
+                }
+            }
+        }
     }
 }

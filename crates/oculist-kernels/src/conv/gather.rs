@@ -201,30 +201,6 @@ fn taps(conv: &Conv2d, shift: impl Fn(usize, usize) -> Option<[isize; 2]>) -> Ve
     found
 }
 
-/// Transposes packed weights for the data gradient: `[c_out / 16][taps][x_stride][16]` to
-/// `[x_stride / 16][taps][c_out][16]`, taps in the same order, or in reverse with `flip`.
-pub(crate) fn transpose_weights(
-    ctx: &crate::Context,
-    conv: &Conv2d,
-    w: &[f32],
-    flip: bool,
-    transposed: &mut [f32],
-) {
-    let (taps, xs, ys) = (conv.taps(), conv.x_stride, conv.y_stride());
-    ctx.for_pieces(transposed, ys * LANES, |task, piece| {
-        let (block, tap) = (task / taps, task % taps);
-        let from = if flip { taps - 1 - tap } else { tap };
-        for (o, rows) in piece.chunks_exact_mut(LANES * LANES).enumerate() {
-            let source = &w[((o * taps + from) * xs + block * LANES) * LANES..][..LANES * LANES];
-            for a in 0..LANES {
-                for b in 0..LANES {
-                    rows[a * LANES + b] = source[b * LANES + a];
-                }
-            }
-        }
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

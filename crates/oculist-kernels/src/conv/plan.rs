@@ -1,8 +1,9 @@
 //! Picking an algorithm for each pass of a convolution, once.
 
 use super::algorithm::{Algorithm, Algorithms, Pass};
-use super::gather::{Gather, transpose_weights};
+use super::gather::Gather;
 use super::store::Store;
+use super::transpose::transpose_weights;
 use super::{Conv2d, Epilogue, depthwise, direct, direct_weights, general, winograd};
 use crate::context::Context;
 use crate::layout::LANES;

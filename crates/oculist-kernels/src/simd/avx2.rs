@@ -3,7 +3,8 @@
 use core::arch::x86_64::{
     __m256, _CMP_GT_OQ, _MM_HINT_T0, _mm_prefetch, _mm256_add_ps, _mm256_blendv_ps, _mm256_cmp_ps,
     _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
-    _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps,
+    _mm256_permute2f128_ps, _mm256_set1_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_sub_ps,
+    _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
 use super::{Kernel, Simd};
@@ -107,4 +108,45 @@ impl Simd for Avx2 {
         // SAFETY: a prefetch of any address is allowed.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) };
     }
+
+    #[inline(always)]
+    fn transpose(self, rows: [Self::V; 16]) -> [Self::V; 16] {
+        let mut out = rows;
+        for half in 0..2 {
+            let above: [__m256; 8] = std::array::from_fn(|r| rows[r][half]);
+            let below: [__m256; 8] = std::array::from_fn(|r| rows[8 + r][half]);
+            let (above, below) = (transpose_8x8(above), transpose_8x8(below));
+            for c in 0..8 {
+                out[8 * half + c] = [above[c], below[c]];
+            }
+        }
+        out
+    }
+}
+
+/// The transpose of eight rows of eight; only called by methods of [`Avx2`], which prove the instruction set.
+#[inline(always)]
+fn transpose_8x8(rows: [__m256; 8]) -> [__m256; 8] {
+    let mut out = rows;
+    // SAFETY: the callers prove the instruction set.
+    unsafe {
+        // Four rows at a time: each half of the results holds a column of these rows.
+        let mut quads = [[rows[0]; 4]; 2];
+        for (g, quad) in quads.iter_mut().enumerate() {
+            let [a, b, c, d] = [rows[4 * g], rows[4 * g + 1], rows[4 * g + 2], rows[4 * g + 3]];
+            let (low0, low1) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let (high0, high1) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            *quad = [
+                _mm256_shuffle_ps::<0x44>(low0, low1),
+                _mm256_shuffle_ps::<0xee>(low0, low1),
+                _mm256_shuffle_ps::<0x44>(high0, high1),
+                _mm256_shuffle_ps::<0xee>(high0, high1),
+            ];
+        }
+        for c in 0..4 {
+            out[c] = _mm256_permute2f128_ps::<0x20>(quads[0][c], quads[1][c]);
+            out[4 + c] = _mm256_permute2f128_ps::<0x31>(quads[0][c], quads[1][c]);
+        }
+    }
+    out
 }

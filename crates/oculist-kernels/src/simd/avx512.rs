@@ -1,9 +1,10 @@
 //! Sixteen f32 in one AVX-512 register.
 
 use core::arch::x86_64::{
-    __m512, _CMP_GT_OQ, _MM_HINT_T0, _mm_prefetch, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps,
-    _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_set1_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    __m512, _CMP_GT_OQ, _MM_HINT_T0, _mm_prefetch, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd,
+    _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps,
+    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps,
+    _mm512_sub_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 
 use super::{Kernel, Simd};
@@ -97,5 +98,38 @@ impl Simd for Avx512 {
     fn prefetch(self, p: *const f32) {
         // SAFETY: a prefetch of any address is allowed.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) };
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: [__m512; 16]) -> [__m512; 16] {
+        let mut out = rows;
+        // SAFETY: `self` proves the instruction set.
+        unsafe {
+            // Four rows at a time: each quarter of the results holds a column of these rows.
+            let mut quads = [[rows[0]; 4]; 4];
+            for (g, quad) in quads.iter_mut().enumerate() {
+                let low = |a, b| _mm512_castps_pd(_mm512_unpacklo_ps(rows[4 * g + a], rows[4 * g + b]));
+                let high = |a, b| _mm512_castps_pd(_mm512_unpackhi_ps(rows[4 * g + a], rows[4 * g + b]));
+                let (low0, low1, high0, high1) = (low(0, 1), low(2, 3), high(0, 1), high(2, 3));
+                *quad = [
+                    _mm512_castpd_ps(_mm512_unpacklo_pd(low0, low1)),
+                    _mm512_castpd_ps(_mm512_unpackhi_pd(low0, low1)),
+                    _mm512_castpd_ps(_mm512_unpacklo_pd(high0, high1)),
+                    _mm512_castpd_ps(_mm512_unpackhi_pd(high0, high1)),
+                ];
+            }
+            // Then the quarters go to their places.
+            for c in 0..4 {
+                let even0 = _mm512_shuffle_f32x4::<0x88>(quads[0][c], quads[1][c]);
+                let even1 = _mm512_shuffle_f32x4::<0x88>(quads[2][c], quads[3][c]);
+                let odd0 = _mm512_shuffle_f32x4::<0xdd>(quads[0][c], quads[1][c]);
+                let odd1 = _mm512_shuffle_f32x4::<0xdd>(quads[2][c], quads[3][c]);
+                out[c] = _mm512_shuffle_f32x4::<0x88>(even0, even1);
+                out[4 + c] = _mm512_shuffle_f32x4::<0x88>(odd0, odd1);
+                out[8 + c] = _mm512_shuffle_f32x4::<0xdd>(even0, even1);
+                out[12 + c] = _mm512_shuffle_f32x4::<0xdd>(odd0, odd1);
+            }
+        }
+        out
     }
 }

@@ -16,7 +16,7 @@ use crate::layout::LANES;
 use crate::simd::{Kernel, Simd, dispatch};
 
 /// Transformed weights up to this many f32 are read whole by every task.
-const SMALL_WEIGHTS: usize = 400_000;
+const SMALL_WEIGHTS: usize = 700_000;
 /// Blocks of output channels whose products a task holds at a time.
 const BLOCK_GROUP: usize = 4;
 /// f32 of the transformed tiles of a chunk that all threads share: 8 MiB.
@@ -53,7 +53,7 @@ impl Schedule {
         let weights = XI * shape.src_stride * shape.dst_stride;
         let tiles = shape.tiles();
         let groups = tiles.div_ceil(group);
-        if weights <= SMALL_WEIGHTS && groups >= 2 * threads {
+        if weights <= SMALL_WEIGHTS && groups >= 3 * threads {
             // Half a group where the transformed tiles would fill the cache.
             let tiles = if XI * group * shape.src_stride > 100_000 { group / 2 } else { group };
             Self { private: true, tiles, blocks: BLOCK_GROUP.min(shape.dst_blocks()), fused: false }

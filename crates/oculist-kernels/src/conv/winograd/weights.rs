@@ -3,7 +3,7 @@
 //! With few channels the tiles are cut into splits, whose number depends on the shape alone; a task takes its tiles
 //! through the transforms and adds their products to sums of its own, and at the end the splits are added in
 //! order. With many channels such sums would be too large: the tiles of a chunk are transformed first, by all
-//! threads, and then a task owns sixteen input and thirty-two output channels over all of the chunk's tiles.
+//! threads, and then a task owns thirty-two input and sixty-four output channels over all of the chunk's tiles.
 
 use super::input::{self, Source};
 use super::{Panels, STEP, Shape, XI, transform};
@@ -97,12 +97,14 @@ pub(crate) fn run(ctx: &Context, shape: &Shape, x: &[f32], dy: &[f32], dw: &mut 
                 let tiles = (first + task * step, (first + (task + 1) * step).min(end));
                 dispatch(ctx, Transform { pass, first, tiles, v: work });
             });
-            let pairs = shape.dst_blocks().div_ceil(2);
-            ctx.run(shape.src_blocks() * pairs, |task, _| {
-                let (i, o) = (task / pairs, task % pairs * 2);
-                let outputs = (o, (o + 2).min(shape.dst_blocks()));
+            // Two by four blocks: what they read of a position stays in the first-level cache.
+            let (rows, columns) = (shape.src_blocks().div_ceil(2), shape.dst_blocks().div_ceil(4));
+            ctx.run(rows * columns, |task, _| {
+                let (i, o) = (task / columns * 2, task % columns * 4);
+                let inputs = (i, (i + 2).min(shape.src_blocks()));
+                let outputs = (o, (o + 4).min(shape.dst_blocks()));
                 let count = end - first;
-                dispatch(ctx, Accumulate { pass, i, outputs, count, fresh: first == 0, v: work, sums });
+                dispatch(ctx, Accumulate { pass, inputs, outputs, count, fresh: first == 0, v: work, sums });
             });
         }
     }
@@ -143,7 +145,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Adds the products of `count` tiles to the sums of one input block and one or two output blocks.
+    /// Adds the products of `count` tiles to the sums of some input and output blocks.
     ///
     /// # Safety
     /// The tiles are transformed, and this task alone touches these sums.
@@ -151,7 +153,7 @@ impl Pass<'_> {
     unsafe fn accumulate<S: Simd>(
         &self,
         s: S,
-        i: usize,
+        inputs: (usize, usize),
         outputs: (usize, usize),
         count: usize,
         fresh: bool,
@@ -163,30 +165,15 @@ impl Pass<'_> {
         // SAFETY: all offsets are inside of what the caller vouches for.
         unsafe {
             for xi in 0..XI {
-                let a = v.add(vp.xi(xi) + i * vp.block);
-                let mut o = outputs.0;
-                while o < outputs.1 {
-                    let b = v.add(vp.len() + wp.xi(xi) + o * wp.block);
-                    let sums = sums.add(((i * shape.dst_blocks() + o) * XI + xi) * LANES * LANES);
-                    let block = OuterProduct { a, b, b_block: wp.block, count, fresh, sums };
-                    if S::ROWS_2 > 0 && o + 2 <= outputs.1 {
-                        block.tile::<S, 8, 2>(s, 0);
-                        block.tile::<S, 8, 2>(s, 8);
-                        o += 2;
-                        continue;
+                for i in inputs.0..inputs.1 {
+                    let a = v.add(vp.xi(xi) + i * vp.block);
+                    let mut o = outputs.0;
+                    while o < outputs.1 {
+                        let b = v.add(vp.len() + wp.xi(xi) + o * wp.block);
+                        let sums = sums.add(((i * shape.dst_blocks() + o) * XI + xi) * LANES * LANES);
+                        let product = OuterProduct { a, b, b_block: wp.block, count, fresh, sums };
+                        o += product.run(s, outputs.1 - o);
                     }
-                    if S::ROWS_2 > 0 {
-                        block.tile::<S, 16, 1>(s, 0);
-                    } else if S::ROWS_1 >= 6 {
-                        block.tile::<S, 6, 1>(s, 0);
-                        block.tile::<S, 6, 1>(s, 6);
-                        block.tile::<S, 4, 1>(s, 12);
-                    } else {
-                        for c in (0..LANES).step_by(2) {
-                            block.tile::<S, 2, 1>(s, c);
-                        }
-                    }
-                    o += 1;
                 }
             }
         }
@@ -205,6 +192,34 @@ struct OuterProduct {
 }
 
 impl OuterProduct {
+    /// Sixteen inputs by one or two output blocks of the `left` ones; returns how many.
+    ///
+    /// # Safety
+    /// The memory has the extents that the fields say.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(&self, s: S, left: usize) -> usize {
+        // SAFETY: the caller vouches for the memory.
+        unsafe {
+            if S::ROWS_2 > 0 && left >= 2 {
+                self.tile::<S, 8, 2>(s, 0);
+                self.tile::<S, 8, 2>(s, 8);
+                return 2;
+            }
+            if S::ROWS_2 > 0 {
+                self.tile::<S, 16, 1>(s, 0);
+            } else if S::ROWS_1 >= 6 {
+                self.tile::<S, 6, 1>(s, 0);
+                self.tile::<S, 6, 1>(s, 6);
+                self.tile::<S, 4, 1>(s, 12);
+            } else {
+                for c in (0..LANES).step_by(2) {
+                    self.tile::<S, 2, 1>(s, c);
+                }
+            }
+        }
+        1
+    }
+
     /// `MR` inputs from `c` on by `NB` output blocks.
     ///
     /// # Safety
@@ -257,10 +272,8 @@ impl Kernel for Split<'_> {
             // SAFETY: memory and sums belong to this worker and split.
             unsafe {
                 self.pass.transform(s, first, (first, end), self.v.get());
-                for i in 0..shape.src_blocks() {
-                    let outputs = (0, shape.dst_blocks());
-                    self.pass.accumulate(s, i, outputs, end - first, fresh, self.v.get(), self.sums.get());
-                }
+                let (inputs, outputs) = ((0, shape.src_blocks()), (0, shape.dst_blocks()));
+                self.pass.accumulate(s, inputs, outputs, end - first, fresh, self.v.get(), self.sums.get());
             }
             first = end;
         }
@@ -287,7 +300,7 @@ impl Kernel for Transform<'_> {
 /// The products of a shared chunk for some channels.
 struct Accumulate<'a> {
     pass: Pass<'a>,
-    i: usize,
+    inputs: (usize, usize),
     outputs: (usize, usize),
     count: usize,
     fresh: bool,
@@ -301,7 +314,7 @@ impl Kernel for Accumulate<'_> {
     fn run<S: Simd>(self, s: S) {
         let (v, sums) = (self.v.get(), self.sums.get());
         // SAFETY: the chunk is transformed, and these channels' sums belong to this task.
-        unsafe { self.pass.accumulate(s, self.i, self.outputs, self.count, self.fresh, v, sums) };
+        unsafe { self.pass.accumulate(s, self.inputs, self.outputs, self.count, self.fresh, v, sums) };
     }
 }
 
