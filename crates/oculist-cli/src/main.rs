@@ -1,5 +1,60 @@
-//! The command line of Oculist.
+//! The command line of Oculist: arguments become a recipe, messages become lines and bars, errors become one line.
 
-fn main() {
-    println!("oculist");
+mod args;
+mod settings;
+mod terminal;
+mod verbs;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Parser;
+
+/// Done.
+const DONE: u8 = 0;
+/// The work failed.
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    // Wrong usage ends here with code 2 and clap's message.
+    let cli = args::Cli::parse();
+    let stop = Arc::new(AtomicBool::new(false));
+    let handler = stop.clone();
+    // The first Ctrl-C stops after the current step, so that the checkpoint is whole; the second stops at once.
+    let _ = ctrlc::set_handler(move || {
+        if handler.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this step (press Ctrl-C again to stop at once)");
+    });
+    match verbs::run(&cli, &stop) {
+        Ok(()) => ExitCode::from(DONE),
+        // Whoever reads our output has had enough, as with `| head`.
+        Err(e) if is_broken_pipe(&e) => ExitCode::from(DONE),
+        Err(e) => {
+            eprintln!("error: {}", one_line(&e));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// The error with its causes, each said once: our errors already contain the message of what they wrap.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text += ": ";
+            text += &cause;
+        }
+    }
+    text
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|c| c.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -48,7 +48,11 @@ pub(crate) struct Buffers {
 }
 
 impl Buffers {
-    fn parts<'a>(&'a self, weights: &'a ParamSet, stats: &'a ParamSet) -> [(&'static str, &'a ParamSet, &'a [f32]); 6] {
+    fn parts<'a>(
+        &'a self,
+        weights: &'a ParamSet,
+        stats: &'a ParamSet,
+    ) -> [(&'static str, &'a ParamSet, &'a [f32]); 6] {
         [
             ("model", weights, &self.weights),
             ("stats", stats, &self.stats),
@@ -102,17 +106,24 @@ pub(crate) fn save(
 ///
 /// # Errors
 /// [`TrainError::Checkpoint`] if the file is damaged or holds other parameters than the graph.
-pub(crate) fn load(path: &Path, weights: &ParamSet, stats: &ParamSet) -> Result<(RunState, Buffers), TrainError> {
+pub(crate) fn load(
+    path: &Path,
+    weights: &ParamSet,
+    stats: &ParamSet,
+) -> Result<(RunState, Buffers), TrainError> {
     let bytes = std::fs::read(path).map_err(|source| TrainError::Io { path: path.to_path_buf(), source })?;
     let problem = |problem: String| TrainError::Checkpoint { path: path.to_path_buf(), problem };
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| problem(format!("no safetensors file: {e}")))?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| problem(format!("no safetensors file: {e}")))?;
+    let (_, metadata) =
+        SafeTensors::read_metadata(&bytes).map_err(|e| problem(format!("no safetensors file: {e}")))?;
+    let tensors =
+        SafeTensors::deserialize(&bytes).map_err(|e| problem(format!("no safetensors file: {e}")))?;
     let state = metadata
         .metadata()
         .as_ref()
         .and_then(|m| m.get(STATE_KEY))
         .ok_or_else(|| problem(format!("expected the key `{STATE_KEY}` in the metadata, found none")))?;
-    let state: RunState = serde_json::from_str(state).map_err(|e| problem(format!("unreadable state: {e}")))?;
+    let state: RunState =
+        serde_json::from_str(state).map_err(|e| problem(format!("unreadable state: {e}")))?;
     let read = |prefix: &str, set: &ParamSet, optional: bool| -> Result<Vec<f32>, TrainError> {
         let first = set.iter().next().map(|p| format!("{prefix}.{}", p.name));
         if optional && first.is_some_and(|name| tensors.tensor(&name).is_err()) {

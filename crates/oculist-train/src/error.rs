@@ -24,6 +24,9 @@ pub enum TrainError {
     /// A kernel refused its arguments.
     #[error(transparent)]
     Kernel(#[from] oculist_kernels::KernelError),
+    /// The data could not be read.
+    #[error(transparent)]
+    Data(#[from] oculist_data::Error),
     /// A setting is out of its range.
     #[error("{name} must be {expected}, found {found}")]
     Setting {

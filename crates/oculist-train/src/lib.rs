@@ -4,7 +4,7 @@
 //! [`loss_and_gradient`] gives cross-entropy and distillation; [`Optimizer`], [`Schedule`] and [`Ema`] update the
 //! weights.
 
-//mod checkpoint;
+mod checkpoint;
 mod config;
 mod ema;
 mod error;
@@ -13,7 +13,9 @@ mod loss;
 mod optimizer;
 mod params;
 mod schedule;
+mod trainer;
 
+pub use checkpoint::{RunState, write_atomically};
 pub use config::TrainConfig;
 pub use ema::Ema;
 pub use error::TrainError;
@@ -22,3 +24,4 @@ pub use loss::{Distillation, loss_and_gradient};
 pub use optimizer::{Optimizer, OptimizerConfig, global_norm};
 pub use params::{Param, ParamSet};
 pub use schedule::Schedule;
+pub use trainer::{BatchIterator, EpochRecord, Event, Outcome, Trainer, TrainingData};

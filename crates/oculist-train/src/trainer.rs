@@ -219,9 +219,10 @@ impl<'a> Run<'a> {
         if state.fingerprint != self.state.fingerprint {
             return Err(TrainError::Checkpoint {
                 path,
-                problem: "it belongs to a run with other settings, data, network or threads; resume with the same \
+                problem:
+                    "it belongs to a run with other settings, data, network or threads; resume with the same \
                           arguments, or start anew in another folder"
-                    .into(),
+                        .into(),
             });
         }
         self.executor.set_parameters(&buffers.weights, &buffers.stats);
@@ -374,11 +375,8 @@ impl<'a> Run<'a> {
         // The best is written first: a crash in between leaves `last` one epoch behind, and that epoch, repeated,
         // gives the same best again.
         if best && let Some(path) = self.path("best.safetensors") {
-            let buffers = Buffers {
-                weights: self.best.0.clone(),
-                stats: self.best.1.clone(),
-                ..Buffers::default()
-            };
+            let buffers =
+                Buffers { weights: self.best.0.clone(), stats: self.best.1.clone(), ..Buffers::default() };
             checkpoint::save(&path, &self.state, &buffers, weights, stats)?;
         }
         if let Some(path) = self.path("last.safetensors") {
@@ -441,8 +439,8 @@ fn fingerprint(trainer: &Trainer<'_>, graph: &Graph, data: &dyn TrainingData) ->
         trainer.ctx.isa(),
     );
     // FNV-1a, 64 bits: enough to notice a changed setting, and stable across builds.
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("{hash:016x}")
 }

@@ -1,1 +1,48 @@
 //! Oculist as a library: the recipes that chain data, training, compression, export and report.
+//!
+//! [`optimize()`] is the main job: it trains a baseline, prunes it with fine-tuning, quantises it, and keeps the
+//! promise of [`Settings::max_drop`]. [`train`] stops after the baseline. [`evaluate_file`], [`predict_files`],
+//! [`bench_files`] and [`export_file`] use finished models. Every recipe tells what it does through a [`Watch`].
+
+mod bench;
+mod compress;
+mod data;
+mod error;
+mod evaluate;
+mod export;
+mod images;
+mod measure;
+pub mod metrics;
+mod model_file;
+mod optimize;
+mod pictures;
+mod predict;
+mod progress;
+mod recipe;
+mod report_again;
+mod run_folder;
+mod settings;
+mod summary;
+mod training;
+mod training_data;
+
+pub use bench::bench_files;
+pub use data::{Shown, Source, show_data};
+pub use error::OculistError;
+pub use evaluate::{evaluate, logits};
+pub use export::{ExportOptions, export_file};
+pub use images::Images;
+pub use model_file::{ARCH_KEY, CLASSES_KEY, Model, VERSION_KEY};
+pub use oculist_data::Split;
+pub use oculist_runtime::cpu_name;
+pub use oculist_zoo::{ArchitectureInfo, architectures};
+pub use optimize::{Finished, RunOptions, optimize, train};
+pub use predict::{evaluate_file, predict_files};
+pub use progress::{Progress, Watch};
+pub use recipe::{CompressionConfig, DataFacts, Recipe};
+pub use report_again::report_again;
+pub use run_folder::{
+    BASELINE_FILE, CONFIG_FILE, Existing, INT8_FILE, METRICS_FILE, MODEL_FILE, REPORT_DATA_FILE, REPORT_FILE,
+    RunFolder, SUMMARY_FILE,
+};
+pub use settings::{Augmentation, Calibration, OptimizerName, Settings, Target};

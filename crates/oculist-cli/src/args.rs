@@ -1,0 +1,341 @@
+//! What can be typed. Nothing here does any work; `verbs` turns the arguments into recipes.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Examine, prescribe, correct: gives image classifiers fewer errors, less size and more speed.
+#[derive(Debug, Parser)]
+#[command(name = "oculist", version, about, max_term_width = 110, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// No progress bars and no tables; errors only.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Train, prune, quantise, export and report, in one go.
+    Optimize(OptimizeArgs),
+    /// Train a model and export it.
+    Train(TrainArgs),
+    /// Prune and quantise a trained model.
+    Compress(CompressArgs),
+    /// Accuracy of a model on a data set.
+    Eval(EvalArgs),
+    /// Classes of image files.
+    Predict(PredictArgs),
+    /// Latency and throughput of a model.
+    Bench(BenchArgs),
+    /// Write a model as ONNX: f32 as it is, or int8.
+    Export(ExportArgs),
+    /// Make the report page of a run again.
+    Report(ReportArgs),
+    /// Look at data sets.
+    #[command(subcommand)]
+    Data(DataVerb),
+    /// Look at architectures.
+    #[command(subcommand)]
+    Zoo(ZooVerb),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the images come from.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// `demo`, `fashion-mnist`, a folder of IDX files, or a folder of photos (`train/CLASS/*`, `val/`, `test/`, or
+    /// one unsplit folder `CLASS/*`).
+    #[arg(value_name = "DATA")]
+    pub(crate) data: String,
+    /// Folder of the data set named by DATA, if it is not in its usual place.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Make an unreadable image an error instead of skipping it.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Threads (default: all cores).
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Seed of splitting, initialisation, shuffling and augmentation (default: 0).
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+}
+
+/// How to train. What is not given is chosen by network and data.
+#[derive(Debug, Args)]
+pub(crate) struct TrainingArgs {
+    /// Architecture (see `oculist zoo list`).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arch: Option<String>,
+    /// Side of the network's square input in pixels.
+    #[arg(long, value_name = "PIXELS")]
+    pub(crate) image_size: Option<usize>,
+    /// Passes over the training images.
+    #[arg(long, value_name = "N")]
+    pub(crate) epochs: Option<usize>,
+    /// Images per step.
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_size: Option<usize>,
+    /// Peak learning rate.
+    #[arg(long, value_name = "LR")]
+    pub(crate) lr: Option<f32>,
+    /// Update rule.
+    #[arg(long, value_enum)]
+    pub(crate) optimizer: Option<OptimizerArg>,
+    /// Augmentation of the training images.
+    #[arg(long, value_enum)]
+    pub(crate) augment: Option<AugmentArg>,
+    /// Epochs without improvement after which training stops (0: never).
+    #[arg(long, value_name = "N")]
+    pub(crate) patience: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OptimizerArg {
+    /// SGD with Nesterov momentum.
+    Sgd,
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum AugmentArg {
+    /// Padded crops, flips, small rotations and scalings.
+    Small,
+    /// Random resized crops, flips, colour jitter.
+    Photos,
+    /// None.
+    None,
+}
+
+/// How far to compress.
+#[derive(Debug, Args)]
+pub(crate) struct CompressionArgs {
+    /// Points of validation top-1 that the result may lose.
+    #[arg(long, value_name = "POINTS")]
+    pub(crate) max_drop: Option<f64>,
+    /// What to make small.
+    #[arg(long, value_enum)]
+    pub(crate) target: Option<TargetArg>,
+    /// Epochs of fine-tuning after each pruning.
+    #[arg(long, value_name = "N")]
+    pub(crate) finetune_epochs: Option<usize>,
+    /// Calibration of the int8 activations.
+    #[arg(long, value_enum)]
+    pub(crate) calibration: Option<CalibrationArg>,
+    /// Images for calibration.
+    #[arg(long, value_name = "N")]
+    pub(crate) calibration_images: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum TargetArg {
+    /// Bytes of the file.
+    Size,
+    /// Time for one image.
+    Latency,
+    /// Multiply-accumulate operations.
+    Macs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum CalibrationArg {
+    /// Try all and keep the best on validation images.
+    Auto,
+    /// Smallest and largest value.
+    Minmax,
+    /// All but the outermost values.
+    Percentile,
+    /// Least Kullback-Leibler divergence.
+    Entropy,
+}
+
+/// Where the results go.
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Folder of the run (default: `runs/VERB-DATA`).
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace a run that is there.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) force: bool,
+    /// Continue an interrupted run in the output folder.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// TOML file with any of these settings; flags override it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OptimizeArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Start from this model made by oculist instead of training one.
+    #[arg(long, value_name = "FILE.onnx", conflicts_with = "arch")]
+    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) training: TrainingArgs,
+    #[command(flatten)]
+    pub(crate) compression: CompressionArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) training: TrainingArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompressArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// The trained model, an ONNX file made by oculist.
+    #[arg(long, value_name = "FILE.onnx")]
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) training: TrainingArgs,
+    #[command(flatten)]
+    pub(crate) compression: CompressionArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// The model, an ONNX file made by oculist.
+    #[arg(long, value_name = "FILE.onnx")]
+    pub(crate) model: PathBuf,
+    /// Which images.
+    #[arg(long, value_enum, default_value = "test")]
+    pub(crate) split: SplitArg,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SplitArg {
+    /// Training images.
+    Train,
+    /// Validation images.
+    Val,
+    /// Test images.
+    Test,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// Image files or folders.
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+    /// The model, an ONNX file made by oculist.
+    #[arg(long, value_name = "FILE.onnx")]
+    pub(crate) model: PathBuf,
+    /// How many classes to list per image.
+    #[arg(long, value_name = "K", default_value_t = 3)]
+    pub(crate) top: usize,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Make an unreadable image an error instead of skipping it.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Threads (default: all cores).
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Models, ONNX files.
+    #[arg(required = true, value_name = "FILE.onnx")]
+    pub(crate) models: Vec<PathBuf>,
+    /// Threads (default: all cores).
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Seconds per measurement.
+    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    pub(crate) seconds: f64,
+    /// Show the plan of each model: steps, algorithms, memory.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The model, an ONNX file made by oculist.
+    #[arg(value_name = "FILE.onnx")]
+    pub(crate) model: PathBuf,
+    /// The file to write.
+    #[arg(long, short, value_name = "FILE.onnx")]
+    pub(crate) output: PathBuf,
+    /// Fold batch normalisation into the convolutions.
+    #[arg(long)]
+    pub(crate) fold: bool,
+    /// Quantise to int8, calibrated on this data set's training images.
+    #[arg(long, value_name = "DATA")]
+    pub(crate) int8: Option<String>,
+    /// Folder of the data set, if it is not in its usual place.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Calibration of the int8 activations.
+    #[arg(long, value_enum)]
+    pub(crate) calibration: Option<CalibrationArg>,
+    /// Replace an existing file.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Threads (default: all cores).
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Folder of a finished run.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Only print the tables.
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataVerb {
+    /// Counts per split and class, sizes, unreadable files.
+    Show {
+        #[command(flatten)]
+        data: DataArgs,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ZooVerb {
+    /// All architectures with parameters and multiply-adds.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}

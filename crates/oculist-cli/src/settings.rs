@@ -1,0 +1,106 @@
+//! From typed arguments to the library's settings: flags over the file given by `--config`.
+
+use std::path::PathBuf;
+
+use oculist::{Augmentation, Calibration, Existing, OptimizerName, RunOptions, Settings, Target};
+
+use crate::args::{
+    AugmentArg, CalibrationArg, CompressionArgs, DataArgs, OptimizerArg, OutputArgs, TargetArg, TrainingArgs,
+};
+
+/// The settings that the data arguments give.
+pub(crate) fn data(args: &DataArgs) -> Settings {
+    Settings {
+        data: Some(args.data.clone()),
+        data_dir: args.data_dir.clone(),
+        // A flag that is not given must not override the file.
+        strict: args.strict.then_some(true),
+        seed: args.seed,
+        threads: args.threads,
+        ..Settings::default()
+    }
+}
+
+/// The settings that the training arguments give.
+pub(crate) fn training(args: &TrainingArgs) -> Settings {
+    Settings {
+        arch: args.arch.clone(),
+        image_size: args.image_size,
+        epochs: args.epochs,
+        batch_size: args.batch_size,
+        lr: args.lr,
+        optimizer: args.optimizer.map(|o| match o {
+            OptimizerArg::Sgd => OptimizerName::Sgd,
+            OptimizerArg::Adamw => OptimizerName::Adamw,
+        }),
+        augment: args.augment.map(|a| match a {
+            AugmentArg::Small => Augmentation::Small,
+            AugmentArg::Photos => Augmentation::Photos,
+            AugmentArg::None => Augmentation::None,
+        }),
+        patience: args.patience,
+        ..Settings::default()
+    }
+}
+
+/// The settings that the compression arguments give.
+pub(crate) fn compression(args: &CompressionArgs) -> Settings {
+    Settings {
+        max_drop: args.max_drop,
+        target: args.target.map(|t| match t {
+            TargetArg::Size => Target::Size,
+            TargetArg::Latency => Target::Latency,
+            TargetArg::Macs => Target::Macs,
+        }),
+        finetune_epochs: args.finetune_epochs,
+        calibration: args.calibration.map(calibration),
+        calibration_images: args.calibration_images,
+        ..Settings::default()
+    }
+}
+
+/// The calibration method.
+pub(crate) fn calibration(arg: CalibrationArg) -> Calibration {
+    match arg {
+        CalibrationArg::Auto => Calibration::Auto,
+        CalibrationArg::Minmax => Calibration::Minmax,
+        CalibrationArg::Percentile => Calibration::Percentile,
+        CalibrationArg::Entropy => Calibration::Entropy,
+    }
+}
+
+/// Where the run goes and which command made it.
+pub(crate) fn run_options(
+    args: &OutputArgs,
+    verb: &str,
+    data: &str,
+) -> anyhow::Result<(RunOptions, Settings)> {
+    let file = args.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+    let existing = match (args.force, args.resume) {
+        (true, _) => Existing::Replace,
+        (_, true) => Existing::Resume,
+        _ => Existing::Refuse,
+    };
+    let output = args.output.clone().unwrap_or_else(|| default_output(verb, data));
+    let options = RunOptions { verb: verb.to_owned(), output, existing, command: command() };
+    Ok((options, file))
+}
+
+/// `runs/VERB-DATA`, with the last part of a path as DATA.
+fn default_output(verb: &str, data: &str) -> PathBuf {
+    let name =
+        std::path::Path::new(data).file_name().map_or_else(|| data.into(), std::ffi::OsStr::to_string_lossy);
+    PathBuf::from("runs").join(format!("{verb}-{name}"))
+}
+
+/// The command as typed, quoted where a shell would need it.
+fn command() -> String {
+    let quote = |a: String| {
+        let plain = a.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=,:+".contains(c));
+        if plain && !a.is_empty() { a } else { format!("'{}'", a.replace('\'', r"'\''")) }
+    };
+    std::iter::once("oculist".to_owned())
+        .chain(std::env::args().skip(1).map(quote))
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,44 @@
+//! One function per verb, each thin over the library.
+
+mod inspect;
+mod model;
+mod recipe;
+
+use std::sync::atomic::AtomicBool;
+
+use clap::CommandFactory;
+
+use crate::args::{Cli, DataVerb, Verb, ZooVerb};
+
+/// Runs the verb that was typed.
+pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
+    let quiet = cli.quiet;
+    match &cli.verb {
+        Verb::Optimize(args) => recipe::optimize(args, quiet, stop),
+        Verb::Train(args) => recipe::train(args, quiet, stop),
+        Verb::Compress(args) => recipe::compress(args, quiet, stop),
+        Verb::Eval(args) => model::eval(args, quiet, stop),
+        Verb::Predict(args) => model::predict(args, quiet),
+        Verb::Bench(args) => model::bench(args),
+        Verb::Export(args) => model::export(args, quiet, stop),
+        Verb::Report(args) => inspect::report(args),
+        Verb::Data(DataVerb::Show { data, json }) => inspect::data_show(data, *json),
+        Verb::Zoo(ZooVerb::List { json }) => inspect::zoo_list(*json),
+        Verb::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "oculist", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// Prints a result to standard output; a closed pipe is an error that `main` forgives.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! The verbs that only look: report, data show, zoo list.
+
+use oculist_report::{Align, Table, terminal};
+use serde::Serialize;
+
+use super::print;
+use crate::args::{DataArgs, ReportArgs};
+use crate::settings::data;
+
+pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<()> {
+    let (summary, path) = oculist::report_again(&args.run, args.print)?;
+    print(&terminal::before_after(&summary))?;
+    print(&terminal::candidates(&summary))?;
+    if let Some(path) = path {
+        print(&path.display().to_string())?;
+    }
+    Ok(())
+}
+
+pub(crate) fn data_show(args: &DataArgs, json: bool) -> anyhow::Result<()> {
+    let shown = oculist::show_data(&data(args))?;
+    if json { print(&serde_json::to_string_pretty(&shown)?) } else { print(&shown.to_string()) }
+}
+
+/// One architecture in `zoo list --json`.
+#[derive(Debug, Serialize)]
+struct Entry {
+    name: &'static str,
+    description: &'static str,
+    year: u16,
+    input: (usize, usize, usize),
+    classes: usize,
+    params: u64,
+    macs: u64,
+    paper: &'static str,
+}
+
+pub(crate) fn zoo_list(json: bool) -> anyhow::Result<()> {
+    let entries: Vec<Entry> = oculist::architectures()
+        .iter()
+        .map(|a| Entry {
+            name: a.name,
+            description: a.description,
+            year: a.year,
+            input: a.native_input,
+            classes: a.native_classes,
+            params: a.params,
+            macs: a.macs,
+            paper: a.paper,
+        })
+        .collect();
+    if json {
+        return print(&serde_json::to_string_pretty(&entries)?);
+    }
+    let right = Align::Right;
+    let mut table = Table::new(&[
+        ("name", Align::Left),
+        ("year", right),
+        ("input", right),
+        ("params", right),
+        ("MACs", right),
+        ("what", Align::Left),
+    ]);
+    for e in &entries {
+        table.row([
+            e.name.to_owned(),
+            e.year.to_string(),
+            format!("{}x{}x{}", e.input.0, e.input.1, e.input.2),
+            format!("{:.2} M", e.params as f64 / 1e6),
+            format!("{:.0} M", e.macs as f64 / 1e6),
+            e.description.to_owned(),
+        ]);
+    }
+    print(&table.to_string())
+}

@@ -1,0 +1,81 @@
+//! The verbs that use a finished model: eval, predict, bench, export.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use oculist::{Progress, Settings, Split, Watch};
+use oculist_report::terminal;
+
+use super::print;
+use crate::args::{BenchArgs, EvalArgs, ExportArgs, PredictArgs, SplitArg};
+use crate::settings::{calibration, data};
+use crate::terminal::Terminal;
+
+pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    let mut out = Terminal::new(quiet);
+    let mut show = |p: Progress<'_>| out.show(&p);
+    let split = match args.split {
+        SplitArg::Train => Split::Train,
+        SplitArg::Val => Split::Val,
+        SplitArg::Test => Split::Test,
+    };
+    let watch = &mut Watch { observer: &mut show, stop };
+    let (model, class_names) = oculist::evaluate_file(&args.model, &data(&args.data), split, watch)?;
+    out.clear();
+    if args.json {
+        return print(&serde_json::to_string_pretty(&model)?);
+    }
+    print(&terminal::evaluation(&model, &class_names))
+}
+
+pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
+    let threads = Settings { threads: args.threads, ..Settings::default() }.threads();
+    let predictions = oculist::predict_files(&args.model, &args.images, args.top, args.strict, threads)?;
+    let unreadable = predictions.iter().filter(|p| p.error.is_some()).count();
+    if args.json {
+        print(&serde_json::to_string_pretty(&predictions)?)?;
+    } else {
+        print(&terminal::predictions(&predictions))?;
+    }
+    if unreadable == predictions.len() {
+        anyhow::bail!("none of the {unreadable} files could be read as an image");
+    }
+    if unreadable > 0 && !quiet {
+        eprintln!("{unreadable} of {} files could not be read", predictions.len());
+    }
+    Ok(())
+}
+
+pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<()> {
+    let threads = Settings { threads: args.threads, ..Settings::default() }.threads();
+    if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
+        anyhow::bail!("--seconds: expected more than 0 and at most 3600, found {}", args.seconds);
+    }
+    let time = Duration::from_secs_f64(args.seconds);
+    let (results, plans) = oculist::bench_files(&args.models, threads, time)?;
+    if args.json {
+        return print(&serde_json::to_string_pretty(&results)?);
+    }
+    if args.plan {
+        print(&plans.join("\n"))?;
+    }
+    print(&terminal::bench(&results, &oculist::cpu_name()))
+}
+
+pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    let mut out = Terminal::new(quiet);
+    let mut show = |p: Progress<'_>| out.show(&p);
+    let settings = Settings {
+        data: args.int8.clone(),
+        data_dir: args.data_dir.clone(),
+        calibration: args.calibration.map(calibration),
+        threads: args.threads,
+        ..Settings::default()
+    };
+    let options =
+        oculist::ExportOptions { output: args.output.clone(), fold: args.fold, replace: args.force };
+    let text =
+        oculist::export_file(&args.model, &settings, &options, &mut Watch { observer: &mut show, stop })?;
+    out.clear();
+    if quiet { Ok(()) } else { print(&text) }
+}

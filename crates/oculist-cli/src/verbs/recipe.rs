@@ -1,0 +1,57 @@
+//! The verbs that make a run folder: optimize, train, compress.
+
+use std::sync::atomic::AtomicBool;
+
+use oculist::{Finished, Progress, Settings, Watch};
+use oculist_report::terminal;
+
+use super::print;
+use crate::args::{CompressArgs, OptimizeArgs, TrainArgs};
+use crate::settings::{compression, data, run_options, training};
+use crate::terminal::Terminal;
+
+pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    let (options, file) = run_options(&args.output, "optimize", &args.data.data)?;
+    let flags = Settings { model: args.model.clone(), ..Settings::default() };
+    let settings = flags
+        .over(data(&args.data))
+        .over(training(&args.training))
+        .over(compression(&args.compression))
+        .over(file);
+    watched(quiet, stop, |watch| oculist::optimize(&settings, &options, watch))
+}
+
+pub(crate) fn compress(args: &CompressArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    let (options, file) = run_options(&args.output, "compress", &args.data.data)?;
+    let flags = Settings { model: Some(args.model.clone()), ..Settings::default() };
+    let settings = flags
+        .over(data(&args.data))
+        .over(training(&args.training))
+        .over(compression(&args.compression))
+        .over(file);
+    watched(quiet, stop, |watch| oculist::optimize(&settings, &options, watch))
+}
+
+pub(crate) fn train(args: &TrainArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    let (options, file) = run_options(&args.output, "train", &args.data.data)?;
+    let settings = data(&args.data).over(training(&args.training)).over(file);
+    watched(quiet, stop, |watch| oculist::train(&settings, &options, watch))
+}
+
+/// Runs a recipe with progress on standard error and prints its table and where its files are.
+fn watched(
+    quiet: bool,
+    stop: &AtomicBool,
+    recipe: impl FnOnce(&mut Watch<'_>) -> Result<Finished, oculist::OculistError>,
+) -> anyhow::Result<()> {
+    let mut terminal = Terminal::new(quiet);
+    let mut show = |p: Progress<'_>| terminal.show(&p);
+    let finished = recipe(&mut Watch { observer: &mut show, stop })?;
+    terminal.clear();
+    if !quiet {
+        print(&format!("\n{}", terminal::before_after(&finished.summary)))?;
+        let files: Vec<String> = finished.files.iter().map(|f| format!("  {}", f.display())).collect();
+        print(&files.join("\n"))?;
+    }
+    Ok(())
+}

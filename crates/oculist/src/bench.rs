@@ -1,0 +1,61 @@
+//! Latency and throughput of model files.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oculist_report::terminal::BenchResult;
+use oculist_runtime::{Context, Plan, PlanOptions};
+
+use crate::error::OculistError;
+use crate::measure;
+use crate::model_file::file_name;
+
+/// Measures each file at batch 1 and batch 32; also returns the plan of each in words.
+///
+/// Any ONNX classifier that the runtime supports will do; it need not be made by Oculist.
+///
+/// # Errors
+/// [`OculistError::Onnx`] or [`OculistError::Runtime`] naming the file or node.
+pub fn bench_files(
+    models: &[PathBuf],
+    threads: usize,
+    time: Duration,
+) -> Result<(Vec<BenchResult>, Vec<String>), OculistError> {
+    let ctx = Arc::new(Context::new(threads)?);
+    let (mut results, mut plans) = (Vec::new(), Vec::new());
+    for path in models {
+        let graph = oculist_onnx::read(path)?;
+        let int8 = graph.nodes().iter().any(|n| n.op.name() == "QuantizeLinear");
+        let latency = measure::latency(&graph, &ctx, time)?;
+        let rate = measure::throughput(&graph, &ctx, time)?;
+        let precision = if int8 { "int8" } else { "f32" };
+        let ms = |n: f64| n * 1e3 / latency.median;
+        let batch = rate.batch as f64;
+        let result = |latency_ms, images_per_s| BenchResult {
+            model: file_name(path),
+            precision: precision.into(),
+            threads,
+            latency_ms,
+            images_per_s,
+        };
+        let single = oculist_report::Spread {
+            batch: 1,
+            median: ms(1.0),
+            min: 1e3 / latency.max,
+            max: 1e3 / latency.min,
+            runs: latency.runs,
+        };
+        let batched = oculist_report::Spread {
+            batch: rate.batch,
+            median: 1e3 * batch / rate.median,
+            min: 1e3 * batch / rate.max,
+            max: 1e3 * batch / rate.min,
+            runs: rate.runs,
+        };
+        results.push(result(latency, single));
+        results.push(result(batched, rate));
+        plans.push(Plan::new(&graph, &PlanOptions::new(1, ctx.clone()))?.describe());
+    }
+    Ok((results, plans))
+}

@@ -1,0 +1,215 @@
+//! Post-training quantisation of a trained graph: calibrate, correct biases, try the methods, keep layers in f32
+//! where int8 costs too much.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use oculist_graph::{Graph, Op, ValueId};
+use oculist_passes::{
+    CalibrationMethod, Calibrator, ChannelMeans, QuantizeOptions, Range, correct_bias, fold_batch_norm,
+    layer_inputs, quantizable_values, quantize, remove_identity,
+};
+use oculist_report::{LayerSensitivity, Quantization};
+use oculist_runtime::{Context, Plan, PlanOptions};
+
+use super::sensitivity;
+use crate::error::OculistError;
+use crate::evaluate::{BATCH, evaluate};
+use crate::images::Images;
+use crate::progress::Watch;
+use crate::settings::Calibration;
+
+/// Share of the activations that percentile calibration keeps, percent.
+const PERCENTILE: f64 = 99.99;
+
+/// Quantises graphs of one run.
+pub(crate) struct Quantizer<'a> {
+    pub(crate) ctx: &'a Arc<Context>,
+    /// Training images, not augmented.
+    pub(crate) calibration: &'a Images,
+    pub(crate) val: &'a Images,
+    pub(crate) method: Calibration,
+    /// Validation top-1 that should not be undercut.
+    pub(crate) floor: f64,
+}
+
+/// A quantised graph.
+#[derive(Debug, Clone)]
+pub(crate) struct Quantized {
+    pub(crate) graph: Graph,
+    pub(crate) val_top1: f64,
+    pub(crate) facts: Quantization,
+    /// The calibration method that won.
+    method: CalibrationMethod,
+}
+
+/// A graph ready for quantisation with what calibration found.
+pub(crate) struct Calibrated {
+    pub(crate) folded: Graph,
+    calibrator: Calibrator,
+    means: BTreeMap<ValueId, Vec<f64>>,
+}
+
+impl Calibrated {
+    /// The Q/DQ graph by one method and options.
+    pub(crate) fn quantize(
+        &self,
+        ranges: &BTreeMap<ValueId, Range>,
+        options: &QuantizeOptions,
+    ) -> Result<Graph, OculistError> {
+        let corrected = correct_bias(&self.folded, &self.means, options)?;
+        Ok(quantize(&corrected, ranges, options)?)
+    }
+
+    pub(crate) fn ranges(&self, method: CalibrationMethod) -> Result<BTreeMap<ValueId, Range>, OculistError> {
+        Ok(self.calibrator.ranges(method)?)
+    }
+
+    /// Names of the layers with weights, in order.
+    pub(crate) fn layers(&self) -> Vec<String> {
+        layers(&self.folded)
+    }
+}
+
+fn layers(graph: &Graph) -> Vec<String> {
+    graph.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm)).map(|n| n.name.clone()).collect()
+}
+
+impl Quantizer<'_> {
+    /// Quantises a trained graph (batch norms still in place).
+    ///
+    /// Every calibration method asked for is tried on validation images and the best is kept. If the result falls
+    /// below the floor although the f32 graph does not, the most sensitive layers go back to f32, one after the
+    /// other, until it does not.
+    pub(crate) fn quantize(&self, graph: &Graph, watch: &mut Watch<'_>) -> Result<Quantized, OculistError> {
+        let calibrated = self.calibrate(graph)?;
+        let mut best: Option<(CalibrationMethod, Graph, f64)> = None;
+        for &method in self.methods() {
+            let quantized = calibrated.quantize(&calibrated.ranges(method)?, &QuantizeOptions::default())?;
+            let top1 = evaluate(&quantized, self.val, self.ctx)?.top1;
+            watch.note(&format!("int8, {} calibration: val top-1 {top1:.2}%", method_name(method)));
+            if best.as_ref().is_none_or(|(_, _, b)| top1 > *b) {
+                best = Some((method, quantized, top1));
+            }
+        }
+        let Some((method, mut quantized, mut val_top1)) = best else {
+            return Err(OculistError::Option {
+                option: "--calibration".into(),
+                problem: "no method to try".into(),
+            });
+        };
+        let mut keep = BTreeSet::new();
+        if val_top1 < self.floor {
+            let f32_top1 = evaluate(graph, self.val, self.ctx)?.top1;
+            if f32_top1 >= self.floor {
+                let ranges = calibrated.ranges(method)?;
+                let ranking = sensitivity::ranking(&calibrated, &ranges, self.val, self.ctx, watch)?;
+                for entry in ranking.iter().take(ranking.len() / 2) {
+                    keep.insert(entry.layer.clone());
+                    let options = QuantizeOptions { keep_f32: keep.clone(), ..QuantizeOptions::default() };
+                    let mixed = calibrated.quantize(&ranges, &options)?;
+                    let top1 = evaluate(&mixed, self.val, self.ctx)?.top1;
+                    watch.note(&format!("{} kept in f32: val top-1 {top1:.2}%", entry.layer));
+                    if top1 > val_top1 {
+                        (quantized, val_top1) = (mixed, top1);
+                    }
+                    if val_top1 >= self.floor {
+                        break;
+                    }
+                }
+            }
+        }
+        let all = calibrated.layers();
+        let f32_layers = sensitivity::float_layers(&quantized, &all);
+        let facts = Quantization {
+            calibration: method_name(method).to_owned(),
+            images: self.calibration.len(),
+            weights: "per-channel symmetric int8".into(),
+            activations: "per-tensor uint8".into(),
+            bias_correction: true,
+            layers_int8: all.iter().filter(|l| !f32_layers.contains(*l)).cloned().collect(),
+            layers_f32: f32_layers.into_iter().collect(),
+        };
+        Ok(Quantized { graph: quantized, val_top1, facts, method })
+    }
+
+    /// What each layer alone loses in int8, with what was decided for it.
+    pub(crate) fn sensitivity(
+        &self,
+        graph: &Graph,
+        quantized: &Quantized,
+        watch: &mut Watch<'_>,
+    ) -> Result<Vec<LayerSensitivity>, OculistError> {
+        let calibrated = self.calibrate(graph)?;
+        let ranges = calibrated.ranges(quantized.method)?;
+        let mut entries = sensitivity::ranking(&calibrated, &ranges, self.val, self.ctx, watch)?;
+        for entry in &mut entries {
+            let kept = quantized.facts.layers_f32.contains(&entry.layer);
+            entry.decision = if kept { "f32".into() } else { "int8".into() };
+        }
+        Ok(entries)
+    }
+
+    fn methods(&self) -> &'static [CalibrationMethod] {
+        match self.method {
+            Calibration::Auto => &[
+                CalibrationMethod::MinMax,
+                CalibrationMethod::Percentile(PERCENTILE),
+                CalibrationMethod::Entropy,
+            ],
+            Calibration::Minmax => &[CalibrationMethod::MinMax],
+            Calibration::Percentile => &[CalibrationMethod::Percentile(PERCENTILE)],
+            Calibration::Entropy => &[CalibrationMethod::Entropy],
+        }
+    }
+
+    /// Folds the graph and watches its values on the calibration images.
+    fn calibrate(&self, graph: &Graph) -> Result<Calibrated, OculistError> {
+        let folded = fold_batch_norm(&remove_identity(graph)?)?;
+        let values = quantizable_values(&folded)?;
+        let inputs = layer_inputs(&folded);
+        let mut calibrator = Calibrator::new(&folded, &values);
+        let mut means = ChannelMeans::new();
+        let mut observed = values.clone();
+        observed.extend(inputs.iter().filter(|v| !values.contains(v)));
+        let options = PlanOptions::new(BATCH, self.ctx.clone()).with_observed(observed);
+        let mut plan = Plan::new(&folded, &options)?;
+        let mut logits = vec![0.0; BATCH * plan.output_len()];
+        let (input_len, classes) = (plan.input_len(), plan.output_len());
+        self.calibration.for_each_batch(BATCH, &mut |images| {
+            let mut failed = None;
+            let n = images.len() / input_len * classes;
+            plan.run_observed(images, &mut logits[..n], &mut |o| {
+                let mut look = || -> oculist_passes::Result<()> {
+                    if values.contains(&o.value) {
+                        calibrator.observe_nhwc(o.value, o.data, o.channels, o.channel_stride)?;
+                    }
+                    if inputs.contains(&o.value) {
+                        if folded.shape(o.value).rank() == 2 && o.height * o.width > 1 {
+                            // A flattened map: each of its positions is a feature of its own.
+                            let features = o.channels * o.height * o.width;
+                            means.observe_nchw(o.value, &o.to_nchw(), features, 1)?;
+                        } else {
+                            means.observe_nhwc(o.value, o.data, o.channels, o.channel_stride)?;
+                        }
+                    }
+                    Ok(())
+                };
+                if let Err(e) = look() {
+                    failed.get_or_insert(e);
+                }
+            })?;
+            failed.map_or(Ok(()), |e| Err(e.into()))
+        })?;
+        Ok(Calibrated { means: means.means(), folded, calibrator })
+    }
+}
+
+/// The method's name in reports.
+fn method_name(method: CalibrationMethod) -> &'static str {
+    match method {
+        CalibrationMethod::MinMax => "min-max",
+        CalibrationMethod::Percentile(_) => "percentile 99.99",
+        CalibrationMethod::Entropy => "entropy",
+    }
+}

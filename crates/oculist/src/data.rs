@@ -1,0 +1,176 @@
+//! The data set of a run, as the recipes see it.
+
+use std::fmt;
+
+use oculist_augment::{Preprocessing, ResizeRule};
+use oculist_data::{Dataset, OpenOptions, Split, Subset, Summary, suggest_preprocessing};
+use serde::Serialize;
+
+use crate::error::OculistError;
+use crate::recipe::DataFacts;
+use crate::settings::Settings;
+
+/// Named sets whose objects may be mirrored.
+const MIRRORED: [&str; 2] = ["demo", "fashion-mnist"];
+
+/// An opened data set.
+#[derive(Debug)]
+pub struct Source {
+    dataset: Dataset,
+}
+
+impl Source {
+    /// Opens the data set that the settings name.
+    ///
+    /// # Errors
+    /// [`OculistError::Option`] without a name; [`OculistError::Data`] if it cannot be read.
+    pub fn open(settings: &Settings, threads: usize) -> Result<Self, OculistError> {
+        let name = settings.data.as_deref().ok_or_else(|| OculistError::Option {
+            option: "DATA".into(),
+            problem: "expected `demo`, `fashion-mnist` or a folder, found nothing".into(),
+        })?;
+        let mut options = OpenOptions::default();
+        options.data_dir.clone_from(&settings.data_dir);
+        options.seed = settings.seed.unwrap_or(0);
+        options.strict = settings.strict.unwrap_or(false);
+        options.threads = threads;
+        Ok(Self { dataset: Dataset::open(name, &options)? })
+    }
+
+    /// The data set.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// One split.
+    pub fn split(&self, split: Split) -> &Subset {
+        self.dataset.split(split)
+    }
+
+    /// Class names in label order.
+    pub fn class_names(&self) -> &[String] {
+        self.dataset.class_names()
+    }
+
+    /// Lines for the terminal.
+    pub(crate) fn describe_lines(&self) -> Vec<String> {
+        let d = &self.dataset;
+        let mut lines = vec![format!(
+            "{}: {} training, {} validation and {} test images in {} classes",
+            d.source(),
+            d.train().len(),
+            d.val().len(),
+            d.test().len(),
+            d.class_names().len()
+        )];
+        if !d.skipped().is_empty() {
+            lines.push(format!("{} unreadable files were skipped; the report lists them", d.skipped().len()));
+        }
+        lines
+    }
+
+    /// The facts for the report.
+    pub(crate) fn facts_for_report(&self) -> oculist_report::Data {
+        let d = &self.dataset;
+        let skipped = d
+            .skipped()
+            .iter()
+            .map(|s| oculist_report::Skipped { path: s.path.display().to_string(), reason: s.reason.clone() })
+            .collect();
+        let license =
+            MIRRORED.contains(&d.source()).then(|| "Fashion-MNIST, MIT licence, Zalando SE".to_owned());
+        oculist_report::Data {
+            name: d.source().to_owned(),
+            train: d.train().len(),
+            val: d.val().len(),
+            test: d.test().len(),
+            classes: d.class_names().len(),
+            class_names: d.class_names().to_vec(),
+            train_per_class: d.train().class_counts(),
+            license,
+            skipped,
+        }
+    }
+}
+
+/// The preprocessing in words.
+pub(crate) fn preprocessing_text(p: &Preprocessing) -> String {
+    let filter = p.interpolation.name();
+    let resize = match p.resize {
+        ResizeRule::Exact => format!("resized to {}x{} ({filter})", p.width, p.height),
+        ResizeRule::ShorterSide(n) => {
+            format!("shorter side to {n} pixels ({filter}), centre crop {}x{}", p.width, p.height)
+        }
+    };
+    format!("{}, {resize}, then (x / 255 - mean) / std", p.color.name())
+}
+
+/// What the recipe needs to know of the data before it can decide the rest.
+///
+/// # Errors
+/// [`OculistError::Data`] if the images looked at cannot be read.
+pub(crate) fn facts(source: &Source, settings: &Settings) -> Result<DataFacts, OculistError> {
+    let d = source.dataset();
+    let preprocessing = suggest_preprocessing(d, settings.image_size, settings.threads())?;
+    let small =
+        preprocessing.resize == ResizeRule::Exact && preprocessing.height.max(preprocessing.width) <= 40;
+    Ok(DataFacts {
+        name: d.source().to_owned(),
+        train: d.train().len(),
+        classes: d.class_names().len(),
+        flip: flip_suits(d.source(), d.class_names(), small),
+        preprocessing,
+    })
+}
+
+/// Whether a mirrored image surely keeps its class.
+///
+/// Not for classes that are single characters or tell sides apart, nor for small images of one size from an unknown
+/// source, which are mostly digits and letters.
+fn flip_suits(source: &str, class_names: &[String], small: bool) -> bool {
+    if MIRRORED.contains(&source) {
+        return true;
+    }
+    let characters = class_names.iter().all(|c| c.chars().count() <= 1);
+    let sided = class_names.iter().any(|c| {
+        c.to_lowercase().split(|ch: char| !ch.is_alphanumeric()).any(|word| word == "left" || word == "right")
+    });
+    !(characters || sided || small)
+}
+
+/// What `oculist data show` prints.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Shown(Summary);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Counts, sizes and unreadable files of a data set.
+///
+/// # Errors
+/// As [`Source::open`].
+pub fn show_data(settings: &Settings) -> Result<Shown, OculistError> {
+    settings.validate()?;
+    let source = Source::open(settings, settings.threads())?;
+    Ok(Shown(source.dataset().summary()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirroring_is_left_out_where_it_could_change_the_class() {
+        let names = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        assert!(flip_suits("demo", &names(&["Bag", "Coat"]), true));
+        assert!(flip_suits("photos", &names(&["cat", "dog"]), false));
+        assert!(!flip_suits("photos", &names(&["0", "1", "7"]), false));
+        assert!(!flip_suits("photos", &names(&["arrow_left", "arrow_right"]), false));
+        assert!(flip_suits("photos", &names(&["bright", "copyright"]), false), "whole words only");
+        assert!(!flip_suits("idx", &names(&["class 0", "class 1"]), true));
+    }
+}

@@ -1,0 +1,77 @@
+//! Writes a model again: folded, or quantised to int8.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oculist_data::Split;
+use oculist_passes::{fold_batch_norm, remove_identity};
+use oculist_runtime::Context;
+
+use crate::compress::quantization::Quantizer;
+use crate::data::Source;
+use crate::error::OculistError;
+use crate::images::Images;
+use crate::model_file::Model;
+use crate::progress::Watch;
+use crate::settings::Settings;
+use crate::summary::bytes_text;
+
+/// How to export.
+#[derive(Debug, Clone)]
+pub struct ExportOptions {
+    /// The file to write.
+    pub output: PathBuf,
+    /// Whether batch normalisation is folded into the convolutions.
+    pub fold: bool,
+    /// Whether an existing file may be replaced.
+    pub replace: bool,
+}
+
+/// Exports a model; int8 if `settings.data` names a data set to calibrate on. Returns a sentence about the file.
+///
+/// # Errors
+/// [`OculistError::Output`] if the file exists and may not be replaced; otherwise as reading, passes and writing.
+pub fn export_file(
+    model: &Path,
+    settings: &Settings,
+    options: &ExportOptions,
+    watch: &mut Watch<'_>,
+) -> Result<String, OculistError> {
+    settings.validate()?;
+    if options.output.exists() && !options.replace {
+        return Err(OculistError::Output {
+            path: options.output.clone(),
+            problem: "exists already; choose another name or replace it with --force".into(),
+        });
+    }
+    let model = Model::read(model)?;
+    let threads = settings.threads();
+    let mut what = String::from("as it was");
+    let mut graph = model.graph.clone();
+    if settings.data.is_some() {
+        let source = Source::open(settings, threads)?;
+        let ctx = Arc::new(Context::new(threads)?);
+        let n = settings.calibration_images.unwrap_or(512);
+        let subset = source.split(Split::Train).sample(n, settings.seed.unwrap_or(0))?;
+        let calibration = Images::load(&subset, &model.preprocessing, threads)?;
+        let val = Images::load(source.split(Split::Val), &model.preprocessing, threads)?;
+        let quantizer = Quantizer {
+            ctx: &ctx,
+            calibration: &calibration,
+            val: &val,
+            method: settings.calibration.unwrap_or_default(),
+            floor: 0.0,
+        };
+        let quantized = quantizer.quantize(&graph, watch)?;
+        what = format!(
+            "int8, {} calibration on {} images, val top-1 {:.2}%",
+            quantized.facts.calibration, quantized.facts.images, quantized.val_top1
+        );
+        graph = quantized.graph;
+    } else if options.fold {
+        graph = fold_batch_norm(&remove_identity(&graph)?)?;
+        what = "batch normalisation folded".into();
+    }
+    let bytes = model.with_graph(graph).write(&options.output)?;
+    Ok(format!("{}: {what}, {}", options.output.display(), bytes_text(bytes)))
+}

@@ -1,0 +1,112 @@
+//! A model as a file: the graph with its preprocessing and class names in the metadata.
+
+use std::path::{Path, PathBuf};
+
+use oculist_augment::Preprocessing;
+use oculist_graph::Graph;
+
+use crate::error::OculistError;
+
+/// Metadata key of the class names, a JSON list in the order of the logits.
+pub const CLASSES_KEY: &str = "oculist.classes";
+/// Metadata key of the architecture's name.
+pub const ARCH_KEY: &str = "oculist.arch";
+/// Metadata key of the version that wrote the file.
+pub const VERSION_KEY: &str = "oculist.version";
+
+/// A classifier with all that is needed to use it.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The network.
+    pub graph: Graph,
+    /// How an image becomes its input.
+    pub preprocessing: Preprocessing,
+    /// Class names in the order of the logits.
+    pub class_names: Vec<String>,
+    /// Name of the architecture it came from.
+    pub arch: String,
+}
+
+impl Model {
+    /// Reads an ONNX file that Oculist wrote.
+    ///
+    /// # Errors
+    /// [`OculistError::Onnx`] if it is no ONNX file or holds an unsupported operator; [`OculistError::Model`] if the
+    /// metadata are missing or contradict the graph.
+    pub fn read(path: &Path) -> Result<Self, OculistError> {
+        let graph = oculist_onnx::read(path)?;
+        let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem };
+        let preprocessing = Preprocessing::from_metadata(&graph.metadata).map_err(|e| {
+            problem(format!("expected a model made by oculist, with its preprocessing in the metadata: {e}"))
+        })?;
+        let class_names: Vec<String> = graph
+            .metadata
+            .get(CLASSES_KEY)
+            .ok_or_else(|| {
+                problem(format!("expected class names in the metadata `{CLASSES_KEY}`, found none"))
+            })
+            .and_then(|text| {
+                serde_json::from_str(text).map_err(|e| problem(format!("metadata `{CLASSES_KEY}`: {e}")))
+            })?;
+        let outputs = graph.outputs().first().and_then(|&o| graph.shape(o).channels());
+        if outputs != Some(class_names.len()) {
+            return Err(problem(format!(
+                "expected {} logits, one per class name, found {}",
+                class_names.len(),
+                outputs.map_or("none".into(), |n| n.to_string())
+            )));
+        }
+        let input = (preprocessing.channels(), preprocessing.height, preprocessing.width);
+        if graph.input_chw() != Some(input) {
+            return Err(problem(format!(
+                "the preprocessing gives {}x{}x{} (channels, height, width), the network takes {:?}",
+                input.0,
+                input.1,
+                input.2,
+                graph.input_chw()
+            )));
+        }
+        let arch = graph.metadata.get(ARCH_KEY).cloned().unwrap_or_else(|| graph.name().to_owned());
+        Ok(Self { graph, preprocessing, class_names, arch })
+    }
+
+    /// Writes the model; the file appears whole or not at all. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// [`OculistError::Onnx`] naming the file.
+    pub fn write(&self, path: &Path) -> Result<u64, OculistError> {
+        let graph = self.with_metadata();
+        oculist_onnx::write(&graph, path)?;
+        let io = |source| OculistError::Io { path: path.to_path_buf(), source };
+        Ok(std::fs::metadata(path).map_err(io)?.len())
+    }
+
+    /// Size of the file in bytes without writing it.
+    ///
+    /// # Errors
+    /// [`OculistError::Onnx`] if the graph cannot be expressed.
+    pub fn file_bytes(&self) -> Result<u64, OculistError> {
+        Ok(oculist_onnx::to_bytes(&self.with_metadata())?.len() as u64)
+    }
+
+    /// The same classifier with another graph.
+    pub fn with_graph(&self, graph: Graph) -> Self {
+        Self { graph, ..self.clone() }
+    }
+
+    fn with_metadata(&self) -> Graph {
+        let mut graph = self.graph.clone();
+        graph.metadata.extend(self.preprocessing.to_metadata());
+        let classes = serde_json::to_string(&self.class_names).unwrap_or_default();
+        graph.metadata.insert(CLASSES_KEY.into(), classes);
+        graph.metadata.insert(ARCH_KEY.into(), self.arch.clone());
+        graph.metadata.insert(VERSION_KEY.into(), env!("CARGO_PKG_VERSION").into());
+        graph
+    }
+}
+
+/// The file name of a model within a run folder, for tables.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(|| PathBuf::from(path).display().to_string(), |n| n.to_string_lossy().into_owned())
+}

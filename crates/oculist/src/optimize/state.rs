@@ -1,0 +1,265 @@
+//! What the stages of a run share: data, settings, folder, and the facts collected for the report.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use oculist_data::Split;
+use oculist_graph::Graph;
+use oculist_report::{RunSummary, Step, StepState};
+use oculist_runtime::Context;
+
+use super::RunOptions;
+use crate::compress::candidate::{Candidate, Cost};
+use crate::data::{Source, facts, preprocessing_text};
+use crate::error::OculistError;
+use crate::images::Images;
+use crate::measure;
+use crate::model_file::Model;
+use crate::progress::{Progress, Watch};
+use crate::recipe::Recipe;
+use crate::run_folder::{CONFIG_FILE, Existing, RunFolder};
+use crate::settings::Settings;
+
+/// Seconds that one latency measurement of a candidate takes.
+const LATENCY_TIME: Duration = Duration::from_millis(500);
+/// Bytes that a run writes beside its models and checkpoints: report, pictures, metrics.
+const REPORT_BYTES: u64 = 20_000_000;
+
+/// A run in progress.
+pub(crate) struct Run {
+    pub(crate) ctx: Arc<Context>,
+    pub(crate) folder: RunFolder,
+    pub(crate) resume: bool,
+    pub(crate) source: Source,
+    pub(crate) recipe: Recipe,
+    pub(crate) val: Images,
+    pub(crate) test: Images,
+    /// The model to start from, if one was given.
+    pub(crate) given: Option<Model>,
+    pub(crate) summary: RunSummary,
+    stage: usize,
+}
+
+impl Run {
+    /// Reads the data, decides every setting and prepares the folder: everything that can be refused is refused
+    /// here, before any training.
+    pub(crate) fn prepare(
+        settings: &Settings,
+        options: &RunOptions,
+        watch: &mut Watch<'_>,
+    ) -> Result<Self, OculistError> {
+        settings.validate()?;
+        watch.tell(Progress::Stage { number: 1, title: "Read the data" });
+        let threads = settings.threads();
+        let given = settings.model.as_deref().map(Model::read).transpose()?;
+        let source = Source::open(settings, threads)?;
+        for line in source.describe_lines() {
+            watch.note(&line);
+        }
+        let facts = facts(&source, settings)?;
+        if let Some(model) = &given {
+            model_fits(model, &source, settings)?;
+        }
+        let mut recipe = Recipe::resolve(settings, &facts)?;
+        if let Some(model) = &given {
+            recipe.preprocessing = model.preprocessing.clone();
+            recipe.arch.clone_from(&model.arch);
+        }
+        let folder = RunFolder::prepare(&options.output, options.existing, needed_bytes(&recipe, &source)?)?;
+        check_resume(&folder, options.existing, &recipe)?;
+        folder.write(CONFIG_FILE, recipe.to_toml().as_bytes())?;
+        let ctx = Arc::new(Context::new(threads)?);
+        let val = Images::load(source.split(Split::Val), &recipe.preprocessing, threads)?;
+        let test = Images::load(source.split(Split::Test), &recipe.preprocessing, threads)?;
+        let p = &recipe.preprocessing;
+        let summary = RunSummary {
+            oculist_version: env!("CARGO_PKG_VERSION").into(),
+            verb: options.verb.clone(),
+            command: options.command.clone(),
+            config: recipe.to_toml(),
+            seed: recipe.seed,
+            threads,
+            cpu: oculist_runtime::cpu_name(),
+            started: utc_text(SystemTime::now()),
+            arch: recipe.arch.clone(),
+            data: source.facts_for_report(),
+            input: oculist_report::Input {
+                height: p.height,
+                width: p.width,
+                channels: p.channels(),
+                preprocessing: preprocessing_text(p),
+                mean: p.mean.iter().map(|&x| f64::from(x)).collect(),
+                std: p.std.iter().map(|&x| f64::from(x)).collect(),
+            },
+            max_drop: Some(recipe.compression.max_drop),
+            target: Some(format!("{:?}", recipe.compression.target).to_lowercase()),
+            ..RunSummary::default()
+        };
+        let resume = options.existing == Existing::Resume;
+        Ok(Self { ctx, folder, resume, source, recipe, val, test, given, summary, stage: 1 })
+    }
+
+    /// Announces the next stage.
+    pub(crate) fn stage(&mut self, title: &str, watch: &mut Watch<'_>) {
+        self.stage += 1;
+        watch.tell(Progress::Stage { number: self.stage, title });
+    }
+
+    /// A model of this run around a graph.
+    pub(crate) fn model(&self, graph: Graph) -> Model {
+        Model {
+            graph,
+            preprocessing: self.recipe.preprocessing.clone(),
+            class_names: self.source.class_names().to_vec(),
+            arch: self.recipe.arch.clone(),
+        }
+    }
+
+    /// What a graph costs on this machine.
+    pub(crate) fn cost(&self, graph: &Graph) -> Result<Cost, OculistError> {
+        let count = graph.cost();
+        Ok(Cost {
+            params: count.params,
+            macs: count.macs,
+            bytes: self.model(graph.clone()).file_bytes()?,
+            latency: measure::latency(graph, &self.ctx, LATENCY_TIME)?,
+        })
+    }
+
+    /// Records a step with what it changed and what it cost, and says so.
+    pub(crate) fn step(
+        &mut self,
+        name: &str,
+        what_changed: String,
+        began: Instant,
+        before: Option<&Candidate>,
+        after: Option<&Candidate>,
+        watch: &mut Watch<'_>,
+    ) {
+        let state = |c: &Candidate| StepState {
+            val_top1: Some(c.val_top1),
+            params: Some(c.cost.params),
+            macs: Some(c.cost.macs),
+            bytes: Some(c.cost.bytes),
+            latency_ms: Some(c.cost.latency.median),
+        };
+        let step = Step {
+            name: name.to_owned(),
+            what_changed,
+            cost: began.elapsed().as_secs_f64(),
+            before: before.map(state),
+            after: after.map(state),
+        };
+        watch.note(&oculist_report::terminal::step_line(&step));
+        self.summary.steps.push(step);
+    }
+}
+
+/// A given model must have the data's classes, and contradicting flags are refused rather than ignored.
+fn model_fits(model: &Model, source: &Source, settings: &Settings) -> Result<(), OculistError> {
+    let path = settings.model.clone().unwrap_or_default();
+    if model.class_names != source.class_names() {
+        return Err(OculistError::Model {
+            path,
+            problem: format!(
+                "its classes ({}) are not those of the data ({})",
+                short_list(&model.class_names),
+                short_list(source.class_names())
+            ),
+        });
+    }
+    if model.graph.nodes().iter().any(|n| n.op.name() == "QuantizeLinear") {
+        return Err(OculistError::Model {
+            path,
+            problem: "it is quantised already; start from the f32 model of the same run".into(),
+        });
+    }
+    let size = model.preprocessing.height;
+    if let Some(asked) = settings.image_size
+        && asked != size
+    {
+        return Err(OculistError::Option {
+            option: "--image-size".into(),
+            problem: format!("the model takes {size} pixels, found {asked}"),
+        });
+    }
+    Ok(())
+}
+
+fn short_list(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(4).map(String::as_str).collect();
+    let rest = names.len().saturating_sub(4);
+    if rest > 0 { format!("{}, and {rest} more", shown.join(", ")) } else { shown.join(", ") }
+}
+
+/// An estimate of what the run writes: models and checkpoints of a baseline and its candidates.
+fn needed_bytes(recipe: &Recipe, source: &Source) -> Result<u64, OculistError> {
+    let p = &recipe.preprocessing;
+    let options =
+        oculist_zoo::BuildOptions::new(source.class_names().len(), (p.channels(), p.height, p.width));
+    let params = oculist_zoo::build(&recipe.arch, &options)?.cost().params;
+    // Last and best checkpoints hold weights, optimiser state and averages; each phase has its own.
+    let checkpoints = 4 * params * 5 * (1 + recipe.compression.candidates as u64);
+    Ok(checkpoints + 4 * params * 4 + REPORT_BYTES)
+}
+
+/// A run is continued only with the settings it was begun with.
+fn check_resume(folder: &RunFolder, existing: Existing, recipe: &Recipe) -> Result<(), OculistError> {
+    let path = folder.file(CONFIG_FILE);
+    if existing != Existing::Resume || !path.exists() {
+        return Ok(());
+    }
+    let text =
+        std::fs::read_to_string(&path).map_err(|source| OculistError::Io { path: path.clone(), source })?;
+    if text == recipe.to_toml() {
+        return Ok(());
+    }
+    let old: Vec<&str> = text.lines().collect();
+    let new = recipe.to_toml();
+    let changed = new.lines().find(|l| !old.contains(l)).unwrap_or("a removed line");
+    Err(OculistError::Option {
+        option: "--resume".into(),
+        problem: format!(
+            "the run in {} was begun with other settings; now different: {changed}",
+            folder.path().display()
+        ),
+    })
+}
+
+/// `2026-11-24 04:31:07 UTC`, from the days since 1970 by the civil calendar.
+fn utc_text(time: SystemTime) -> String {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let (days, rest) = ((seconds / 86_400) as i64, seconds % 86_400);
+    // Years are counted from March, so that the leap day is the last of its year.
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let day_of_era = z.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_by_the_calendar() {
+        let at = |s| utc_text(SystemTime::UNIX_EPOCH + Duration::from_secs(s));
+        assert_eq!(at(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(at(951_782_399), "2000-02-28 23:59:59 UTC");
+        assert_eq!(at(951_782_400), "2000-02-29 00:00:00 UTC");
+        assert_eq!(at(1_795_494_667), "2026-11-24 04:31:07 UTC");
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names: Vec<String> = (0..6).map(|i| format!("c{i}")).collect();
+        assert_eq!(short_list(&names), "c0, c1, c2, c3, and 2 more");
+        assert_eq!(short_list(&names[..2]), "c0, c1");
+    }
+}

@@ -1,0 +1,167 @@
+//! Pictures for the report: sample predictions and augmented training images.
+
+use oculist_augment::geometry::resize;
+use oculist_augment::{Image, Interpolation, SampleKey};
+use oculist_data::{Split, Subset};
+use oculist_graph::Graph;
+use oculist_report::{AugmentedSample, Guess, Png, Sample};
+use oculist_runtime::{Plan, PlanOptions};
+
+use crate::error::OculistError;
+use crate::metrics::{Evaluation, softmax};
+use crate::optimize::state::Run;
+
+/// Longest side of a picture in the report.
+const THUMBNAIL: usize = 128;
+/// Right and wrong answers shown, each.
+const SAMPLES: usize = 12;
+/// Training images shown augmented.
+const AUGMENTED: usize = 6;
+/// Variants shown of each.
+const VARIANTS: usize = 3;
+
+/// Some wrong and some right answers of the recommended model on test images, spread over the split.
+///
+/// # Errors
+/// [`OculistError::Data`] if an image cannot be read again.
+pub(crate) fn samples(
+    run: &Run,
+    graph: &Graph,
+    result: &Evaluation,
+    baseline: &Evaluation,
+) -> Result<Vec<Sample>, OculistError> {
+    let right = |i: &usize| result.predictions[*i] == result.labels[*i];
+    let all: Vec<usize> = (0..result.predictions.len()).collect();
+    let (hits, misses): (Vec<usize>, Vec<usize>) = all.into_iter().partition(right);
+    let chosen = spread(&misses, SAMPLES).into_iter().chain(spread(&hits, SAMPLES));
+    let mut plan = Plan::new(graph, &PlanOptions::new(1, run.ctx.clone()))?;
+    let class_names = run.source.class_names();
+    let test = run.source.split(Split::Test);
+    let mut logits = vec![0.0; plan.output_len()];
+    let mut samples = Vec::new();
+    for i in chosen {
+        // A file that went away since the measurement is no reason to lose the report.
+        let Ok(image) = test.image(i) else { continue };
+        plan.run(&run.recipe.preprocessing.apply(&image)?, &mut logits)?;
+        let top = guesses(&logits, class_names, 3);
+        let name = |class: u32| class_names[class as usize].clone();
+        samples.push(Sample {
+            png: png(&image)?,
+            source: short_name(test, i),
+            truth: name(result.labels[i]),
+            predicted: name(result.predictions[i]),
+            confidence: f64::from(result.confidences[i]),
+            top,
+            baseline_predicted: Some(name(baseline.predictions[i])),
+        });
+    }
+    Ok(samples)
+}
+
+/// Some training images, each with a few of its augmented forms.
+///
+/// # Errors
+/// [`OculistError::Data`] if an image cannot be read.
+pub(crate) fn augmented(run: &Run) -> Result<Vec<AugmentedSample>, OculistError> {
+    let train = run.source.split(Split::Train);
+    let all: Vec<usize> = (0..train.len()).collect();
+    let pipeline = &run.recipe.augmentation;
+    if pipeline.steps.is_empty() {
+        return Ok(Vec::new());
+    }
+    let operations = pipeline.steps.iter().map(|s| s.op.name()).collect::<Vec<_>>().join(", ");
+    let mut samples = Vec::new();
+    for i in spread(&all, AUGMENTED) {
+        let Ok(image) = train.image(i) else { continue };
+        for epoch in 0..VARIANTS {
+            let key = SampleKey { seed: run.recipe.seed, epoch: epoch as u64, sample: i as u64 };
+            let changed = run.recipe.preprocessing.augment(image.clone(), pipeline, key)?;
+            samples.push(AugmentedSample {
+                png: png(&changed)?,
+                original: if epoch == 0 { png(&image)? } else { None },
+                class: run.source.class_names()[train.label(i) as usize].clone(),
+                operations: operations.clone(),
+            });
+        }
+    }
+    Ok(samples)
+}
+
+/// The `k` likeliest classes of a row of logits.
+pub(crate) fn guesses(logits: &[f32], class_names: &[String], k: usize) -> Vec<Guess> {
+    let p = softmax(logits);
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&a, &b| p[b].total_cmp(&p[a]).then(a.cmp(&b)));
+    order
+        .into_iter()
+        .take(k)
+        .map(|c| Guess { class: class_names[c].clone(), confidence: f64::from(p[c]) })
+        .collect()
+}
+
+/// Up to `n` elements at equal distances.
+fn spread(all: &[usize], n: usize) -> Vec<usize> {
+    let n = n.min(all.len());
+    (0..n).map(|i| all[i * all.len() / n]).collect()
+}
+
+/// The last two parts of a path: enough to find the file, not enough to tell where someone keeps his photos.
+fn short_name(subset: &Subset, i: usize) -> String {
+    let Some(path) = subset.path(i) else {
+        return subset.name(i);
+    };
+    let parts: Vec<String> =
+        path.components().map(|c| c.as_os_str().to_string_lossy().into_owned()).collect();
+    parts[parts.len().saturating_sub(2)..].join("/")
+}
+
+/// A picture of at most [`THUMBNAIL`] pixels a side; `None` if it cannot be encoded.
+fn png(image: &Image) -> Result<Option<Png>, OculistError> {
+    let longest = image.width().max(image.height());
+    let small = if longest > THUMBNAIL {
+        let side = |n: usize| (n * THUMBNAIL / longest).max(1);
+        resize(image, side(image.width()), side(image.height()), Interpolation::Bilinear)?
+    } else {
+        image.clone()
+    };
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, small.width() as u32, small.height() as u32);
+    encoder.set_color(match small.channels() {
+        1 => png::ColorType::Grayscale,
+        4 => png::ColorType::Rgba,
+        _ => png::ColorType::Rgb,
+    });
+    encoder.set_depth(png::BitDepth::Eight);
+    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(small.pixels()));
+    Ok(written.is_ok().then_some(Png(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spread_covers_the_range() {
+        let all: Vec<usize> = (0..100).collect();
+        assert_eq!(spread(&all, 4), vec![0, 25, 50, 75]);
+        assert_eq!(spread(&all[..2], 4), vec![0, 1]);
+        assert!(spread(&[], 4).is_empty());
+    }
+
+    #[test]
+    fn a_picture_is_a_png_of_thumbnail_size() {
+        let image = Image::filled(400, 200, 3, 7).unwrap();
+        let Png(bytes) = png(&image).unwrap().unwrap();
+        let decoder = png::Decoder::new(std::io::Cursor::new(bytes));
+        let reader = decoder.read_info().unwrap();
+        assert_eq!((reader.info().width, reader.info().height), (128, 64));
+    }
+
+    #[test]
+    fn guesses_are_sorted_and_named() {
+        let names: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
+        let g = guesses(&[1.0, 3.0, 2.0], &names, 2);
+        assert_eq!(g.iter().map(|g| g.class.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+        assert!(g[0].confidence > g[1].confidence);
+    }
+}

@@ -1,0 +1,80 @@
+//! What a recipe tells while it works.
+
+use std::sync::atomic::AtomicBool;
+
+use oculist_train::EpochRecord;
+
+/// One message of a recipe to whoever watches.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// A stage begins.
+    Stage {
+        /// Number of the stage, from 1.
+        number: usize,
+        /// What is going to happen.
+        title: &'a str,
+    },
+    /// A fact worth a line: what was read, decided, changed, and what it cost.
+    Note(&'a str),
+    /// Something the user should know about.
+    Warning(&'a str),
+    /// A training step of the phase.
+    TrainStep {
+        /// Which training.
+        phase: &'a str,
+        /// From 1.
+        epoch: usize,
+        /// All epochs.
+        epochs: usize,
+        /// From 1.
+        step: usize,
+        /// Steps per epoch.
+        steps: usize,
+        /// Loss of the step.
+        loss: f64,
+    },
+    /// A finished epoch of the phase.
+    Epoch {
+        /// Which training.
+        phase: &'a str,
+        /// What it brought.
+        record: &'a EpochRecord,
+        /// All epochs.
+        epochs: usize,
+        /// Whether it is the best so far.
+        best: bool,
+    },
+    /// Work of known length inside a stage.
+    Work {
+        /// What.
+        what: &'a str,
+        /// Done so far.
+        done: usize,
+        /// All.
+        total: usize,
+    },
+}
+
+/// How a recipe talks to its caller.
+pub struct Watch<'a> {
+    /// Gets every message.
+    pub observer: &'a mut dyn FnMut(Progress<'_>),
+    /// Set by the caller (Ctrl-C) to stop after the current step.
+    pub stop: &'a AtomicBool,
+}
+
+impl std::fmt::Debug for Watch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").field("stop", &self.stop).finish_non_exhaustive()
+    }
+}
+
+impl Watch<'_> {
+    pub(crate) fn tell(&mut self, progress: Progress<'_>) {
+        (self.observer)(progress);
+    }
+
+    pub(crate) fn note(&mut self, text: &str) {
+        self.tell(Progress::Note(text));
+    }
+}

@@ -1,0 +1,245 @@
+//! The resolved recipe: every setting decided, from what the user said, the data and the network.
+
+use oculist_augment::{Pipeline, Preprocessing, ResizeRule};
+use oculist_train::{OptimizerConfig, TrainConfig};
+use oculist_zoo::Family;
+use serde::{Deserialize, Serialize};
+
+use crate::error::OculistError;
+use crate::settings::{Augmentation, Calibration, OptimizerName, Settings, Target};
+
+/// Updates that a network is trained for when the user does not say; epochs follow from it.
+const UPDATES: usize = 1000;
+/// Inputs up to this side are trained as small images: padded crops, large batches.
+const SMALL_SIDE: usize = 64;
+
+/// What must be known of a data set before the rest can be decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataFacts {
+    /// Its name for files and tables.
+    pub name: String,
+    /// Training images.
+    pub train: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Whether mirrored images are known to keep their class.
+    pub flip: bool,
+    /// How images become inputs: size, colour and statistics follow from the images.
+    pub preprocessing: Preprocessing,
+}
+
+/// Compression, resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CompressionConfig {
+    /// Points of validation top-1 that may be lost.
+    pub max_drop: f64,
+    /// What to make small.
+    pub target: Target,
+    /// Pruning levels tried at the most.
+    pub candidates: usize,
+    /// Calibration method.
+    pub calibration: Calibration,
+    /// Training images for calibration.
+    pub calibration_images: usize,
+}
+
+/// Everything that determines the result, as stored in `config.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Name or folder of the data set.
+    pub data: String,
+    /// Architecture.
+    pub arch: String,
+    /// Seed.
+    pub seed: u64,
+    /// Threads.
+    pub threads: usize,
+    /// Image to input.
+    pub preprocessing: Preprocessing,
+    /// Augmentation of training images.
+    pub augmentation: Pipeline,
+    /// Training of the baseline.
+    pub train: TrainConfig,
+    /// Fine-tuning after pruning.
+    pub finetune: TrainConfig,
+    /// Compression.
+    pub compression: CompressionConfig,
+}
+
+impl Recipe {
+    /// Decides every setting.
+    ///
+    /// # Errors
+    /// [`OculistError::Zoo`] for an unknown architecture; [`OculistError::Train`] for a setting out of range.
+    pub fn resolve(settings: &Settings, facts: &DataFacts) -> Result<Self, OculistError> {
+        settings.validate()?;
+        let preprocessing = facts.preprocessing.clone();
+        let input = (preprocessing.channels(), preprocessing.height, preprocessing.width);
+        let arch = match &settings.arch {
+            Some(name) => oculist_zoo::find(name)?.name.to_owned(),
+            None => oculist_zoo::default_for(input, facts.train).to_owned(),
+        };
+        let augmentation = augmentation(settings, facts, &preprocessing);
+        let train = training(settings, facts, &arch, preprocessing.height)?;
+        let finetune = finetuning(settings, &train);
+        train.validate()?;
+        finetune.validate()?;
+        let compression = CompressionConfig {
+            max_drop: settings.max_drop.unwrap_or(0.5),
+            target: settings.target.unwrap_or_default(),
+            candidates: 4,
+            calibration: settings.calibration.unwrap_or_default(),
+            calibration_images: settings.calibration_images.unwrap_or(512),
+        };
+        Ok(Self {
+            data: facts.name.clone(),
+            arch,
+            seed: settings.seed.unwrap_or(0),
+            threads: settings.threads(),
+            preprocessing,
+            augmentation,
+            train,
+            finetune,
+            compression,
+        })
+    }
+
+    /// The recipe as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+fn augmentation(settings: &Settings, facts: &DataFacts, preprocessing: &Preprocessing) -> Pipeline {
+    let size = preprocessing.height;
+    // A padded crop asks for squares that show the whole object; anything else is cropped and resized on the way.
+    let square = preprocessing.height == preprocessing.width;
+    let small = square && size <= SMALL_SIDE && preprocessing.resize == ResizeRule::Exact;
+    let kind = settings.augment.unwrap_or(if small { Augmentation::Small } else { Augmentation::Photos });
+    match kind {
+        Augmentation::None => Pipeline::none(),
+        Augmentation::Small => Pipeline::small_images(size, facts.flip),
+        Augmentation::Photos => {
+            let mut pipeline = Pipeline::photos(size);
+            if !facts.flip {
+                pipeline.steps.retain(|s| s.op != oculist_augment::Op::HorizontalFlip);
+            }
+            pipeline
+        }
+    }
+}
+
+fn training(
+    settings: &Settings,
+    facts: &DataFacts,
+    arch: &str,
+    side: usize,
+) -> Result<TrainConfig, OculistError> {
+    let family = oculist_zoo::find(arch)?.family;
+    // At least a dozen updates per epoch, so that small sets are not trained in a handful of steps.
+    let largest = if side <= SMALL_SIDE { 128 } else { 64 };
+    let automatic = (facts.train / 12).clamp(8, largest);
+    let batch_size = settings.batch_size.unwrap_or(automatic).min(facts.train.max(2));
+    let steps = (facts.train / batch_size).max(1);
+    let epochs = settings.epochs.unwrap_or_else(|| (UPDATES.div_ceil(steps)).clamp(12, 60));
+    let name = settings.optimizer.unwrap_or(match family {
+        // Depthwise layers train badly with large SGD steps in short schedules.
+        Family::MobileNetV2 | Family::MobileNetV3 => OptimizerName::Adamw,
+        _ => OptimizerName::Sgd,
+    });
+    let (optimizer, lr, weight_decay) = match name {
+        OptimizerName::Sgd => {
+            // Without batch norm only small steps are stable.
+            let lr = if family == Family::AlexNet { 0.01 } else { 0.1 };
+            (OptimizerConfig::sgd(), lr * batch_size as f32 / 128.0, 5e-4)
+        }
+        OptimizerName::Adamw => (OptimizerConfig::adamw(), 3e-3 * (batch_size as f32 / 128.0).sqrt(), 0.05),
+    };
+    Ok(TrainConfig {
+        epochs,
+        batch_size,
+        lr: settings.lr.unwrap_or(lr),
+        min_lr: 0.0,
+        warmup_epochs: (epochs as f32 / 10.0).clamp(0.5, 3.0),
+        optimizer,
+        weight_decay,
+        patience: settings.patience.unwrap_or(0),
+        seed: settings.seed.unwrap_or(0),
+        ..TrainConfig::default()
+    })
+}
+
+/// Fine-tuning starts from good weights: a third of the epochs, half the peak, short warm-up.
+fn finetuning(settings: &Settings, train: &TrainConfig) -> TrainConfig {
+    let epochs = settings.finetune_epochs.unwrap_or_else(|| train.epochs.div_ceil(3).max(2));
+    TrainConfig {
+        epochs,
+        lr: train.lr * 0.5,
+        warmup_epochs: 0.25,
+        label_smoothing: 0.0,
+        patience: 0,
+        seed: train.seed.wrapping_add(1),
+        ..train.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_augment::ColorMode;
+
+    use super::*;
+
+    fn facts(train: usize, preprocessing: Preprocessing) -> DataFacts {
+        DataFacts { name: "x".into(), train, classes: 2, flip: true, preprocessing }
+    }
+
+    fn small() -> Preprocessing {
+        Preprocessing::exact(ColorMode::Grey, 28, 28)
+    }
+
+    fn photos() -> Preprocessing {
+        Preprocessing::photos(ColorMode::Rgb, 96)
+    }
+
+    #[test]
+    fn small_images_get_padded_crops_and_a_thousand_updates() {
+        let r = Recipe::resolve(&Settings::default(), &facts(9000, small())).unwrap();
+        assert_eq!((r.arch.as_str(), r.train.batch_size, r.train.epochs), ("resnet20", 128, 15));
+        assert_eq!(r.augmentation, Pipeline::small_images(28, true));
+    }
+
+    #[test]
+    fn photos_are_cropped_and_flips_can_be_off() {
+        let facts = DataFacts { flip: false, ..facts(1800, photos()) };
+        let r = Recipe::resolve(&Settings::default(), &facts).unwrap();
+        assert!(r.augmentation.steps.iter().all(|s| s.op != oculist_augment::Op::HorizontalFlip));
+        assert!(!r.augmentation.steps.is_empty());
+    }
+
+    #[test]
+    fn what_the_user_says_holds() {
+        let settings = Settings {
+            arch: Some("MobileNet-V2".into()),
+            epochs: Some(3),
+            batch_size: Some(16),
+            lr: Some(0.01),
+            ..Settings::default()
+        };
+        let r = Recipe::resolve(&settings, &facts(1800, photos())).unwrap();
+        assert_eq!((r.arch.as_str(), r.train.epochs, r.train.batch_size), ("mobilenet_v2", 3, 16));
+        assert!((r.train.lr - 0.01).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_tiny_set_still_gives_batches() {
+        let r = Recipe::resolve(&Settings::default(), &facts(20, photos())).unwrap();
+        assert!(r.train.batch_size <= 20);
+        assert!(r.train.validate().is_ok());
+    }
+
+    #[test]
+    fn the_recipe_survives_toml() {
+        let r = Recipe::resolve(&Settings::default(), &facts(9000, small())).unwrap();
+        assert_eq!(toml::from_str::<Recipe>(&r.to_toml()).unwrap(), r);
+    }
+}

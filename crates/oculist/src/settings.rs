@@ -1,0 +1,223 @@
+//! What the user asked for: flags over a TOML file, everything optional.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::OculistError;
+
+/// What compression should make small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// Bytes of the model file.
+    #[default]
+    Size,
+    /// Time for one image on this machine.
+    Latency,
+    /// Multiply-accumulate operations.
+    Macs,
+}
+
+/// How activation ranges are chosen for int8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Calibration {
+    /// All methods are tried; the best on validation images is kept.
+    #[default]
+    Auto,
+    /// Smallest and largest value seen.
+    Minmax,
+    /// All but the outermost values.
+    Percentile,
+    /// Least Kullback-Leibler divergence.
+    Entropy,
+}
+
+/// Which rule updates the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerName {
+    /// SGD with Nesterov momentum.
+    Sgd,
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
+/// Which augmentation the training images get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Augmentation {
+    /// Padded crops, flips, small rotations and scalings.
+    Small,
+    /// Random resized crops, flips, colour jitter.
+    Photos,
+    /// None.
+    None,
+}
+
+/// Settings as given; what is absent is chosen by network and data.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Name or folder of the data set.
+    pub data: Option<String>,
+    /// Folder of a named data set.
+    pub data_dir: Option<PathBuf>,
+    /// Whether an unreadable image is an error.
+    pub strict: Option<bool>,
+    /// Seed of everything random.
+    pub seed: Option<u64>,
+    /// Threads.
+    pub threads: Option<usize>,
+    /// Architecture.
+    pub arch: Option<String>,
+    /// A model to start from.
+    pub model: Option<PathBuf>,
+    /// Side of the square input in pixels.
+    pub image_size: Option<usize>,
+    /// Passes over the training images.
+    pub epochs: Option<usize>,
+    /// Images per step.
+    pub batch_size: Option<usize>,
+    /// Peak learning rate.
+    pub lr: Option<f32>,
+    /// Update rule.
+    pub optimizer: Option<OptimizerName>,
+    /// Augmentation.
+    pub augment: Option<Augmentation>,
+    /// Epochs without improvement after which training stops; 0 never stops.
+    pub patience: Option<usize>,
+    /// Points of validation top-1 that compression may lose.
+    pub max_drop: Option<f64>,
+    /// What to make small.
+    pub target: Option<Target>,
+    /// Epochs of fine-tuning after each pruning.
+    pub finetune_epochs: Option<usize>,
+    /// Calibration method.
+    pub calibration: Option<Calibration>,
+    /// Images for calibration.
+    pub calibration_images: Option<usize>,
+}
+
+macro_rules! prefer {
+    ($over:ident, $under:ident, $($field:ident),+ $(,)?) => {
+        Settings { $($field: $over.$field.or($under.$field)),+ }
+    };
+}
+
+impl Settings {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// [`OculistError::Option`] naming the file and the key that is unknown or of the wrong type.
+    pub fn read(path: &Path) -> Result<Self, OculistError> {
+        let io = |source| OculistError::Io { path: path.to_path_buf(), source };
+        let text = std::fs::read_to_string(path).map_err(io)?;
+        toml::from_str(&text).map_err(|e| OculistError::Option {
+            option: format!("--config {}", path.display()),
+            problem: e.to_string().trim_end().to_owned(),
+        })
+    }
+
+    /// These settings where they say something, `under` elsewhere.
+    #[must_use]
+    pub fn over(self, under: Self) -> Self {
+        let over = self;
+        prefer!(
+            over,
+            under,
+            data,
+            data_dir,
+            strict,
+            seed,
+            threads,
+            arch,
+            model,
+            image_size,
+            epochs,
+            batch_size,
+            lr,
+            optimizer,
+            augment,
+            patience,
+            max_drop,
+            target,
+            finetune_epochs,
+            calibration,
+            calibration_images,
+        )
+    }
+
+    /// Checks the ranges that need no data set.
+    ///
+    /// # Errors
+    /// [`OculistError::Option`] naming the option, its range and the value.
+    pub fn validate(&self) -> Result<(), OculistError> {
+        let fail =
+            |option: &str, problem: String| Err(OculistError::Option { option: option.into(), problem });
+        if let Some(d) = self.max_drop
+            && !(0.0..=100.0).contains(&d)
+        {
+            return fail("--max-drop", format!("expected 0 to 100 points, found {d}"));
+        }
+        if let Some(size) = self.image_size
+            && !(8..=1024).contains(&size)
+        {
+            return fail("--image-size", format!("expected 8 to 1024 pixels, found {size}"));
+        }
+        for (option, value) in [
+            ("--threads", self.threads),
+            ("--epochs", self.epochs),
+            ("--finetune-epochs", self.finetune_epochs),
+            ("--batch-size", self.batch_size),
+            ("--calibration-images", self.calibration_images),
+        ] {
+            if value == Some(0) {
+                return fail(option, "expected at least 1, found 0".into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Threads asked for, or all cores.
+    pub fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_override_the_file() {
+        let file: Settings = toml::from_str("epochs = 3\nseed = 7\ntarget = \"latency\"").unwrap();
+        let flags = Settings { epochs: Some(9), ..Settings::default() };
+        let merged = flags.over(file);
+        assert_eq!((merged.epochs, merged.seed, merged.target), (Some(9), Some(7), Some(Target::Latency)));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("o.toml");
+        std::fs::write(&path, "epoch = 3").unwrap();
+        let text = Settings::read(&path).unwrap_err().to_string();
+        assert!(text.contains("o.toml") && text.contains("epoch"), "{text}");
+    }
+
+    #[test]
+    fn ranges_are_checked() {
+        assert!(Settings::default().validate().is_ok());
+        let bad = [
+            Settings { max_drop: Some(-1.0), ..Settings::default() },
+            Settings { image_size: Some(4), ..Settings::default() },
+            Settings { threads: Some(0), ..Settings::default() },
+            Settings { epochs: Some(0), ..Settings::default() },
+        ];
+        for settings in bad {
+            assert!(settings.validate().is_err(), "{settings:?}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The training and validation images as the trainer wants them.
+
+use oculist_data::{Batch, Loader, LoaderConfig, Split};
+use oculist_train::{BatchIterator, TrainConfig, TrainError, TrainingData};
+
+use crate::data::Source;
+use crate::error::OculistError;
+use crate::recipe::Recipe;
+
+/// Training images through augmentation and loader, validation images in order.
+#[derive(Debug)]
+pub(crate) struct TrainingImages {
+    train: Loader,
+    val: Loader,
+    description: String,
+}
+
+impl TrainingImages {
+    /// # Errors
+    /// [`OculistError::Data`] for a batch size above the number of training images.
+    pub(crate) fn new(source: &Source, recipe: &Recipe, config: &TrainConfig) -> Result<Self, OculistError> {
+        let (pipeline, preprocessing) = (recipe.augmentation.clone(), recipe.preprocessing.clone());
+        let (batch, workers) = (config.batch_size, config.loader_workers);
+        let train = LoaderConfig::training(batch, workers, config.seed, pipeline, preprocessing.clone());
+        let val = LoaderConfig::evaluation(batch, workers, preprocessing.clone());
+        let description = format!(
+            "{} {:?} {:?} {:?} {:?}",
+            recipe.data,
+            source.split(Split::Train).class_counts(),
+            source.split(Split::Val).class_counts(),
+            recipe.augmentation,
+            preprocessing,
+        );
+        Ok(Self {
+            train: Loader::new(source.split(Split::Train).clone(), train)?,
+            val: Loader::new(source.split(Split::Val).clone(), val)?,
+            description,
+        })
+    }
+}
+
+impl TrainingData for TrainingImages {
+    fn steps_per_epoch(&self) -> usize {
+        self.train.batches_per_epoch()
+    }
+
+    fn epoch(&self, epoch: usize) -> Result<BatchIterator<'_>, TrainError> {
+        let full = self.train.config().batch_size;
+        Ok(Box::new(self.train.epoch(epoch as u64).map(move |batch| Ok(fill(batch?, full)))))
+    }
+
+    fn validation(&self) -> Result<BatchIterator<'_>, TrainError> {
+        Ok(Box::new(self.val.epoch(0).map(|batch| Ok(batch?))))
+    }
+
+    fn describe(&self) -> String {
+        self.description.clone()
+    }
+}
+
+/// Repeats images of a batch that lost some to unreadable files, since a plan runs full batches.
+fn fill(mut batch: Batch, full: usize) -> Batch {
+    let n = batch.len();
+    if n == 0 || n == full {
+        return batch;
+    }
+    let len = batch.images.len() / n;
+    for i in 0..full - n {
+        let from = i % n;
+        batch.images.extend_from_within(from * len..(from + 1) * len);
+        batch.labels.push(batch.labels[from]);
+        batch.indices.push(batch.indices[from]);
+    }
+    batch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_batch_is_filled_by_repeating() {
+        let batch = Batch { images: vec![1.0, 2.0, 3.0, 4.0], labels: vec![7, 8], indices: vec![0, 5] };
+        let full = fill(batch.clone(), 5);
+        assert_eq!(full.labels, [7, 8, 7, 8, 7]);
+        assert_eq!(full.images, [1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0, 1.0, 2.0]);
+        assert_eq!(fill(batch.clone(), 2), batch);
+    }
+}
