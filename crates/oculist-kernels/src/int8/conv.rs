@@ -43,6 +43,8 @@ pub struct IntResidual {
     pub low: u8,
     /// Greatest byte of the sum.
     pub high: u8,
+    /// Whether the convolution's result is the first operand, which decides the order of rounding.
+    pub own_first: bool,
 }
 
 /// What becomes of the accumulators.

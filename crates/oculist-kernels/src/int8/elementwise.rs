@@ -142,20 +142,55 @@ pub fn int_dequantize(ctx: &Context, shape: Rows, quant: Quant, x: &[u8], y: &mu
     });
 }
 
+/// The sum of two byte tensors as ONNX Runtime computes it: `a * own + (b * other + fixed)` with two fused
+/// multiply-adds on the bytes as they are, rounded with the result's zero point in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sum {
+    first: f32,
+    second: f32,
+    fixed: f32,
+}
+
+impl Sum {
+    /// For `a + b`.
+    pub(super) fn new(a: Quant, b: Quant, y: Quant) -> Self {
+        let (first, second) = (a.scale / y.scale, b.scale / y.scale);
+        let zeros = first.mul_add(f32::from(a.zero_point), second * f32::from(b.zero_point));
+        Self { first, second, fixed: f32::from(y.zero_point) - zeros }
+    }
+
+    /// The sum's byte before rounding and clamping.
+    #[inline(always)]
+    pub(super) fn apply<S: IntSimd>(self, s: S, a: S::F, b: S::F) -> S::F {
+        s.fma(a, s.splat(self.first), s.fma(b, s.splat(self.second), s.splat(self.fixed)))
+    }
+}
+
 /// How two byte tensors become one.
 #[derive(Clone, Copy)]
 enum Pair {
-    /// `a * own + b * other` of levels above the zero points.
-    Sum { own: f32, other: f32 },
-    /// `a * b * factor`.
-    Product { factor: f32 },
+    Sum(Sum),
+    /// `(a - zero) * (b - zero) * factor + zero`.
+    Product {
+        zeros: [f32; 2],
+        factor: f32,
+        zero: f32,
+    },
+}
+
+impl Pair {
+    fn product(a: Quant, b: Quant, y: Quant) -> Self {
+        Self::Product {
+            zeros: [a, b].map(|q| f32::from(q.zero_point)),
+            factor: a.scale * b.scale / y.scale,
+            zero: f32::from(y.zero_point),
+        }
+    }
 }
 
 struct Combine<'a> {
     pair: Pair,
-    zeros: [f32; 2],
-    levels: [f32; 2],
-    zero_point: u8,
+    levels: [u8; 2],
     a: &'a [u8],
     b: &'a [u8],
     y: &'a mut [u8],
@@ -165,33 +200,29 @@ impl IntKernel for Combine<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: IntSimd>(self, s: S) {
-        let [low, high] = self.levels.map(|level| s.splat(level));
-        let [zero_a, zero_b] = self.zeros.map(|zero| s.splat(zero));
-        let offset = s.splat_i32(i32::from(self.zero_point));
+        let [low, high] = self.levels.map(|level| s.splat(f32::from(level)));
+        let offset = s.splat_i32(0);
         // A gate of one row repeats for every pixel.
         let b = self.b.as_chunks::<LANES>().0;
         let a = self.a.as_chunks::<LANES>().0;
         let y = self.y.as_chunks_mut::<LANES>().0;
         for (y, a) in y.chunks_mut(b.len()).zip(a.chunks(b.len())) {
             for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-                // SAFETY: the arrays hold sixteen bytes; the clamped sums lie in 0..=255.
+                // SAFETY: the arrays hold sixteen bytes; what is stored was clamped to 0..=255.
                 unsafe {
-                    let a = s.sub(s.load_u8(a.as_ptr()), zero_a);
-                    let b = s.sub(s.load_u8(b.as_ptr()), zero_b);
+                    let (a, b) = (s.load_u8(a.as_ptr()), s.load_u8(b.as_ptr()));
                     let t = match self.pair {
-                        Pair::Sum { own, other } => s.add(s.mul(a, s.splat(own)), s.mul(b, s.splat(other))),
-                        Pair::Product { factor } => s.mul(s.mul(a, b), s.splat(factor)),
+                        Pair::Sum(sum) => sum.apply(s, a, b),
+                        Pair::Product { zeros, factor, zero } => {
+                            let product = s.mul(s.sub(a, s.splat(zeros[0])), s.sub(b, s.splat(zeros[1])));
+                            s.add(s.mul(product, s.splat(factor)), s.splat(zero))
+                        }
                     };
                     s.store_u8(s.min(s.max(t, low), high), offset, y.as_mut_ptr());
                 }
             }
         }
     }
-}
-
-/// `low` and `high` above the zero point.
-fn levels(y: Quant, low: u8, high: u8) -> [f32; 2] {
-    [low, high].map(|level| f32::from(level) - f32::from(y.zero_point))
 }
 
 /// `y = clamp(quantize(a + b), low, high)`; `low` is the zero point for a fused ReLU.
@@ -203,10 +234,9 @@ pub fn int_add(
     (a, a_quant): (&[u8], Quant),
     (b, b_quant): (&[u8], Quant),
     (y, y_quant): (&mut [u8], Quant),
-    [low, high]: [u8; 2],
+    levels: [u8; 2],
 ) {
-    let pair = Pair::Sum { own: a_quant.scale / y_quant.scale, other: b_quant.scale / y_quant.scale };
-    combine(ctx, pair, (a, a_quant), (b, b_quant), (y, y_quant), levels(y_quant, low, high));
+    combine(ctx, Pair::Sum(Sum::new(a_quant, b_quant, y_quant)), a, b, y, levels);
 }
 
 /// `y = quantize(a * b)`.
@@ -219,26 +249,16 @@ pub fn int_multiply(
     (b, b_quant): (&[u8], Quant),
     (y, y_quant): (&mut [u8], Quant),
 ) {
-    let pair = Pair::Product { factor: a_quant.scale * b_quant.scale / y_quant.scale };
-    combine(ctx, pair, (a, a_quant), (b, b_quant), (y, y_quant), levels(y_quant, 0, 255));
+    combine(ctx, Pair::product(a_quant, b_quant, y_quant), a, b, y, [0, 255]);
 }
 
-fn combine(
-    ctx: &Context,
-    pair: Pair,
-    (a, a_quant): (&[u8], Quant),
-    (b, b_quant): (&[u8], Quant),
-    (y, y_quant): (&mut [u8], Quant),
-    levels: [f32; 2],
-) {
+fn combine(ctx: &Context, pair: Pair, a: &[u8], b: &[u8], y: &mut [u8], levels: [u8; 2]) {
     assert!(a.len() == y.len() && b.len() == y.len(), "operands of different lengths");
     assert!(y.len().is_multiple_of(LANES), "length {} is no multiple of {LANES}", y.len());
-    let zeros = [a_quant, b_quant].map(|q| f32::from(q.zero_point));
     let path = IntPath::of(ctx);
     ctx.for_pieces(y, PIECE, |i, y| {
         let part = i * PIECE..i * PIECE + y.len();
-        let (a, b) = (&a[part.clone()], &b[part]);
-        dispatch(path, Combine { pair, zeros, levels, zero_point: y_quant.zero_point, a, b, y });
+        dispatch(path, Combine { pair, levels, a: &a[part.clone()], b: &b[part], y });
     });
 }
 
@@ -267,13 +287,11 @@ pub fn int_gate(
     let pixels = image / stride;
     let parts = (1..=pixels).find(|&p| pixels.is_multiple_of(p) && image / p <= PIECE).unwrap_or(1);
     let piece = image / parts;
-    let pair = Pair::Product { factor: x_quant.scale * gate_quant.scale / y_quant.scale };
-    let zeros = [x_quant, gate_quant].map(|q| f32::from(q.zero_point));
+    let pair = Pair::product(x_quant, gate_quant, y_quant);
     let path = IntPath::of(ctx);
-    let levels = levels(y_quant, 0, 255);
     ctx.for_pieces(y, piece, |i, y| {
         let (a, b) = (&x[i * piece..][..y.len()], &gate[i / parts * stride..][..stride]);
-        dispatch(path, Combine { pair, zeros, levels, zero_point: y_quant.zero_point, a, b, y });
+        dispatch(path, Combine { pair, levels: [0, 255], a, b, y });
     });
 }
 

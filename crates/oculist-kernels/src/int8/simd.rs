@@ -70,7 +70,7 @@ pub(crate) struct Line(pub(crate) [u8; 64]);
 /// Operations on sixteen lanes.
 ///
 /// The methods are `inline(always)` without a target feature of their own, so that they become part of the
-/// function that [`dispatch`] compiled for the instruction set. Multiplication and addition are never contracted.
+/// function that [`dispatch`] compiled for the instruction set. Multiplication and addition are never contracted, except in [`IntSimd::fma`].
 pub(crate) trait IntSimd: Copy + Send + Sync {
     /// Sixteen i32.
     type I: Copy;
@@ -210,6 +210,8 @@ pub(crate) trait IntSimd: Copy + Send + Sync {
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// Lane-wise minimum.
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a * b + c`, rounded once.
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `a * b + c` for integers so small that nothing is rounded, contracted or not.
     fn mul_add_exact(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// Lane-wise maximum of sixteen bytes at each of two places, written to the first.

@@ -40,3 +40,12 @@ fn contexts() -> Vec<Context> {
 fn quant(scale: f32, zero_point: u8) -> Quant {
     Quant { scale, zero_point }
 }
+
+/// The sum of two bytes as ONNX Runtime's `QLinearAdd` computes it where it has fused multiply-adds.
+fn sum((a, a_quant): (u8, Quant), (b, b_quant): (u8, Quant), y: Quant, [low, high]: [u8; 2]) -> u8 {
+    let (first, second) = (a_quant.scale / y.scale, b_quant.scale / y.scale);
+    let zeros = first.mul_add(f32::from(a_quant.zero_point), second * f32::from(b_quant.zero_point));
+    let fixed = f32::from(y.zero_point) - zeros;
+    let t = first.mul_add(f32::from(a), second.mul_add(f32::from(b), fixed));
+    t.round_ties_even().clamp(f32::from(low), f32::from(high)) as u8
+}

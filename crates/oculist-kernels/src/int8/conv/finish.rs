@@ -3,6 +3,7 @@
 use super::{IntBias, IntConv, IntFinish, IntTarget};
 use crate::activation::Activation;
 use crate::context::SendPtr;
+use crate::int8::elementwise::Sum;
 use crate::int8::simd::IntSimd;
 use crate::layout::LANES;
 
@@ -37,8 +38,8 @@ enum Mode {
     Plain(Levels),
     /// The multiplier gives real values.
     Activated { activation: Activation, scale: f32, levels: Levels },
-    /// As `Plain`, then `levels * own + (addend - zero) * other`.
-    Residual { levels: Levels, own: f32, other: f32, zero: f32, sum: Levels },
+    /// As `Plain`, then the sum with the addend, within two bytes.
+    Residual { levels: Levels, sum: Sum, own_first: bool, low: f32, high: f32 },
     /// The multiplier gives real values.
     Real(Activation),
 }
@@ -79,12 +80,13 @@ impl Finish {
                         if !scales.iter().all(|s| s.is_finite() && *s > 0.0) || r.low > r.high {
                             return Err(format!("expected positive scales and low <= high, found {r:?}"));
                         }
+                        let (a, b) = if r.own_first { (y, r.addend) } else { (r.addend, y) };
                         let mode = Mode::Residual {
                             levels,
-                            own: y.scale / r.sum.scale,
-                            other: r.addend.scale / r.sum.scale,
-                            zero: f32::from(r.addend.zero_point),
-                            sum: Levels::new(r.sum.zero_point, r.low, r.high),
+                            sum: Sum::new(a, b, r.sum),
+                            own_first: r.own_first,
+                            low: f32::from(r.low),
+                            high: f32::from(r.high),
                         };
                         (mode, Some(y.scale))
                     }
@@ -158,11 +160,12 @@ impl Finish {
                     let y = s.div(activate(s, activation, t), s.splat(scale));
                     store_levels(s, y, levels, target.u8.get().add(at));
                 }
-                Mode::Residual { levels, own, other, zero, sum } => {
-                    let q = s.round(clamp(s, t, levels));
-                    let r = s.sub(s.load_u8(target.residual.get().add(at)), s.splat(zero));
-                    let total = s.add(s.mul(q, s.splat(own)), s.mul(r, s.splat(other)));
-                    store_levels(s, total, sum, target.u8.get().add(at));
+                Mode::Residual { levels, sum, own_first, low, high } => {
+                    let own = s.add(s.round(clamp(s, t, levels)), s.splat(levels.zero_point as f32));
+                    let addend = s.load_u8(target.residual.get().add(at));
+                    let total = if own_first { sum.apply(s, own, addend) } else { sum.apply(s, addend, own) };
+                    let total = s.min(s.max(total, s.splat(low)), s.splat(high));
+                    s.store_u8(total, s.splat_i32(0), target.u8.get().add(at));
                 }
                 Mode::Real(activation) => {
                     s.store_f32(activate(s, activation, t), target.f32.get().add(at));

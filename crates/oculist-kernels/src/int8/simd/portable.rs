@@ -232,6 +232,13 @@ impl IntSimd for Portable {
     }
 
     #[inline(always)]
+    fn fma(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
+        // In f64 the product is exact and so, for levels and ratios of scales, is the sum; `f32::mul_add` would call
+        // a function of the C library for each lane.
+        std::array::from_fn(|i| (f64::from(a[i]) * f64::from(b[i]) + f64::from(c[i])) as f32)
+    }
+
+    #[inline(always)]
     fn mul_add_exact(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
         self.add(self.mul(a, b), c)
     }

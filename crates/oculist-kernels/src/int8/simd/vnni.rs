@@ -259,9 +259,14 @@ impl IntSimd for Vnni {
     }
 
     #[inline(always)]
-    fn mul_add_exact(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+    fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         // SAFETY: `self` proves the instruction set.
         unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn mul_add_exact(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        self.fma(a, b, c)
     }
 
     #[inline(always)]

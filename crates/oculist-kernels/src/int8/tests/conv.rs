@@ -68,9 +68,10 @@ fn expected(p: &Problem, finish: IntFinish, bias: IntBias, o: usize, sum: i64, a
         IntFinish::U8 { y, activation: Activation::Identity, low, high, residual } => {
             let q = level(acc * (scale / y.scale) + real / y.scale, y, low, high);
             let Some(r) = residual else { return f32::from(q) };
-            let own = (f32::from(q) - f32::from(y.zero_point)) * (y.scale / r.sum.scale);
-            let other = (f32::from(addend) - f32::from(r.addend.zero_point)) * (r.addend.scale / r.sum.scale);
-            f32::from(level(own + other, r.sum, r.low, r.high))
+            let operands = [(q, y), (addend, r.addend)];
+            let [(a, a_quant), (b, b_quant)] =
+                if r.own_first { operands } else { [operands[1], operands[0]] };
+            f32::from(super::sum((a, a_quant), (b, b_quant), r.sum, [r.low, r.high]))
         }
         IntFinish::U8 { y, activation, low, high, .. } => {
             f32::from(level(activation.apply(acc * scale + real) / y.scale, y, low, high))
@@ -205,10 +206,13 @@ fn every_finish_is_exact() {
         let y = quant(1.3, 90);
         let (steps, real) = (IntBias::Steps(&p.steps), IntBias::Real(&p.real));
         let u8 = |activation, low, high, residual| IntFinish::U8 { y, activation, low, high, residual };
-        let sum = IntResidual { addend: quant(0.7, 33), sum: quant(2.1, 60), low: 60, high: 250 };
+        let sum =
+            IntResidual { addend: quant(0.7, 33), sum: quant(2.1, 60), low: 60, high: 250, own_first: true };
+        let swapped = IntResidual { own_first: false, ..sum };
         check(&p, u8(Activation::Identity, 90, 200, None), IntBias::None, 0.0);
         check(&p, u8(Activation::Identity, 0, 255, None), real, 0.0);
         check(&p, u8(Activation::Identity, 0, 255, Some(sum)), steps, 0.0);
+        check(&p, u8(Activation::Identity, 10, 220, Some(swapped)), steps, 0.0);
         check(&p, u8(Activation::HardSwish, 0, 255, None), steps, 0.0);
         check(&p, u8(Activation::Sigmoid, 0, 255, None), steps, 0.0);
         check(&p, u8(Activation::HardSigmoid { alpha: 0.2, beta: 0.5 }, 3, 255, None), steps, 0.0);

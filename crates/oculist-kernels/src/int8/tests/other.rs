@@ -1,6 +1,6 @@
 //! Everything that is no convolution.
 
-use super::{bytes, contexts, quant};
+use super::{bytes, contexts, quant, sum};
 use crate::int8::{
     IntChannelCopy, int_add, int_average_pool, int_copy_channels, int_dequantize, int_gate,
     int_global_average_pool, int_lookup, int_max_pool, int_multiply, int_quantize, lookup_table,
@@ -64,13 +64,12 @@ fn sums_and_products() {
         let mut y = vec![0; a.len()];
         int_add(&ctx, (&a, qa), (&b, qb), (&mut y, qy), [99, 180]);
         for i in 0..a.len() {
-            let t = diff(a[i], 12) * (0.03 / 0.061) + diff(b[i], 200) * (0.05 / 0.061);
-            assert_eq!(y[i], level(t, 99, 99.0, 180.0));
+            assert_eq!(y[i], sum((a[i], qa), (b[i], qb), qy, [99, 180]));
         }
         int_multiply(&ctx, (&a, qa), (&b, qb), (&mut y, qy));
         for i in 0..a.len() {
             let t = diff(a[i], 12) * diff(b[i], 200) * (0.03 * 0.05 / 0.061);
-            assert_eq!(y[i], level(t, 99, 0.0, 255.0));
+            assert_eq!(y[i], level(t + 99.0, 0, 0.0, 255.0));
         }
     }
 }
@@ -86,7 +85,7 @@ fn gates_belong_to_their_image() {
         for i in 0..x.len() {
             let g = gate[i / (pixels * stride) * stride + i % stride];
             let t = (f32::from(x[i]) - 12.0) * f32::from(g) * (0.03 * 0.004 / 0.02);
-            assert_eq!(y[i], level(t, 9, 0.0, 255.0));
+            assert_eq!(y[i], level(t + 9.0, 0, 0.0, 255.0));
         }
     }
 }

@@ -35,6 +35,8 @@ struct Residual {
     other: TensorId,
     addend: Quant,
     next: Requantization,
+    /// Whether the convolution is the first operand.
+    own_first: bool,
     /// The `DQ` and the `Add`.
     nodes: [NodeId; 2],
 }
@@ -188,14 +190,14 @@ impl Lowering<'_> {
             if activation == Activation::Identity { self.residual(end, y, channels, size)? } else { None };
         let mut residual = None;
         let mut other = None;
-        if let Some(Residual { other: tensor, addend, next, nodes }) = addition {
+        if let Some(Residual { other: tensor, addend, next, own_first, nodes }) = addition {
             for id in nodes {
                 self.done[id] = true;
             }
             self.take(&next);
             fused.push(" + residual".to_owned());
             let [low, high] = next.levels;
-            residual = Some(IntResidual { addend, sum: next.quant, low, high });
+            residual = Some(IntResidual { addend, sum: next.quant, low, high, own_first });
             (end, quant, other) = (next.end, next.quant, Some(tensor));
         }
         let finish = IntFinish::U8 { y, activation, low, high, residual };
@@ -242,12 +244,13 @@ impl Lowering<'_> {
         if node.op != Op::Add {
             return Ok(None);
         }
-        let other = node.inputs[usize::from(node.inputs[0] == own)];
+        let own_first = node.inputs[0] == own;
+        let other = node.inputs[usize::from(own_first)];
         let Some((tensor, addend)) = self.bytes(other).filter(|_| other != own) else { return Ok(None) };
         let fits = self.tensors[tensor] == Tensor::u8(channels, size);
         match self.requantization(node.output)? {
             Some(next) if fits && next.activation == Activation::Identity => {
-                Ok(Some(Residual { other: tensor, addend, next, nodes: [dq, add] }))
+                Ok(Some(Residual { other: tensor, addend, next, own_first, nodes: [dq, add] }))
             }
             _ => Ok(None),
         }
