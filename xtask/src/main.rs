@@ -1,6 +1,7 @@
 //! The project's own tasks, run as `cargo xtask NAME`. One module per task; what they share is in `process`,
 //! `venv` and `workspace`.
 
+mod elpv;
 mod golden;
 mod process;
 mod test;
@@ -19,9 +20,10 @@ struct Task {
     run: fn(&[String]) -> Result<()>,
 }
 
-const TASKS: [Task; 2] = [
+const TASKS: [Task; 3] = [
     Task { name: "test", arguments: test::ARGUMENTS, about: test::ABOUT, run: test::run },
     Task { name: "golden", arguments: golden::ARGUMENTS, about: golden::ABOUT, run: golden::run },
+    Task { name: "elpv", arguments: elpv::ARGUMENTS, about: elpv::ABOUT, run: elpv::run },
 ];
 
 fn main() -> ExitCode {
