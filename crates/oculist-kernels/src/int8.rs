@@ -19,7 +19,8 @@ mod pool;
 mod simd;
 
 pub use conv::{
-    IntAlgorithm, IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, IntTarget, int_channel_stride,
+    IntAlgorithm, IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, IntTarget, IntThen,
+    int_channel_stride,
 };
 pub use copy::{IntChannelCopy, int_copy_channels};
 pub use elementwise::{

@@ -47,6 +47,20 @@ pub struct IntResidual {
     pub own_first: bool,
 }
 
+/// What follows a convolution's quantised result.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum IntThen {
+    /// Another tensor is added.
+    Add(IntResidual),
+    /// A function, quantised again.
+    Apply {
+        /// The function of the dequantised result.
+        activation: Activation,
+        /// Scale and zero point of its result.
+        y: Quant,
+    },
+}
+
 /// What becomes of the accumulators.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum IntFinish {
@@ -60,8 +74,8 @@ pub enum IntFinish {
         low: u8,
         /// Greatest byte.
         high: u8,
-        /// Added to the quantised result, as if that had been stored and read again.
-        residual: Option<IntResidual>,
+        /// What is done with the quantised result, as if that had been stored and read again.
+        then: Option<IntThen>,
     },
     /// `f(v)` as floats; `f` must keep zero.
     F32 {
@@ -199,11 +213,11 @@ impl IntConvPlan {
             Kind::Winograd { weights, init, shape }
         } else if conv.groups == 1 {
             let shape = dense::Shape::new(&conv, path);
-            let weights = pack::dense(&conv, path, problem.weights);
+            let weights = pack::dense(&conv, shape.input_channels(&conv), path, problem.weights);
             let init = pack::init(&conv, problem.weights, &bias, problem.x.zero_point);
             Kind::Dense { weights, init, shape }
         } else if depthwise::is_exact(&conv) {
-            let (weights, bias) = pack::depthwise(&conv, problem.weights, &bias);
+            let (weights, bias) = pack::depthwise(&conv, problem.weights, &bias, problem.x.zero_point);
             Kind::Depthwise { weights, bias }
         } else {
             Kind::Grouped { weights: problem.weights.to_vec(), bias }

@@ -47,6 +47,30 @@ pub fn int_quantize(
             unsafe { s.store_u8(t, s.splat_i32(i32::from(self.quant.zero_point)), y.as_mut_ptr()) };
         }
     }
+    impl Run<'_> {
+        /// Dense pixels of up to four channels to pixels of four bytes, sixteen at a time.
+        #[inline(always)]
+        fn image<S: IntSimd>(&self, s: S, y: &mut [u8]) {
+            let c = self.channels;
+            // A pixel's bytes are read as four; those that belong to the next pixel become the zero point.
+            let fill = u32::from_le_bytes([self.quant.zero_point; 4]);
+            let own = ((1u64 << (8 * c)) - 1) as u32;
+            let mut bytes = [[0u8; LANES]; 5];
+            for (x, y) in self.x.chunks(LANES * c).zip(y.chunks_mut(LANES * 4)) {
+                let mut numbers = [[0.0; LANES]; 4];
+                let pixels = x.len() / c;
+                numbers.as_flattened_mut()[..x.len()].copy_from_slice(x);
+                for (numbers, bytes) in numbers.iter().zip(&mut bytes).take(c) {
+                    self.block(s, numbers, bytes);
+                }
+                let bytes = bytes.as_flattened();
+                for (p, y) in y.as_chunks_mut::<4>().0.iter_mut().enumerate().take(pixels) {
+                    let four = [bytes[c * p], bytes[c * p + 1], bytes[c * p + 2], bytes[c * p + 3]];
+                    *y = ((u32::from_le_bytes(four) & own) | (fill & !own)).to_le_bytes();
+                }
+            }
+        }
+    }
     impl IntKernel for Run<'_> {
         type Output = ();
         #[inline(always)]
@@ -61,22 +85,8 @@ pub fn int_quantize(
                 return;
             }
             y.fill(self.quant.zero_point);
-            if x_stride == self.channels {
-                // Dense: sixteen numbers at a time, spread over the rows afterwards.
-                let mut bytes = [0; LANES];
-                let (mut row, mut c) = (0, 0);
-                for chunk in self.x.chunks(LANES) {
-                    let mut numbers = [0.0; LANES];
-                    numbers[..chunk.len()].copy_from_slice(chunk);
-                    self.block(s, &numbers, &mut bytes);
-                    for &byte in &bytes[..chunk.len()] {
-                        y[row + c] = byte;
-                        c += 1;
-                        if c == self.channels {
-                            (row, c) = (row + y_stride, 0);
-                        }
-                    }
-                }
+            if x_stride == self.channels && y_stride == 4 {
+                self.image(s, y);
                 return;
             }
             for (y, x) in y.chunks_exact_mut(y_stride).zip(self.x.chunks_exact(x_stride)) {

@@ -70,6 +70,11 @@ impl Shape {
         shape
     }
 
+    /// Channels of a pixel that the micro-kernel reads: all of a column's, without padding otherwise.
+    pub(super) fn input_channels(&self, conv: &Conv2d) -> usize {
+        if self.pixel == conv.x_stride { conv.c_in } else { conv.x_stride }
+    }
+
     fn padded_width(&self) -> usize {
         self.width + self.padding[1] + self.padding[3]
     }
@@ -208,7 +213,7 @@ impl IntKernel for Task<'_> {
         let tiles = Tiles {
             origin,
             taps: &shape.taps,
-            groups: shape.pixel / S::GROUP,
+            groups: self.weights.len() / (self.init.len() * shape.taps.len()),
             step_x: shape.stride[1] * shape.pixel,
             step_y: shape.stride[0] * row,
             width: out_row,

@@ -1,6 +1,6 @@
 //! Depthwise convolution of integers, computed in floats without any rounding.
 //!
-//! A task takes sixteen channels of some rows of one image, writes `q - zero_point` as floats into a buffer (0 where
+//! A task takes sixteen channels of some rows of one image, writes them as floats into a buffer (the zero point where
 //! the padding is) and sums with multiply-add. All partial sums are integers below 2^24, so floats hold them
 //! exactly; this costs one instruction per tap where integers need three without byte products in 32 bits.
 
@@ -139,20 +139,19 @@ impl Task<'_> {
         }
         let bias = s.block(self.bias);
         // Through memory once, for the reason given in the dense micro-kernel.
-        let mut sums = [[0.0; LANES]; MR];
+        let mut sums = [[[0.0; LANES]; 1]; MR];
         for r in 0..MR {
             // SAFETY: the array holds sixteen f32.
-            unsafe { s.store_f32(s.add(acc[r], bias), sums[r].as_mut_ptr()) };
+            unsafe { s.store_f32(s.add(acc[r], bias), sums[r][0].as_mut_ptr()) };
         }
-        for (r, sums) in sums.iter().enumerate() {
-            let at = (pixel + r) * conv.y_stride() + self.block * LANES;
-            // SAFETY: the caller's promise.
-            unsafe { plan.finish.store(s, s.block(sums), self.block, &self.job.target, at) };
-        }
+        let stride = conv.y_stride();
+        let at = pixel * stride + self.block * LANES;
+        // SAFETY: the caller's promise.
+        unsafe { plan.finish.store(s, &sums, self.block, &self.job.target, at, stride) };
         MR
     }
 
-    /// Writes `q - zero_point` of the input rows of the task, with padding.
+    /// Writes the input rows of the task as floats, with the zero point as padding.
     ///
     /// # Safety
     /// `to` is writable for the rows of a task.
@@ -162,8 +161,7 @@ impl Task<'_> {
         let [top, left, _, right] = conv.padding;
         let from_row = conv.width * conv.x_stride;
         let x = &self.job.x[self.image * conv.height * from_row..][..conv.height * from_row];
-        let zero_point = s.splat(f32::from(self.job.plan.x_zero_point));
-        let zero = s.splat(0.0);
+        let zero = s.splat(f32::from(self.job.plan.x_zero_point));
         for r in 0..rows_in(conv, self.rows.len()) {
             let y = (self.rows.start * conv.stride[0] + r).wrapping_sub(top);
             // SAFETY: the caller vouches for the rows; the block's sixteen bytes lie in every pixel.
@@ -180,8 +178,7 @@ impl Task<'_> {
                 }
                 let from = x[y * from_row + self.block * LANES..].as_ptr();
                 for p in 0..conv.width {
-                    let q = s.load_u8(from.add(p * conv.x_stride));
-                    s.store_f32(s.sub(q, zero_point), to.add((left + p) * LANES));
+                    s.store_f32(s.load_u8(from.add(p * conv.x_stride)), to.add((left + p) * LANES));
                 }
                 for p in 0..right {
                     s.store_f32(zero, to.add((left + conv.width + p) * LANES));

@@ -1,8 +1,9 @@
 //! From accumulators to results.
 
-use super::{IntBias, IntConv, IntFinish, IntTarget};
+use super::{IntBias, IntConv, IntFinish, IntTarget, IntThen};
 use crate::activation::Activation;
 use crate::context::SendPtr;
+use crate::int8::Quant;
 use crate::int8::elementwise::Sum;
 use crate::int8::simd::IntSimd;
 use crate::layout::LANES;
@@ -38,6 +39,8 @@ enum Mode {
     Plain(Levels),
     /// The multiplier gives real values.
     Activated { activation: Activation, scale: f32, levels: Levels },
+    /// As `Plain`, then a function of the byte, quantised again.
+    Applied { levels: Levels, x_scale: f32, activation: Activation, scale: f32, y: Levels },
     /// As `Plain`, then the sum with the addend, within two bytes.
     Residual { levels: Levels, sum: Sum, own_first: bool, low: f32, high: f32 },
     /// The multiplier gives real values.
@@ -65,19 +68,27 @@ impl Finish {
                 }
                 (Mode::Real(activation), None)
             }
-            IntFinish::U8 { y, activation, low, high, residual } => {
-                if !(y.scale.is_finite() && y.scale > 0.0) || low > high {
+            IntFinish::U8 { y, activation, low, high, then } => {
+                let positive = |q: Quant| q.scale.is_finite() && q.scale > 0.0;
+                if !positive(y) || low > high {
                     return Err(format!(
                         "expected a positive scale and low <= high, found {y:?}, {low}..={high}"
                     ));
                 }
                 let levels = Levels::new(y.zero_point, low, high);
-                match (activation, residual) {
+                match (activation, then) {
                     (Activation::Identity, None) => (Mode::Plain(levels), Some(y.scale)),
                     (activation, None) => (Mode::Activated { activation, scale: y.scale, levels }, None),
-                    (Activation::Identity, Some(r)) => {
-                        let scales = [r.addend.scale, r.sum.scale];
-                        if !scales.iter().all(|s| s.is_finite() && *s > 0.0) || r.low > r.high {
+                    (Activation::Identity, Some(IntThen::Apply { activation, y: end })) => {
+                        if !positive(end) {
+                            return Err(format!("expected a positive scale, found {end:?}"));
+                        }
+                        let end_levels = Levels::new(end.zero_point, 0, 255);
+                        let (x_scale, scale) = (y.scale, end.scale);
+                        (Mode::Applied { levels, x_scale, activation, scale, y: end_levels }, Some(y.scale))
+                    }
+                    (Activation::Identity, Some(IntThen::Add(r))) => {
+                        if !positive(r.addend) || !positive(r.sum) || r.low > r.high {
                             return Err(format!("expected positive scales and low <= high, found {r:?}"));
                         }
                         let (a, b) = if r.own_first { (y, r.addend) } else { (r.addend, y) };
@@ -91,7 +102,7 @@ impl Finish {
                         (mode, Some(y.scale))
                     }
                     (activation, Some(_)) => {
-                        return Err(format!("{activation:?} before a residual addition is not supported"));
+                        return Err(format!("{activation:?} and something after it is not supported"));
                     }
                 }
             }
@@ -127,7 +138,7 @@ impl Finish {
         };
         match (y, self.mode) {
             (IntTarget::F32(y), Mode::Real(_)) => target.f32 = SendPtr(y[..len].as_mut_ptr()),
-            (IntTarget::U8(y), Mode::Plain(_) | Mode::Activated { .. } | Mode::Residual { .. }) => {
+            (IntTarget::U8(y), mode) if !matches!(mode, Mode::Real(_)) => {
                 target.u8 = SendPtr(y[..len].as_mut_ptr());
             }
             _ => panic!("the target has another element type than the plan"),
@@ -141,34 +152,69 @@ impl Finish {
         target
     }
 
-    /// Finishes the accumulators `v` of block `block` and stores them at element `at` of the target.
+    /// Finishes rows of accumulators of the blocks from `block` on and stores them: the first row at element `at` of
+    /// the target, the next ones `stride` elements apart.
     ///
     /// # Safety
-    /// Sixteen elements from `at` on lie inside the target and are written by no other thread.
+    /// The rows lie inside the target and are written by no other thread.
     #[inline(always)]
-    pub(super) unsafe fn store<S: IntSimd>(&self, s: S, v: S::F, block: usize, target: &Target, at: usize) {
-        // SAFETY: the vectors have one entry per block of output channels; indices were made from that number.
-        let mut t = s.mul(v, s.block(unsafe { self.multiplier.get_unchecked(block) }));
-        if let Some(shift) = &self.shift {
-            t = s.add(t, s.block(&shift[block]));
+    pub(super) unsafe fn store<S: IntSimd, const NB: usize>(
+        &self,
+        s: S,
+        sums: &[[[f32; LANES]; NB]],
+        block: usize,
+        target: &Target,
+        at: usize,
+        stride: usize,
+    ) {
+        // One loop for each mode, so that the decision is made once.
+        macro_rules! rows {
+            ($t:ident, $at:ident => $body:expr) => {
+                for b in 0..NB {
+                    let multiplier = s.block(&self.multiplier[block + b]);
+                    let shift = self.shift.as_ref().map(|shift| &shift[block + b]);
+                    for (r, row) in sums.iter().enumerate() {
+                        let $at = at + r * stride + b * LANES;
+                        let mut $t = s.mul(s.block(&row[b]), multiplier);
+                        if let Some(shift) = shift {
+                            $t = s.add($t, s.block(shift));
+                        }
+                        $body
+                    }
+                }
+            };
         }
-        // SAFETY: the caller vouches for sixteen elements at `at`.
+        // SAFETY: the caller vouches for the rows.
         unsafe {
             match self.mode {
-                Mode::Plain(levels) => store_levels(s, t, levels, target.u8.get().add(at)),
+                Mode::Plain(levels) => {
+                    rows!(t, at => store_levels(s, t, levels, target.u8.get().add(at)));
+                }
                 Mode::Activated { activation, scale, levels } => {
-                    let y = s.div(activate(s, activation, t), s.splat(scale));
-                    store_levels(s, y, levels, target.u8.get().add(at));
+                    rows!(t, at => {
+                        let y = s.div(activate(s, activation, t), s.splat(scale));
+                        store_levels(s, y, levels, target.u8.get().add(at));
+                    });
+                }
+                Mode::Applied { levels, x_scale, activation, scale, y } => {
+                    rows!(t, at => {
+                        let x = s.mul(s.round(clamp(s, t, levels)), s.splat(x_scale));
+                        let t = s.div(activate(s, activation, x), s.splat(scale));
+                        store_levels(s, t, y, target.u8.get().add(at));
+                    });
                 }
                 Mode::Residual { levels, sum, own_first, low, high } => {
-                    let own = s.add(s.round(clamp(s, t, levels)), s.splat(levels.zero_point as f32));
-                    let addend = s.load_u8(target.residual.get().add(at));
-                    let total = if own_first { sum.apply(s, own, addend) } else { sum.apply(s, addend, own) };
-                    let total = s.min(s.max(total, s.splat(low)), s.splat(high));
-                    s.store_u8(total, s.splat_i32(0), target.u8.get().add(at));
+                    rows!(t, at => {
+                        let own = s.add(s.round(clamp(s, t, levels)), s.splat(levels.zero_point as f32));
+                        let addend = s.load_u8(target.residual.get().add(at));
+                        let total =
+                            if own_first { sum.apply(s, own, addend) } else { sum.apply(s, addend, own) };
+                        let total = s.min(s.max(total, s.splat(low)), s.splat(high));
+                        s.store_u8(total, s.splat_i32(0), target.u8.get().add(at));
+                    });
                 }
                 Mode::Real(activation) => {
-                    s.store_f32(activate(s, activation, t), target.f32.get().add(at));
+                    rows!(t, at => s.store_f32(activate(s, activation, t), target.f32.get().add(at)));
                 }
             }
         }

@@ -37,9 +37,9 @@ impl IntKernel for Row<'_> {
                     }
                 }
                 let at = (self.index * conv.out_width() + x) * conv.y_stride() + block * LANES;
-                let v = s.to_f32(s.load_i32(&acc));
+                let sums = [[acc.map(|sum| sum as f32)]];
                 // SAFETY: this task alone writes its row.
-                unsafe { plan.finish.store(s, v, block, &self.job.target, at) };
+                unsafe { plan.finish.store(s, &sums, block, &self.job.target, at, 0) };
             }
         }
     }

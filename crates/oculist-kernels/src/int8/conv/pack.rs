@@ -4,10 +4,10 @@ use crate::conv::Conv2d;
 use crate::int8::simd::{IntPath, Line};
 use crate::layout::LANES;
 
-/// Weights `[c_out / 16][taps][x_stride / group][16][group]`.
-pub(super) fn dense(conv: &Conv2d, path: IntPath, oihw: &[i8]) -> Vec<Line> {
+/// Weights `[c_out / 16][taps][inputs / group][16][group]`, where `inputs` are the channels of a pixel that are read.
+pub(super) fn dense(conv: &Conv2d, inputs: usize, path: IntPath, oihw: &[i8]) -> Vec<Line> {
     let (taps, group) = (conv.taps(), path.group());
-    let groups = conv.x_stride / group;
+    let groups = inputs.div_ceil(group);
     let blocks = conv.y_stride() / LANES;
     let mut lines = vec![Line([0; 64]); blocks * taps * groups];
     for o in 0..conv.c_out {
@@ -37,11 +37,11 @@ pub(super) fn init(conv: &Conv2d, oihw: &[i8], bias: &[i32], x_zero_point: u8) -
     init
 }
 
-/// Transformed weights `[c_out / 16][36][x_stride / 2][16][2]` as i16: `g` times the integer rows of `G` on both
+/// Transformed weights `[c_out / 16][36][c_in / 2][16][2]` as i16: `g` times the integer rows of `G` on both
 /// sides, of which the largest is `[1, 2, 4]`, so that they stay below `49 * 128`.
 pub(super) fn winograd(conv: &Conv2d, oihw: &[i8]) -> Vec<Line> {
     const G: [[i32; 3]; 6] = [[1, 0, 0], [1, 1, 1], [1, -1, 1], [1, 2, 4], [1, -2, 4], [0, 0, 1]];
-    let groups = conv.x_stride / 2;
+    let groups = conv.c_in.div_ceil(2);
     let mut lines = vec![Line([0; 64]); conv.y_stride() / LANES * 36 * groups];
     for o in 0..conv.c_out {
         for i in 0..conv.c_in {
@@ -58,17 +58,20 @@ pub(super) fn winograd(conv: &Conv2d, oihw: &[i8]) -> Vec<Line> {
     lines
 }
 
-/// Weights `[c / 16][taps][16]` and biases `[c / 16][16]` as floats.
-pub(super) fn depthwise(conv: &Conv2d, weights: &[i8], bias: &[i32]) -> (Vec<[f32; 16]>, Vec<[f32; 16]>) {
+/// Weights `[c / 16][taps][16]` and biases `[c / 16][16]` as floats, the zero point worked into the biases.
+pub(super) fn depthwise(
+    conv: &Conv2d,
+    weights: &[i8],
+    bias: &[i32],
+    x_zero_point: u8,
+) -> (Vec<[f32; 16]>, Vec<[f32; 16]>) {
     let taps = conv.taps();
-    let blocks = conv.y_stride() / LANES;
-    let mut packed = vec![[0.0; LANES]; blocks * taps];
-    let mut biases = vec![[0.0; LANES]; blocks];
+    let mut packed = vec![[0.0; LANES]; conv.y_stride() / LANES * taps];
     for c in 0..conv.c_out {
         for t in 0..taps {
             packed[(c / LANES) * taps + t][c % LANES] = f32::from(weights[c * taps + t]);
         }
-        biases[c / LANES][c % LANES] = bias[c] as f32;
     }
-    (packed, biases)
+    let bias = init(conv, weights, bias, x_zero_point);
+    (packed, bias.into_iter().map(|block| block.map(|b| b as f32)).collect())
 }

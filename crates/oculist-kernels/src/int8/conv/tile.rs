@@ -152,12 +152,8 @@ impl<E> Tiles<'_, E> {
         }
         let plan = self.job.plan;
         let stride = plan.conv.y_stride();
-        for (r, sums) in sums.iter().enumerate().take(count) {
-            for (b, sums) in sums.iter().enumerate() {
-                let at = self.target_start + (pixel + r) * stride + (block + b) * 16;
-                // SAFETY: the caller vouches for the task's pixels.
-                unsafe { plan.finish.store(s, s.block(sums), block + b, &self.job.target, at) };
-            }
-        }
+        let at = self.target_start + pixel * stride + block * 16;
+        // SAFETY: the caller vouches for the task's pixels.
+        unsafe { plan.finish.store(s, &sums[..count], block, &self.job.target, at, stride) };
     }
 }

@@ -142,14 +142,14 @@ impl IntKernel for Task<'_> {
     fn run<S: IntSimd>(self, s: S) {
         let shape = self.shape;
         let stride = shape.point_stride();
-        let groups = shape.channels / 2;
+        let groups = self.groups();
         let count = self.tiles.len();
         // SAFETY: every worker has a part of the scratch, long enough for a chunk; each index stays below the
         // chunk's tiles, the points and the blocks.
         unsafe {
             let scratch = self.job.scratch.get().add(self.worker * self.job.plan.scratch_per_worker);
             let input = scratch.cast::<i16>();
-            let products = input.add(POINTS * stride).cast::<i32>();
+            let products = scratch.add(POINTS * stride / 2).cast::<i32>();
             for t in 0..count {
                 self.transform_input(s, self.tiles.start + t, input.add(t * shape.channels));
             }
@@ -169,6 +169,11 @@ impl IntKernel for Task<'_> {
 }
 
 impl Task<'_> {
+    /// Pairs of input channels.
+    fn groups(&self) -> usize {
+        self.job.plan.conv.c_in.div_ceil(2)
+    }
+
     /// All tiles of the task at one point: `y[t] = sum over c of x[t][c] * w[c]`.
     ///
     /// # Safety
@@ -216,7 +221,7 @@ impl Task<'_> {
             // SAFETY: the caller's promise.
             *row = unsafe { x.add(r.min(count - 1) * self.shape.channels) };
         }
-        for g in 0..self.shape.channels / 2 {
+        for g in 0..self.groups() {
             // SAFETY: the caller's promise.
             unsafe {
                 let line = s.load_w(w.add(g));

@@ -2,7 +2,8 @@
 
 use super::{bytes, contexts, harsh_bytes, quant};
 use crate::int8::{
-    IntAlgorithm, IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, IntTarget, Quant, int_channel_stride,
+    IntAlgorithm, IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, IntTarget, IntThen, Quant,
+    int_channel_stride,
 };
 use crate::{Activation, Conv2d, KernelError, channel_stride};
 
@@ -65,9 +66,15 @@ fn expected(p: &Problem, finish: IntFinish, bias: IntBias, o: usize, sum: i64, a
     let acc = (sum + steps) as f32;
     match finish {
         IntFinish::F32 { activation } => activation.apply(acc * scale + real),
-        IntFinish::U8 { y, activation: Activation::Identity, low, high, residual } => {
+        IntFinish::U8 { y, activation: Activation::Identity, low, high, then } => {
             let q = level(acc * (scale / y.scale) + real / y.scale, y, low, high);
-            let Some(r) = residual else { return f32::from(q) };
+            let r = match then {
+                None => return f32::from(q),
+                Some(IntThen::Apply { activation, y: end }) => {
+                    return f32::from(level(activation.apply(y.dequantize(q)) / end.scale, end, 0, 255));
+                }
+                Some(IntThen::Add(r)) => r,
+            };
             let operands = [(q, y), (addend, r.addend)];
             let [(a, a_quant), (b, b_quant)] =
                 if r.own_first { operands } else { [operands[1], operands[0]] };
@@ -94,7 +101,7 @@ fn check(p: &Problem, finish: IntFinish, bias: IntBias, tolerance: f32) {
     let (oh, ow, stride) = (conv.out_height(), conv.out_width(), conv.y_stride());
     let len = conv.batch * oh * ow * stride;
     let addend = bytes(77, len);
-    let has_residual = matches!(finish, IntFinish::U8 { residual: Some(_), .. });
+    let has_residual = matches!(finish, IntFinish::U8 { then: Some(IntThen::Add(_)), .. });
     let mut want = vec![0.0; len];
     for n in 0..conv.batch {
         for (oy, ox) in (0..oh).flat_map(|y| (0..ow).map(move |x| (y, x))) {
@@ -138,7 +145,7 @@ fn check(p: &Problem, finish: IntFinish, bias: IntBias, tolerance: f32) {
 }
 
 fn plain() -> IntFinish {
-    IntFinish::U8 { y: quant(1.7, 100), activation: Activation::Identity, low: 0, high: 255, residual: None }
+    IntFinish::U8 { y: quant(1.7, 100), activation: Activation::Identity, low: 0, high: 255, then: None }
 }
 
 fn conv(channels: [usize; 2], size: [usize; 2], kernel: usize, stride: usize, padding: usize) -> Conv2d {
@@ -205,14 +212,18 @@ fn every_finish_is_exact() {
         let p = problem(conv, 90 + i as u64);
         let y = quant(1.3, 90);
         let (steps, real) = (IntBias::Steps(&p.steps), IntBias::Real(&p.real));
-        let u8 = |activation, low, high, residual| IntFinish::U8 { y, activation, low, high, residual };
+        let u8 = |activation, low, high, then| IntFinish::U8 { y, activation, low, high, then };
         let sum =
             IntResidual { addend: quant(0.7, 33), sum: quant(2.1, 60), low: 60, high: 250, own_first: true };
         let swapped = IntResidual { own_first: false, ..sum };
         check(&p, u8(Activation::Identity, 90, 200, None), IntBias::None, 0.0);
         check(&p, u8(Activation::Identity, 0, 255, None), real, 0.0);
-        check(&p, u8(Activation::Identity, 0, 255, Some(sum)), steps, 0.0);
-        check(&p, u8(Activation::Identity, 10, 220, Some(swapped)), steps, 0.0);
+        check(&p, u8(Activation::Identity, 0, 255, Some(IntThen::Add(sum))), steps, 0.0);
+        check(&p, u8(Activation::Identity, 10, 220, Some(IntThen::Add(swapped))), steps, 0.0);
+        for activation in [Activation::HardSwish, Activation::Sigmoid] {
+            let then = IntThen::Apply { activation, y: quant(0.9, 20) };
+            check(&p, u8(Activation::Identity, 0, 255, Some(then)), steps, 0.0);
+        }
         check(&p, u8(Activation::HardSwish, 0, 255, None), steps, 0.0);
         check(&p, u8(Activation::Sigmoid, 0, 255, None), steps, 0.0);
         check(&p, u8(Activation::HardSigmoid { alpha: 0.2, beta: 0.5 }, 3, 255, None), steps, 0.0);

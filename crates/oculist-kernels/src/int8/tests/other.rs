@@ -14,9 +14,17 @@ fn level(t: f32, zero_point: u8, low: f32, high: f32) -> u8 {
 #[test]
 fn quantisation_and_back() {
     let q = quant(0.037, 41);
-    for (rows, channels, x_stride, y_stride) in
-        [(7, 16, 16, 16), (9, 20, 32, 32), (13, 1, 1, 4), (50, 3, 3, 4), (5, 3, 16, 4), (3000, 5, 5, 16)]
-    {
+    for (rows, channels, x_stride, y_stride) in [
+        (7, 16, 16, 16),
+        (9, 20, 32, 32),
+        (13, 1, 1, 4),
+        (50, 3, 3, 4),
+        (33, 2, 2, 4),
+        (17, 4, 4, 4),
+        (90, 3, 3, 16),
+        (5, 3, 16, 4),
+        (3000, 5, 5, 16),
+    ] {
         let x: Vec<f32> =
             bytes(rows as u64, rows * x_stride).iter().map(|&b| (f32::from(b) - 90.0) * 0.0913).collect();
         for ctx in contexts() {

@@ -1,7 +1,7 @@
 //! Integer convolutions and fully connected layers.
 
 use oculist_graph::{Conv, NodeId, Op, TensorData, ValueId};
-use oculist_kernels::int8::{IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, Quant};
+use oculist_kernels::int8::{IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, IntThen, Quant};
 use oculist_kernels::{Activation, Conv2d};
 
 use super::{Lowering, Requantization};
@@ -186,9 +186,9 @@ impl Lowering<'_> {
         if activation != Activation::Identity {
             fused.push(format!(" + {activation:?}"));
         }
-        let addition =
-            if activation == Activation::Identity { self.residual(end, y, channels, size)? } else { None };
-        let mut residual = None;
+        let plain = activation == Activation::Identity;
+        let addition = if plain { self.residual(end, y, channels, size)? } else { None };
+        let mut then = None;
         let mut other = None;
         if let Some(Residual { other: tensor, addend, next, own_first, nodes }) = addition {
             for id in nodes {
@@ -197,10 +197,16 @@ impl Lowering<'_> {
             self.take(&next);
             fused.push(" + residual".to_owned());
             let [low, high] = next.levels;
-            residual = Some(IntResidual { addend, sum: next.quant, low, high, own_first });
+            then = Some(IntThen::Add(IntResidual { addend, sum: next.quant, low, high, own_first }));
             (end, quant, other) = (next.end, next.quant, Some(tensor));
+        } else if plain && let Some((dq, next)) = self.table(end, y)? {
+            self.done[dq] = true;
+            self.take(&next);
+            fused.push(format!(" + {:?}", next.activation));
+            then = Some(IntThen::Apply { activation: next.activation, y: next.quant });
+            (end, quant) = (next.end, next.quant);
         }
-        let finish = IntFinish::U8 { y, activation, low, high, residual };
+        let finish = IntFinish::U8 { y, activation, low, high, then };
         Ok(Ending { finish, residual: other, end, quant: Some(quant), fused })
     }
 
@@ -224,6 +230,16 @@ impl Lowering<'_> {
             }
         }
         Ok((None, Some(self.constant_input(id, 2, "bias")?.values)))
+    }
+
+    /// `DQ -> activation -> Q` behind the quantised value `q`, for an activation that is no clamp.
+    fn table(&self, q: ValueId, quant: Quant) -> Result<Option<(NodeId, Requantization)>, RuntimeError> {
+        let Some(dq) = self.only_reader(q) else { return Ok(None) };
+        if !matches!(self.node(dq).op, Op::DequantizeLinear { .. }) || self.quant_of(dq)? != quant {
+            return Ok(None);
+        }
+        let next = self.requantization(self.node(dq).output)?;
+        Ok(next.filter(|next| next.activation != Activation::Identity).map(|next| (dq, next)))
     }
 
     /// `DQ -> Add(other) -> [Relu | Clip]? -> Q` behind the quantised value `q`, where `other` exists as bytes.

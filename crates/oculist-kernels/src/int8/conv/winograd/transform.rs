@@ -181,14 +181,11 @@ impl Task<'_> {
                     s.shr32::<4>(s.mul32(y2, factor)),
                     s.shr32::<4>(s.mul32(y3, factor)),
                 ];
-                let mut row = [[0.0f32; LANES]; 4];
+                let mut row = [[[0.0f32; LANES]; 1]; 4];
                 for (sum, row) in sums.into_iter().zip(&mut row) {
-                    s.store_f32(s.to_f32(s.add32(sum, init)), row.as_mut_ptr());
+                    s.store_f32(s.to_f32(s.add32(sum, init)), row[0].as_mut_ptr());
                 }
-                for (j, row) in row.iter().enumerate().take(columns) {
-                    let at = at + j * conv.y_stride();
-                    plan.finish.store(s, s.block(row), block, &self.job.target, at);
-                }
+                plan.finish.store(s, &row[..columns], block, &self.job.target, at, conv.y_stride());
             }
         }
     }
