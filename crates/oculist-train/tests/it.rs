@@ -3,4 +3,5 @@
 mod it {
     mod golden_steps;
     mod nets;
+    mod runs;
 }

@@ -9,7 +9,7 @@ use oculist_runtime::{Context, Plan, PlanOptions};
 
 use crate::error::OculistError;
 use crate::measure;
-use crate::model_file::file_name;
+use crate::model_file::is_int8;
 
 /// Measures each file at batch 1 and batch 32; also returns the plan of each in words.
 ///
@@ -24,16 +24,18 @@ pub fn bench_files(
 ) -> Result<(Vec<BenchResult>, Vec<String>), OculistError> {
     let ctx = Arc::new(Context::new(threads)?);
     let (mut results, mut plans) = (Vec::new(), Vec::new());
-    for path in models {
-        let graph = oculist_onnx::read(path)?;
-        let int8 = graph.nodes().iter().any(|n| n.op.name() == "QuantizeLinear");
+    // All are read before any is measured: a wrong name should not cost the time of those before it.
+    let graphs =
+        models.iter().map(|path| Ok(oculist_onnx::read(path)?)).collect::<Result<Vec<_>, OculistError>>()?;
+    for (path, graph) in models.iter().zip(graphs) {
         let latency = measure::latency(&graph, &ctx, time)?;
         let rate = measure::throughput(&graph, &ctx, time)?;
-        let precision = if int8 { "int8" } else { "f32" };
+        let precision = if is_int8(&graph) { "int8" } else { "f32" };
         let ms = |n: f64| n * 1e3 / latency.median;
         let batch = rate.batch as f64;
         let result = |latency_ms, images_per_s| BenchResult {
-            model: file_name(path),
+            // As typed: two runs have models of the same file name.
+            model: path.display().to_string(),
             precision: precision.into(),
             threads,
             latency_ms,

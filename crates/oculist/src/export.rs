@@ -30,7 +30,8 @@ pub struct ExportOptions {
 /// Exports a model; int8 if `settings.data` names a data set to calibrate on. Returns a sentence about the file.
 ///
 /// # Errors
-/// [`OculistError::Output`] if the file exists and may not be replaced; otherwise as reading, passes and writing.
+/// [`OculistError::Output`] if the file exists and may not be replaced, or cannot be written;
+/// [`OculistError::Model`] if the model is quantised already or has other classes than the data; otherwise as reading, passes and writing.
 pub fn export_file(
     model: &Path,
     settings: &Settings,
@@ -44,12 +45,21 @@ pub fn export_file(
             problem: "exists already; choose another name or replace it with --force".into(),
         });
     }
-    let model = Model::read(model)?;
+    check_writable(&options.output)?;
+    let path = model;
+    let model = Model::read(path)?;
+    if model.is_int8() && (settings.data.is_some() || options.fold) {
+        return Err(OculistError::Model {
+            path: path.to_path_buf(),
+            problem: "it is quantised already; export from the f32 model of the same run".into(),
+        });
+    }
     let threads = settings.threads();
     let mut what = String::from("as it was");
     let mut graph = model.graph.clone();
     if settings.data.is_some() {
         let source = Source::open(settings, threads)?;
+        model.check_classes(path, source.class_names())?;
         let ctx = Arc::new(Context::new(threads)?);
         let n = settings.calibration_images.unwrap_or(512);
         let subset = source.split(Split::Train).sample(n, settings.seed.unwrap_or(0))?;
@@ -74,4 +84,20 @@ pub fn export_file(
     }
     let bytes = model.with_graph(graph).write(&options.output)?;
     Ok(format!("{}: {what}, {}", options.output.display(), bytes_text(bytes)))
+}
+
+/// Fails if a file cannot be written there, before any work is done for it.
+fn check_writable(file: &Path) -> Result<(), OculistError> {
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let output = |problem: String| OculistError::Output { path: file.to_path_buf(), problem };
+    if file.is_dir() {
+        return Err(output("expected a file name, found a folder".into()));
+    }
+    if !folder.is_dir() {
+        return Err(output(format!("the folder {} does not exist", folder.display())));
+    }
+    // The only sure way to know is to write; the file that is tried goes away again.
+    tempfile::NamedTempFile::new_in(folder)
+        .map(drop)
+        .map_err(|e| output(format!("the folder {} is not writable: {e}", folder.display())))
 }

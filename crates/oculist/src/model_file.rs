@@ -70,6 +70,31 @@ impl Model {
         Ok(Self { graph, preprocessing, class_names, arch })
     }
 
+    /// Checks that the model, read from `path`, tells the classes of some data apart.
+    ///
+    /// # Errors
+    /// [`OculistError::Model`] naming both lists of classes.
+    pub(crate) fn check_classes(&self, path: &Path, class_names: &[String]) -> Result<(), OculistError> {
+        if self.class_names == class_names {
+            return Ok(());
+        }
+        Err(OculistError::Model {
+            path: path.to_path_buf(),
+            problem: format!(
+                "its {} classes ({}) are not the {} of the data ({})",
+                self.class_names.len(),
+                short_list(&self.class_names),
+                class_names.len(),
+                short_list(class_names)
+            ),
+        })
+    }
+
+    /// Whether the model computes in int8, at least in parts.
+    pub(crate) fn is_int8(&self) -> bool {
+        is_int8(&self.graph)
+    }
+
     /// Writes the model; the file appears whole or not at all. Returns its size in bytes.
     ///
     /// # Errors
@@ -105,8 +130,48 @@ impl Model {
     }
 }
 
+/// Whether a graph computes in int8, at least in parts.
+pub(crate) fn is_int8(graph: &Graph) -> bool {
+    graph.nodes().iter().any(|n| n.op.name() == "QuantizeLinear")
+}
+
+/// The first names of a list and the number of the others.
+fn short_list(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(4).map(String::as_str).collect();
+    let rest = names.len().saturating_sub(4);
+    if rest > 0 { format!("{}, and {rest} more", shown.join(", ")) } else { shown.join(", ") }
+}
+
 /// The file name of a model within a run folder, for tables.
 pub(crate) fn file_name(path: &Path) -> String {
     path.file_name()
         .map_or_else(|| PathBuf::from(path).display().to_string(), |n| n.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_augment::ColorMode;
+
+    use super::*;
+
+    fn names(n: usize) -> Vec<String> {
+        (0..n).map(|i| format!("c{i}")).collect()
+    }
+
+    #[test]
+    fn other_classes_are_named_but_not_all_of_them() {
+        let model = Model {
+            graph: Graph::new("m"),
+            preprocessing: Preprocessing::exact(ColorMode::Grey, 28, 28),
+            class_names: names(3),
+            arch: "resnet8".into(),
+        };
+        let path = Path::new("m.onnx");
+        assert!(model.check_classes(path, &names(3)).is_ok());
+        let text = model.check_classes(path, &names(10)).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "model m.onnx: its 3 classes (c0, c1, c2) are not the 10 of the data (c0, c1, c2, c3, and 6 more)"
+        );
+    }
 }

@@ -51,7 +51,7 @@ pub fn optimize(
     let mut run = Run::prepare(settings, options, watch)?;
     let baseline = baseline::obtain(&mut run, watch)?;
     let compressed = pruning::compress(&mut run, &baseline, watch)?;
-    finish::finish(run, &baseline, Some(compressed), began, watch)
+    finish::finish(run, &baseline, Some(&compressed), began, watch)
 }
 
 /// Trains a model, measures and exports it; no compression.

@@ -37,16 +37,7 @@ pub fn evaluate_file(
     for line in source.describe_lines() {
         watch.note(&line);
     }
-    if model.class_names != source.class_names() {
-        return Err(OculistError::Model {
-            path: path.to_path_buf(),
-            problem: format!(
-                "its classes ({}) are not those of the data ({})",
-                model.class_names.join(", "),
-                source.class_names().join(", ")
-            ),
-        });
-    }
+    model.check_classes(path, source.class_names())?;
     let images = Images::load(source.split(split), &model.preprocessing, threads)?;
     let ctx = Arc::new(Context::new(threads)?);
     let test = evaluate(&model.graph, &images, &ctx)?;
@@ -54,12 +45,11 @@ pub fn evaluate_file(
     let bytes = std::fs::metadata(path)
         .map_err(|source| OculistError::Io { path: path.to_path_buf(), source })?
         .len();
-    let int8 = model.graph.nodes().iter().any(|n| n.op.name() == "QuantizeLinear");
     let time = Duration::from_millis(500);
     let measured = Measured {
         name: "model",
         file: file_name(path),
-        precision: if int8 { "int8" } else { "f32" },
+        precision: if model.is_int8() { "int8" } else { "f32" },
         val_top1: None,
         params: cost.params,
         macs: cost.macs,

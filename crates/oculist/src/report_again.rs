@@ -5,22 +5,55 @@ use std::path::{Path, PathBuf};
 use oculist_report::RunSummary;
 
 use crate::error::OculistError;
-use crate::run_folder::{REPORT_DATA_FILE, REPORT_FILE, SUMMARY_FILE};
+use crate::run_folder::{CONFIG_FILE, REPORT_DATA_FILE, REPORT_FILE, SUMMARY_FILE};
 
 /// Reads the numbers of a run and, unless `only_read`, writes `report.html` again; returns the page's path.
 ///
 /// # Errors
-/// [`OculistError::Io`] if the folder holds no finished run; [`OculistError::Report`] if its numbers are unreadable.
+/// [`OculistError::Output`] if the folder holds no finished run, if its numbers are unreadable, or if the page cannot
+/// be written.
 pub fn report_again(run: &Path, only_read: bool) -> Result<(RunSummary, Option<PathBuf>), OculistError> {
     // The file with pictures is preferred; the numbers alone make a page without them.
     let with_pictures = run.join(REPORT_DATA_FILE);
     let path = if with_pictures.exists() { with_pictures } else { run.join(SUMMARY_FILE) };
-    let text = std::fs::read_to_string(&path).map_err(|source| OculistError::Io { path, source })?;
-    let summary = RunSummary::from_json(&text)?;
+    let output = |path: &Path, problem: String| OculistError::Output { path: path.to_path_buf(), problem };
+    let text = std::fs::read_to_string(&path).map_err(|e| output(run, missing(run, &e)))?;
+    let summary = RunSummary::from_json(&text).map_err(|e| output(&path, e.to_string()))?;
     if only_read {
         return Ok((summary, None));
     }
     let page = run.join(REPORT_FILE);
-    oculist_train::write_atomically(&page, oculist_report::render_html(&summary)?.as_bytes())?;
+    oculist_train::write_atomically(&page, oculist_report::render_html(&summary)?.as_bytes())
+        .map_err(|e| output(&page, e.to_string()))?;
     Ok((summary, Some(page)))
+}
+
+/// Why a folder has no numbers to make a page of.
+fn missing(run: &Path, error: &std::io::Error) -> String {
+    if !run.exists() {
+        "expected the folder of a finished run, found nothing".into()
+    } else if run.join(CONFIG_FILE).exists() {
+        format!("the run is not finished ({SUMMARY_FILE}: {error}); continue it with --resume")
+    } else {
+        format!("expected the folder of a finished run, found no {SUMMARY_FILE} in it")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_finished_run_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        let text = || report_again(&run, true).unwrap_err().to_string();
+        assert!(text().contains("run: expected the folder of a finished run, found nothing"), "{}", text());
+        std::fs::create_dir(&run).unwrap();
+        assert!(text().contains("found no summary.json"), "{}", text());
+        std::fs::write(run.join(CONFIG_FILE), "").unwrap();
+        assert!(text().contains("--resume"), "{}", text());
+        std::fs::write(run.join(SUMMARY_FILE), "{").unwrap();
+        assert!(text().contains("summary.json: not a run summary"), "{}", text());
+    }
 }

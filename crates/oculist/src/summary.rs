@@ -1,5 +1,7 @@
 //! Turns results into the report's plain facts.
 
+use std::fmt::Write;
+
 use oculist_report::{ClassAccuracy, Epoch, Model as ModelFacts, Spread};
 use oculist_train::EpochRecord;
 
@@ -80,8 +82,9 @@ pub(crate) fn metrics_csv(epochs: &[Epoch]) -> String {
     let mut out = String::from("phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds\n");
     for e in epochs {
         let opt = |v: Option<f64>| v.map_or(String::new(), |v| format!("{v:.6}"));
-        out += &format!(
-            "{},{},{:.6},{},{},{:.6},{:.1},{:.2}\n",
+        let _ = writeln!(
+            out,
+            "{},{},{:.6},{},{},{:.6},{:.1},{:.2}",
             e.phase,
             e.epoch,
             e.train_loss,

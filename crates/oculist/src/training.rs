@@ -47,7 +47,7 @@ impl Phase<'_> {
                 observer(Progress::TrainStep { phase, epoch, epochs, step, steps, loss });
             }
             Event::Epoch { record, epochs, best } => {
-                observer(Progress::Epoch { phase, record, epochs, best })
+                observer(Progress::Epoch { phase, record, epochs, best });
             }
             Event::EarlyStop { best_epoch } => observer(Progress::Note(&format!(
                 "{phase}: stopped early, no better validation top-1 since epoch {best_epoch}"

@@ -27,7 +27,7 @@ const MEASURE_TIME: Duration = Duration::from_secs(2);
 pub(crate) fn finish(
     mut run: Run,
     baseline: &Candidate,
-    compressed: Option<Compressed>,
+    compressed: Option<&Compressed>,
     began: Instant,
     watch: &mut Watch<'_>,
 ) -> Result<Finished, OculistError> {
@@ -39,7 +39,7 @@ pub(crate) fn finish(
     let mut recommended = "baseline";
     let mut best: &Graph = &baseline.graph;
     let mut promise = None;
-    if let Some(c) = &compressed {
+    if let Some(c) = compressed {
         if let Some(candidate) = &c.f32 {
             measured.push(measure_model(&run, "compressed", MODEL_FILE, "f32", candidate, &mut files)?);
             (recommended, best) = ("compressed", &candidate.graph);

@@ -1,0 +1,196 @@
+//! Whole training runs: learning, resuming bit for bit, stopping, refusals.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use oculist_data::Batch;
+use oculist_graph::{Graph, Tensor};
+use oculist_kernels::Context;
+use oculist_testing::formula;
+use oculist_train::{
+    BatchIterator, Event, OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer, TrainingData,
+};
+
+use super::nets;
+
+const SIDE: usize = 10;
+const BATCH: usize = 8;
+const STEPS: usize = 6;
+
+/// Five classes: a bright bar in one of five places, over noise that depends on epoch and step.
+struct Bars;
+
+fn batch(name: &str) -> Batch {
+    let noise = formula::tensor(name, BATCH * SIDE * SIDE);
+    let mut images = noise.iter().map(|x| 0.3 * x).collect::<Vec<_>>();
+    let labels: Vec<u32> = (0..BATCH as u32).map(|i| (i * 7 + name.len() as u32) % 5).collect();
+    for (i, &label) in labels.iter().enumerate() {
+        for row in 0..SIDE {
+            images[(i * SIDE + row) * SIDE + 2 * label as usize] += 1.5;
+        }
+    }
+    Batch { images, labels, indices: (0..BATCH).collect() }
+}
+
+impl TrainingData for Bars {
+    fn steps_per_epoch(&self) -> usize {
+        STEPS
+    }
+
+    fn epoch(&self, epoch: usize) -> Result<BatchIterator<'_>, TrainError> {
+        Ok(Box::new((0..STEPS).map(move |step| Ok(batch(&format!("train.{epoch}.{step}"))))))
+    }
+
+    fn validation(&self) -> Result<BatchIterator<'_>, TrainError> {
+        Ok(Box::new((0..2).map(|step| Ok(batch(&format!("validation.{step}"))))))
+    }
+
+    fn describe(&self) -> String {
+        "bars".into()
+    }
+}
+
+fn graph() -> Graph {
+    let mut graph = nets::build("PaddedShortcut", [1, SIDE, SIDE]);
+    for (id, value, tensor) in graph.clone().params() {
+        graph.set_param(id, Tensor::f32(tensor.shape(), formula::state(&value.name, tensor.shape(), 1.0)));
+    }
+    graph
+}
+
+fn config(epochs: usize) -> TrainConfig {
+    TrainConfig {
+        epochs,
+        batch_size: BATCH,
+        lr: 0.05,
+        warmup_epochs: 1.0,
+        ema_decay: 0.9,
+        ..TrainConfig::default()
+    }
+}
+
+/// Runs training; `stop_after` raises the stop flag at the end of that epoch, as Ctrl-C would.
+fn train(
+    config: &TrainConfig,
+    folder: Option<&Path>,
+    resume: bool,
+    threads: usize,
+    stop_after: Option<usize>,
+) -> Result<Outcome, TrainError> {
+    let stop = AtomicBool::new(false);
+    let trainer = Trainer {
+        ctx: Arc::new(Context::new(threads).unwrap()),
+        config,
+        teacher: None,
+        checkpoints: folder.map(Path::to_path_buf),
+        resume,
+        stop: &stop,
+    };
+    trainer.run(&graph(), &Bars, &mut |event| {
+        if let Event::Epoch { record, .. } = event
+            && Some(record.epoch) == stop_after
+        {
+            stop.store(true, Ordering::Relaxed);
+        }
+    })
+}
+
+fn bits(graph: &Graph) -> Vec<u32> {
+    graph.params().flat_map(|(_, _, t)| t.as_f32().unwrap().iter().map(|x| x.to_bits())).collect()
+}
+
+#[test]
+fn it_learns() {
+    let outcome = train(&config(8), None, false, 2, None).unwrap();
+    assert!(outcome.val_top1 >= 90.0, "five bars are told apart, found {}%", outcome.val_top1);
+    let losses: Vec<f64> = outcome.history.iter().map(|r| r.train_loss).collect();
+    assert!(losses[7] < 0.7 * losses[0], "{losses:?}");
+}
+
+#[test]
+fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
+    for optimizer in [OptimizerConfig::sgd(), OptimizerConfig::adamw()] {
+        let config = TrainConfig { optimizer, lr: 0.02, ..config(5) };
+        let whole = train(&config, None, false, 2, None).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let stopped = train(&config, Some(dir.path()), false, 2, Some(2)).unwrap_err();
+        assert!(matches!(stopped, TrainError::Stopped { .. }), "{stopped}");
+        let resumed = train(&config, Some(dir.path()), true, 2, None).unwrap();
+        assert_eq!(bits(&whole.graph), bits(&resumed.graph));
+        let curve = |o: &Outcome| o.history.iter().map(|r| (r.train_loss, r.val_loss)).collect::<Vec<_>>();
+        assert_eq!(curve(&whole), curve(&resumed));
+        // The twin: another seed of dropout does not matter here, another learning rate does.
+        let other = TrainConfig { lr: 0.021, ..config.clone() };
+        assert_ne!(bits(&train(&other, None, false, 2, None).unwrap().graph), bits(&whole.graph));
+    }
+}
+
+#[test]
+fn a_finished_run_resumes_to_its_result_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(2);
+    let whole = train(&config, Some(dir.path()), false, 1, None).unwrap();
+    let again = train(&config, Some(dir.path()), true, 1, None).unwrap();
+    assert_eq!(bits(&whole.graph), bits(&again.graph));
+}
+
+#[test]
+fn other_settings_or_threads_are_not_mixed_into_a_run() {
+    let dir = tempfile::tempdir().unwrap();
+    train(&config(2), Some(dir.path()), false, 1, None).unwrap();
+    let text = train(&config(3), Some(dir.path()), true, 1, None).unwrap_err().to_string();
+    assert!(text.contains("last.safetensors") && text.contains("other settings"), "{text}");
+    let text = train(&config(2), Some(dir.path()), true, 2, None).unwrap_err().to_string();
+    assert!(text.contains("threads"), "{text}");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    train(&config(1), Some(dir.path()), false, 1, None).unwrap();
+    let path = dir.path().join("last.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let text = train(&config(1), Some(dir.path()), true, 1, None).unwrap_err().to_string();
+    assert!(text.contains("last.safetensors") && text.contains("no safetensors file"), "{text}");
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = TrainConfig { lr: 1e20, warmup_epochs: 0.0, clip_norm: 0.0, ..config(3) };
+    let text = train(&config, Some(dir.path()), false, 1, None).unwrap_err().to_string();
+    assert!(text.contains("lower the learning rate"), "{text}");
+    assert!(!dir.path().join("last.safetensors").exists() || text.contains("last.safetensors"), "{text}");
+}
+
+#[test]
+fn early_stopping_keeps_the_best_epoch() {
+    let mut stopped_at = None;
+    let stop = AtomicBool::new(false);
+    // With no learning to speak of, the first epoch stays the best.
+    let config = TrainConfig { lr: 1e-12, patience: 2, ema_decay: 0.0, ..config(50) };
+    let trainer = Trainer {
+        ctx: Arc::new(Context::new(1).unwrap()),
+        config: &config,
+        teacher: None,
+        checkpoints: None,
+        resume: false,
+        stop: &stop,
+    };
+    let outcome = trainer
+        .run(&graph(), &Bars, &mut |event| {
+            if let Event::EarlyStop { best_epoch } = event {
+                stopped_at = Some(best_epoch);
+            }
+        })
+        .unwrap();
+    let best = outcome.history.iter().map(|r| r.val_top1).fold(0.0, f64::max);
+    assert_eq!(outcome.val_top1, best);
+    if let Some(best_epoch) = stopped_at {
+        assert_eq!(outcome.history.len(), best_epoch + 2, "two epochs of patience");
+    } else {
+        assert_eq!(outcome.history.len(), 50);
+    }
+}
