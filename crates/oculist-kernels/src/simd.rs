@@ -75,6 +75,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
         let _ = p;
     }
 
+    /// As [`Simd::prefetch`], to the second-level cache, for what is needed later.
+    #[inline(always)]
+    fn prefetch_far(self, p: *const f32) {
+        let _ = p;
+    }
+
     /// All lanes 0.
     #[inline(always)]
     fn zero(self) -> Self::V {

@@ -57,6 +57,11 @@ impl Store {
         }
     }
 
+    /// Where the results go.
+    pub(crate) fn destination(&self) -> *const f32 {
+        self.y
+    }
+
     /// Whether an untouched destination already holds the result of an empty sum.
     pub(crate) fn empty_sum_is_noop(&self) -> bool {
         self.residual == Some(self.y.cast_const()) && self.bias.is_none()

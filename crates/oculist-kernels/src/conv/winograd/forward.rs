@@ -147,7 +147,7 @@ pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], w: Weights, store: 
             let v = SendPtr(unsafe { work.get().add(worker * per_worker) });
             // SAFETY: as above; the products lie behind the transformed tiles.
             let m = SendPtr(unsafe { v.get().add(schedule.v(shape).len()) });
-            dispatch(ctx, Private { pass, tiles, v, m });
+            dispatch(ctx, Private { pass, next: threads * schedule.tiles, tiles, v, m });
         });
         return;
     }
@@ -175,6 +175,26 @@ pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], w: Weights, store: 
     }
 }
 
+/// Memory that will be needed soon: a piece of it is prefetched with every position's product, so that the
+/// transforms, which compute little, do not wait for memory.
+#[derive(Clone, Copy)]
+struct Ahead {
+    start: *const f32,
+    /// f32 prefetched a step.
+    step: usize,
+}
+
+impl Ahead {
+    const NOTHING: Self = Self { start: std::ptr::null(), step: 0 };
+
+    #[inline(always)]
+    fn step<S: Simd>(self, s: S, xi: usize) {
+        for i in (0..self.step).step_by(LANES) {
+            s.prefetch_far(self.start.wrapping_add(xi * self.step + i));
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Pass<'a> {
     shape: &'a Shape,
@@ -186,6 +206,29 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
+    /// The pixels that this group of tiles writes, and the pixels that the one `next` tiles later reads.
+    #[inline(always)]
+    fn ahead(&self, tiles: (usize, usize), next: usize) -> [Ahead; 2] {
+        let shape = self.shape;
+        let range =
+            |base: *const f32, from: usize, to: usize, [height, width]: [usize; 2], stride: usize, halo| {
+                let row = |t: usize, below: usize| {
+                    let (image, ti, _) = shape.tile(t);
+                    image * height + (ti * super::TILE + below).min(height)
+                };
+                let line = width * stride;
+                let (from, to) = (row(from, 0) * line, row(to - 1, super::TILE + halo) * line);
+                let step = (to - from).div_ceil(XI).next_multiple_of(LANES);
+                Ahead { start: base.wrapping_add(from), step }
+            };
+        let written = range(self.store.destination(), tiles.0, tiles.1, shape.dst, shape.dst_stride, 0);
+        let (from, to) = (tiles.0 + next, (tiles.1 + next).min(shape.tiles()));
+        if from >= to {
+            return [written, Ahead::NOTHING];
+        }
+        [written, range(self.source.data.as_ptr(), from, to, shape.src, shape.src_stride, 1)]
+    }
+
     /// Products and outputs of some tiles and blocks.
     ///
     /// # Safety
@@ -198,12 +241,16 @@ impl Pass<'_> {
         blocks: (usize, usize),
         v: *const f32,
         m: *mut f32,
+        ahead: [Ahead; 2],
     ) {
         let shape = self.shape;
         let (vp, mp) = (self.schedule.v(shape), self.schedule.m());
         // SAFETY: the offsets stay inside of what the caller vouches for; `u` was checked by `run`.
         unsafe {
             for xi in 0..XI {
+                for range in ahead {
+                    range.step(s, xi);
+                }
                 let product = Product {
                     v: v.add(vp.xi(xi)),
                     v_block: vp.block,
@@ -274,6 +321,8 @@ impl Pass<'_> {
 /// All steps of a group of tiles.
 struct Private<'a> {
     pass: Pass<'a>,
+    /// Tiles from this group to the one that this worker will probably take next.
+    next: usize,
     tiles: (usize, usize),
     v: SendPtr<f32>,
     m: SendPtr<f32>,
@@ -298,9 +347,11 @@ impl Kernel for Private<'_> {
                 panels,
             );
             let group = self.pass.schedule.blocks;
+            let ahead = self.pass.ahead(self.tiles, self.next);
             for block in (0..shape.dst_blocks()).step_by(group) {
                 let blocks = (block, (block + group).min(shape.dst_blocks()));
-                self.pass.multiply(s, self.tiles, blocks, v, m);
+                let ahead = if block == 0 { ahead } else { [Ahead::NOTHING; 2] };
+                self.pass.multiply(s, self.tiles, blocks, v, m, ahead);
             }
         }
     }
@@ -348,7 +399,14 @@ impl Kernel for Multiply<'_> {
             if self.fused {
                 self.pass.multiply_fused(s, self.tiles, self.blocks, self.v.get(), self.m.get());
             } else {
-                self.pass.multiply(s, self.tiles, self.blocks, self.v.get(), self.m.get());
+                self.pass.multiply(
+                    s,
+                    self.tiles,
+                    self.blocks,
+                    self.v.get(),
+                    self.m.get(),
+                    [Ahead::NOTHING; 2],
+                );
             }
         }
     }
