@@ -6,12 +6,15 @@
 //! white. The EXIF orientation is applied. Of animations the first frame is taken.
 
 mod complete;
+mod tiff_palette;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use oculist_augment::Image;
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use tiff_palette::PaletteTiff;
 
 pub(crate) use complete::check_complete;
 
@@ -94,6 +97,17 @@ pub fn decode_file(path: &Path, max_pixels: u64) -> Result<Image, DecodeError> {
 pub fn decode_image(bytes: &[u8], max_pixels: u64) -> Result<Image, DecodeError> {
     let format = guess(bytes)?;
     check_complete(format, bytes)?;
+    let decode = || decode_complete(format, bytes, max_pixels);
+    // A decoder that panics on a damaged file must not take the training down with it.
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
+        let detail = "the decoder does not know how to go on".to_owned();
+        Err(DecodeError::Broken { format: format_name(format), detail })
+    })
+}
+
+fn decode_complete(format: ImageFormat, bytes: &[u8], max_pixels: u64) -> Result<Image, DecodeError> {
+    let palette = (format == ImageFormat::Tiff).then(|| tiff_palette::disguise(bytes)).flatten();
+    let bytes = palette.as_ref().map_or(bytes, |palette| &palette.bytes);
     let (mut decoder, orientation) = decoder(format, bytes, max_pixels)?;
     let (width, height) = decoder.dimensions();
     let mut limits = Limits::no_limits();
@@ -103,7 +117,13 @@ pub fn decode_image(bytes: &[u8], max_pixels: u64) -> Result<Image, DecodeError>
     let mut image = DynamicImage::from_decoder(decoder).map_err(|err| broken(format, &err))?;
     image.apply_orientation(orientation);
     let (width, height) = (image.width() as usize, image.height() as usize);
-    let (channels, pixels) = flatten(image);
+    let (channels, pixels) = match palette {
+        Some(PaletteTiff { colors, .. }) => {
+            let indices = image.into_luma8();
+            (3, indices.iter().flat_map(|&index| colors[usize::from(index)]).collect())
+        }
+        None => flatten(image),
+    };
     Image::new(width, height, channels, pixels)
         .map_err(|err| DecodeError::Broken { format: format_name(format), detail: err.to_string() })
 }
@@ -114,6 +134,8 @@ pub fn decode_image(bytes: &[u8], max_pixels: u64) -> Result<Image, DecodeError>
 /// See [`DecodeError`].
 pub fn read_header(bytes: &[u8], max_pixels: u64) -> Result<ImageHeader, DecodeError> {
     let format = guess(bytes)?;
+    let palette = (format == ImageFormat::Tiff).then(|| tiff_palette::disguise(bytes)).flatten();
+    let bytes = palette.as_ref().map_or(bytes, |palette| &palette.bytes);
     let (decoder, orientation) = decoder(format, bytes, max_pixels)?;
     let (mut width, mut height) = decoder.dimensions();
     if matches!(
@@ -130,7 +152,7 @@ pub fn read_header(bytes: &[u8], max_pixels: u64) -> Result<ImageHeader, DecodeE
         format: format_name(format),
         width,
         height,
-        grey: !color.has_color() && !color.has_alpha(),
+        grey: palette.is_none() && !color.has_color() && !color.has_alpha(),
     })
 }
 

@@ -55,7 +55,7 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
     };
     let [train, val, test] = [subset(Split::Train)?, subset(Split::Val)?, subset(Split::Test)?];
     let total = train.len();
-    let [train, val, test] = fill_splits(train, val, test, options)?;
+    let [train, val, test] = fill_splits(&train, val, test, options)?;
     for (split, subset) in [(Split::Train, &train), (Split::Val, &val), (Split::Test, &test)] {
         if subset.is_empty() {
             return Err(Error::EmptySplit { path: root.into(), split, images: total });
@@ -65,7 +65,7 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
 }
 
 /// Draws the splits that have no folder from the training images.
-fn fill_splits(train: Subset, val: Subset, test: Subset, options: &OpenOptions) -> Result<[Subset; 3]> {
+fn fill_splits(train: &Subset, val: Subset, test: Subset, options: &OpenOptions) -> Result<[Subset; 3]> {
     let fractions = options.fractions(!val.is_empty(), !test.is_empty());
     let parts = stratified_parts(train.labels(), train.classes(), &fractions, options.seed);
     Ok([
