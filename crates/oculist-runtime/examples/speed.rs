@@ -1,4 +1,5 @@
-//! Times zoo networks in f32 and int8: `speed [ARCH CHANNELS SIZE]... [--isa NAME] [--threads N] [--profile]`.
+//! Times zoo networks in f32 and int8: `speed [ARCH CHANNELS SIZE]... [--isa NAME] [--threads N] [--seven-bits]
+//! [--profile] [--describe]`.
 //!
 //! Weights are random (from the formula of the golden files) and the integer networks are calibrated on random
 //! images: good for times, useless for accuracy.
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use oculist_graph::{Graph, Tensor};
 use oculist_passes::{
-    QuantizeOptions, Range, fold_batch_norm, quantizable_values, quantize, remove_identity,
+    QuantizeOptions, Range, WeightRange, fold_batch_norm, quantizable_values, quantize, remove_identity,
 };
 use oculist_runtime::{Context, Isa, MeasureOptions, Plan, PlanOptions, cpu_name, measure};
 use oculist_testing::formula::{self, Kind};
@@ -30,7 +31,7 @@ fn network(arch: &str, channels: usize, size: usize) -> Result<Graph> {
     Ok(fold_batch_norm(&remove_identity(&graph)?)?)
 }
 
-fn quantized(graph: &Graph, context: &Arc<Context>) -> Result<Graph> {
+fn quantized(graph: &Graph, context: &Arc<Context>, weights: WeightRange) -> Result<Graph> {
     let values = quantizable_values(graph)?;
     let options = PlanOptions::new(4, Arc::clone(context)).with_observed(values);
     let mut plan = Plan::new(graph, &options)?;
@@ -40,11 +41,12 @@ fn quantized(graph: &Graph, context: &Arc<Context>) -> Result<Graph> {
         let range = o.pixels().flatten().fold((0.0f32, 0.0f32), |(a, b), &x| (a.min(x), b.max(x)));
         ranges.insert(o.value, Range::new(range.0, range.1));
     })?;
-    Ok(quantize(graph, &ranges, &QuantizeOptions::default())?)
+    Ok(quantize(graph, &ranges, &QuantizeOptions { weights, ..QuantizeOptions::default() })?)
 }
 
 fn main() -> Result<()> {
     let mut networks = Vec::new();
+    let mut weights = WeightRange::Full;
     let (mut isas, mut threads, mut profile, mut describe) = (Isa::available(), 2, false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -56,6 +58,7 @@ fn main() -> Result<()> {
             }
             "--threads" => threads = next()?.parse()?,
             "--profile" => profile = true,
+            "--seven-bits" => weights = WeightRange::Reduced,
             "--describe" => describe = true,
             arch => networks.push((arch.to_owned(), next()?.parse()?, next()?.parse()?)),
         }
@@ -74,7 +77,7 @@ fn main() -> Result<()> {
         let context = Arc::new(Context::with_isa(threads, isa)?);
         for (arch, channels, size) in &networks {
             let float = network(arch, *channels, *size)?;
-            let int = quantized(&float, &context)?;
+            let int = quantized(&float, &context, weights)?;
             for batch in [1, 32] {
                 for (kind, graph) in [("f32", &float), ("int8", &int)] {
                     let mut plan = Plan::new(graph, &PlanOptions::new(batch, Arc::clone(&context)))?;

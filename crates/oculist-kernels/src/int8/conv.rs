@@ -124,7 +124,10 @@ pub enum IntAlgorithm {
 #[derive(Debug, Clone)]
 pub struct IntConvPlan {
     conv: Conv2d,
+    /// What the kernels are compiled for.
     path: IntPath,
+    /// What the context had.
+    context_path: IntPath,
     kind: Kind,
     x_zero_point: u8,
     finish: Finish,
@@ -154,6 +157,22 @@ struct Job<'a> {
     scratch: SendPtr<f32>,
 }
 
+/// Whether no sum of two neighbouring products leaves 16 bits: always so for weights of seven bits.
+fn fits_bytes(problem: &IntConv) -> bool {
+    let conv = &problem.conv;
+    let taps = conv.taps();
+    conv.groups == 1
+        && problem.weights.chunks_exact(conv.c_in * taps).all(|weights| {
+            (0..taps).all(|t| {
+                let tap = |i: usize| weights.get(i * taps + t).map_or(0, |&w| i32::from(w));
+                (0..conv.c_in).step_by(2).all(|i| {
+                    let (a, b) = (tap(i), tap(i + 1));
+                    a.max(0) + b.max(0) <= 128 && a.min(0) + b.min(0) >= -128
+                })
+            })
+        })
+}
+
 impl IntConvPlan {
     /// Checks the geometry, picks an algorithm and packs the weights.
     ///
@@ -161,7 +180,8 @@ impl IntConvPlan {
     /// [`KernelError::Geometry`] for an inconsistent geometry, lengths that do not fit it, or scales that are not
     /// positive.
     pub fn new(ctx: &Context, problem: &IntConv) -> Result<Self, KernelError> {
-        let fast = winograd::is_faster(&problem.conv, IntPath::of(ctx)) && winograd::is_exact(problem);
+        let path = IntPath::of(ctx);
+        let fast = winograd::is_faster(problem, path) && winograd::is_exact(problem);
         let algorithm = if fast { IntAlgorithm::Winograd } else { IntAlgorithm::Direct };
         Self::with_algorithm(ctx, problem, algorithm)
     }
@@ -201,7 +221,9 @@ impl IntConvPlan {
             return Err(fail(format!("expected {} biases, found {}", conv.c_out, bias.len())));
         }
         let finish = Finish::new(problem).map_err(fail)?;
-        let path = IntPath::of(ctx);
+        let context_path = IntPath::of(ctx);
+        let bytes = context_path == IntPath::Avx2 && algorithm == IntAlgorithm::Direct;
+        let path = if bytes && fits_bytes(problem) { IntPath::Avx2Bytes } else { context_path };
         let kind = if algorithm == IntAlgorithm::Winograd {
             if !winograd::is_exact(problem) {
                 let (algorithm, pass) = ("winograd-4x4", "integer forward");
@@ -229,7 +251,15 @@ impl IntConvPlan {
             Kind::Grouped { .. } => 0,
         };
         let scratch_per_worker = scratch_bytes.div_ceil(64) * 16;
-        Ok(Self { conv, path, kind, x_zero_point: problem.x.zero_point, finish, scratch_per_worker })
+        Ok(Self {
+            conv,
+            path,
+            context_path,
+            kind,
+            x_zero_point: problem.x.zero_point,
+            finish,
+            scratch_per_worker,
+        })
     }
 
     /// The geometry.
@@ -273,7 +303,7 @@ impl IntConvPlan {
     ) {
         let conv = &self.conv;
         assert!(n <= conv.batch, "{n} images on a plan for {}", conv.batch);
-        assert_eq!(self.path, IntPath::of(ctx), "instruction set of {}", conv.label());
+        assert_eq!(self.context_path, IntPath::of(ctx), "instruction set of {}", conv.label());
         let y_len = n * conv.out_height() * conv.out_width() * conv.y_stride();
         let x = &x[..n * conv.height * conv.width * conv.x_stride];
         let residual = residual.map(|r| &r[..y_len]);

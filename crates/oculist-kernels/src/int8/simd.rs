@@ -1,7 +1,8 @@
 //! Sixteen lanes of integers and floats at a time, on every instruction set.
 //!
 //! The multiply-accumulate works on sixteen output channels and a group of input channels: four with VNNI
-//! (`vpdpbusd`, u8 by i8), two with AVX2 (`vpmaddwd` on widened i16, because `vpmaddubsw` saturates). The packed
+//! (`vpdpbusd`, u8 by i8), two with AVX2 (`vpmaddwd` on widened i16, because `vpmaddubsw` saturates; four where the
+//! weights are so small that it does not). The packed
 //! weights of one group are 64 bytes on every path.
 
 use crate::Isa;
@@ -19,8 +20,10 @@ mod vnni;
 pub enum IntPath {
     /// Plain Rust.
     Portable,
-    /// x86-64 with AVX2 and FMA.
+    /// x86-64 with AVX2 and FMA, products of 16-bit integers.
     Avx2,
+    /// The same with products of bytes, for weights so small that no sum of two products leaves 16 bits.
+    Avx2Bytes,
     /// x86-64 with AVX-512 and VNNI.
     Vnni,
 }
@@ -41,6 +44,7 @@ impl IntPath {
         match self {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
+            Self::Avx2Bytes => "avx2-bytes",
             Self::Vnni => "vnni",
         }
     }
@@ -49,7 +53,7 @@ impl IntPath {
     pub(crate) const fn group(self) -> usize {
         match self {
             Self::Avx2 => 2,
-            Self::Portable | Self::Vnni => 4,
+            Self::Portable | Self::Avx2Bytes | Self::Vnni => 4,
         }
     }
 
@@ -57,7 +61,7 @@ impl IntPath {
     pub(crate) const fn element(self) -> usize {
         match self {
             Self::Avx2 => 2,
-            Self::Portable | Self::Vnni => 1,
+            Self::Portable | Self::Avx2Bytes | Self::Vnni => 1,
         }
     }
 }
@@ -257,6 +261,9 @@ pub(crate) fn dispatch<K: IntKernel>(path: IntPath, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         IntPath::Avx2 => unsafe { avx2::run(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        IntPath::Avx2Bytes => unsafe { avx2::run_bytes(kernel) },
         _ => kernel.run(portable::Portable),
     }
 }

@@ -13,8 +13,8 @@ use crate::layout::LANES;
 
 /// Elements of a packed band, unless one row needs more: about what the first-level cache holds.
 const BAND: usize = 32 * 1024;
-/// Multiply-accumulates below which a task costs more to hand out than it saves.
-const LEAST_MACS: usize = 200_000;
+/// Multiply-accumulates below which a task costs more to hand out than it saves, with VNNI and without.
+const LEAST_MACS: [usize; 2] = [400_000, 150_000];
 /// Bytes of weights that a core can well read again for each band.
 const SMALL_WEIGHTS: usize = 128 * 1024;
 
@@ -127,7 +127,8 @@ impl Partition {
         let mut bands = rows.div_ceil(shape.most_rows());
         let weights = blocks * LANES * shape.taps.len() * shape.pixel;
         let macs = images * rows * shape.out[1] * weights;
-        let target = if threads == 1 { 1 } else { (threads * 4).min((macs / LEAST_MACS).max(1)) };
+        let least = LEAST_MACS[usize::from(shape.path != IntPath::Vnni)];
+        let target = if threads == 1 { 1 } else { (threads * 4).min((macs / least).max(1)) };
         let mut wanted = target.div_ceil(images * bands);
         let mut splits = 1;
         if weights > SMALL_WEIGHTS {

@@ -16,7 +16,7 @@ mod transform;
 
 use std::ops::Range;
 
-use super::{IntConv, Job};
+use super::{IntConv, Job, fits_bytes};
 use crate::context::Context;
 use crate::conv::Conv2d;
 use crate::int8::simd::{IntKernel, IntPath, IntSimd, Line, dispatch};
@@ -47,7 +47,8 @@ fn fits(conv: &Conv2d) -> bool {
 }
 
 /// Whether the fewer products are worth the transforms: a count of instructions.
-pub(super) fn is_faster(conv: &Conv2d, path: IntPath) -> bool {
+pub(super) fn is_faster(problem: &IntConv, path: IntPath) -> bool {
+    let conv = &problem.conv;
     // With VNNI the direct form does twice the products an instruction, and wins.
     if !fits(conv) || path != IntPath::Avx2 {
         return false;
@@ -56,10 +57,11 @@ pub(super) fn is_faster(conv: &Conv2d, path: IntPath) -> bool {
     let tiles = (conv.batch * shape.tiles[0] * shape.tiles[1]) as f64;
     let pixels = (conv.batch * conv.out_height() * conv.out_width()) as f64;
     let (c_in, c_out) = (conv.x_stride as f64, conv.y_stride() as f64);
-    // Instructions per product of sixteen output channels.
+    // Instructions per product of sixteen output channels; direct convolution can do with fewer on bytes.
     let product = 2.0;
+    let direct = if fits_bytes(problem) { 1.5 } else { product };
     let blocks = c_out / 16.0;
-    let by_taps = pixels * 9.0 * c_in * blocks * product;
+    let by_taps = pixels * 9.0 * c_in * blocks * direct;
     // Transforms: about 250 instructions for sixteen channels of a tile in, 450 out. Weights: eight bytes instead of
     // one, read once for each chunk of tiles from a cache that gives about eight bytes per instruction.
     let transforms = tiles * (250.0 * c_in / 16.0 + 450.0 * blocks);

@@ -1,4 +1,4 @@
-//! AVX2: products of widened i16 pairs, `vpmaddwd` and `vpaddd`.
+//! AVX2: products of widened i16 pairs (`vpmaddwd`), or of bytes (`vpmaddubsw`) for weights of seven bits.
 #![allow(
     clippy::cast_ptr_alignment,
     reason = "the loads and stores through these pointers are unaligned ones"
@@ -9,17 +9,21 @@ use core::arch::x86_64::{
     _mm_loadl_epi64, _mm_loadu_si128, _mm_max_epu8, _mm_packus_epi16, _mm_storeu_si128, _mm256_add_epi16,
     _mm256_add_epi32, _mm256_add_ps, _mm256_castsi256_si128, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi16,
     _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extracti128_si256, _mm256_fmadd_ps,
-    _mm256_load_si256, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_max_ps, _mm256_min_ps,
-    _mm256_mul_ps, _mm256_mullo_epi32, _mm256_packs_epi32, _mm256_permute4x64_epi64, _mm256_round_ps,
-    _mm256_set1_epi32, _mm256_set1_ps, _mm256_sll_epi16, _mm256_sll_epi32, _mm256_sra_epi32,
-    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_sub_epi32, _mm256_sub_ps,
+    _mm256_load_si256, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+    _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_mullo_epi32, _mm256_packs_epi32,
+    _mm256_permute4x64_epi64, _mm256_round_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_sll_epi16, _mm256_sll_epi32, _mm256_sra_epi32, _mm256_storeu_ps, _mm256_storeu_si256,
+    _mm256_sub_epi16, _mm256_sub_epi32, _mm256_sub_ps,
 };
+
+use std::marker::PhantomData;
 
 use super::{IntKernel, IntSimd, Line};
 
-/// Proof that the processor has AVX2 and FMA; made only by [`run`].
+/// Proof that the processor has AVX2 and FMA, made only by [`run`] and [`run_bytes`]; `P` says how products are
+/// taken.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(());
+pub(super) struct Avx2<P>(PhantomData<P>);
 
 /// Runs a kernel compiled for AVX2 and FMA.
 ///
@@ -27,27 +31,47 @@ pub(super) struct Avx2(());
 /// The processor has the features named below.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn run<K: IntKernel>(kernel: K) -> K::Output {
-    kernel.run(Avx2(()))
+    kernel.run(Avx2::<Words>(PhantomData))
 }
 
-const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+/// The same for products of bytes; the caller has checked the weights.
+///
+/// # Safety
+/// As for [`run`].
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn run_bytes<K: IntKernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2::<Bytes>(PhantomData))
+}
 
-impl IntSimd for Avx2 {
-    type I = [__m256i; 2];
-    type F = [__m256; 2];
+/// A way to multiply and accumulate.
+pub(super) trait Products: Copy + Send + Sync {
+    type E: Copy + Send + Sync;
+    const GROUP: usize;
+    const BYTES: bool;
+    /// # Safety
+    /// AVX2; `to` is writable for `from.len()` elements.
+    unsafe fn pack(from: &[u8], to: *mut Self::E);
+    fn element(x: u8) -> Self::E;
+    /// # Safety
+    /// AVX2.
+    unsafe fn mac(acc: [__m256i; 2], x: __m256i, w: [__m256i; 2]) -> [__m256i; 2];
+}
+
+/// Pairs of i16, `vpmaddwd`: exact for all weights.
+#[derive(Clone, Copy)]
+pub(super) struct Words;
+
+/// Fours of bytes, `vpmaddubsw` and `vpmaddwd`: exact where no sum of two products leaves 16 bits.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes;
+
+impl Products for Words {
     type E = i16;
-    type X = __m256i;
-    type W = [__m256i; 2];
-    type H = __m256i;
-    type X2 = __m256i;
-
     const GROUP: usize = 2;
     const BYTES: bool = false;
-    const ROWS: [usize; 4] = [6, 0, 0, 0];
-    const DEPTHWISE_ROWS: usize = 4;
 
     #[inline(always)]
-    unsafe fn pack(self, from: &[u8], to: *mut i16) {
+    unsafe fn pack(from: &[u8], to: *mut i16) {
         let (blocks, rest) = from.as_chunks::<16>();
         for (i, block) in blocks.iter().enumerate() {
             // SAFETY: the block holds sixteen bytes; the caller vouches for the target.
@@ -63,13 +87,81 @@ impl IntSimd for Avx2 {
     }
 
     #[inline(always)]
-    fn element(self, x: u8) -> i16 {
+    fn element(x: u8) -> i16 {
         i16::from(x)
     }
 
     #[inline(always)]
-    unsafe fn load_x(self, p: *const i16) -> __m256i {
-        // SAFETY: the caller vouches for two i16; `self` proves the instruction set.
+    unsafe fn mac(acc: [__m256i; 2], x: __m256i, w: [__m256i; 2]) -> [__m256i; 2] {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            [
+                _mm256_add_epi32(acc[0], _mm256_madd_epi16(x, w[0])),
+                _mm256_add_epi32(acc[1], _mm256_madd_epi16(x, w[1])),
+            ]
+        }
+    }
+}
+
+impl Products for Bytes {
+    type E = u8;
+    const GROUP: usize = 4;
+    const BYTES: bool = true;
+
+    #[inline(always)]
+    unsafe fn pack(from: &[u8], to: *mut u8) {
+        // SAFETY: the caller vouches for the length; packed input is a buffer of its own.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
+    }
+
+    #[inline(always)]
+    fn element(x: u8) -> u8 {
+        x
+    }
+
+    #[inline(always)]
+    unsafe fn mac(acc: [__m256i; 2], x: __m256i, w: [__m256i; 2]) -> [__m256i; 2] {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            let ones = _mm256_set1_epi16(1);
+            [
+                _mm256_add_epi32(acc[0], _mm256_madd_epi16(_mm256_maddubs_epi16(x, w[0]), ones)),
+                _mm256_add_epi32(acc[1], _mm256_madd_epi16(_mm256_maddubs_epi16(x, w[1]), ones)),
+            ]
+        }
+    }
+}
+
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+impl<P: Products> IntSimd for Avx2<P> {
+    type I = [__m256i; 2];
+    type F = [__m256; 2];
+    type E = P::E;
+    type X = __m256i;
+    type W = [__m256i; 2];
+    type H = __m256i;
+    type X2 = __m256i;
+
+    const GROUP: usize = P::GROUP;
+    const BYTES: bool = P::BYTES;
+    const ROWS: [usize; 4] = [6, 0, 0, 0];
+    const DEPTHWISE_ROWS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn pack(self, from: &[u8], to: *mut P::E) {
+        // SAFETY: the caller vouches for the target; `self` proves the instruction set.
+        unsafe { P::pack(from, to) };
+    }
+
+    #[inline(always)]
+    fn element(self, x: u8) -> P::E {
+        P::element(x)
+    }
+
+    #[inline(always)]
+    unsafe fn load_x(self, p: *const P::E) -> __m256i {
+        // SAFETY: the caller vouches for two i16 or four bytes; `self` proves the instruction set.
         unsafe { _mm256_set1_epi32(p.cast::<i32>().read_unaligned()) }
     }
 
@@ -83,12 +175,7 @@ impl IntSimd for Avx2 {
     #[inline(always)]
     fn mac(self, acc: [__m256i; 2], x: __m256i, w: [__m256i; 2]) -> [__m256i; 2] {
         // SAFETY: `self` proves the instruction set.
-        unsafe {
-            [
-                _mm256_add_epi32(acc[0], _mm256_madd_epi16(x, w[0])),
-                _mm256_add_epi32(acc[1], _mm256_madd_epi16(x, w[1])),
-            ]
-        }
+        unsafe { P::mac(acc, x, w) }
     }
 
     #[inline(always)]
@@ -99,7 +186,8 @@ impl IntSimd for Avx2 {
 
     #[inline(always)]
     fn mac2(self, acc: [__m256i; 2], x: __m256i, w: [__m256i; 2]) -> [__m256i; 2] {
-        self.mac(acc, x, w)
+        // SAFETY: `self` proves the instruction set.
+        unsafe { Words::mac(acc, x, w) }
     }
 
     #[inline(always)]

@@ -184,6 +184,42 @@ fn dense_convolutions_are_exact() {
 }
 
 #[test]
+fn weights_of_seven_bits_are_exact_as_bytes() {
+    let image = Conv2d { x_stride: 4, ..conv([3, 16], [9, 10], 3, 1, 1) };
+    for (i, conv) in
+        [image, conv([33, 20], [7, 6], 3, 2, 1), conv([64, 48], [5, 5], 1, 1, 0)].into_iter().enumerate()
+    {
+        let mut p = problem(conv, 200 + i as u64);
+        for w in &mut p.weights {
+            *w = (*w).clamp(-64, 64);
+        }
+        // All activations and weights at the edge: the largest sums of two products.
+        p.images.iter_mut().step_by(3).for_each(|x| *x = 255);
+        check(&p, plain(), IntBias::Steps(&p.steps), 0.0);
+        for weight in [64, -64] {
+            p.weights.fill(weight);
+            check(&p, IntFinish::F32 { activation: Activation::Identity }, IntBias::None, 1e-6);
+        }
+        let int = IntConv {
+            conv,
+            x: p.x,
+            weights: &p.weights,
+            weight_scales: &p.scales,
+            bias: IntBias::None,
+            finish: plain(),
+        };
+        if let Ok(ctx) = crate::Context::with_isa(1, crate::Isa::Avx2) {
+            let algorithm = |int: &IntConv| {
+                IntConvPlan::with_algorithm(&ctx, int, IntAlgorithm::Direct).unwrap().algorithm()
+            };
+            assert_eq!(algorithm(&int), "int8 direct avx2-bytes");
+            let full = vec![127; p.weights.len()];
+            assert_eq!(algorithm(&IntConv { weights: &full, ..int }), "int8 direct avx2");
+        }
+    }
+}
+
+#[test]
 fn grouped_convolutions_are_exact() {
     for (i, (conv, groups)) in [
         (conv([48, 48], [9, 11], 3, 1, 1), 48),
