@@ -10,6 +10,7 @@
 //! # Source
 //! Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015.
 
+mod ahead;
 mod filter;
 mod forward;
 mod gemm;

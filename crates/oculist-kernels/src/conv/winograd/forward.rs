@@ -6,6 +6,7 @@
 //! through the products of all tiles. If one chunk holds all tiles, that task also transforms the weights it
 //! needs, a slice of input channels at a time, so that the transformed weights never leave the cache.
 
+use super::ahead::Ahead;
 use super::filter::{filter_len, filter_stride, transform_block, transform_filter};
 use super::gemm::Product;
 use super::input::{self, Source};
@@ -175,26 +176,6 @@ pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], w: Weights, store: 
     }
 }
 
-/// Memory that will be needed soon: a piece of it is prefetched with every position's product, so that the
-/// transforms, which compute little, do not wait for memory.
-#[derive(Clone, Copy)]
-struct Ahead {
-    start: *const f32,
-    /// f32 prefetched a step.
-    step: usize,
-}
-
-impl Ahead {
-    const NOTHING: Self = Self { start: std::ptr::null(), step: 0 };
-
-    #[inline(always)]
-    fn step<S: Simd>(self, s: S, xi: usize) {
-        for i in (0..self.step).step_by(LANES) {
-            s.prefetch_far(self.start.wrapping_add(xi * self.step + i));
-        }
-    }
-}
-
 #[derive(Clone, Copy)]
 struct Pass<'a> {
     shape: &'a Shape,
@@ -210,23 +191,10 @@ impl Pass<'_> {
     #[inline(always)]
     fn ahead(&self, tiles: (usize, usize), next: usize) -> [Ahead; 2] {
         let shape = self.shape;
-        let range =
-            |base: *const f32, from: usize, to: usize, [height, width]: [usize; 2], stride: usize, halo| {
-                let row = |t: usize, below: usize| {
-                    let (image, ti, _) = shape.tile(t);
-                    image * height + (ti * super::TILE + below).min(height)
-                };
-                let line = width * stride;
-                let (from, to) = (row(from, 0) * line, row(to - 1, super::TILE + halo) * line);
-                let step = (to - from).div_ceil(XI).next_multiple_of(LANES);
-                Ahead { start: base.wrapping_add(from), step }
-            };
-        let written = range(self.store.destination(), tiles.0, tiles.1, shape.dst, shape.dst_stride, 0);
-        let (from, to) = (tiles.0 + next, (tiles.1 + next).min(shape.tiles()));
-        if from >= to {
-            return [written, Ahead::NOTHING];
-        }
-        [written, range(self.source.data.as_ptr(), from, to, shape.src, shape.src_stride, 1)]
+        let written = Ahead::new(shape, tiles, self.store.destination(), shape.dst, shape.dst_stride, 0);
+        let later = ((tiles.0 + next).min(shape.tiles()), (tiles.1 + next).min(shape.tiles()));
+        let source = self.source.data.as_ptr();
+        [written, Ahead::new(shape, later, source, shape.src, shape.src_stride, 1)]
     }
 
     /// Products and outputs of some tiles and blocks.

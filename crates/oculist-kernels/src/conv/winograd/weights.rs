@@ -5,6 +5,7 @@
 //! order. With many channels such sums would be too large: the tiles of a chunk are transformed first, by all
 //! threads, and then a task owns thirty-two input and sixty-four output channels over all of the chunk's tiles.
 
+use super::ahead::Ahead;
 use super::input::{self, Source};
 use super::{Panels, STEP, Shape, XI, transform};
 use crate::context::{Context, SendPtr};
@@ -159,12 +160,16 @@ impl Pass<'_> {
         fresh: bool,
         v: *const f32,
         sums: *mut f32,
+        ahead: [Ahead; 2],
     ) {
         let shape = self.shape;
         let (vp, wp) = (self.schedule.v(shape), self.schedule.w(shape));
         // SAFETY: all offsets are inside of what the caller vouches for.
         unsafe {
             for xi in 0..XI {
+                for range in ahead {
+                    range.step(s, xi);
+                }
                 for i in inputs.0..inputs.1 {
                     let a = v.add(vp.xi(xi) + i * vp.block);
                     let mut o = outputs.0;
@@ -273,7 +278,13 @@ impl Kernel for Split<'_> {
             unsafe {
                 self.pass.transform(s, first, (first, end), self.v.get());
                 let (inputs, outputs) = ((0, shape.src_blocks()), (0, shape.dst_blocks()));
-                self.pass.accumulate(s, inputs, outputs, end - first, fresh, self.v.get(), self.sums.get());
+                let later = (end, (end + schedule.tiles).min(self.tiles.1));
+                let ahead = [
+                    Ahead::new(shape, later, self.pass.x.data.as_ptr(), shape.src, shape.src_stride, 1),
+                    Ahead::new(shape, later, self.pass.dy.data.as_ptr(), shape.dst, shape.dst_stride, 0),
+                ];
+                let (v, sums) = (self.v.get(), self.sums.get());
+                self.pass.accumulate(s, inputs, outputs, end - first, fresh, v, sums, ahead);
             }
             first = end;
         }
@@ -314,7 +325,18 @@ impl Kernel for Accumulate<'_> {
     fn run<S: Simd>(self, s: S) {
         let (v, sums) = (self.v.get(), self.sums.get());
         // SAFETY: the chunk is transformed, and these channels' sums belong to this task.
-        unsafe { self.pass.accumulate(s, self.inputs, self.outputs, self.count, self.fresh, v, sums) };
+        unsafe {
+            self.pass.accumulate(
+                s,
+                self.inputs,
+                self.outputs,
+                self.count,
+                self.fresh,
+                v,
+                sums,
+                [Ahead::NOTHING; 2],
+            )
+        };
     }
 }
 
