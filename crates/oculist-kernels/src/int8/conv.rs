@@ -173,6 +173,19 @@ fn fits_bytes(problem: &IntConv) -> bool {
         })
 }
 
+/// Number of tasks for work of about `micros` microseconds: one for what is over before another thread has started;
+/// one for each thread while the caches still hold what that thread wrote in the layer before; more, so that a thread
+/// that is held up does not hold up the others, for long work.
+fn task_count(threads: usize, micros: f64) -> usize {
+    if threads == 1 || micros < 2.0 {
+        1
+    } else if micros < 60.0 * threads as f64 {
+        threads
+    } else {
+        4 * threads
+    }
+}
+
 impl IntConvPlan {
     /// Checks the geometry, picks an algorithm and packs the weights.
     ///

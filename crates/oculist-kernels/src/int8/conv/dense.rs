@@ -4,8 +4,8 @@
 //! of its own, with the padding written out as the zero point (and bytes widened where the instruction set needs
 //! it), so that the micro-kernel meets no borders. Without padding and widening it reads the input where it lies.
 
-use super::Job;
 use super::tile::Tiles;
+use super::{Job, task_count};
 use crate::context::Context;
 use crate::conv::Conv2d;
 use crate::int8::simd::{IntKernel, IntPath, IntSimd, Line, dispatch};
@@ -13,8 +13,8 @@ use crate::layout::LANES;
 
 /// Elements of a packed band, unless one row needs more: about what the first-level cache holds.
 const BAND: usize = 32 * 1024;
-/// Multiply-accumulates below which a task costs more to hand out than it saves, with VNNI and without.
-const LEAST_MACS: [usize; 2] = [400_000, 150_000];
+/// Multiply-accumulates of a core in a microsecond, roughly, with VNNI and without.
+const MACS_PER_MICRO: [f64; 2] = [250e3, 50e3];
 /// Bytes of weights that a core can well read again for each band.
 const SMALL_WEIGHTS: usize = 128 * 1024;
 
@@ -127,12 +127,12 @@ impl Partition {
         let mut bands = rows.div_ceil(shape.most_rows());
         let weights = blocks * LANES * shape.taps.len() * shape.pixel;
         let macs = images * rows * shape.out[1] * weights;
-        let least = LEAST_MACS[usize::from(shape.path != IntPath::Vnni)];
-        let target = if threads == 1 { 1 } else { (threads * 4).min((macs / least).max(1)) };
+        let rate = MACS_PER_MICRO[usize::from(shape.path != IntPath::Vnni)];
+        let target = task_count(threads, macs as f64 / rate);
         let mut wanted = target.div_ceil(images * bands);
         let mut splits = 1;
         if weights > SMALL_WEIGHTS {
-            splits = wanted.min(blocks.div_ceil(2)).max(1);
+            splits = wanted.min(blocks).max(1);
             wanted = wanted.div_ceil(splits);
         }
         if wanted > 1 {

@@ -4,7 +4,7 @@
 //! the padding is) and sums with multiply-add. All partial sums are integers below 2^24, so floats hold them
 //! exactly; this costs one instruction per tap where integers need three without byte products in 32 bits.
 
-use super::Job;
+use super::{Job, task_count};
 use crate::context::Context;
 use crate::conv::Conv2d;
 use crate::int8::simd::{IntKernel, IntSimd, dispatch};
@@ -42,30 +42,40 @@ pub(super) fn run(ctx: &Context, job: &Job, weights: &[[f32; 16]], bias: &[[f32;
     let conv = &job.plan.conv;
     let height = conv.out_height();
     let blocks = bias.len();
+    // About two thousand vector instructions a microsecond: the taps, and twenty for a pixel's packing and ending.
+    let pixels = (job.images * height * conv.out_width() * blocks) as f64;
+    let wanted = task_count(job.threads, pixels * (conv.taps() + 20) as f64 / 2e3).div_ceil(job.images);
     let mut bands = height.div_ceil(most_rows(conv));
-    if job.images * bands * blocks < 2 * job.threads {
-        bands = height.min((2 * job.threads).div_ceil(job.images * blocks));
+    let mut splits = 1;
+    if bands < wanted {
+        // Rows for each thread, as the other layers divide them, unless the borders would be half of the work.
+        if height >= 2 * wanted * conv.kernel[0] / conv.stride[0] {
+            bands = wanted;
+        } else {
+            splits = wanted.div_ceil(bands).min(blocks);
+        }
     }
-    let band_rows = height.div_ceil(bands);
-    let bands = height.div_ceil(band_rows);
-    let pixel = LANES;
-    let row = padded_width(conv) * pixel;
-    ctx.run(job.images * bands * blocks, |task, worker| {
-        let (block, place) = (task % blocks, task / blocks);
+    let (band_rows, split_blocks) = (height.div_ceil(bands), blocks.div_ceil(splits));
+    let (bands, splits) = (height.div_ceil(band_rows), blocks.div_ceil(split_blocks));
+    let row = padded_width(conv) * LANES;
+    ctx.run(job.images * bands * splits, |task, worker| {
+        let (split, place) = (task % splits, task / splits);
         let first = place % bands * band_rows;
-        dispatch(
-            job.plan.path,
-            Task {
-                job,
-                weights: &weights[block * conv.taps()..][..conv.taps()],
-                bias: &bias[block],
-                image: place / bands,
-                rows: first..(first + band_rows).min(height),
-                block,
-                row,
-                worker,
-            },
-        );
+        for block in split * split_blocks..((split + 1) * split_blocks).min(blocks) {
+            dispatch(
+                job.plan.path,
+                Task {
+                    job,
+                    weights: &weights[block * conv.taps()..][..conv.taps()],
+                    bias: &bias[block],
+                    image: place / bands,
+                    rows: first..(first + band_rows).min(height),
+                    block,
+                    row,
+                    worker,
+                },
+            );
+        }
     });
 }
 

@@ -16,7 +16,7 @@ mod transform;
 
 use std::ops::Range;
 
-use super::{IntConv, Job, fits_bytes};
+use super::{IntConv, Job, fits_bytes, task_count};
 use crate::context::Context;
 use crate::conv::Conv2d;
 use crate::int8::simd::{IntKernel, IntPath, IntSimd, Line, dispatch};
@@ -105,8 +105,8 @@ impl Shape {
 pub(super) fn run(ctx: &Context, job: &Job, shape: &Shape, weights: &[Line], init: &[[i32; 16]]) {
     let blocks = init.len();
     let tiles = job.images * shape.tiles[0] * shape.tiles[1];
-    // A few tasks for each thread, if that leaves them enough tiles for the micro-kernel.
-    let wanted = if job.threads == 1 { 1 } else { 3 * job.threads };
+    let products = (tiles * POINTS * shape.channels * blocks * LANES) as f64;
+    let wanted = task_count(job.threads, products / 40e3);
     let chunk = tiles.div_ceil(wanted).next_multiple_of(6).min(shape.chunk);
     let chunks = tiles.div_ceil(chunk);
     let splits = if chunks < job.threads { blocks.min(job.threads.div_ceil(chunks)) } else { 1 };
