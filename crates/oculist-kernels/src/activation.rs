@@ -4,7 +4,17 @@ use crate::context::Context;
 use crate::layout::{LANES, Rows, blocks, blocks_mut};
 use crate::simd::{Kernel, Simd, dispatch};
 
-/// A function applied to every element.
+/// `max(z, bound)` that keeps a NaN.
+fn above(z: f32, bound: f32) -> f32 {
+    if z < bound { bound } else { z }
+}
+
+/// `min(z, bound)` that keeps a NaN.
+fn below(z: f32, bound: f32) -> f32 {
+    if z > bound { bound } else { z }
+}
+
+/// A function applied to every element. A NaN stays a NaN, so that a diverged network shows.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Activation {
     /// `z`.
@@ -51,10 +61,10 @@ impl Activation {
     pub fn apply(self, z: f32) -> f32 {
         match self {
             Self::Identity => z,
-            Self::Relu => z.max(0.0),
-            Self::Clip { min, max } => z.max(min).min(max),
-            Self::HardSwish => z * (z * (1.0 / 6.0) + 0.5).clamp(0.0, 1.0),
-            Self::HardSigmoid { alpha, beta } => (alpha * z + beta).clamp(0.0, 1.0),
+            Self::Relu => above(z, 0.0),
+            Self::Clip { min, max } => below(above(z, min), max),
+            Self::HardSwish => z * below(above(z * (1.0 / 6.0) + 0.5, 0.0), 1.0),
+            Self::HardSigmoid { alpha, beta } => below(above(alpha * z + beta, 0.0), 1.0),
             Self::Sigmoid => 1.0 / (1.0 + (-z).exp()),
         }
     }
@@ -64,15 +74,16 @@ impl Activation {
     pub(crate) fn apply_simd<S: Simd>(self, s: S, z: S::V) -> S::V {
         match self {
             Self::Identity => z,
-            Self::Relu => s.max(z, s.zero()),
-            Self::Clip { min, max } => s.min(s.max(z, s.splat(min)), s.splat(max)),
+            // The order of the operands matters: of a NaN and a number, the second operand is returned.
+            Self::Relu => s.max(s.zero(), z),
+            Self::Clip { min, max } => s.min(s.splat(max), s.max(s.splat(min), z)),
             Self::HardSwish => {
                 let gate = s.mul_add(z, s.splat(1.0 / 6.0), s.splat(0.5));
                 s.mul(z, s.min(s.max(gate, s.zero()), s.splat(1.0)))
             }
             Self::HardSigmoid { alpha, beta } => {
                 let gate = s.mul_add(z, s.splat(alpha), s.splat(beta));
-                s.min(s.max(gate, s.zero()), s.splat(1.0))
+                s.min(s.splat(1.0), s.max(s.zero(), gate))
             }
             Self::Sigmoid => {
                 let mut lanes = s.to_array(z);

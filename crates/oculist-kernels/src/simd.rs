@@ -51,9 +51,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `c - a * b`, rounded once except on the portable path.
     fn neg_mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// Lane-wise maximum.
+    /// Lane-wise maximum; `b` where one is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
-    /// Lane-wise minimum.
+    /// Lane-wise minimum; `b` where one is NaN.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// `if a > b { yes } else { no }` lane by lane.
     fn select_gt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;

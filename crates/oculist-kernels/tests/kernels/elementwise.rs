@@ -70,6 +70,21 @@ fn activations_and_their_derivatives() {
 }
 
 #[test]
+fn a_nan_stays_one() {
+    for ctx in contexts() {
+        let shape = Rows::new(1, 16);
+        let mut x = vec![1.0; 16];
+        x[3] = f32::NAN;
+        for activation in ACTIVATIONS {
+            let mut y = vec![0.0; 16];
+            activation_forward(&ctx, shape, activation, &x, &mut y);
+            assert!(y[3].is_nan() && activation.apply(f32::NAN).is_nan(), "{activation:?} on {}", ctx.isa());
+            assert!(y.iter().filter(|v| v.is_nan()).count() == 1);
+        }
+    }
+}
+
+#[test]
 fn sums_and_scalings() {
     let mut noise = Noise::new(21);
     for n in [0, 1, 15, 16, 17, 40_003] {
