@@ -5,6 +5,7 @@ use crate::activation::Activation;
 use crate::layout::channel_stride;
 
 mod algorithm;
+mod block;
 mod depthwise;
 mod direct;
 mod direct_weights;
@@ -17,6 +18,7 @@ mod weights;
 mod winograd;
 
 pub use algorithm::{Algorithm, Algorithms, Pass};
+pub use block::{BlockLayer, BlockLayers, BlockPlan, InvertedResidual};
 pub use plan::{ConvPlan, PreparedWeights};
 pub use weights::{pack_weights, unpack_weights};
 

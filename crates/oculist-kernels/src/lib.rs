@@ -24,7 +24,8 @@ mod softmax;
 pub use activation::{Activation, activation_backward, activation_forward};
 pub use context::Context;
 pub use conv::{
-    Algorithm, Algorithms, Conv2d, ConvPlan, Epilogue, Pass, PreparedWeights, pack_weights, unpack_weights,
+    Algorithm, Algorithms, BlockLayer, BlockLayers, BlockPlan, Conv2d, ConvPlan, Epilogue, InvertedResidual,
+    Pass, PreparedWeights, pack_weights, unpack_weights,
 };
 pub use copy::{
     ChannelCopy, copy_channels, fill_zero, nchw_to_nhwc, nhwc_to_nchw, pad_channels, unpad_channels,

@@ -2,6 +2,7 @@
 //!
 //! Set `OCULIST_REQUIRE_ISA=avx512` (or `avx2`) to make the absence of an instruction set a failure.
 
+mod block;
 mod conv;
 mod elementwise;
 mod norm;
