@@ -62,13 +62,6 @@ pub enum DecodeError {
     },
 }
 
-impl DecodeError {
-    /// True if the content is of no known image format (rather than a damaged image).
-    pub fn is_not_an_image(&self) -> bool {
-        matches!(self, Self::NotAnImage)
-    }
-}
-
 /// What an image file says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageHeader {

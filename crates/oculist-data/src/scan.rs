@@ -83,7 +83,8 @@ fn look(file: &Candidate, options: &OpenOptions) -> Result<ImageFile, Skipped> {
 }
 
 fn skipped(path: PathBuf, err: &DecodeError) -> Skipped {
-    let kind = if err.is_not_an_image() { kind_by_name(&path) } else { SkipKind::Unreadable };
+    let nothing_known = matches!(err, DecodeError::NotAnImage | DecodeError::Empty);
+    let kind = if nothing_known { kind_by_name(&path) } else { SkipKind::Unreadable };
     Skipped { path, reason: err.to_string(), kind }
 }
 

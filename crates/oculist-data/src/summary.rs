@@ -5,6 +5,9 @@ use crate::{Dataset, Split};
 use serde::Serialize;
 use std::fmt;
 
+/// How many files that were left out are named in the text; the list itself has them all.
+const LISTED: usize = 20;
+
 /// Counts, sizes and what was left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
@@ -109,8 +112,11 @@ impl fmt::Display for Summary {
         writeln!(f)?;
         if !self.skipped.is_empty() {
             writeln!(f, "\nleft out: {}", self.skipped.len())?;
-            for (path, reason) in &self.skipped {
+            for (path, reason) in self.skipped.iter().take(LISTED) {
                 writeln!(f, "  {path}: {reason}")?;
+            }
+            if self.skipped.len() > LISTED {
+                writeln!(f, "  and {} more", self.skipped.len() - LISTED)?;
             }
         }
         Ok(())

@@ -135,7 +135,13 @@ fn too_many_unreadable_files_are_an_error() {
         let bad = folder.path().join(format!("class1/bad{i}.png"));
         fs::rename(&bad, bad.with_extension("json")).unwrap();
     }
-    assert_eq!(open(folder.path()).unwrap().skipped().len(), 5);
+    for i in 0..20 {
+        fs::write(folder.path().join(format!("class1/notes{i}.txt")), "").unwrap();
+    }
+    let dataset = open(folder.path()).unwrap();
+    assert_eq!(dataset.skipped().len(), 25);
+    let text = dataset.summary().to_string();
+    assert!(text.contains("left out: 25") && text.ends_with("  and 5 more\n"), "{text}");
 }
 
 #[test]
