@@ -3,14 +3,16 @@
 //! `cargo run --release -p oculist-kernels --example throughput -- [--threads N] [--isa NAME] [--set NAME]
 //! [--pass NAME] [--algorithm NAME] [FILTER]`
 //!
-//! Sets: `resnet20` (the default), `resnet18`, `mobilenet`, `batch1`, `norm`. The numbers are GFLOP/s of the direct
+//! Sets: `resnet20` (the default), `resnet18`, `mobilenet`, `batch1`, `norm`,
+//! `block8` and `block1` (inverted residual blocks at 224 pixels, fused against layer by layer). The numbers are GFLOP/s of the direct
 //! convolution (two operations a product), so Winograd may exceed the peak; best and median of the rounds.
 
 use std::time::{Duration, Instant};
 
 use oculist_kernels::{
-    Activation, Algorithm, Algorithms, BatchNormBackward, BatchNormGradients, Context, Conv2d, ConvPlan,
-    Epilogue, Isa, Pass, Rows, batch_norm_backward, batch_statistics, measure, scale_shift,
+    Activation, Algorithm, Algorithms, BatchNormBackward, BatchNormGradients, BlockLayer, BlockLayers,
+    BlockPlan, Context, Conv2d, ConvPlan, Epilogue, InvertedResidual, Isa, KernelError, Pass, Rows,
+    batch_norm_backward, batch_statistics, measure, scale_shift,
 };
 
 struct Options {
@@ -190,6 +192,65 @@ fn bench_conv(ctx: &Context, conv: Conv2d, options: &Options) {
     }
 }
 
+/// The inverted residual blocks of MobileNetV2 at 224 pixels: size, channels in, wide, out, stride.
+const BLOCKS: [(usize, [usize; 3], usize); 9] = [
+    (112, [32, 32, 16], 1),
+    (112, [16, 96, 24], 2),
+    (56, [24, 144, 24], 1),
+    (56, [24, 144, 32], 2),
+    (28, [32, 192, 32], 1),
+    (14, [64, 384, 64], 1),
+    (14, [96, 576, 96], 1),
+    (14, [96, 576, 160], 2),
+    (7, [160, 960, 160], 1),
+];
+
+fn bench_blocks(ctx: &Context, batch: usize) -> Result<(), KernelError> {
+    for (size, [c_in, wide, c_out], stride) in BLOCKS {
+        let expand = (wide != c_in).then(|| Conv2d::square(batch, [size; 2], [c_in, wide], 1, 1, 0));
+        let depthwise = Conv2d { groups: wide, ..Conv2d::square(batch, [size; 2], [wide; 2], 3, stride, 1) };
+        let out = depthwise.out_height();
+        let project = Conv2d::square(batch, [out; 2], [wide, c_out], 1, 1, 0);
+        let block = InvertedResidual { expand, depthwise, project };
+        let convs: Vec<Conv2d> = expand.into_iter().chain([depthwise, project]).collect();
+        let weights: Vec<Vec<f32>> = convs.iter().map(|c| vec![0.01; c.weights_len()]).collect();
+        let activation = Activation::Clip { min: 0.0, max: 6.0 };
+        let plans = convs.iter().map(|c| ConvPlan::new(ctx, *c)).collect::<Result<Vec<_>, _>>()?;
+        let mut maps: Vec<Vec<f32>> = vec![vec![0.5; convs[0].x_len()]];
+        maps.extend(convs.iter().map(|c| vec![0.0; c.y_len()]));
+        let fused = BlockPlan::new(ctx, block)?;
+        let needed = plans.iter().map(ConvPlan::scratch_len).max().unwrap_or(0).max(fused.scratch_len());
+        let mut scratch = vec![0.0; needed];
+        let layered = time(ctx, || {
+            for (i, plan) in plans.iter().enumerate() {
+                let (before, after) = maps.split_at_mut(i + 1);
+                let epilogue = Epilogue { activation, ..Epilogue::default() };
+                plan.forward(ctx, &before[i], &weights[i], &epilogue, &mut after[0], &mut scratch);
+            }
+        });
+        let layer = |i: usize| BlockLayer { weights: &weights[i], bias: None, activation };
+        let first = usize::from(expand.is_some());
+        let layers = BlockLayers {
+            expand: expand.map(|_| layer(0)),
+            depthwise: layer(first),
+            project: layer(first + 1),
+            residual: None,
+        };
+        let (before, after) = maps.split_at_mut(1);
+        let last = after.len() - 1;
+        let fused_time = time(ctx, || fused.run(ctx, &before[0], &layers, &mut after[last], &mut scratch));
+        println!(
+            "{c_in:>3} -> {wide:>3} -> {c_out:>3} @{size:<3} s{stride} b{batch}  layers {:>8.3} {:>8.3} ms  fused {:>8.3} {:>8.3} ms  {:.2}",
+            layered.0 * 1e3,
+            layered.1 * 1e3,
+            fused_time.0 * 1e3,
+            fused_time.1 * 1e3,
+            layered.0 / fused_time.0
+        );
+    }
+    Ok(())
+}
+
 fn bench_norm(ctx: &Context) {
     for (rows, channels) in [(128 * 784, 16), (128 * 196, 32), (128 * 49, 64), (32 * 1024, 64)] {
         let shape = Rows::new(rows, channels);
@@ -263,6 +324,12 @@ fn main() {
     println!("{} threads, {}, FMA peak {:.0} GFLOP/s", ctx.threads(), ctx.isa(), measure::fma_peak(&ctx));
     if options.set == "norm" {
         bench_norm(&ctx);
+        return;
+    }
+    if let Some(batch) = options.set.strip_prefix("block") {
+        if let Err(error) = bench_blocks(&ctx, batch.parse().unwrap_or(1)) {
+            eprintln!("{error}");
+        }
         return;
     }
     for conv in shapes(&options.set) {

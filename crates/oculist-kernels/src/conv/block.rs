@@ -17,6 +17,9 @@ use crate::layout::channel_stride;
 /// f32 of expanded and convolved rows of a band: 320 KiB.
 const BAND: usize = 80 << 10;
 
+/// f32 of the expanded map from which on fusing pays: 2 MiB.
+const WORTH_FUSING: usize = 512 << 10;
+
 /// The geometry of a block: convolutions of which each reads what the one before writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvertedResidual {
@@ -26,6 +29,14 @@ pub struct InvertedResidual {
     pub depthwise: Conv2d,
     /// The 1x1 convolution that narrows.
     pub project: Conv2d,
+}
+
+impl InvertedResidual {
+    /// Whether the fused block is faster than its layers: measured, it is where the expanded map of the whole batch
+    /// is too large for the caches near the cores.
+    pub fn is_worth_fusing(&self) -> bool {
+        self.depthwise.x_len() > WORTH_FUSING
+    }
 }
 
 /// Parameters of one convolution of a block.

@@ -66,29 +66,31 @@ pub(crate) fn run(
     }
     blocks_per_task = blocks_per_task.next_multiple_of(2);
     let block_tasks = blocks.div_ceil(blocks_per_task);
-    let cuts: Vec<Cut> = gather
-        .phases
-        .iter()
-        .map(|phase| {
-            let rows = gather.rows(phase);
-            let tiles = rows.div_ceil(tile_rows);
-            let wanted = (8 * ctx.threads()).div_ceil(block_tasks * gather.phases.len());
-            let per_task = (tiles / wanted.max(1)).clamp(1, TASK_TILES);
-            let rows_per_task = per_task * tile_rows;
-            Cut { rows, rows_per_task, row_tasks: rows.div_ceil(rows_per_task) }
-        })
-        .collect();
-    let n_tasks = cuts.iter().map(|c| c.row_tasks * block_tasks).sum();
+    // Recomputed where it is needed: a list would have to be allocated with every call.
+    let cut = |phase: &Phase| {
+        let rows = gather.rows(phase);
+        let tiles = rows.div_ceil(tile_rows);
+        let wanted = (8 * ctx.threads()).div_ceil(block_tasks * gather.phases.len());
+        let per_task = (tiles / wanted.max(1)).clamp(1, TASK_TILES);
+        let rows_per_task = per_task * tile_rows;
+        Cut { rows, rows_per_task, row_tasks: rows.div_ceil(rows_per_task) }
+    };
+    let n_tasks = gather.phases.iter().map(|phase| cut(phase).row_tasks * block_tasks).sum();
     let tables = crate::context::SendPtr(tables.as_mut_ptr());
     let table_len = table_len(gather);
     let zero = &*zero;
     ctx.run(n_tasks, |mut task, worker| {
-        let mut phase = 0;
-        while task >= cuts[phase].row_tasks * block_tasks {
-            task -= cuts[phase].row_tasks * block_tasks;
-            phase += 1;
-        }
-        let cut = &cuts[phase];
+        let mut phases = gather.phases.iter().map(|phase| (phase, cut(phase)));
+        let Some((phase, cut)) = phases.find(|(_, cut)| {
+            let here = cut.row_tasks * block_tasks;
+            let found = task < here;
+            if !found {
+                task -= here;
+            }
+            found
+        }) else {
+            return;
+        };
         let (row_task, block_task) = (task / block_tasks, task % block_tasks);
         let first = row_task * cut.rows_per_task;
         // SAFETY: each worker has its own part of `tables`, whose length was checked above.
@@ -99,7 +101,7 @@ pub(crate) fn run(
             ctx,
             Task {
                 gather,
-                phase: &gather.phases[phase],
+                phase,
                 rows: (first, (first + cut.rows_per_task).min(cut.rows)),
                 blocks: (block_task * blocks_per_task, ((block_task + 1) * blocks_per_task).min(blocks)),
                 src,

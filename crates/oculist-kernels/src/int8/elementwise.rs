@@ -14,6 +14,21 @@ fn piece_len(stride: usize) -> usize {
     (PIECE / stride.max(1)).max(1) * stride
 }
 
+/// `x / scale` within two integers of at most 255, ready to be rounded.
+///
+/// Division is slow. A product with the inverse of the scale is off by less than 1e-4, which can only matter next to
+/// a tie; there, and only there, it is divided.
+#[inline(always)]
+pub(super) fn divide<S: IntSimd>(s: S, x: S::F, scale: f32, low: f32, high: f32) -> S::F {
+    let product = s.min(s.max(s.mul(x, s.splat(1.0 / scale)), s.splat(low)), s.splat(high));
+    let rounded = s.round(product);
+    let rest = s.sub(product, rounded);
+    if s.any_gt(s.max(rest, s.sub(s.splat(0.0), rest)), s.splat(0.4998)) {
+        return s.min(s.max(s.div(x, s.splat(scale)), s.splat(low)), s.splat(high));
+    }
+    rounded
+}
+
 /// `y = saturate(round_half_even(x / scale) + zero_point)`; lanes beyond `channels` become the zero point.
 ///
 /// # Shapes
@@ -39,34 +54,27 @@ pub fn int_quantize(
     impl Run<'_> {
         /// Sixteen numbers.
         #[inline(always)]
-        fn block<S: IntSimd>(&self, s: S, x: &[f32; LANES], y: &mut [u8; LANES]) {
+        fn block<S: IntSimd>(&self, s: S, x: S::F, y: &mut [u8; LANES]) {
             let zero_point = f32::from(self.quant.zero_point);
-            let t = s.div(s.block(x), s.splat(self.quant.scale));
-            let t = s.min(s.max(t, s.splat(-zero_point)), s.splat(255.0 - zero_point));
+            let t = divide(s, x, self.quant.scale, -zero_point, 255.0 - zero_point);
             // SAFETY: the array holds sixteen bytes; the sums lie in 0..=255.
             unsafe { s.store_u8(t, s.splat_i32(i32::from(self.quant.zero_point)), y.as_mut_ptr()) };
         }
     }
     impl Run<'_> {
-        /// Dense pixels of up to four channels to pixels of four bytes, sixteen at a time.
+        /// Dense pixels of `C` channels to pixels of four bytes, four at a time.
         #[inline(always)]
-        fn image<S: IntSimd>(&self, s: S, y: &mut [u8]) {
-            let c = self.channels;
-            // A pixel's bytes are read as four; those that belong to the next pixel become the zero point.
-            let fill = u32::from_le_bytes([self.quant.zero_point; 4]);
-            let own = ((1u64 << (8 * c)) - 1) as u32;
-            let mut bytes = [[0u8; LANES]; 5];
-            for (x, y) in self.x.chunks(LANES * c).zip(y.chunks_mut(LANES * 4)) {
-                let mut numbers = [[0.0; LANES]; 4];
-                let pixels = x.len() / c;
-                numbers.as_flattened_mut()[..x.len()].copy_from_slice(x);
-                for (numbers, bytes) in numbers.iter().zip(&mut bytes).take(c) {
-                    self.block(s, numbers, bytes);
-                }
-                let bytes = bytes.as_flattened();
-                for (p, y) in y.as_chunks_mut::<4>().0.iter_mut().enumerate().take(pixels) {
-                    let four = [bytes[c * p], bytes[c * p + 1], bytes[c * p + 2], bytes[c * p + 3]];
-                    *y = ((u32::from_le_bytes(four) & own) | (fill & !own)).to_le_bytes();
+        fn image<S: IntSimd, const C: usize>(&self, s: S, y: &mut [u8]) {
+            let (blocks, rest) = y.as_chunks_mut::<LANES>();
+            for (x, y) in self.x.chunks_exact(4 * C).zip(&mut *blocks) {
+                // SAFETY: four pixels of `C` channels were sliced.
+                self.block(s, unsafe { s.load_pixels::<C>(x.as_ptr()) }, y);
+            }
+            let x = self.x[4 * C * blocks.len()..].chunks_exact(C);
+            for (x, y) in x.zip(rest.as_chunks_mut::<4>().0) {
+                *y = [self.quant.zero_point; 4];
+                for (x, y) in x.iter().zip(y) {
+                    *y = self.quant.quantize(*x);
                 }
             }
         }
@@ -80,14 +88,16 @@ pub fn int_quantize(
             if x_stride == y_stride && x_stride.is_multiple_of(LANES) {
                 // Padded lanes are 0 and so become the zero point.
                 for (y, x) in y.as_chunks_mut::<LANES>().0.iter_mut().zip(self.x.as_chunks::<LANES>().0) {
-                    self.block(s, x, y);
+                    self.block(s, s.block(x), y);
                 }
                 return;
             }
-            y.fill(self.quant.zero_point);
-            if x_stride == self.channels && y_stride == 4 {
-                self.image(s, y);
-                return;
+            match (x_stride == self.channels && y_stride == 4, x_stride) {
+                (true, 1) => return self.image::<S, 1>(s, y),
+                (true, 2) => return self.image::<S, 2>(s, y),
+                (true, 3) => return self.image::<S, 3>(s, y),
+                (true, 4) => return self.image::<S, 4>(s, y),
+                _ => y.fill(self.quant.zero_point),
             }
             for (y, x) in y.chunks_exact_mut(y_stride).zip(self.x.chunks_exact(x_stride)) {
                 for (y, x) in y.iter_mut().zip(&x[..self.channels]) {

@@ -183,6 +183,11 @@ pub(crate) trait IntSimd: Copy + Send + Sync {
     /// # Safety
     /// Sixteen f32 are readable at `p`.
     unsafe fn load_f32(self, p: *const f32) -> Self::F;
+    /// Reads four pixels of `C` channels each to four lanes a pixel, the others 0.
+    ///
+    /// # Safety
+    /// `4 * C` f32 are readable at `p`; `C` is 1 to 4.
+    unsafe fn load_pixels<const C: usize>(self, p: *const f32) -> Self::F;
     /// Writes sixteen f32.
     ///
     /// # Safety
@@ -218,6 +223,8 @@ pub(crate) trait IntSimd: Copy + Send + Sync {
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `a * b + c` for integers so small that nothing is rounded, contracted or not.
     fn mul_add_exact(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// Whether any lane of `a` is greater than that of `b`.
+    fn any_gt(self, a: Self::F, b: Self::F) -> bool;
     /// Lane-wise maximum of sixteen bytes at each of two places, written to the first.
     ///
     /// # Safety

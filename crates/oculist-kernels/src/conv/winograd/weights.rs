@@ -335,7 +335,7 @@ impl Kernel for Accumulate<'_> {
                 v,
                 sums,
                 [Ahead::NOTHING; 2],
-            )
+            );
         };
     }
 }

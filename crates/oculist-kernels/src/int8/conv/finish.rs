@@ -4,7 +4,7 @@ use super::{IntBias, IntConv, IntFinish, IntTarget, IntThen};
 use crate::activation::Activation;
 use crate::context::SendPtr;
 use crate::int8::Quant;
-use crate::int8::elementwise::Sum;
+use crate::int8::elementwise::{Sum, divide};
 use crate::int8::simd::IntSimd;
 use crate::layout::LANES;
 
@@ -192,15 +192,15 @@ impl Finish {
                 }
                 Mode::Activated { activation, scale, levels } => {
                     rows!(t, at => {
-                        let y = s.div(activate(s, activation, t), s.splat(scale));
-                        store_levels(s, y, levels, target.u8.get().add(at));
+                        let y = divide(s, activate(s, activation, t), scale, levels.low, levels.high);
+                        s.store_u8(y, s.splat_i32(levels.zero_point), target.u8.get().add(at));
                     });
                 }
                 Mode::Applied { levels, x_scale, activation, scale, y } => {
                     rows!(t, at => {
                         let x = s.mul(s.round(clamp(s, t, levels)), s.splat(x_scale));
-                        let t = s.div(activate(s, activation, x), s.splat(scale));
-                        store_levels(s, t, y, target.u8.get().add(at));
+                        let t = divide(s, activate(s, activation, x), scale, y.low, y.high);
+                        s.store_u8(t, s.splat_i32(y.zero_point), target.u8.get().add(at));
                     });
                 }
                 Mode::Residual { levels, sum, own_first, low, high } => {

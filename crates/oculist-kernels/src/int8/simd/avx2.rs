@@ -5,15 +5,16 @@
 )]
 
 use core::arch::x86_64::{
-    __m128i, __m256, __m256i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_cvtsi32_si128,
-    _mm_loadl_epi64, _mm_loadu_si128, _mm_max_epu8, _mm_packus_epi16, _mm_storeu_si128, _mm256_add_epi16,
-    _mm256_add_epi32, _mm256_add_ps, _mm256_castsi256_si128, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi16,
-    _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extracti128_si256, _mm256_fmadd_ps,
-    _mm256_load_si256, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
-    _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_mullo_epi32, _mm256_packs_epi32,
-    _mm256_permute4x64_epi64, _mm256_round_ps, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
-    _mm256_sll_epi16, _mm256_sll_epi32, _mm256_sra_epi32, _mm256_storeu_ps, _mm256_storeu_si256,
-    _mm256_sub_epi16, _mm256_sub_epi32, _mm256_sub_ps,
+    __m128i, __m256, __m256i, _CMP_GT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_cmpgt_epi32,
+    _mm_cvtsi32_si128, _mm_loadl_epi64, _mm_loadu_si128, _mm_maskload_ps, _mm_max_epu8, _mm_packus_epi16,
+    _mm_set1_epi32, _mm_setr_epi32, _mm_storeu_si128, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps,
+    _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi16, _mm256_cvtepu8_epi32,
+    _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_load_si256,
+    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_ps,
+    _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_mullo_epi32, _mm256_or_ps, _mm256_packs_epi32,
+    _mm256_permute4x64_epi64, _mm256_round_ps, _mm256_set_m128, _mm256_set1_epi16, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_sll_epi16, _mm256_sll_epi32, _mm256_sra_epi32, _mm256_storeu_ps,
+    _mm256_storeu_si256, _mm256_sub_epi16, _mm256_sub_epi32, _mm256_sub_ps,
 };
 
 use std::marker::PhantomData;
@@ -310,6 +311,16 @@ impl<P: Products> IntSimd for Avx2<P> {
     }
 
     #[inline(always)]
+    unsafe fn load_pixels<const C: usize>(self, p: *const f32) -> [__m256; 2] {
+        // SAFETY: the caller vouches for four pixels; lanes that the masks leave out are not read.
+        unsafe {
+            let mask = _mm_cmpgt_epi32(_mm_set1_epi32(C as i32), _mm_setr_epi32(0, 1, 2, 3));
+            let pixel = |i: usize| _mm_maskload_ps(p.add(i * C), mask);
+            [_mm256_set_m128(pixel(1), pixel(0)), _mm256_set_m128(pixel(3), pixel(2))]
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store_f32(self, x: [__m256; 2], p: *mut f32) {
         // SAFETY: the caller vouches for sixteen f32.
         unsafe {
@@ -400,6 +411,16 @@ impl<P: Products> IntSimd for Avx2<P> {
     #[inline(always)]
     fn mul_add_exact(self, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
         self.fma(a, b, c)
+    }
+
+    #[inline(always)]
+    fn any_gt(self, a: [__m256; 2], b: [__m256; 2]) -> bool {
+        // SAFETY: `self` proves the instruction set.
+        unsafe {
+            let low = _mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]);
+            let high = _mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1]);
+            _mm256_movemask_ps(_mm256_or_ps(low, high)) != 0
+        }
     }
 
     #[inline(always)]

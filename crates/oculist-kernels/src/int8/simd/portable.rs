@@ -172,6 +172,16 @@ impl IntSimd for Portable {
     }
 
     #[inline(always)]
+    unsafe fn load_pixels<const C: usize>(self, p: *const f32) -> [f32; 16] {
+        let mut y = [0.0; 16];
+        for (i, y) in y.iter_mut().enumerate().filter(|(i, _)| i % 4 < C) {
+            // SAFETY: the caller vouches for four pixels.
+            *y = unsafe { *p.add(i / 4 * C + i % 4) };
+        }
+        y
+    }
+
+    #[inline(always)]
     unsafe fn store_f32(self, x: [f32; 16], p: *mut f32) {
         // SAFETY: the caller vouches for sixteen f32.
         unsafe { p.cast::<[f32; 16]>().write_unaligned(x) };
@@ -241,6 +251,11 @@ impl IntSimd for Portable {
     #[inline(always)]
     fn mul_add_exact(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
         self.add(self.mul(a, b), c)
+    }
+
+    #[inline(always)]
+    fn any_gt(self, a: [f32; 16], b: [f32; 16]) -> bool {
+        a.iter().zip(&b).any(|(a, b)| a > b)
     }
 
     #[inline(always)]

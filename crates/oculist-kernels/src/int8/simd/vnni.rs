@@ -5,12 +5,13 @@
 )]
 
 use core::arch::x86_64::{
-    __m128i, __m256i, __m512, __m512i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_cvtsi32_si128,
-    _mm_loadu_si128, _mm_max_epu8, _mm_storeu_si128, _mm256_add_epi16, _mm256_cvtepu8_epi16,
-    _mm256_loadu_si256, _mm256_sll_epi16, _mm256_storeu_si256, _mm256_sub_epi16, _mm512_add_epi32,
-    _mm512_add_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtps_epi32,
-    _mm512_div_ps, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_load_si512,
-    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_mullo_epi32,
+    __m128i, __m256i, __m512, __m512i, __mmask16, _CMP_GT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
+    _mm_cvtsi32_si128, _mm_loadu_si128, _mm_max_epu8, _mm_storeu_si128, _mm256_add_epi16,
+    _mm256_cvtepu8_epi16, _mm256_loadu_si256, _mm256_sll_epi16, _mm256_storeu_si256, _mm256_sub_epi16,
+    _mm512_add_epi32, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
+    _mm512_cvtepu8_epi32, _mm512_cvtps_epi32, _mm512_div_ps, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
+    _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_loadu_ps,
+    _mm512_maskz_permutexvar_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_mullo_epi32,
     _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srai_epi32,
     _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_ps,
 };
@@ -190,6 +191,18 @@ impl IntSimd for Vnni {
     }
 
     #[inline(always)]
+    unsafe fn load_pixels<const C: usize>(self, p: *const f32) -> __m512 {
+        let index: [i32; 16] = std::array::from_fn(|i| (i / 4 * C + i % 4) as i32);
+        let own = 0x1111 * ((1u32 << C) - 1);
+        // SAFETY: the caller vouches for four pixels; lanes that the masks leave out are neither read nor used.
+        unsafe {
+            let index = _mm512_loadu_si512(index.as_ptr().cast::<__m512i>());
+            let read = ((1u32 << (4 * C)) - 1) as __mmask16;
+            _mm512_maskz_permutexvar_ps(own as __mmask16, index, _mm512_maskz_loadu_ps(read, p))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store_f32(self, x: __m512, p: *mut f32) {
         // SAFETY: the caller vouches for sixteen f32.
         unsafe { _mm512_storeu_ps(p, x) }
@@ -267,6 +280,12 @@ impl IntSimd for Vnni {
     #[inline(always)]
     fn mul_add_exact(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         self.fma(a, b, c)
+    }
+
+    #[inline(always)]
+    fn any_gt(self, a: __m512, b: __m512) -> bool {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) != 0 }
     }
 
     #[inline(always)]

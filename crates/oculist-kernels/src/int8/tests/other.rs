@@ -64,6 +64,24 @@ fn ties_round_to_even() {
 }
 
 #[test]
+fn numbers_next_to_ties_are_divided() {
+    // Every half step of a scale that no power of two divides, and its neighbours.
+    let q = quant(0.0173, 100);
+    let x: Vec<f32> = (-240..360)
+        .flat_map(|half| {
+            let tie = half as f32 * 0.5 * q.scale;
+            [tie.next_down().next_down(), tie.next_down(), tie, tie.next_up()]
+        })
+        .collect();
+    let want: Vec<u8> = x.iter().map(|&x| q.quantize(x)).collect();
+    for ctx in contexts() {
+        let mut y = vec![0; x.len()];
+        int_quantize(&ctx, Rows::new(x.len() / 16, 16), [16, 16], q, &x, &mut y);
+        assert!(y == want, "{}", ctx.isa());
+    }
+}
+
+#[test]
 fn sums_and_products() {
     let (a, b) = (bytes(1, 20_000), bytes(2, 20_000));
     let (qa, qb, qy) = (quant(0.03, 12), quant(0.05, 200), quant(0.061, 99));
