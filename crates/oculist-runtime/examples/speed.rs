@@ -1,5 +1,5 @@
 //! Times zoo networks in f32 and int8: `speed [ARCH CHANNELS SIZE]... [--isa NAME] [--threads N] [--seven-bits]
-//! [--profile] [--describe]`.
+//! [--profile] [--describe] [--onnx FOLDER]`.
 //!
 //! Weights are random (from the formula of the golden files) and the integer networks are calibrated on random
 //! images: good for times, useless for accuracy.
@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ fn quantized(graph: &Graph, context: &Arc<Context>, weights: WeightRange) -> Res
 fn main() -> Result<()> {
     let mut networks = Vec::new();
     let mut weights = WeightRange::Full;
+    let mut onnx = None;
     let (mut isas, mut threads, mut profile, mut describe) = (Isa::available(), 2, false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -57,6 +59,7 @@ fn main() -> Result<()> {
                 isas.retain(|isa| isa.name() == name);
             }
             "--threads" => threads = next()?.parse()?,
+            "--onnx" => onnx = Some(PathBuf::from(next()?)),
             "--profile" => profile = true,
             "--seven-bits" => weights = WeightRange::Reduced,
             "--describe" => describe = true,
@@ -78,6 +81,10 @@ fn main() -> Result<()> {
         for (arch, channels, size) in &networks {
             let float = network(arch, *channels, *size)?;
             let int = quantized(&float, &context, weights)?;
+            if let Some(folder) = &onnx {
+                oculist_onnx::write(&float, folder.join(format!("{arch}.onnx")))?;
+                oculist_onnx::write(&int, folder.join(format!("{arch}.int8.onnx")))?;
+            }
             for batch in [1, 32] {
                 for (kind, graph) in [("f32", &float), ("int8", &int)] {
                     let mut plan = Plan::new(graph, &PlanOptions::new(batch, Arc::clone(&context)))?;
