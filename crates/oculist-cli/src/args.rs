@@ -1,5 +1,7 @@
 //! What can be typed. Nothing here does any work; `verbs` turns the arguments into recipes.
 
+mod values;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -11,7 +13,7 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) verb: Verb,
-    /// No progress bars and no tables; errors only.
+    /// Only errors, and the answer of a verb that asks (eval, predict, bench, report --print, data, zoo).
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 }
@@ -47,13 +49,34 @@ pub(crate) enum Verb {
     },
 }
 
-/// Where the images come from.
+impl Verb {
+    /// Whether an interrupted run of this verb can be continued, so that stopping must wait for a whole step.
+    pub(crate) fn leaves_checkpoints(&self) -> bool {
+        matches!(self, Self::Optimize(_) | Self::Train(_) | Self::Compress(_))
+    }
+}
+
+/// Which images; a file of settings may name them instead.
 #[derive(Debug, Args)]
-pub(crate) struct DataArgs {
+pub(crate) struct DataArg {
+    /// `demo`, `fashion-mnist`, a folder of IDX files, or a folder of photos (`train/CLASS/*`, `val/`, `test/`, or
+    /// one unsplit folder `CLASS/*`).
+    #[arg(value_name = "DATA", required_unless_present = "config")]
+    pub(crate) data: Option<String>,
+}
+
+/// Which images.
+#[derive(Debug, Args)]
+pub(crate) struct RequiredDataArg {
     /// `demo`, `fashion-mnist`, a folder of IDX files, or a folder of photos (`train/CLASS/*`, `val/`, `test/`, or
     /// one unsplit folder `CLASS/*`).
     #[arg(value_name = "DATA")]
     pub(crate) data: String,
+}
+
+/// How the images are read, and what all work with them shares.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
     /// Folder of the data set named by DATA, if it is not in its usual place.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -61,30 +84,35 @@ pub(crate) struct DataArgs {
     #[arg(long)]
     pub(crate) strict: bool,
     /// Threads (default: all cores).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) threads: Option<usize>,
     /// Seed of splitting, initialisation, shuffling and augmentation (default: 0).
     #[arg(long, value_name = "S")]
     pub(crate) seed: Option<u64>,
 }
 
-/// How to train. What is not given is chosen by network and data.
+/// Which network to train.
 #[derive(Debug, Args)]
-pub(crate) struct TrainingArgs {
+pub(crate) struct NetworkArgs {
     /// Architecture (see `oculist zoo list`).
     #[arg(long, value_name = "NAME")]
     pub(crate) arch: Option<String>,
     /// Side of the network's square input in pixels.
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
     pub(crate) image_size: Option<usize>,
+}
+
+/// How to train. What is not given is chosen by network and data.
+#[derive(Debug, Args)]
+pub(crate) struct TrainingArgs {
     /// Passes over the training images.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) epochs: Option<usize>,
     /// Images per step.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) batch_size: Option<usize>,
     /// Peak learning rate.
-    #[arg(long, value_name = "LR")]
+    #[arg(long, value_name = "LR", value_parser = values::learning_rate, allow_negative_numbers = true)]
     pub(crate) lr: Option<f32>,
     /// Update rule.
     #[arg(long, value_enum)]
@@ -119,19 +147,19 @@ pub(crate) enum AugmentArg {
 #[derive(Debug, Args)]
 pub(crate) struct CompressionArgs {
     /// Points of validation top-1 that the result may lose.
-    #[arg(long, value_name = "POINTS")]
+    #[arg(long, value_name = "POINTS", value_parser = values::points, allow_negative_numbers = true)]
     pub(crate) max_drop: Option<f64>,
     /// What to make small.
     #[arg(long, value_enum)]
     pub(crate) target: Option<TargetArg>,
     /// Epochs of fine-tuning after each pruning.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) finetune_epochs: Option<usize>,
     /// Calibration of the int8 activations.
     #[arg(long, value_enum)]
     pub(crate) calibration: Option<CalibrationArg>,
     /// Images for calibration.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) calibration_images: Option<usize>,
 }
 
@@ -177,10 +205,14 @@ pub(crate) struct OutputArgs {
 #[derive(Debug, Args)]
 pub(crate) struct OptimizeArgs {
     #[command(flatten)]
+    pub(crate) source: DataArg,
+    #[command(flatten)]
     pub(crate) data: DataArgs,
     /// Start from this model made by oculist instead of training one.
     #[arg(long, value_name = "FILE.onnx", conflicts_with = "arch")]
     pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
     #[command(flatten)]
@@ -192,7 +224,11 @@ pub(crate) struct OptimizeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
+    pub(crate) source: DataArg,
+    #[command(flatten)]
     pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
     #[command(flatten)]
@@ -202,10 +238,12 @@ pub(crate) struct TrainArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CompressArgs {
     #[command(flatten)]
+    pub(crate) source: DataArg,
+    #[command(flatten)]
     pub(crate) data: DataArgs,
     /// The trained model, an ONNX file made by oculist.
-    #[arg(long, value_name = "FILE.onnx")]
-    pub(crate) model: PathBuf,
+    #[arg(long, value_name = "FILE.onnx", required_unless_present = "config")]
+    pub(crate) model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
     #[command(flatten)]
@@ -216,6 +254,8 @@ pub(crate) struct CompressArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
+    #[command(flatten)]
+    pub(crate) source: RequiredDataArg,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// The model, an ONNX file made by oculist.
@@ -248,7 +288,7 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "FILE.onnx")]
     pub(crate) model: PathBuf,
     /// How many classes to list per image.
-    #[arg(long, value_name = "K", default_value_t = 3)]
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = values::positive)]
     pub(crate) top: usize,
     /// Print JSON.
     #[arg(long)]
@@ -257,7 +297,7 @@ pub(crate) struct PredictArgs {
     #[arg(long)]
     pub(crate) strict: bool,
     /// Threads (default: all cores).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) threads: Option<usize>,
 }
 
@@ -267,13 +307,13 @@ pub(crate) struct BenchArgs {
     #[arg(required = true, value_name = "FILE.onnx")]
     pub(crate) models: Vec<PathBuf>,
     /// Threads (default: all cores).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) threads: Option<usize>,
     /// Seconds per measurement.
-    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = values::seconds)]
     pub(crate) seconds: f64,
     /// Show the plan of each model: steps, algorithms, memory.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub(crate) plan: bool,
     /// Print JSON.
     #[arg(long)]
@@ -304,7 +344,7 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     pub(crate) force: bool,
     /// Threads (default: all cores).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) threads: Option<usize>,
 }
 
@@ -322,6 +362,8 @@ pub(crate) struct ReportArgs {
 pub(crate) enum DataVerb {
     /// Counts per split and class, sizes, unreadable files.
     Show {
+        #[command(flatten)]
+        source: RequiredDataArg,
         #[command(flatten)]
         data: DataArgs,
         /// Print JSON.

@@ -15,27 +15,38 @@ use clap::Parser;
 const DONE: u8 = 0;
 /// The work failed.
 const FAILED: u8 = 1;
+/// Stopped by a second Ctrl-C, as shells report it.
+const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
     // Wrong usage ends here with code 2 and clap's message.
     let cli = args::Cli::parse();
     let stop = Arc::new(AtomicBool::new(false));
-    let handler = stop.clone();
-    // The first Ctrl-C stops after the current step, so that the checkpoint is whole; the second stops at once.
-    let _ = ctrlc::set_handler(move || {
-        if handler.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("stopping after this step (press Ctrl-C again to stop at once)");
-    });
+    if cli.verb.leaves_checkpoints() {
+        stop_on_ctrl_c(&stop);
+    }
     match verbs::run(&cli, &stop) {
         Ok(()) => ExitCode::from(DONE),
         // Whoever reads our output has had enough, as with `| head`.
         Err(e) if is_broken_pipe(&e) => ExitCode::from(DONE),
         Err(e) => {
-            eprintln!("error: {}", one_line(&e));
+            terminal::say(&format!("error: {}", one_line(&e)));
             ExitCode::from(FAILED)
         }
+    }
+}
+
+/// The first Ctrl-C stops after the current step, so that the checkpoint is whole; the second stops at once.
+fn stop_on_ctrl_c(stop: &Arc<AtomicBool>) {
+    let stop = Arc::clone(stop);
+    let handler = move || {
+        if stop.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED);
+        }
+        terminal::say("stopping after this step (press Ctrl-C again to stop at once)");
+    };
+    if let Err(e) = ctrlc::set_handler(handler) {
+        terminal::say(&format!("warning: Ctrl-C will stop at once, without finishing the step: {e}"));
     }
 }
 

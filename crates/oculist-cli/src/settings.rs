@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use oculist::{Augmentation, Calibration, Existing, OptimizerName, RunOptions, Settings, Target};
 
 use crate::args::{
-    AugmentArg, CalibrationArg, CompressionArgs, DataArgs, OptimizerArg, OutputArgs, TargetArg, TrainingArgs,
+    AugmentArg, CalibrationArg, CompressionArgs, DataArgs, NetworkArgs, OptimizerArg, OutputArgs, TargetArg,
+    TrainingArgs,
 };
 
 /// The settings that the data arguments give.
-pub(crate) fn data(args: &DataArgs) -> Settings {
+pub(crate) fn data(name: Option<&str>, args: &DataArgs) -> Settings {
     Settings {
-        data: Some(args.data.clone()),
+        data: name.map(str::to_owned),
         data_dir: args.data_dir.clone(),
         // A flag that is not given must not override the file.
         strict: args.strict.then_some(true),
@@ -21,11 +22,14 @@ pub(crate) fn data(args: &DataArgs) -> Settings {
     }
 }
 
+/// The settings that the network arguments give.
+pub(crate) fn network(args: &NetworkArgs) -> Settings {
+    Settings { arch: args.arch.clone(), image_size: args.image_size, ..Settings::default() }
+}
+
 /// The settings that the training arguments give.
 pub(crate) fn training(args: &TrainingArgs) -> Settings {
     Settings {
-        arch: args.arch.clone(),
-        image_size: args.image_size,
         epochs: args.epochs,
         batch_size: args.batch_size,
         lr: args.lr,
@@ -69,21 +73,25 @@ pub(crate) fn calibration(arg: CalibrationArg) -> Calibration {
     }
 }
 
-/// Where the run goes and which command made it.
+/// Flags over the file given by `--config`, where the run goes, and which command made it.
 pub(crate) fn run_options(
     args: &OutputArgs,
     verb: &str,
-    data: &str,
+    flags: Settings,
 ) -> anyhow::Result<(RunOptions, Settings)> {
     let file = args.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
+    let settings = flags.over(file);
     let existing = match (args.force, args.resume) {
         (true, _) => Existing::Replace,
         (_, true) => Existing::Resume,
         _ => Existing::Refuse,
     };
-    let output = args.output.clone().unwrap_or_else(|| default_output(verb, data));
+    let output = args.output.clone().unwrap_or_else(|| {
+        // Without a data set the library refuses the run before anything is written.
+        default_output(verb, settings.data.as_deref().unwrap_or_default())
+    });
     let options = RunOptions { verb: verb.to_owned(), output, existing, command: command() };
-    Ok((options, file))
+    Ok((options, settings))
 }
 
 /// `runs/VERB-DATA`, with the last part of a path as DATA.

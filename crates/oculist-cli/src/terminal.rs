@@ -1,6 +1,6 @@
 //! Progress on the terminal: bars where there is one, one plain line per epoch elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,8 +13,13 @@ pub(crate) struct Terminal {
     /// Whether standard error is a terminal, so that bars make sense.
     live: bool,
     bar: Option<(String, ProgressBar)>,
-    /// Which training is running and since when, for the time left.
-    phase: Option<(String, Instant)>,
+    /// Which training is running, since when, and with which epoch it began, for the time left.
+    phase: Option<(String, Instant, usize)>,
+}
+
+/// One line on standard error. A reader that went away, as with `2>&1 | head`, is no reason to stop the work.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 impl Terminal {
@@ -31,7 +36,7 @@ impl Terminal {
             Progress::Note(text) => self.line(&format!("   {text}")),
             Progress::Warning(text) => self.line(&format!("   warning: {text}")),
             Progress::TrainStep { phase, epoch, epochs, step, steps, loss } => {
-                self.enter(phase);
+                self.enter(phase, *epoch);
                 let what = format!("{phase} epoch {epoch}/{epochs}");
                 self.advance(&what, *step, *steps, &format!("loss {loss:.3}"));
             }
@@ -66,9 +71,9 @@ impl Terminal {
 
     fn line(&mut self, text: &str) {
         if let Some((_, bar)) = &self.bar {
-            bar.suspend(|| eprintln!("{text}"));
+            bar.suspend(|| say(text));
         } else {
-            eprintln!("{text}");
+            say(text);
         }
     }
 
@@ -90,20 +95,22 @@ impl Terminal {
         }
     }
 
-    fn enter(&mut self, phase: &str) {
-        if self.phase.as_ref().is_none_or(|(name, _)| name != phase) {
-            self.phase = Some((phase.to_owned(), Instant::now()));
+    fn enter(&mut self, phase: &str, epoch: usize) {
+        if self.phase.as_ref().is_none_or(|(name, ..)| name != phase) {
+            self.phase = Some((phase.to_owned(), Instant::now(), epoch));
         }
     }
 
     fn time_left(&self, phase: &str, epoch: usize, epochs: usize) -> String {
-        let Some((name, since)) = &self.phase else {
+        let Some((name, since, first)) = &self.phase else {
             return String::new();
         };
         if name != phase || epoch >= epochs {
             return String::new();
         }
-        let seconds = since.elapsed().as_secs_f64() / epoch as f64 * (epochs - epoch) as f64;
+        // A resumed training did not do the epochs before its first in this time.
+        let done = epoch.saturating_sub(*first) + 1;
+        let seconds = since.elapsed().as_secs_f64() / done as f64 * (epochs - epoch) as f64;
         if seconds < 90.0 {
             format!("{seconds:.0} s left")
         } else {

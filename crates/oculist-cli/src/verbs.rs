@@ -21,12 +21,14 @@ pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
         Verb::Predict(args) => model::predict(args, quiet),
         Verb::Bench(args) => model::bench(args),
         Verb::Export(args) => model::export(args, quiet, stop),
-        Verb::Report(args) => inspect::report(args),
-        Verb::Data(DataVerb::Show { data, json }) => inspect::data_show(data, *json),
+        Verb::Report(args) => inspect::report(args, quiet),
+        Verb::Data(DataVerb::Show { source, data, json }) => inspect::data_show(source, data, *json),
         Verb::Zoo(ZooVerb::List { json }) => inspect::zoo_list(*json),
         Verb::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "oculist", &mut std::io::stdout());
-            Ok(())
+            // Into memory first: clap_complete panics on a closed pipe.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "oculist", &mut script);
+            print(&String::from_utf8_lossy(&script))
         }
     }
 }

@@ -4,11 +4,14 @@ use oculist_report::{Align, Table, terminal};
 use serde::Serialize;
 
 use super::print;
-use crate::args::{DataArgs, ReportArgs};
+use crate::args::{DataArgs, ReportArgs, RequiredDataArg};
 use crate::settings::data;
 
-pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<()> {
+pub(crate) fn report(args: &ReportArgs, quiet: bool) -> anyhow::Result<()> {
     let (summary, path) = oculist::report_again(&args.run, args.print)?;
+    if quiet && !args.print {
+        return Ok(());
+    }
     print(&terminal::before_after(&summary))?;
     print(&terminal::candidates(&summary))?;
     if let Some(path) = path {
@@ -17,8 +20,8 @@ pub(crate) fn report(args: &ReportArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn data_show(args: &DataArgs, json: bool) -> anyhow::Result<()> {
-    let shown = oculist::show_data(&data(args))?;
+pub(crate) fn data_show(source: &RequiredDataArg, args: &DataArgs, json: bool) -> anyhow::Result<()> {
+    let shown = oculist::show_data(&data(Some(&source.data), args))?;
     if json { print(&serde_json::to_string_pretty(&shown)?) } else { print(&shown.to_string()) }
 }
 

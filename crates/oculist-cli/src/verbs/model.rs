@@ -9,7 +9,7 @@ use oculist_report::terminal;
 use super::print;
 use crate::args::{BenchArgs, EvalArgs, ExportArgs, PredictArgs, SplitArg};
 use crate::settings::{calibration, data};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, say};
 
 pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     let mut out = Terminal::new(quiet);
@@ -20,7 +20,8 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
         SplitArg::Test => Split::Test,
     };
     let watch = &mut Watch { observer: &mut show, stop };
-    let (model, class_names) = oculist::evaluate_file(&args.model, &data(&args.data), split, watch)?;
+    let (model, class_names) =
+        oculist::evaluate_file(&args.model, &data(Some(&args.source.data), &args.data), split, watch)?;
     out.clear();
     if args.json {
         return print(&serde_json::to_string_pretty(&model)?);
@@ -38,19 +39,19 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
         print(&terminal::predictions(&predictions))?;
     }
     if unreadable == predictions.len() {
-        anyhow::bail!("none of the {unreadable} files could be read as an image");
+        match &predictions[..] {
+            [only] => anyhow::bail!("{} could not be read as an image", only.path),
+            all => anyhow::bail!("none of the {} files could be read as an image", all.len()),
+        }
     }
     if unreadable > 0 && !quiet {
-        eprintln!("{unreadable} of {} files could not be read", predictions.len());
+        say(&format!("{unreadable} of {} files could not be read", predictions.len()));
     }
     Ok(())
 }
 
 pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<()> {
     let threads = Settings { threads: args.threads, ..Settings::default() }.threads();
-    if !(args.seconds > 0.0 && args.seconds <= 3600.0) {
-        anyhow::bail!("--seconds: expected more than 0 and at most 3600, found {}", args.seconds);
-    }
     let time = Duration::from_secs_f64(args.seconds);
     let (results, plans) = oculist::bench_files(&args.models, threads, time)?;
     if args.json {

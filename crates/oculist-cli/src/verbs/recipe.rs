@@ -7,34 +7,36 @@ use oculist_report::terminal;
 
 use super::print;
 use crate::args::{CompressArgs, OptimizeArgs, TrainArgs};
-use crate::settings::{compression, data, run_options, training};
+use crate::settings::{compression, data, network, run_options, training};
 use crate::terminal::Terminal;
 
 pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    let (options, file) = run_options(&args.output, "optimize", &args.data.data)?;
-    let flags = Settings { model: args.model.clone(), ..Settings::default() };
-    let settings = flags
-        .over(data(&args.data))
+    let flags = Settings { model: args.model.clone(), ..Settings::default() }
+        .over(data(args.source.data.as_deref(), &args.data))
+        .over(network(&args.network))
         .over(training(&args.training))
-        .over(compression(&args.compression))
-        .over(file);
+        .over(compression(&args.compression));
+    let (options, settings) = run_options(&args.output, "optimize", flags)?;
     watched(quiet, stop, |watch| oculist::optimize(&settings, &options, watch))
 }
 
 pub(crate) fn compress(args: &CompressArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    let (options, file) = run_options(&args.output, "compress", &args.data.data)?;
-    let flags = Settings { model: Some(args.model.clone()), ..Settings::default() };
-    let settings = flags
-        .over(data(&args.data))
+    let flags = Settings { model: args.model.clone(), ..Settings::default() }
+        .over(data(args.source.data.as_deref(), &args.data))
         .over(training(&args.training))
-        .over(compression(&args.compression))
-        .over(file);
+        .over(compression(&args.compression));
+    let (options, settings) = run_options(&args.output, "compress", flags)?;
+    if settings.model.is_none() {
+        anyhow::bail!("--model: expected the trained model, found none on the command line or in --config");
+    }
     watched(quiet, stop, |watch| oculist::optimize(&settings, &options, watch))
 }
 
 pub(crate) fn train(args: &TrainArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    let (options, file) = run_options(&args.output, "train", &args.data.data)?;
-    let settings = data(&args.data).over(training(&args.training)).over(file);
+    let flags = data(args.source.data.as_deref(), &args.data)
+        .over(network(&args.network))
+        .over(training(&args.training));
+    let (options, settings) = run_options(&args.output, "train", flags)?;
     watched(quiet, stop, |watch| oculist::train(&settings, &options, watch))
 }
 

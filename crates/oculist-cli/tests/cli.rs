@@ -1,0 +1,28 @@
+//! The binary seen from outside: what it writes, prints and refuses, and whether it can be interrupted.
+//!
+//! The runs that several tests look at are made once (`support::runs`). All networks and data sets are tiny; the
+//! only larger one is the demo, on which ONNX Runtime checks the exported models.
+
+#[path = "cli/support.rs"]
+mod support;
+
+#[path = "cli/bad_data.rs"]
+mod bad_data;
+#[path = "cli/bad_model.rs"]
+mod bad_model;
+#[path = "cli/bad_output.rs"]
+mod bad_output;
+#[path = "cli/determinism.rs"]
+mod determinism;
+#[path = "cli/optimize.rs"]
+mod optimize;
+#[path = "cli/oracle.rs"]
+mod oracle;
+#[path = "cli/pipes.rs"]
+mod pipes;
+#[path = "cli/resume.rs"]
+mod resume;
+#[path = "cli/usage.rs"]
+mod usage;
+#[path = "cli/verbs.rs"]
+mod verbs;

@@ -1,0 +1,96 @@
+//! Model files that are none, or not for this use.
+
+use std::path::Path;
+
+use crate::support::data::cut_short;
+use crate::support::runs::{copy_of_trained, trained};
+use crate::support::{oculist, read, scratch};
+
+/// Asserts that every verb that reads a model refuses this one, and that no run is begun.
+#[track_caller]
+fn refused(model: &Path, words: &[&str]) {
+    let dir = scratch();
+    let data = &trained().data;
+    let run = dir.path().join("run");
+    for verb in ["optimize", "compress"] {
+        let call = oculist(verb).arg(data).option("--model", model).option("--output", &run);
+        call.run().fails(1, words);
+    }
+    oculist("eval").arg(data).option("--model", model).run().fails(1, words);
+    oculist("predict").arg(data).option("--model", model).run().fails(1, words);
+    oculist("export").arg(model).option("--output", dir.path().join("out.onnx")).run().fails(1, words);
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 0, "nothing is written");
+}
+
+#[test]
+fn a_missing_model() {
+    let dir = scratch();
+    refused(&dir.path().join("none.onnx"), &["none.onnx", "No such file"]);
+    oculist("bench").arg(dir.path().join("none.onnx")).run().fails(1, &["none.onnx", "No such file"]);
+}
+
+#[test]
+fn a_file_that_is_no_onnx_model() {
+    let image = trained().data.join("class0/1.png");
+    refused(&image, &["class0/1.png", "not an ONNX model"]);
+    oculist("bench").arg(&image).run().fails(1, &["class0/1.png", "not an ONNX model"]);
+    refused(&trained().folder, &["it is a folder"]);
+}
+
+#[test]
+fn a_model_that_is_cut_short() {
+    let dir = scratch();
+    let run = copy_of_trained(dir.path());
+    let model = run.join("model.onnx");
+    cut_short(&model);
+    refused(&model, &["model.onnx", "cut short"]);
+    let bytes = read(&trained().file("model.onnx"));
+    for len in [0, 1, bytes.len() - 1] {
+        std::fs::write(&model, &bytes[..len]).expect("a file");
+        oculist("eval").arg(&trained().data).option("--model", &model).run().fails(1, &["model.onnx"]);
+    }
+}
+
+#[test]
+fn a_model_that_oculist_did_not_make() {
+    let dir = scratch();
+    let model = dir.path().join("foreign.onnx");
+    let mut graph =
+        oculist_zoo::build("resnet8", &oculist_zoo::BuildOptions::new(3, (3, 16, 16))).expect("a graph");
+    oculist_zoo::initialize(&mut graph, 0);
+    oculist_onnx::write(&graph, &model).expect("a model");
+    refused(&model, &["foreign.onnx", "made by oculist", "metadata"]);
+    // Its speed can be measured all the same.
+    oculist("bench").arg(&model).args("--seconds 0.05").run().ok();
+}
+
+#[test]
+fn a_model_with_other_classes_than_the_data() {
+    let model = trained().file("model.onnx");
+    let dir = scratch();
+    let words = ["model.onnx", "3 classes (class0, class1, class2)", "10 of the data", "and 6 more"];
+    oculist("eval").arg("demo").option("--model", &model).run().fails(1, &words);
+    let out = dir.path().join("out.onnx");
+    let call = oculist("export").arg(&model).option("--int8", "demo").option("--output", &out);
+    call.run().fails(1, &words);
+    let run = dir.path().join("run");
+    let call = oculist("optimize").arg("demo").option("--model", &model).option("--output", &run);
+    call.run().fails(1, &["model.onnx", "classes (class0, class1, class2)"]);
+    assert!(!out.exists() && !run.exists());
+}
+
+#[test]
+fn a_model_that_is_quantised_already() {
+    let dir = scratch();
+    let (int8, again) = (dir.path().join("int8.onnx"), dir.path().join("again.onnx"));
+    let data = &trained().data;
+    let export = |model: &Path, output: &Path| {
+        oculist("export").arg(model).option("--int8", data).option("--output", output).run()
+    };
+    export(&trained().file("model.onnx"), &int8).ok();
+    export(&int8, &again).fails(1, &["int8.onnx", "quantised already", "f32 model"]);
+    let run = dir.path().join("run");
+    let call = oculist("compress").arg(data).option("--model", &int8).option("--output", &run);
+    call.run().fails(1, &["int8.onnx", "quantised already"]);
+    assert!(!again.exists() && !run.exists());
+}
