@@ -71,8 +71,8 @@ impl Default for PruneOptions {
 /// Removes the least important units of a graph.
 ///
 /// # What it does
-/// Divides the scores of each group by their mean, so that groups compare; then, for the global targets, again and
-/// again takes the block (see [`PruneOptions::round_to`]) with the lowest mean score in the whole graph until the
+/// Divides the scores of each group by their mean, so that groups compare, and for cost targets by the root of what
+/// a unit saves; then, for the global targets, again and again takes the block (see [`PruneOptions::round_to`]) with the lowest mean score in the whole graph until the
 /// target is met. The slices of the removed units are cut from all parameters; `groups` of grouped convolutions and
 /// the counts of `PadChannels` follow.
 ///

@@ -44,7 +44,9 @@ pub(super) fn choose<'a>(
     scores: &[f64],
     options: &PruneOptions,
 ) -> Result<(Account<'a>, usize)> {
-    let mut queues: Vec<Queue> = groups.groups.iter().map(|g| queue(graph, g, scores, options)).collect();
+    let prices = prices(graph, groups, options.target);
+    let mut queues: Vec<Queue> =
+        groups.groups.iter().zip(prices).map(|(g, price)| queue(graph, g, scores, price, options)).collect();
     let mut account = Account::new(graph);
     let mut n_removed = 0;
     let mut remove = |queue: &mut Queue, account: &mut Account| {
@@ -98,10 +100,33 @@ pub(super) fn choose<'a>(
     }
 }
 
-fn queue(graph: &Graph, group: &Group, scores: &[f64], options: &PruneOptions) -> Queue {
+/// What removing one unit of each group saves, as the root of its share of the target's cost; 1 where the target is
+/// a number of channels.
+///
+/// Importance is divided by it: of two equally important units the one that saves more goes first. The root keeps
+/// the most expensive group from paying for everything, since importances of different groups compare only roughly.
+fn prices(graph: &Graph, groups: &ChannelGroups, target: PruneTarget) -> Vec<f64> {
+    let pick = |(macs, params): (u64, u64)| match target {
+        PruneTarget::Macs(_) => macs as f64,
+        PruneTarget::Params(_) => params as f64,
+        PruneTarget::GlobalRatio(_) | PruneTarget::UniformRatio(_) => 0.0,
+    };
+    let whole = pick(Account::new(graph).cost());
+    let price = |group: &Group| {
+        let mut account = Account::new(graph);
+        if let Some(&u) = group.units.first() {
+            account.remove(&groups.units[u]);
+        }
+        let saved = (whole - pick(account.cost())) / whole;
+        if saved > 0.0 { saved.sqrt() } else { 1.0 }
+    };
+    groups.groups.iter().map(price).collect()
+}
+
+fn queue(graph: &Graph, group: &Group, scores: &[f64], price: f64, options: &PruneOptions) -> Queue {
     let n = group.units.len();
     let mean = group.units.iter().map(|&u| scores[u]).sum::<f64>() / n.max(1) as f64;
-    let factor = if mean > 0.0 { 1.0 / mean } else { 1.0 };
+    let factor = if mean > 0.0 { 1.0 / (mean * price) } else { 1.0 / price };
     let mut units: Vec<(usize, f64)> = group.units.iter().map(|&u| (u, scores[u] * factor)).collect();
     units.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     let name = |p: &usize| graph.nodes()[*p].name.as_str();

@@ -51,11 +51,7 @@ impl Candidate {
         } else if !smaller && !faster {
             "neither smaller nor faster than the baseline".into()
         } else {
-            let change = if drop > 0.0 {
-                format!("loses {drop:.2} points")
-            } else {
-                format!("gains {:.2} points", -drop)
-            };
+            let change = change_text(drop, ["loses", "gains", "keeps the top-1"]);
             let size = baseline.bytes as f64 / self.cost.bytes as f64;
             let speed = baseline.latency.median / self.cost.latency.median;
             format!("{change}, {size:.1}x smaller, {speed:.1}x faster")
@@ -69,6 +65,16 @@ impl Candidate {
             Target::Latency => self.cost.latency.median,
             Target::Macs => self.cost.macs as f64,
         }
+    }
+}
+
+/// A change of top-1 in words: `loses 0.20 points`, `gains 0.10 points`, `keeps the top-1`; `words` are the verbs.
+pub(crate) fn change_text(drop: f64, words: [&str; 3]) -> String {
+    match drop {
+        // Half of the last digit shown.
+        d if d.abs() < 0.005 => words[2].to_owned(),
+        d if d > 0.0 => format!("{} {d:.2} points", words[0]),
+        d => format!("{} {:.2} points", words[1], -d),
     }
 }
 

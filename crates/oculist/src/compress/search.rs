@@ -1,7 +1,7 @@
 //! The search for the strongest setting that keeps the promise.
 
 /// Shares of the baseline's cost that pruning aims at, from weak to strong.
-pub(crate) const LEVELS: [f64; 8] = [0.85, 0.7, 0.55, 0.45, 0.35, 0.25, 0.18, 0.12];
+pub(crate) const LEVELS: [f64; 8] = [0.92, 0.85, 0.7, 0.55, 0.45, 0.35, 0.25, 0.15];
 
 /// A binary search over [`LEVELS`] for the strongest level that is accepted.
 ///

@@ -9,7 +9,7 @@ use oculist_report::{LayerWidth, Promise};
 use super::Finished;
 use super::pruning::Compressed;
 use super::state::Run;
-use crate::compress::candidate::Candidate;
+use crate::compress::candidate::{Candidate, change_text};
 use crate::error::OculistError;
 use crate::evaluate::evaluate;
 use crate::measure;
@@ -121,11 +121,11 @@ fn promise_text(run: &Run, baseline: &Candidate, compressed: &Compressed) -> Pro
         };
     };
     let drop = baseline.val_top1 - best.val_top1;
-    let change = if drop > 0.0 { format!("lost {drop:.2}") } else { format!("gained {:.2}", -drop) };
+    let change = change_text(drop, ["lost", "gained", "stayed the same"]);
     Promise {
         kept: true,
         text: format!(
-            "validation top-1 {change} points, {max_drop} were allowed; {} instead of {}",
+            "validation top-1 {change}, {max_drop} points were allowed; {} instead of {}",
             bytes_text(best.cost.bytes),
             bytes_text(baseline.cost.bytes)
         ),
