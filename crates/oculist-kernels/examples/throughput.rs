@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use oculist_kernels::{
     Activation, Algorithm, Algorithms, BatchNormBackward, BatchNormGradients, BlockLayer, BlockLayers,
-    BlockPlan, Context, Conv2d, ConvPlan, Epilogue, InvertedResidual, Isa, KernelError, Pass, Rows,
+    BlockPlan, Buffer, Context, Conv2d, ConvPlan, Epilogue, InvertedResidual, Isa, KernelError, Pass, Rows,
     batch_norm_backward, batch_statistics, measure, scale_shift,
 };
 
@@ -131,12 +131,16 @@ fn time(ctx: &Context, mut body: impl FnMut()) -> (f64, f64) {
 }
 
 fn bench_conv(ctx: &Context, conv: Conv2d, options: &Options) {
-    let noise = |n: usize, seed: usize| -> Vec<f32> {
-        (0..n).map(|i| ((i * 7919 + seed) % 1009) as f32 / 504.0 - 1.0).collect()
+    let noise = |n: usize, seed: usize| {
+        let mut values = Buffer::zeroed(n);
+        for (i, v) in values.iter_mut().enumerate() {
+            *v = ((i * 7919 + seed) % 1009) as f32 / 504.0 - 1.0;
+        }
+        values
     };
     let (mut x, w) = (noise(conv.x_len(), 1), noise(conv.weights_len(), 2));
     let mut y = noise(conv.y_len(), 3);
-    let mut dw = vec![0.0; w.len()];
+    let mut dw = Buffer::zeroed(w.len());
     let picked = Algorithms::pick(&conv);
     for pass in Pass::ALL {
         for algorithm in [Algorithm::Direct, Algorithm::Depthwise, Algorithm::Winograd] {
@@ -160,7 +164,7 @@ fn bench_conv(ctx: &Context, conv: Conv2d, options: &Options) {
                     continue;
                 }
             };
-            let mut scratch = vec![0.0; plan.scratch_len()];
+            let mut scratch = Buffer::zeroed(plan.scratch_len());
             let epilogue = Epilogue::default();
             let (best, median) = match pass {
                 Pass::Forward => time(ctx, || plan.forward(ctx, &x, &w, &epilogue, &mut y, &mut scratch)),
@@ -254,12 +258,15 @@ fn bench_blocks(ctx: &Context, batch: usize) -> Result<(), KernelError> {
 fn bench_norm(ctx: &Context) {
     for (rows, channels) in [(128 * 784, 16), (128 * 196, 32), (128 * 49, 64), (32 * 1024, 64)] {
         let shape = Rows::new(rows, channels);
-        let x: Vec<f32> = (0..shape.len()).map(|i| (i % 977) as f32).collect();
+        let mut x = Buffer::zeroed(shape.len());
+        for (i, v) in x.iter_mut().enumerate() {
+            *v = (i % 977) as f32;
+        }
         let (dy, residual) = (x.clone(), x.clone());
-        let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        let (mut y, mut dx) = (Buffer::zeroed(x.len()), Buffer::zeroed(x.len()));
         let mut v = vec![vec![1.0; channels]; 4];
         let [a, b, c, d] = &mut v[..] else { continue };
-        let bytes = std::mem::size_of_val(x.as_slice()) as f64;
+        let bytes = std::mem::size_of_val(&*x) as f64;
         let report = |name: &str, passes: f64, (best, median): (f64, f64)| {
             println!(
                 "{rows:>7} x {channels:<4} {name:<28} {:>7.1} {:>7.1} GB/s {:>8.3} ms",
@@ -271,14 +278,14 @@ fn bench_norm(ctx: &Context) {
         report("statistics", 1.0, time(ctx, || batch_statistics(ctx, shape, &x, a, b)));
         let relu = Activation::Relu;
         report("apply, relu", 2.0, time(ctx, || scale_shift(ctx, shape, &x, a, b, None, relu, &mut y)));
-        let r = Some(residual.as_slice());
+        let r = Some(&*residual);
         report(
             "apply, residual, relu",
             3.0,
             time(ctx, || scale_shift(ctx, shape, &x, a, b, r, relu, &mut y)),
         );
         for (name, residual) in [("backward, relu", None), ("backward, residual, relu", r)] {
-            let mut dresidual = residual.map(<[f32]>::to_vec);
+            let mut dresidual = residual.map(Buffer::from);
             let passes = if residual.is_some() { 8.0 } else { 5.0 };
             let (mut dgamma, mut dbeta) = (vec![0.0; channels], vec![0.0; channels]);
             let input = BatchNormBackward {

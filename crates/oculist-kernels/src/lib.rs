@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "SIMD and the thread pool; every block states why it is sound")]
 
 mod activation;
+mod buffer;
 mod context;
 mod conv;
 mod copy;
@@ -22,6 +23,7 @@ mod simd;
 mod softmax;
 
 pub use activation::{Activation, activation_backward, activation_forward};
+pub use buffer::Buffer;
 pub use context::Context;
 pub use conv::{
     Algorithm, Algorithms, BlockLayer, BlockLayers, BlockPlan, Conv2d, ConvPlan, Epilogue, InvertedResidual,

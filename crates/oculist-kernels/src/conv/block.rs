@@ -12,7 +12,7 @@ use super::{Algorithms, Conv2d, ConvPlan, Epilogue};
 use crate::KernelError;
 use crate::activation::Activation;
 use crate::context::{Context, SendPtr};
-use crate::layout::channel_stride;
+use crate::layout::{LANES, channel_stride};
 
 /// f32 of expanded and convolved rows of a band: 320 KiB.
 const BAND: usize = 80 << 10;
@@ -141,11 +141,12 @@ impl BlockPlan {
 
     /// f32 of scratch that [`BlockPlan::run`] needs.
     pub fn scratch_len(&self) -> usize {
-        self.inner.len() * self.worker_len()
+        // Room to start at the beginning of a cache line.
+        self.inner.len() * self.worker_len() + LANES
     }
 
     fn worker_len(&self) -> usize {
-        self.expanded_len + self.convolved_len + self.inner_scratch
+        (self.expanded_len + self.convolved_len + self.inner_scratch).next_multiple_of(LANES)
     }
 
     /// Geometry and cut in words.
@@ -175,7 +176,8 @@ impl BlockPlan {
         }
         assert!(ctx.threads() <= self.inner.len(), "the plan was made for {} threads", self.inner.len());
         assert!(scratch.len() >= self.scratch_len(), "scratch of {}", self.describe());
-        let (scratch, worker_len) = (SendPtr(scratch.as_mut_ptr()), self.worker_len());
+        let start = scratch.as_ptr().align_offset(64).min(LANES);
+        let (scratch, worker_len) = (SendPtr(scratch[start..].as_mut_ptr()), self.worker_len());
         let y = SendPtr(y.as_mut_ptr());
         let out_row = project.out_width() * project.y_stride();
         let stripes = self.stripes.len();

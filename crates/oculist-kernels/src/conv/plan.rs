@@ -112,7 +112,7 @@ impl ConvPlan {
 
     fn pass_scratch_len(&self, pass: Pass) -> usize {
         let (conv, threads) = (&self.conv, self.threads);
-        match (self.algorithms.of(pass), pass) {
+        let needed = match (self.algorithms.of(pass), pass) {
             (Algorithm::General, _) => 0,
             (Algorithm::Direct, Pass::Forward) => direct::scratch_len(&self.forward, threads),
             (Algorithm::Direct, Pass::BackwardData) => {
@@ -133,14 +133,19 @@ impl ConvPlan {
             (Algorithm::Winograd, Pass::BackwardWeights) => {
                 winograd::weights_scratch_len(&self.winograd_forward, threads)
             }
-        }
+        };
+        // Room to start at the beginning of a cache line.
+        if needed > 0 { needed + LANES } else { 0 }
     }
 
-    fn assert_scratch(&self, ctx: &Context, pass: Pass, scratch: &[f32]) {
+    /// Checks the scratch and the context, and gives the scratch from the beginning of a cache line on.
+    fn checked_scratch<'a>(&self, ctx: &Context, pass: Pass, scratch: &'a mut [f32]) -> &'a mut [f32] {
         let needed = self.pass_scratch_len(pass);
         assert!(scratch.len() >= needed, "scratch of {}: {} of {needed}", self.conv.label(), scratch.len());
         assert!(ctx.threads() <= self.threads, "the plan was made for {} threads", self.threads);
         assert_eq!(ctx.isa(), self.isa, "the plan was made for another instruction set");
+        let start = scratch.as_ptr().align_offset(64);
+        if start < LANES.min(scratch.len()) { &mut scratch[start..] } else { scratch }
     }
 
     /// `y = f(conv(x, w) + bias + residual)`.
@@ -158,7 +163,7 @@ impl ConvPlan {
     ) {
         self.assert_lengths(x, w, y);
         epilogue.assert_fits(&self.conv);
-        self.assert_scratch(ctx, Pass::Forward, scratch);
+        let scratch = self.checked_scratch(ctx, Pass::Forward, scratch);
         let conv = &self.conv;
         match self.algorithms.forward {
             Algorithm::General => general::forward(ctx, conv, x, w, epilogue, y),
@@ -211,7 +216,7 @@ impl ConvPlan {
         assert_eq!(x.len(), conv.x_len(), "input of {}", conv.label());
         assert_eq!(y.len(), conv.y_len(), "output of {}", conv.label());
         epilogue.assert_fits(conv);
-        self.assert_scratch(ctx, Pass::Forward, scratch);
+        let scratch = self.checked_scratch(ctx, Pass::Forward, scratch);
         let store = Store::forward(conv, epilogue, y);
         let w = winograd::Weights::Transformed(&w.data);
         winograd::run(ctx, &self.winograd_forward, x, w, store, scratch);
@@ -231,7 +236,7 @@ impl ConvPlan {
         scratch: &mut [f32],
     ) {
         self.assert_lengths(dx, w, dy);
-        self.assert_scratch(ctx, Pass::BackwardData, scratch);
+        let scratch = self.checked_scratch(ctx, Pass::BackwardData, scratch);
         let conv = &self.conv;
         match self.algorithms.backward_data {
             Algorithm::General => general::backward_data(ctx, conv, dy, w, dx, accumulate),
@@ -276,7 +281,7 @@ impl ConvPlan {
         scratch: &mut [f32],
     ) {
         self.assert_lengths(x, dw, dy);
-        self.assert_scratch(ctx, Pass::BackwardWeights, scratch);
+        let scratch = self.checked_scratch(ctx, Pass::BackwardWeights, scratch);
         let conv = &self.conv;
         match self.algorithms.backward_weights {
             Algorithm::General => general::backward_weights(ctx, conv, x, dy, dw),
