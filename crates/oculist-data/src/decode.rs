@@ -186,7 +186,7 @@ fn decoder(
 }
 
 /// The format's usual name.
-pub(crate) fn format_name(format: ImageFormat) -> &'static str {
+fn format_name(format: ImageFormat) -> &'static str {
     match format {
         ImageFormat::Jpeg => "JPEG",
         ImageFormat::Png => "PNG",

@@ -1,5 +1,7 @@
 //! Operations against Pillow, OpenCV and Python's colorsys, live.
 
+mod preprocessing;
+
 use oculist_augment::{Image, Transform};
 use oculist_testing::python;
 use std::path::Path;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use walkdir::WalkDir;
 
-/// Names of split folders; the first that is there counts.
+/// Names of split folders.
 const TRAIN: &[&str] = &["train"];
 const VAL: &[&str] = &["val", "valid", "validation"];
 const TEST: &[&str] = &["test"];
@@ -107,17 +107,35 @@ fn class_folders(root: &Path) -> Result<Vec<ClassFolder>> {
     Ok(folders)
 }
 
+/// The folder of a split, in whatever case its name is written.
 fn split_folder(root: &Path, names: &[&str]) -> Result<Option<PathBuf>> {
-    let found: Vec<&str> = names.iter().copied().filter(|name| root.join(name).is_dir()).collect();
-    match found[..] {
-        [] => Ok(None),
-        [name] => Ok(Some(root.join(name))),
-        _ => Err(Error::Option {
-            name: "the validation folder",
-            expected: "one of val, valid and validation",
-            found: found.join(" and "),
+    let mut found = Vec::new();
+    for path in folders_in(root)? {
+        if names.contains(&file_name(&path).to_lowercase().as_str()) {
+            found.push(path);
+        }
+    }
+    match &found[..] {
+        [] | [_] => Ok(found.pop()),
+        [first, second, ..] => Err(Error::Option {
+            name: "the folder of a split",
+            expected: "there once (train; val, valid or validation; test)",
+            found: format!("{} and {}", first.display(), second.display()),
         }),
     }
+}
+
+/// The folders in a folder in natural order, without hidden ones.
+fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+        let path = entry.map_err(Error::io(folder))?.path();
+        if path.is_dir() && !file_name(&path).starts_with('.') {
+            folders.push(path);
+        }
+    }
+    folders.sort_by(|a, b| natural_cmp(&file_name(a), &file_name(b)));
+    Ok(folders)
 }
 
 /// Class names from the training split, in natural order.
@@ -137,18 +155,12 @@ fn class_names(root: &Path, folders: &[ClassFolder]) -> Result<Vec<String>> {
 }
 
 fn classes_in(folder: &Path, split: Split) -> Result<Vec<ClassFolder>> {
-    let mut classes = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
-        let path = entry.map_err(Error::io(folder))?.path();
-        let class = file_name(&path);
-        if path.is_dir() && !class.starts_with('.') {
-            classes.push(ClassFolder { split, files: files_in(&path)?, class, path });
-        }
-    }
+    let class_folder =
+        |path: PathBuf| Ok(ClassFolder { split, class: file_name(&path), files: files_in(&path)?, path });
+    let classes = folders_in(folder)?.into_iter().map(class_folder).collect::<Result<Vec<_>>>()?;
     if classes.is_empty() {
         return Err(Error::NoClasses { path: folder.into() });
     }
-    classes.sort_by(|a, b| natural_cmp(&a.class, &b.class));
     Ok(classes)
 }
 

@@ -72,7 +72,7 @@ fn two_validation_folders_are_one_too_many() {
         fixture::write_class_folders(folder.path(), part, 2, 4, 8).unwrap();
     }
     let text = message(folder.path());
-    assert!(text.contains("val and valid"), "{text}");
+    assert!(text.contains("/val and ") && text.ends_with("/valid"), "{text}");
 }
 
 #[test]

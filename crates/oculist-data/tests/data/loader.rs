@@ -1,7 +1,9 @@
 //! The loader's promises: order, independence of workers, resuming.
 
-use oculist_augment::{ColorMode, Pipeline, Preprocessing};
-use oculist_data::{Batch, Dataset, Loader, LoaderConfig, OpenOptions, Subset};
+use oculist_augment::{ColorMode, Image, Pipeline, Preprocessing};
+use oculist_data::{Batch, Dataset, Error, ImageStore, Loader, LoaderConfig, OpenOptions, Result, Subset};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 fn demo() -> Subset {
     Dataset::open("demo", &OpenOptions::default()).unwrap().val().clone()
@@ -106,5 +108,59 @@ fn impossible_batch_sizes_are_refused() {
     for batch_size in [0, 1001] {
         let err = Loader::new(demo(), LoaderConfig { batch_size, ..config(1) }).unwrap_err();
         assert!(err.to_string().contains("batch size"), "{err}");
+    }
+}
+
+/// A store that fails at image 37, in one way or the other.
+struct Faulty {
+    panics: bool,
+}
+
+impl ImageStore for Faulty {
+    fn len(&self) -> usize {
+        100
+    }
+
+    fn image(&self, index: usize) -> Result<Image> {
+        assert!(index != 37 || !self.panics, "a defect at image 37");
+        if index == 37 {
+            return Err(Error::Missing { path: "the disk".into() });
+        }
+        Ok(Image::filled(28, 28, 1, index as u8)?)
+    }
+
+    fn size(&self, _index: usize) -> (usize, usize) {
+        (28, 28)
+    }
+
+    fn name(&self, index: usize) -> String {
+        index.to_string()
+    }
+}
+
+fn faulty(panics: bool) -> Subset {
+    Subset::new(Arc::new(Faulty { panics }), (0..100).collect(), vec![0; 100], 1).unwrap()
+}
+
+#[test]
+fn a_store_that_cannot_go_on_ends_the_epoch() {
+    for workers in [0, 3] {
+        let config = LoaderConfig { batch_size: 10, shuffle: false, ..config(workers) };
+        let results: Vec<_> = Loader::new(faulty(false), config).unwrap().epoch(0).collect();
+        assert_eq!(results.len(), 4, "three good batches, then the error");
+        assert!(results[..3].iter().all(Result::is_ok));
+        assert!(results[3].as_ref().unwrap_err().to_string().starts_with("the disk"));
+    }
+}
+
+#[test]
+fn a_panic_in_a_worker_reaches_the_consumer() {
+    for workers in [0, 3] {
+        let config = LoaderConfig { batch_size: 10, shuffle: false, ..config(workers) };
+        let loader = Loader::new(faulty(true), config).unwrap();
+        let mut good = 0;
+        let outcome = catch_unwind(AssertUnwindSafe(|| loader.epoch(0).for_each(|_| good += 1)));
+        assert!(outcome.is_err(), "the panic was lost");
+        assert_eq!(good, 3);
     }
 }

@@ -70,9 +70,9 @@ fn an_unsplit_folder_is_split_by_class_and_seed() {
 
 #[test]
 fn split_folders_are_taken_as_they_are_and_missing_ones_drawn() {
-    for name in ["val", "valid", "validation"] {
+    for (name, train) in [("val", "train"), ("valid", "train"), ("validation", "train"), ("Val", "TRAIN")] {
         let folder = tempfile::tempdir().unwrap();
-        for (part, per_class) in [("train", 20), (name, 4), ("test", 6)] {
+        for (part, per_class) in [(train, 20), (name, 4), ("test", 6)] {
             fixture::write_class_folders(folder.path(), part, 2, per_class, 8).unwrap();
         }
         let dataset = Dataset::open(folder.path().to_str().unwrap(), &OpenOptions::default()).unwrap();
