@@ -221,6 +221,40 @@ impl<'a> Lowering<'a> {
         Ok(flat)
     }
 
+    /// Computes a value now, ahead of the graph's order, so that a convolution can add it; says whether it exists.
+    ///
+    /// That works if it needs nothing that is being lowered, and only for a few nodes: a shortcut, not half a network.
+    fn compute_early(&mut self, value: ValueId) -> Result<bool, RuntimeError> {
+        const MOST: usize = 6;
+        let mut nodes: Vec<NodeId> = Vec::new();
+        let mut stack = vec![value];
+        while let Some(v) = stack.pop() {
+            if self.exists(v) || self.is_constant(v) {
+                continue;
+            }
+            match self.producers[v.index()] {
+                Some(id) if !self.done[id] && nodes.len() < MOST => {
+                    nodes.push(id);
+                    stack.extend(&self.node(id).inputs);
+                }
+                _ => return Ok(false),
+            }
+        }
+        nodes.sort_unstable();
+        for id in nodes {
+            if !self.done[id] {
+                self.lower_node(id)?;
+            }
+        }
+        Ok(self.exists(value))
+    }
+
+    /// Whether a value lies in memory.
+    fn exists(&self, value: ValueId) -> bool {
+        let State { f32, dense, u8 } = self.states[value.index()];
+        f32.is_some() || dense.is_some() || u8.is_some()
+    }
+
     fn lower_node(&mut self, id: NodeId) -> Result<(), RuntimeError> {
         let node = self.node(id);
         self.done[id] = true;

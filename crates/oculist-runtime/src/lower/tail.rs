@@ -81,7 +81,7 @@ impl Lowering<'_> {
                 }
                 Op::Add if plain => {
                     let other = node.inputs[usize::from(node.inputs[0] == tail.end)];
-                    if other == tail.end || !self.fits(other, channels, size) {
+                    if other == tail.end || !self.compute_early(other)? || !self.fits(other, channels, size) {
                         break;
                     }
                     tail.residual = Some(other);

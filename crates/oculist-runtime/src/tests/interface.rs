@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oculist_graph::{Conv, Graph, Op, Tensor};
+use oculist_graph::{Conv, Graph, Op, Pool, Tensor};
 
 use super::{context, error, graph, images, planned, reference};
 use crate::{InputLayout, Isa, MeasureOptions, Plan, PlanOptions, RuntimeError, measure, top1};
@@ -81,6 +81,22 @@ fn fusion_leaves_few_steps() {
     assert_eq!(plan.steps.len(), 4, "{text}");
     assert!(text.contains("residual") && text.contains("Relu"), "{text}");
     assert!(plan.arena_bytes() < plan.unshared_bytes() + 4096, "{text}");
+}
+
+#[test]
+fn a_shortcut_is_computed_before_the_convolution_that_adds_it() {
+    let graph = graph(16, 8, 8, |b, x| {
+        let y = b.conv("a", x, 32, Conv::square(3, 2, 1), true);
+        let pool = Pool::square(2, 2, 0);
+        let s = b.op("pool", Op::AveragePool { pool, count_include_pad: false }, &[x]);
+        let s = b.op("pad", Op::PadChannels { before: 8, after: 8 }, &[s]);
+        let y = b.add("sum", y, s);
+        b.relu("relu", y)
+    });
+    super::check(&graph);
+    let plan = Plan::new(&graph, &options(1)).unwrap();
+    let names: Vec<_> = plan.steps.iter().map(|step| step.work.name()).collect();
+    assert_eq!(names, ["to NHWC", "average pool", "pad channels", "conv"]);
 }
 
 #[test]

@@ -244,7 +244,7 @@ impl Lowering<'_> {
 
     /// `DQ -> Add(other) -> [Relu | Clip]? -> Q` behind the quantised value `q`, where `other` exists as bytes.
     fn residual(
-        &self,
+        &mut self,
         q: ValueId,
         quant: Quant,
         channels: usize,
@@ -262,7 +262,10 @@ impl Lowering<'_> {
         }
         let own_first = node.inputs[0] == own;
         let other = node.inputs[usize::from(own_first)];
-        let Some((tensor, addend)) = self.bytes(other).filter(|_| other != own) else { return Ok(None) };
+        if other == own || !self.compute_early(other)? {
+            return Ok(None);
+        }
+        let Some((tensor, addend)) = self.bytes(other) else { return Ok(None) };
         let fits = self.tensors[tensor] == Tensor::u8(channels, size);
         match self.requantization(node.output)? {
             Some(next) if fits && next.activation == Activation::Identity => {
