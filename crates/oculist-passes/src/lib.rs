@@ -58,7 +58,8 @@ pub use calibration::{CalibrationMethod, Calibrator, ChannelMeans, Histogram, la
 pub use error::{PassError, Result};
 pub use fold_batch_norm::fold_batch_norm;
 pub use prune_channels::{
-    ChannelGroups, Importance, PruneOptions, PruneReport, PruneTarget, importance, prune_channels, taylor,
+    ChannelGroups, Importance, PruneOptions, PruneReport, PruneTarget, Scores, importance, prune_channels,
+    taylor,
 };
 pub use quantize::{QParams, QuantizeOptions, Range, WeightRange, quantizable_values, quantize};
 pub use remove_identity::remove_identity;

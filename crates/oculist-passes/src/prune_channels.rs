@@ -36,11 +36,24 @@ pub enum PruneTarget {
     Params(f64),
 }
 
+/// How scores of different groups compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scores {
+    /// Not at all (norms of weights): each group's scores are divided by their mean.
+    #[default]
+    WithinGroup,
+    /// They estimate by how much the loss rises ([`taylor`]): they are compared as they are, per unit of the cost that
+    /// [`PruneTarget::Macs`] or [`PruneTarget::Params`] saves.
+    LossRise,
+}
+
 /// What [`prune_channels`] may remove.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PruneOptions {
     /// How far to prune.
     pub target: PruneTarget,
+    /// How scores of different groups compare.
+    pub scores: Scores,
     /// Channels that every group keeps at least.
     pub min_channels: usize,
     /// Kept channels of a group are a multiple of this, or all of them. The kernels pad channels to a multiple of
@@ -59,6 +72,7 @@ impl Default for PruneOptions {
     fn default() -> Self {
         Self {
             target: PruneTarget::Macs(0.5),
+            scores: Scores::WithinGroup,
             min_channels: 8,
             round_to: 16,
             max_ratio: 0.9,
@@ -71,8 +85,7 @@ impl Default for PruneOptions {
 /// Removes the least important units of a graph.
 ///
 /// # What it does
-/// Divides the scores of each group by their mean, so that groups compare, and for cost targets by the root of what
-/// a unit saves; then, for the global targets, again and again takes the block (see [`PruneOptions::round_to`]) with the lowest mean score in the whole graph until the
+/// Makes the scores comparable (see [`Scores`]); then, for the global targets, again and again takes the block (see [`PruneOptions::round_to`]) with the lowest mean score in the whole graph until the
 /// target is met. The slices of the removed units are cut from all parameters; `groups` of grouped convolutions and
 /// the counts of `PadChannels` follow.
 ///

@@ -13,6 +13,7 @@ mod loss;
 mod optimizer;
 mod params;
 mod schedule;
+mod sensitivity;
 mod trainer;
 
 pub use checkpoint::{RunState, write_atomically};
@@ -24,4 +25,5 @@ pub use loss::{Distillation, loss_and_gradient};
 pub use optimizer::{Optimizer, OptimizerConfig, global_norm};
 pub use params::{Param, ParamSet};
 pub use schedule::Schedule;
+pub use sensitivity::for_each_gradient;
 pub use trainer::{BatchIterator, EpochRecord, Event, Outcome, Trainer, TrainingData};

@@ -2,7 +2,7 @@
 
 use super::account::Account;
 use super::groups::{ChannelGroups, Group};
-use super::{PASS, PruneOptions, PruneTarget};
+use super::{PASS, PruneOptions, PruneTarget, Scores};
 use crate::{PassError, Result};
 use oculist_graph::Graph;
 
@@ -44,7 +44,7 @@ pub(super) fn choose<'a>(
     scores: &[f64],
     options: &PruneOptions,
 ) -> Result<(Account<'a>, usize)> {
-    let prices = prices(graph, groups, options.target);
+    let prices = prices(graph, groups, options);
     let mut queues: Vec<Queue> =
         groups.groups.iter().zip(prices).map(|(g, price)| queue(graph, g, scores, price, options)).collect();
     let mut account = Account::new(graph);
@@ -100,13 +100,12 @@ pub(super) fn choose<'a>(
     }
 }
 
-/// What removing one unit of each group saves, as the root of its share of the target's cost; 1 where the target is
-/// a number of channels.
+/// What removing one unit of each group saves of the target's cost, as a share; 1 where scores are ranked as they are.
 ///
-/// Importance is divided by it: of two equally important units the one that saves more goes first. The root keeps
-/// the most expensive group from paying for everything, since importances of different groups compare only roughly.
-fn prices(graph: &Graph, groups: &ChannelGroups, target: PruneTarget) -> Vec<f64> {
-    let pick = |(macs, params): (u64, u64)| match target {
+/// Scores that estimate the rise of the loss are divided by it: the unit that costs least accuracy for what it saves
+/// goes first.
+fn prices(graph: &Graph, groups: &ChannelGroups, options: &PruneOptions) -> Vec<f64> {
+    let pick = |(macs, params): (u64, u64)| match options.target {
         PruneTarget::Macs(_) => macs as f64,
         PruneTarget::Params(_) => params as f64,
         PruneTarget::GlobalRatio(_) | PruneTarget::UniformRatio(_) => 0.0,
@@ -118,7 +117,7 @@ fn prices(graph: &Graph, groups: &ChannelGroups, target: PruneTarget) -> Vec<f64
             account.remove(&groups.units[u]);
         }
         let saved = (whole - pick(account.cost())) / whole;
-        if saved > 0.0 { saved.sqrt() } else { 1.0 }
+        if options.scores == Scores::LossRise && saved > 0.0 { saved } else { 1.0 }
     };
     groups.groups.iter().map(price).collect()
 }
@@ -126,7 +125,11 @@ fn prices(graph: &Graph, groups: &ChannelGroups, target: PruneTarget) -> Vec<f64
 fn queue(graph: &Graph, group: &Group, scores: &[f64], price: f64, options: &PruneOptions) -> Queue {
     let n = group.units.len();
     let mean = group.units.iter().map(|&u| scores[u]).sum::<f64>() / n.max(1) as f64;
-    let factor = if mean > 0.0 { 1.0 / (mean * price) } else { 1.0 / price };
+    let factor = match options.scores {
+        Scores::WithinGroup if mean > 0.0 => 1.0 / mean,
+        Scores::WithinGroup => 1.0,
+        Scores::LossRise => 1.0 / price,
+    };
     let mut units: Vec<(usize, f64)> = group.units.iter().map(|&u| (u, scores[u] * factor)).collect();
     units.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     let name = |p: &usize| graph.nodes()[*p].name.as_str();

@@ -5,9 +5,10 @@ use std::time::Instant;
 use oculist_data::Split;
 use oculist_graph::Graph;
 use oculist_passes::{
-    ChannelGroups, Importance, PassError, PruneOptions, PruneReport, PruneTarget, importance, prune_channels,
+    ChannelGroups, PassError, PruneOptions, PruneReport, PruneTarget, Scores, prune_channels, taylor,
 };
 use oculist_report::{LayerSensitivity, Quantization};
+use oculist_train::for_each_gradient;
 
 use super::state::Run;
 use crate::compress::candidate::Candidate;
@@ -28,6 +29,11 @@ const MIN_CHANNELS: usize = 4;
 const ROUND_TO: usize = 4;
 /// Kept channels are a multiple of this where time counts: the kernels work in blocks of sixteen channels.
 const ROUND_TO_FAST: usize = 16;
+
+/// Largest share of a group's channels that may go.
+const MAX_RATIO: f64 = 0.75;
+/// Training batches over which importance is averaged.
+const IMPORTANCE_BATCHES: usize = 20;
 
 /// The result of compression.
 #[derive(Debug)]
@@ -94,37 +100,39 @@ pub(crate) fn compress(
         &format!("Prune channels, fine-tune with distillation (at most {max_drop} points may be lost)"),
         watch,
     );
+    let groups = ChannelGroups::analyze(&baseline.graph)?;
+    let scores = scores(run, &baseline.graph, &groups)?;
     let mut levels = vec![plain];
     let mut search = LevelSearch::new(run.recipe.compression.candidates);
     while let Some(index) = search.next() {
-        let level = try_level(run, baseline, LEVELS[index], &calibration, watch)?;
+        let target = run.recipe.compression.target;
+        let level = match prune(&baseline.graph, &groups, &scores, LEVELS[index], target) {
+            Ok(pruned) => Some(try_level(run, baseline, LEVELS[index], pruned, &calibration, watch)?),
+            Err(e @ PassError::TargetOutOfReach { .. }) => {
+                watch.note(&format!("{:.0}%: {e}", 100.0 * LEVELS[index]));
+                None
+            }
+            Err(e) => return Err(e.into()),
+        };
         search.answer(index, level.as_ref().is_some_and(|l| l.accepted().next().is_some()));
         levels.extend(level);
     }
     choose(run, baseline, levels, &calibration, watch)
 }
 
-/// Prunes the baseline to a share of its cost, fine-tunes and quantises it. `None` if the network cannot be pruned
-/// that far.
+/// Fine-tunes and quantises a pruned network.
 fn try_level(
     run: &mut Run,
     baseline: &Candidate,
     keep: f64,
+    (graph, report): (Graph, PruneReport),
     calibration: &Images,
     watch: &mut Watch<'_>,
-) -> Result<Option<Level>, OculistError> {
+) -> Result<Level, OculistError> {
     let began = Instant::now();
     let target = run.recipe.compression.target;
     let percent = (100.0 * keep).round();
     let what = if target == Target::Size { "parameters" } else { "MACs" };
-    let (graph, report) = match prune(&baseline.graph, keep, target) {
-        Ok(pruned) => pruned,
-        Err(e @ PassError::TargetOutOfReach { .. }) => {
-            watch.note(&format!("{percent}% of {what}: {e}"));
-            return Ok(None);
-        }
-        Err(e) => return Err(e.into()),
-    };
     let name = format!("prune-{percent}");
     let recipe = &run.recipe;
     let data = TrainingImages::new(&run.source, recipe, &recipe.finetune)?;
@@ -159,19 +167,41 @@ fn try_level(
         let quantized = quantized.clone();
         run.step(&name, reason, began, Some(&candidate), Some(&quantized), watch);
     }
-    Ok(Some(Level { f32: candidate, int8, report: Some(report) }))
+    Ok(Level { f32: candidate, int8, report: Some(report) })
 }
 
-fn prune(graph: &Graph, keep: f64, target: Target) -> Result<(Graph, PruneReport), PassError> {
-    let groups = ChannelGroups::analyze(graph)?;
-    let scores = importance(graph, &groups, Importance::L2);
+fn prune(
+    graph: &Graph,
+    groups: &ChannelGroups,
+    scores: &[f64],
+    keep: f64,
+    target: Target,
+) -> Result<(Graph, PruneReport), PassError> {
     let options = PruneOptions {
         target: if target == Target::Size { PruneTarget::Params(keep) } else { PruneTarget::Macs(keep) },
+        scores: Scores::LossRise,
         min_channels: MIN_CHANNELS,
         round_to: if target == Target::Latency { ROUND_TO_FAST } else { ROUND_TO },
+        max_ratio: MAX_RATIO,
         ..PruneOptions::default()
     };
-    prune_channels(graph, &groups, &scores, &options)
+    prune_channels(graph, groups, scores, &options)
+}
+
+/// First-order Taylor importance of the baseline's channels, averaged over training batches.
+fn scores(run: &Run, graph: &Graph, groups: &ChannelGroups) -> Result<Vec<f64>, OculistError> {
+    let recipe = &run.recipe;
+    let data = TrainingImages::new(&run.source, recipe, &recipe.finetune)?;
+    let mut sums = vec![0.0; groups.units.len()];
+    let batch_size = recipe.finetune.batch_size;
+    let add = |gradients| -> Result<(), OculistError> {
+        for (sum, score) in sums.iter_mut().zip(taylor(graph, groups, &gradients)?) {
+            *sum += score;
+        }
+        Ok(())
+    };
+    for_each_gradient(run.ctx.clone(), graph, batch_size, &data, IMPORTANCE_BATCHES, add)?;
+    Ok(sums)
 }
 
 /// Quantises a candidate and judges the result against the baseline.

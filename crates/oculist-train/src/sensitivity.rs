@@ -1,0 +1,37 @@
+//! Gradients of a trained network on training batches, for importance estimates.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use oculist_graph::{Graph, Tensor, ValueId};
+use oculist_kernels::Context;
+
+use crate::error::TrainError;
+use crate::executor::{Executor, Mode};
+use crate::loss::loss_and_gradient;
+use crate::trainer::TrainingData;
+
+/// Hands out the gradients of the plain cross-entropy for up to `batches` training batches, one map per batch; the
+/// weights stay as they are.
+///
+/// # Errors
+/// [`TrainError`]: unsupported node, unreadable data, or what `body` returns.
+pub fn for_each_gradient<E: From<TrainError>>(
+    ctx: Arc<Context>,
+    graph: &Graph,
+    batch_size: usize,
+    data: &dyn TrainingData,
+    batches: usize,
+    mut body: impl FnMut(BTreeMap<ValueId, Tensor>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut executor = Executor::new(ctx, graph, batch_size, Mode::Train)?;
+    let mut gradient = vec![0.0; executor.logits().len()];
+    for batch in data.epoch(0)?.take(batches) {
+        let batch = batch?;
+        executor.forward_train(&batch.images, 0);
+        loss_and_gradient(executor.classes(), &batch.labels, 0.0, None, executor.logits(), &mut gradient);
+        executor.backward(&gradient);
+        body(executor.gradient_tensors().into_iter().collect())?;
+    }
+    Ok(())
+}
