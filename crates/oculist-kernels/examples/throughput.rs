@@ -3,16 +3,17 @@
 //! `cargo run --release -p oculist-kernels --example throughput -- [--threads N] [--isa NAME] [--set NAME]
 //! [--pass NAME] [--algorithm NAME] [FILTER]`
 //!
-//! Sets: `resnet20` (the default), `resnet18`, `mobilenet`, `batch1`, `norm`,
+//! Sets: `resnet20` (the default), `resnet18`, `mobilenet`, `batch1`, `norm`, `pool`,
 //! `block8` and `block1` (inverted residual blocks at 224 pixels, fused against layer by layer). The numbers are GFLOP/s of the direct
 //! convolution (two operations a product), so Winograd may exceed the peak; best and median of the rounds.
 
 use std::time::{Duration, Instant};
 
 use oculist_kernels::{
-    Activation, Algorithm, Algorithms, BatchNormBackward, BatchNormGradients, BlockLayer, BlockLayers,
-    BlockPlan, Buffer, Context, Conv2d, ConvPlan, Epilogue, InvertedResidual, Isa, KernelError, Pass, Rows,
-    batch_norm_backward, batch_statistics, measure, scale_shift,
+    Activation, AdaptivePooling, Algorithm, Algorithms, BatchNormBackward, BatchNormGradients, BlockLayer,
+    BlockLayers, BlockPlan, Buffer, Context, Conv2d, ConvPlan, Epilogue, InvertedResidual, Isa, KernelError,
+    Pass, Pooling, Rows, adaptive_average_pool, average_pool, average_pool_backward, batch_norm_backward,
+    batch_statistics, max_pool, max_pool_backward, measure, scale_shift,
 };
 
 struct Options {
@@ -313,6 +314,47 @@ fn bench_norm(ctx: &Context) {
     }
 }
 
+fn bench_pool(ctx: &Context) {
+    for (size, channels, kernel, stride) in [(32, 64, 2, 2), (56, 64, 3, 2)] {
+        let pool = Pooling {
+            batch: 32,
+            height: size,
+            width: size,
+            channels,
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [kernel / 2 * (kernel % 2); 4],
+        };
+        let mut x = Buffer::zeroed(pool.x_len());
+        for (i, v) in x.iter_mut().enumerate() {
+            *v = (i * 7919 % 977) as f32;
+        }
+        let mut y = Buffer::zeroed(pool.y_len());
+        let mut dx = Buffer::zeroed(pool.x_len());
+        let mut argmax = vec![0; pool.y_len()];
+        let bytes = 4.0 * (x.len() + y.len()) as f64;
+        let report = |name: &str, (best, median): (f64, f64)| {
+            println!(
+                "{channels:>3} @{size} k{kernel} s{stride}  {name:<28} {:>7.1} {:>7.1} GB/s {:>8.3} ms",
+                bytes / best * 1e-9,
+                bytes / median * 1e-9,
+                best * 1e3
+            );
+        };
+        report("max", time(ctx, || max_pool(ctx, &pool, &x, &mut y, None)));
+        report("max with positions", time(ctx, || max_pool(ctx, &pool, &x, &mut y, Some(&mut argmax))));
+        report("max, backward", time(ctx, || max_pool_backward(ctx, &pool, &y, &argmax, &mut dx, false)));
+        report("average", time(ctx, || average_pool(ctx, &pool, true, &x, &mut y)));
+        report(
+            "average, backward",
+            time(ctx, || average_pool_backward(ctx, &pool, true, &y, &mut dx, false)),
+        );
+        let global = AdaptivePooling::global(pool.batch, [size; 2], channels);
+        let mut means = Buffer::zeroed(pool.batch * channels);
+        report("global average", time(ctx, || adaptive_average_pool(ctx, &global, &x, &mut means)));
+    }
+}
+
 fn main() {
     let options = match options() {
         Ok(options) => options,
@@ -331,6 +373,10 @@ fn main() {
     println!("{} threads, {}, FMA peak {:.0} GFLOP/s", ctx.threads(), ctx.isa(), measure::fma_peak(&ctx));
     if options.set == "norm" {
         bench_norm(&ctx);
+        return;
+    }
+    if options.set == "pool" {
+        bench_pool(&ctx);
         return;
     }
     if let Some(batch) = options.set.strip_prefix("block") {

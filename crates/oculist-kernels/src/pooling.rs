@@ -1,5 +1,9 @@
 //! Maximum and average pooling, forward and backward.
 
+mod max;
+
+pub use max::{max_pool, max_pool_backward};
+
 use crate::KernelError;
 use crate::context::Context;
 use crate::layout::channel_stride;
@@ -89,91 +93,6 @@ impl Pooling {
         let before = self.padding[axis];
         (start.saturating_sub(before).min(size), end.saturating_sub(before).min(size))
     }
-}
-
-/// `y = maximum over the window`; `argmax` gets which window position it was (row-major), for the backward pass.
-///
-/// The first of equal values wins, as in PyTorch. NaN is not treated specially.
-///
-/// # Panics
-/// When a slice has another length than the geometry says.
-pub fn max_pool(ctx: &Context, pool: &Pooling, x: &[f32], y: &mut [f32], argmax: Option<&mut [u16]>) {
-    let (oh, ow, cs) = (pool.out_height(), pool.out_width(), channel_stride(pool.channels));
-    assert_eq!(x.len(), pool.x_len(), "input of {pool:?}");
-    assert_eq!(y.len(), pool.y_len(), "output of {pool:?}");
-    let argmax = argmax.map(|a| {
-        assert_eq!(a.len(), pool.y_len(), "argmax of {pool:?}");
-        crate::context::SendPtr(a.as_mut_ptr())
-    });
-    let row_len = ow * cs;
-    ctx.for_pieces(y, row_len, |task, row| {
-        let (n, i) = (task / oh, task % oh);
-        let (h0, h1) = pool.window(0, i);
-        // SAFETY: task `task` owns this row of `argmax`, whose length was checked above.
-        let mut index =
-            argmax.map(|a| unsafe { std::slice::from_raw_parts_mut(a.get().add(task * row_len), row_len) });
-        for (j, best) in row.chunks_exact_mut(cs).enumerate() {
-            let (w0, w1) = pool.window(1, j);
-            best.fill(f32::NEG_INFINITY);
-            let mut index = index.as_mut().map(|index| &mut index[j * cs..][..cs]);
-            for h in h0..h1 {
-                for w in w0..w1 {
-                    let x = &x[((n * pool.height + h) * pool.width + w) * cs..][..cs];
-                    match &mut index {
-                        None => {
-                            for (best, x) in best.iter_mut().zip(x) {
-                                *best = if *x > *best { *x } else { *best };
-                            }
-                        }
-                        Some(index) => {
-                            // Relative to the unclipped window, so that the backward pass needs no clipping.
-                            let at = (h + pool.padding[0] - i * pool.stride[0]) * pool.kernel[1]
-                                + (w + pool.padding[1] - j * pool.stride[1]);
-                            for ((best, x), index) in best.iter_mut().zip(x).zip(index.iter_mut()) {
-                                let better = *x > *best;
-                                *best = if better { *x } else { *best };
-                                *index = if better { at as u16 } else { *index };
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    });
-}
-
-/// Gradient of [`max_pool`]: each `dy` goes to the pixel that was the maximum; `dx` is overwritten or added to.
-///
-/// # Panics
-/// When a slice has another length than the geometry says.
-pub fn max_pool_backward(
-    ctx: &Context,
-    pool: &Pooling,
-    dy: &[f32],
-    argmax: &[u16],
-    dx: &mut [f32],
-    accumulate: bool,
-) {
-    let (oh, ow, cs) = (pool.out_height(), pool.out_width(), channel_stride(pool.channels));
-    assert_eq!(dx.len(), pool.x_len(), "input gradient of {pool:?}");
-    assert!(dy.len() == pool.y_len() && argmax.len() == dy.len(), "output gradient of {pool:?}");
-    let image = pool.height * pool.width * cs;
-    ctx.for_pieces(dx, image, |n, dx| {
-        if !accumulate {
-            dx.fill(0.0);
-        }
-        for i in 0..oh {
-            for j in 0..ow {
-                let at = ((n * oh + i) * ow + j) * cs;
-                for c in 0..pool.channels {
-                    let index = usize::from(argmax[at + c]);
-                    let h = i * pool.stride[0] + index / pool.kernel[1] - pool.padding[0];
-                    let w = j * pool.stride[1] + index % pool.kernel[1] - pool.padding[1];
-                    dx[(h * pool.width + w) * cs + c] += dy[at + c];
-                }
-            }
-        }
-    });
 }
 
 /// How the windows of an average are laid out.
