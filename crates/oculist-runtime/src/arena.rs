@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use oculist_kernels::Buffer;
+
 use crate::tensor::TensorId;
 
 /// f32 of one cache line; every tensor starts on one.
@@ -36,9 +38,7 @@ pub(crate) struct Request {
 /// The memory and the place of each tensor.
 #[derive(Debug)]
 pub(crate) struct Arena {
-    memory: Vec<f32>,
-    /// f32 to skip so that the first tensor starts on a cache line.
-    skip: usize,
+    memory: Buffer,
     places: Vec<Place>,
 }
 
@@ -46,9 +46,7 @@ impl Arena {
     /// Places the tensors and allocates the memory.
     pub(crate) fn new(requests: &[Request]) -> Self {
         let (places, len) = place(requests);
-        let memory = vec![0.0f32; len + LINE];
-        let skip = memory.as_ptr().align_offset(4 * LINE).min(LINE);
-        Self { memory, skip, places }
+        Self { memory: Buffer::zeroed(len), places }
     }
 
     /// Bytes of memory.
@@ -65,7 +63,7 @@ impl Arena {
     pub(crate) fn read<'a>(&'a self, id: TensorId, input: &'a [f32]) -> &'a [f32] {
         match &self.places[id] {
             Place::Input => input,
-            Place::Arena(range) => &self.memory[self.skip..][range.clone()],
+            Place::Arena(range) => &self.memory[range.clone()],
         }
     }
 
@@ -79,7 +77,7 @@ impl Arena {
         let Place::Arena(target) = &self.places[write] else {
             unreachable!("no step writes the caller's input");
         };
-        let (before, rest) = self.memory[self.skip..].split_at_mut(target.start);
+        let (before, rest) = self.memory.split_at_mut(target.start);
         let (out, after) = rest.split_at_mut(target.len());
         let (before, after) = (&*before, &*after);
         let views = reads.map(|id| match &self.places[id] {

@@ -51,6 +51,13 @@ impl Plan {
                     conv.plan.forward_prepared(ctx, &x[..x_len], &conv.weights, &epilogue, y, scratch);
                 }
             }
+            Work::Block(block) => {
+                let second = inputs.get(1).copied();
+                let ([x, residual], y) =
+                    arena.split([inputs[0], second.unwrap_or(inputs[0])], *output, input);
+                let layers = block.layers(second.map(|_| &residual[..y_len]));
+                block.plan.run(ctx, &x[..x_len], &layers, &mut y[..y_len], scratch);
+            }
             Work::Affine(affine) => {
                 let second = inputs.get(1).copied().filter(|_| affine.residual);
                 let ([x, residual], y) =

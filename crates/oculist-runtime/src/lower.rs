@@ -4,6 +4,7 @@
 //! addition) looks ahead along values with a single reader and takes what it can into its epilogue; the nodes it
 //! took are skipped later. Nothing is fused across a graph output or an observed value.
 
+mod block;
 mod constant;
 mod conv;
 mod quantized;
@@ -113,7 +114,10 @@ pub(crate) fn lower(graph: &Graph, options: &PlanOptions) -> Result<Lowered, Run
     }
     let output_node = &lowering.node_of(output).map_or("output", |n| n.name.as_str()).to_owned();
     let output = lowering.flat_f32(output, output_node)?;
-    Ok(Lowered { tensors: lowering.tensors, steps: lowering.steps, taps: lowering.taps, output })
+    let mut lowered =
+        Lowered { tensors: lowering.tensors, steps: lowering.steps, taps: lowering.taps, output };
+    block::fuse_blocks(&options.context, &mut lowered);
+    Ok(lowered)
 }
 
 impl<'a> Lowering<'a> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use oculist_graph::Graph;
-use oculist_kernels::Context;
+use oculist_kernels::{Buffer, Context};
 
 use crate::arena::{Arena, Request};
 use crate::error::RuntimeError;
@@ -22,7 +22,7 @@ pub struct Plan {
     pub(crate) tensors: Vec<Tensor>,
     pub(crate) steps: Vec<Step>,
     pub(crate) arena: Arena,
-    pub(crate) scratch: Vec<f32>,
+    pub(crate) scratch: Buffer,
     pub(crate) output: TensorId,
     taps: Vec<Tap>,
     layout: InputLayout,
@@ -49,7 +49,7 @@ impl Plan {
             context: Arc::clone(&options.context),
             batch: options.batch,
             arena,
-            scratch: vec![0.0; scratch],
+            scratch: Buffer::zeroed(scratch),
             staging: vec![0.0; staging],
             tensors,
             steps,

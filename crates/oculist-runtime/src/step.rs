@@ -2,7 +2,9 @@
 
 use oculist_graph::Pool;
 use oculist_kernels::int8::{IntConvPlan, Quant};
-use oculist_kernels::{Activation, ConvPlan, Epilogue, Pooling, PreparedWeights};
+use oculist_kernels::{
+    Activation, BlockLayer, BlockLayers, BlockPlan, ConvPlan, Epilogue, Pooling, PreparedWeights,
+};
 
 use crate::tensor::{Tensor, TensorId};
 
@@ -24,6 +26,8 @@ pub(crate) struct Step {
 pub(crate) struct ConvStep {
     pub(crate) plan: ConvPlan,
     pub(crate) weights: PreparedWeights,
+    /// Weights as they were before preparation, for a block; dropped when no block wants them.
+    pub(crate) packed: Vec<f32>,
     pub(crate) bias: Option<Vec<f32>>,
     /// Whether the second input is added.
     pub(crate) residual: bool,
@@ -31,8 +35,33 @@ pub(crate) struct ConvStep {
 }
 
 impl ConvStep {
+    fn layer(&self) -> BlockLayer<'_> {
+        BlockLayer { weights: &self.packed, bias: self.bias.as_deref(), activation: self.activation }
+    }
+
     pub(crate) fn epilogue<'a>(&'a self, residual: Option<&'a [f32]>) -> Epilogue<'a> {
         Epilogue { bias: self.bias.as_deref(), residual, activation: self.activation }
+    }
+}
+
+/// Three convolutions of an inverted residual block in one.
+#[derive(Debug)]
+pub(crate) struct BlockStep {
+    pub(crate) plan: BlockPlan,
+    pub(crate) expand: Option<ConvStep>,
+    pub(crate) depthwise: ConvStep,
+    /// Has the residual, if there is one.
+    pub(crate) project: ConvStep,
+}
+
+impl BlockStep {
+    pub(crate) fn layers<'a>(&'a self, residual: Option<&'a [f32]>) -> BlockLayers<'a> {
+        BlockLayers {
+            expand: self.expand.as_ref().map(ConvStep::layer),
+            depthwise: self.depthwise.layer(),
+            project: self.project.layer(),
+            residual,
+        }
     }
 }
 
@@ -56,6 +85,7 @@ pub(crate) enum Work {
     /// A map to `[N, C * H * W]` in the graph's order.
     Flatten,
     Conv(Box<ConvStep>),
+    Block(Box<BlockStep>),
     Affine(Box<AffineStep>),
     Activation(Activation),
     /// Sum of two tensors, without activation.
@@ -132,6 +162,7 @@ impl Work {
             Self::ToNhwc => "to NHWC",
             Self::Flatten => "flatten",
             Self::Conv(_) => "conv",
+            Self::Block(_) => "inverted residual block",
             Self::Affine(_) => "scale and shift",
             Self::Activation(_) => "activation",
             Self::Add => "add",
@@ -177,6 +208,13 @@ impl Work {
                     fused(conv.residual, conv.activation)
                 )
             }
+            Self::Block(block) => {
+                format!(
+                    "{}{}",
+                    block.plan.describe(),
+                    fused(block.project.residual, block.project.activation)
+                )
+            }
             Self::Affine(affine) => fused(affine.residual, affine.activation),
             Self::Activation(activation) => format!("{activation:?}"),
             Self::IntConv(conv) => {
@@ -196,6 +234,7 @@ impl Work {
         match self {
             Self::IntConv(conv) => conv.plan.scratch_len(threads),
             Self::Conv(conv) => conv.plan.forward_scratch_len(),
+            Self::Block(block) => block.plan.scratch_len(),
             _ => 0,
         }
     }

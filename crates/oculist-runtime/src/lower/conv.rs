@@ -94,12 +94,16 @@ impl Lowering<'_> {
         if let Some(bias) = &mut bias {
             bias.resize(channel_stride(c_out), 0.0);
         }
-        let weights = plan.prepare(self.ctx(), &pack_weights(&geometry, &weight));
+        let mut packed = pack_weights(&geometry, &weight);
+        let weights = plan.prepare(self.ctx(), &packed);
+        if geometry.taps() > 1 && !geometry.is_depthwise() {
+            packed = Vec::new();
+        }
         let mut inputs = vec![input];
         if let Some(residual) = residual {
             inputs.push(self.f32(residual, &node.name)?);
         }
-        let step = ConvStep { plan, weights, bias, residual: residual.is_some(), activation };
+        let step = ConvStep { plan, weights, packed, bias, residual: residual.is_some(), activation };
         let y = self.step(&node.name, Work::Conv(Box::new(step)), inputs, out);
         self.set_f32(end, y);
         Ok(())

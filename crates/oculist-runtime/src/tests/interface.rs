@@ -100,6 +100,34 @@ fn a_shortcut_is_computed_before_the_convolution_that_adds_it() {
 }
 
 #[test]
+fn large_inverted_residual_blocks_are_one_step() {
+    let build = |stride: usize, size: usize| {
+        graph(16, size, size, |b, x| {
+            let y = b.conv("expand", x, 48, Conv::square(1, 1, 0), true);
+            let y = b.op("clip1", Op::Clip { min: 0.0, max: 6.0 }, &[y]);
+            let y = b.conv("depthwise", y, 48, Conv::square(3, stride, 1).with_groups(48), true);
+            let y = b.op("clip2", Op::Clip { min: 0.0, max: 6.0 }, &[y]);
+            let y = b.conv("project", y, 16, Conv::square(1, 1, 0), true);
+            if stride == 1 { b.add("sum", y, x) } else { y }
+        })
+    };
+    let names = |graph: &Graph| -> Vec<_> {
+        let plan = Plan::new(graph, &options(3)).unwrap();
+        plan.steps.iter().map(|step| step.work.name()).collect()
+    };
+    for stride in [1, 2] {
+        super::check(&build(stride, 62));
+        assert_eq!(names(&build(stride, 62)), ["to NHWC", "inverted residual block"]);
+    }
+    assert_eq!(names(&build(1, 16)).len(), 4);
+    // What is observed is not swallowed.
+    let graph = build(1, 62);
+    let depthwise = graph.find("depthwise.out").unwrap();
+    let plan = Plan::new(&graph, &options(3).with_observed(vec![depthwise])).unwrap();
+    assert_eq!(plan.steps.last().unwrap().work.name(), "conv");
+}
+
+#[test]
 fn bad_calls_are_refused() {
     let graph = small();
     let mut plan = Plan::new(&graph, &options(2)).unwrap();

@@ -1,0 +1,95 @@
+//! Inverted residual blocks: expanding, depthwise and projecting convolution as one step where that pays.
+
+use oculist_kernels::{BlockPlan, Context, InvertedResidual};
+
+use super::Lowered;
+use crate::step::{BlockStep, ConvStep, Step, Work};
+use crate::tensor::TensorId;
+
+/// Replaces the convolutions of each block whose expanded map is too large for the caches.
+pub(super) fn fuse_blocks(ctx: &Context, lowered: &mut Lowered) {
+    let mut uses = vec![0; lowered.tensors.len()];
+    let inputs = lowered.steps.iter().flat_map(|step| &step.inputs).copied();
+    for tensor in inputs.chain(lowered.taps.iter().map(|tap| tap.tensor)).chain([lowered.output]) {
+        uses[tensor] += 1;
+    }
+    let mut steps: Vec<Option<Step>> = std::mem::take(&mut lowered.steps).into_iter().map(Some).collect();
+    for at in 0..steps.len() {
+        let Some(found) = find(&steps, &uses, at) else { continue };
+        let geometry = |i: usize| conv(&steps, i).map(|conv| *conv.plan.conv());
+        let (Some(depthwise), Some(project)) = (geometry(at), geometry(found.project)) else { continue };
+        let block = InvertedResidual { expand: found.expand.and_then(geometry), depthwise, project };
+        if !block.is_worth_fusing() {
+            continue;
+        }
+        // A geometry that the fused block does not know stays as it is.
+        let Ok(plan) = BlockPlan::new(ctx, block) else { continue };
+        let first = found.expand.unwrap_or(at);
+        let input = steps[first].as_ref().map_or(0, |step| step.inputs[0]);
+        let (expand, _) = found.expand.map(|i| take(&mut steps, i)).unzip();
+        let (depthwise, _) = take(&mut steps, at);
+        let (project, step) = take(&mut steps, found.project);
+        let mut step_inputs = vec![input];
+        step_inputs.extend(step.inputs.iter().skip(1));
+        let work = Work::Block(Box::new(BlockStep { plan, expand, depthwise, project }));
+        steps[found.project] = Some(Step { inputs: step_inputs, work, ..step });
+    }
+    // Values are shown before the step that came next.
+    for tap in &mut lowered.taps {
+        tap.step = steps[..tap.step].iter().flatten().count();
+    }
+    lowered.steps = steps.into_iter().flatten().collect();
+    for step in &mut lowered.steps {
+        if let Work::Conv(conv) = &mut step.work {
+            conv.packed = Vec::new();
+        }
+    }
+}
+
+/// Steps around a depthwise convolution.
+struct Found {
+    expand: Option<usize>,
+    project: usize,
+}
+
+fn conv(steps: &[Option<Step>], at: usize) -> Option<&ConvStep> {
+    match &steps[at].as_ref()?.work {
+        Work::Conv(conv) => Some(conv),
+        _ => None,
+    }
+}
+
+fn is_pointwise(conv: &ConvStep) -> bool {
+    let conv = conv.plan.conv();
+    conv.taps() == 1 && conv.groups == 1 && conv.stride == [1, 1] && conv.padding == [0; 4]
+}
+
+/// The block around step `at`, if that is a depthwise convolution whose map only the next one reads.
+fn find(steps: &[Option<Step>], uses: &[usize], at: usize) -> Option<Found> {
+    let depthwise = conv(steps, at)?;
+    let step = steps[at].as_ref()?;
+    if !depthwise.plan.conv().is_depthwise() || depthwise.residual || uses[step.output] != 1 {
+        return None;
+    }
+    let reads = |tensor: TensorId| move |step: &Step| step.inputs.first() == Some(&tensor);
+    let project = (at + 1..steps.len()).find(|&i| steps[i].as_ref().is_some_and(reads(step.output)))?;
+    if !conv(steps, project).is_some_and(is_pointwise) {
+        return None;
+    }
+    let input = step.inputs[0];
+    let expand = (0..at).find(|&i| {
+        steps[i].as_ref().is_some_and(|step| step.output == input)
+            && conv(steps, i).is_some_and(|conv| is_pointwise(conv) && !conv.residual)
+    });
+    Some(Found { expand: expand.filter(|_| uses[input] == 1), project })
+}
+
+/// Removes a convolution.
+fn take(steps: &mut [Option<Step>], at: usize) -> (ConvStep, Step) {
+    match steps[at].take() {
+        Some(Step { node, inputs, output, work: Work::Conv(conv) }) => {
+            (*conv, Step { node, inputs, output, work: Work::Add })
+        }
+        _ => unreachable!("`find` looks for convolutions"),
+    }
+}
