@@ -6,6 +6,26 @@
 //! `DequantizeLinear` nodes runs on integers wherever a pattern allows it and on floats elsewhere.
 //!
 //! Activations lie in the kernels' layout (NHWC, channels padded to 16); the graph's own meaning stays NCHW.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use oculist_graph::{Conv, GraphBuilder};
+//! use oculist_runtime::{Context, Plan, PlanOptions};
+//!
+//! let mut b = GraphBuilder::new("edges");
+//! let x = b.input("input", 1, 8, 8);
+//! let y = b.conv("conv", x, 4, Conv::square(3, 1, 1), true);
+//! let y = b.relu("relu", y);
+//! let graph = b.finish(y)?;
+//!
+//! let context = Arc::new(Context::new(2)?);
+//! let mut plan = Plan::new(&graph, &PlanOptions::new(1, context))?;
+//! let mut output = vec![0.0; plan.output_len()];
+//! plan.run(&[0.5; 64], &mut output)?;
+//! assert_eq!(output.len(), 4 * 8 * 8);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod arena;
 mod cpu;

@@ -121,7 +121,8 @@ impl Plan {
         out
     }
 
-    /// Runs the network.
+    /// Runs the network. Fewer images than the plan's batch are allowed but take as long as a full one: make a plan
+    /// for each batch size that matters.
     ///
     /// # Shapes
     /// - `images`: dense `[n, height, width, channels]` (or NCHW, see [`PlanOptions`]), `1 <= n <= batch`

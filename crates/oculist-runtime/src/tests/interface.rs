@@ -176,6 +176,15 @@ fn measuring_counts_runs() {
 }
 
 #[test]
+fn a_profile_lists_every_step() {
+    let mut plan = Plan::new(&small(), &options(2)).unwrap();
+    let text = plan.profile(2).unwrap();
+    assert_eq!(text.lines().count(), 1 + plan.steps.len(), "{text}");
+    assert!(text.contains("in 4 steps") && text.contains("conv"), "{text}");
+    assert!(plan.profile(0).is_err());
+}
+
+#[test]
 fn top1_takes_the_first_of_equals() {
     assert_eq!(top1(&[0.0, 2.0, 2.0, 5.0, 1.0, 5.0], 3), [1, 0]);
 }
