@@ -3,7 +3,7 @@
 //! `cargo run --release -p oculist-kernels --example throughput -- [--threads N] [--isa NAME] [--set NAME]
 //! [--pass NAME] [--algorithm NAME] [FILTER]`
 //!
-//! Sets: `resnet20` (the default), `resnet18`, `mobilenet`, `batch1`, `norm`, `pool`,
+//! Sets: `resnet20` (the default), `resnet18`, `mobilenet`, `stem`, `batch1`, `norm`, `pool`,
 //! `block8` and `block1` (inverted residual blocks at 224 pixels, fused against layer by layer). The numbers are GFLOP/s of the direct
 //! convolution (two operations a product), so Winograd may exceed the peak; best and median of the rounds.
 
@@ -79,6 +79,12 @@ fn shapes(set: &str) -> Vec<Conv2d> {
             square(32, 4, 160, 960, 1, 1),
             depthwise(32, 4, 960, 1),
             square(32, 4, 960, 320, 1, 1),
+        ],
+        "stem" => vec![
+            Conv2d { x_stride: 3, ..square(32, 32, 3, 64, 3, 1) },
+            Conv2d { x_stride: 3, ..square(8, 224, 3, 64, 7, 2) },
+            Conv2d { x_stride: 3, ..square(8, 224, 3, 32, 3, 2) },
+            Conv2d { x_stride: 1, ..square(128, 28, 1, 16, 3, 1) },
         ],
         "batch1" => vec![
             square(1, 56, 64, 64, 3, 1),
