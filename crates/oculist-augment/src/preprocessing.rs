@@ -167,13 +167,32 @@ impl Preprocessing {
         }
         match self.resize {
             ResizeRule::Exact => geometry::resize(&image, self.width, self.height, self.interpolation),
-            ResizeRule::ShorterSide(side) => {
-                let short = width.min(height);
-                let scaled = |long: usize| (long * side / short).max(1);
-                let resized = geometry::resize(&image, scaled(width), scaled(height), self.interpolation)?;
-                geometry::center_crop(&resized, self.width, self.height, Border::Edge)
-            }
+            ResizeRule::ShorterSide(side) => self.scale_and_crop(&image, side),
         }
+    }
+
+    /// Resizes by the shorter side and cuts out the middle, in one step: only what remains is computed, so
+    /// that a very long image costs no more memory than any other.
+    fn scale_and_crop(&self, image: &Image, side: usize) -> Result<Image> {
+        let (width, height) = (image.width(), image.height());
+        let short = width.min(height);
+        let (scaled_width, scaled_height) = (width * side / short, height * side / short);
+        if (scaled_width, scaled_height) == (width, height) {
+            return geometry::center_crop(image, self.width, self.height, Border::Edge);
+        }
+        if scaled_width < self.width || scaled_height < self.height {
+            let found = format!("{side} for an input of {}x{}", self.width, self.height);
+            return Err(parameter("preprocessing", "shorter_side", "at least the input's sides", found));
+        }
+        // The window of the scaled image, in the pixels of the original; rounding must not leave the image.
+        let window = |have: usize, scaled: usize, want: usize| {
+            let scale = have as f64 / scaled as f64;
+            let start = ((scaled - want) / 2) as f64 * scale;
+            (start, (want as f64 * scale).min(have as f64 - start))
+        };
+        let (left, w) = window(width, scaled_width, self.width);
+        let (top, h) = window(height, scaled_height, self.height);
+        geometry::resample(image, (left, top, w, h), self.width, self.height, self.interpolation)
     }
 
     /// The network's input, dense NHWC of one image: `[height][width][channels]`.
@@ -279,6 +298,30 @@ mod tests {
         let image = ramp(8, 4, 1);
         let out = preprocessing.prepare(image.clone()).unwrap();
         assert_eq!(out, geometry::crop(&image, 2, 0, 4, 4, Border::Edge).unwrap());
+    }
+
+    #[test]
+    fn scaling_and_cropping_at_once_equals_one_after_the_other() {
+        for (w, h) in [(37, 91), (300, 41), (64, 64), (50, 20)] {
+            for channels in [1, 3] {
+                let image = ramp(w, h, channels);
+                let color = if channels == 1 { ColorMode::Grey } else { ColorMode::Rgb };
+                let preprocessing = Preprocessing::photos(color, 28);
+                let short = w.min(h);
+                let resized =
+                    geometry::resize(&image, w * 32 / short, h * 32 / short, preprocessing.interpolation);
+                let want = geometry::center_crop(&resized.unwrap(), 28, 28, Border::Edge).unwrap();
+                assert_eq!(preprocessing.prepare(image).unwrap(), want, "{w}x{h}x{channels}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_strip_of_pixels_costs_no_memory() {
+        // Scaled as a whole, this image would have 32 million columns.
+        let strip = ramp(1_000_000, 1, 1);
+        let out = Preprocessing::photos(ColorMode::Grey, 28).prepare(strip).unwrap();
+        assert_eq!((out.width(), out.height()), (28, 28));
     }
 
     #[test]

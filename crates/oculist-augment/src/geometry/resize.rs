@@ -80,12 +80,24 @@ pub fn resized_crop(
             format!("{w}x{h} at ({left}, {top}) of {}x{}", image.width(), image.height()),
         ));
     }
-    let allowed = 1..1usize << 31;
-    if !allowed.contains(&width) || !allowed.contains(&height) {
-        return Err(parameter("resize", "width and height", "at least 1", format!("{width}x{height}")));
-    }
     if (w, h) == (width, height) {
         return super::crop(image, left as isize, top as isize, w, h, Border::Edge);
+    }
+    let (left, top, w, h) = (left as f64, top as f64, w as f64, h as f64);
+    resample(image, (left, top, w, h), width, height, interpolation)
+}
+
+/// As [`resized_crop`], with a window between pixels: left, top, width and height, inside the image.
+pub(crate) fn resample(
+    image: &Image,
+    (left, top, w, h): (f64, f64, f64, f64),
+    width: usize,
+    height: usize,
+    interpolation: Interpolation,
+) -> Result<Image> {
+    let sides = 1..1usize << 31;
+    if !sides.contains(&width) || !sides.contains(&height) {
+        return Err(parameter("resize", "width and height", "at least 1", format!("{width}x{height}")));
     }
     let pixel_type = match image.channels() {
         1 => fir::PixelType::U8,
@@ -100,12 +112,10 @@ pub fn resized_crop(
         fir::images::ImageRef::new(image.width() as u32, image.height() as u32, image.pixels(), pixel_type)
             .map_err(|err| failed(&err))?;
     let mut target = fir::images::Image::new(width as u32, height as u32, pixel_type);
-    let options = fir::ResizeOptions::new().resize_alg(interpolation.algorithm()).use_alpha(false).crop(
-        left as f64,
-        top as f64,
-        w as f64,
-        h as f64,
-    );
+    let options = fir::ResizeOptions::new()
+        .resize_alg(interpolation.algorithm())
+        .use_alpha(false)
+        .crop(left, top, w, h);
     fir::Resizer::new().resize(&source, &mut target, &options).map_err(|err| failed(&err))?;
     Ok(Image::from_parts(width, height, image.channels(), target.into_vec()))
 }

@@ -8,9 +8,8 @@ use image::ImageFormat;
 
 /// Checks that the file reaches the end that its own structure promises.
 ///
-/// JPEG: the end-of-image marker after a scan. PNG: all chunks up to `IEND`. GIF: all blocks up to the
-/// trailer, or at least one whole frame. WebP: the RIFF length. BMP: the declared pixel data is left to the
-/// decoder. TIFF: strips are left to the decoder.
+/// JPEG: the end-of-image marker after a scan. PNG: all chunks up to `IEND`. WebP: the RIFF length. The
+/// decoders of GIF, BMP and TIFF notice missing data themselves.
 ///
 /// # Errors
 /// [`DecodeError::Truncated`].

@@ -156,4 +156,18 @@ fn fashion_mnist_where_it_is_installed() {
         return;
     };
     assert_eq!(counts(&dataset), [vec![5400; 10], vec![600; 10], vec![1000; 10]]);
+    // The demo set is a part of it, images and labels.
+    let all = |dataset: &Dataset, splits: &[Split]| {
+        let mut images = BTreeSet::new();
+        for &split in splits {
+            let subset = dataset.split(split);
+            images
+                .extend((0..subset.len()).map(|i| (subset.image(i).unwrap().into_pixels(), subset.label(i))));
+        }
+        images
+    };
+    let demo = Dataset::open("demo", &OpenOptions::default()).unwrap();
+    for splits in [&[Split::Train, Split::Val][..], &[Split::Test]] {
+        assert!(all(&demo, splits).is_subset(&all(&dataset, splits)), "{splits:?}");
+    }
 }
