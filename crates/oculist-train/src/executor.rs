@@ -11,7 +11,7 @@ mod plan;
 use std::sync::Arc;
 
 use oculist_graph::Graph;
-use oculist_kernels::Context;
+use oculist_kernels::{Buffer, Context};
 
 use crate::error::TrainError;
 use crate::optimizer::{Optimizer, global_norm};
@@ -42,15 +42,15 @@ pub struct Executor {
     pub(crate) stats: Vec<f32>,
     /// Gradients of the parameters, laid out as the weights.
     pub(crate) grads: Vec<f32>,
-    activations: Vec<Vec<f32>>,
-    gradient_buffers: Vec<Vec<f32>>,
+    activations: Vec<Buffer>,
+    gradient_buffers: Vec<Buffer>,
     /// Batch mean and inverse standard deviation of each normalisation, kept for the backward pass.
     saved_norms: Vec<SavedNorm>,
     /// Positions of the maxima of each max pooling.
     saved_maxima: Vec<Vec<u16>>,
-    scratch: Vec<f32>,
+    scratch: Buffer,
     /// A gradient that must be added to another one lands here first.
-    spare: Vec<f32>,
+    spare: Buffer,
     dropout_seed: u64,
 }
 
@@ -106,12 +106,12 @@ impl Executor {
             grads: vec![0.0; if train { weights.len() } else { 0 }],
             stats: plan.stats.pack(graph),
             weights,
-            activations: plan.slots.iter().map(|m| vec![0.0; m.len(batch)]).collect(),
-            gradient_buffers: gradients.lengths.iter().map(|&n| vec![0.0; n]).collect(),
+            activations: plan.slots.iter().map(|m| Buffer::zeroed(m.len(batch))).collect(),
+            gradient_buffers: gradients.lengths.iter().map(|&n| Buffer::zeroed(n)).collect(),
             saved_norms,
             saved_maxima,
-            scratch: vec![0.0; plan.scratch],
-            spare: vec![0.0; if train { largest } else { 0 }],
+            scratch: Buffer::zeroed(plan.scratch),
+            spare: Buffer::zeroed(if train { largest } else { 0 }),
             dropout_seed: 0,
             gradients,
             plan,
@@ -188,8 +188,8 @@ impl Executor {
             + self.stats.len()
             + self.scratch.len()
             + self.spare.len()
-            + self.activations.iter().map(Vec::len).sum::<usize>()
-            + self.gradient_buffers.iter().map(Vec::len).sum::<usize>();
+            + self.activations.iter().map(|b| b.len()).sum::<usize>()
+            + self.gradient_buffers.iter().map(|b| b.len()).sum::<usize>();
         floats * size_of::<f32>() + self.saved_maxima.iter().map(Vec::len).sum::<usize>() * size_of::<u16>()
     }
 

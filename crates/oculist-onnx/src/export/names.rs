@@ -112,12 +112,14 @@ fn is_quantisation(node: &Node) -> bool {
 }
 
 /// Whether a node dequantises a constant with zero points that are all zero: ONNX takes a missing zero point as
-/// zero, and the constant tells its type. A quarter of the constants of a quantised model is like that.
+/// zero, and the constant tells its type. A quarter of the constants of a quantised model is like that. Those of a
+/// `Gemm` stay: ONNX Runtime fuses a quantised `Gemm` only if its weight's zero points are written out.
 pub(super) fn has_implied_zero_point(graph: &Graph, node: &Node) -> bool {
     let zeros = |tensor: &Tensor| raw_bytes(tensor.data()).iter().all(|&byte| byte == 0);
     matches!(node.op, Op::DequantizeLinear { .. })
         && graph.param(node.inputs[0]).is_some()
         && graph.param(node.inputs[2]).is_some_and(zeros)
+        && !graph.nodes().iter().any(|n| n.op == Op::Gemm && n.inputs.contains(&node.output))
 }
 
 fn mentions<'a>(graph: &Graph, node: &'a Node) -> impl Iterator<Item = &'a ValueId> {

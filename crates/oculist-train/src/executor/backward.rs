@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use oculist_kernels::{
-    AdaptivePooling, BatchNormBackward, BatchNormGradients, ChannelCopy, activation_backward,
+    AdaptivePooling, BatchNormBackward, BatchNormGradients, Buffer, ChannelCopy, activation_backward,
     adaptive_average_pool_backward, add_assign, average_pool_backward, batch_norm_backward,
     channel_scale_backward, column_sums, copy_channels, max_pool_backward,
 };
@@ -56,13 +56,13 @@ impl Executor {
         self.gradient_buffers[buffer] = dy_buffer;
     }
 
-    fn take(&mut self, slot: Slot) -> Vec<f32> {
+    fn take(&mut self, slot: Slot) -> Buffer {
         self.gradients.buffer_of[slot]
             .map(|b| std::mem::take(&mut self.gradient_buffers[b]))
             .unwrap_or_default()
     }
 
-    fn give(&mut self, slot: Slot, buffer: Vec<f32>) {
+    fn give(&mut self, slot: Slot, buffer: Buffer) {
         if let Some(b) = self.gradients.buffer_of[slot] {
             self.gradient_buffers[b] = buffer;
         }
@@ -205,7 +205,7 @@ impl Executor {
         let input = BatchNormBackward {
             x: &self.activations[*x],
             y: &self.activations[*y],
-            residual: residual.map(|r| self.activations[r].as_slice()),
+            residual: residual.map(|r| &self.activations[r][..]),
             dy,
             gamma: &self.weights[gamma.clone()],
             beta: &self.weights[beta.clone()],

@@ -95,7 +95,7 @@ impl Executor {
                     &mut saved.scale,
                     &mut saved.shift,
                 );
-                let residual = residual.map(|r| act[r].as_slice());
+                let residual = residual.map(|r| &act[r][..]);
                 scale_shift(ctx, rows, &act[*x], &saved.scale, &saved.shift, residual, *activation, &mut out);
             }
             Step::Activation { x, activation, .. } => {

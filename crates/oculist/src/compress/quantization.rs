@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use oculist_graph::{Graph, Op, ValueId};
 use oculist_passes::{
-    CalibrationMethod, Calibrator, ChannelMeans, QuantizeOptions, Range, correct_bias, fold_batch_norm,
-    layer_inputs, quantizable_values, quantize, remove_identity,
+    CalibrationMethod, Calibrator, ChannelMeans, QuantizeOptions, Range, WeightRange, correct_bias,
+    fold_batch_norm, layer_inputs, quantizable_values, quantize, remove_identity,
 };
 use oculist_report::{LayerSensitivity, Quantization};
 use oculist_runtime::{Context, Plan, PlanOptions};
@@ -71,6 +71,12 @@ impl Calibrated {
     }
 }
 
+/// Weights in seven bits: products of bytes then fit pairwise into 16 bits, so that runtimes on processors without
+/// VNNI, ONNX Runtime among them, compute the same sums as everywhere else.
+pub(crate) fn options() -> QuantizeOptions {
+    QuantizeOptions { weights: WeightRange::Reduced, ..QuantizeOptions::default() }
+}
+
 fn layers(graph: &Graph) -> Vec<String> {
     graph.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm)).map(|n| n.name.clone()).collect()
 }
@@ -85,7 +91,7 @@ impl Quantizer<'_> {
         let calibrated = self.calibrate(graph)?;
         let mut best: Option<(CalibrationMethod, Graph, f64)> = None;
         for &method in self.methods() {
-            let quantized = calibrated.quantize(&calibrated.ranges(method)?, &QuantizeOptions::default())?;
+            let quantized = calibrated.quantize(&calibrated.ranges(method)?, &options())?;
             let top1 = evaluate(&quantized, self.val, self.ctx)?.top1;
             watch.note(&format!("int8, {} calibration: val top-1 {top1:.2}%", method_name(method)));
             if best.as_ref().is_none_or(|(_, _, b)| top1 > *b) {
@@ -106,7 +112,7 @@ impl Quantizer<'_> {
                 let ranking = sensitivity::ranking(&calibrated, &ranges, self.val, self.ctx, watch)?;
                 for entry in ranking.iter().take(ranking.len() / 2) {
                     keep.insert(entry.layer.clone());
-                    let options = QuantizeOptions { keep_f32: keep.clone(), ..QuantizeOptions::default() };
+                    let options = QuantizeOptions { keep_f32: keep.clone(), ..options() };
                     let mixed = calibrated.quantize(&ranges, &options)?;
                     let top1 = evaluate(&mixed, self.val, self.ctx)?.top1;
                     watch.note(&format!("{} kept in f32: val top-1 {top1:.2}%", entry.layer));
@@ -124,7 +130,7 @@ impl Quantizer<'_> {
         let facts = Quantization {
             calibration: method_name(method).to_owned(),
             images: self.calibration.len(),
-            weights: "per-channel symmetric int8".into(),
+            weights: "per-channel symmetric int8, 7 bits used".into(),
             activations: "per-tensor uint8".into(),
             bias_correction: true,
             layers_int8: all.iter().filter(|l| !f32_layers.contains(*l)).cloned().collect(),

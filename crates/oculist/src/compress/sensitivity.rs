@@ -8,7 +8,7 @@ use oculist_passes::{QuantizeOptions, Range};
 use oculist_report::LayerSensitivity;
 use oculist_runtime::Context;
 
-use super::quantization::Calibrated;
+use super::quantization::{Calibrated, options};
 use crate::error::OculistError;
 use crate::evaluate::logits;
 use crate::images::Images;
@@ -40,9 +40,8 @@ pub(crate) fn ranking(
     let layers = calibrated.layers();
     let mut scan = Vec::new();
     for (i, layer) in layers.iter().enumerate() {
-        let options =
-            QuantizeOptions { only: Some(BTreeSet::from([layer.clone()])), ..QuantizeOptions::default() };
-        let (layer_top1, layer_loss) = judge(&calibrated.quantize(ranges, &options)?)?;
+        let alone = QuantizeOptions { only: Some(BTreeSet::from([layer.clone()])), ..options() };
+        let (layer_top1, layer_loss) = judge(&calibrated.quantize(ranges, &alone)?)?;
         let entry =
             LayerSensitivity { layer: layer.clone(), val_drop: top1 - layer_top1, decision: "int8".into() };
         scan.push((layer_loss - loss, entry));
