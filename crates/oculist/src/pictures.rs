@@ -78,7 +78,7 @@ pub(crate) fn augmented(run: &Run) -> Result<Vec<AugmentedSample>, OculistError>
             let changed = run.recipe.preprocessing.augment(image.clone(), pipeline, key)?;
             samples.push(AugmentedSample {
                 png: png(&changed)?,
-                original: if epoch == 0 { png(&image)? } else { None },
+                original: png(&image)?,
                 class: run.source.class_names()[train.label(i) as usize].clone(),
                 operations: operations.clone(),
             });
