@@ -22,6 +22,18 @@ pub const INT8_FILE: &str = "model.int8.onnx";
 /// The model before compression.
 pub const BASELINE_FILE: &str = "baseline.onnx";
 
+/// The files of a run.
+const FILES: [&str; 8] = [
+    CONFIG_FILE,
+    SUMMARY_FILE,
+    REPORT_DATA_FILE,
+    REPORT_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    INT8_FILE,
+    BASELINE_FILE,
+];
+
 /// What to do with a folder that holds a run already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
@@ -50,8 +62,17 @@ impl RunFolder {
         if path.exists() && !path.is_dir() {
             return Err(output("expected a folder, found a file".into()));
         }
-        if path.join(CONFIG_FILE).exists() && existing == Existing::Refuse {
-            return Err(OculistError::RunExists { path: path.to_path_buf() });
+        if existing == Existing::Refuse {
+            if path.join(CONFIG_FILE).exists() {
+                return Err(OculistError::RunExists { path: path.to_path_buf() });
+            }
+            // A file of the user's own that happens to bear one of our names must not be lost.
+            if let Some(taken) = FILES.into_iter().find(|name| path.join(name).exists()) {
+                return Err(output(format!(
+                    "holds a file `{taken}` that the run would replace; choose another folder with --output, or \
+                     replace it with --force"
+                )));
+            }
         }
         std::fs::create_dir_all(path).map_err(|e| output(format!("cannot be made: {e}")))?;
         // The only sure way to know that a folder is writable is to write.
@@ -111,16 +132,7 @@ impl RunFolder {
 
 /// Removes what an earlier run wrote, and nothing else that may lie in the folder.
 fn clear(path: &Path) -> std::io::Result<()> {
-    for name in [
-        CONFIG_FILE,
-        SUMMARY_FILE,
-        REPORT_DATA_FILE,
-        REPORT_FILE,
-        METRICS_FILE,
-        MODEL_FILE,
-        INT8_FILE,
-        BASELINE_FILE,
-    ] {
+    for name in FILES {
         let file = path.join(name);
         if file.exists() {
             std::fs::remove_file(file)?;
@@ -155,6 +167,16 @@ mod tests {
         let replaced = RunFolder::prepare(&folder, Existing::Replace, 0).unwrap();
         assert!(!replaced.file(CONFIG_FILE).exists());
         assert!(replaced.file("notes.txt").exists(), "files that no run wrote stay");
+    }
+
+    #[test]
+    fn a_file_of_the_users_own_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(MODEL_FILE), "mine").unwrap();
+        let text = message(RunFolder::prepare(dir.path(), Existing::Refuse, 0));
+        assert!(text.contains(MODEL_FILE) && text.contains("--force"), "{text}");
+        assert_eq!(std::fs::read(dir.path().join(MODEL_FILE)).unwrap(), b"mine");
+        RunFolder::prepare(dir.path(), Existing::Replace, 0).unwrap();
     }
 
     #[test]
