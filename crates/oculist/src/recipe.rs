@@ -169,8 +169,8 @@ fn training(
     })
 }
 
-/// Fine-tuning takes a third of the epochs at the full peak: what pruning removes is learned anew elsewhere, and small
-/// steps do not get there (on the demo, a fifth of the peak left two points less).
+/// Fine-tuning takes a third of the epochs at the full peak. On the demo, with another ranking, a tenth of the peak
+/// left two points less than half of it; the full peak was not compared with half.
 fn finetuning(settings: &Settings, train: &TrainConfig) -> TrainConfig {
     let epochs = settings.finetune_epochs.unwrap_or_else(|| train.epochs.div_ceil(3).max(2));
     TrainConfig {
