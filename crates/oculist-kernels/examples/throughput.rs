@@ -150,7 +150,8 @@ fn bench_conv(ctx: &Context, conv: Conv2d, options: &Options) {
     let mut dw = Buffer::zeroed(w.len());
     let picked = Algorithms::pick(&conv);
     for pass in Pass::ALL {
-        for algorithm in [Algorithm::Direct, Algorithm::Depthwise, Algorithm::Winograd] {
+        for algorithm in [Algorithm::Direct, Algorithm::Depthwise, Algorithm::Winograd, Algorithm::Winograd2]
+        {
             let wanted = pass.name().contains(&options.pass) && algorithm.name().contains(&options.algorithm);
             if !wanted || !algorithm.supports(pass, &conv) {
                 continue;

@@ -1,6 +1,6 @@
 //! The ways to compute a pass, which geometries each serves, and the model that picks one.
 
-use super::Conv2d;
+use super::{Conv2d, winograd::TileSize};
 use crate::layout::{LANES, channel_stride};
 
 /// f32 of transformed weights that do not stay in a second-level cache.
@@ -43,11 +43,14 @@ pub enum Algorithm {
     Depthwise,
     /// Winograd's F(4x4, 3x3); 3x3 kernels with stride 1, dilation 1 and one group.
     Winograd,
+    /// Winograd's F(2x2, 3x3), as exact as [`Algorithm::Direct`]; geometries as for [`Algorithm::Winograd`].
+    Winograd2,
 }
 
 impl Algorithm {
     /// All algorithms.
-    pub const ALL: [Self; 4] = [Self::General, Self::Direct, Self::Depthwise, Self::Winograd];
+    pub const ALL: [Self; 5] =
+        [Self::General, Self::Direct, Self::Depthwise, Self::Winograd, Self::Winograd2];
 
     /// Name for reports.
     pub const fn name(self) -> &'static str {
@@ -56,6 +59,7 @@ impl Algorithm {
             Self::Direct => "direct",
             Self::Depthwise => "depthwise",
             Self::Winograd => "winograd-4x4",
+            Self::Winograd2 => "winograd-2x2",
         }
     }
 
@@ -66,7 +70,7 @@ impl Algorithm {
             Self::General => true,
             Self::Direct => conv.groups == 1 && (padded || pass != Pass::BackwardData),
             Self::Depthwise => conv.is_depthwise(),
-            Self::Winograd => {
+            Self::Winograd | Self::Winograd2 => {
                 conv.groups == 1
                     && padded
                     && conv.kernel == [3, 3]
@@ -75,6 +79,16 @@ impl Algorithm {
                     && conv.padding.iter().all(|p| *p <= 2)
             }
         }
+    }
+
+    /// Whether it is one of the Winograd algorithms.
+    pub(super) fn is_winograd(self) -> bool {
+        matches!(self, Self::Winograd | Self::Winograd2)
+    }
+
+    /// The tile of the Winograd algorithms; 4x4 for others, which have none.
+    pub(super) fn tile_size(self) -> TileSize {
+        if self == Self::Winograd2 { TileSize::Two } else { TileSize::Four }
     }
 
     /// The cheapest algorithm of a pass.
@@ -100,6 +114,14 @@ impl Algorithm {
             Self::General => 30.0 * direct / conv.groups as f64,
             Self::Direct => direct,
             Self::Depthwise => pixels * outputs * conv.taps() as f64,
+            Self::Winograd2 => {
+                let tiles = (conv.batch * oh.div_ceil(2) * ow.div_ceil(2)) as f64;
+                let products = 16.0 * tiles * inputs * outputs;
+                let transforms = tiles * (120.0 * inputs / LANES as f64 + 100.0 * outputs);
+                let large = 16.0 * inputs * outputs * LANES as f64 > LARGE_WEIGHTS;
+                let weights = if large { 300.0 } else { 30.0 } * inputs * outputs;
+                1.15 * (products + transforms) + weights
+            }
             Self::Winograd => {
                 let tiles = (conv.batch * oh.div_ceil(4) * ow.div_ceil(4)) as f64;
                 let products = 36.0 * tiles * inputs * outputs;

@@ -20,8 +20,6 @@ pub struct ConvPlan {
     isa: Isa,
     forward: Gather,
     backward: Gather,
-    winograd_forward: winograd::Shape,
-    winograd_backward: Option<winograd::Shape>,
 }
 
 /// Weights in the form that a plan's forward pass reads, made once for frozen networks.
@@ -64,18 +62,7 @@ impl ConvPlan {
             }
         }
         let (forward, backward) = (Gather::forward(&conv), Gather::backward(&conv));
-        let winograd_backward =
-            (algorithms.backward_data == Algorithm::Winograd).then(|| winograd::Shape::backward(&conv));
-        Ok(Self {
-            conv,
-            algorithms,
-            threads: ctx.threads(),
-            isa: ctx.isa(),
-            forward,
-            backward,
-            winograd_forward: winograd::Shape::forward(&conv),
-            winograd_backward,
-        })
+        Ok(Self { conv, algorithms, threads: ctx.threads(), isa: ctx.isa(), forward, backward })
     }
 
     /// The geometry.
@@ -110,6 +97,15 @@ impl ConvPlan {
         self.pass_scratch_len(Pass::Forward)
     }
 
+    /// What a Winograd pass reads and writes.
+    fn winograd_shape(&self, pass: Pass) -> winograd::Shape {
+        let tile_size = self.algorithms.of(pass).tile_size();
+        match pass {
+            Pass::Forward | Pass::BackwardWeights => winograd::Shape::forward(tile_size, &self.conv),
+            Pass::BackwardData => winograd::Shape::backward(tile_size, &self.conv),
+        }
+    }
+
     fn pass_scratch_len(&self, pass: Pass) -> usize {
         let (conv, threads) = (&self.conv, self.threads);
         let needed = match (self.algorithms.of(pass), pass) {
@@ -122,16 +118,15 @@ impl ConvPlan {
             (Algorithm::Depthwise, Pass::Forward) => depthwise::scratch_len(&self.forward, threads),
             (Algorithm::Depthwise, Pass::BackwardData) => depthwise::scratch_len(&self.backward, threads),
             (Algorithm::Depthwise, Pass::BackwardWeights) => depthwise::weights_scratch_len(conv),
-            (Algorithm::Winograd, Pass::Forward) => {
-                winograd::scratch_len(&self.winograd_forward, self.isa, threads)
+            (Algorithm::Winograd | Algorithm::Winograd2, Pass::Forward) => {
+                winograd::scratch_len(&self.winograd_shape(pass), self.isa, threads)
             }
-            (Algorithm::Winograd, Pass::BackwardData) => {
-                let shape =
-                    self.winograd_backward.map_or(0, |s| winograd::scratch_len(&s, self.isa, threads));
-                conv.weights_len_transposed() + shape
+            (Algorithm::Winograd | Algorithm::Winograd2, Pass::BackwardData) => {
+                conv.weights_len_transposed()
+                    + winograd::scratch_len(&self.winograd_shape(pass), self.isa, threads)
             }
-            (Algorithm::Winograd, Pass::BackwardWeights) => {
-                winograd::weights_scratch_len(&self.winograd_forward, threads)
+            (Algorithm::Winograd | Algorithm::Winograd2, Pass::BackwardWeights) => {
+                winograd::weights_scratch_len(&self.winograd_shape(pass), threads)
             }
         };
         // Room to start at the beginning of a cache line.
@@ -171,9 +166,10 @@ impl ConvPlan {
                 let store = Store::forward(conv, epilogue, y);
                 direct::run(ctx, &self.forward, conv.taps(), x, w, conv.x_stride, store, scratch);
             }
-            Algorithm::Winograd => {
+            Algorithm::Winograd | Algorithm::Winograd2 => {
                 let store = Store::forward(conv, epilogue, y);
-                winograd::run(ctx, &self.winograd_forward, x, winograd::Weights::Packed(w), store, scratch);
+                let shape = self.winograd_shape(Pass::Forward);
+                winograd::run(ctx, &shape, x, winograd::Weights::Packed(w), store, scratch);
             }
             Algorithm::Depthwise => {
                 depthwise::run(ctx, &self.forward, x, w, Store::forward(conv, epilogue, y), scratch);
@@ -187,12 +183,13 @@ impl ConvPlan {
     /// When `w` has another length than the geometry says.
     pub fn prepare(&self, ctx: &Context, w: &[f32]) -> PreparedWeights {
         assert_eq!(w.len(), self.conv.weights_len(), "weights of {}", self.conv.label());
-        if self.algorithms.forward != Algorithm::Winograd {
+        if !self.algorithms.forward.is_winograd() {
             return PreparedWeights { data: w.to_vec() };
         }
         let blocks = self.conv.y_stride() / LANES;
-        let mut data = vec![0.0; winograd::filter_len(self.conv.x_stride, blocks)];
-        winograd::transform_filter(ctx, self.conv.x_stride, blocks, w, &mut data);
+        let tile_size = self.algorithms.forward.tile_size();
+        let mut data = vec![0.0; winograd::filter_len(tile_size, self.conv.x_stride, blocks)];
+        winograd::transform_filter(ctx, tile_size, self.conv.x_stride, blocks, w, &mut data);
         PreparedWeights { data }
     }
 
@@ -209,7 +206,7 @@ impl ConvPlan {
         y: &mut [f32],
         scratch: &mut [f32],
     ) {
-        if self.algorithms.forward != Algorithm::Winograd {
+        if !self.algorithms.forward.is_winograd() {
             return self.forward(ctx, x, &w.data, epilogue, y, scratch);
         }
         let conv = &self.conv;
@@ -219,7 +216,7 @@ impl ConvPlan {
         let scratch = self.checked_scratch(ctx, Pass::Forward, scratch);
         let store = Store::forward(conv, epilogue, y);
         let w = winograd::Weights::Transformed(&w.data);
-        winograd::run(ctx, &self.winograd_forward, x, w, store, scratch);
+        winograd::run(ctx, &self.winograd_shape(Pass::Forward), x, w, store, scratch);
     }
 
     /// `dx = gradient with respect to x`, or `dx += ..` with `accumulate`.
@@ -240,12 +237,12 @@ impl ConvPlan {
         let conv = &self.conv;
         match self.algorithms.backward_data {
             Algorithm::General => general::backward_data(ctx, conv, dy, w, dx, accumulate),
-            Algorithm::Winograd => {
-                let Some(shape) = &self.winograd_backward else { unreachable!("the plan has the shape") };
+            Algorithm::Winograd | Algorithm::Winograd2 => {
+                let shape = self.winograd_shape(Pass::BackwardData);
                 let (transposed, scratch) = scratch.split_at_mut(conv.weights_len_transposed());
                 transpose_weights(ctx, conv, w, true, transposed);
                 let w = winograd::Weights::Packed(transposed);
-                winograd::run(ctx, shape, dy, w, Store::gradient(dx, accumulate), scratch);
+                winograd::run(ctx, &shape, dy, w, Store::gradient(dx, accumulate), scratch);
             }
             Algorithm::Direct => {
                 let (transposed, scratch) = scratch.split_at_mut(conv.weights_len_transposed());
@@ -286,8 +283,9 @@ impl ConvPlan {
         match self.algorithms.backward_weights {
             Algorithm::General => general::backward_weights(ctx, conv, x, dy, dw),
             Algorithm::Direct => direct_weights::run(ctx, conv, x, dy, dw, scratch),
-            Algorithm::Winograd => {
-                winograd::backward_weights(ctx, &self.winograd_forward, x, dy, dw, scratch);
+            Algorithm::Winograd | Algorithm::Winograd2 => {
+                let shape = self.winograd_shape(Pass::BackwardWeights);
+                winograd::backward_weights(ctx, &shape, x, dy, dw, scratch);
             }
             Algorithm::Depthwise => depthwise::backward_weights(ctx, conv, x, dy, dw, scratch),
         }

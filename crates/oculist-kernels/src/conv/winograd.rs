@@ -1,11 +1,12 @@
-//! Winograd's F(4x4, 3x3): four times fewer products for 3x3 kernels with stride 1.
+//! Winograd's F(4x4, 3x3) and F(2x2, 3x3): 4 and 2.25 times fewer products for 3x3 kernels with stride 1.
 //!
-//! A tile of 4x4 outputs is `A' [ (G g G') * (B' d B) ] A` with the 6x6 input tile `d`, the 3x3 kernel `g` and a
-//! product by elements; the prime transposes. Over channels, each of the 36 positions `xi` becomes a matrix
-//! product. The data gradient is the same with the kernel turned and transposed, the weight gradient the exact
+//! A tile of m x m outputs is `A' [ (G g G') * (B' d B) ] A` with the input tile `d` of m + 2 pixels a side, the 3x3
+//! kernel `g` and a product by elements; the prime transposes. Over channels, each of the 36 or 16 positions `xi`
+//! becomes a matrix product. The data gradient is the same with the kernel turned and transposed, the weight gradient the exact
 //! adjoint `G' [ (B' d B) * (A dy A') ] G`.
 //!
-//! Interpolation points 0, 1, -1, 2, -2 and infinity; the error is about ten times that of direct convolution.
+//! The interpolation points are 0, 1, -1 and infinity, and for 4x4 also 2 and -2. The error of 4x4 is about ten times
+//! that of direct convolution, that of 2x2 about the same.
 //!
 //! # Source
 //! Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015.
@@ -23,18 +24,44 @@ use super::Conv2d;
 use crate::isa::Isa;
 use crate::layout::LANES;
 
+use transform::Tile;
+
 pub(crate) use filter::{filter_len, transform_filter};
 pub(crate) use forward::{Weights, run, scratch_len};
 pub(crate) use weights::{run as backward_weights, scratch_len as weights_scratch_len};
 
-/// Positions of a transformed tile.
-const XI: usize = 36;
 /// Outputs along a side of a tile.
-const TILE: usize = 4;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TileSize {
+    /// F(2x2, 3x3).
+    Two,
+    /// F(4x4, 3x3).
+    Four,
+}
+
+impl TileSize {
+    const fn outputs(self) -> usize {
+        match self {
+            Self::Two => 2,
+            Self::Four => 4,
+        }
+    }
+
+    /// Positions along a side of a transformed tile.
+    const fn side(self) -> usize {
+        self.outputs() + 2
+    }
+
+    /// Positions of a transformed tile.
+    const fn positions(self) -> usize {
+        self.side() * self.side()
+    }
+}
 
 /// What a gathering Winograd pass reads and writes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
+    tile_size: TileSize,
     batch: usize,
     /// Height and width of the source.
     src: [usize; 2],
@@ -50,31 +77,37 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// From `x` to `y`.
-    pub(crate) fn forward(conv: &Conv2d) -> Self {
+    pub(crate) fn forward(tile_size: TileSize, conv: &Conv2d) -> Self {
         let dst = [conv.out_height(), conv.out_width()];
         Self {
+            tile_size,
             batch: conv.batch,
             src: [conv.height, conv.width],
             src_stride: conv.x_stride,
             dst,
             dst_stride: conv.y_stride(),
             padding: [conv.padding[0], conv.padding[1]],
-            grid: dst.map(|n| n.div_ceil(TILE)),
+            grid: dst.map(|n| n.div_ceil(tile_size.outputs())),
         }
     }
 
     /// From `dy` to `dx`.
-    pub(crate) fn backward(conv: &Conv2d) -> Self {
+    pub(crate) fn backward(tile_size: TileSize, conv: &Conv2d) -> Self {
         let dst = [conv.height, conv.width];
         Self {
+            tile_size,
             batch: conv.batch,
             src: [conv.out_height(), conv.out_width()],
             src_stride: conv.y_stride(),
             dst,
             dst_stride: conv.x_stride,
             padding: [2 - conv.padding[0], 2 - conv.padding[1]],
-            grid: dst.map(|n| n.div_ceil(TILE)),
+            grid: dst.map(|n| n.div_ceil(tile_size.outputs())),
         }
+    }
+
+    fn positions(&self) -> usize {
+        self.tile_size.positions()
     }
 
     fn tiles(&self) -> usize {
@@ -97,15 +130,13 @@ impl Shape {
     }
 }
 
-/// f32 from one tile to the next in [`Panels`].
-const STEP: usize = 6 * LANES;
-
 /// Transformed tiles in memory: `[row of positions][block][tile][column of positions][16]`.
 ///
-/// A transform writes to six places instead of thirty-six, which spares the translation of addresses, and the
+/// A transform writes to as many places as a tile has rows instead of positions, which spares the translation of addresses, and the
 /// tiles that a product takes together still lie at a constant distance.
 #[derive(Debug, Clone, Copy)]
 struct Panels {
+    tile_size: TileSize,
     /// f32 from one row of positions to the next.
     row: usize,
     /// f32 from one block of channels to the next.
@@ -113,20 +144,21 @@ struct Panels {
 }
 
 impl Panels {
-    fn new(blocks: usize, tiles: usize) -> Self {
+    fn new(tile_size: TileSize, blocks: usize, tiles: usize) -> Self {
+        let step = tile_size.side() * LANES;
         // A little apart, so that the rows do not fall into the same cache sets.
-        Self { row: blocks * tiles * STEP + LANES, block: tiles * STEP }
+        Self { tile_size, row: blocks * tiles * step + LANES, block: tiles * step }
     }
 
     /// f32 of all positions.
     fn len(self) -> usize {
-        6 * self.row
+        self.tile_size.side() * self.row
     }
 
     /// Where a position starts.
     #[inline(always)]
-    fn xi(self, xi: usize) -> usize {
-        xi / 6 * self.row + xi % 6 * LANES
+    fn xi<T: Tile>(self, xi: usize) -> usize {
+        xi / T::SIDE * self.row + xi % T::SIDE * LANES
     }
 }
 

@@ -1,6 +1,7 @@
 //! Prefetching what the next transform will touch.
 
-use super::{Shape, TILE, XI};
+use super::Shape;
+use super::transform::Tile;
 use crate::layout::LANES;
 use crate::simd::Simd;
 
@@ -19,7 +20,7 @@ impl Ahead {
     /// The rows of pixels under a range of tiles, in a tensor of some size and channel stride at `base`, and `below`
     /// rows more.
     #[inline(always)]
-    pub(super) fn new(
+    pub(super) fn new<T: Tile>(
         shape: &Shape,
         tiles: (usize, usize),
         base: *const f32,
@@ -32,11 +33,11 @@ impl Ahead {
         }
         let row = |t: usize, below: usize| {
             let (image, ti, _) = shape.tile(t);
-            image * height + (ti * TILE + below).min(height)
+            image * height + (ti * T::OUT + below).min(height)
         };
         let line = width * stride;
-        let (from, to) = (row(tiles.0, 0) * line, row(tiles.1 - 1, TILE + below) * line);
-        Self { start: base.wrapping_add(from), step: (to - from).div_ceil(XI).next_multiple_of(LANES) }
+        let (from, to) = (row(tiles.0, 0) * line, row(tiles.1 - 1, T::OUT + below) * line);
+        Self { start: base.wrapping_add(from), step: (to - from).div_ceil(T::XI).next_multiple_of(LANES) }
     }
 
     /// Prefetches the piece of a position.

@@ -1,6 +1,9 @@
-//! Transform of the weights: `[blocks][9][inputs][16]` to `[36][blocks][inputs][16]`.
+//! Transform of the weights: `[blocks][9][inputs][16]` to `[positions][blocks][inputs][16]`.
 
-use super::{XI, transform};
+use super::TileSize;
+use super::transform::{F2, F4, Tile};
+use std::marker::PhantomData;
+
 use crate::context::{Context, SendPtr};
 use crate::layout::LANES;
 use crate::simd::{Kernel, Simd, dispatch};
@@ -11,15 +14,29 @@ pub(super) fn filter_stride(inputs: usize, blocks: usize) -> usize {
 }
 
 /// f32 of transformed weights.
-pub(crate) fn filter_len(inputs: usize, blocks: usize) -> usize {
-    XI * filter_stride(inputs, blocks)
+pub(crate) fn filter_len(tile: TileSize, inputs: usize, blocks: usize) -> usize {
+    tile.positions() * filter_stride(inputs, blocks)
 }
 
 /// Transforms packed 3x3 weights for `inputs` (padded) channels; `u` is overwritten, but for the gaps.
-pub(crate) fn transform_filter(ctx: &Context, inputs: usize, blocks: usize, w: &[f32], u: &mut [f32]) {
+pub(crate) fn transform_filter(
+    ctx: &Context,
+    tile: TileSize,
+    inputs: usize,
+    blocks: usize,
+    w: &[f32],
+    u: &mut [f32],
+) {
+    match tile {
+        TileSize::Two => transform_all::<F2>(ctx, inputs, blocks, w, u),
+        TileSize::Four => transform_all::<F4>(ctx, inputs, blocks, w, u),
+    }
+}
+
+fn transform_all<T: Tile>(ctx: &Context, inputs: usize, blocks: usize, w: &[f32], u: &mut [f32]) {
     assert_eq!(w.len(), blocks * 9 * inputs * LANES, "weights of a Winograd pass");
     let stride = filter_stride(inputs, blocks);
-    let u = SendPtr(u[..XI * stride].as_mut_ptr());
+    let u = SendPtr(u[..T::XI * stride].as_mut_ptr());
     let chunk = LANES.min(inputs);
     let chunks = inputs.div_ceil(chunk);
     // A task is a few chunks of sixteen inputs, so that small weights do not drown in tasks.
@@ -28,12 +45,12 @@ pub(crate) fn transform_filter(ctx: &Context, inputs: usize, blocks: usize, w: &
         for piece in task * per_task..((task + 1) * per_task).min(blocks * chunks) {
             let (block, first) = (piece / chunks, piece % chunks * chunk);
             let count = chunk.min(inputs - first);
-            dispatch(ctx, Filter { w, u, inputs, stride, block, first, count });
+            dispatch(ctx, Filter::<T> { w, u, inputs, stride, block, first, count, tile: PhantomData });
         }
     });
 }
 
-struct Filter<'a> {
+struct Filter<'a, T> {
     w: &'a [f32],
     u: SendPtr<f32>,
     inputs: usize,
@@ -41,9 +58,10 @@ struct Filter<'a> {
     block: usize,
     first: usize,
     count: usize,
+    tile: PhantomData<T>,
 }
 
-impl Kernel for Filter<'_> {
+impl<T: Tile> Kernel for Filter<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -51,7 +69,7 @@ impl Kernel for Filter<'_> {
         // SAFETY: the lengths were checked, and this task owns these inputs of the block.
         unsafe {
             let u = self.u.get().add((self.block * self.inputs + self.first) * LANES);
-            transform_block(s, self.w, self.inputs, self.block, inputs, u, self.stride);
+            transform_block::<S, T>(s, self.w, self.inputs, self.block, inputs, u, self.stride);
         }
     }
 }
@@ -61,7 +79,7 @@ impl Kernel for Filter<'_> {
 /// # Safety
 /// `w` is as long as its shape says, and `u` has room for the inputs at every position.
 #[inline(always)]
-pub(super) unsafe fn transform_block<S: Simd>(
+pub(super) unsafe fn transform_block<S: Simd, T: Tile>(
     s: S,
     w: &[f32],
     depth: usize,
@@ -79,18 +97,19 @@ pub(super) unsafe fn transform_block<S: Simd>(
                 *v = unsafe { s.load_ptr(w.as_ptr().add(at)) };
             }
         }
-        let mut half = [[s.zero(); 3]; 6];
+        let mut half = T::side([s.zero(); 3]);
         for kw in 0..3 {
-            let column = transform::filter(s, [g[0][kw], g[1][kw], g[2][kw]]);
-            for (row, v) in half.iter_mut().zip(column) {
-                row[kw] = v;
+            let column = T::filter(s, [g[0][kw], g[1][kw], g[2][kw]]);
+            for row in 0..T::SIDE {
+                half[row][kw] = column[row];
             }
         }
-        for (row, g) in half.into_iter().enumerate() {
-            for (column, v) in transform::filter(s, g).into_iter().enumerate() {
-                let at = (row * 6 + column) * stride + (i - inputs.0) * LANES;
+        for row in 0..T::SIDE {
+            let values = T::filter(s, half[row]);
+            for column in 0..T::SIDE {
+                let at = (row * T::SIDE + column) * stride + (i - inputs.0) * LANES;
                 // SAFETY: the caller vouches for the room.
-                unsafe { s.store_ptr(u.add(at), v) };
+                unsafe { s.store_ptr(u.add(at), values[column]) };
             }
         }
     }

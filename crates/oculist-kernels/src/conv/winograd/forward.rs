@@ -6,11 +6,14 @@
 //! through the products of all tiles. If one chunk holds all tiles, that task also transforms the weights it
 //! needs, a slice of input channels at a time, so that the transformed weights never leave the cache.
 
+use std::marker::PhantomData;
+
 use super::ahead::Ahead;
 use super::filter::{filter_len, filter_stride, transform_block, transform_filter};
 use super::gemm::Product;
 use super::input::{self, Source};
-use super::{Panels, STEP, Shape, XI, output, tile_group};
+use super::transform::{F2, F4, Tile};
+use super::{Panels, Shape, TileSize, output, tile_group};
 use crate::context::{Context, SendPtr};
 use crate::conv::store::Store;
 use crate::layout::LANES;
@@ -51,15 +54,16 @@ struct Schedule {
 impl Schedule {
     fn new(shape: &Shape, ctx_isa: crate::Isa, threads: usize) -> Self {
         let group = tile_group(ctx_isa);
-        let weights = XI * shape.src_stride * shape.dst_stride;
+        let weights = shape.positions() * shape.src_stride * shape.dst_stride;
         let tiles = shape.tiles();
         let groups = tiles.div_ceil(group);
         if weights <= SMALL_WEIGHTS && groups >= 3 * threads {
             // Half a group where the transformed tiles would fill the cache.
-            let tiles = if XI * group * shape.src_stride > 100_000 { group / 2 } else { group };
+            let tiles =
+                if shape.positions() * group * shape.src_stride > 100_000 { group / 2 } else { group };
             Self { private: true, tiles, blocks: BLOCK_GROUP.min(shape.dst_blocks()), fused: false }
         } else {
-            let fitting = (CHUNK / (XI * shape.src_stride)).max(group) / group * group;
+            let fitting = (CHUNK / (shape.positions() * shape.src_stride)).max(group) / group * group;
             let most = if groups <= 6 { 6 } else { 4 };
             let tiles = fitting.min(most * group).min(groups * group);
             Self {
@@ -72,11 +76,11 @@ impl Schedule {
     }
 
     fn v(&self, shape: &Shape) -> Panels {
-        Panels::new(shape.src_blocks(), self.tiles)
+        Panels::new(shape.tile_size, shape.src_blocks(), self.tiles)
     }
 
-    fn m(&self) -> Panels {
-        Panels::new(self.blocks, self.tiles)
+    fn m(&self, shape: &Shape) -> Panels {
+        Panels::new(shape.tile_size, self.blocks, self.tiles)
     }
 
     /// f32 from one position to the next of a slice of transformed weights.
@@ -85,15 +89,19 @@ impl Schedule {
     }
 
     /// f32 that a worker needs for products and, when fused, weights.
-    fn worker_len(&self) -> usize {
-        self.m().len() + if self.fused { XI * self.slice_stride() } else { 0 }
+    fn worker_len(&self, shape: &Shape) -> usize {
+        self.m(shape).len() + if self.fused { shape.positions() * self.slice_stride() } else { 0 }
     }
 
     /// f32 of scratch: a row of zeros, the transformed tiles, the products, the weights.
     fn scratch_len(&self, shape: &Shape, threads: usize, transformed: bool) -> usize {
         let v = self.v(shape).len() * if self.private { threads } else { 1 };
-        let u = if self.fused || transformed { 0 } else { filter_len(shape.src_stride, shape.dst_blocks()) };
-        shape.src_stride + v + threads * self.worker_len() + u
+        let u = if self.fused || transformed {
+            0
+        } else {
+            filter_len(shape.tile_size, shape.src_stride, shape.dst_blocks())
+        };
+        shape.src_stride + v + threads * self.worker_len(shape) + u
     }
 }
 
@@ -105,6 +113,20 @@ pub(crate) fn scratch_len(shape: &Shape, isa: crate::Isa, threads: usize) -> usi
 
 /// Runs a pass.
 pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], w: Weights, store: Store, scratch: &mut [f32]) {
+    match shape.tile_size {
+        TileSize::Two => run_tiles::<F2>(ctx, shape, src, w, store, scratch),
+        TileSize::Four => run_tiles::<F4>(ctx, shape, src, w, store, scratch),
+    }
+}
+
+fn run_tiles<T: Tile>(
+    ctx: &Context,
+    shape: &Shape,
+    src: &[f32],
+    w: Weights,
+    store: Store,
+    scratch: &mut [f32],
+) {
     let threads = ctx.threads();
     let schedule = Schedule::new(shape, ctx.isa(), threads);
     let transformed = matches!(w, Weights::Transformed(_));
@@ -122,24 +144,26 @@ pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], w: Weights, store: 
             (w, work)
         }
         Weights::Packed(w) => {
-            let (u, work) = work.split_at_mut(filter_len(shape.src_stride, shape.dst_blocks()));
-            transform_filter(ctx, shape.src_stride, shape.dst_blocks(), w, u);
+            let (u, work) =
+                work.split_at_mut(filter_len(shape.tile_size, shape.src_stride, shape.dst_blocks()));
+            transform_filter(ctx, shape.tile_size, shape.src_stride, shape.dst_blocks(), w, u);
             (&*u, work)
         }
     };
     let fused = schedule.fused && !transformed;
-    let pass = Pass {
+    let pass = Pass::<T> {
         shape,
         schedule,
         source: Source { data: src, zero },
         u,
         u_stride: filter_stride(shape.src_stride, shape.dst_blocks()),
         store,
+        tile: PhantomData,
     };
-    assert!(fused || u.len() >= XI * pass.u_stride, "transformed weights of a Winograd pass");
+    assert!(fused || u.len() >= T::XI * pass.u_stride, "transformed weights of a Winograd pass");
     let tiles = shape.tiles();
     if schedule.private {
-        let per_worker = schedule.v(shape).len() + schedule.m().len();
+        let per_worker = schedule.v(shape).len() + schedule.m(shape).len();
         let work = SendPtr(work.as_mut_ptr());
         ctx.run(tiles.div_ceil(schedule.tiles), |task, worker| {
             let first = task * schedule.tiles;
@@ -154,7 +178,7 @@ pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], w: Weights, store: 
     }
     let (v, m) = work.split_at_mut(schedule.v(shape).len());
     let (v, m) = (SendPtr(v.as_mut_ptr()), SendPtr(m.as_mut_ptr()));
-    let m_len = schedule.worker_len();
+    let m_len = schedule.worker_len(shape);
     let block_tasks = shape.dst_blocks().div_ceil(schedule.blocks);
     for first in (0..tiles).step_by(schedule.tiles) {
         let end = (first + schedule.tiles).min(tiles);
@@ -177,24 +201,25 @@ pub(crate) fn run(ctx: &Context, shape: &Shape, src: &[f32], w: Weights, store: 
 }
 
 #[derive(Clone, Copy)]
-struct Pass<'a> {
+struct Pass<'a, T> {
     shape: &'a Shape,
     schedule: Schedule,
     source: Source<'a>,
     u: &'a [f32],
     u_stride: usize,
     store: Store,
+    tile: PhantomData<T>,
 }
 
-impl Pass<'_> {
+impl<T: Tile> Pass<'_, T> {
     /// The pixels that this group of tiles writes, and the pixels that the one `next` tiles later reads.
     #[inline(always)]
     fn ahead(&self, tiles: (usize, usize), next: usize) -> [Ahead; 2] {
         let shape = self.shape;
-        let written = Ahead::new(shape, tiles, self.store.destination(), shape.dst, shape.dst_stride, 0);
+        let written = Ahead::new::<T>(shape, tiles, self.store.destination(), shape.dst, shape.dst_stride, 0);
         let later = ((tiles.0 + next).min(shape.tiles()), (tiles.1 + next).min(shape.tiles()));
         let source = self.source.data.as_ptr();
-        [written, Ahead::new(shape, later, source, shape.src, shape.src_stride, 1)]
+        [written, Ahead::new::<T>(shape, later, source, shape.src, shape.src_stride, 1)]
     }
 
     /// Products and outputs of some tiles and blocks.
@@ -212,33 +237,33 @@ impl Pass<'_> {
         ahead: [Ahead; 2],
     ) {
         let shape = self.shape;
-        let (vp, mp) = (self.schedule.v(shape), self.schedule.m());
+        let (vp, mp) = (self.schedule.v(shape), self.schedule.m(shape));
         // SAFETY: the offsets stay inside of what the caller vouches for; `u` was checked by `run`.
         unsafe {
-            for xi in 0..XI {
+            for xi in 0..T::XI {
                 for range in ahead {
                     range.step(s, xi);
                 }
                 let product = Product {
-                    v: v.add(vp.xi(xi)),
+                    v: v.add(vp.xi::<T>(xi)),
                     v_block: vp.block,
                     depth: shape.src_blocks(),
                     u: self.u.as_ptr().add(xi * self.u_stride + blocks.0 * shape.src_stride * LANES),
-                    m: m.add(mp.xi(xi)),
+                    m: m.add(mp.xi::<T>(xi)),
                     m_block: mp.block,
                     u_block: shape.src_stride * LANES,
                     accumulate: false,
                     blocks: blocks.1 - blocks.0,
                     tiles: tiles.1 - tiles.0,
                 };
-                product.run(s);
+                product.run::<S, T>(s);
             }
-            output::transform_tiles(s, shape, m, mp, tiles, blocks, &self.store);
+            output::transform_tiles::<S, T>(s, shape, m, mp, tiles, blocks, &self.store);
         }
     }
 }
 
-impl Pass<'_> {
+impl<T: Tile> Pass<'_, T> {
     /// As [`Pass::multiply`], with packed weights in `u`, transformed a slice of input blocks at a time.
     ///
     /// # Safety
@@ -253,7 +278,7 @@ impl Pass<'_> {
         m: *mut f32,
     ) {
         let shape = self.shape;
-        let (vp, mp) = (self.schedule.v(shape), self.schedule.m());
+        let (vp, mp) = (self.schedule.v(shape), self.schedule.m(shape));
         let slice_stride = self.schedule.slice_stride();
         // SAFETY: the offsets stay inside of what the caller vouches for; `run` checked the length of `u`.
         unsafe {
@@ -263,32 +288,32 @@ impl Pass<'_> {
                 for block in blocks.0..blocks.1 {
                     let inputs = (first * LANES, (first + depth) * LANES);
                     let to = slice.add((block - blocks.0) * depth * LANES * LANES);
-                    transform_block(s, self.u, shape.src_stride, block, inputs, to, slice_stride);
+                    transform_block::<S, T>(s, self.u, shape.src_stride, block, inputs, to, slice_stride);
                 }
-                for xi in 0..XI {
+                for xi in 0..T::XI {
                     let product = Product {
-                        v: v.add(vp.xi(xi) + first * vp.block),
+                        v: v.add(vp.xi::<T>(xi) + first * vp.block),
                         v_block: vp.block,
                         depth,
                         u: slice.add(xi * slice_stride),
                         u_block: depth * LANES * LANES,
                         accumulate: first > 0,
-                        m: m.add(mp.xi(xi)),
+                        m: m.add(mp.xi::<T>(xi)),
                         m_block: mp.block,
                         blocks: blocks.1 - blocks.0,
                         tiles: tiles.1 - tiles.0,
                     };
-                    product.run(s);
+                    product.run::<S, T>(s);
                 }
             }
-            output::transform_tiles(s, shape, m, mp, tiles, blocks, &self.store);
+            output::transform_tiles::<S, T>(s, shape, m, mp, tiles, blocks, &self.store);
         }
     }
 }
 
 /// All steps of a group of tiles.
-struct Private<'a> {
-    pass: Pass<'a>,
+struct Private<'a, T> {
+    pass: Pass<'a, T>,
     /// Tiles from this group to the one that this worker will probably take next.
     next: usize,
     tiles: (usize, usize),
@@ -296,7 +321,7 @@ struct Private<'a> {
     m: SendPtr<f32>,
 }
 
-impl Kernel for Private<'_> {
+impl<T: Tile> Kernel for Private<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -305,7 +330,7 @@ impl Kernel for Private<'_> {
         // SAFETY: `run` gave this worker memory for a whole group; groups do not share pixels.
         unsafe {
             let panels = self.pass.schedule.v(shape);
-            input::transform_tiles(
+            input::transform_tiles::<S, T>(
                 s,
                 shape,
                 self.pass.source,
@@ -326,8 +351,8 @@ impl Kernel for Private<'_> {
 }
 
 /// The first step of a chunk that all threads share.
-struct Transform<'a> {
-    pass: Pass<'a>,
+struct Transform<'a, T> {
+    pass: Pass<'a, T>,
     /// First tile of the chunk.
     first: usize,
     tiles: (usize, usize),
@@ -335,22 +360,30 @@ struct Transform<'a> {
     v: SendPtr<f32>,
 }
 
-impl Kernel for Transform<'_> {
+impl<T: Tile> Kernel for Transform<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let panels = self.pass.schedule.v(self.pass.shape);
         // SAFETY: these tiles and blocks of the shared memory belong to this task.
         unsafe {
-            let v = self.v.get().add(self.blocks.0 * panels.block + (self.tiles.0 - self.first) * STEP);
-            input::transform_tiles(s, self.pass.shape, self.pass.source, self.tiles, self.blocks, v, panels);
+            let v = self.v.get().add(self.blocks.0 * panels.block + (self.tiles.0 - self.first) * T::STEP);
+            input::transform_tiles::<S, T>(
+                s,
+                self.pass.shape,
+                self.pass.source,
+                self.tiles,
+                self.blocks,
+                v,
+                panels,
+            );
         }
     }
 }
 
 /// The other steps of a chunk for some blocks.
-struct Multiply<'a> {
-    pass: Pass<'a>,
+struct Multiply<'a, T> {
+    pass: Pass<'a, T>,
     fused: bool,
     tiles: (usize, usize),
     blocks: (usize, usize),
@@ -358,7 +391,7 @@ struct Multiply<'a> {
     m: SendPtr<f32>,
 }
 
-impl Kernel for Multiply<'_> {
+impl<T: Tile> Kernel for Multiply<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {

@@ -1,6 +1,7 @@
 //! Transform of source tiles: `B' d B` for the gathering passes and the weight gradient, `A dy A'` for the latter.
 
-use super::{Panels, STEP, Shape, TILE, transform};
+use super::transform::Tile;
+use super::{Panels, Shape};
 use crate::layout::LANES;
 use crate::simd::Simd;
 
@@ -17,7 +18,7 @@ pub(super) struct Source<'a> {
 /// # Safety
 /// `v` has room for these tiles and blocks, and no other task touches them. `source` fits `shape`.
 #[inline(always)]
-pub(super) unsafe fn transform_tiles<S: Simd>(
+pub(super) unsafe fn transform_tiles<S: Simd, T: Tile>(
     s: S,
     shape: &Shape,
     source: Source,
@@ -27,27 +28,29 @@ pub(super) unsafe fn transform_tiles<S: Simd>(
     panels: Panels,
 ) {
     for t in tiles.0..tiles.1 {
-        let pointers = tile_pointers::<6>(shape, source, t, shape.src, shape.src_stride, shape.padding);
+        let mut pointers = T::side(T::side(source.zero.as_ptr()));
+        let size = (shape.src, shape.src_stride);
+        tile_pointers(shape, source, (t, T::OUT, T::SIDE), size, shape.padding, |i, j, p| pointers[i][j] = p);
         for block in blocks.0..blocks.1 {
             let at = block * LANES;
-            let mut half = [[s.zero(); 6]; 6];
-            for j in 0..6 {
-                let mut d = [s.zero(); 6];
-                for i in 0..6 {
+            let mut half = T::side(T::side(s.zero()));
+            for j in 0..T::SIDE {
+                let mut d = T::side(s.zero());
+                for i in 0..T::SIDE {
                     // SAFETY: every pointer has a whole pixel, or the row of zeros as long as one.
                     d[i] = unsafe { s.load_ptr(pointers[i][j].add(at)) };
                 }
-                let column = transform::input(s, d);
-                for i in 0..6 {
+                let column = T::input(s, d);
+                for i in 0..T::SIDE {
                     half[i][j] = column[i];
                 }
             }
             // SAFETY: the caller vouches for the room.
             unsafe {
-                let v = v.add((block - blocks.0) * panels.block + (t - tiles.0) * STEP);
-                for i in 0..6 {
-                    let row = transform::input(s, half[i]);
-                    for j in 0..6 {
+                let v = v.add((block - blocks.0) * panels.block + (t - tiles.0) * T::STEP);
+                for i in 0..T::SIDE {
+                    let row = T::input(s, half[i]);
+                    for j in 0..T::SIDE {
                         s.store_ptr(v.add(i * panels.row + j * LANES), row[j]);
                     }
                 }
@@ -62,7 +65,7 @@ pub(super) unsafe fn transform_tiles<S: Simd>(
 /// # Safety
 /// As [`transform_tiles`].
 #[inline(always)]
-pub(super) unsafe fn transform_gradient_tiles<S: Simd>(
+pub(super) unsafe fn transform_gradient_tiles<S: Simd, T: Tile>(
     s: S,
     shape: &Shape,
     source: Source,
@@ -71,27 +74,29 @@ pub(super) unsafe fn transform_gradient_tiles<S: Simd>(
     panels: Panels,
 ) {
     for t in tiles.0..tiles.1 {
-        let pointers = tile_pointers::<4>(shape, source, t, shape.dst, shape.dst_stride, [0, 0]);
+        let mut pointers = T::out(T::out(source.zero.as_ptr()));
+        let size = (shape.dst, shape.dst_stride);
+        tile_pointers(shape, source, (t, T::OUT, T::OUT), size, [0, 0], |i, j, p| pointers[i][j] = p);
         for block in 0..shape.dst_blocks() {
             let at = block * LANES;
-            let mut half = [[s.zero(); 4]; 6];
-            for j in 0..4 {
-                let mut y = [s.zero(); 4];
-                for i in 0..4 {
+            let mut half = T::side(T::out(s.zero()));
+            for j in 0..T::OUT {
+                let mut y = T::out(s.zero());
+                for i in 0..T::OUT {
                     // SAFETY: every pointer has a whole pixel, or the row of zeros as long as one.
                     y[i] = unsafe { s.load_ptr(pointers[i][j].add(at)) };
                 }
-                let column = transform::output_adjoint(s, y);
-                for i in 0..6 {
+                let column = T::output_adjoint(s, y);
+                for i in 0..T::SIDE {
                     half[i][j] = column[i];
                 }
             }
             // SAFETY: the caller vouches for the room.
             unsafe {
-                let v = v.add(block * panels.block + (t - tiles.0) * STEP);
-                for i in 0..6 {
-                    let row = transform::output_adjoint(s, half[i]);
-                    for j in 0..6 {
+                let v = v.add(block * panels.block + (t - tiles.0) * T::STEP);
+                for i in 0..T::SIDE {
+                    let row = T::output_adjoint(s, half[i]);
+                    for j in 0..T::SIDE {
                         s.store_ptr(v.add(i * panels.row + j * LANES), row[j]);
                     }
                 }
@@ -100,30 +105,29 @@ pub(super) unsafe fn transform_gradient_tiles<S: Simd>(
     }
 }
 
-/// Where the `N x N` pixels of a tile lie; `source.zero` for what is outside of the image.
+/// Calls `found` with row, column and place of the pixels of a tile that lie inside of the image, of `side` pixels
+/// along a side, `outputs` apart from tile to tile; `size` is the image's height and width and the pixels' stride.
 #[inline(always)]
-fn tile_pointers<const N: usize>(
+fn tile_pointers(
     shape: &Shape,
     source: Source,
-    t: usize,
-    size: [usize; 2],
-    stride: usize,
+    (t, outputs, side): (usize, usize, usize),
+    (size, stride): ([usize; 2], usize),
     padding: [usize; 2],
-) -> [[*const f32; N]; N] {
+    mut found: impl FnMut(usize, usize, *const f32),
+) {
     let (image, ti, tj) = shape.tile(t);
-    let mut pointers = [[source.zero.as_ptr(); N]; N];
-    for (i, row) in pointers.iter_mut().enumerate() {
+    for i in 0..side {
         // Above the image the subtraction wraps to a large number.
-        let h = (ti * TILE + i).wrapping_sub(padding[0]);
+        let h = (ti * outputs + i).wrapping_sub(padding[0]);
         if h < size[0] {
             let line = source.data.as_ptr().wrapping_add((image * size[0] + h) * size[1] * stride);
-            for (j, pointer) in row.iter_mut().enumerate() {
-                let w = (tj * TILE + j).wrapping_sub(padding[1]);
+            for j in 0..side {
+                let w = (tj * outputs + j).wrapping_sub(padding[1]);
                 if w < size[1] {
-                    *pointer = line.wrapping_add(w * stride);
+                    found(i, j, line.wrapping_add(w * stride));
                 }
             }
         }
     }
-    pointers
 }

@@ -5,9 +5,12 @@
 //! order. With many channels such sums would be too large: the tiles of a chunk are transformed first, by all
 //! threads, and then a task owns thirty-two input and sixty-four output channels over all of the chunk's tiles.
 
+use std::marker::PhantomData;
+
 use super::ahead::Ahead;
 use super::input::{self, Source};
-use super::{Panels, STEP, Shape, XI, transform};
+use super::transform::{F2, F4, Tile};
+use super::{Panels, Shape, TileSize};
 use crate::context::{Context, SendPtr};
 use crate::layout::LANES;
 use crate::simd::{Kernel, Simd, dispatch};
@@ -30,8 +33,8 @@ struct Schedule {
 impl Schedule {
     fn new(shape: &Shape) -> Self {
         let tiles = shape.tiles();
-        let sums = XI * shape.src_stride * shape.dst_stride;
-        let per_tile = XI * (shape.src_stride + shape.dst_stride);
+        let sums = shape.positions() * shape.src_stride * shape.dst_stride;
+        let per_tile = shape.positions() * (shape.src_stride + shape.dst_stride);
         if sums <= SPLIT {
             let splits = (16 * SPLIT / 16 / sums).clamp(4, 16).min(tiles.div_ceil(32));
             // The larger the sums, the more tiles must pay for reading and writing them.
@@ -43,11 +46,11 @@ impl Schedule {
     }
 
     fn v(&self, shape: &Shape) -> Panels {
-        Panels::new(shape.src_blocks(), self.tiles)
+        Panels::new(shape.tile_size, shape.src_blocks(), self.tiles)
     }
 
     fn w(&self, shape: &Shape) -> Panels {
-        Panels::new(shape.dst_blocks(), self.tiles)
+        Panels::new(shape.tile_size, shape.dst_blocks(), self.tiles)
     }
 
     /// f32 of the transformed tiles of both operands.
@@ -58,7 +61,7 @@ impl Schedule {
 
 /// Sums lie as `[split][input block][output block][xi][16][16]`.
 fn sums_len(shape: &Shape) -> usize {
-    XI * shape.src_stride * shape.dst_stride
+    shape.positions() * shape.src_stride * shape.dst_stride
 }
 
 /// f32 of scratch.
@@ -71,6 +74,20 @@ pub(crate) fn scratch_len(shape: &Shape, threads: usize) -> usize {
 
 /// `dw` (packed) overwritten.
 pub(crate) fn run(ctx: &Context, shape: &Shape, x: &[f32], dy: &[f32], dw: &mut [f32], scratch: &mut [f32]) {
+    match shape.tile_size {
+        TileSize::Two => run_tiles::<F2>(ctx, shape, x, dy, dw, scratch),
+        TileSize::Four => run_tiles::<F4>(ctx, shape, x, dy, dw, scratch),
+    }
+}
+
+fn run_tiles<T: Tile>(
+    ctx: &Context,
+    shape: &Shape,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    scratch: &mut [f32],
+) {
     let schedule = Schedule::new(shape);
     let scratch = &mut scratch[..scratch_len(shape, ctx.threads())];
     let (zero, rest) = scratch.split_at_mut(shape.src_stride.max(shape.dst_stride));
@@ -78,7 +95,8 @@ pub(crate) fn run(ctx: &Context, shape: &Shape, x: &[f32], dy: &[f32], dw: &mut 
     let sums_len = sums_len(shape);
     let (sums, work) = rest.split_at_mut(schedule.splits.max(1) * sums_len);
     let (sums, work) = (SendPtr(sums.as_mut_ptr()), SendPtr(work.as_mut_ptr()));
-    let pass = Pass { shape, schedule, x: Source { data: x, zero }, dy: Source { data: dy, zero } };
+    let (x, dy) = (Source { data: x, zero }, Source { data: dy, zero });
+    let pass = Pass::<T> { shape, schedule, x, dy, tile: PhantomData };
     let tiles = shape.tiles();
     if schedule.splits > 0 {
         let splits = schedule.splits;
@@ -116,20 +134,29 @@ pub(crate) fn run(ctx: &Context, shape: &Shape, x: &[f32], dy: &[f32], dw: &mut 
     ctx.run(shape.src_blocks() * shape.dst_blocks(), |task, _| {
         dispatch(
             ctx,
-            Finish { shape, i: task / shape.dst_blocks(), o: task % shape.dst_blocks(), splits, sums, dw },
+            Finish::<T> {
+                shape,
+                i: task / shape.dst_blocks(),
+                o: task % shape.dst_blocks(),
+                splits,
+                sums,
+                dw,
+                tile: PhantomData,
+            },
         );
     });
 }
 
 #[derive(Clone, Copy)]
-struct Pass<'a> {
+struct Pass<'a, T> {
     shape: &'a Shape,
     schedule: Schedule,
     x: Source<'a>,
     dy: Source<'a>,
+    tile: PhantomData<T>,
 }
 
-impl Pass<'_> {
+impl<T: Tile> Pass<'_, T> {
     /// Transforms some tiles of both operands to the places of `first` and following.
     ///
     /// # Safety
@@ -140,9 +167,9 @@ impl Pass<'_> {
         let (vp, wp) = (self.schedule.v(shape), self.schedule.w(shape));
         // SAFETY: the caller vouches for the memory.
         unsafe {
-            let at = (tiles.0 - first) * STEP;
-            input::transform_tiles(s, shape, self.x, tiles, (0, shape.src_blocks()), v.add(at), vp);
-            input::transform_gradient_tiles(s, shape, self.dy, tiles, v.add(vp.len() + at), wp);
+            let at = (tiles.0 - first) * T::STEP;
+            input::transform_tiles::<S, T>(s, shape, self.x, tiles, (0, shape.src_blocks()), v.add(at), vp);
+            input::transform_gradient_tiles::<S, T>(s, shape, self.dy, tiles, v.add(vp.len() + at), wp);
         }
     }
 
@@ -166,18 +193,18 @@ impl Pass<'_> {
         let (vp, wp) = (self.schedule.v(shape), self.schedule.w(shape));
         // SAFETY: all offsets are inside of what the caller vouches for.
         unsafe {
-            for xi in 0..XI {
+            for xi in 0..T::XI {
                 for range in ahead {
                     range.step(s, xi);
                 }
                 for i in inputs.0..inputs.1 {
-                    let a = v.add(vp.xi(xi) + i * vp.block);
+                    let a = v.add(vp.xi::<T>(xi) + i * vp.block);
                     let mut o = outputs.0;
                     while o < outputs.1 {
-                        let b = v.add(vp.len() + wp.xi(xi) + o * wp.block);
-                        let sums = sums.add(((i * shape.dst_blocks() + o) * XI + xi) * LANES * LANES);
+                        let b = v.add(vp.len() + wp.xi::<T>(xi) + o * wp.block);
+                        let sums = sums.add(((i * shape.dst_blocks() + o) * T::XI + xi) * LANES * LANES);
                         let product = OuterProduct { a, b, b_block: wp.block, count, fresh, sums };
-                        o += product.run(s, outputs.1 - o);
+                        o += product.run::<S, T>(s, outputs.1 - o);
                     }
                 }
             }
@@ -192,7 +219,7 @@ struct OuterProduct {
     b_block: usize,
     count: usize,
     fresh: bool,
-    /// Sums of the first output block; the next one's are `36 * 256` further.
+    /// Sums of the first output block; the next one's are `positions * 256` further.
     sums: *mut f32,
 }
 
@@ -202,23 +229,23 @@ impl OuterProduct {
     /// # Safety
     /// The memory has the extents that the fields say.
     #[inline(always)]
-    unsafe fn run<S: Simd>(&self, s: S, left: usize) -> usize {
+    unsafe fn run<S: Simd, T: Tile>(&self, s: S, left: usize) -> usize {
         // SAFETY: the caller vouches for the memory.
         unsafe {
             if S::ROWS_2 > 0 && left >= 2 {
-                self.tile::<S, 8, 2>(s, 0);
-                self.tile::<S, 8, 2>(s, 8);
+                self.tile::<S, T, 8, 2>(s, 0);
+                self.tile::<S, T, 8, 2>(s, 8);
                 return 2;
             }
             if S::ROWS_2 > 0 {
-                self.tile::<S, 16, 1>(s, 0);
+                self.tile::<S, T, 16, 1>(s, 0);
             } else if S::ROWS_1 >= 6 {
-                self.tile::<S, 6, 1>(s, 0);
-                self.tile::<S, 6, 1>(s, 6);
-                self.tile::<S, 4, 1>(s, 12);
+                self.tile::<S, T, 6, 1>(s, 0);
+                self.tile::<S, T, 6, 1>(s, 6);
+                self.tile::<S, T, 4, 1>(s, 12);
             } else {
                 for c in (0..LANES).step_by(2) {
-                    self.tile::<S, 2, 1>(s, c);
+                    self.tile::<S, T, 2, 1>(s, c);
                 }
             }
         }
@@ -230,17 +257,17 @@ impl OuterProduct {
     /// # Safety
     /// The memory has the extents that the fields say.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const MR: usize, const NB: usize>(&self, s: S, c: usize) {
+    unsafe fn tile<S: Simd, T: Tile, const MR: usize, const NB: usize>(&self, s: S, c: usize) {
         let mut acc = [[s.zero(); NB]; MR];
         // SAFETY: the caller vouches for the memory.
         unsafe {
             for t in 0..self.count {
                 let mut b = [s.zero(); NB];
                 for n in 0..NB {
-                    b[n] = s.load_ptr(self.b.add(n * self.b_block + t * STEP));
+                    b[n] = s.load_ptr(self.b.add(n * self.b_block + t * T::STEP));
                 }
                 for r in 0..MR {
-                    let a = s.splat(*self.a.add(t * STEP + c + r));
+                    let a = s.splat(*self.a.add(t * T::STEP + c + r));
                     for n in 0..NB {
                         acc[r][n] = s.mul_add(a, b[n], acc[r][n]);
                     }
@@ -248,7 +275,7 @@ impl OuterProduct {
             }
             for n in 0..NB {
                 for r in 0..MR {
-                    let sum = self.sums.add(n * XI * LANES * LANES + (c + r) * LANES);
+                    let sum = self.sums.add(n * T::XI * LANES * LANES + (c + r) * LANES);
                     let old = if self.fresh { s.zero() } else { s.load_ptr(sum) };
                     s.store_ptr(sum, s.add(old, acc[r][n]));
                 }
@@ -258,14 +285,14 @@ impl OuterProduct {
 }
 
 /// One split through transforms and products.
-struct Split<'a> {
-    pass: Pass<'a>,
+struct Split<'a, T> {
+    pass: Pass<'a, T>,
     tiles: (usize, usize),
     v: SendPtr<f32>,
     sums: SendPtr<f32>,
 }
 
-impl Kernel for Split<'_> {
+impl<T: Tile> Kernel for Split<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -280,8 +307,8 @@ impl Kernel for Split<'_> {
                 let (inputs, outputs) = ((0, shape.src_blocks()), (0, shape.dst_blocks()));
                 let later = (end, (end + schedule.tiles).min(self.tiles.1));
                 let ahead = [
-                    Ahead::new(shape, later, self.pass.x.data.as_ptr(), shape.src, shape.src_stride, 1),
-                    Ahead::new(shape, later, self.pass.dy.data.as_ptr(), shape.dst, shape.dst_stride, 0),
+                    Ahead::new::<T>(shape, later, self.pass.x.data.as_ptr(), shape.src, shape.src_stride, 1),
+                    Ahead::new::<T>(shape, later, self.pass.dy.data.as_ptr(), shape.dst, shape.dst_stride, 0),
                 ];
                 let (v, sums) = (self.v.get(), self.sums.get());
                 self.pass.accumulate(s, inputs, outputs, end - first, fresh, v, sums, ahead);
@@ -292,14 +319,14 @@ impl Kernel for Split<'_> {
 }
 
 /// The transforms of some tiles of a shared chunk.
-struct Transform<'a> {
-    pass: Pass<'a>,
+struct Transform<'a, T> {
+    pass: Pass<'a, T>,
     first: usize,
     tiles: (usize, usize),
     v: SendPtr<f32>,
 }
 
-impl Kernel for Transform<'_> {
+impl<T: Tile> Kernel for Transform<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -309,8 +336,8 @@ impl Kernel for Transform<'_> {
 }
 
 /// The products of a shared chunk for some channels.
-struct Accumulate<'a> {
-    pass: Pass<'a>,
+struct Accumulate<'a, T> {
+    pass: Pass<'a, T>,
     inputs: (usize, usize),
     outputs: (usize, usize),
     count: usize,
@@ -319,7 +346,7 @@ struct Accumulate<'a> {
     sums: SendPtr<f32>,
 }
 
-impl Kernel for Accumulate<'_> {
+impl<T: Tile> Kernel for Accumulate<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -341,28 +368,29 @@ impl Kernel for Accumulate<'_> {
 }
 
 /// Adds up the splits of one block pair and transforms the sums to weight gradients.
-struct Finish<'a> {
+struct Finish<'a, T> {
     shape: &'a Shape,
     i: usize,
     o: usize,
     splits: usize,
     sums: SendPtr<f32>,
     dw: SendPtr<f32>,
+    tile: PhantomData<T>,
 }
 
-impl Kernel for Finish<'_> {
+impl<T: Tile> Kernel for Finish<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let shape = self.shape;
         let split_len = sums_len(shape);
-        let first = (self.i * shape.dst_blocks() + self.o) * XI * LANES * LANES;
+        let first = (self.i * shape.dst_blocks() + self.o) * T::XI * LANES * LANES;
         for c in 0..LANES {
-            let mut half = [[s.zero(); 6]; 3];
-            for j in 0..6 {
-                let mut column = [s.zero(); 6];
-                for i in 0..6 {
-                    let at = first + (i * 6 + j) * LANES * LANES + c * LANES;
+            let mut half = [T::side(s.zero()); 3];
+            for j in 0..T::SIDE {
+                let mut column = T::side(s.zero());
+                for i in 0..T::SIDE {
+                    let at = first + (i * T::SIDE + j) * LANES * LANES + c * LANES;
                     // SAFETY: `at` is an index of the first split's sums; the others follow at `split_len`.
                     unsafe {
                         let mut sum = s.load_ptr(self.sums.get().add(at));
@@ -372,13 +400,13 @@ impl Kernel for Finish<'_> {
                         column[i] = sum;
                     }
                 }
-                let column = transform::filter_adjoint(s, column);
+                let column = T::filter_adjoint(s, column);
                 for i in 0..3 {
                     half[i][j] = column[i];
                 }
             }
             for (kh, row) in half.into_iter().enumerate() {
-                for (kw, v) in transform::filter_adjoint(s, row).into_iter().enumerate() {
+                for (kw, v) in T::filter_adjoint(s, row).into_iter().enumerate() {
                     let at = ((self.o * 9 + kh * 3 + kw) * shape.src_stride + self.i * LANES + c) * LANES;
                     // SAFETY: these inputs of the output block belong to this task; `run` checked the length.
                     unsafe { s.store_ptr(self.dw.get().add(at), v) };
