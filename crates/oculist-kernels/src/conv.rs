@@ -14,12 +14,14 @@ mod general;
 mod plan;
 mod store;
 mod transpose;
+mod transposed;
 mod weights;
 mod winograd;
 
 pub use algorithm::{Algorithm, Algorithms, Pass};
 pub use block::{BlockLayer, BlockLayers, BlockPlan, InvertedResidual};
 pub use plan::{ConvPlan, PreparedWeights};
+pub use transposed::{TransposedConv2d, TransposedConvPlan};
 pub use weights::{pack_weights, unpack_weights};
 
 /// The geometry of a convolution.

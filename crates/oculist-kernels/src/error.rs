@@ -26,10 +26,10 @@ pub enum KernelError {
         /// The operating system's words.
         reason: String,
     },
-    /// The geometry of a convolution or a pooling is inconsistent.
+    /// The geometry of a convolution, a pooling or a normalisation is inconsistent.
     #[error("{operation}: {reason}")]
     Geometry {
-        /// "convolution" or "pooling".
+        /// Which of them, in words.
         operation: &'static str,
         /// What was expected and found.
         reason: String,

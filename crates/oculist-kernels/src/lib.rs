@@ -27,7 +27,7 @@ pub use buffer::Buffer;
 pub use context::Context;
 pub use conv::{
     Algorithm, Algorithms, BlockLayer, BlockLayers, BlockPlan, Conv2d, ConvPlan, Epilogue, InvertedResidual,
-    Pass, PreparedWeights, pack_weights, unpack_weights,
+    Pass, PreparedWeights, TransposedConv2d, TransposedConvPlan, pack_weights, unpack_weights,
 };
 pub use copy::{
     ChannelCopy, copy_channels, fill_zero, nchw_to_nhwc, nhwc_to_nchw, pad_channels, unpad_channels,
@@ -37,8 +37,9 @@ pub use error::KernelError;
 pub use isa::Isa;
 pub use layout::{LANES, Rows, channel_stride};
 pub use norm::{
-    BatchNormBackward, BatchNormGradients, batch_norm_backward, batch_statistics, column_sums,
-    fold_scale_shift, scale_shift,
+    BatchNormBackward, BatchNormGradients, GroupNorm, GroupNormBackward, LayerNormBackward,
+    batch_norm_backward, batch_statistics, column_sums, fold_scale_shift, group_norm, group_norm_backward,
+    layer_norm, layer_norm_backward, scale_shift,
 };
 pub use pool::Pool;
 pub use pooling::{

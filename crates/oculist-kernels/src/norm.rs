@@ -8,8 +8,12 @@
 //! Ioffe and Szegedy, "Batch Normalization", 2015.
 
 mod backward;
+mod group;
+mod layer;
 
 pub use backward::{BatchNormBackward, BatchNormGradients, batch_norm_backward};
+pub use group::{GroupNorm, GroupNormBackward, group_norm, group_norm_backward};
+pub use layer::{LayerNormBackward, layer_norm, layer_norm_backward};
 
 use crate::activation::{Activation, tail_mask};
 use crate::context::Context;

@@ -3,6 +3,8 @@
 pub mod conv;
 pub mod norm;
 pub mod pooling;
+pub mod set_norm;
+pub mod transposed;
 
 /// A reproducible stream of numbers (SplitMix64), for test inputs.
 ///

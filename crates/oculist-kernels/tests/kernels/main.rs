@@ -7,13 +7,21 @@ mod conv;
 mod elementwise;
 mod norm;
 mod pooling;
+mod set_norm;
 mod softmax;
+mod transposed;
 
 use oculist_kernels::{Context, Isa, channel_stride, nchw_to_nhwc, nhwc_to_nchw};
 
 /// A context for each instruction set, with two threads.
 pub(crate) fn contexts() -> Vec<Context> {
     Isa::available().into_iter().map(|isa| Context::with_isa(2, isa).unwrap()).collect()
+}
+
+/// A context for each instruction set with one thread and with two.
+pub(crate) fn isa_and_thread_contexts() -> Vec<Context> {
+    let isas = Isa::available();
+    isas.iter().flat_map(|isa| [1, 2].map(|threads| Context::with_isa(threads, *isa).unwrap())).collect()
 }
 
 #[test]
