@@ -55,12 +55,13 @@ impl Buffer {
 /// Asks the system to back large buffers with huge pages: fewer page faults at first, fewer misses of the address
 /// translation later. A system that refuses does no harm.
 fn ask_for_huge_pages(memory: *mut u8, layout: Layout) {
-    #[cfg(target_os = "linux")]
+    // Miri knows no `madvise`.
+    #[cfg(all(target_os = "linux", not(miri)))]
     if layout.align() == HUGE_PAGE {
         // SAFETY: the range was just allocated, and the advice does not change what is in it.
         unsafe { libc::madvise(memory.cast(), layout.size(), libc::MADV_HUGEPAGE) };
     }
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(all(target_os = "linux", not(miri))))]
     let _ = (memory, layout);
 }
 

@@ -26,7 +26,8 @@ impl Isa {
         }
     }
 
-    /// All instruction sets of this processor, the portable path first.
+    /// All instruction sets of this processor, the portable path first; under Miri the portable path alone, since Miri
+    /// does not interpret the vendors' intrinsics.
     pub fn available() -> Vec<Self> {
         [Self::Portable, Self::Avx2, Self::Avx512].into_iter().filter(|isa| isa.is_available()).collect()
     }
@@ -35,9 +36,11 @@ impl Isa {
     pub fn is_available(self) -> bool {
         match self {
             Self::Portable => true,
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(miri)]
+            Self::Avx2 | Self::Avx512 => false,
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
             Self::Avx512 => {
                 Self::Avx2.is_available()
                     && is_x86_feature_detected!("avx512f")
@@ -45,7 +48,7 @@ impl Isa {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
             }
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(not(any(target_arch = "x86_64", miri)))]
             Self::Avx2 | Self::Avx512 => false,
         }
     }
