@@ -8,11 +8,11 @@ use anyhow::{Result, bail};
 use crate::{process, venv, workspace};
 
 pub(crate) const ARGUMENTS: &str = "[NAME]";
-pub(crate) const ABOUT: &str = "Makes golden/*.json again, or only NAME (architectures, training_step).\n\
+pub(crate) const ABOUT: &str = "Makes golden/*.json again, or only NAME (architectures, training_step, kernels).\n\
                                 Installs PyTorch, several gigabytes, into target/golden-venv.";
 
 /// The scripts in `golden/`, each of which writes the JSON file of its name.
-const SCRIPTS: [&str; 2] = ["architectures", "training_step"];
+const SCRIPTS: [&str; 3] = ["architectures", "training_step", "kernels"];
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let scripts: Vec<&str> = match arguments {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+pub use serde_json::Value;
 
 /// The path of a file in the repository's `golden/` folder.
 pub fn path(name: &str) -> PathBuf {

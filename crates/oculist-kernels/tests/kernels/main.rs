@@ -7,6 +7,7 @@ mod conv;
 mod elementwise;
 mod norm;
 mod pooling;
+mod pytorch;
 mod set_norm;
 mod softmax;
 mod transposed;
