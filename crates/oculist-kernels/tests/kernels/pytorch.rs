@@ -131,14 +131,14 @@ fn transposed_convolutions() {
     }
 }
 
-/// The twin: one input and one gradient that differ are seen in every result.
+/// The twin: one input that differs and gradients a hundredth too large are seen in every result.
 #[test]
 fn a_transposed_convolution_of_something_else_is_rejected() {
     for case in cases(&load("kernels.json"), "transposed") {
         let mut problem = transposed_problem(&case);
-        // The last output may be one that no product reaches, the first one is none.
         *problem.x.last_mut().unwrap() += 0.01;
-        problem.dy[0] += 0.01;
+        // All of them, since with output padding there are outputs that no product reaches.
+        problem.dy.iter_mut().for_each(|d| *d *= 1.01);
         for ctx in contexts() {
             let errors = transposed_errors(&ctx, &problem, &case);
             assert!(errors.iter().all(|e| *e > 1e-4), "{}: {errors:?} on {}", case["name"], ctx.isa());
