@@ -5,11 +5,13 @@
 mod block;
 mod conv;
 mod elementwise;
+mod gradients;
 mod norm;
 mod pooling;
 mod pytorch;
 mod set_norm;
 mod softmax;
+mod threads;
 mod transposed;
 
 use oculist_kernels::{Context, Isa, channel_stride, nchw_to_nhwc, nhwc_to_nchw};
