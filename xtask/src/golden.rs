@@ -8,27 +8,66 @@ use anyhow::{Result, bail};
 use crate::{process, venv, workspace};
 
 pub(crate) const ARGUMENTS: &str = "[NAME]";
-pub(crate) const ABOUT: &str = "Makes golden/*.json again, or only NAME (architectures, training_step, kernels).\n\
+pub(crate) const ABOUT: &str = "Makes golden/*.json and the models that PyTorch exported again, or only NAME\n\
+                                (architectures, training_step, kernels, exports).\n\
                                 Installs PyTorch, several gigabytes, into target/golden-venv.";
 
-/// The scripts in `golden/`, each of which writes the JSON file of its name.
-const SCRIPTS: [&str; 3] = ["architectures", "training_step", "kernels"];
+/// The scripts by name, with their paths from the root; each writes into its own folder.
+const SCRIPTS: [(&str, &str); 4] = [
+    ("architectures", "golden/architectures.py"),
+    ("training_step", "golden/training_step.py"),
+    ("kernels", "golden/kernels.py"),
+    ("exports", "crates/oculist-onnx/tests/exports/export.py"),
+];
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let scripts: Vec<&str> = match arguments {
-        [] => SCRIPTS.to_vec(),
-        [name] if SCRIPTS.contains(&name.as_str()) => vec![name.as_str()],
-        [name] => bail!("there is no golden script `{name}`; there are {}", SCRIPTS.join(", ")),
-        _ => bail!("expected at most one name, found {}", arguments.join(" ")),
-    };
+    let scripts = chosen(arguments)?;
     println!("==> environment with PyTorch (several gigabytes)");
     let python = venv::ensure("golden-venv", "requirements-golden.txt")?;
-    for script in scripts {
-        println!("==> golden/{script}.py");
+    for (_, script) in scripts {
+        println!("==> {script}");
         let start = Instant::now();
-        let path = workspace::root().join("golden").join(script).with_extension("py");
-        process::run(Command::new(&python).arg("-B").arg(path))?;
+        process::run(Command::new(&python).arg("-B").arg(workspace::root().join(script)))?;
         println!("    done in {}", process::human(start.elapsed()));
     }
     Ok(())
+}
+
+fn chosen(arguments: &[String]) -> Result<Vec<(&'static str, &'static str)>> {
+    match arguments {
+        [] => Ok(SCRIPTS.to_vec()),
+        [name] => {
+            let found = SCRIPTS.into_iter().filter(|(n, _)| n == name).collect::<Vec<_>>();
+            if found.is_empty() {
+                let known = SCRIPTS.map(|(n, _)| n).join(", ");
+                bail!("there is no golden script `{name}`; there are {known}");
+            }
+            Ok(found)
+        }
+        _ => bail!("expected at most one name, found {}", arguments.join(" ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_script_is_there_and_can_be_chosen() {
+        for (name, path) in SCRIPTS {
+            assert!(workspace::root().join(path).is_file(), "{path}");
+            assert_eq!(chosen(&[name.to_owned()]).unwrap(), [(name, path)]);
+            assert!(ABOUT.contains(name), "{name} is not in the help");
+        }
+        assert_eq!(chosen(&[]).unwrap().len(), SCRIPTS.len());
+    }
+
+    #[test]
+    fn no_script_that_makes_files_is_forgotten() {
+        let exports = workspace::root().join("crates/oculist-onnx/tests/exports");
+        let python = std::fs::read_dir(exports).unwrap().map(|e| e.unwrap().path());
+        let scripts: Vec<_> = python.filter(|p| p.extension().is_some_and(|e| e == "py")).collect();
+        let known: Vec<_> = SCRIPTS.iter().map(|(_, path)| workspace::root().join(path)).collect();
+        assert!(!scripts.is_empty() && scripts.iter().all(|s| known.contains(s)), "{scripts:?}");
+    }
 }
