@@ -1,11 +1,13 @@
 //! Prints the speed of every convolution shape, pass and algorithm, beside the machine's FMA peak.
 //!
 //! `cargo run --release -p oculist-kernels --example throughput -- [--threads N] [--isa NAME] [--set NAME]
-//! [--pass NAME] [--algorithm NAME] [FILTER]`
+//! [--pass NAME] [--algorithm NAME] [--choices] [--budget MILLISECONDS] [FILTER]`
 //!
-//! Sets: `resnet20` (the default), `resnet18`, `mobilenet`, `stem`, `batch1`, `norm`, `pool`,
-//! `block8` and `block1` (inverted residual blocks at 224 pixels, fused against layer by layer). The numbers are GFLOP/s of the direct
-//! convolution (two operations a product), so Winograd may exceed the peak; best and median of the rounds.
+//! Sets: `resnet20` (the default), `resnet18`, `mobilenet`, `stem`, `batch1`, `networks` (all of ResNet-18, 20 and 50,
+//! VGG and MobileNetV2, batch 128, 32 and 1), `norm`, `pool`, `block8` and `block1` (inverted residual blocks at 224 pixels, fused against layer by layer). The numbers are GFLOP/s of the direct
+//! convolution (two operations a product), so Winograd may exceed the peak; best and median of the rounds. After each shape, or alone with `--choices`, come
+//! the cost model's choice and the measured best of each pass, with `!` where the latter is more than 10% faster and `~`
+//! where it is up to 10% faster.
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,10 @@ struct Options {
     pass: String,
     algorithm: String,
     filter: String,
+    /// Print only the model's choice against the measured best.
+    choices: bool,
+    /// Milliseconds for a measured choice.
+    budget: u64,
 }
 
 fn options() -> Result<Options, String> {
@@ -33,6 +39,8 @@ fn options() -> Result<Options, String> {
         pass: String::new(),
         algorithm: String::new(),
         filter: String::new(),
+        choices: false,
+        budget: 100,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -47,16 +55,58 @@ fn options() -> Result<Options, String> {
             "--set" => options.set = value()?,
             "--pass" => options.pass = value()?,
             "--algorithm" => options.algorithm = value()?,
+            "--choices" => options.choices = true,
+            "--budget" => options.budget = value()?.parse().map_err(|e| format!("--budget: {e}"))?,
             filter => options.filter = filter.into(),
         }
     }
     Ok(options)
 }
 
+/// The shapes of ResNet-18 and 20, VGG and MobileNetV2 on small images, for training, and of ResNet-18 and 50 on 224
+/// pixels, for inference on one image.
+fn networks() -> Vec<Conv2d> {
+    let square = |b, s, i, o, k, st: usize| Conv2d::square(b, [s, s], [i, o], k, st, k / 2);
+    let mut all = Vec::new();
+    for batch in [32, 128] {
+        for (size, channels) in [(32, 16), (16, 32), (8, 64), (28, 16), (14, 32), (7, 64)] {
+            all.push(square(batch, size, channels, channels, 3, 1));
+            all.push(square(batch, size, channels, 2 * channels, 3, 2));
+        }
+        for (size, c) in [(32, 64), (16, 128), (8, 256), (4, 512), (2, 512)] {
+            all.push(square(batch, size, c, c, 3, 1));
+            all.push(square(batch, size, c / 2, c, 3, 1));
+        }
+        for (size, c_in, c_out) in [(32, 16, 96), (32, 96, 24), (16, 32, 192), (8, 64, 384), (4, 160, 960)] {
+            all.push(square(batch, size, c_in, c_out, 1, 1));
+            all.push(Conv2d { groups: c_out, ..square(batch, size, c_out, c_out, 3, 1) });
+        }
+    }
+    for (size, c) in
+        [(56, 64), (28, 128), (14, 256), (7, 512), (32, 64), (16, 128), (8, 256), (4, 512), (2, 512)]
+    {
+        all.push(square(1, size, c, c, 3, 1));
+    }
+    for (size, c) in [(32, 16), (16, 32), (8, 64)] {
+        all.push(square(1, size, c, c, 3, 1));
+    }
+    for (size, c) in [(56, 64), (28, 128), (14, 256), (7, 512)] {
+        all.push(square(1, size, c, 4 * c, 1, 1));
+        all.push(square(1, size, 4 * c, c, 1, 1));
+    }
+    for (size, c_in, c_out) in
+        [(224, 64, 64), (112, 128, 128), (56, 256, 256), (28, 512, 512), (14, 512, 512)]
+    {
+        all.push(square(1, size, c_in, c_out, 3, 1));
+    }
+    all
+}
+
 fn shapes(set: &str) -> Vec<Conv2d> {
     let square = |b, s, i, o, k, st: usize| Conv2d::square(b, [s, s], [i, o], k, st, k / 2);
     let depthwise = |b, s, c, st| Conv2d { groups: c, ..square(b, s, c, c, 3, st) };
     match set {
+        "networks" => networks(),
         "resnet18" => vec![
             square(32, 32, 64, 64, 3, 1),
             square(32, 32, 64, 128, 3, 2),
@@ -135,6 +185,43 @@ fn time(ctx: &Context, mut body: impl FnMut()) -> (f64, f64) {
     // The clock ticks every few milliseconds.
     let used = used.filter(|_| ctx.threads() == 1 && rounds.len() > 20);
     (rounds[0], used.unwrap_or(median))
+}
+
+/// One line a pass: the model's choice and the measured best; `!` where the latter is more than 10% faster.
+fn compare_choices(ctx: &Context, conv: &Conv2d, options: &Options) -> Result<(), KernelError> {
+    let flops = 2.0 * conv.macs() as f64 * 1e-9;
+    let line = |name: &str, picked: Algorithm, times: &[(Algorithm, Duration)]| {
+        let speed = |t: Duration| flops / t.as_secs_f64();
+        let (Some((_, best)), Some((_, time))) = (times.first(), times.iter().find(|(a, _)| *a == picked))
+        else {
+            return;
+        };
+        let mark = match time.as_secs_f64() / best.as_secs_f64() {
+            ratio if ratio > 1.1 => '!',
+            ratio if ratio > 1.0 => '~',
+            _ => ' ',
+        };
+        let all: Vec<String> = times.iter().map(|(a, t)| format!("{} {:.1}", a.name(), speed(*t))).collect();
+        println!(
+            "{:<34} {name:<17} model {:<13} {:>7.1} {mark} measured {} GF/s",
+            conv.label(),
+            picked.name(),
+            speed(*time),
+            all.join(", ")
+        );
+    };
+    let budget = Duration::from_millis(options.budget);
+    for pass in Pass::ALL {
+        if pass.name().contains(&options.pass) && !(pass == Pass::BackwardData && conv.x_stride < 16) {
+            let times = Algorithm::measure(ctx, pass, conv, budget)?;
+            line(pass.name(), Algorithm::pick(pass, conv), &times);
+        }
+    }
+    if "prepared".contains(&options.pass) {
+        let times = Algorithm::measure_prepared(ctx, conv, budget)?;
+        line("  prepared", Algorithm::pick(Pass::Forward, conv), &times);
+    }
+    Ok(())
 }
 
 fn bench_conv(ctx: &Context, conv: Conv2d, options: &Options) {
@@ -394,7 +481,12 @@ fn main() {
     }
     for conv in shapes(&options.set) {
         if conv.label().contains(&options.filter) {
-            bench_conv(&ctx, conv, &options);
+            if !options.choices {
+                bench_conv(&ctx, conv, &options);
+            }
+            if let Err(error) = compare_choices(&ctx, &conv, &options) {
+                eprintln!("{error}");
+            }
         }
     }
 }

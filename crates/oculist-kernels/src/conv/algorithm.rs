@@ -1,10 +1,15 @@
 //! The ways to compute a pass, which geometries each serves, and the model that picks one.
 
-use super::{Conv2d, winograd::TileSize};
+mod measure;
+
+use super::Conv2d;
+use super::winograd::TileSize;
 use crate::layout::{LANES, channel_stride};
 
 /// f32 of transformed weights that do not stay in a second-level cache.
 const LARGE_WEIGHTS: f64 = 400_000.0;
+/// f32 of transformed weight gradients that do not stay in a third-level cache, or take most of it.
+const HUGE_WEIGHTS: f64 = 4_000_000.0;
 
 /// One of the three computations of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,33 +109,33 @@ impl Algorithm {
     /// Estimated cost of a pass in fused multiply-adds of sixteen lanes.
     ///
     /// A model, not a measurement: products including padding of channels and tiles, plus what Winograd's
-    /// transforms cost, in the same unit; memory is not modelled.
-    pub fn cost(self, _pass: Pass, conv: &Conv2d) -> f64 {
+    /// transforms cost, in the same unit. Of memory only the transformed weights are modelled, between what was measured
+    /// with AVX2 and AVX-512. Frozen weights, which are transformed before, are not told apart.
+    pub fn cost(self, pass: Pass, conv: &Conv2d) -> f64 {
         let (oh, ow) = (conv.out_height(), conv.out_width());
         let pixels = (conv.batch * oh * ow) as f64;
         let (inputs, outputs) = (conv.x_stride as f64, (conv.y_stride() / LANES) as f64);
         let direct = pixels * inputs * outputs * conv.taps() as f64;
+        let winograd = |positions: f64, tile: usize, [input, output]: [f64; 2]| {
+            let tiles = (conv.batch * oh.div_ceil(tile) * ow.div_ceil(tile)) as f64;
+            let products = positions * tiles * inputs * outputs;
+            let transforms = tiles * (input * inputs / LANES as f64 + output * outputs);
+            // Few tiles do not pay for the transform of the weights or of their gradient.
+            let weights = positions * inputs * outputs;
+            let each = match (pass, weights * LANES as f64) {
+                (_, small) if small <= LARGE_WEIGHTS => 1.7,
+                (Pass::BackwardWeights, huge) if huge > HUGE_WEIGHTS => 25.0,
+                (Pass::BackwardWeights, _) => 7.0,
+                _ => 4.3,
+            };
+            1.15 * (products + transforms) + each * weights
+        };
         match self {
             Self::General => 30.0 * direct / conv.groups as f64,
             Self::Direct => direct,
             Self::Depthwise => pixels * outputs * conv.taps() as f64,
-            Self::Winograd2 => {
-                let tiles = (conv.batch * oh.div_ceil(2) * ow.div_ceil(2)) as f64;
-                let products = 16.0 * tiles * inputs * outputs;
-                let transforms = tiles * (120.0 * inputs / LANES as f64 + 100.0 * outputs);
-                let large = 16.0 * inputs * outputs * LANES as f64 > LARGE_WEIGHTS;
-                let weights = if large { 300.0 } else { 30.0 } * inputs * outputs;
-                1.15 * (products + transforms) + weights
-            }
-            Self::Winograd => {
-                let tiles = (conv.batch * oh.div_ceil(4) * ow.div_ceil(4)) as f64;
-                let products = 36.0 * tiles * inputs * outputs;
-                let transforms = tiles * (250.0 * inputs / LANES as f64 + 200.0 * outputs);
-                // Few tiles do not pay for the transform of the weights, all the less if it leaves the cache.
-                let large = 36.0 * inputs * outputs * LANES as f64 > LARGE_WEIGHTS;
-                let weights = if large { 600.0 } else { 60.0 } * inputs * outputs;
-                1.15 * (products + transforms) + weights
-            }
+            Self::Winograd => winograd(36.0, 4, [250.0, 200.0]),
+            Self::Winograd2 => winograd(16.0, 2, [120.0, 100.0]),
         }
     }
 }

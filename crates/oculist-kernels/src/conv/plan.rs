@@ -1,5 +1,7 @@
 //! Picking an algorithm for each pass of a convolution, once.
 
+use std::time::Duration;
+
 use super::algorithm::{Algorithm, Algorithms, Pass};
 use super::gather::Gather;
 use super::store::Store;
@@ -43,6 +45,16 @@ impl ConvPlan {
     pub fn new(ctx: &Context, conv: Conv2d) -> Result<Self, KernelError> {
         conv.check()?;
         Self::with_algorithms(ctx, conv, Algorithms::pick(&conv))
+    }
+
+    /// Plans a convolution with the algorithms that are fastest on this machine, by [`Algorithms::measure`].
+    ///
+    /// Plans of the same convolution may differ from run to run, and with them the last bits of results.
+    ///
+    /// # Errors
+    /// As [`ConvPlan::new`].
+    pub fn measured(ctx: &Context, conv: Conv2d, budget: Duration) -> Result<Self, KernelError> {
+        Self::with_algorithms(ctx, conv, Algorithms::measure(ctx, &conv, budget)?)
     }
 
     /// Plans a convolution with chosen algorithms, for tests and measurements.
@@ -177,13 +189,19 @@ impl ConvPlan {
         }
     }
 
+    /// Whether prepared weights are transformed; else they stay packed.
+    fn transforms_once(&self) -> bool {
+        self.algorithms.forward.is_winograd()
+            && !winograd::packed_is_faster(&self.winograd_shape(Pass::Forward), self.isa)
+    }
+
     /// Transforms the weights for [`ConvPlan::forward_prepared`].
     ///
     /// # Panics
     /// When `w` has another length than the geometry says.
     pub fn prepare(&self, ctx: &Context, w: &[f32]) -> PreparedWeights {
         assert_eq!(w.len(), self.conv.weights_len(), "weights of {}", self.conv.label());
-        if !self.algorithms.forward.is_winograd() {
+        if !self.transforms_once() {
             return PreparedWeights { data: w.to_vec() };
         }
         let blocks = self.conv.y_stride() / LANES;
@@ -206,7 +224,7 @@ impl ConvPlan {
         y: &mut [f32],
         scratch: &mut [f32],
     ) {
-        if !self.algorithms.forward.is_winograd() {
+        if !self.transforms_once() {
             return self.forward(ctx, x, &w.data, epilogue, y, scratch);
         }
         let conv = &self.conv;

@@ -27,7 +27,7 @@ use crate::layout::LANES;
 use transform::Tile;
 
 pub(crate) use filter::{filter_len, transform_filter};
-pub(crate) use forward::{Weights, run, scratch_len};
+pub(crate) use forward::{Weights, packed_is_faster, run, scratch_len};
 pub(crate) use weights::{run as backward_weights, scratch_len as weights_scratch_len};
 
 /// Outputs along a side of a tile.

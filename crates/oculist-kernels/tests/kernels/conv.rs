@@ -1,5 +1,7 @@
 //! Convolution: every algorithm and pass on generated geometries.
 
+mod winograd;
+
 use oculist_kernels::{
     Activation, Algorithm, Algorithms, Context, Conv2d, ConvPlan, Epilogue, KernelError, Pass,
     channel_stride, pack_weights, unpack_weights,
@@ -36,9 +38,13 @@ struct Problem {
 
 impl Problem {
     fn new(conv: Conv2d, noise: &mut Noise) -> Self {
+        let x = noise.vector(reference(&conv).x_len());
+        Self::with_input(conv, x, noise)
+    }
+
+    fn with_input(conv: Conv2d, x: Vec<f32>, noise: &mut Noise) -> Self {
         let naive = reference(&conv);
-        let (x, w, dy) =
-            (noise.vector(naive.x_len()), noise.vector(naive.w_len()), noise.vector(naive.y_len()));
+        let (w, dy) = (noise.vector(naive.w_len()), noise.vector(naive.y_len()));
         let y = naive.forward(&widen(&x), &widen(&w));
         let dx = naive.backward_data(&widen(&dy), &widen(&w));
         let dw = naive.backward_weights(&widen(&x), &widen(&dy));

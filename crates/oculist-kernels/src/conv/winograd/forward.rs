@@ -21,6 +21,8 @@ use crate::simd::{Kernel, Simd, dispatch};
 
 /// Transformed weights up to this many f32 are read whole by every task.
 const SMALL_WEIGHTS: usize = 700_000;
+/// Transformed weights of more f32 (16 MB) do not stay in a third-level cache.
+const HUGE_WEIGHTS: usize = 4_000_000;
 /// Blocks of output channels whose products a task holds at a time.
 const BLOCK_GROUP: usize = 4;
 /// f32 of the transformed tiles of a chunk that all threads share: 8 MiB.
@@ -103,6 +105,14 @@ impl Schedule {
         };
         shape.src_stride + v + threads * self.worker_len(shape) + u
     }
+}
+
+/// Whether transforming the weights in every pass is faster than reading transformed ones: those are up to four times
+/// as large, and past the size of a third-level cache memory is slower than the arithmetic.
+pub(crate) fn packed_is_faster(shape: &Shape, isa: crate::Isa) -> bool {
+    // The schedule of large weights does not depend on the number of threads.
+    shape.positions() * shape.src_stride * shape.dst_stride > HUGE_WEIGHTS
+        && Schedule::new(shape, isa, 1).fused
 }
 
 /// f32 of scratch.
