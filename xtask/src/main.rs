@@ -4,6 +4,7 @@
 mod elpv;
 mod golden;
 mod process;
+mod sanitize;
 mod test;
 mod venv;
 mod workspace;
@@ -20,9 +21,10 @@ struct Task {
     run: fn(&[String]) -> Result<()>,
 }
 
-const TASKS: [Task; 3] = [
+const TASKS: [Task; 4] = [
     Task { name: "test", arguments: test::ARGUMENTS, about: test::ABOUT, run: test::run },
     Task { name: "golden", arguments: golden::ARGUMENTS, about: golden::ABOUT, run: golden::run },
+    Task { name: "sanitize", arguments: sanitize::ARGUMENTS, about: sanitize::ABOUT, run: sanitize::run },
     Task { name: "elpv", arguments: elpv::ARGUMENTS, about: elpv::ABOUT, run: elpv::run },
 ];
 
