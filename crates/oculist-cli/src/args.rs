@@ -194,12 +194,15 @@ pub(crate) struct OutputArgs {
     /// Replace a run that is there.
     #[arg(long, conflicts_with = "resume")]
     pub(crate) force: bool,
-    /// Continue an interrupted run in the output folder.
+    /// Continue the interrupted run that is in the output folder, with the same settings.
     #[arg(long)]
     pub(crate) resume: bool,
-    /// TOML file with any of these settings; flags override it.
+    /// TOML file with any of these settings, such as the `settings.toml` of another run; flags override it.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Seconds of each final measurement of latency and throughput (default: 2).
+    #[arg(long, value_name = "S", value_parser = values::seconds)]
+    pub(crate) measure_seconds: Option<f64>,
 }
 
 #[derive(Debug, Args)]

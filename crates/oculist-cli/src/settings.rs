@@ -80,7 +80,8 @@ pub(crate) fn run_options(
     flags: Settings,
 ) -> anyhow::Result<(RunOptions, Settings)> {
     let file = args.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
-    let settings = flags.over(file);
+    let measuring = Settings { measure_seconds: args.measure_seconds, ..Settings::default() };
+    let settings = flags.over(measuring).over(file);
     let existing = match (args.force, args.resume) {
         (true, _) => Existing::Replace,
         (_, true) => Existing::Resume,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use oculist_report::terminal::BenchResult;
@@ -23,13 +24,14 @@ pub fn bench_files(
     time: Duration,
 ) -> Result<(Vec<BenchResult>, Vec<String>), OculistError> {
     let ctx = Arc::new(Context::new(threads)?);
+    let stop = &AtomicBool::new(false);
     let (mut results, mut plans) = (Vec::new(), Vec::new());
     // All are read before any is measured: a wrong name should not cost the time of those before it.
     let graphs =
         models.iter().map(|path| Ok(oculist_onnx::read(path)?)).collect::<Result<Vec<_>, OculistError>>()?;
     for (path, graph) in models.iter().zip(graphs) {
-        let latency = measure::latency(&graph, &ctx, time)?;
-        let rate = measure::throughput(&graph, &ctx, time)?;
+        let latency = measure::latency(&graph, &ctx, time, stop)?;
+        let rate = measure::throughput(&graph, &ctx, time, stop)?;
         let precision = if is_int8(&graph) { "int8" } else { "f32" };
         let ms = |n: f64| n * 1e3 / latency.median;
         let batch = rate.batch as f64;

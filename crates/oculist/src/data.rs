@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::error::OculistError;
 use crate::recipe::DataFacts;
 use crate::settings::Settings;
+use crate::summary::counted;
 
 /// Named sets whose objects may be mirrored.
 const MIRRORED: [&str; 2] = ["demo", "fashion-mnist"];
@@ -56,15 +57,19 @@ impl Source {
     pub(crate) fn describe_lines(&self) -> Vec<String> {
         let d = &self.dataset;
         let mut lines = vec![format!(
-            "{}: {} training, {} validation and {} test images in {} classes",
+            "{}: {} training, {} validation and {} in {}",
             d.source(),
             d.train().len(),
             d.val().len(),
-            d.test().len(),
-            d.class_names().len()
+            counted(d.test().len(), "test image", "test images"),
+            counted(d.class_names().len(), "class", "classes")
         )];
         if !d.skipped().is_empty() {
-            lines.push(format!("{} unreadable files were skipped; the report lists them", d.skipped().len()));
+            let skipped = match d.skipped().len() {
+                1 => "1 unreadable file was".to_owned(),
+                n => format!("{n} unreadable files were"),
+            };
+            lines.push(format!("{skipped} skipped; the report names each"));
         }
         lines
     }

@@ -57,12 +57,35 @@ pub enum OculistError {
         /// Why.
         problem: String,
     },
+    /// The caller asked to stop.
+    #[error("stopped on request{hint}")]
+    Stopped {
+        /// How to go on, or empty.
+        hint: &'static str,
+    },
+    /// The loss is no number any more.
+    #[error(
+        "the loss became {loss} in epoch {epoch}, step {step}: training stopped and the last good checkpoint was \
+         kept{kept}; lower the learning rate (--lr, now {lr:?})"
+    )]
+    Diverged {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step within the epoch, from 1.
+        step: usize,
+        /// The loss.
+        loss: f32,
+        /// The peak learning rate.
+        lr: f32,
+        /// Where the checkpoint is, in brackets, or that there is none.
+        kept: String,
+    },
     /// The data set is unusable.
     #[error(transparent)]
     Data(#[from] oculist_data::Error),
     /// Training failed.
     #[error(transparent)]
-    Train(#[from] oculist_train::TrainError),
+    Train(oculist_train::TrainError),
     /// A graph is invalid.
     #[error(transparent)]
     Graph(#[from] oculist_graph::GraphError),
@@ -87,4 +110,68 @@ pub enum OculistError {
     /// Preprocessing or augmentation refused an image or its settings.
     #[error(transparent)]
     Augment(#[from] oculist_augment::Error),
+}
+
+/// Settings of a training that are options of the same name.
+const OPTIONS: [&str; 4] = ["epochs", "batch_size", "lr", "patience"];
+
+impl From<oculist_train::TrainError> for OculistError {
+    fn from(error: oculist_train::TrainError) -> Self {
+        match error {
+            // Said again in the words of the options that there are.
+            oculist_train::TrainError::NonFiniteLoss { epoch, step, loss, lr, kept } => {
+                Self::Diverged { epoch, step, loss, lr, kept }
+            }
+            oculist_train::TrainError::Setting { name, expected, found } if OPTIONS.contains(&name) => {
+                let option = format!("--{}", name.replace('_', "-"));
+                Self::Option { option, problem: format!("expected {expected}, found {found}") }
+            }
+            other => Self::Train(other),
+        }
+    }
+}
+
+impl OculistError {
+    /// Adds to a stop that the run can be continued.
+    pub(crate) fn resumable(self) -> Self {
+        match self {
+            Self::Stopped { .. } => Self::Stopped { hint: "; continue with --resume" },
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_huge_learning_rate_is_not_written_out() {
+        let error = oculist_train::TrainError::NonFiniteLoss {
+            epoch: 1,
+            step: 2,
+            loss: f32::NAN,
+            lr: 1e30,
+            kept: " (none yet: no epoch was finished)".into(),
+        };
+        let text = OculistError::from(error).to_string();
+        assert!(text.contains("(--lr, now 1e30)") && text.contains("NaN in epoch 1, step 2"), "{text}");
+    }
+
+    #[test]
+    fn settings_are_named_as_they_are_typed() {
+        let setting = |name| {
+            let (expected, found) = ("at least 2", "1".to_owned());
+            OculistError::from(oculist_train::TrainError::Setting { name, expected, found }).to_string()
+        };
+        assert_eq!(setting("batch_size"), "--batch-size: expected at least 2, found 1");
+        assert_eq!(setting("clip_norm"), "clip_norm must be at least 2, found 1", "not an option");
+    }
+
+    #[test]
+    fn only_a_run_that_can_be_continued_says_so() {
+        let stopped = OculistError::Stopped { hint: "" };
+        assert_eq!(stopped.to_string(), "stopped on request");
+        assert_eq!(stopped.resumable().to_string(), "stopped on request; continue with --resume");
+    }
 }

@@ -1,6 +1,7 @@
 //! Runs a graph over a split.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use oculist_graph::Graph;
 use oculist_runtime::{Context, Plan, PlanOptions};
@@ -8,6 +9,7 @@ use oculist_runtime::{Context, Plan, PlanOptions};
 use crate::error::OculistError;
 use crate::images::Images;
 use crate::metrics::{Evaluation, evaluate_logits};
+use crate::progress::go_on;
 
 /// Images per run of an evaluation.
 pub(crate) const BATCH: usize = 32;
@@ -17,11 +19,22 @@ pub(crate) const BATCH: usize = 32;
 /// # Errors
 /// [`OculistError::Runtime`] naming the node that cannot be run; [`OculistError::Data`] if an image cannot be read.
 pub fn logits(graph: &Graph, images: &Images, ctx: &Arc<Context>) -> Result<Vec<f32>, OculistError> {
+    logits_until(graph, images, ctx, &AtomicBool::new(false))
+}
+
+/// As [`logits`], given up between two batches once `stop` is set.
+pub(crate) fn logits_until(
+    graph: &Graph,
+    images: &Images,
+    ctx: &Arc<Context>,
+    stop: &AtomicBool,
+) -> Result<Vec<f32>, OculistError> {
     let mut plan = Plan::new(graph, &PlanOptions::new(BATCH, ctx.clone()))?;
     let classes = plan.output_len();
     let mut all = Vec::with_capacity(images.len() * classes);
     let input_len = plan.input_len();
     images.for_each_batch(BATCH, &mut |batch| {
+        go_on(stop)?;
         let start = all.len();
         all.resize(start + batch.len() / input_len * classes, 0.0);
         plan.run(batch, &mut all[start..])?;
@@ -35,7 +48,66 @@ pub fn logits(graph: &Graph, images: &Images, ctx: &Arc<Context>) -> Result<Vec<
 /// # Errors
 /// As [`logits`].
 pub fn evaluate(graph: &Graph, images: &Images, ctx: &Arc<Context>) -> Result<Evaluation, OculistError> {
-    let all = logits(graph, images, ctx)?;
+    evaluate_until(graph, images, ctx, &AtomicBool::new(false))
+}
+
+/// As [`evaluate`], given up between two batches once `stop` is set.
+pub(crate) fn evaluate_until(
+    graph: &Graph,
+    images: &Images,
+    ctx: &Arc<Context>,
+    stop: &AtomicBool,
+) -> Result<Evaluation, OculistError> {
+    let all = logits_until(graph, images, ctx, stop)?;
     let classes = all.len() / images.len().max(1);
     Ok(evaluate_logits(&all, images.labels(), classes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+    use std::time::{Duration, Instant};
+
+    use oculist_augment::{ColorMode, Preprocessing};
+    use oculist_data::Split;
+    use oculist_zoo::BuildOptions;
+
+    use super::*;
+    use crate::data::Source;
+    use crate::measure;
+    use crate::settings::Settings;
+
+    #[test]
+    fn every_loop_can_be_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        oculist_data::fixture::write_class_folders(dir.path(), "", 3, 30, 16).unwrap();
+        let settings = Settings { data: Some(dir.path().display().to_string()), ..Settings::default() };
+        let source = Source::open(&settings, 1).unwrap();
+        let (subset, preprocessing) =
+            (source.split(Split::Train), Preprocessing::exact(ColorMode::Rgb, 16, 16));
+        let mut graph = oculist_zoo::build("resnet8", &BuildOptions::new(3, (3, 16, 16))).unwrap();
+        oculist_zoo::initialize(&mut graph, 0);
+        let ctx = Arc::new(Context::new(1).unwrap());
+        let images = Images::load(subset, &preprocessing, 1).unwrap();
+        assert_eq!(logits(&graph, &images, &ctx).unwrap().len(), 3 * images.len());
+
+        let stop = AtomicBool::new(true);
+        let stopped = |error: OculistError| matches!(error, OculistError::Stopped { .. });
+        assert!(stopped(Images::load_until(subset, &preprocessing, 1, &stop).unwrap_err()));
+        assert!(stopped(logits_until(&graph, &images, &ctx, &stop).unwrap_err()));
+        assert!(stopped(evaluate_until(&graph, &images, &ctx, &stop).unwrap_err()));
+
+        // In the middle of a measurement that would take an hour.
+        stop.store(false, Ordering::Relaxed);
+        let began = Instant::now();
+        let result = std::thread::scope(|threads| {
+            threads.spawn(|| {
+                std::thread::sleep(Duration::from_millis(50));
+                stop.store(true, Ordering::Relaxed);
+            });
+            measure::throughput(&graph, &ctx, Duration::from_hours(1), &stop)
+        });
+        assert!(stopped(result.unwrap_err()));
+        assert!((0.05..60.0).contains(&began.elapsed().as_secs_f64()));
+    }
 }

@@ -63,8 +63,8 @@ pub fn export_file(
         let ctx = Arc::new(Context::new(threads)?);
         let n = settings.calibration_images.unwrap_or(512);
         let subset = source.split(Split::Train).sample(n, settings.seed.unwrap_or(0))?;
-        let calibration = Images::load(&subset, &model.preprocessing, threads)?;
-        let val = Images::load(source.split(Split::Val), &model.preprocessing, threads)?;
+        let calibration = Images::load_until(&subset, &model.preprocessing, threads, watch.stop)?;
+        let val = Images::load_until(source.split(Split::Val), &model.preprocessing, threads, watch.stop)?;
         let quantizer = Quantizer {
             ctx: &ctx,
             calibration: &calibration,

@@ -1,9 +1,12 @@
 //! Images as the network sees them, for evaluation and calibration: read once if they fit, again each time if not.
 
+use std::sync::atomic::AtomicBool;
+
 use oculist_augment::Preprocessing;
 use oculist_data::{Loader, LoaderConfig, Subset};
 
 use crate::error::OculistError;
+use crate::progress::go_on;
 
 /// Preprocessed images are kept in memory up to this many bytes.
 const KEEP_BYTES: usize = 400_000_000;
@@ -36,19 +39,35 @@ impl Images {
         preprocessing: &Preprocessing,
         threads: usize,
     ) -> Result<Self, OculistError> {
+        Self::load_until(subset, preprocessing, threads, &AtomicBool::new(false))
+    }
+
+    /// As [`Images::load`], given up between two batches once `stop` is set.
+    pub(crate) fn load_until(
+        subset: &Subset,
+        preprocessing: &Preprocessing,
+        threads: usize,
+        stop: &AtomicBool,
+    ) -> Result<Self, OculistError> {
         let image_len = preprocessing.len();
-        if subset.len() * image_len * size_of::<f32>() <= KEEP_BYTES {
-            let all = Loader::load_all(subset, preprocessing, threads)?;
-            return Ok(Self { labels: all.labels, image_len, source: Source::Memory(all.images) });
-        }
+        let in_memory = subset.len() * image_len * size_of::<f32>() <= KEEP_BYTES;
         let loader = |subset: Subset| {
             Loader::new(subset, LoaderConfig::evaluation(READ_BATCH, threads, preprocessing.clone()))
         };
-        // One pass finds out what can be read, so that every later pass has the same images in the same order.
-        let mut readable = Vec::with_capacity(subset.len());
+        let (mut images, mut labels, mut readable) = (Vec::new(), Vec::new(), Vec::new());
         for batch in loader(subset.clone())?.epoch(0) {
-            readable.extend(batch?.indices);
+            go_on(stop)?;
+            let batch = batch?;
+            if in_memory {
+                images.extend_from_slice(&batch.images);
+                labels.extend_from_slice(&batch.labels);
+            }
+            readable.extend(batch.indices);
         }
+        if in_memory {
+            return Ok(Self { labels, image_len, source: Source::Memory(images) });
+        }
+        // That pass found out what can be read, so that every later one has the same images in the same order.
         let subset = subset.select(&readable)?;
         Ok(Self { labels: subset.labels().to_vec(), image_len, source: Source::Files(loader(subset)?) })
     }

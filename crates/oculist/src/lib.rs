@@ -43,6 +43,6 @@ pub use recipe::{CompressionConfig, DataFacts, Recipe};
 pub use report_again::report_again;
 pub use run_folder::{
     BASELINE_FILE, CONFIG_FILE, Existing, INT8_FILE, METRICS_FILE, MODEL_FILE, REPORT_DATA_FILE, REPORT_FILE,
-    RunFolder, SUMMARY_FILE,
+    RunFolder, SETTINGS_FILE, SUMMARY_FILE,
 };
 pub use settings::{Augmentation, Calibration, OptimizerName, Settings, Target};

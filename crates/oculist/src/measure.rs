@@ -1,40 +1,87 @@
 //! What a model costs: parameters, multiply-adds, bytes, latency, throughput.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use oculist_graph::Graph;
 use oculist_report::Spread;
-use oculist_runtime::{Context, MeasureOptions, Measurement, Plan, PlanOptions, measure};
+use oculist_runtime::{Context, Plan, PlanOptions};
 
 use crate::error::OculistError;
+use crate::progress::go_on;
 
 /// Images per run when throughput is measured.
 pub(crate) const THROUGHPUT_BATCH: usize = 32;
+/// Runs that are counted at least.
+const MIN_RUNS: usize = 5;
+/// Runs that are enough for a measurement of up to two seconds; longer ones take more in proportion.
+const MAX_RUNS: usize = 1000;
 
 /// Latency of one image in milliseconds.
 ///
 /// # Errors
 /// [`OculistError::Runtime`] naming the node that cannot be run.
-pub(crate) fn latency(graph: &Graph, ctx: &Arc<Context>, time: Duration) -> Result<Spread, OculistError> {
-    let m = run(graph, ctx, 1, time)?;
+pub(crate) fn latency(
+    graph: &Graph,
+    ctx: &Arc<Context>,
+    time: Duration,
+    stop: &AtomicBool,
+) -> Result<Spread, OculistError> {
+    let s = seconds(graph, ctx, 1, time, stop)?;
     let ms = 1e3;
-    Ok(Spread { batch: 1, median: m.median * ms, min: m.min * ms, max: m.max * ms, runs: m.runs })
+    Ok(Spread { median: s.median * ms, min: s.min * ms, max: s.max * ms, ..s })
 }
 
 /// Throughput in images per second at a batch of 32.
 ///
 /// # Errors
 /// [`OculistError::Runtime`] naming the node that cannot be run.
-pub(crate) fn throughput(graph: &Graph, ctx: &Arc<Context>, time: Duration) -> Result<Spread, OculistError> {
-    let m = run(graph, ctx, THROUGHPUT_BATCH, time)?;
+pub(crate) fn throughput(
+    graph: &Graph,
+    ctx: &Arc<Context>,
+    time: Duration,
+    stop: &AtomicBool,
+) -> Result<Spread, OculistError> {
+    let s = seconds(graph, ctx, THROUGHPUT_BATCH, time, stop)?;
     let n = THROUGHPUT_BATCH as f64;
     // The shortest time is the highest rate.
-    Ok(Spread { batch: THROUGHPUT_BATCH, median: n / m.median, min: n / m.max, max: n / m.min, runs: m.runs })
+    Ok(Spread { median: n / s.median, min: n / s.max, max: n / s.min, ..s })
 }
 
-fn run(graph: &Graph, ctx: &Arc<Context>, batch: usize, time: Duration) -> Result<Measurement, OculistError> {
+/// Seconds that a run of `batch` images takes: a fifth of `time` to warm up, then runs until `time` is over or there are
+/// enough. Given up between two runs once `stop` is set, which `oculist_runtime::measure` cannot do.
+fn seconds(
+    graph: &Graph,
+    ctx: &Arc<Context>,
+    batch: usize,
+    time: Duration,
+    stop: &AtomicBool,
+) -> Result<Spread, OculistError> {
     let mut plan = Plan::new(graph, &PlanOptions::new(batch, ctx.clone()))?;
-    let options = MeasureOptions { time, warm_up: time / 5, ..MeasureOptions::new(batch) };
-    Ok(measure(&mut plan, &options)?)
+    let input: Vec<f32> = (0..batch * plan.input_len()).map(|i| (i * 37 % 256) as f32 / 255.0).collect();
+    let mut output = vec![0.0; batch * plan.output_len()];
+    let mut run = || -> Result<f64, OculistError> {
+        go_on(stop)?;
+        let began = Instant::now();
+        plan.run(&input, &mut output)?;
+        Ok(began.elapsed().as_secs_f64())
+    };
+    let began = Instant::now();
+    loop {
+        run()?;
+        if began.elapsed() >= time / 5 {
+            break;
+        }
+    }
+    let enough = MAX_RUNS.max((time.as_secs_f64() * MAX_RUNS as f64 / 2.0) as usize);
+    let mut runs = Vec::new();
+    let began = Instant::now();
+    while runs.len() < MIN_RUNS || (began.elapsed() < time && runs.len() < enough) {
+        runs.push(run()?);
+    }
+    runs.sort_by(f64::total_cmp);
+    let n = runs.len();
+    let median = f64::midpoint(runs[(n - 1) / 2], runs[n / 2]);
+    Ok(Spread { batch, median, min: runs[0], max: runs[n - 1], runs: n })
 }

@@ -3,6 +3,7 @@
 mod baseline;
 mod finish;
 mod pruning;
+mod resume;
 pub(crate) mod state;
 
 use std::path::PathBuf;
@@ -49,9 +50,12 @@ pub fn optimize(
 ) -> Result<Finished, OculistError> {
     let began = Instant::now();
     let mut run = Run::prepare(settings, options, watch)?;
-    let baseline = baseline::obtain(&mut run, watch)?;
-    let compressed = pruning::compress(&mut run, &baseline, watch)?;
-    finish::finish(run, &baseline, Some(&compressed), began, watch)
+    let work = || {
+        let baseline = baseline::obtain(&mut run, watch)?;
+        let compressed = pruning::compress(&mut run, &baseline, watch)?;
+        finish::finish(run, &baseline, Some(&compressed), began, watch)
+    };
+    work().map_err(OculistError::resumable)
 }
 
 /// Trains a model, measures and exports it; no compression.
@@ -65,6 +69,9 @@ pub fn train(
 ) -> Result<Finished, OculistError> {
     let began = Instant::now();
     let mut run = Run::prepare(settings, options, watch)?;
-    let baseline = baseline::obtain(&mut run, watch)?;
-    finish::finish(run, &baseline, None, began, watch)
+    let work = || {
+        let baseline = baseline::obtain(&mut run, watch)?;
+        finish::finish(run, &baseline, None, began, watch)
+    };
+    work().map_err(OculistError::resumable)
 }

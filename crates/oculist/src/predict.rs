@@ -11,7 +11,7 @@ use oculist_runtime::{Context, Plan, PlanOptions};
 
 use crate::data::Source;
 use crate::error::OculistError;
-use crate::evaluate::evaluate;
+use crate::evaluate::evaluate_until;
 use crate::images::Images;
 use crate::measure;
 use crate::model_file::{Model, file_name};
@@ -38,9 +38,9 @@ pub fn evaluate_file(
         watch.note(&line);
     }
     model.check_classes(path, source.class_names())?;
-    let images = Images::load(source.split(split), &model.preprocessing, threads)?;
+    let images = Images::load_until(source.split(split), &model.preprocessing, threads, watch.stop)?;
     let ctx = Arc::new(Context::new(threads)?);
-    let test = evaluate(&model.graph, &images, &ctx)?;
+    let test = evaluate_until(&model.graph, &images, &ctx, watch.stop)?;
     let cost = model.graph.cost();
     let bytes = std::fs::metadata(path)
         .map_err(|source| OculistError::Io { path: path.to_path_buf(), source })?
@@ -54,8 +54,8 @@ pub fn evaluate_file(
         params: cost.params,
         macs: cost.macs,
         bytes,
-        latency: measure::latency(&model.graph, &ctx, time)?,
-        throughput: measure::throughput(&model.graph, &ctx, time)?,
+        latency: measure::latency(&model.graph, &ctx, time, watch.stop)?,
+        throughput: measure::throughput(&model.graph, &ctx, time, watch.stop)?,
         test,
     };
     Ok((measured.facts(&model.class_names, None), model.class_names))

@@ -1,8 +1,10 @@
 //! What a recipe tells while it works.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use oculist_train::EpochRecord;
+
+use crate::error::OculistError;
 
 /// One message of a recipe to whoever watches.
 #[derive(Debug)]
@@ -59,7 +61,7 @@ pub enum Progress<'a> {
 pub struct Watch<'a> {
     /// Gets every message.
     pub observer: &'a mut dyn FnMut(Progress<'_>),
-    /// Set by the caller (Ctrl-C) to stop after the current step.
+    /// Set by the caller (Ctrl-C) to stop after the current step of training, batch of images or timed run.
     pub stop: &'a AtomicBool,
 }
 
@@ -77,4 +79,16 @@ impl Watch<'_> {
     pub(crate) fn note(&mut self, text: &str) {
         self.tell(Progress::Note(text));
     }
+
+    pub(crate) fn warn(&mut self, text: &str) {
+        self.tell(Progress::Warning(text));
+    }
+}
+
+/// Asked in every loop that takes time, so that Ctrl-C is heeded everywhere.
+///
+/// # Errors
+/// [`OculistError::Stopped`] if the caller has asked to stop.
+pub(crate) fn go_on(stop: &AtomicBool) -> Result<(), OculistError> {
+    if stop.load(Ordering::Relaxed) { Err(OculistError::Stopped { hint: "" }) } else { Ok(()) }
 }

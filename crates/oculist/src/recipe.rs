@@ -104,19 +104,56 @@ impl Recipe {
         })
     }
 
+    /// The flat settings that make this recipe again: what was given, and what was decided where nothing was.
+    ///
+    /// What a model brings with it stays as given, and so does the side of the input, whose rule is more than a number.
+    #[must_use]
+    pub fn settings(&self, given: &Settings) -> Settings {
+        let decided = Settings {
+            seed: Some(self.seed),
+            threads: Some(self.threads),
+            epochs: Some(self.train.epochs),
+            lr: Some(self.train.lr),
+            optimizer: Some(match self.train.optimizer {
+                OptimizerConfig::Sgd { .. } => OptimizerName::Sgd,
+                OptimizerConfig::AdamW { .. } => OptimizerName::Adamw,
+            }),
+            patience: Some(self.train.patience),
+            max_drop: Some(self.compression.max_drop),
+            target: Some(self.compression.target),
+            finetune_epochs: Some(self.finetune.epochs),
+            calibration: Some(self.compression.calibration),
+            calibration_images: Some(self.compression.calibration_images),
+            ..Settings::default()
+        };
+        let network = Settings {
+            arch: Some(self.arch.clone()),
+            augment: Some(augmentation_kind(given, &self.preprocessing)),
+            ..Settings::default()
+        };
+        let decided = if given.model.is_none() { decided.over(network) } else { decided };
+        // A batch size above the number of images was lowered.
+        let batch = Settings { batch_size: Some(self.train.batch_size), ..Settings::default() };
+        batch.over(given.clone()).over(decided)
+    }
+
     /// The recipe as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).unwrap_or_default()
     }
 }
 
-fn augmentation(settings: &Settings, facts: &DataFacts, preprocessing: &Preprocessing) -> Pipeline {
+fn augmentation_kind(settings: &Settings, preprocessing: &Preprocessing) -> Augmentation {
     let size = preprocessing.height;
     // A padded crop asks for squares that show the whole object; anything else is cropped and resized on the way.
     let square = preprocessing.height == preprocessing.width;
     let small = square && size <= SMALL_SIDE && preprocessing.resize == ResizeRule::Exact;
-    let kind = settings.augment.unwrap_or(if small { Augmentation::Small } else { Augmentation::Photos });
-    match kind {
+    settings.augment.unwrap_or(if small { Augmentation::Small } else { Augmentation::Photos })
+}
+
+fn augmentation(settings: &Settings, facts: &DataFacts, preprocessing: &Preprocessing) -> Pipeline {
+    let size = preprocessing.height;
+    match augmentation_kind(settings, preprocessing) {
         Augmentation::None => Pipeline::none(),
         Augmentation::Small => Pipeline::small_images(size, facts.flip),
         Augmentation::Photos => {
@@ -235,6 +272,24 @@ mod tests {
         let r = Recipe::resolve(&Settings::default(), &facts(20, photos())).unwrap();
         assert!(r.train.batch_size <= 20);
         assert!(r.train.validate().is_ok());
+    }
+
+    #[test]
+    fn the_decided_settings_make_the_same_recipe_again() {
+        let given = [
+            Settings::default(),
+            Settings { batch_size: Some(5000), epochs: Some(3), ..Settings::default() },
+            Settings { arch: Some("MobileNet-V2".into()), lr: Some(0.02), ..Settings::default() },
+        ];
+        for (given, facts) in
+            given.iter().flat_map(|g| [(g, facts(1800, small())), (g, facts(1800, photos()))])
+        {
+            let recipe = Recipe::resolve(given, &facts).unwrap();
+            let text = recipe.settings(given).to_toml();
+            let again: Settings = toml::from_str(&text).unwrap();
+            assert_eq!(Recipe::resolve(&again, &facts).unwrap(), recipe, "{text}");
+            assert!(again.arch.is_some() && again.batch_size.is_some_and(|b| b <= 1800), "{text}");
+        }
     }
 
     #[test]

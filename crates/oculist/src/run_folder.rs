@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::OculistError;
 
-/// The resolved settings of the run; its presence says that a folder holds a run.
+/// The resolved recipe of the run; its presence says that a folder holds a run.
 pub const CONFIG_FILE: &str = "config.toml";
+/// The settings of the run, flat, for `--config`.
+pub const SETTINGS_FILE: &str = "settings.toml";
 /// The numbers of the run.
 pub const SUMMARY_FILE: &str = "summary.json";
 /// The numbers of the run with pictures, from which `oculist report` makes the page again.
@@ -23,8 +25,9 @@ pub const INT8_FILE: &str = "model.int8.onnx";
 pub const BASELINE_FILE: &str = "baseline.onnx";
 
 /// The files of a run.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     CONFIG_FILE,
+    SETTINGS_FILE,
     SUMMARY_FILE,
     REPORT_DATA_FILE,
     REPORT_FILE,
@@ -41,7 +44,7 @@ pub enum Existing {
     Refuse,
     /// Its files are replaced.
     Replace,
-    /// The run goes on from its checkpoints.
+    /// The run goes on from its checkpoints; an error if there is none.
     Resume,
 }
 
@@ -55,25 +58,11 @@ impl RunFolder {
     /// Makes the folder and checks that a run can be written there.
     ///
     /// # Errors
-    /// [`OculistError::RunExists`] if it holds another run; [`OculistError::Output`] if it cannot be made or written,
-    /// or if fewer than `needed_bytes` are free.
+    /// As [`RunFolder::check`]; [`OculistError::Output`] if it cannot be made or written, or if fewer than `needed_bytes`
+    /// are free.
     pub fn prepare(path: &Path, existing: Existing, needed_bytes: u64) -> Result<Self, OculistError> {
         let output = |problem: String| OculistError::Output { path: path.to_path_buf(), problem };
-        if path.exists() && !path.is_dir() {
-            return Err(output("expected a folder, found a file".into()));
-        }
-        if existing == Existing::Refuse {
-            if path.join(CONFIG_FILE).exists() {
-                return Err(OculistError::RunExists { path: path.to_path_buf() });
-            }
-            // A file of the user's own that happens to bear one of our names must not be lost.
-            if let Some(taken) = FILES.into_iter().find(|name| path.join(name).exists()) {
-                return Err(output(format!(
-                    "holds a file `{taken}` that the run would replace; choose another folder with --output, or \
-                     replace it with --force"
-                )));
-            }
-        }
+        Self::check(path, existing)?;
         std::fs::create_dir_all(path).map_err(|e| output(format!("cannot be made: {e}")))?;
         // The only sure way to know that a folder is writable is to write.
         let mut probe =
@@ -94,6 +83,36 @@ impl RunFolder {
             clear(path).map_err(|e| output(format!("the old run cannot be removed: {e}")))?;
         }
         Ok(Self { path: path.to_path_buf() })
+    }
+
+    /// Checks, without writing, that what the folder holds fits what is to be done with it.
+    ///
+    /// # Errors
+    /// [`OculistError::RunExists`] if it holds another run; [`OculistError::Output`] if it is no folder, holds files
+    /// that a run would replace, or holds no run to go on with.
+    pub fn check(path: &Path, existing: Existing) -> Result<(), OculistError> {
+        let output = |problem: String| OculistError::Output { path: path.to_path_buf(), problem };
+        if path.exists() && !path.is_dir() {
+            return Err(output("expected a folder, found a file".into()));
+        }
+        if existing == Existing::Resume && !path.join(CONFIG_FILE).exists() {
+            return Err(output(format!(
+                "holds no run to continue ({CONFIG_FILE} is not there); begin one without --resume"
+            )));
+        }
+        if existing == Existing::Refuse {
+            if path.join(CONFIG_FILE).exists() {
+                return Err(OculistError::RunExists { path: path.to_path_buf() });
+            }
+            // A file of the user's own that happens to bear one of our names must not be lost.
+            if let Some(taken) = FILES.into_iter().find(|name| path.join(name).exists()) {
+                return Err(output(format!(
+                    "holds a file `{taken}` that the run would replace; choose another folder with --output, or \
+                     replace it with --force"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The folder.
@@ -167,6 +186,17 @@ mod tests {
         let replaced = RunFolder::prepare(&folder, Existing::Replace, 0).unwrap();
         assert!(!replaced.file(CONFIG_FILE).exists());
         assert!(replaced.file("notes.txt").exists(), "files that no run wrote stay");
+    }
+
+    #[test]
+    fn a_folder_without_a_run_is_not_continued() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in [dir.path().to_path_buf(), dir.path().join("absent")] {
+            let text = message(RunFolder::prepare(&folder, Existing::Resume, 0));
+            let name = folder.display().to_string();
+            assert!(text.contains(&name) && text.contains("no run to continue"), "{text}");
+        }
+        assert!(!dir.path().join("absent").exists());
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::OculistError;
+use crate::recipe::Recipe;
+use crate::run_folder::SETTINGS_FILE;
 
 /// What compression should make small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -98,6 +100,8 @@ pub struct Settings {
     pub calibration: Option<Calibration>,
     /// Images for calibration.
     pub calibration_images: Option<usize>,
+    /// Seconds of each final measurement of latency and throughput.
+    pub measure_seconds: Option<f64>,
 }
 
 macro_rules! prefer {
@@ -116,8 +120,17 @@ impl Settings {
         let text = std::fs::read_to_string(path).map_err(io)?;
         toml::from_str(&text).map_err(|e| OculistError::Option {
             option: format!("--config {}", path.display()),
-            problem: e.to_string().trim_end().to_owned(),
+            problem: if toml::from_str::<Recipe>(&text).is_ok() {
+                format!("it is the resolved recipe of a run; give {SETTINGS_FILE}, which lies beside it")
+            } else {
+                e.to_string().trim_end().to_owned()
+            },
         })
+    }
+
+    /// These settings as TOML, as [`Settings::read`] takes them; what is absent is left out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
     }
 
     /// These settings where they say something, `under` elsewhere.
@@ -146,13 +159,15 @@ impl Settings {
             finetune_epochs,
             calibration,
             calibration_images,
+            measure_seconds,
         )
     }
 
-    /// Checks the ranges that need no data set.
+    /// Checks the ranges that need no data set, and the name of the architecture.
     ///
     /// # Errors
-    /// [`OculistError::Option`] naming the option, its range and the value.
+    /// [`OculistError::Option`] naming the option, its range and the value; [`OculistError::Zoo`] for an unknown
+    /// architecture.
     pub fn validate(&self) -> Result<(), OculistError> {
         let fail =
             |option: &str, problem: String| Err(OculistError::Option { option: option.into(), problem });
@@ -177,6 +192,26 @@ impl Settings {
                 return fail(option, "expected at least 1, found 0".into());
             }
         }
+        if let Some(lr) = self.lr
+            && !(lr > 0.0 && lr.is_finite())
+        {
+            return fail("--lr", format!("expected a positive number such as 0.1, found {lr:?}"));
+        }
+        if let Some(seconds) = self.measure_seconds
+            && !(seconds > 0.0 && seconds <= 3600.0)
+        {
+            let problem = format!("expected more than 0 and at most 3600 seconds, found {seconds:?}");
+            return fail("--measure-seconds", problem);
+        }
+        // TOML, in which a run keeps its settings, has signed integers; fine-tuning uses the next seed.
+        if let Some(seed) = self.seed
+            && seed >= i64::MAX as u64
+        {
+            return fail("--seed", format!("expected less than {}, found {seed}", i64::MAX));
+        }
+        if let Some(arch) = &self.arch {
+            oculist_zoo::find(arch)?;
+        }
         Ok(())
     }
 
@@ -199,6 +234,20 @@ mod tests {
     }
 
     #[test]
+    fn settings_survive_toml() {
+        let settings = Settings {
+            data: Some("demo".into()),
+            lr: Some(0.1),
+            augment: Some(Augmentation::None),
+            max_drop: Some(0.5),
+            ..Settings::default()
+        };
+        let text = settings.to_toml();
+        assert_eq!(text, "data = \"demo\"\nlr = 0.1\naugment = \"none\"\nmax_drop = 0.5\n");
+        assert_eq!(toml::from_str::<Settings>(&text).unwrap(), settings);
+    }
+
+    #[test]
     fn an_unknown_key_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("o.toml");
@@ -215,6 +264,10 @@ mod tests {
             Settings { image_size: Some(4), ..Settings::default() },
             Settings { threads: Some(0), ..Settings::default() },
             Settings { epochs: Some(0), ..Settings::default() },
+            Settings { lr: Some(f32::NAN), ..Settings::default() },
+            Settings { seed: Some(u64::MAX), ..Settings::default() },
+            Settings { measure_seconds: Some(0.0), ..Settings::default() },
+            Settings { arch: Some("resnet19".into()), ..Settings::default() },
         ];
         for settings in bad {
             assert!(settings.validate().is_err(), "{settings:?}");

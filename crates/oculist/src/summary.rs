@@ -98,6 +98,16 @@ pub(crate) fn metrics_csv(epochs: &[Epoch]) -> String {
     out
 }
 
+/// `1 epoch`, `2 epochs`: a number with the word that suits it.
+pub(crate) fn counted(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// `1 point`, `0.5 points`: a difference of accuracies that was asked for.
+pub(crate) fn points_text(points: f64) -> String {
+    format!("{points} {}", if points.to_bits() == 1.0_f64.to_bits() { "point" } else { "points" })
+}
+
 /// `1.2 MB`, `345 KB`: bytes for a sentence.
 pub(crate) fn bytes_text(bytes: u64) -> String {
     if bytes >= 1_000_000 {
@@ -114,5 +124,17 @@ pub(crate) fn count_text(n: u64) -> String {
         1_000_000.. => format!("{:.2} M", n as f64 / 1e6),
         1_000.. => format!("{:.1} k", n as f64 / 1e3),
         _ => n.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_suit_their_numbers() {
+        let epochs = [0, 1, 2].map(|n| counted(n, "epoch", "epochs"));
+        assert_eq!(epochs, ["0 epochs", "1 epoch", "2 epochs"]);
+        assert_eq!([0.5, 1.0, 2.0].map(points_text), ["0.5 points", "1 point", "2 points"]);
     }
 }

@@ -161,9 +161,10 @@ fn a_loss_that_is_no_number_stops_training() {
     let run = dir.path().join("run");
     let call = || oculist("train").arg(&data).args("--arch resnet8 --batch-size 16 --threads 2");
     let call = |options: &str| call().option("--output", &run).args(options);
-    call("--epochs 1 --lr 1e30")
-        .run()
-        .fails(1, &["the loss became NaN in epoch 1", "none yet", "lower the learning rate"]);
+    call("--epochs 1 --lr 1e30").run().fails(
+        1,
+        &["the loss became NaN in epoch 1", "none yet", "lower the learning rate (--lr, now 1e30)"],
+    );
     assert!(!run.join("model.onnx").exists() && !run.join("report.html").exists());
     // The weights double and double again; some epochs pass before they overflow.
     let outcome = call("--epochs 30 --lr 1e5 --force").run().fails(1, &["lower the learning rate"]);

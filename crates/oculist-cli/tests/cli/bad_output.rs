@@ -50,14 +50,31 @@ fn resuming_with_other_settings_is_refused() {
     let dir = scratch();
     let run = copy_of_trained(dir.path());
     let before = contents(&run);
-    for (options, word) in [("--lr 0.05", "lr"), ("--seed 3", "seed"), ("--threads 1", "threads")] {
+    for (options, word) in [
+        ("--lr 0.05", "lr: 0.0125 in the run, 0.05 given"),
+        ("--seed 3", "seed: 0 in the run, 3 given"),
+        ("--threads 1", "threads: 2 in the run, 1 given"),
+    ] {
         let call =
             oculist("train").arg(&trained().data).args("--arch resnet8 --image-size 32 --batch-size 16");
         let call = if options.starts_with("--threads") { call } else { call.args("--threads 2") };
         let call = call.args("--epochs 12 --resume").args(options).option("--output", &run);
-        call.run().fails(1, &["--resume", "other settings", word]);
+        let outcome = call.run().fails(1, &["--resume", "other settings: ", word]);
+        assert_eq!(outcome.stderr.matches("in the run").count(), 1, "only that: {}", outcome.stderr);
     }
     assert!(contents(&run) == before, "a refused run changes nothing");
+}
+
+#[test]
+fn a_folder_without_a_run_is_not_resumed() {
+    let dir = scratch();
+    for run in [dir.path().join("absent"), dir.path().to_path_buf()] {
+        let outcome = train_call(&trained().data, &run).arg("--resume").run();
+        let name = run.display().to_string();
+        let outcome = outcome.fails(1, &[&name, "holds no run to continue", "without --resume"]);
+        assert!(!outcome.stderr.contains("Read the data"), "said at once: {}", outcome.stderr);
+    }
+    assert!(contents(dir.path()).is_empty() && !dir.path().join("absent").exists());
 }
 
 #[test]
@@ -97,14 +114,15 @@ fn a_disk_that_fills_up_leaves_no_half_file() {
     let outcome = outcome.fails(1, &["checkpoints/baseline", ".safetensors", "File too large"]);
     assert!(outcome.stderr.contains("Train the baseline"), "{}", outcome.stderr);
     let left: Vec<_> = contents(&run).into_keys().collect();
-    assert_eq!(left, [run.join("config.toml")], "neither half a checkpoint nor its temporary file");
+    let settings = ["config.toml", "settings.toml"].map(|f| run.join(f));
+    assert_eq!(left, settings, "neither half a checkpoint nor its temporary file");
 
     let file = dir.path().join("small.onnx");
     let model = trained().file("model.onnx");
     let outcome = with_small_files(20, "export \"$1\" --output \"$2\" --fold", &[&model, &file]);
     outcome.fails(1, &["small.onnx", "File too large"]);
     let left: Vec<_> = contents(dir.path()).into_keys().collect();
-    assert_eq!(left, [run.join("config.toml")], "no half model");
+    assert_eq!(left, settings, "no half model");
     with_small_files(2000, "export \"$1\" --output \"$2\" --fold", &[&model, &file]).ok();
 }
 

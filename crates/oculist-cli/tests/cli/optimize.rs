@@ -9,8 +9,9 @@ use crate::support::runs::{Run, optimized, optimized_idx};
 use crate::support::{read, read_json, read_text};
 
 /// The files that every run of the main job leaves.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "config.toml",
+    "settings.toml",
     "metrics.csv",
     "checkpoints/baseline/last.safetensors",
     "checkpoints/baseline/best.safetensors",

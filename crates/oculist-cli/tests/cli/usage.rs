@@ -1,7 +1,9 @@
 //! Wrong usage, and the file of settings.
 
-use crate::support::runs::trained;
-use crate::support::{oculist, read_text, scratch};
+use std::path::Path;
+
+use crate::support::runs::{optimized, trained};
+use crate::support::{oculist, read, read_json, read_text, scratch};
 
 #[test]
 fn wrong_usage_is_code_2() {
@@ -23,6 +25,7 @@ fn wrong_usage_is_code_2() {
         ("optimize demo --arch resnet8 --model m.onnx", &["--arch", "--model"]),
         ("compress demo", &["--model"]),
         ("compress demo --model m.onnx --arch resnet8", &["--arch"]),
+        ("train demo --measure-seconds 0", &["'0'", "--measure-seconds", "3600"]),
         ("bench m.onnx --seconds 0", &["'0'", "--seconds", "3600"]),
         ("bench m.onnx --plan --json", &["--plan", "--json"]),
         ("predict a.png --model m.onnx --threads 0", &["'0'", "--threads"]),
@@ -60,6 +63,71 @@ fn an_unknown_architecture_brings_near_names() {
     let call = oculist("train").arg(&trained().data).args("--arch mobilnet").option("--output", &run);
     call.run().fails(1, &["`mobilnet`", "mobilenet_v2"]);
     assert!(!run.exists());
+    // It is said before the data are looked for, which may take minutes.
+    let call = oculist("train").arg(dir.path().join("nowhere")).args("--arch resnet19");
+    let outcome = call.option("--output", &run).run().fails(1, &["`resnet19`"]);
+    assert!(!outcome.stderr.contains("Read the data"), "{}", outcome.stderr);
+}
+
+#[test]
+fn the_settings_of_a_run_repeat_it() {
+    let dir = scratch();
+    let again = dir.path().join("again");
+    let settings = optimized().file("settings.toml");
+    let text = read_text(&settings);
+    for line in ["arch = \"resnet8\"", "epochs = 3", "max_drop = 5.0", "threads = 2", "seed = 0"] {
+        assert!(text.lines().any(|l| l == line), "{line}: {text}");
+    }
+    // Shorter measurements change no model.
+    let call = oculist("optimize").option("--config", &settings).args("--measure-seconds 0.1");
+    call.option("--output", &again).run().ok();
+    for file in ["config.toml", "baseline.onnx", "model.onnx", "model.int8.onnx"] {
+        let first = optimized().file(file);
+        assert_eq!(first.exists(), again.join(file).exists(), "{file}");
+        assert!(!first.exists() || read(&first) == read(&again.join(file)), "{file} is the same");
+    }
+    assert_eq!(
+        read_text(&again.join("settings.toml")),
+        format!("{text}measure_seconds = 0.1\n"),
+        "what was given is kept"
+    );
+    let runs =
+        |run: &Path| read_json(&run.join("summary.json"))["models"][0]["images_per_s"]["runs"].as_u64();
+    assert!(runs(&again) < runs(&optimized().folder), "less time, fewer runs");
+    // The recipe beside it is another kind of file, and the message says which one to give.
+    let call = oculist("optimize").option("--config", optimized().file("config.toml"));
+    call.option("--output", dir.path().join("x"))
+        .run()
+        .fails(1, &["--config", "resolved recipe", "settings.toml"]);
+}
+
+#[test]
+fn a_batch_size_above_the_number_of_images_is_lowered_aloud() {
+    let dir = scratch();
+    let run = dir.path().join("run");
+    let call =
+        oculist("train").arg(&trained().data).args("--arch resnet8 --batch-size 500 --epochs 1 --threads 2");
+    let outcome = call.args("--measure-seconds 0.1").option("--output", &run).run().ok();
+    let warning = "--batch-size 500 is more than the 84 training images; batches of 84 are used";
+    assert!(outcome.stderr.contains(&format!("warning: {warning}")), "{}", outcome.stderr);
+    assert_eq!(read_json(&run.join("summary.json"))["warnings"], serde_json::json!([warning]));
+    assert!(read_text(&run.join("settings.toml")).contains("batch_size = 84"));
+    // One epoch is no "1 epochs".
+    assert!(outcome.stderr.contains("; 1 epoch, batch 84"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("trained 1 epoch, "), "{}", outcome.stderr);
+    assert!(!trained().outcome.stderr.contains("warning"), "{}", trained().outcome.stderr);
+}
+
+#[test]
+fn the_binary_starts_at_once() {
+    let start = || {
+        let began = std::time::Instant::now();
+        oculist("--version").run().ok();
+        began.elapsed()
+    };
+    // The shortest of twenty says what the binary needs; the others, what else the machine does.
+    let shortest = (0..20).map(|_| start()).min().expect("times");
+    assert!(shortest < std::time::Duration::from_millis(20), "{shortest:?}");
 }
 
 #[test]
@@ -95,7 +163,10 @@ fn a_wrong_file_of_settings_is_named() {
         ("epochs = ", &["--config", "settings.toml", "line 1"]),
         ("threads = 0", &["--threads", "at least 1", "found 0"]),
         ("max_drop = 200.0", &["--max-drop", "0 to 100", "200"]),
-        ("lr = -1.0", &["lr", "positive", "-1"]),
+        ("lr = -1.0", &["--lr", "positive", "-1"]),
+        ("measure_seconds = 0.0", &["--measure-seconds", "3600", "found 0"]),
+        ("seed = 9223372036854775807", &["--seed", "less than"]),
+        ("arch = \"resnet19\"", &["`resnet19`", "did you mean", "`resnet18`"]),
     ] {
         std::fs::write(&file, text).expect("a file");
         call().option("--output", dir.path().join("run")).run().fails(1, words);

@@ -47,7 +47,7 @@ impl Candidate {
         let kept = drop <= max_drop + 1e-9;
         self.accepted = kept && (smaller || faster);
         self.reason = if !kept {
-            format!("loses {drop:.2} points, {max_drop} are allowed")
+            format!("loses {drop:.2} points, {max_drop} allowed")
         } else if !smaller && !faster {
             "neither smaller nor faster than the baseline".into()
         } else {

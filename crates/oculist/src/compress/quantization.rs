@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use oculist_graph::{Graph, Op, ValueId};
 use oculist_passes::{
@@ -14,9 +15,9 @@ use oculist_runtime::{Context, Plan, PlanOptions};
 
 use super::sensitivity;
 use crate::error::OculistError;
-use crate::evaluate::{BATCH, evaluate};
+use crate::evaluate::{BATCH, evaluate_until};
 use crate::images::Images;
-use crate::progress::Watch;
+use crate::progress::{Watch, go_on};
 use crate::settings::Calibration;
 
 /// Share of the activations that percentile calibration keeps, percent.
@@ -88,11 +89,12 @@ impl Quantizer<'_> {
     /// below the floor although the f32 graph does not, the most sensitive layers go back to f32, one after the
     /// other, until it does not.
     pub(crate) fn quantize(&self, graph: &Graph, watch: &mut Watch<'_>) -> Result<Quantized, OculistError> {
-        let calibrated = self.calibrate(graph)?;
+        let calibrated = self.calibrate(graph, watch.stop)?;
         let mut best: Option<(CalibrationMethod, Graph, f64)> = None;
         for &method in self.methods() {
+            go_on(watch.stop)?;
             let quantized = calibrated.quantize(&calibrated.ranges(method)?, &options())?;
-            let top1 = evaluate(&quantized, self.val, self.ctx)?.top1;
+            let top1 = evaluate_until(&quantized, self.val, self.ctx, watch.stop)?.top1;
             watch.note(&format!("int8, {} calibration: val top-1 {top1:.2}%", method_name(method)));
             if best.as_ref().is_none_or(|(_, _, b)| top1 > *b) {
                 best = Some((method, quantized, top1));
@@ -106,7 +108,7 @@ impl Quantizer<'_> {
         };
         let mut keep = BTreeSet::new();
         if val_top1 < self.floor {
-            let f32_top1 = evaluate(graph, self.val, self.ctx)?.top1;
+            let f32_top1 = evaluate_until(graph, self.val, self.ctx, watch.stop)?.top1;
             if f32_top1 >= self.floor {
                 let ranges = calibrated.ranges(method)?;
                 let ranking = sensitivity::ranking(&calibrated, &ranges, self.val, self.ctx, watch)?;
@@ -114,7 +116,7 @@ impl Quantizer<'_> {
                     keep.insert(entry.layer.clone());
                     let options = QuantizeOptions { keep_f32: keep.clone(), ..options() };
                     let mixed = calibrated.quantize(&ranges, &options)?;
-                    let top1 = evaluate(&mixed, self.val, self.ctx)?.top1;
+                    let top1 = evaluate_until(&mixed, self.val, self.ctx, watch.stop)?.top1;
                     watch.note(&format!("{} kept in f32: val top-1 {top1:.2}%", entry.layer));
                     if top1 > val_top1 {
                         (quantized, val_top1) = (mixed, top1);
@@ -146,7 +148,7 @@ impl Quantizer<'_> {
         quantized: &Quantized,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<LayerSensitivity>, OculistError> {
-        let calibrated = self.calibrate(graph)?;
+        let calibrated = self.calibrate(graph, watch.stop)?;
         let ranges = calibrated.ranges(quantized.method)?;
         let mut entries = sensitivity::ranking(&calibrated, &ranges, self.val, self.ctx, watch)?;
         for entry in &mut entries {
@@ -170,7 +172,7 @@ impl Quantizer<'_> {
     }
 
     /// Folds the graph and watches its values on the calibration images.
-    fn calibrate(&self, graph: &Graph) -> Result<Calibrated, OculistError> {
+    fn calibrate(&self, graph: &Graph, stop: &AtomicBool) -> Result<Calibrated, OculistError> {
         let folded = fold_batch_norm(&remove_identity(graph)?)?;
         let values = quantizable_values(&folded)?;
         let inputs = layer_inputs(&folded);
@@ -183,6 +185,7 @@ impl Quantizer<'_> {
         let mut logits = vec![0.0; BATCH * plan.output_len()];
         let (input_len, classes) = (plan.input_len(), plan.output_len());
         self.calibration.for_each_batch(BATCH, &mut |images| {
+            go_on(stop)?;
             let mut failed = None;
             let n = images.len() / input_len * classes;
             plan.run_observed(images, &mut logits[..n], &mut |o| {

@@ -10,7 +10,7 @@ use oculist_runtime::Context;
 
 use super::quantization::{Calibrated, options};
 use crate::error::OculistError;
-use crate::evaluate::logits;
+use crate::evaluate::logits_until;
 use crate::images::Images;
 use crate::metrics::evaluate_logits;
 use crate::progress::{Progress, Watch};
@@ -30,8 +30,9 @@ pub(crate) fn ranking(
     watch: &mut Watch<'_>,
 ) -> Result<Vec<LayerSensitivity>, OculistError> {
     let subset = val.some(IMAGES)?;
+    let stop = watch.stop;
     let judge = |graph: &Graph| -> Result<(f64, f64), OculistError> {
-        let all = logits(graph, &subset, ctx)?;
+        let all = logits_until(graph, &subset, ctx, stop)?;
         let classes = all.len() / subset.len().max(1);
         let e = evaluate_logits(&all, subset.labels(), classes);
         Ok((e.top1, e.loss))

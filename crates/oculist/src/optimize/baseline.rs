@@ -7,10 +7,10 @@ use oculist_zoo::BuildOptions;
 use super::state::Run;
 use crate::compress::candidate::Candidate;
 use crate::error::OculistError;
-use crate::evaluate::evaluate;
+use crate::evaluate::evaluate_until;
 use crate::progress::Watch;
 use crate::run_folder::BASELINE_FILE;
-use crate::summary::{bytes_text, count_text, curve};
+use crate::summary::{bytes_text, count_text, counted, curve};
 use crate::training::Phase;
 use crate::training_data::TrainingImages;
 
@@ -26,8 +26,8 @@ pub(crate) fn obtain(run: &mut Run, watch: &mut Watch<'_>) -> Result<Candidate, 
         run.stage(&title, watch);
         train(run, watch)?
     };
-    let cost = run.cost(&graph)?;
-    let val_top1 = evaluate(&graph, &run.val, &run.ctx)?.top1;
+    let cost = run.cost(&graph, watch.stop)?;
+    let val_top1 = evaluate_until(&graph, &run.val, &run.ctx, watch.stop)?.top1;
     let baseline = Candidate {
         name: "baseline".into(),
         kind: "baseline",
@@ -51,13 +51,13 @@ fn train(run: &mut Run, watch: &mut Watch<'_>) -> Result<(oculist_graph::Graph, 
     oculist_zoo::initialize(&mut graph, recipe.seed);
     let count = graph.cost();
     watch.note(&format!(
-        "{} parameters, {} multiply-adds per image at {}x{}x{}; {} epochs, batch {}, learning rate {}",
+        "{} parameters, {} multiply-adds per image at {}x{}x{}; {}, batch {}, learning rate {:?}",
         count_text(count.params),
         count_text(count.macs),
         p.height,
         p.width,
         p.channels(),
-        recipe.train.epochs,
+        counted(recipe.train.epochs, "epoch", "epochs"),
         recipe.train.batch_size,
         recipe.train.lr,
     ));
@@ -72,8 +72,8 @@ fn train(run: &mut Run, watch: &mut Watch<'_>) -> Result<(oculist_graph::Graph, 
         resume: run.resume,
     };
     let outcome = phase.run(&graph, watch)?;
-    let what =
-        format!("trained {} epochs, {} of weights", outcome.history.len(), bytes_text(count.param_bytes));
+    let epochs = counted(outcome.history.len(), "epoch", "epochs");
+    let what = format!("trained {epochs}, {} of weights", bytes_text(count.param_bytes));
     run.summary.history.extend(curve("baseline", &outcome.history));
     Ok((outcome.graph, what))
 }

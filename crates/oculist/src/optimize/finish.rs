@@ -1,7 +1,8 @@
 //! The last stage: measure on test images, export, and report.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use oculist_graph::Graph;
 use oculist_report::{LayerWidth, Promise};
@@ -11,17 +12,14 @@ use super::pruning::Compressed;
 use super::state::Run;
 use crate::compress::candidate::{Candidate, change_text};
 use crate::error::OculistError;
-use crate::evaluate::evaluate;
+use crate::evaluate::evaluate_until;
 use crate::measure;
 use crate::pictures;
-use crate::progress::Watch;
+use crate::progress::{Watch, go_on};
 use crate::run_folder::{
     BASELINE_FILE, INT8_FILE, METRICS_FILE, MODEL_FILE, REPORT_DATA_FILE, REPORT_FILE, SUMMARY_FILE,
 };
-use crate::summary::{Measured, bytes_text, metrics_csv};
-
-/// Seconds of each final measurement.
-const MEASURE_TIME: Duration = Duration::from_secs(2);
+use crate::summary::{Measured, bytes_text, metrics_csv, points_text};
 
 /// Measures the baseline and what compression made of it, writes models and report.
 pub(crate) fn finish(
@@ -33,19 +31,28 @@ pub(crate) fn finish(
 ) -> Result<Finished, OculistError> {
     run.stage("Measure on test images and export", watch);
     let started = Instant::now();
-    let optimising = compressed.is_some();
+    let (optimising, stop) = (compressed.is_some(), watch.stop);
     let mut files = Vec::new();
-    let mut measured = vec![measure_model(&run, "baseline", BASELINE_FILE, "f32", baseline, &mut files)?];
+    let mut measured =
+        vec![measure_model(&run, "baseline", BASELINE_FILE, "f32", baseline, &mut files, stop)?];
     let mut recommended = "baseline";
     let mut best: &Graph = &baseline.graph;
     let mut promise = None;
     if let Some(c) = compressed {
         if let Some(candidate) = &c.f32 {
-            measured.push(measure_model(&run, "compressed", MODEL_FILE, "f32", candidate, &mut files)?);
+            measured.push(measure_model(&run, "compressed", MODEL_FILE, "f32", candidate, &mut files, stop)?);
             (recommended, best) = ("compressed", &candidate.graph);
         }
         if let Some(candidate) = &c.int8 {
-            measured.push(measure_model(&run, "compressed-int8", INT8_FILE, "int8", candidate, &mut files)?);
+            measured.push(measure_model(
+                &run,
+                "compressed-int8",
+                INT8_FILE,
+                "int8",
+                candidate,
+                &mut files,
+                stop,
+            )?);
             if c.int8_is_best {
                 (recommended, best) = ("compressed-int8", &candidate.graph);
             }
@@ -70,8 +77,10 @@ pub(crate) fn finish(
         run.summary.target = None;
     }
     let chosen = measured.iter().position(|m| m.name == recommended).unwrap_or(0);
+    go_on(stop)?;
     run.summary.samples = pictures::samples(&run, best, &measured[chosen].test, &measured[0].test)?;
     run.summary.augmented_samples = pictures::augmented(&run)?;
+    go_on(stop)?;
     let exported = files.iter().map(|f| crate::model_file::file_name(f)).collect::<Vec<_>>().join(", ");
     run.step("measure and export", format!("wrote {exported}"), started, None, None, watch);
     run.summary.duration_s = began.elapsed().as_secs_f64();
@@ -86,7 +95,9 @@ fn measure_model(
     precision: &'static str,
     candidate: &Candidate,
     files: &mut Vec<PathBuf>,
+    stop: &AtomicBool,
 ) -> Result<Measured, OculistError> {
+    go_on(stop)?;
     let path = run.folder.file(file);
     let bytes = run.model(candidate.graph.clone()).write(&path)?;
     files.push(path);
@@ -95,12 +106,12 @@ fn measure_model(
         file: file.to_owned(),
         precision,
         val_top1: Some(candidate.val_top1),
-        test: evaluate(&candidate.graph, &run.test, &run.ctx)?,
+        test: evaluate_until(&candidate.graph, &run.test, &run.ctx, stop)?,
         params: candidate.cost.params,
         macs: candidate.cost.macs,
         bytes,
-        latency: measure::latency(&candidate.graph, &run.ctx, MEASURE_TIME)?,
-        throughput: measure::throughput(&candidate.graph, &run.ctx, MEASURE_TIME)?,
+        latency: measure::latency(&candidate.graph, &run.ctx, run.measure_time, stop)?,
+        throughput: measure::throughput(&candidate.graph, &run.ctx, run.measure_time, stop)?,
     })
 }
 
@@ -115,8 +126,9 @@ fn promise_text(run: &Run, baseline: &Candidate, compressed: &Compressed) -> Pro
         return Promise {
             kept: false,
             text: format!(
-                "no compressed model stayed within {max_drop} points of the baseline's validation top-1 and was \
-                 smaller or faster; the baseline is the result"
+                "no compressed model stayed within {} of the baseline's validation top-1 and was \
+                 smaller or faster; the baseline is the result",
+                points_text(max_drop)
             ),
         };
     };
@@ -125,7 +137,8 @@ fn promise_text(run: &Run, baseline: &Candidate, compressed: &Compressed) -> Pro
     Promise {
         kept: true,
         text: format!(
-            "validation top-1 {change}, {max_drop} points were allowed; {} instead of {}",
+            "validation top-1 {change}, {} allowed; {} instead of {}",
+            points_text(max_drop),
             bytes_text(best.cost.bytes),
             bytes_text(baseline.cost.bytes)
         ),

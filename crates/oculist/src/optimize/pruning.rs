@@ -1,5 +1,6 @@
 //! Compression of the baseline: int8 as it is, then ever stronger pruning, each fine-tuned and quantised.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use oculist_data::Split;
@@ -15,11 +16,11 @@ use crate::compress::candidate::Candidate;
 use crate::compress::quantization::{Quantized, Quantizer};
 use crate::compress::search::{LEVELS, LevelSearch};
 use crate::error::OculistError;
-use crate::evaluate::evaluate;
+use crate::evaluate::evaluate_until;
 use crate::images::Images;
-use crate::progress::{Progress, Watch};
+use crate::progress::{Watch, go_on};
 use crate::settings::Target;
-use crate::summary::curve;
+use crate::summary::{curve, points_text};
 use crate::training::Phase;
 use crate::training_data::TrainingImages;
 
@@ -81,7 +82,7 @@ pub(crate) fn compress(
     let max_drop = run.recipe.compression.max_drop;
     let subset =
         run.source.split(Split::Train).sample(run.recipe.compression.calibration_images, run.recipe.seed)?;
-    let calibration = Images::load(&subset, &run.recipe.preprocessing, run.ctx.threads())?;
+    let calibration = Images::load_until(&subset, &run.recipe.preprocessing, run.ctx.threads(), watch.stop)?;
 
     run.stage("Quantise the baseline to int8", watch);
     let began = Instant::now();
@@ -97,14 +98,18 @@ pub(crate) fn compress(
     }
 
     run.stage(
-        &format!("Prune channels, fine-tune with distillation (at most {max_drop} points may be lost)"),
+        &format!(
+            "Prune channels, fine-tune with distillation (at most {} may be lost)",
+            points_text(max_drop)
+        ),
         watch,
     );
     let groups = ChannelGroups::analyze(&baseline.graph)?;
-    let scores = scores(run, &baseline.graph, &groups)?;
+    let scores = scores(run, &baseline.graph, &groups, watch.stop)?;
     let mut levels = vec![plain];
     let mut search = LevelSearch::new(run.recipe.compression.candidates);
     while let Some(index) = search.next() {
+        go_on(watch.stop)?;
         let target = run.recipe.compression.target;
         let level = match prune(&baseline.graph, &groups, &scores, LEVELS[index], target) {
             Ok(pruned) => Some(try_level(run, baseline, LEVELS[index], pruned, &calibration, watch)?),
@@ -151,8 +156,8 @@ fn try_level(
         name: format!("pruned to {percent}% of {what}"),
         kind: "pruned",
         keep: Some(keep),
-        val_top1: evaluate(&outcome.graph, &run.val, &run.ctx)?.top1,
-        cost: run.cost(&outcome.graph)?,
+        val_top1: evaluate_until(&outcome.graph, &run.val, &run.ctx, watch.stop)?.top1,
+        cost: run.cost(&outcome.graph, watch.stop)?,
         graph: outcome.graph,
         accepted: false,
         reason: String::new(),
@@ -189,12 +194,18 @@ fn prune(
 }
 
 /// First-order Taylor importance of the baseline's channels, averaged over training batches.
-fn scores(run: &Run, graph: &Graph, groups: &ChannelGroups) -> Result<Vec<f64>, OculistError> {
+fn scores(
+    run: &Run,
+    graph: &Graph,
+    groups: &ChannelGroups,
+    stop: &AtomicBool,
+) -> Result<Vec<f64>, OculistError> {
     let recipe = &run.recipe;
     let data = TrainingImages::new(&run.source, recipe, &recipe.finetune)?;
     let mut sums = vec![0.0; groups.units.len()];
     let batch_size = recipe.finetune.batch_size;
     let add = |gradients| -> Result<(), OculistError> {
+        go_on(stop)?;
         for (sum, score) in sums.iter_mut().zip(taylor(graph, groups, &gradients)?) {
             *sum += score;
         }
@@ -227,7 +238,7 @@ fn int8(
         keep: candidate.keep,
         graph: quantized.graph.clone(),
         val_top1: quantized.val_top1,
-        cost: run.cost(&quantized.graph)?,
+        cost: run.cost(&quantized.graph, watch.stop)?,
         accepted: false,
         reason: String::new(),
     };
@@ -303,7 +314,7 @@ fn choose(
     }
     if best.is_none() {
         let text = "no compressed model kept the promise; the baseline stands";
-        watch.tell(Progress::Warning(text));
+        watch.warn(text);
         run.summary.warnings.push(text.into());
     }
     Ok(result)

@@ -1,6 +1,7 @@
 //! What the stages of a run share: data, settings, folder, and the facts collected for the report.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime};
 
 use oculist_data::Split;
@@ -8,20 +9,22 @@ use oculist_graph::Graph;
 use oculist_report::{RunSummary, Step, StepState};
 use oculist_runtime::Context;
 
-use super::RunOptions;
+use super::{RunOptions, resume};
 use crate::compress::candidate::{Candidate, Cost};
 use crate::data::{Source, facts, preprocessing_text};
 use crate::error::OculistError;
 use crate::images::Images;
 use crate::measure;
 use crate::model_file::Model;
-use crate::progress::{Progress, Watch};
+use crate::progress::{Progress, Watch, go_on};
 use crate::recipe::Recipe;
-use crate::run_folder::{CONFIG_FILE, Existing, RunFolder};
+use crate::run_folder::{CONFIG_FILE, Existing, RunFolder, SETTINGS_FILE};
 use crate::settings::Settings;
 
 /// Seconds that one latency measurement of a candidate takes.
 const LATENCY_TIME: Duration = Duration::from_millis(500);
+/// Seconds of each final measurement if the settings do not say.
+const MEASURE_SECONDS: f64 = 2.0;
 /// Bytes that a run writes beside its models and checkpoints: report, pictures, metrics.
 const REPORT_BYTES: u64 = 20_000_000;
 
@@ -34,6 +37,8 @@ pub(crate) struct Run {
     pub(crate) recipe: Recipe,
     pub(crate) val: Images,
     pub(crate) test: Images,
+    /// Time of each final measurement.
+    pub(crate) measure_time: Duration,
     /// The model to start from, if one was given.
     pub(crate) given: Option<Model>,
     pub(crate) summary: RunSummary,
@@ -49,6 +54,7 @@ impl Run {
         watch: &mut Watch<'_>,
     ) -> Result<Self, OculistError> {
         settings.validate()?;
+        RunFolder::check(&options.output, options.existing)?;
         watch.tell(Progress::Stage { number: 1, title: "Read the data" });
         let threads = settings.threads();
         let given = settings.model.as_deref().map(Model::read).transpose()?;
@@ -56,6 +62,10 @@ impl Run {
         for line in source.describe_lines() {
             watch.note(&line);
         }
+        let resume = options.existing == Existing::Resume;
+        // Until the folder is touched there is something to continue only if there was before.
+        let go_on = |stop| go_on(stop).map_err(|e| if resume { e.resumable() } else { e });
+        go_on(watch.stop)?;
         let facts = facts(&source, settings)?;
         if let Some(model) = &given {
             model_fits(model, &source, settings)?;
@@ -65,12 +75,23 @@ impl Run {
             recipe.preprocessing = model.preprocessing.clone();
             recipe.arch.clone_from(&model.arch);
         }
+        go_on(watch.stop)?;
         let folder = RunFolder::prepare(&options.output, options.existing, needed_bytes(&recipe, &source)?)?;
-        check_resume(&folder, options.existing, &recipe)?;
+        if resume {
+            resume::check(&folder, &recipe, settings)?;
+        }
+        let warnings: Vec<String> = batch_warning(settings, &recipe).into_iter().collect();
+        for warning in &warnings {
+            watch.warn(warning);
+        }
         folder.write(CONFIG_FILE, recipe.to_toml().as_bytes())?;
+        folder.write(SETTINGS_FILE, recipe.settings(settings).to_toml().as_bytes())?;
         let ctx = Arc::new(Context::new(threads)?);
-        let val = Images::load(source.split(Split::Val), &recipe.preprocessing, threads)?;
-        let test = Images::load(source.split(Split::Test), &recipe.preprocessing, threads)?;
+        let images = |split| {
+            Images::load_until(source.split(split), &recipe.preprocessing, threads, watch.stop)
+                .map_err(OculistError::resumable)
+        };
+        let (val, test) = (images(Split::Val)?, images(Split::Test)?);
         let p = &recipe.preprocessing;
         let summary = RunSummary {
             oculist_version: env!("CARGO_PKG_VERSION").into(),
@@ -93,10 +114,11 @@ impl Run {
             },
             max_drop: Some(recipe.compression.max_drop),
             target: Some(format!("{:?}", recipe.compression.target).to_lowercase()),
+            warnings,
             ..RunSummary::default()
         };
-        let resume = options.existing == Existing::Resume;
-        Ok(Self { ctx, folder, resume, source, recipe, val, test, given, summary, stage: 1 })
+        let measure_time = Duration::from_secs_f64(settings.measure_seconds.unwrap_or(MEASURE_SECONDS));
+        Ok(Self { ctx, folder, resume, source, recipe, val, test, measure_time, given, summary, stage: 1 })
     }
 
     /// Announces the next stage.
@@ -116,13 +138,13 @@ impl Run {
     }
 
     /// What a graph costs on this machine.
-    pub(crate) fn cost(&self, graph: &Graph) -> Result<Cost, OculistError> {
+    pub(crate) fn cost(&self, graph: &Graph, stop: &AtomicBool) -> Result<Cost, OculistError> {
         let count = graph.cost();
         Ok(Cost {
             params: count.params,
             macs: count.macs,
             bytes: self.model(graph.clone()).file_bytes()?,
-            latency: measure::latency(graph, &self.ctx, LATENCY_TIME)?,
+            latency: measure::latency(graph, &self.ctx, LATENCY_TIME, stop)?,
         })
     }
 
@@ -192,6 +214,14 @@ fn short_list(names: &[String]) -> String {
     if rest > 0 { format!("{}, and {rest} more", shown.join(", ")) } else { shown.join(", ") }
 }
 
+/// What to say if the batch size that was asked for is more than there are training images.
+fn batch_warning(settings: &Settings, recipe: &Recipe) -> Option<String> {
+    let (asked, used) = (settings.batch_size?, recipe.train.batch_size);
+    (asked > used).then(|| {
+        format!("--batch-size {asked} is more than the {used} training images; batches of {used} are used")
+    })
+}
+
 /// An estimate of what the run writes: models and checkpoints of a baseline and its candidates.
 fn needed_bytes(recipe: &Recipe, source: &Source) -> Result<u64, OculistError> {
     let p = &recipe.preprocessing;
@@ -201,29 +231,6 @@ fn needed_bytes(recipe: &Recipe, source: &Source) -> Result<u64, OculistError> {
     // Last and best checkpoints hold weights, optimiser state and averages; each phase has its own.
     let checkpoints = 4 * params * 5 * (1 + recipe.compression.candidates as u64);
     Ok(checkpoints + 4 * params * 4 + REPORT_BYTES)
-}
-
-/// A run is continued only with the settings it was begun with.
-fn check_resume(folder: &RunFolder, existing: Existing, recipe: &Recipe) -> Result<(), OculistError> {
-    let path = folder.file(CONFIG_FILE);
-    if existing != Existing::Resume || !path.exists() {
-        return Ok(());
-    }
-    let text =
-        std::fs::read_to_string(&path).map_err(|source| OculistError::Io { path: path.clone(), source })?;
-    if text == recipe.to_toml() {
-        return Ok(());
-    }
-    let old: Vec<&str> = text.lines().collect();
-    let new = recipe.to_toml();
-    let changed = new.lines().find(|l| !old.contains(l)).unwrap_or("a removed line");
-    Err(OculistError::Option {
-        option: "--resume".into(),
-        problem: format!(
-            "the run in {} was begun with other settings; now different: {changed}",
-            folder.path().display()
-        ),
-    })
 }
 
 /// `2026-11-24 04:31:07 UTC`, from the days since 1970 by the civil calendar.
