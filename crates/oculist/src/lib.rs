@@ -7,6 +7,7 @@
 mod bench;
 mod compress;
 mod data;
+mod dropout;
 mod error;
 mod evaluate;
 mod export;
@@ -28,6 +29,7 @@ mod training_data;
 
 pub use bench::bench_files;
 pub use data::{Shown, Source, show_data};
+pub use dropout::DROPOUT_KEY;
 pub use error::OculistError;
 pub use evaluate::{evaluate, logits};
 pub use export::{ExportOptions, export_file};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use oculist_augment::Preprocessing;
 use oculist_graph::Graph;
 
+use crate::dropout;
 use crate::error::OculistError;
 
 /// Metadata key of the class names, a JSON list in the order of the logits.
@@ -34,8 +35,9 @@ impl Model {
     /// [`OculistError::Onnx`] if it is no ONNX file or holds an unsupported operator; [`OculistError::Model`] if the
     /// metadata are missing or contradict the graph.
     pub fn read(path: &Path) -> Result<Self, OculistError> {
-        let graph = oculist_onnx::read(path)?;
+        let mut graph = oculist_onnx::read(path)?;
         let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem };
+        dropout::restore(&mut graph).map_err(problem)?;
         let preprocessing = Preprocessing::from_metadata(&graph.metadata).map_err(|e| {
             problem(format!("expected a model made by oculist, with its preprocessing in the metadata: {e}"))
         })?;
@@ -121,6 +123,7 @@ impl Model {
 
     fn with_metadata(&self) -> Graph {
         let mut graph = self.graph.clone();
+        dropout::note(&mut graph);
         graph.metadata.extend(self.preprocessing.to_metadata());
         let classes = serde_json::to_string(&self.class_names).unwrap_or_default();
         graph.metadata.insert(CLASSES_KEY.into(), classes);
@@ -173,5 +176,29 @@ mod tests {
             text,
             "model m.onnx: its 3 classes (c0, c1, c2) are not the 10 of the data (c0, c1, c2, c3, and 6 more)"
         );
+    }
+
+    #[test]
+    fn a_model_read_from_its_file_has_its_dropout() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.onnx");
+        let options = oculist_zoo::BuildOptions::new(3, (3, 32, 32));
+        let model = Model {
+            graph: oculist_zoo::build("mobilenet_v3_small", &options).unwrap(),
+            preprocessing: Preprocessing::exact(ColorMode::Rgb, 32, 32),
+            class_names: names(3),
+            arch: "mobilenet_v3_small".into(),
+        };
+        let bytes = model.write(&path).unwrap();
+        assert_eq!(bytes, model.file_bytes().unwrap());
+        let back = Model::read(&path).unwrap();
+        let layers = |m: &Model| -> Vec<_> {
+            m.graph.nodes().iter().map(|n| (n.name.clone(), n.op.clone())).collect()
+        };
+        assert!(layers(&back) == layers(&model));
+        assert!(back.graph.nodes().iter().any(|n| n.op.name() == "Dropout"));
+        // And again from what was read, as pruning and fine-tuning do.
+        back.write(&path).unwrap();
+        assert!(layers(&Model::read(&path).unwrap()) == layers(&model));
     }
 }
