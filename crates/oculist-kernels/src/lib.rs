@@ -3,6 +3,28 @@
 //! Every kernel takes a [`Context`], which holds the threads and the instruction set; nothing is global. The memory
 //! layout is described in [`channel_stride`] and [`Conv2d`]. Slices of the wrong length panic; geometries that
 //! make no sense are errors when a plan is made.
+//!
+//! # Threads
+//!
+//! Results do not depend on the number of threads, bit for bit, gradients of weights included: wherever a sum is cut
+//! into parts, the parts follow from the shape alone and are added in order, and [`ConvPlan::new`] picks algorithms
+//! without looking at the threads ([`ConvPlan::measured`] goes by the clock and may pick others in the next run).
+//! `tests/kernels/threads.rs` compares one, two and three threads, every algorithm of a convolution on its own; the
+//! integer kernels are exact, so that nothing can depend on an order. Results do differ between instruction sets and
+//! between algorithms, by rounding.
+//!
+//! # Checking unsafe code
+//!
+//! `cargo xtask sanitize` runs this crate's tests under AddressSanitizer, after a program with a known fault has shown
+//! that it works, with the debug assertions of this crate and of the standard library's unsafe functions. It needs a
+//! nightly toolchain. Tests give every kernel slices of exactly the lengths that it asks for, so reading or writing
+//! behind one is seen; what happens inside of one slice, such as one worker's part of the scratch, is not. There
+//! the tests rely on scratch full of NaN, on results compared with f64, and on the same bits for any number of threads.
+//!
+//! Where Miri is installed the task also runs the tests with `portable` in their names under Miri, which checks
+//! aliasing, alignment, uninitialised memory and data races. Between them they call every kernel with unsafe code at
+//! a small size. Under Miri [`Isa::available`] holds the portable path alone, since Miri does not interpret the
+//! intrinsics of the other paths; those are what AddressSanitizer is for.
 #![allow(unsafe_code, reason = "SIMD and the thread pool; every block states why it is sound")]
 
 mod activation;

@@ -248,6 +248,19 @@ mod tests {
         }
     }
 
+    /// Few and short loops, for Miri.
+    #[test]
+    fn portable_loops() {
+        let pool = Pool::new(3).unwrap();
+        for n in [1, 2, 9] {
+            let seen: Vec<AtomicUsize> = (0..n).map(|_| AtomicUsize::new(0)).collect();
+            pool.run(n, &|task, _| {
+                seen[task].fetch_add(1, Ordering::Relaxed);
+            });
+            assert!(seen.iter().all(|s| s.load(Ordering::Relaxed) == 1), "{n} tasks");
+        }
+    }
+
     #[test]
     fn many_short_loops() {
         let pool = Pool::new(2).unwrap();

@@ -2,6 +2,7 @@
 
 mod conv;
 mod other;
+mod portable;
 
 use super::Quant;
 use crate::{Context, Isa};

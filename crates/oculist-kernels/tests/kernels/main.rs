@@ -8,6 +8,7 @@ mod elementwise;
 mod gradients;
 mod norm;
 mod pooling;
+mod portable;
 mod pytorch;
 mod set_norm;
 mod softmax;

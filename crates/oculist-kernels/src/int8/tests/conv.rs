@@ -8,17 +8,17 @@ use crate::int8::{
 use crate::{Activation, Conv2d, KernelError, channel_stride};
 
 /// A convolution with its data.
-struct Problem {
+pub(super) struct Problem {
     conv: Conv2d,
     x: Quant,
     images: Vec<u8>,
     weights: Vec<i8>,
     scales: Vec<f32>,
-    steps: Vec<i32>,
+    pub(super) steps: Vec<i32>,
     real: Vec<f32>,
 }
 
-fn problem(conv: Conv2d, seed: u64) -> Problem {
+pub(super) fn problem(conv: Conv2d, seed: u64) -> Problem {
     let n = conv.c_out * (conv.c_in / conv.groups) * conv.taps();
     let small = |seed: u64, n: usize| bytes(seed, n).into_iter().map(|b| f32::from(b) - 128.0);
     Problem {
@@ -96,7 +96,7 @@ fn plans(ctx: &crate::Context, int: &IntConv) -> Vec<IntConvPlan> {
 }
 
 /// Runs the problem on every path; `tolerance` is 0 except where a float function differs in its last bit.
-fn check(p: &Problem, finish: IntFinish, bias: IntBias, tolerance: f32) {
+pub(super) fn check(p: &Problem, finish: IntFinish, bias: IntBias, tolerance: f32) {
     let conv = p.conv;
     let (oh, ow, stride) = (conv.out_height(), conv.out_width(), conv.y_stride());
     let len = conv.batch * oh * ow * stride;
