@@ -6,6 +6,10 @@
 //! micro-kernel reads memory in order and knows no borders. (Without panels, sixteen channels out of a power of
 //! two fall into a few cache sets.)
 //!
+//! A dense image has one or three channels, too few for a register tile. But the pixels under a row of the kernel lie
+//! side by side in its panel, as their gradients do in the packed weights, so such a row counts as one tap with
+//! `width * channels` channels.
+//!
 //! The chunks are shared out among splits, whose number depends on the shape alone; each split has its own sums, and
 //! the splits are added in order, so the result depends neither on the number of threads nor on their speed. Where
 //! the gradient is large there are few splits, and the tasks are groups of output channels instead.
@@ -125,7 +129,10 @@ pub(crate) fn run(ctx: &Context, conv: &Conv2d, x: &[f32], dy: &[f32], dw: &mut 
         let blocks = (group * schedule.group, ((group + 1) * schedule.group).min(blocks));
         let chunks = (schedule.chunks * split / splits, schedule.chunks * (split + 1) / splits);
         let (x_panels, dy_panels) = panels.split_at_mut(schedule.x_len(conv));
-        dispatch(ctx, Task { conv, schedule, x, dy, sums, chunks, blocks, x_panels, dy_panels });
+        dispatch(
+            ctx,
+            Task { conv, schedule, x, dy, sums, chunks, blocks, x_panels, dy_panels, dy_chunk: &[] },
+        );
     });
     if splits > 1 {
         let partial = &*partial;
@@ -152,6 +159,8 @@ struct Task<'a> {
     x_panels: &'a mut [f32],
     /// `[output block][image][row][column][16]`
     dy_panels: &'a mut [f32],
+    /// The same from the chunk on, where `dy` has one block and is not packed.
+    dy_chunk: &'a [f32],
 }
 
 impl Kernel for Task<'_> {
@@ -161,12 +170,27 @@ impl Kernel for Task<'_> {
         for chunk in self.chunks.0..self.chunks.1 {
             let [images, rows] = self.schedule.chunk(self.conv, chunk);
             self.pack_x(s, images, rows);
-            self.pack_dy(s, images, rows);
+            if self.conv.y_stride() == LANES {
+                // A single block already lies in order.
+                let pixel = (images.0 * self.conv.out_height() + rows.0) * self.conv.out_width();
+                self.dy_chunk = &self.dy[pixel * LANES..];
+            } else {
+                self.pack_dy(s, images, rows);
+            }
             let fresh = chunk == self.chunks.0;
             let extent = [images.1 - images.0, rows.1 - rows.0];
             let mut block = self.blocks.0;
             while block < self.blocks.1 {
                 let pair = S::ROWS_2 > 0 && block + 2 <= self.blocks.1;
+                if self.merges_columns() {
+                    if pair {
+                        self.kernel_rows::<S, 2>(s, extent, block, fresh);
+                    } else {
+                        self.kernel_rows::<S, 1>(s, extent, block, fresh);
+                    }
+                    block += if pair { 2 } else { 1 };
+                    continue;
+                }
                 for input in (0..self.conv.x_stride).step_by(LANES) {
                     for tap in 0..self.conv.taps() {
                         if pair {
@@ -242,6 +266,68 @@ impl Task<'_> {
         }
     }
 
+    /// Whether a row of the kernel covers consecutive f32 of a panel.
+    #[inline(always)]
+    fn merges_columns(&self) -> bool {
+        self.conv.x_stride < LANES && self.conv.dilation[1] == 1
+    }
+
+    /// Cuts the rows of the kernel over a dense image into register tiles.
+    #[inline(always)]
+    fn kernel_rows<S: Simd, const NB: usize>(&self, s: S, extent: [usize; 2], block: usize, fresh: bool) {
+        let [height, width] = self.conv.kernel;
+        let channels = width * self.conv.x_stride;
+        let mut row = 0;
+        while row < height {
+            let tap = row * width;
+            // Three sums alone would wait for each other, so two or three rows share a register tile.
+            if S::ROWS_2 > 0 && channels == 3 && height - row >= 3 {
+                self.tile::<S, 3, 3, NB>(s, tap, extent, block, (0, 0), fresh);
+                row += 3;
+                continue;
+            }
+            if S::ROWS_2 == 0 && S::ROWS_1 >= 6 && channels % 6 == 3 && height - row >= 2 {
+                for c in (0..channels - 3).step_by(6) {
+                    self.tile::<S, 1, 6, NB>(s, tap, extent, block, (0, c), fresh);
+                    self.tile::<S, 1, 6, NB>(s, tap + width, extent, block, (0, c), fresh);
+                }
+                self.tile::<S, 2, 3, NB>(s, tap, extent, block, (0, channels - 3), fresh);
+                row += 2;
+                continue;
+            }
+            let mut c = 0;
+            while c < channels {
+                let at = (0, c);
+                c += if S::ROWS_2 > 0 {
+                    match channels - c {
+                        1 => self.tile::<S, 1, 1, NB>(s, tap, extent, block, at, fresh),
+                        2 => self.tile::<S, 1, 2, NB>(s, tap, extent, block, at, fresh),
+                        3 => self.tile::<S, 1, 3, NB>(s, tap, extent, block, at, fresh),
+                        4 => self.tile::<S, 1, 4, NB>(s, tap, extent, block, at, fresh),
+                        5 | 6 => self.tile::<S, 1, 5, NB>(s, tap, extent, block, at, fresh),
+                        7 => self.tile::<S, 1, 7, NB>(s, tap, extent, block, at, fresh),
+                        8 | 15 | 16 => self.tile::<S, 1, 8, NB>(s, tap, extent, block, at, fresh),
+                        9..=13 | 17..=20 => self.tile::<S, 1, 9, NB>(s, tap, extent, block, at, fresh),
+                        _ => self.tile::<S, 1, 14, NB>(s, tap, extent, block, at, fresh),
+                    }
+                } else if S::ROWS_1 >= 6 {
+                    match channels - c {
+                        1 => self.tile::<S, 1, 1, NB>(s, tap, extent, block, at, fresh),
+                        2 => self.tile::<S, 1, 2, NB>(s, tap, extent, block, at, fresh),
+                        3 => self.tile::<S, 1, 3, NB>(s, tap, extent, block, at, fresh),
+                        4 | 5 | 7 => self.tile::<S, 1, 4, NB>(s, tap, extent, block, at, fresh),
+                        _ => self.tile::<S, 1, 6, NB>(s, tap, extent, block, at, fresh),
+                    }
+                } else if channels - c >= 2 {
+                    self.tile::<S, 1, 2, NB>(s, tap, extent, block, at, fresh)
+                } else {
+                    self.tile::<S, 1, 1, NB>(s, tap, extent, block, at, fresh)
+                };
+            }
+            row += 1;
+        }
+    }
+
     /// Cuts sixteen input channels into register tiles.
     #[inline(always)]
     fn channel_tiles<S: Simd, const NB: usize>(
@@ -260,24 +346,25 @@ impl Task<'_> {
             let at = (input, c);
             // Sixteen inputs make whole tiles on every instruction set: 16, 8 + 8, 6 + 6 + 4, 2 * 8.
             c += if S::ROWS_2 > 0 && NB == 1 && left >= 16 {
-                self.tile::<S, 16, NB>(s, tap, extent, block, at, fresh)
+                self.tile::<S, 1, 16, NB>(s, tap, extent, block, at, fresh)
             } else if S::ROWS_2 > 0 && left >= 8 {
-                self.tile::<S, 8, NB>(s, tap, extent, block, at, fresh)
+                self.tile::<S, 1, 8, NB>(s, tap, extent, block, at, fresh)
             } else if S::ROWS_2 == 0 && S::ROWS_1 >= 6 && left >= 6 {
-                self.tile::<S, 6, NB>(s, tap, extent, block, at, fresh)
+                self.tile::<S, 1, 6, NB>(s, tap, extent, block, at, fresh)
             } else if S::ROWS_1 >= 4 && left >= 4 {
-                self.tile::<S, 4, NB>(s, tap, extent, block, at, fresh)
+                self.tile::<S, 1, 4, NB>(s, tap, extent, block, at, fresh)
             } else if left >= 2 {
-                self.tile::<S, 2, NB>(s, tap, extent, block, at, fresh)
+                self.tile::<S, 1, 2, NB>(s, tap, extent, block, at, fresh)
             } else {
-                self.tile::<S, 1, NB>(s, tap, extent, block, at, fresh)
+                self.tile::<S, 1, 1, NB>(s, tap, extent, block, at, fresh)
             };
         }
     }
 
-    /// `MR` input channels by `NB` output blocks over the packed chunk; returns `MR`.
+    /// `MR` input channels, at the tap and `KH - 1` taps below it, by `NB` output blocks over the packed chunk; returns
+    /// `MR`.
     #[inline(always)]
-    fn tile<S: Simd, const MR: usize, const NB: usize>(
+    fn tile<S: Simd, const KH: usize, const MR: usize, const NB: usize>(
         &self,
         s: S,
         tap: usize,
@@ -294,27 +381,31 @@ impl Task<'_> {
         let x_panel = input / LANES * self.schedule.x_panel() + c;
         let lanes = self.schedule.lanes;
         let step = conv.stride[1] * lanes;
-        let mut acc = [[s.zero(); NB]; MR];
+        let below = conv.dilation[0] * pw * lanes;
+        let panels = if conv.y_stride() == LANES { self.dy_chunk } else { &*self.dy_panels };
+        let mut acc = [[[s.zero(); NB]; MR]; KH];
         let mut dy = (block - self.blocks.0) * dy_panel;
         for m in 0..images {
             for i in 0..rows {
                 let x = x_panel + ((m * ph + i * conv.stride[0] + kh) * pw + kw) * lanes;
-                debug_assert!(x + (ow - 1) * step + MR <= self.x_panels.len());
-                debug_assert!(dy + (NB - 1) * dy_panel + ow * LANES <= self.dy_panels.len());
-                // SAFETY: row `i * stride + kh` and columns up to `(ow - 1) * stride + kw` are packed, and the
+                debug_assert!(x + (KH - 1) * below + (ow - 1) * step + MR <= self.x_panels.len());
+                debug_assert!(dy + (NB - 1) * dy_panel + ow * LANES <= panels.len());
+                // SAFETY: row `i * stride + kh`, the rows of the taps below it and columns up to `(ow - 1) * stride + kw` are packed, and the
                 // tile's channels lie inside of the panel.
                 unsafe {
                     let mut x = self.x_panels.as_ptr().add(x);
-                    let mut dy = self.dy_panels.as_ptr().add(dy);
+                    let mut dy = panels.as_ptr().add(dy);
                     for _ in 0..ow {
                         let mut b = [s.zero(); NB];
                         for n in 0..NB {
                             b[n] = s.load_ptr(dy.add(n * dy_panel));
                         }
-                        for r in 0..MR {
-                            let a = s.splat(*x.add(r));
-                            for n in 0..NB {
-                                acc[r][n] = s.mul_add(a, b[n], acc[r][n]);
+                        for k in 0..KH {
+                            for r in 0..MR {
+                                let a = s.splat(*x.add(k * below + r));
+                                for n in 0..NB {
+                                    acc[k][r][n] = s.mul_add(a, b[n], acc[k][r][n]);
+                                }
                             }
                         }
                         x = x.wrapping_add(step);
@@ -324,14 +415,17 @@ impl Task<'_> {
                 dy += ow * LANES;
             }
         }
-        for n in 0..NB {
-            let at = (((block + n) * conv.taps() + tap) * conv.x_stride + input + c) * LANES;
-            for r in 0..MR {
-                // SAFETY: these sixteen sums belong to this task; `at` is an index of the packed weights.
-                unsafe {
-                    let sum = self.sums.add(at + r * LANES);
-                    let old = if fresh { s.zero() } else { s.load_ptr(sum) };
-                    s.store_ptr(sum, s.add(old, acc[r][n]));
+        for k in 0..KH {
+            let tap = tap + k * conv.kernel[1];
+            for n in 0..NB {
+                let at = (((block + n) * conv.taps() + tap) * conv.x_stride + input + c) * LANES;
+                for r in 0..MR {
+                    // SAFETY: these sixteen sums belong to this task; `at` is an index of the packed weights.
+                    unsafe {
+                        let sum = self.sums.add(at + r * LANES);
+                        let old = if fresh { s.zero() } else { s.load_ptr(sum) };
+                        s.store_ptr(sum, s.add(old, acc[k][r][n]));
+                    }
                 }
             }
         }

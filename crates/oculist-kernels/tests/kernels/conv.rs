@@ -198,6 +198,27 @@ fn dense_images() {
     }
 }
 
+/// Register tiles over the rows of the kernel: every width of row, one block of outputs and several, whole images and
+/// rows as chunks.
+#[test]
+fn dense_images_of_few_channels() {
+    let mut noise = Noise::new(13);
+    for c in [1, 2, 3, 4, 7] {
+        for kernel in [1, 2, 3, 5, 7] {
+            let (c_out, stride) = (noise.pick(&[7, 16, 20, 40]), noise.pick(&[1, 2]));
+            let batch = noise.between(1, 9);
+            let size = [noise.between(7, 18), noise.between(7, 18)];
+            let mut conv = Conv2d::square(batch, size, [c, c_out], kernel, stride, kernel / 2);
+            conv.x_stride = c;
+            check_everywhere(conv, &mut noise);
+            conv.dilation = [noise.pick(&[1, 2]), noise.pick(&[1, 2])];
+            if conv.check().is_ok() {
+                check_everywhere(conv, &mut noise);
+            }
+        }
+    }
+}
+
 #[test]
 fn fully_connected_layers() {
     let mut noise = Noise::new(4);
