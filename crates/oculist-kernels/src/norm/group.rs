@@ -189,13 +189,21 @@ impl Kernel for Moments<'_> {
             let last = (first + INNER * n).min(x.len());
             for b in 0..n {
                 let o = s.load(&origin[b]);
-                let (mut sum_a, mut sum_ab) = (s.zero(), s.zero());
-                for i in (first + b..last).step_by(n) {
-                    let d = s.sub(s.load(&x[i]), o);
-                    let a = u.map_or(d, |u| s.load(&u[i]));
-                    sum_a = s.add(sum_a, a);
-                    sum_ab = s.mul_add(a, d, sum_ab);
+                // Two sums each: one would wait for every addition.
+                let (mut sums_a, mut sums_ab) = ([s.zero(); 2], [s.zero(); 2]);
+                let mut i = first + b;
+                while i < last {
+                    for half in 0..2 {
+                        if i < last {
+                            let d = s.sub(s.load(&x[i]), o);
+                            let a = u.map_or(d, |u| s.load(&u[i]));
+                            sums_a[half] = s.add(sums_a[half], a);
+                            sums_ab[half] = s.mul_add(a, d, sums_ab[half]);
+                        }
+                        i += n;
+                    }
                 }
+                let (sum_a, sum_ab) = (s.add(sums_a[0], sums_a[1]), s.add(sums_ab[0], sums_ab[1]));
                 flush(s, sum_a, &mut sum[b * LANES..]);
                 flush(s, sum_ab, &mut product[b * LANES..]);
             }

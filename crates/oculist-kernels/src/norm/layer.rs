@@ -1,7 +1,7 @@
 //! Layer normalisation of every pixel over its channels, as in transformers and ConvNeXt.
 //!
-//! A row stays in the first-level cache, so the mean, the squares about it and the result are three passes over the
-//! row and one over memory. The gradients of `gamma` and `beta` are summed over chunks of rows whose number depends on
+//! Sixteen rows at a time stay in the cache, so the mean, the squares about it and the result are three passes over
+//! the rows and one over memory. The gradients of `gamma` and `beta` are summed over chunks of rows whose number depends on
 //! the shape alone: the result does not depend on the number of threads.
 //!
 //! # Source
@@ -13,16 +13,18 @@ use crate::context::{Context, SendPtr};
 use crate::layout::{LANES, Rows, blocks, blocks_mut};
 use crate::simd::{Kernel, Simd, dispatch};
 
-/// The sum of all lanes, in a fixed order.
+/// Lane `r` of the result is the sum of the lanes of `rows[r]`, in a fixed order.
+///
+/// One transpose for sixteen rows costs less than sixteen sums across lanes.
 #[inline(always)]
-fn sum_lanes<S: Simd>(s: S, v: S::V) -> f32 {
-    let mut lanes = s.to_array(v);
+fn sum_lanes<S: Simd>(s: S, rows: [S::V; LANES]) -> S::V {
+    let mut columns = s.transpose(rows);
     for half in [8, 4, 2, 1] {
         for i in 0..half {
-            lanes[i] += lanes[i + half];
+            columns[i] = s.add(columns[i], columns[i + half]);
         }
     }
-    lanes[0]
+    columns[0]
 }
 
 /// `y = gamma * (x - mean) / sqrt(variance + eps) + beta` with the mean and the biased variance of each row over its
@@ -88,38 +90,51 @@ impl Kernel for Forward<'_> {
         let (gamma, beta) = (blocks(self.gamma), blocks(self.beta));
         let n = gamma.len();
         let mask = s.load(&tail_mask(self.channels));
-        let count = self.channels as f64;
-        let rows = blocks(self.x).chunks_exact(n).zip(blocks_mut(self.y).chunks_exact_mut(n));
-        for ((x, y), (mean, inv_std)) in rows.zip(self.mean.iter_mut().zip(self.inv_std)) {
-            let mut sum = s.zero();
-            for x in x {
-                sum = s.add(sum, s.load(x));
-            }
-            let centre = (f64::from(sum_lanes(s, sum)) / count) as f32;
-            let c = s.splat(centre);
-            let (mut rest, mut square) = (s.zero(), s.zero());
-            for b in 0..n {
-                let mut d = s.sub(s.load(&x[b]), c);
-                if b + 1 == n {
-                    d = s.mul(d, mask);
+        let per_channel = s.splat(1.0 / self.channels as f32);
+        let rows = blocks(self.x).chunks(LANES * n).zip(blocks_mut(self.y).chunks_mut(LANES * n));
+        let statistics = self.mean.chunks_mut(LANES).zip(self.inv_std.chunks_mut(LANES));
+        for ((x, y), (mean, inv_std)) in rows.zip(statistics) {
+            let mut sums = [s.zero(); LANES];
+            for (x, total) in x.chunks_exact(n).zip(&mut sums) {
+                let mut sum = s.zero();
+                for x in x {
+                    sum = s.add(sum, s.load(x));
                 }
-                rest = s.add(rest, d);
-                square = s.mul_add(d, d, square);
+                *total = sum;
+            }
+            let centre = s.to_array(s.mul(sum_lanes(s, sums), per_channel));
+            let (mut rests, mut squares) = ([s.zero(); LANES], [s.zero(); LANES]);
+            for (r, x) in x.chunks_exact(n).enumerate() {
+                let c = s.splat(centre[r]);
+                let (mut rest, mut square) = (s.zero(), s.zero());
+                for b in 0..n {
+                    let mut d = s.sub(s.load(&x[b]), c);
+                    if b + 1 == n {
+                        d = s.mul(d, mask);
+                    }
+                    rest = s.add(rest, d);
+                    square = s.mul_add(d, d, square);
+                }
+                (rests[r], squares[r]) = (rest, square);
             }
             // The f32 mean is off by `shift`; the variance and the result are corrected for it.
-            let shift = f64::from(sum_lanes(s, rest)) / count;
-            let variance = (f64::from(sum_lanes(s, square)) / count - shift * shift).max(0.0);
-            let k = 1.0 / (variance + f64::from(self.eps)).sqrt();
-            *mean = (f64::from(centre) + shift) as f32;
-            *inv_std = k as f32;
-            let (factor, summand) = (s.splat(k as f32), s.splat((-shift * k) as f32));
-            for b in 0..n {
-                let xhat = s.mul_add(s.sub(s.load(&x[b]), c), factor, summand);
-                let mut v = s.mul_add(xhat, s.load(&gamma[b]), s.load(&beta[b]));
-                if b + 1 == n {
-                    v = s.mul(v, mask);
+            let shift = s.mul(sum_lanes(s, rests), per_channel);
+            let variance = s.neg_mul_add(shift, shift, s.mul(sum_lanes(s, squares), per_channel));
+            let (shift, variance) = (s.to_array(shift), s.to_array(s.max(variance, s.zero())));
+            let factors = variance.map(|v| (1.0 / (f64::from(v) + f64::from(self.eps)).sqrt()) as f32);
+            for (r, (x, y)) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).enumerate() {
+                mean[r] = centre[r] + shift[r];
+                inv_std[r] = factors[r];
+                let (c, factor) = (s.splat(centre[r]), s.splat(factors[r]));
+                let summand = s.splat(-shift[r] * factors[r]);
+                for b in 0..n {
+                    let xhat = s.mul_add(s.sub(s.load(&x[b]), c), factor, summand);
+                    let mut v = s.mul_add(xhat, s.load(&gamma[b]), s.load(&beta[b]));
+                    if b + 1 == n {
+                        v = s.mul(v, mask);
+                    }
+                    s.store(v, &mut y[b]);
                 }
-                s.store(v, &mut y[b]);
             }
         }
     }
@@ -214,7 +229,7 @@ impl Kernel for Backward<'_> {
         let gamma = blocks(self.gamma);
         let n = gamma.len();
         let mask = s.load(&tail_mask(self.channels));
-        let count = self.channels as f32;
+        let per_channel = s.splat(1.0 / self.channels as f32);
         let mut inner = vec![[0.0f32; LANES]; 2 * n];
         let (x, dy) = (blocks(self.x), blocks(self.dy));
         let dx = blocks_mut(self.dx);
@@ -222,32 +237,44 @@ impl Kernel for Backward<'_> {
         for first in (0..rows).step_by(INNER) {
             inner.fill([0.0; LANES]);
             let (inner_dy, inner_product) = inner.split_at_mut(n);
-            for row in first..(first + INNER).min(rows) {
-                let (x, dy) = (&x[row * n..][..n], &dy[row * n..][..n]);
-                let (m, k) = (s.splat(self.mean[row]), s.splat(self.inv_std[row]));
-                let (mut sum, mut product) = (s.zero(), s.zero());
-                for b in 0..n {
-                    let d = s.load(&dy[b]);
-                    let xhat = s.mul(s.sub(s.load(&x[b]), m), k);
-                    s.store(s.add(s.load(&inner_dy[b]), d), &mut inner_dy[b]);
-                    s.store(s.mul_add(d, xhat, s.load(&inner_product[b])), &mut inner_product[b]);
-                    let mut scaled = s.mul(d, s.load(&gamma[b]));
-                    if b + 1 == n {
-                        scaled = s.mul(scaled, mask);
+            for first in (first..(first + INNER).min(rows)).step_by(LANES) {
+                let count = LANES.min(rows - first);
+                let (mut sums, mut products) = ([s.zero(); LANES], [s.zero(); LANES]);
+                for r in 0..count {
+                    let row = first + r;
+                    let (x, dy) = (&x[row * n..][..n], &dy[row * n..][..n]);
+                    let (m, k) = (s.splat(self.mean[row]), s.splat(self.inv_std[row]));
+                    let (mut sum, mut product) = (s.zero(), s.zero());
+                    for b in 0..n {
+                        let d = s.load(&dy[b]);
+                        let xhat = s.mul(s.sub(s.load(&x[b]), m), k);
+                        s.store(s.add(s.load(&inner_dy[b]), d), &mut inner_dy[b]);
+                        s.store(s.mul_add(d, xhat, s.load(&inner_product[b])), &mut inner_product[b]);
+                        let mut scaled = s.mul(d, s.load(&gamma[b]));
+                        if b + 1 == n {
+                            scaled = s.mul(scaled, mask);
+                        }
+                        sum = s.add(sum, scaled);
+                        product = s.mul_add(scaled, xhat, product);
                     }
-                    sum = s.add(sum, scaled);
-                    product = s.mul_add(scaled, xhat, product);
+                    (sums[r], products[r]) = (sum, product);
                 }
-                let average = s.splat(sum_lanes(s, sum) / count);
-                let slope = s.splat(sum_lanes(s, product) / count);
-                for (b, dx) in dx[row * n..][..n].iter_mut().enumerate() {
-                    let xhat = s.mul(s.sub(s.load(&x[b]), m), k);
-                    let centred = s.sub(s.mul(s.load(&dy[b]), s.load(&gamma[b])), average);
-                    let mut v = s.mul(s.neg_mul_add(xhat, slope, centred), k);
-                    if b + 1 == n {
-                        v = s.mul(v, mask);
+                let averages = s.to_array(s.mul(sum_lanes(s, sums), per_channel));
+                let slopes = s.to_array(s.mul(sum_lanes(s, products), per_channel));
+                for r in 0..count {
+                    let row = first + r;
+                    let (x, dy) = (&x[row * n..][..n], &dy[row * n..][..n]);
+                    let (m, k) = (s.splat(self.mean[row]), s.splat(self.inv_std[row]));
+                    let (average, slope) = (s.splat(averages[r]), s.splat(slopes[r]));
+                    for (b, dx) in dx[row * n..][..n].iter_mut().enumerate() {
+                        let xhat = s.mul(s.sub(s.load(&x[b]), m), k);
+                        let centred = s.sub(s.mul(s.load(&dy[b]), s.load(&gamma[b])), average);
+                        let mut v = s.mul(s.neg_mul_add(xhat, slope, centred), k);
+                        if b + 1 == n {
+                            v = s.mul(v, mask);
+                        }
+                        s.store(v, dx);
                     }
-                    s.store(v, dx);
                 }
             }
             for (b, block) in inner.iter().enumerate() {
