@@ -11,15 +11,19 @@ use crate::{process, workspace};
 /// The interpreter of the environment `TARGET/NAME` holding `golden/REQUIREMENTS`; made if it is missing or its
 /// requirements have changed.
 pub(crate) fn ensure(name: &str, requirements: &str) -> Result<PathBuf> {
+    ensure_from(name, &workspace::root().join("golden").join(requirements))
+}
+
+/// As [`ensure`], with requirements that lie anywhere.
+pub(crate) fn ensure_from(name: &str, requirements: &Path) -> Result<PathBuf> {
     let folder = workspace::target()?.join(name);
-    let requirements = workspace::root().join("golden").join(requirements);
-    let wanted = fs::read_to_string(&requirements).with_context(|| requirements.display().to_string())?;
+    let wanted = fs::read_to_string(requirements).with_context(|| requirements.display().to_string())?;
     let python = folder.join("bin").join("python");
     if is_current(&folder, &wanted) && process::output(Command::new(&python).args(["-c", ""])).is_some() {
         println!("    target/{name} is up to date");
         return Ok(python);
     }
-    make(&folder, &requirements)?;
+    make(&folder, requirements)?;
     // Written last: an environment that was interrupted half-way has no stamp and is made again.
     fs::write(stamp(&folder), wanted)?;
     Ok(python)

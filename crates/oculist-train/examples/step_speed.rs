@@ -1,22 +1,25 @@
-//! Training speed of an architecture on random images: `step_speed ARCH SIDE CHANNELS BATCH THREADS STEPS`.
+//! Training speed of an architecture on random images: `step_speed ARCH SIDE CHANNELS BATCH THREADS STEPS
+//! [ISA] [--profile]`.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use oculist_kernels::Context;
+use oculist_kernels::{Context, Isa};
 use oculist_testing::formula;
 use oculist_train::{Executor, Mode, Optimizer, OptimizerConfig, loss_and_gradient};
 use oculist_zoo::{BuildOptions, build, initialize};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (options, args): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|a| a.starts_with("--"));
     let number = |i: usize, default: usize| args.get(i).and_then(|a| a.parse().ok()).unwrap_or(default);
     let arch = args.first().map_or("resnet20", String::as_str);
     let (side, channels, batch) = (number(1, 32), number(2, 3), number(3, 128));
     let (threads, steps) = (number(4, 2), number(5, 10));
     let mut graph = build(arch, &BuildOptions::new(10, (channels, side, side)))?;
     initialize(&mut graph, 0);
-    let ctx = Arc::new(Context::new(threads)?);
+    let isa = Isa::available().into_iter().find(|isa| args.get(6).is_some_and(|name| isa.name() == name));
+    let ctx = Arc::new(Context::with_isa(threads, isa.unwrap_or_else(Isa::detect))?);
     let mut executor = Executor::new(ctx, &graph, batch, Mode::Train)?;
     let mut optimizer = Optimizer::new(OptimizerConfig::sgd(), executor.params().len());
     let images = formula::tensor("images", batch * side * side * channels);
@@ -51,5 +54,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         1e3 * parts[2] / n,
         executor.bytes() as f64 / 1e6
     );
+    if options.iter().any(|o| o == "--profile") {
+        println!("{}", executor.profile(&images, &gradient, steps));
+    }
     Ok(())
 }

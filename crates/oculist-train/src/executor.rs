@@ -7,6 +7,7 @@ mod backward;
 mod forward;
 mod gradients;
 mod plan;
+mod profile;
 
 use std::sync::Arc;
 

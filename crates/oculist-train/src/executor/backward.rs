@@ -21,6 +21,14 @@ impl Executor {
     /// # Panics
     /// If the executor was made for evaluation only.
     pub fn backward(&mut self, dlogits: &[f32]) {
+        self.begin_backward(dlogits);
+        for i in (0..self.plan.steps.len()).rev() {
+            self.step_backward(i);
+        }
+    }
+
+    /// Clears the parameters' gradients and takes the gradient of the logits.
+    pub(super) fn begin_backward(&mut self, dlogits: &[f32]) {
         assert!(!self.grads.is_empty(), "the executor was planned for evaluation");
         self.grads.fill(0.0);
         let output = self.plan.output;
@@ -28,12 +36,9 @@ impl Executor {
         if let Some(buffer) = self.gradients.buffer_of[output] {
             self.gradient_buffers[buffer][..len].copy_from_slice(&dlogits[..len]);
         }
-        for i in (0..self.plan.steps.len()).rev() {
-            self.step_backward(i);
-        }
     }
 
-    fn step_backward(&mut self, i: usize) {
+    pub(super) fn step_backward(&mut self, i: usize) {
         let output = self.plan.steps[i].output();
         let Some(buffer) = self.gradients.buffer_of[output] else {
             return;

@@ -33,7 +33,7 @@ impl Executor {
         &self.activations[self.plan.output]
     }
 
-    fn step(&mut self, i: usize, mode: Mode) {
+    pub(super) fn step(&mut self, i: usize, mode: Mode) {
         let ctx = &*self.ctx;
         let batch = self.batch;
         let slots = &self.plan.slots;
