@@ -1,11 +1,14 @@
 //! Whether a run may be continued: only with the settings that it was begun with.
 
-use toml::{Table, Value};
+use serde_json::Value;
 
 use crate::error::OculistError;
 use crate::recipe::Recipe;
 use crate::run_folder::{CONFIG_FILE, RunFolder, SETTINGS_FILE};
 use crate::settings::Settings;
+
+/// What a TOML file holds. Unlike `toml::Table` it has room for every seed.
+type Table = serde_json::Map<String, Value>;
 
 /// Settings that change no result, so that a run may be continued with others.
 const FREE: [&str; 1] = ["measure_seconds"];
@@ -24,10 +27,13 @@ pub(crate) fn check(folder: &RunFolder, recipe: &Recipe, given: &Settings) -> Re
     }
     // Runs of older versions have no flat settings.
     let flat = std::fs::read_to_string(folder.file(SETTINGS_FILE)).unwrap_or_default();
-    let mut changes = changed_settings(&table(&flat), &recipe.settings(given), given);
+    let flat = table(&flat).unwrap_or_default();
+    let mut changes = changed_settings(&flat, &recipe.settings(given), given);
     if changes.is_empty() {
         // Not a setting but something that follows from the data or from the version.
-        changes = changed_keys("", &table(&begun), &table(&now));
+        let unreadable = |problem| OculistError::Output { path: path.clone(), problem };
+        let (begun, now) = (table(&begun).map_err(unreadable)?, table(&now).map_err(unreadable)?);
+        changes = changed_keys("", &begun, &now);
     }
     if changes.is_empty() {
         // The same values in other words, as another version may write them.
@@ -43,8 +49,8 @@ pub(crate) fn check(folder: &RunFolder, recipe: &Recipe, given: &Settings) -> Re
     })
 }
 
-fn table(text: &str) -> Table {
-    text.parse().unwrap_or_default()
+fn table(text: &str) -> Result<Table, String> {
+    toml::from_str(text).map_err(|e| e.to_string().trim_end().to_owned())
 }
 
 /// The flat settings that differ, those that were given first.
@@ -52,7 +58,7 @@ fn changed_settings(begun: &Table, now: &Settings, given: &Settings) -> Vec<Stri
     if begun.is_empty() {
         return Vec::new();
     }
-    let (now, given) = (table(&now.to_toml()), table(&given.to_toml()));
+    let [now, given] = [now, given].map(|s| table(&s.to_toml()).unwrap_or_default());
     let (mut typed, mut decided) = (Vec::new(), Vec::new());
     for key in keys(begun, &now) {
         let (old, new) = (begun.get(key), now.get(key));
@@ -76,7 +82,7 @@ fn changed_keys(prefix: &str, begun: &Table, now: &Table) -> Vec<String> {
         let name = format!("{prefix}{key}");
         match (begun.get(key), now.get(key)) {
             (old, new) if old == new => {}
-            (Some(Value::Table(old)), Some(Value::Table(new))) => {
+            (Some(Value::Object(old)), Some(Value::Object(new))) => {
                 changes.extend(changed_keys(&format!("{name}."), old, new));
             }
             (old, new) => changes.push(format!("{name}: {} in the run, {} now", text(old), text(new))),
@@ -90,12 +96,12 @@ fn keys<'a>(a: &'a Table, b: &'a Table) -> impl Iterator<Item = &'a String> {
     a.keys().chain(b.keys().filter(|k| !a.contains_key(*k)))
 }
 
-/// A value as one would say it: no quotes, and no thirty digits for 1e30.
+/// A value as one would say it: no quotes, and 1e30 as it is typed.
 fn text(value: Option<&Value>) -> String {
     match value {
         None => "none".into(),
         Some(Value::String(s)) => s.clone(),
-        Some(Value::Float(x)) => format!("{x:?}"),
+        Some(Value::Number(x)) if x.is_f64() => format!("{:?}", x.as_f64().unwrap_or(f64::NAN)),
         Some(other) => other.to_string(),
     }
 }
@@ -106,7 +112,8 @@ mod tests {
 
     #[test]
     fn settings_that_differ_are_named_with_both_values() {
-        let begun = table("arch = \"resnet8\"\nlr = 0.1\nepochs = 3\nseed = 4\nmeasure_seconds = 2.0");
+        let read = |text: &str| table(text).unwrap();
+        let begun = read("arch = \"resnet8\"\nlr = 0.1\nepochs = 3\nseed = 4\nmeasure_seconds = 2.0");
         let given = Settings { lr: Some(0.2), measure_seconds: Some(1.0), ..Settings::default() };
         let now = Settings { arch: Some("resnet20".into()), epochs: Some(3), ..given.clone() };
         assert_eq!(
@@ -122,11 +129,21 @@ mod tests {
 
     #[test]
     fn what_follows_from_the_data_is_named_by_its_place() {
-        let (begun, now) = (table("[a]\nx = 1\ny = [1, 2]"), table("[a]\nx = 1e30\ny = [1, 2]\nz = 3"));
+        let (begun, now) =
+            (table("[a]\nx = 1\ny = [1, 2]").unwrap(), table("[a]\nx = 1e30\ny = [1, 2]\nz = 3").unwrap());
         assert_eq!(
             changed_keys("", &begun, &now),
             ["a.x: 1 in the run, 1e30 now", "a.z: none in the run, 3 now"]
         );
         assert!(changed_keys("", &now, &now).is_empty());
+    }
+
+    #[test]
+    fn the_largest_seed_is_compared_like_any_other() {
+        let begun = table(&format!("seed = {}", u64::MAX)).unwrap();
+        let given = Settings { seed: Some(u64::MAX - 1), ..Settings::default() };
+        let want = format!("seed: {} in the run, {} given", u64::MAX, u64::MAX - 1);
+        assert_eq!(changed_settings(&begun, &given, &given), [want]);
+        assert!(table("seed = ").is_err(), "what cannot be read is not taken for equal");
     }
 }
