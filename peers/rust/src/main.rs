@@ -90,10 +90,12 @@ fn rten_job(model: &str, batch: usize, threads: usize) -> Result<(String, usize,
 
 fn tract_job(model: &str, batch: usize, threads: usize) -> Result<(String, usize, Job)> {
     use tract_onnx::prelude::*;
+    use tract_onnx::tract_core::internal::DimLike;
+    use tract_onnx::tract_hir::infer::Factoid;
     if threads > 1 {
         tract_linalg::multithread::set_default_executor(tract_linalg::multithread::Executor::multithread(threads));
     }
-    let mut model = tract_onnx::onnx().model_for_path(model)?;
+    let mut model = tract_onnx::onnx().with_ignore_value_info(true).model_for_path(model)?;
     let fact = model.input_fact(0)?.clone();
     let mut dims = fact.shape.dims().map(|d| d.concretize().and_then(|d| d.to_usize().ok())).collect::<Vec<_>>();
     dims[0] = Some(batch);
