@@ -5,10 +5,6 @@
 //! shares no code with Oculist's executor and kernels, so the two check each other, and it is the peer in the
 //! comparison of speed.
 
-#![forbid(unsafe_code)]
-#![warn(missing_docs, clippy::pedantic)]
-#![allow(clippy::cast_precision_loss, reason = "sizes and labels are far below 2^24")]
-
 mod error;
 mod loss;
 mod network;

@@ -4,8 +4,6 @@
 //! Weights, images and labels come from the formula of the golden files, as on the other sides, so that the losses of
 //! the first two steps can be compared before any time is believed.
 
-#![forbid(unsafe_code)]
-
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
