@@ -7,6 +7,7 @@ use super::gather::Gather;
 use super::store::Store;
 use super::transpose::transpose_weights;
 use super::{Conv2d, Epilogue, depthwise, direct, direct_weights, general, winograd};
+use crate::buffer::Buffer;
 use crate::context::Context;
 use crate::layout::LANES;
 use crate::{Isa, KernelError};
@@ -27,13 +28,14 @@ pub struct ConvPlan {
 /// Weights in the form that a plan's forward pass reads, made once for frozen networks.
 #[derive(Debug, Clone)]
 pub struct PreparedWeights {
-    data: Vec<f32>,
+    /// On the beginning of a cache line, so that no vector lies across two.
+    data: Buffer,
 }
 
 impl PreparedWeights {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        std::mem::size_of_val(self.data.as_slice())
+        std::mem::size_of_val(&*self.data)
     }
 }
 
@@ -202,11 +204,11 @@ impl ConvPlan {
     pub fn prepare(&self, ctx: &Context, w: &[f32]) -> PreparedWeights {
         assert_eq!(w.len(), self.conv.weights_len(), "weights of {}", self.conv.label());
         if !self.transforms_once() {
-            return PreparedWeights { data: w.to_vec() };
+            return PreparedWeights { data: Buffer::from(w) };
         }
         let blocks = self.conv.y_stride() / LANES;
         let tile_size = self.algorithms.forward.tile_size();
-        let mut data = vec![0.0; winograd::filter_len(tile_size, self.conv.x_stride, blocks)];
+        let mut data = Buffer::zeroed(winograd::filter_len(tile_size, self.conv.x_stride, blocks));
         winograd::transform_filter(ctx, tile_size, self.conv.x_stride, blocks, w, &mut data);
         PreparedWeights { data }
     }

@@ -8,6 +8,9 @@ use crate::context::{Context, SendPtr};
 use crate::layout::LANES;
 use crate::simd::{Kernel, Simd, dispatch};
 
+/// How far ahead of their use weights are prefetched, in f32: 4 KiB, which is a slice of a fused pass.
+const AHEAD: usize = 1024;
+
 /// f32 from one position to the next.
 pub(super) fn filter_stride(inputs: usize, blocks: usize) -> usize {
     inputs * blocks * LANES + LANES
@@ -93,6 +96,7 @@ pub(super) unsafe fn transform_block<S: Simd, T: Tile>(
         for (kh, row) in g.iter_mut().enumerate() {
             for (kw, v) in row.iter_mut().enumerate() {
                 let at = ((block * 9 + kh * 3 + kw) * depth + i) * LANES;
+                s.prefetch_far(w.as_ptr().wrapping_add(at + AHEAD));
                 // SAFETY: the caller vouches for the length of `w`.
                 *v = unsafe { s.load_ptr(w.as_ptr().add(at)) };
             }

@@ -23,6 +23,8 @@ pub(super) struct Product {
     pub(super) blocks: usize,
     /// f32 from one block of outputs to the next in `u`.
     pub(super) u_block: usize,
+    /// f32 from `u` to the weights of the next product, to be prefetched.
+    pub(super) u_next: usize,
     /// Whether the products are added to what `m` holds.
     pub(super) accumulate: bool,
     /// Tiles to compute; up to the next multiple of the register tile are read and written.
@@ -90,7 +92,9 @@ impl Product {
                 for k in 0..LANES {
                     let mut b = [s.zero(); NB];
                     for n in 0..NB {
-                        b[n] = s.load_ptr(u.add(n * u_block + k * LANES));
+                        let u = u.wrapping_add(n * u_block + k * LANES);
+                        s.prefetch_far(u.wrapping_add(self.u_next));
+                        b[n] = s.load_ptr(u);
                     }
                     for r in 0..MR {
                         let a = s.splat(*v.add(r * T::STEP + k));
