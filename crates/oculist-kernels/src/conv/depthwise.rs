@@ -2,7 +2,10 @@
 //!
 //! Forward and data gradient are the same gathering pass over row pointers as the direct convolution, without a
 //! sum over channels: a tile of pixels times one block of channels stays in registers through all taps. The work
-//! is bound by memory; the tile saves the weights' loads.
+//! is bound by memory; the tile saves the weights' loads. The usual windows have a forward pass of their own,
+//! which needs no pointers.
+
+mod window;
 
 use super::Conv2d;
 use super::direct_weights::valid_range;
@@ -24,6 +27,25 @@ pub(crate) fn scratch_len(gather: &Gather, threads: usize) -> usize {
 
 fn table_len(gather: &Gather) -> usize {
     pointer_table_len(MR * gather.max_taps())
+}
+
+/// `y = f(conv(x, w) + ..)`; `gather` is the convolution's forward pass.
+pub(crate) fn forward(
+    ctx: &Context,
+    conv: &Conv2d,
+    gather: &Gather,
+    x: &[f32],
+    w: &[f32],
+    store: Store,
+    scratch: &mut [f32],
+) {
+    if window::supports(conv) {
+        let zero = &mut scratch[..conv.x_stride];
+        zero.fill(0.0);
+        window::run(ctx, conv, x, w, store, zero);
+    } else {
+        run(ctx, gather, x, w, store, scratch);
+    }
 }
 
 /// Runs a gathering pass with weights `[taps][stride]`.

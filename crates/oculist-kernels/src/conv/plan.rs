@@ -186,7 +186,8 @@ impl ConvPlan {
                 winograd::run(ctx, &shape, x, winograd::Weights::Packed(w), store, scratch);
             }
             Algorithm::Depthwise => {
-                depthwise::run(ctx, &self.forward, x, w, Store::forward(conv, epilogue, y), scratch);
+                let store = Store::forward(conv, epilogue, y);
+                depthwise::forward(ctx, conv, &self.forward, x, w, store, scratch);
             }
         }
     }

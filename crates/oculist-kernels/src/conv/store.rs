@@ -104,6 +104,59 @@ impl Store {
         }
     }
 
+    /// Finishes one block of neighbouring pixels that start at element `at` and lie `step` apart.
+    ///
+    /// # Safety
+    /// As [`Store::put`] for the first `valid` pixels.
+    #[inline(always)]
+    pub(crate) unsafe fn put_run<S: Simd, const N: usize>(
+        &self,
+        s: S,
+        mut acc: [S::V; N],
+        at: usize,
+        step: usize,
+        valid: usize,
+        block: usize,
+    ) {
+        let at = at + block * LANES;
+        // SAFETY: the bias has a value for every channel, the residual for every element of `y`.
+        unsafe {
+            if let Some(bias) = self.bias {
+                let bias = s.load_ptr(bias.add(block * LANES));
+                for r in 0..N {
+                    acc[r] = s.add(acc[r], bias);
+                }
+            }
+            if let Some(residual) = self.residual {
+                for r in 0..N {
+                    if r < valid {
+                        acc[r] = s.add(acc[r], s.load_ptr(residual.add(at + r * step)));
+                    }
+                }
+            }
+        }
+        // One decision for all pixels; loops and no closures, which would be compiled without the instruction set.
+        match self.activation {
+            Activation::Identity => {}
+            f @ Activation::Relu => apply(s, f, &mut acc),
+            f @ Activation::Clip { .. } => apply(s, f, &mut acc),
+            f @ Activation::HardSwish => apply(s, f, &mut acc),
+            f => apply(s, f, &mut acc),
+        }
+        if block == self.masked {
+            let mask = s.load(&self.mask);
+            for r in 0..N {
+                acc[r] = s.mul(acc[r], mask);
+            }
+        }
+        for r in 0..N {
+            if r < valid {
+                // SAFETY: the caller vouches for the place.
+                unsafe { s.store_ptr(self.y.add(at + r * step), acc[r]) };
+            }
+        }
+    }
+
     /// Finishes a block that goes to elements `at + block * 16 ..`.
     ///
     /// # Safety
@@ -129,5 +182,13 @@ impl Store {
         }
         // SAFETY: the caller vouches for the place.
         unsafe { s.store_ptr(self.y.add(at), z) };
+    }
+}
+
+/// The activation of every pixel; a known `f` leaves no decision in the loop.
+#[inline(always)]
+fn apply<S: Simd, const N: usize>(s: S, f: Activation, acc: &mut [S::V; N]) {
+    for r in 0..N {
+        acc[r] = f.apply_simd(s, acc[r]);
     }
 }

@@ -297,6 +297,23 @@ fn generated_depthwise_geometries() {
     }
 }
 
+/// Rows of several tiles: inner ones, those at the edges, and a last one that overlaps the one before.
+#[test]
+fn wide_depthwise_rows() {
+    let mut noise = Noise::new(16);
+    for width in [14, 16, 23, 28, 33] {
+        for kernel in [3, 5] {
+            for stride in [1, 2] {
+                for padding in [0, kernel / 2] {
+                    let mut conv = Conv2d::square(2, [6, width], [35, 35], kernel, stride, padding);
+                    conv.groups = 35;
+                    check_everywhere(conv, &mut noise);
+                }
+            }
+        }
+    }
+}
+
 /// The shapes of the first workload, at a small batch.
 #[test]
 fn residual_network_shapes() {
