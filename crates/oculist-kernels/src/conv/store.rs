@@ -108,6 +108,7 @@ impl Store {
     ///
     /// # Safety
     /// As [`Store::put`] for the first `valid` pixels.
+    #[expect(clippy::match_same_arms, reason = "each arm is compiled for its one activation")]
     #[inline(always)]
     pub(crate) unsafe fn put_run<S: Simd, const N: usize>(
         &self,
