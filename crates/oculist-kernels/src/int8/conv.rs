@@ -242,7 +242,7 @@ impl IntConvPlan {
                 let (algorithm, pass) = ("winograd-4x4", "integer forward");
                 return Err(KernelError::Algorithm { algorithm, pass, convolution: conv.label() });
             }
-            let shape = winograd::Shape::new(&conv);
+            let shape = winograd::Shape::new(&conv, path);
             let weights = pack::winograd(&conv, problem.weights);
             let init = pack::init(&conv, problem.weights, &bias, problem.x.zero_point);
             Kind::Winograd { weights, init, shape }

@@ -86,11 +86,13 @@ pub(crate) trait IntSimd: Copy + Send + Sync {
     type X: Copy;
     /// The weights of one [`Line`].
     type W: Copy;
-    /// Sixteen i16.
+    /// [`IntSimd::HALVES`] i16.
     type H: Copy;
     /// Two i16, repeated for every lane.
     type X2: Copy;
 
+    /// i16 of an [`IntSimd::H`]: 16 or 32.
+    const HALVES: usize;
     /// Input channels of a group.
     const GROUP: usize;
     /// Whether [`IntSimd::E`] is u8, so that activations can be read where they lie.
@@ -129,20 +131,20 @@ pub(crate) trait IntSimd: Copy + Send + Sync {
     /// `acc[o] += x[0] * w[o][0] + x[1] * w[o][1]` modulo 2^32, with i16 weights.
     fn mac2(self, acc: Self::I, x: Self::X2, w: Self::W) -> Self::I;
 
-    /// Reads sixteen bytes as i16.
+    /// Reads the first `count` bytes (a multiple of 16) of a vector as i16; what else it holds is 0.
     ///
     /// # Safety
-    /// Sixteen bytes are readable at `p`.
-    unsafe fn load_u8_i16(self, p: *const u8) -> Self::H;
-    /// Reads sixteen i16.
+    /// `min(count, HALVES)` bytes, at least sixteen, are readable at `p`.
+    unsafe fn load_u8_i16(self, p: *const u8, count: usize) -> Self::H;
+    /// Reads a vector of i16.
     ///
     /// # Safety
-    /// Sixteen i16 are readable at `p`.
+    /// `HALVES` i16 are readable at `p`.
     unsafe fn load_i16(self, p: *const i16) -> Self::H;
-    /// Writes sixteen i16.
+    /// Writes a vector of i16.
     ///
     /// # Safety
-    /// Sixteen i16 are writable at `p`.
+    /// `HALVES` i16 are writable at `p`.
     unsafe fn store_i16(self, x: Self::H, p: *mut i16);
     /// `a + b` modulo 2^16.
     fn add16(self, a: Self::H, b: Self::H) -> Self::H;

@@ -144,6 +144,7 @@ impl<P: Products> IntSimd for Avx2<P> {
     type H = __m256i;
     type X2 = __m256i;
 
+    const HALVES: usize = 16;
     const GROUP: usize = P::GROUP;
     const BYTES: bool = P::BYTES;
     const ROWS: [usize; 4] = [6, 0, 0, 0];
@@ -192,7 +193,7 @@ impl<P: Products> IntSimd for Avx2<P> {
     }
 
     #[inline(always)]
-    unsafe fn load_u8_i16(self, p: *const u8) -> __m256i {
+    unsafe fn load_u8_i16(self, p: *const u8, _count: usize) -> __m256i {
         // SAFETY: the caller vouches for sixteen bytes; `self` proves the instruction set.
         unsafe { _mm256_cvtepu8_epi16(_mm_loadu_si128(p.cast::<__m128i>())) }
     }

@@ -24,6 +24,7 @@ impl IntSimd for Portable {
     type H = [i16; 16];
     type X2 = [i16; 2];
 
+    const HALVES: usize = 16;
     const GROUP: usize = 4;
     const BYTES: bool = true;
     const ROWS: [usize; 4] = [4, 0, 0, 0];
@@ -81,7 +82,7 @@ impl IntSimd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn load_u8_i16(self, p: *const u8) -> [i16; 16] {
+    unsafe fn load_u8_i16(self, p: *const u8, _count: usize) -> [i16; 16] {
         // SAFETY: the caller vouches for sixteen bytes.
         unsafe { p.cast::<[u8; 16]>().read_unaligned() }.map(i16::from)
     }

@@ -5,15 +5,15 @@
 )]
 
 use core::arch::x86_64::{
-    __m128i, __m256i, __m512, __m512i, __mmask16, _CMP_GT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
-    _mm_cvtsi32_si128, _mm_loadu_si128, _mm_max_epu8, _mm_storeu_si128, _mm256_add_epi16,
-    _mm256_cvtepu8_epi16, _mm256_loadu_si256, _mm256_sll_epi16, _mm256_storeu_si256, _mm256_sub_epi16,
+    __m128i, __m512, __m512i, __mmask16, __mmask32, _CMP_GT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
+    _mm_loadu_si128, _mm_max_epu8, _mm_storeu_si128, _mm256_maskz_loadu_epi8, _mm512_add_epi16,
     _mm512_add_epi32, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
-    _mm512_cvtepu8_epi32, _mm512_cvtps_epi32, _mm512_div_ps, _mm512_dpbusd_epi32, _mm512_dpwssd_epi32,
-    _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_loadu_ps,
-    _mm512_maskz_permutexvar_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_mullo_epi32,
-    _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srai_epi32,
-    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_ps,
+    _mm512_cvtepu8_epi16, _mm512_cvtepu8_epi32, _mm512_cvtps_epi32, _mm512_div_ps, _mm512_dpbusd_epi32,
+    _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_maskz_loadu_ps, _mm512_maskz_permutexvar_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_mullo_epi32, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi16,
+    _mm512_slli_epi32, _mm512_srai_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16,
+    _mm512_sub_epi32, _mm512_sub_ps,
 };
 
 use super::{IntKernel, IntSimd, Line};
@@ -39,9 +39,10 @@ impl IntSimd for Vnni {
     type E = u8;
     type X = __m512i;
     type W = __m512i;
-    type H = __m256i;
+    type H = __m512i;
     type X2 = __m512i;
 
+    const HALVES: usize = 32;
     const GROUP: usize = 4;
     const BYTES: bool = true;
     const ROWS: [usize; 4] = [14, 12, 8, 6];
@@ -83,21 +84,22 @@ impl IntSimd for Vnni {
     }
 
     #[inline(always)]
-    unsafe fn load_u8_i16(self, p: *const u8) -> __m256i {
-        // SAFETY: the caller vouches for sixteen bytes; `self` proves the instruction set.
-        unsafe { _mm256_cvtepu8_epi16(_mm_loadu_si128(p.cast::<__m128i>())) }
+    unsafe fn load_u8_i16(self, p: *const u8, count: usize) -> __m512i {
+        let read: __mmask32 = if count < 32 { 0xffff } else { !0 };
+        // SAFETY: the caller vouches for the bytes; those that the mask leaves out are not read.
+        unsafe { _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(read, p.cast::<i8>())) }
     }
 
     #[inline(always)]
-    unsafe fn load_i16(self, p: *const i16) -> __m256i {
-        // SAFETY: the caller vouches for sixteen i16.
-        unsafe { _mm256_loadu_si256(p.cast::<__m256i>()) }
+    unsafe fn load_i16(self, p: *const i16) -> __m512i {
+        // SAFETY: the caller vouches for 32 i16.
+        unsafe { _mm512_loadu_si512(p.cast::<__m512i>()) }
     }
 
     #[inline(always)]
-    unsafe fn store_i16(self, x: __m256i, p: *mut i16) {
-        // SAFETY: the caller vouches for sixteen i16; `self` proves the instruction set.
-        unsafe { _mm256_storeu_si256(p.cast::<__m256i>(), x) };
+    unsafe fn store_i16(self, x: __m512i, p: *mut i16) {
+        // SAFETY: the caller vouches for 32 i16; `self` proves the instruction set.
+        unsafe { _mm512_storeu_si512(p.cast::<__m512i>(), x) };
     }
 
     #[inline(always)]
@@ -119,21 +121,21 @@ impl IntSimd for Vnni {
     }
 
     #[inline(always)]
-    fn add16(self, a: __m256i, b: __m256i) -> __m256i {
+    fn add16(self, a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: `self` proves the instruction set.
-        unsafe { _mm256_add_epi16(a, b) }
+        unsafe { _mm512_add_epi16(a, b) }
     }
 
     #[inline(always)]
-    fn sub16(self, a: __m256i, b: __m256i) -> __m256i {
+    fn sub16(self, a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: `self` proves the instruction set.
-        unsafe { _mm256_sub_epi16(a, b) }
+        unsafe { _mm512_sub_epi16(a, b) }
     }
 
     #[inline(always)]
-    fn shl16<const N: u32>(self, a: __m256i) -> __m256i {
+    fn shl16<const N: u32>(self, a: __m512i) -> __m512i {
         // SAFETY: `self` proves the instruction set.
-        unsafe { _mm256_sll_epi16(a, _mm_cvtsi32_si128(N as i32)) }
+        unsafe { _mm512_slli_epi16::<N>(a) }
     }
 
     #[inline(always)]

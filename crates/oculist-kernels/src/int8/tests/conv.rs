@@ -167,6 +167,8 @@ fn dense_convolutions_are_exact() {
         conv([16, 32], [14, 15], 3, 2, 1),
         conv([32, 48], [7, 7], 3, 1, 1),
         conv([5, 80], [13, 6], 3, 1, 2),
+        // Several chunks of tiles, an odd number of blocks.
+        conv([48, 48], [26, 22], 3, 1, 1),
         conv([40, 100], [5, 9], 1, 1, 0),
         conv([48, 16], [8, 8], 1, 2, 0),
         conv([64, 130], [3, 5], 5, 1, 2),

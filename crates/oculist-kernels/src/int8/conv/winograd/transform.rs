@@ -1,9 +1,11 @@
 //! Into the transformed domain and back.
 
-use super::{POINTS, Task};
+use super::{POINTS, Task, wide};
 use crate::int8::simd::IntSimd;
 use crate::layout::LANES;
 
+/// i16 of the longest vector.
+pub(super) const MOST_HALVES: usize = 32;
 /// The inverse of 9 modulo 2^32.
 const NINTH: i32 = 954_437_177;
 
@@ -47,17 +49,18 @@ impl Task<'_> {
         [tile / (rows * columns), tile / columns % rows * 4, tile % columns * 4]
     }
 
-    /// Writes the transformed input of a tile, all channels, `point_stride` apart.
+    /// Writes the transformed input of a tile, all channels, `point_stride` apart, and perhaps sixteen i16 more, which
+    /// are the next tile's.
     ///
     /// # Safety
-    /// `to` is writable for the channels at every point.
+    /// `to` is writable for the channels, rounded up to `HALVES`, at every point.
     #[inline(always)]
     pub(super) unsafe fn transform_input<S: IntSimd>(&self, s: S, tile: usize, to: *mut i16) {
         let conv = &self.job.plan.conv;
         let [image, y, x] = self.place(tile);
         let pixels = &self.job.x[image * conv.height * conv.width * conv.x_stride..];
-        // Padding reads the same sixteen zero points for every block of channels.
-        let zero = [self.job.plan.x_zero_point; LANES];
+        // Padding reads the same zero points for every block of channels.
+        let zero = [self.job.plan.x_zero_point; MOST_HALVES];
         let mut from = [zero.as_ptr(); POINTS];
         let mut step = [0; POINTS];
         for k in 0..POINTS {
@@ -65,48 +68,42 @@ impl Task<'_> {
                 ((y + k / 6).wrapping_sub(conv.padding[0]), (x + k % 6).wrapping_sub(conv.padding[1]));
             if iy < conv.height && ix < conv.width {
                 from[k] = pixels[(iy * conv.width + ix) * conv.x_stride..][..conv.x_stride].as_ptr();
-                step[k] = LANES;
+                step[k] = 1;
             }
         }
         let stride = self.shape.point_stride();
         // Both passes go through memory: 36 vectors fit no register file.
-        let mut half = [[0i16; LANES]; POINTS];
+        let mut half = [[0i16; MOST_HALVES]; POINTS];
         let half = half.as_mut_ptr().cast::<i16>();
-        for block in 0..self.shape.channels / LANES {
-            // SAFETY: every pixel was sliced with all its channels; `half` holds the points; the caller vouches for
-            // the target.
+        for first in (0..self.shape.channels).step_by(S::HALVES) {
+            let count = self.shape.channels - first;
+            // SAFETY: every pixel was sliced with all its channels, of which `count` are left; `half` holds the points;
+            // the caller vouches for the target.
             unsafe {
                 for j in 0..6 {
-                    let d = |i: usize| from[6 * i + j].add(block * step[6 * i + j]);
-                    let d = [
-                        s.load_u8_i16(d(0)),
-                        s.load_u8_i16(d(1)),
-                        s.load_u8_i16(d(2)),
-                        s.load_u8_i16(d(3)),
-                        s.load_u8_i16(d(4)),
-                        s.load_u8_i16(d(5)),
-                    ];
+                    let d = |i: usize| s.load_u8_i16(from[6 * i + j].add(first * step[6 * i + j]), count);
+                    let d = [d(0), d(1), d(2), d(3), d(4), d(5)];
                     let [v0, v1, v2, v3, v4, v5] = input(s, d);
-                    let to = half.add(j * LANES);
+                    let to = half.add(j * S::HALVES);
                     s.store_i16(v0, to);
-                    s.store_i16(v1, to.add(6 * LANES));
-                    s.store_i16(v2, to.add(12 * LANES));
-                    s.store_i16(v3, to.add(18 * LANES));
-                    s.store_i16(v4, to.add(24 * LANES));
-                    s.store_i16(v5, to.add(30 * LANES));
+                    s.store_i16(v1, to.add(6 * S::HALVES));
+                    s.store_i16(v2, to.add(12 * S::HALVES));
+                    s.store_i16(v3, to.add(18 * S::HALVES));
+                    s.store_i16(v4, to.add(24 * S::HALVES));
+                    s.store_i16(v5, to.add(30 * S::HALVES));
                 }
                 for i in 0..6 {
-                    let d = half.add(6 * i * LANES);
+                    let d = half.add(6 * i * S::HALVES);
                     let d = [
                         s.load_i16(d),
-                        s.load_i16(d.add(LANES)),
-                        s.load_i16(d.add(2 * LANES)),
-                        s.load_i16(d.add(3 * LANES)),
-                        s.load_i16(d.add(4 * LANES)),
-                        s.load_i16(d.add(5 * LANES)),
+                        s.load_i16(d.add(S::HALVES)),
+                        s.load_i16(d.add(2 * S::HALVES)),
+                        s.load_i16(d.add(3 * S::HALVES)),
+                        s.load_i16(d.add(4 * S::HALVES)),
+                        s.load_i16(d.add(5 * S::HALVES)),
                     ];
                     let [v0, v1, v2, v3, v4, v5] = input(s, d);
-                    let to = to.add(6 * i * stride + block * LANES);
+                    let to = to.add(6 * i * stride + first);
                     s.store_i16(v0, to);
                     s.store_i16(v1, to.add(stride));
                     s.store_i16(v2, to.add(2 * stride));
@@ -121,7 +118,7 @@ impl Task<'_> {
     /// Transforms the products of a tile for one block of output channels back and stores the results.
     ///
     /// # Safety
-    /// `products` is readable at every point, `chunk` tiles apart; the tile is this task's alone.
+    /// `products` is readable at every point, `chunk` tiles of `wide` blocks apart; the tile is this task's alone.
     #[inline(always)]
     pub(super) unsafe fn transform_output<S: IntSimd>(
         &self,
@@ -134,7 +131,7 @@ impl Task<'_> {
         let conv = &plan.conv;
         let [image, y, x] = self.place(tile);
         let (height, width) = (conv.out_height(), conv.out_width());
-        let stride = self.shape.chunk * LANES;
+        let stride = self.shape.chunk * wide::<S>() * LANES;
         let init = s.load_i32(&self.init[block]);
         let mut half = [[0i32; LANES]; 24];
         let half = half.as_mut_ptr().cast::<i32>();
