@@ -95,7 +95,10 @@ impl Drop for Program {
 
 /// A file without a name that goes away with its last handle.
 fn tempfile() -> Result<std::fs::File> {
-    let path = std::env::temp_dir().join(format!("oculist-bench-{}.log", std::process::id()));
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("oculist-bench-{}-{}.log", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let path = std::env::temp_dir().join(name);
     let file = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)
