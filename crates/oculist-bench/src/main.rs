@@ -5,6 +5,7 @@
 //! too: the benchmark compares losses and logits before it believes any time.
 #![allow(clippy::print_stdout, reason = "a program that answers on standard output")]
 
+mod accuracy;
 mod convolutions;
 mod inference;
 mod memory;
@@ -22,9 +23,11 @@ const USAGE: &str = "usage: oculist-bench train ARCH CHANNELS SIDE BATCH THREADS
        oculist-bench infer MODEL.onnx BATCH THREADS [ISA]
        oculist-bench export ARCH CHANNELS SIDE FOLDER
        oculist-bench convolutions THREADS [ISA]
+       oculist-bench accuracy FOLDER EPOCHS THREADS SEED [--no-winograd] [ISA]
 
 train and infer answer the benchmark's protocol on standard input and output; export writes ARCH.onnx (f32) and
-ARCH.int8.onnx; convolutions prints the speed of every convolution shape as JSON.";
+ARCH.int8.onnx; convolutions prints the speed of every convolution shape as JSON; accuracy
+trains ResNet-20 on the IDX files of Fashion-MNIST and prints test top-1 and seconds after every epoch.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -51,6 +54,15 @@ fn dispatch(arguments: &[String]) -> Result<()> {
             networks::export(arch, (number(channels)?, number(side)?, number(side)?), Path::new(folder))
         }
         ["convolutions", threads, isa @ ..] => convolutions::run(number(threads)?, instruction_set(isa)?),
+        ["accuracy", folder, epochs, threads, seed, rest @ ..] => {
+            let (winograd, isa) = match rest {
+                ["--no-winograd", isa @ ..] => (false, isa),
+                isa => (true, isa),
+            };
+            let seed = seed.parse().with_context(|| format!("expected a seed, found `{seed}`"))?;
+            let (epochs, threads, isa) = (number(epochs)?, number(threads)?, instruction_set(isa)?);
+            accuracy::run(Path::new(folder), accuracy::Job { epochs, threads, seed, isa, winograd })
+        }
         _ => bail!("{USAGE}"),
     }
 }

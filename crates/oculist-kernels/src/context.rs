@@ -12,6 +12,7 @@ use crate::{Isa, KernelError};
 pub struct Context {
     pool: Pool,
     isa: Isa,
+    winograd: bool,
 }
 
 impl Context {
@@ -32,7 +33,20 @@ impl Context {
         if !isa.is_available() {
             return Err(KernelError::UnsupportedIsa { isa });
         }
-        Ok(Self { pool: Pool::new(threads)?, isa })
+        Ok(Self { pool: Pool::new(threads)?, isa, winograd: true })
+    }
+
+    /// The same context, on which [`ConvPlan::new`](crate::ConvPlan::new) never picks a Winograd algorithm, to see what
+    /// their rounding does.
+    #[must_use]
+    pub fn without_winograd(mut self) -> Self {
+        self.winograd = false;
+        self
+    }
+
+    /// Whether f32 convolutions may be planned with a Winograd algorithm.
+    pub fn allows_winograd(&self) -> bool {
+        self.winograd
     }
 
     /// Number of threads, the calling one included.

@@ -166,6 +166,24 @@ impl Algorithms {
         }
     }
 
+    /// The cheapest algorithm of each pass among those that sum the products themselves: no Winograd.
+    pub fn pick_exact(conv: &Conv2d) -> Self {
+        let pick = |pass| {
+            let exact = |a: &Algorithm| !matches!(a, Algorithm::Winograd | Algorithm::Winograd2);
+            let cost = |a: &Algorithm| a.cost(pass, conv);
+            Algorithm::ALL
+                .into_iter()
+                .filter(|a| exact(a) && a.supports(pass, conv))
+                .min_by(|a, b| cost(a).total_cmp(&cost(b)))
+                .unwrap_or(Algorithm::General)
+        };
+        Self {
+            forward: pick(Pass::Forward),
+            backward_data: pick(Pass::BackwardData),
+            backward_weights: pick(Pass::BackwardWeights),
+        }
+    }
+
     /// The algorithm of one pass.
     pub const fn of(&self, pass: Pass) -> Algorithm {
         match pass {

@@ -46,7 +46,9 @@ impl ConvPlan {
     /// [`KernelError::Geometry`] for an inconsistent geometry.
     pub fn new(ctx: &Context, conv: Conv2d) -> Result<Self, KernelError> {
         conv.check()?;
-        Self::with_algorithms(ctx, conv, Algorithms::pick(&conv))
+        let algorithms =
+            if ctx.allows_winograd() { Algorithms::pick(&conv) } else { Algorithms::pick_exact(&conv) };
+        Self::with_algorithms(ctx, conv, algorithms)
     }
 
     /// Plans a convolution with the algorithms that are fastest on this machine, by [`Algorithms::measure`].
