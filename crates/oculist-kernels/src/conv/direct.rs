@@ -43,7 +43,8 @@ struct Cut {
 
 /// Runs a gathering pass with packed weights `[dst blocks][taps of the convolution][depth][16]`.
 ///
-/// `depth` is the number of source channels that the weights cover, at most the source's stride.
+/// `depth` is the number of source channels that the weights cover, at most the source's stride; the first `channels`
+/// of them are summed, the others being padding.
 pub(crate) fn run(
     ctx: &Context,
     gather: &Gather,
@@ -51,6 +52,7 @@ pub(crate) fn run(
     src: &[f32],
     w: &[f32],
     depth: usize,
+    channels: usize,
     store: Store,
     scratch: &mut [f32],
 ) {
@@ -58,6 +60,7 @@ pub(crate) fn run(
     let block_len = conv_taps * depth * LANES;
     assert_eq!(w.len(), blocks * block_len, "weights of a gathering pass");
     assert!(scratch.len() >= scratch_len(gather, ctx.threads()), "scratch of a gathering pass");
+    assert!(channels <= depth, "channels of a gathering pass");
     let (zero, tables) = scratch.split_at_mut(gather.src_stride.next_multiple_of(LANES) + LANES);
     zero.fill(0.0);
     let tile_rows = dispatch(ctx, TileRows(blocks));
@@ -111,6 +114,7 @@ pub(crate) fn run(
                 w,
                 block_len,
                 depth,
+                channels,
                 store,
                 table,
             },
@@ -141,6 +145,7 @@ struct Task<'a> {
     w: &'a [f32],
     block_len: usize,
     depth: usize,
+    channels: usize,
     store: Store,
     table: &'a mut [*const f32],
 }
@@ -215,7 +220,7 @@ impl Task<'_> {
             // table's rows hold at least `depth` f32, being pixels of the source or the row of zeros.
             unsafe {
                 let w = self.w.as_ptr().add(first);
-                for k in 0..self.depth {
+                for k in 0..self.channels {
                     let mut b = [s.zero(); NB];
                     for n in 0..NB {
                         let w = w.wrapping_add(n * self.block_len + k * LANES);

@@ -180,7 +180,7 @@ impl ConvPlan {
             Algorithm::General => general::forward(ctx, conv, x, w, epilogue, y),
             Algorithm::Direct => {
                 let store = Store::forward(conv, epilogue, y);
-                direct::run(ctx, &self.forward, conv.taps(), x, w, conv.x_stride, store, scratch);
+                direct::run(ctx, &self.forward, conv.taps(), x, w, conv.x_stride, conv.c_in, store, scratch);
             }
             Algorithm::Winograd | Algorithm::Winograd2 => {
                 let store = Store::forward(conv, epilogue, y);
@@ -278,6 +278,7 @@ impl ConvPlan {
                     dy,
                     transposed,
                     conv.y_stride(),
+                    conv.c_out,
                     store,
                     scratch,
                 );

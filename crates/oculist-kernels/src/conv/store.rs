@@ -96,10 +96,56 @@ impl Store {
                 s.store(acc[r][n], &mut spilled[r][n]);
             }
         }
-        for (r, row) in spilled.iter().enumerate().take(valid) {
-            for (n, acc) in row.iter().enumerate() {
-                // SAFETY: the caller vouches for the place.
-                unsafe { self.put(s, s.load(acc), at[r], block + n) };
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.activation {
+                Activation::Identity => {
+                    self.put_spilled(s, Activation::Identity, &spilled, at, valid, block);
+                }
+                Activation::Relu => self.put_spilled(s, Activation::Relu, &spilled, at, valid, block),
+                f @ Activation::Clip { .. } => self.put_spilled(s, f, &spilled, at, valid, block),
+                f => self.put_spilled(s, f, &spilled, at, valid, block),
+            }
+        }
+    }
+
+    /// The epilogue of a register tile that lies in memory; a known `f` leaves no decision in the loops.
+    ///
+    /// # Safety
+    /// As [`Store::put_tile`].
+    #[inline(always)]
+    unsafe fn put_spilled<S: Simd, const MR: usize, const NB: usize>(
+        &self,
+        s: S,
+        f: Activation,
+        spilled: &[[[f32; LANES]; NB]; MR],
+        at: &[usize; MR],
+        valid: usize,
+        block: usize,
+    ) {
+        for n in 0..NB {
+            let offset = (block + n) * LANES;
+            // SAFETY: the bias has a value for every channel, the residual for every element of `y`.
+            unsafe {
+                // No closure: it would be compiled without the instruction set.
+                let mut bias = s.zero();
+                if let Some(values) = self.bias {
+                    bias = s.load_ptr(values.add(offset));
+                }
+                let masked = block + n == self.masked;
+                for r in 0..valid {
+                    let mut z = s.add(s.load(&spilled[r][n]), bias);
+                    if let Some(residual) = self.residual {
+                        z = s.add(z, s.load_ptr(residual.add(at[r] + offset)));
+                    }
+                    if f != Activation::Identity {
+                        z = f.apply_simd(s, z);
+                    }
+                    if masked {
+                        z = s.mul(z, s.load(&self.mask));
+                    }
+                    s.store_ptr(self.y.add(at[r] + offset), z);
+                }
             }
         }
     }
