@@ -103,7 +103,6 @@ impl Store {
                     self.put_spilled(s, Activation::Identity, &spilled, at, valid, block);
                 }
                 Activation::Relu => self.put_spilled(s, Activation::Relu, &spilled, at, valid, block),
-                f @ Activation::Clip { .. } => self.put_spilled(s, f, &spilled, at, valid, block),
                 f => self.put_spilled(s, f, &spilled, at, valid, block),
             }
         }
