@@ -1,8 +1,10 @@
 //! A small pool of threads for parallel loops of a few microseconds and more.
 //!
-//! The calling thread works too. Tasks are handed out by one counter, so a thread that the operating system takes
-//! away for a while does not hold up the others. A worker that is asleep when a loop starts may come too late:
-//! the caller closes the loop when the counter is used up and waits only for the workers that joined.
+//! The calling thread works too. Each thread has a range of neighbouring tasks of its own, the same in every loop of
+//! the same length, so that what one layer left in a core's cache is there for the next. A thread that is through with
+//! its range takes tasks of the others', so one that the operating system takes away for a while does not hold them up.
+//! A worker that is asleep when a loop starts may come too late: the caller closes the loop when all tasks are taken and
+//! waits only for the workers that joined.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -33,13 +35,25 @@ pub struct Pool {
 #[derive(Debug)]
 struct Shared {
     state: AtomicU64,
-    next: AtomicUsize,
+    /// The next task of each thread's range.
+    next: Vec<Counter>,
     job: Mutex<Job>,
     sleepers: AtomicUsize,
     sleep: Mutex<()>,
     wake: Condvar,
     stop: AtomicBool,
     panic: Mutex<Option<Box<dyn std::any::Any + Send>>>,
+}
+
+/// A counter in a cache line of its own.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Counter(AtomicUsize);
+
+/// First task of the range of thread `worker` of `threads`; that of `worker + 1` is one past its last.
+fn range_start(n_tasks: usize, threads: usize, worker: usize) -> usize {
+    // n_tasks * worker / threads without overflow.
+    n_tasks / threads * worker + n_tasks % threads * worker / threads
 }
 
 #[derive(Clone, Copy)]
@@ -70,7 +84,7 @@ impl Pool {
         }
         let shared = Arc::new(Shared {
             state: AtomicU64::new(0),
-            next: AtomicUsize::new(0),
+            next: (0..threads).map(|_| Counter::default()).collect(),
             job: Mutex::new(Job { body: None, n_tasks: 0 }),
             sleepers: AtomicUsize::new(0),
             sleep: Mutex::new(()),
@@ -117,7 +131,9 @@ impl Pool {
         let body: &'static Body =
             unsafe { std::mem::transmute::<&(dyn Fn(usize, usize) + Sync), &'static Body>(body) };
         *lock(&shared.job) = Job { body: Some(body), n_tasks };
-        shared.next.store(0, Ordering::Relaxed);
+        for (worker, next) in shared.next.iter().enumerate() {
+            next.0.store(range_start(n_tasks, shared.next.len(), worker), Ordering::Relaxed);
+        }
         let number = (shared.state.load(Ordering::Relaxed) / NUMBER).wrapping_add(1);
         shared.state.store(number.wrapping_mul(NUMBER) | OPEN, Ordering::SeqCst);
         if shared.sleepers.load(Ordering::SeqCst) > 0 {
@@ -157,19 +173,29 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    /// Runs tasks until the counter is used up. A panic is kept for the caller and ends the loop early.
+    /// Runs the tasks of the worker's own range, then what is left of the others'. A panic is kept for the caller and
+    /// ends the loop early.
     fn take_tasks(&self, body: &Body, n_tasks: usize, worker: usize) {
+        let threads = self.next.len();
         let result = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let task = self.next.fetch_add(1, Ordering::Relaxed);
-                if task >= n_tasks {
-                    break;
+            for i in 0..threads {
+                let owner = (worker + i) % threads;
+                let end = range_start(n_tasks, threads, owner + 1);
+                let next = &self.next[owner].0;
+                // Looked at before it is counted up, so that a finished range costs no write to another's cache line.
+                while next.load(Ordering::Relaxed) < end {
+                    let task = next.fetch_add(1, Ordering::Relaxed);
+                    if task >= end {
+                        break;
+                    }
+                    body(task, worker);
                 }
-                body(task, worker);
             }
         }));
         if let Err(panic) = result {
-            self.next.store(n_tasks, Ordering::Relaxed);
+            for (owner, next) in self.next.iter().enumerate() {
+                next.0.store(range_start(n_tasks, threads, owner + 1), Ordering::Relaxed);
+            }
             lock(&self.panic).get_or_insert(panic);
         }
     }
