@@ -18,6 +18,9 @@ pub(crate) struct Store {
     mask: [f32; LANES],
     /// Nothing but the sum is written.
     plain: bool,
+    /// The activation is a clamp to `range`, or HardSwish.
+    registers: bool,
+    range: [f32; 2],
 }
 
 // SAFETY: the pointers are read (bias, residual) or written at places that the tasks share out among themselves.
@@ -30,6 +33,12 @@ impl Store {
     pub(crate) fn forward(conv: &Conv2d, epilogue: &Epilogue, y: &mut [f32]) -> Self {
         epilogue.assert_fits(conv);
         let padded = conv.c_out < conv.y_stride() && !epilogue.activation.keeps_zero();
+        let range = match epilogue.activation {
+            Activation::Identity => Some([f32::NEG_INFINITY, f32::INFINITY]),
+            Activation::Relu => Some([0.0, f32::INFINITY]),
+            Activation::Clip { min, max } => Some([min, max]),
+            _ => None,
+        };
         Self {
             y: y.as_mut_ptr(),
             bias: epilogue.bias.map(<[f32]>::as_ptr),
@@ -40,6 +49,8 @@ impl Store {
             plain: epilogue.bias.is_none()
                 && epilogue.residual.is_none()
                 && epilogue.activation == Activation::Identity,
+            registers: range.is_some() || epilogue.activation == Activation::HardSwish,
+            range: range.unwrap_or_default(),
         }
     }
 
@@ -54,6 +65,8 @@ impl Store {
             masked: usize::MAX,
             mask: [1.0; LANES],
             plain: !accumulate,
+            registers: true,
+            range: [f32::NEG_INFINITY, f32::INFINITY],
         }
     }
 
@@ -89,6 +102,11 @@ impl Store {
             }
             return;
         }
+        if self.registers && block + NB <= self.masked {
+            // SAFETY: the caller's promise.
+            unsafe { self.put_registers(s, *acc, at, valid, block) };
+            return;
+        }
         // Through memory, so that the epilogue's code exists once and not for every register.
         let mut spilled = [[[0.0f32; LANES]; NB]; MR];
         for r in 0..MR {
@@ -104,6 +122,66 @@ impl Store {
                 }
                 Activation::Relu => self.put_spilled(s, Activation::Relu, &spilled, at, valid, block),
                 f => self.put_spilled(s, f, &spilled, at, valid, block),
+            }
+        }
+    }
+
+    /// The epilogue without a way through memory, for activations of few instructions: the sums of few input channels
+    /// take hardly longer than it.
+    ///
+    /// # Safety
+    /// As [`Store::put_tile`].
+    #[inline(always)]
+    unsafe fn put_registers<S: Simd, const MR: usize, const NB: usize>(
+        &self,
+        s: S,
+        mut z: [[S::V; NB]; MR],
+        at: &[usize; MR],
+        valid: usize,
+        block: usize,
+    ) {
+        // SAFETY: the bias has a value for every channel, the residual for every element of `y`.
+        unsafe {
+            if let Some(values) = self.bias {
+                for n in 0..NB {
+                    let bias = s.load_ptr(values.add((block + n) * LANES));
+                    for r in 0..MR {
+                        z[r][n] = s.add(z[r][n], bias);
+                    }
+                }
+            }
+            if let Some(residual) = self.residual {
+                for r in 0..MR {
+                    if r < valid {
+                        for n in 0..NB {
+                            let addend = s.load_ptr(residual.add(at[r] + (block + n) * LANES));
+                            z[r][n] = s.add(z[r][n], addend);
+                        }
+                    }
+                }
+            }
+        }
+        if self.activation == Activation::HardSwish {
+            for r in 0..MR {
+                for n in 0..NB {
+                    z[r][n] = Activation::HardSwish.apply_simd(s, z[r][n]);
+                }
+            }
+        } else {
+            let (low, high) = (s.splat(self.range[0]), s.splat(self.range[1]));
+            for r in 0..MR {
+                for n in 0..NB {
+                    // The order of the operands keeps a NaN, as in `Activation::apply_simd`.
+                    z[r][n] = s.min(high, s.max(low, z[r][n]));
+                }
+            }
+        }
+        for r in 0..MR {
+            if r < valid {
+                for n in 0..NB {
+                    // SAFETY: the caller vouches for the place.
+                    unsafe { s.store_ptr(self.y.add(at[r] + (block + n) * LANES), z[r][n]) };
+                }
             }
         }
     }
