@@ -103,6 +103,17 @@ impl Gather {
         self.phases.push(Phase { origin, grid, taps, interior });
     }
 
+    /// Whether pixel `i` of the destination reads pixel `i` of the source and no other.
+    fn is_pointwise(&self, phase: &Phase) -> bool {
+        let one_tap = matches!(phase.taps.as_slice(), [tap] if tap.shift == [0, 0]);
+        one_tap
+            && self.src == phase.grid
+            && self.dst == phase.grid
+            && phase.origin == [0, 0]
+            && self.src_step == [1, 1]
+            && self.dst_step == [1, 1]
+    }
+
     /// Destination pixels of a phase over the whole batch.
     pub(crate) fn rows(&self, phase: &Phase) -> usize {
         self.batch * phase.grid[0] * phase.grid[1]
@@ -129,6 +140,14 @@ impl Gather {
     ) {
         let n = out.len();
         let [gh, gw] = phase.grid;
+        if self.is_pointwise(phase) {
+            for row in 0..n {
+                let pixel = first + row.min(valid - 1);
+                table[row] = src.wrapping_add(pixel * self.src_stride);
+                out[row] = pixel * self.dst_stride;
+            }
+            return;
+        }
         let (mut image, rest) = (first / (gh * gw), first % (gh * gw));
         let (mut i, mut j) = (rest / gw, rest % gw);
         let (rows, columns) = (phase.interior[0], phase.interior[1]);

@@ -140,6 +140,8 @@ enum Kind {
     Dense { weights: Vec<Line>, init: Vec<[i32; 16]>, shape: dense::Shape },
     /// `init` as for `Dense`; the weights are transformed.
     Winograd { weights: Vec<Line>, init: Vec<[i32; 16]>, shape: winograd::Shape },
+    /// Weights as bytes for rows of columns; `init` as for `Dense`.
+    DepthwiseColumns { weights: Vec<Line>, init: Vec<[i32; 16]> },
     /// Weights `[block][tap][16]` and biases as floats: small integers are exact in them.
     Depthwise { weights: Vec<[f32; 16]>, bias: Vec<[f32; 16]> },
     /// Weights as given.
@@ -251,6 +253,10 @@ impl IntConvPlan {
             let weights = pack::dense(&conv, shape.input_channels(&conv), path, problem.weights);
             let init = pack::init(&conv, problem.weights, &bias, problem.x.zero_point);
             Kind::Dense { weights, init, shape }
+        } else if depthwise::columns::supports(&conv, path) {
+            let weights = depthwise::columns::pack(&conv, problem.weights);
+            let init = pack::init(&conv, problem.weights, &bias, problem.x.zero_point);
+            Kind::DepthwiseColumns { weights, init }
         } else if depthwise::is_exact(&conv) {
             let (weights, bias) = pack::depthwise(&conv, problem.weights, &bias, problem.x.zero_point);
             Kind::Depthwise { weights, bias }
@@ -261,6 +267,7 @@ impl IntConvPlan {
             Kind::Dense { shape, .. } => shape.scratch_bytes(conv.batch),
             Kind::Winograd { shape, .. } => shape.scratch_bytes(),
             Kind::Depthwise { .. } => depthwise::scratch_bytes(&conv),
+            Kind::DepthwiseColumns { .. } => depthwise::columns::scratch_bytes(&conv),
             Kind::Grouped { .. } => 0,
         };
         let scratch_per_worker = scratch_bytes.div_ceil(64) * 16;
@@ -285,6 +292,7 @@ impl IntConvPlan {
         let kind = match self.kind {
             Kind::Dense { .. } => "direct",
             Kind::Winograd { .. } => "winograd-4x4",
+            Kind::DepthwiseColumns { .. } => "depthwise-columns",
             Kind::Depthwise { .. } => "depthwise",
             Kind::Grouped { .. } => "grouped",
         };
@@ -330,6 +338,7 @@ impl IntConvPlan {
         match &self.kind {
             Kind::Dense { weights, init, shape } => dense::run(ctx, &job, shape, weights, init),
             Kind::Winograd { weights, init, shape } => winograd::run(ctx, &job, shape, weights, init),
+            Kind::DepthwiseColumns { weights, init } => depthwise::columns::run(ctx, &job, weights, init),
             Kind::Depthwise { weights, bias } => depthwise::run(ctx, &job, weights, bias),
             Kind::Grouped { weights, bias } => grouped::run(ctx, &job, weights, bias),
         }

@@ -179,6 +179,12 @@ impl Sum {
         Self { first, second, fixed: f32::from(y.zero_point) - zeros }
     }
 
+    /// The largest absolute value of [`Sum::apply`] for bytes.
+    pub(super) fn bound(self) -> f64 {
+        let [first, second, fixed] = [self.first, self.second, self.fixed].map(|x| f64::from(x).abs());
+        255.0 * (first + second) + fixed
+    }
+
     /// The sum's byte before rounding and clamping.
     #[inline(always)]
     pub(super) fn apply<S: IntSimd>(self, s: S, a: S::F, b: S::F) -> S::F {

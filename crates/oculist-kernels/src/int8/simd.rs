@@ -90,6 +90,8 @@ pub(crate) trait IntSimd: Copy + Send + Sync {
     type H: Copy;
     /// Two i16, repeated for every lane.
     type X2: Copy;
+    /// 64 bytes: four times sixteen lanes.
+    type Q: Copy;
 
     /// i16 of an [`IntSimd::H`]: 16 or 32.
     const HALVES: usize;
@@ -205,6 +207,23 @@ pub(crate) trait IntSimd: Copy + Send + Sync {
     /// # Safety
     /// Sixteen bytes are writable at `p`.
     unsafe fn store_u8(self, x: Self::F, offset: Self::I, p: *mut u8);
+    /// `clamp(round(x) + zero_point, low, high)` of four vectors, ties to even; every `|x|` is below 2^31.
+    fn quantize(self, x: [Self::F; 4], zero_point: u8, low: u8, high: u8) -> Self::Q;
+    /// Writes each quarter of the bytes to its place.
+    ///
+    /// # Safety
+    /// Sixteen bytes are writable at each place.
+    unsafe fn store_quarters(self, q: Self::Q, to: [*mut u8; 4]);
+    /// Writes each half of the bytes to its place.
+    ///
+    /// # Safety
+    /// 32 bytes are writable at each place.
+    unsafe fn store_halves(self, q: Self::Q, to: [*mut u8; 2]);
+    /// Writes all 64 bytes.
+    ///
+    /// # Safety
+    /// 64 bytes are writable at `to`.
+    unsafe fn store_whole(self, q: Self::Q, to: *mut u8);
     /// All lanes `x`.
     fn splat_i32(self, x: i32) -> Self::I;
     /// To the nearest integer, ties to even.
@@ -247,6 +266,50 @@ pub(crate) trait IntSimd: Copy + Send + Sync {
         // SAFETY: the array holds sixteen f32.
         unsafe { self.store_f32(x, y.as_mut_ptr()) };
         y
+    }
+}
+
+/// Products of bytes that differ from lane to lane, where they do not saturate.
+pub(crate) trait ByteLanes: IntSimd {
+    /// Four bytes in each lane.
+    type B: Copy;
+    /// What [`ByteLanes::load_rows`] needs.
+    type O: Copy;
+
+    /// Constants, to be made once before a loop.
+    fn row_order(self) -> Self::O;
+    /// Reads sixteen bytes at each of four places: lane `i` gets byte `i` of each.
+    ///
+    /// # Safety
+    /// Sixteen bytes are readable at each place.
+    unsafe fn load_rows(self, order: Self::O, p: [*const u8; 4]) -> Self::B;
+    /// `acc[o] += sum over g of x[o][g] * w[o][g]`, exact.
+    fn mac_lanes(self, acc: Self::I, x: Self::B, w: Self::W) -> Self::I;
+}
+
+/// A computation written once for the instruction sets with [`ByteLanes`].
+pub(crate) trait ByteKernel {
+    /// The body; implementations are `#[inline(always)]`.
+    fn run<S: ByteLanes>(self, s: S);
+}
+
+/// Whether [`dispatch_bytes`] can run kernels for `path`.
+pub(crate) fn has_byte_lanes(path: IntPath) -> bool {
+    matches!(path, IntPath::Portable | IntPath::Vnni)
+}
+
+/// Runs a kernel compiled for `path`, which [`has_byte_lanes`].
+///
+/// # Panics
+/// When the path has no such products.
+#[inline]
+pub(crate) fn dispatch_bytes<K: ByteKernel>(path: IntPath, kernel: K) {
+    assert!(has_byte_lanes(path), "products of bytes in lanes on {}", path.name());
+    match path {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `IntPath::of` found the instruction set on this processor.
+        IntPath::Vnni => unsafe { vnni::run_bytes(kernel) },
+        _ => kernel.run(portable::Portable),
     }
 }
 

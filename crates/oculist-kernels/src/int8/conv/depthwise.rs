@@ -4,6 +4,8 @@
 //! the padding is) and sums with multiply-add. All partial sums are integers below 2^24, so floats hold them
 //! exactly; this costs one instruction per tap where integers need three without byte products in 32 bits.
 
+pub(super) mod columns;
+
 use super::{Job, task_count};
 use crate::context::Context;
 use crate::conv::Conv2d;

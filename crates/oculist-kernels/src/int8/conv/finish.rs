@@ -16,6 +16,8 @@ pub(super) struct Finish {
     /// Added after scaling, or nothing.
     shift: Option<Vec<[f32; LANES]>>,
     mode: Mode,
+    /// No accumulator becomes so large that it leaves 31 bits when it is scaled.
+    moderate: bool,
 }
 
 /// A range of levels around a zero point: `low..=high` are relative to it.
@@ -30,6 +32,12 @@ impl Levels {
     fn new(zero_point: u8, low: u8, high: u8) -> Self {
         let zero = f32::from(zero_point);
         Self { zero_point: i32::from(zero_point), low: f32::from(low) - zero, high: f32::from(high) - zero }
+    }
+
+    /// Zero point, least and greatest byte.
+    fn bytes(self) -> (u8, u8, u8) {
+        let zero = self.zero_point as f32;
+        (self.zero_point as u8, (self.low + zero) as u8, (self.high + zero) as u8)
     }
 }
 
@@ -126,7 +134,30 @@ impl Finish {
             }
             _ => None,
         };
-        Ok(Self { multiplier, shift, mode })
+        let mut finish = Self { multiplier, shift, mode, moderate: false };
+        finish.moderate = finish.is_moderate(problem);
+        Ok(finish)
+    }
+
+    /// Whether every scaled accumulator lies within 31 bits, so that it can be rounded before it is clamped.
+    fn is_moderate(&self, problem: &IntConv) -> bool {
+        const LIMIT: f64 = (1u32 << 30) as f64;
+        if let Mode::Residual { sum, .. } = self.mode
+            && sum.bound() >= LIMIT
+        {
+            return false;
+        }
+        let per_output = problem.weights.len() / problem.conv.c_out;
+        problem.weights.chunks_exact(per_output.max(1)).enumerate().all(|(o, weights)| {
+            let sum: f64 = weights.iter().map(|&w| 2.0 * 255.0 * f64::from(w).abs()).sum();
+            let bias = match problem.bias {
+                IntBias::Steps(steps) => f64::from(steps[o]).abs(),
+                _ => 0.0,
+            };
+            let at = |values: &[[f32; LANES]]| f64::from(values[o / LANES][o % LANES]).abs();
+            let shift = self.shift.as_deref().map_or(0.0, at);
+            (sum + bias) * at(&self.multiplier) + shift < LIMIT
+        })
     }
 
     /// Checks the slices of a run.
@@ -184,9 +215,67 @@ impl Finish {
                 }
             };
         }
+        // Four vectors at a time become 64 bytes: packing saturates, which is most of the clamping. Where a tile has
+        // four or two blocks, they lie side by side in the target.
+        macro_rules! packed {
+            ($t:ident, $at:ident, $levels:expr => $body:expr) => {{
+                let (zero_point, low, high) = $levels;
+                let (y, last) = (target.u8.get(), sums.len() - 1);
+                let (columns, rows) = const {
+                    match NB {
+                        4 => (4, 1),
+                        2 => (2, 2),
+                        _ => (1, 4),
+                    }
+                };
+                for b in (0..NB).step_by(columns) {
+                    let mut multiplier = [s.splat(0.0); 4];
+                    let mut shift = [s.splat(0.0); 4];
+                    for i in 0..4 {
+                        multiplier[i] = s.block(&self.multiplier[block + b + i % columns]);
+                        if let Some(values) = &self.shift {
+                            shift[i] = s.block(&values[block + b + i % columns]);
+                        }
+                    }
+                    let mut first = 0;
+                    while first <= last {
+                        let mut x = [s.splat(0.0); 4];
+                        let mut to = [y; 4];
+                        for i in 0..4 {
+                            // What is left of the last rows repeats the last one.
+                            let r = (first + i / columns).min(last);
+                            let $at = at + r * stride + (b + i % columns) * LANES;
+                            let mut $t = s.mul(s.block(&sums[r][b + i % columns]), multiplier[i]);
+                            if self.shift.is_some() {
+                                $t = s.add($t, shift[i]);
+                            }
+                            x[i] = $body;
+                            to[i] = y.add($at);
+                        }
+                        let q = s.quantize(x, zero_point, low, high);
+                        match columns {
+                            4 => s.store_whole(q, to[0]),
+                            2 => s.store_halves(q, [to[0], to[2]]),
+                            _ => s.store_quarters(q, to),
+                        }
+                        first += rows;
+                    }
+                }
+            }};
+        }
         // SAFETY: the caller vouches for the rows.
         unsafe {
             match self.mode {
+                Mode::Plain(levels) if self.moderate => {
+                    packed!(t, _at, levels.bytes() => t);
+                }
+                Mode::Residual { levels, sum, own_first, low, high } if self.moderate => {
+                    packed!(t, at, (0, low as u8, high as u8) => {
+                        let own = s.add(s.round(clamp(s, t, levels)), s.splat(levels.zero_point as f32));
+                        let addend = s.load_u8(target.residual.get().add(at));
+                        if own_first { sum.apply(s, own, addend) } else { sum.apply(s, addend, own) }
+                    });
+                }
                 Mode::Plain(levels) => {
                     rows!(t, at => store_levels(s, t, levels, target.u8.get().add(at)));
                 }

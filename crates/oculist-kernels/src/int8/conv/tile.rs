@@ -102,17 +102,17 @@ impl<E> Tiles<'_, E> {
         }
         // Rows beyond `count` repeat the last pixel and are not stored.
         let mut rows = [self.origin; MR];
-        for r in 0..count {
-            // SAFETY: the pixel lies inside the input.
-            let row = unsafe { self.origin.add(**y * self.step_y + **x * self.step_x) };
-            for later in &mut rows[r..] {
-                *later = row;
+        let mut row = self.origin;
+        for (r, place) in rows.iter_mut().enumerate() {
+            if r < count {
+                row = self.origin.wrapping_add(**y * self.step_y + **x * self.step_x);
+                **x += 1;
+                if **x == self.width {
+                    **x = 0;
+                    **y += 1;
+                }
             }
-            **x += 1;
-            if **x == self.width {
-                **x = 0;
-                **y += 1;
-            }
+            *place = row;
         }
         let block_lines = self.taps.len() * self.groups;
         let mut acc = [[s.load_i32(&self.init[block]); NB]; MR];

@@ -1,6 +1,6 @@
 //! Plain Rust, the reference for the other paths.
 
-use super::{IntSimd, Line};
+use super::{ByteLanes, IntSimd, Line};
 
 /// The portable path; it needs no proof.
 #[derive(Clone, Copy)]
@@ -23,6 +23,7 @@ impl IntSimd for Portable {
     type W = [u8; 64];
     type H = [i16; 16];
     type X2 = [i16; 2];
+    type Q = [[u8; 16]; 4];
 
     const HALVES: usize = 16;
     const GROUP: usize = 4;
@@ -203,6 +204,40 @@ impl IntSimd for Portable {
     }
 
     #[inline(always)]
+    fn quantize(self, x: [[f32; 16]; 4], zero_point: u8, low: u8, high: u8) -> [[u8; 16]; 4] {
+        let mut q = [[0; 16]; 4];
+        for (q, x) in q.iter_mut().zip(x) {
+            for (q, x) in q.iter_mut().zip(x) {
+                let level = (x.round_ties_even() as i32).saturating_add(i32::from(zero_point));
+                *q = level.clamp(i32::from(low), i32::from(high)) as u8;
+            }
+        }
+        q
+    }
+
+    #[inline(always)]
+    unsafe fn store_quarters(self, q: [[u8; 16]; 4], to: [*mut u8; 4]) {
+        for (q, to) in q.iter().zip(to) {
+            // SAFETY: the caller vouches for sixteen bytes.
+            unsafe { std::ptr::copy_nonoverlapping(q.as_ptr(), to, 16) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_halves(self, q: [[u8; 16]; 4], to: [*mut u8; 2]) {
+        for (q, to) in q.as_flattened().chunks_exact(32).zip(to) {
+            // SAFETY: the caller vouches for 32 bytes.
+            unsafe { std::ptr::copy_nonoverlapping(q.as_ptr(), to, 32) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_whole(self, q: [[u8; 16]; 4], to: *mut u8) {
+        // SAFETY: the caller vouches for 64 bytes.
+        unsafe { std::ptr::copy_nonoverlapping(q.as_flattened().as_ptr(), to, 64) };
+    }
+
+    #[inline(always)]
     fn splat_i32(self, x: i32) -> [i32; 16] {
         [x; 16]
     }
@@ -265,5 +300,35 @@ impl IntSimd for Portable {
             // SAFETY: the caller vouches for sixteen bytes at both places.
             unsafe { *y.add(i) = (*y.add(i)).max(*x.add(i)) };
         }
+    }
+}
+
+impl ByteLanes for Portable {
+    type B = [[u8; 4]; 16];
+    type O = ();
+
+    #[inline(always)]
+    fn row_order(self) {}
+
+    #[inline(always)]
+    unsafe fn load_rows(self, (): (), p: [*const u8; 4]) -> [[u8; 4]; 16] {
+        let mut x = [[0; 4]; 16];
+        for (lane, x) in x.iter_mut().enumerate() {
+            for (x, p) in x.iter_mut().zip(p) {
+                // SAFETY: the caller vouches for sixteen bytes.
+                *x = unsafe { *p.add(lane) };
+            }
+        }
+        x
+    }
+
+    #[inline(always)]
+    fn mac_lanes(self, mut acc: [i32; 16], x: [[u8; 4]; 16], w: [u8; 64]) -> [i32; 16] {
+        for (o, acc) in acc.iter_mut().enumerate() {
+            for g in 0..4 {
+                *acc += i32::from(x[o][g]) * i32::from(w[o * 4 + g] as i8);
+            }
+        }
+        acc
     }
 }

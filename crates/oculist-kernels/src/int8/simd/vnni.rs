@@ -5,18 +5,22 @@
 )]
 
 use core::arch::x86_64::{
-    __m128i, __m512, __m512i, __mmask16, __mmask32, _CMP_GT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
-    _mm_loadu_si128, _mm_max_epu8, _mm_storeu_si128, _mm256_maskz_loadu_epi8, _mm512_add_epi16,
-    _mm512_add_epi32, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
+    __m128i, __m256i, __m512, __m512i, __mmask16, __mmask32, _CMP_GT_OQ, _MM_FROUND_NO_EXC,
+    _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_max_epu8, _mm_setr_epi8, _mm_storeu_si128,
+    _mm256_maskz_loadu_epi8, _mm256_storeu_si256, _mm512_add_epi16, _mm512_add_epi32, _mm512_add_ps,
+    _mm512_adds_epi16, _mm512_broadcast_i32x4, _mm512_castsi128_si512, _mm512_castsi512_si128,
+    _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
     _mm512_cvtepu8_epi16, _mm512_cvtepu8_epi32, _mm512_cvtps_epi32, _mm512_div_ps, _mm512_dpbusd_epi32,
-    _mm512_dpwssd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_maskz_loadu_ps, _mm512_maskz_permutexvar_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_mullo_epi32, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi16,
-    _mm512_slli_epi32, _mm512_srai_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16,
-    _mm512_sub_epi32, _mm512_sub_ps,
+    _mm512_dpwssd_epi32, _mm512_extracti32x4_epi32, _mm512_extracti64x4_epi64, _mm512_fmadd_ps,
+    _mm512_inserti32x4, _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_loadu_ps,
+    _mm512_maskz_permutexvar_ps, _mm512_max_epu8, _mm512_max_ps, _mm512_min_epu8, _mm512_min_ps,
+    _mm512_mul_ps, _mm512_mullo_epi32, _mm512_packs_epi32, _mm512_packus_epi16, _mm512_permutexvar_epi32,
+    _mm512_roundscale_ps, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setr_epi32, _mm512_shuffle_epi8, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srai_epi32,
+    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_epi32, _mm512_sub_ps,
 };
 
-use super::{IntKernel, IntSimd, Line};
+use super::{ByteKernel, ByteLanes, IntKernel, IntSimd, Line};
 
 /// Proof that the processor has AVX-512 with VNNI; made only by [`run`].
 #[derive(Clone, Copy)]
@@ -31,6 +35,15 @@ pub(super) unsafe fn run<K: IntKernel>(kernel: K) -> K::Output {
     kernel.run(Vnni(()))
 }
 
+/// Runs a kernel of products of bytes in lanes.
+///
+/// # Safety
+/// The processor has the features named below.
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+pub(super) unsafe fn run_bytes<K: ByteKernel>(kernel: K) {
+    kernel.run(Vnni(()));
+}
+
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
 impl IntSimd for Vnni {
@@ -41,6 +54,7 @@ impl IntSimd for Vnni {
     type W = __m512i;
     type H = __m512i;
     type X2 = __m512i;
+    type Q = __m512i;
 
     const HALVES: usize = 32;
     const GROUP: usize = 4;
@@ -226,6 +240,53 @@ impl IntSimd for Vnni {
     }
 
     #[inline(always)]
+    fn quantize(self, x: [__m512; 4], zero_point: u8, low: u8, high: u8) -> __m512i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe {
+            let zero = _mm512_set1_epi16(i16::from(zero_point));
+            let [a, b, c, d] = [
+                _mm512_cvtps_epi32(x[0]),
+                _mm512_cvtps_epi32(x[1]),
+                _mm512_cvtps_epi32(x[2]),
+                _mm512_cvtps_epi32(x[3]),
+            ];
+            let ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero);
+            let cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero);
+            // Packing works in quarters of a register: each holds four lanes of a, b, c and d.
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(ab, cd));
+            let low = _mm512_set1_epi8(low as i8);
+            _mm512_min_epu8(_mm512_max_epu8(bytes, low), _mm512_set1_epi8(high as i8))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_quarters(self, q: __m512i, to: [*mut u8; 4]) {
+        // SAFETY: the caller vouches for sixteen bytes at each place; `self` proves the instruction set.
+        unsafe {
+            _mm_storeu_si128(to[0].cast::<__m128i>(), _mm512_castsi512_si128(q));
+            _mm_storeu_si128(to[1].cast::<__m128i>(), _mm512_extracti32x4_epi32::<1>(q));
+            _mm_storeu_si128(to[2].cast::<__m128i>(), _mm512_extracti32x4_epi32::<2>(q));
+            _mm_storeu_si128(to[3].cast::<__m128i>(), _mm512_extracti32x4_epi32::<3>(q));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_halves(self, q: __m512i, to: [*mut u8; 2]) {
+        // SAFETY: the caller vouches for 32 bytes at each place; `self` proves the instruction set.
+        unsafe {
+            _mm256_storeu_si256(to[0].cast::<__m256i>(), _mm512_castsi512_si256(q));
+            _mm256_storeu_si256(to[1].cast::<__m256i>(), _mm512_extracti64x4_epi64::<1>(q));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_whole(self, q: __m512i, to: *mut u8) {
+        // SAFETY: the caller vouches for 64 bytes; `self` proves the instruction set.
+        unsafe { _mm512_storeu_si512(to.cast::<__m512i>(), q) };
+    }
+
+    #[inline(always)]
     fn splat_i32(self, x: i32) -> __m512i {
         // SAFETY: `self` proves the instruction set.
         unsafe { _mm512_set1_epi32(x) }
@@ -297,5 +358,40 @@ impl IntSimd for Vnni {
             let (a, b) = (_mm_loadu_si128(y.cast::<__m128i>()), _mm_loadu_si128(x.cast::<__m128i>()));
             _mm_storeu_si128(y.cast::<__m128i>(), _mm_max_epu8(a, b));
         }
+    }
+}
+
+impl ByteLanes for Vnni {
+    type B = __m512i;
+    type O = [__m512i; 2];
+
+    #[inline(always)]
+    fn row_order(self) -> [__m512i; 2] {
+        // SAFETY: `self` proves the instruction set.
+        unsafe {
+            let lanes = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let bytes = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            // Unknown to the compiler, which would replace the two shuffles by more.
+            std::hint::black_box([lanes, _mm512_broadcast_i32x4(bytes)])
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_rows(self, order: [__m512i; 2], p: [*const u8; 4]) -> __m512i {
+        // SAFETY: the caller vouches for sixteen bytes at each place; `self` proves the instruction set.
+        unsafe {
+            let load = _mm512_castsi128_si512(_mm_loadu_si128(p[0].cast::<__m128i>()));
+            let x = _mm512_inserti32x4::<1>(load, _mm_loadu_si128(p[1].cast::<__m128i>()));
+            let x = _mm512_inserti32x4::<2>(x, _mm_loadu_si128(p[2].cast::<__m128i>()));
+            let x = _mm512_inserti32x4::<3>(x, _mm_loadu_si128(p[3].cast::<__m128i>()));
+            // Four lanes of each place to every quarter, then the bytes of a lane together.
+            _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order[0], x), order[1])
+        }
+    }
+
+    #[inline(always)]
+    fn mac_lanes(self, acc: __m512i, x: __m512i, w: __m512i) -> __m512i {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_dpbusd_epi32(acc, x, w) }
     }
 }
