@@ -228,6 +228,11 @@ fn grouped_convolutions_are_exact() {
         (conv([21, 21], [10, 7], 3, 2, 1), 21),
         (conv([16, 16], [12, 13], 5, 2, 2), 16),
         (conv([20, 20], [6, 33], 7, 1, 3), 20),
+        // Several tiles of a row, of different widths; paddings that hide whole windows.
+        (conv([33, 33], [7, 41], 5, 1, 2), 33),
+        (conv([16, 16], [9, 70], 3, 2, 1), 16),
+        (conv([16, 16], [1, 1], 5, 2, 4), 16),
+        (Conv2d { padding: [3, 0, 0, 5], ..conv([16, 16], [5, 4], 3, 1, 1) }, 16),
         (Conv2d { dilation: [2, 3], ..conv([16, 16], [12, 13], 3, 1, 2) }, 16),
         (conv([12, 24], [5, 6], 3, 1, 1), 12),
         (conv([12, 18], [5, 6], 3, 2, 1), 6),
