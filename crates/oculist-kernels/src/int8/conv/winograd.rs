@@ -63,12 +63,14 @@ pub(super) fn is_faster(problem: &IntConv, path: IntPath) -> bool {
     let chunks = (tiles / shape.chunk as f64).ceil();
     if path == IntPath::Vnni {
         // Counted in multiply instructions of 64 products of bytes or 32 of 16 bits, measured on Zen 5. The weights
-        // come from the third-level cache while the products are computed; the slower of the two counts.
+        // come from the third-level cache while the products are computed; the slower of the two counts. In a network
+        // the first chunk of tiles finds them farther away.
         let by_taps = pixels * 9.0 * c_in / 4.0 * blocks;
         let products = tiles * 36.0 * c_in / 2.0 * blocks;
         let weights = chunks * 72.0 * c_in * c_out * 0.15;
         let transforms = tiles * (150.0 * c_in / 16.0 + 480.0 * blocks);
-        return products.max(weights) + transforms < 0.9 * by_taps;
+        let cold = 72.0 * c_in * c_out * 0.19;
+        return products.max(weights) + transforms + cold < 0.9 * by_taps;
     }
     // Instructions per product of sixteen output channels; direct convolution can do with fewer on bytes.
     let product = 2.0;
