@@ -87,7 +87,8 @@ pub fn before_after(run: &RunSummary) -> String {
     }
     let _ = write!(text, "Accuracies on {} test images", format::grouped(run.data.test as u64));
     if run.models.iter().any(|m| m.latency_ms.is_some() || m.images_per_s.is_some()) {
-        let _ = write!(text, "; speeds with {} thread(s) on {}", run.threads, run.cpu);
+        let plural = if run.threads == 1 { "" } else { "s" };
+        let _ = write!(text, "; speeds with {} thread{plural} on {}", run.threads, run.cpu);
     }
     text.push_str(".\n");
     text

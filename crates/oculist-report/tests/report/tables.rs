@@ -17,7 +17,7 @@ fn the_before_after_table_has_the_numbers_and_is_aligned() {
     {
         assert!(text.contains(part), "{part} in\n{text}");
     }
-    assert!(text.contains("2 thread(s) on Sample CPU") && text.contains("compressed-int8*"), "{text}");
+    assert!(text.contains("2 threads on Sample CPU") && text.contains("compressed-int8*"), "{text}");
     // The values of a column end below its head.
     let lines: Vec<&str> = text.lines().collect();
     let head = lines.iter().find(|l| l.contains("compressed-int8*")).expect("the head");

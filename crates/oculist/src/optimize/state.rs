@@ -66,11 +66,17 @@ impl Run {
         // Until the folder is touched there is something to continue only if there was before.
         let go_on = |stop| go_on(stop).map_err(|e| if resume { e.resumable() } else { e });
         go_on(watch.stop)?;
-        let facts = facts(&source, settings)?;
+        let mut facts = facts(&source, settings)?;
+        let mut decided = settings.clone();
         if let Some(model) = &given {
             model_fits(model, &source, settings)?;
+            // A given model, not the images, says how to train: its input and its family.
+            facts.preprocessing = model.preprocessing.clone();
+            if decided.arch.is_none() && oculist_zoo::find(&model.arch).is_ok() {
+                decided.arch = Some(model.arch.clone());
+            }
         }
-        let mut recipe = Recipe::resolve(settings, &facts)?;
+        let mut recipe = Recipe::resolve(&decided, &facts)?;
         if let Some(model) = &given {
             recipe.preprocessing = model.preprocessing.clone();
             recipe.arch.clone_from(&model.arch);
