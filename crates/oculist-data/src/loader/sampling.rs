@@ -90,16 +90,13 @@ impl Sampling {
                 places.truncate(images);
                 places
             }
-            Self::Balanced => {
-                let mut places = balanced(subset, seed, epoch);
-                Rng::keyed(&[seed, SHUFFLE, epoch]).shuffle(&mut places);
-                places
-            }
+            Self::Balanced => balanced(subset, seed, epoch),
         }
     }
 }
 
-/// Takes the classes in turn without end; this epoch has its `n` places of that sequence.
+/// The classes take turns without end; an epoch has its `n` turns of that sequence, in random order. The images of
+/// a class come in the order of its rounds.
 fn balanced(subset: &Subset, seed: u64, epoch: u64) -> Vec<Place> {
     let mut members: Vec<Vec<u32>> = vec![Vec::new(); subset.classes()];
     for (i, &label) in subset.labels().iter().enumerate() {
@@ -111,12 +108,18 @@ fn balanced(subset: &Subset, seed: u64, epoch: u64) -> Vec<Place> {
         .filter(|(_, members)| !members.is_empty())
         .map(|(class, members)| Rounds::new(members, &[seed, CLASS, class as u64]))
         .collect();
-    let classes = rounds.len() as u64;
-    let n = subset.len() as u64;
+    let (classes, n) = (rounds.len() as u64, subset.len() as u64);
+    let first = epoch * n;
+    let mut turns: Vec<u64> = (first..first + n).map(|turn| turn % classes).collect();
+    Rng::keyed(&[seed, SHUFFLE, epoch]).shuffle(&mut turns);
+    // How many turns each class had before this epoch.
+    let mut had: Vec<u64> = (0..classes).map(|class| (first + classes - 1 - class) / classes).collect();
     let mut seen = vec![0; subset.len()];
-    (epoch * n..(epoch + 1) * n)
-        .map(|place| {
-            let index = rounds[(place % classes) as usize].at(place / classes);
+    turns
+        .into_iter()
+        .map(|class| {
+            let index = rounds[class as usize].at(had[class as usize]);
+            had[class as usize] += 1;
             seen[index as usize] += 1;
             Place { index, repeat: seen[index as usize] - 1 }
         })
