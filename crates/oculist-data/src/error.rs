@@ -260,3 +260,12 @@ impl Error {
         matches!(self, Self::Image { .. })
     }
 }
+
+/// What was found, in a length that a message can bear.
+pub(crate) fn shortened(text: &str) -> String {
+    const LENGTH: usize = 200;
+    match text.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -8,17 +8,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// An open archive that several threads read at once.
+/// An archive that several threads read at once.
 pub(crate) struct Shard {
     pub(crate) path: PathBuf,
-    pub(crate) file: File,
+    /// Kept open; without, the file is opened for every read, as a process may not have thousands open.
+    pub(crate) file: Option<File>,
 }
 
 impl Shard {
     /// Reads a range without moving a common position.
     pub(crate) fn read(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; len as usize];
-        read_exact_at(&self.file, &mut bytes, offset)?;
+        match &self.file {
+            Some(file) => read_exact_at(file, &mut bytes, offset)?,
+            None => read_exact_at(&File::open(&self.path)?, &mut bytes, offset)?,
+        }
         Ok(bytes)
     }
 }

@@ -12,7 +12,7 @@
 //! Face's image folders.
 
 use crate::Split;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ pub fn read_manifest(path: &Path) -> Result<Manifest> {
 }
 
 fn line_error(path: &Path, line: u64, expected: &str, found: impl Into<String>) -> Error {
-    Error::Line { path: path.into(), line, expected: expected.into(), found: found.into() }
+    Error::Line { path: path.into(), line, expected: expected.into(), found: shortened(&found.into()) }
 }
 
 fn split(path: &Path, line: u64, text: &str) -> Result<Split> {

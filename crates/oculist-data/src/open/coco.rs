@@ -1,4 +1,6 @@
 //! COCO boxes as a classification data set: each box is cut out, and its category is the class.
+//!
+//! An image is decoded for every one of its boxes; the loader's cache holds the boxes, not the images.
 
 use super::assemble::{ClassNames, Collected, Entry, check_skipped, file_name, files_ending_in, note};
 use crate::coco::{Coco, CocoAnnotation, read_coco};

@@ -9,13 +9,14 @@
 use super::assemble::{
     ClassNames, Collected, Named, classes_file, file_name, files_ending_in, note, splits_of,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use crate::location::{Location, Shard};
 use crate::scan::Candidate;
 use crate::{Dataset, OpenOptions, Skipped, Split};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ const IMAGES: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 const JSON_LABELS: [&str; 3] = ["label", "cls", "class"];
 /// Largest member that is read for its label.
 const MAX_LABEL_BYTES: u64 = 1 << 20;
+/// Up to this many shards are kept open.
+const MAX_OPEN: usize = 128;
 
 /// One tar file, a folder of them, or shards by a pattern.
 pub(super) fn open(
@@ -37,7 +40,7 @@ pub(super) fn open(
     let mut samples = Vec::new();
     let mut skipped = Vec::new();
     for (path, &split) in shards.iter().zip(splits) {
-        for sample in read_shard(path, &mut skipped)? {
+        for sample in read_shard(path, shards.len() <= MAX_OPEN, &mut skipped)? {
             samples.push((split, sample));
         }
     }
@@ -136,10 +139,10 @@ struct Parts {
     others: Vec<String>,
 }
 
-fn read_shard(path: &Path, skipped: &mut Vec<Skipped>) -> Result<Vec<Sample>> {
+fn read_shard(path: &Path, keep_open: bool, skipped: &mut Vec<Skipped>) -> Result<Vec<Sample>> {
     let file = File::open(path).map_err(Error::io(path))?;
-    let shard = Arc::new(Shard { path: path.into(), file });
-    let members = index(&shard, skipped)?;
+    let members = index(path, &file, skipped)?;
+    let shard = Arc::new(Shard { path: path.into(), file: keep_open.then_some(file) });
     let wrong = |name: &str, expected: &str, found: String| Error::Layout {
         path: path.join(name),
         expected: expected.into(),
@@ -209,10 +212,10 @@ fn read_shard(path: &Path, skipped: &mut Vec<Skipped>) -> Result<Vec<Sample>> {
 }
 
 /// All regular members; the archive must be there to its end marker.
-fn index(shard: &Shard, skipped: &mut Vec<Skipped>) -> Result<Vec<Member>> {
-    let (path, file) = (shard.path.as_path(), &shard.file);
+fn index(path: &Path, mut file: &File, skipped: &mut Vec<Skipped>) -> Result<Vec<Member>> {
     let total = file.metadata().map_err(Error::io(path))?.len();
-    let start = shard.read(0, total.min(2)).map_err(Error::io(path))?;
+    let mut start = Vec::new();
+    file.take(2).read_to_end(&mut start).and_then(|_| file.rewind()).map_err(Error::io(path))?;
     if start == [0x1f, 0x8b] {
         return Err(Error::Layout {
             path: path.into(),
@@ -272,18 +275,18 @@ fn read_label(shard: &Shard, member: &Member) -> Result<Vec<u8>> {
     shard.read(member.offset, member.len).map_err(|source| Error::Io { path: path(), source })
 }
 
-fn label_error(shard: &Shard, member: &Member, expected: &str, found: String) -> Error {
-    Error::Layout { path: shard.path.join(&member.name), expected: expected.into(), found }
+fn label_error(shard: &Shard, member: &Member, expected: &str, found: &str) -> Error {
+    Error::Layout { path: shard.path.join(&member.name), expected: expected.into(), found: shortened(found) }
 }
 
 /// A number or a name.
 fn cls_label(shard: &Shard, member: &Member) -> Result<String> {
     let expected = "a class number or name in one line of text";
     let bytes = read_label(shard, member)?;
-    let text = str::from_utf8(&bytes).map_err(|_| label_error(shard, member, expected, "bytes".into()))?;
+    let text = str::from_utf8(&bytes).map_err(|_| label_error(shard, member, expected, "bytes"))?;
     match text.trim() {
-        "" => Err(label_error(shard, member, expected, "nothing".into())),
-        text if text.contains('\n') => Err(label_error(shard, member, expected, "several lines".into())),
+        "" => Err(label_error(shard, member, expected, "nothing")),
+        text if text.contains('\n') => Err(label_error(shard, member, expected, "several lines")),
         text => Ok(canonical(text)),
     }
 }
@@ -297,7 +300,7 @@ fn canonical(text: &str) -> String {
 /// The label of a JSON member; None if it has no key for one.
 fn json_label(shard: &Shard, member: &Member) -> Result<Option<String>> {
     let value: Value = serde_json::from_slice(&read_label(shard, member)?)
-        .map_err(|err| label_error(shard, member, "JSON", err.to_string()))?;
+        .map_err(|err| label_error(shard, member, "JSON", &err.to_string()))?;
     let Some(label) = JSON_LABELS.iter().find_map(|key| value.get(key)) else { return Ok(None) };
     match label {
         Value::String(text) if !text.trim().is_empty() => Ok(Some(canonical(text.trim()))),
@@ -306,7 +309,7 @@ fn json_label(shard: &Shard, member: &Member) -> Result<Option<String>> {
             shard,
             member,
             "one label, a whole number or text, as classification needs",
-            other.to_string(),
+            &other.to_string(),
         )),
     }
 }

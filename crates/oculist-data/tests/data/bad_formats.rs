@@ -33,7 +33,9 @@ fn read_all(folder: &Path, names: &[String]) -> Vec<(String, Vec<u8>)> {
 }
 
 fn rows(names: &[String]) -> String {
-    names.iter().enumerate().map(|(i, name)| format!("{name},class{}\n", i % 2)).collect()
+    let rows: Vec<String> =
+        names.iter().enumerate().map(|(i, name)| format!("{name},class{}\n", i % 2)).collect();
+    rows.concat()
 }
 
 #[test]
@@ -94,6 +96,8 @@ fn manifests_that_lie() {
     says(&path, &["line 1: expected exactly one label", "found 2: a; b"]);
     jsonl("\n[1]\n");
     says(&path, &["line 2: expected a JSON object, found [1]"]);
+    jsonl(&format!("[{}1]\n", "1,".repeat(5000)));
+    assert!(message(&path).len() < 500);
     jsonl("{\"file_name\":\"0.png\",\"lab");
     says(&path, &["line 1: expected a JSON object, found broken JSON"]);
     for (label, found) in [("1.5", "1.5"), ("null", "null"), ("\" \"", "\" \""), ("[[1]]", "[1]")] {
@@ -237,7 +241,8 @@ fn tar_files_that_are_cut_short_or_lie() {
     says(&path, &["expected a plain tar", "found a gzip stream"]);
 
     let png = &files[0].1[..];
-    let cases: [(&[(&str, &[u8])], &[&str]); 9] = [
+    type Members<'a> = &'a [(&'a str, &'a [u8])];
+    let cases: [(Members, &[&str]); 9] = [
         (&[("a.png", png)], &["x.tar/a.png: expected a label of this key"]),
         (&[("a.png", png), ("a.json", b"{\"caption\":\"x\"}")], &["x.tar/a.png: expected a label"]),
         (&[("a.cls", b"1"), ("a.bmp", png)], &["x.tar/a: expected an image", "found a.bmp"]),
@@ -278,6 +283,23 @@ fn patterns_and_names_of_shards() {
     says(&root.join("s-{08..10}"), &["no such file or folder"]);
     fs::rename(root.join("s-08.tar"), root.join("test-08.tar")).unwrap();
     says(root, &["name to begin with its split", "found s-09.tar"]);
+}
+
+#[test]
+fn more_shards_than_files_may_be_open() {
+    let (folder, names) = images();
+    let files = read_all(folder.path(), &names[..2]);
+    for i in 0..1100 {
+        write_tar(&folder.path().join(format!("{i}.tar")), &files);
+    }
+    let dataset = Dataset::open_path(folder.path(), &OpenOptions::default()).unwrap();
+    assert_eq!(dataset.summary().images(), 2200);
+    // Natural order of the shards; what is read late is the image of the class that the label says.
+    for i in [0, dataset.train().len() - 1] {
+        let class = dataset.train().label(i) as usize;
+        let want = fixture::class_image(class, 8, 3, class as u64);
+        assert_eq!(dataset.train().image(i).unwrap(), want, "{}", dataset.train().name(i));
+    }
 }
 
 #[test]
