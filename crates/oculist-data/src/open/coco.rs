@@ -57,7 +57,7 @@ pub(super) fn open_file(path: &Path, options: &OpenOptions) -> Result<Dataset> {
 }
 
 /// A box of an image file, before the file is looked at.
-struct Box {
+struct ImageBox {
     id: u64,
     file: usize,
     class: u32,
@@ -83,7 +83,7 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
             images.iter().enumerate().map(|(i, (id, _))| (*id, first + i)).collect();
         files.extend(images.into_iter().map(|(_, file)| Candidate::claimed(Location::File(file))));
         file_splits.resize(files.len(), *split);
-        boxes.extend(used.into_iter().map(|annotation| Box {
+        boxes.extend(used.into_iter().map(|annotation| ImageBox {
             id: annotation.id,
             file: index[&annotation.image_id],
             class: class_of[&annotation.category_id],
@@ -109,7 +109,7 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
     check_skipped(root, &skipped, usable.len(), options)?;
     let mut crops = Vec::with_capacity(boxes.len());
     let mut entries = Vec::with_capacity(boxes.len());
-    for Box { id, file, class, bbox, list } in boxes {
+    for ImageBox { id, file, class, bbox, list } in boxes {
         let item = match places[file] {
             Some(place) => {
                 let size = (usable[place as usize].width, usable[place as usize].height);
@@ -127,6 +127,12 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
             None => None,
         };
         entries.push(Entry { split: file_splits[file], class, item });
+    }
+    // Boxes are never drawn one by one, as the rule for other sources would do with an empty split.
+    if let Some(split) =
+        Split::ALL.into_iter().find(|split| !entries.is_empty() && !file_splits.contains(split))
+    {
+        return Err(Error::EmptySplit { path: root.into(), split, images: files.len() });
     }
     let store = Arc::new(CropStore { files: FileStore::new(usable, options.max_pixels), crops });
     let class_names = classes.names;
@@ -189,7 +195,7 @@ fn find_images(path: &Path, coco: &Coco, used: &[&CocoAnnotation]) -> Result<Vec
 ///
 /// An image counts for the rarest of its classes. A class that would be left without a training image gets its
 /// first image back.
-fn draw_by_image(splits: &mut [Split], boxes: &[Box], classes: usize, options: &OpenOptions) {
+fn draw_by_image(splits: &mut [Split], boxes: &[ImageBox], classes: usize, options: &OpenOptions) {
     let has = |split| splits.contains(&split);
     let fractions = options.fractions(has(Split::Val), has(Split::Test));
     let train: Vec<usize> = (0..splits.len()).filter(|&file| splits[file] == Split::Train).collect();

@@ -423,5 +423,30 @@ fn coco_files_that_lie() {
     write(image, "");
     says(&path, &["at least one labelled image"]);
     write(image, &annotation("\"bbox\":[1,2,3,3]"));
-    says(&path, &["found only the class \"a\""]);
+    says(&path, &["too few images to fill the val split (1 images in all)"]);
+}
+
+#[test]
+fn every_coco_class_keeps_an_image_for_training() {
+    let (folder, names) = images();
+    let path = folder.path().join("a.json");
+    let image = |i: usize| format!("{{\"id\":{i},\"file_name\":\"{}\"}}", names[i]);
+    let listed: Vec<String> = (0..20).map(image).collect();
+    // Each image of class c counts for b or d, which are rarer; without care all of c could be drawn.
+    let boxes = (0..20).map(|i| (i, 1)).chain([(7, 3), (7, 3), (8, 3), (7, 2), (9, 2), (8, 4), (10, 4)]);
+    let boxes: Vec<String> = boxes
+        .map(|(i, class)| format!("{{\"image_id\":{i},\"category_id\":{class},\"bbox\":[1,1,4,4]}}"))
+        .collect();
+    let classes = "{\"id\":1,\"name\":\"a\"},{\"id\":2,\"name\":\"b\"},{\"id\":3,\"name\":\"c\"},{\"id\":4,\"name\":\"d\"}";
+    let (listed, boxes) = (listed.join(","), boxes.join(","));
+    let text = format!("{{\"images\":[{listed}],\"annotations\":[{boxes}],\"categories\":[{classes}]}}");
+    fs::write(&path, text).unwrap();
+    for seed in 0..30 {
+        let mut options = OpenOptions::default();
+        options.seed = seed;
+        let dataset = Dataset::open_path(&path, &options).unwrap();
+        assert!(dataset.train().class_counts().iter().all(|&count| count > 0));
+        assert_eq!(dataset.summary().images(), 27);
+        assert!(dataset.val().len() >= 2 && dataset.test().len() >= 2);
+    }
 }
