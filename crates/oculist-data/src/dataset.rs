@@ -37,6 +37,8 @@ pub struct OpenOptions {
     pub max_unreadable: f64,
     /// Largest number of pixels an image may declare.
     pub max_pixels: u64,
+    /// Largest number of bytes of encoded images that may be held in memory (Parquet).
+    pub max_encoded_bytes: u64,
     /// Threads for looking at files; 0 means as many as the machine has.
     pub threads: usize,
     /// How thoroughly to look.
@@ -53,6 +55,7 @@ impl Default for OpenOptions {
             strict: false,
             max_unreadable: 0.05,
             max_pixels: DEFAULT_MAX_PIXELS,
+            max_encoded_bytes: 4 << 30,
             threads: 0,
             verify: Verify::Auto,
         }
@@ -125,24 +128,46 @@ impl Dataset {
     /// - a folder with IDX files (`train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-...`, plain or
     ///   `.gz`), and optionally `classes.txt` with one class name a line;
     /// - a folder with `train/<class>/*` and optionally `val` (or `valid`, `validation`) and `test`;
-    /// - a folder with `<class>/*`.
+    /// - a folder with `<class>/*`;
+    /// - a manifest `*.csv` or `*.jsonl` with `file_name`, `label` and optionally `split`
+    ///   ([`read_manifest`](crate::read_manifest));
+    /// - a folder with CIFAR's binary files: `data_batch_*.bin`, `test_batch.bin` and `batches.meta.txt`, or
+    ///   `train.bin`, `test.bin` and `fine_label_names.txt`;
+    /// - WebDataset: a `*.tar`, a folder of them, or `name-{000..009}.tar`, with members `key.jpg` (`jpeg`,
+    ///   `png`, `webp`) and `key.cls`, or `key.json` with `label`, `cls` or `class`; `classes.txt` beside them
+    ///   may name the numbers;
+    /// - Parquet as Hugging Face has it: a `*.parquet`, or a folder of them (or with `data/*.parquet`), with
+    ///   `image` (`img`), a struct of `bytes` and `path`, and `label` (`labels`, `fine_label`), uncompressed
+    ///   or compressed with Snappy;
+    /// - COCO: a `*.json`, a folder with `annotations/instances_train*.json` and so on, or with
+    ///   `train/_annotations.coco.json` and so on; every box that is no crowd is cut out and is an image of its
+    ///   category.
+    ///
+    /// Names of tar and Parquet files in a folder begin with their split (`train`, `val` or `validation`,
+    /// `test`), or none does. What a source declares and what is not used (further columns, crowd boxes,
+    /// classes without images) is listed in [`skipped`](Self::skipped) as
+    /// [`SkipKind::Unused`](crate::SkipKind::Unused). A class that only the validation or test split has is an
+    /// error: its images cannot be recognised.
     ///
     /// Splits that are missing are drawn from the training images, class by class, by `options.seed`: where
     /// there is a test split, a tenth becomes the validation split; where there is none, 15 % each become
     /// the validation and the test split. A word names the built-in set even where a folder has that name;
     /// `./demo` is the folder.
     ///
-    /// Class names are in natural order (`class2` before `class10`). Files and folders whose name begins
+    /// Of COCO boxes, whole images are drawn, so that no image is in two splits.
+    ///
+    /// Class names are in natural order (`class2` before `class10`), or in the order of the labels' numbers
+    /// where the source names them. Files and folders whose name begins
     /// with a dot are not looked at.
     ///
     /// # Errors
-    /// Everything in [`Error`] that speaks of files, folders, classes and IDX.
+    /// Everything in [`Error`] that speaks of files, folders, classes and formats.
     pub fn open(source: &str, options: &OpenOptions) -> Result<Self> {
         options.validate()?;
         open::open(source, options)
     }
 
-    /// Opens the folder at `path`, whatever it is called.
+    /// Opens the folder or file at `path`, whatever it is called.
     ///
     /// # Errors
     /// As for [`Dataset::open`].

@@ -16,8 +16,11 @@ pub enum Error {
         /// The path that was asked for.
         path: PathBuf,
     },
-    /// A file where a folder is needed.
-    #[error("{}: expected a folder of class folders or of IDX files, found a file", path.display())]
+    /// A file of a kind that is no data set.
+    #[error(
+        "{}: expected a folder (of class folders, IDX, CIFAR, tar or Parquet files), or a file named *.csv, *.jsonl, *.tar, *.parquet or *.json (COCO), found another file",
+        path.display()
+    )]
     NotAFolder {
         /// The path that was asked for.
         path: PathBuf,
@@ -32,7 +35,7 @@ pub enum Error {
     },
     /// The folder has neither class folders nor IDX files.
     #[error(
-        "{}: found no class folders (expected train/<class>/*, <class>/*, or IDX files such as train-images-idx3-ubyte.gz)",
+        "{}: found no class folders (expected train/<class>/*, <class>/*, IDX files such as train-images-idx3-ubyte.gz, CIFAR's binary files, COCO's annotations/instances_*.json, or *.tar or *.parquet files)",
         path.display()
     )]
     NoClasses {
@@ -58,7 +61,7 @@ pub enum Error {
         class: String,
     },
     /// A class that training never shows.
-    #[error("{}: class \"{class}\" is in the {split} split but not in the training split", path.display())]
+    #[error("{}: class \"{class}\" is in the {split} split but not in the training split, so that its images cannot be recognised", path.display())]
     UnknownClass {
         /// The class folder.
         path: PathBuf,
@@ -173,6 +176,55 @@ pub enum Error {
         /// Number of classes.
         classes: usize,
     },
+    /// A file that is not laid out as it must be.
+    #[error("{}: expected {expected}, found {found}", path.display())]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// What belongs there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A line of a manifest that does not say what it must.
+    #[error("{}, line {line}: expected {expected}, found {found}", path.display())]
+    Line {
+        /// The manifest.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What belongs there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A list of images names files that are not there.
+    #[error(
+        "{}: {place} names {}, but there is no such file ({count} of {total} files are missing)",
+        path.display(), file.display()
+    )]
+    MissingFiles {
+        /// The list.
+        path: PathBuf,
+        /// Where it names the first missing file.
+        place: String,
+        /// The first missing file.
+        file: PathBuf,
+        /// Missing files.
+        count: usize,
+        /// Files named.
+        total: usize,
+    },
+    /// An archive that ends too early.
+    #[error("{}: the archive is cut short at byte {offset}: {detail}", path.display())]
+    Cut {
+        /// The archive.
+        path: PathBuf,
+        /// Where the part begins that is not all there.
+        offset: u64,
+        /// What is missing.
+        detail: String,
+    },
     /// An option or an argument outside its range.
     #[error("{name} must be {expected}, found {found}")]
     Option {
@@ -206,5 +258,14 @@ impl Error {
     /// True if the error is about one image alone, which a loader may skip.
     pub fn is_one_image(&self) -> bool {
         matches!(self, Self::Image { .. })
+    }
+}
+
+/// What was found, in a length that a message can bear.
+pub(crate) fn shortened(text: &str) -> String {
+    const LENGTH: usize = 200;
+    match text.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
 }

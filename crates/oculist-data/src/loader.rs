@@ -2,18 +2,24 @@
 //!
 //! Which image is in which place of which batch follows from (seed, epoch); how it is augmented from (seed,
 //! epoch, index). Workers take chunks of batches in order and may finish in any order; each writes its rows
-//! into the place that belongs to them. So the number of workers changes nothing but the time.
+//! into the place that belongs to them. So the number of workers changes nothing but the time. Where an epoch
+//! shows an image several times ([`Sampling`]), the number of the repeat is part of the augmentation's key.
 
 mod batch;
+mod cache;
 mod epoch;
+mod sampling;
 mod worker;
 
 pub use batch::Batch;
 pub use epoch::Batches;
+pub use sampling::Sampling;
 
 use crate::Subset;
 use crate::error::{Error, Result};
-use oculist_augment::{Pipeline, Preprocessing, Rng};
+use cache::Cache;
+use oculist_augment::{Pipeline, Preprocessing};
+use sampling::Place;
 use std::sync::Arc;
 
 /// How to make batches.
@@ -29,6 +35,8 @@ pub struct LoaderConfig {
     pub seed: u64,
     /// A new order every epoch.
     pub shuffle: bool,
+    /// Which images an epoch shows, and how often; all but [`Sampling::Once`] need `shuffle`.
+    pub sampling: Sampling,
     /// Leave out the last batch if it is not full.
     pub drop_last: bool,
     /// The augmentation.
@@ -37,10 +45,12 @@ pub struct LoaderConfig {
     pub preprocessing: Preprocessing,
     /// Largest part of unreadable images that is tolerated.
     pub max_unreadable: f64,
+    /// Bytes of decoded images kept from one epoch to the next; 0 keeps none.
+    pub cache_bytes: u64,
 }
 
 impl LoaderConfig {
-    /// For training: shuffled, augmented, the last batch dropped, 3 batches ahead.
+    /// For training: every image once, shuffled, augmented, the last batch dropped, 3 batches ahead, no cache.
     pub fn training(
         batch_size: usize,
         workers: usize,
@@ -58,6 +68,8 @@ impl LoaderConfig {
             pipeline,
             preprocessing,
             max_unreadable: 0.05,
+            sampling: Sampling::Once,
+            cache_bytes: 0,
         }
     }
 
@@ -76,14 +88,16 @@ impl LoaderConfig {
 pub struct Loader {
     subset: Subset,
     config: Arc<LoaderConfig>,
+    cache: Arc<Cache>,
 }
 
 impl Loader {
     /// Checks the configuration.
     ///
     /// # Errors
-    /// A batch size of 0 or (when the last batch is dropped) above the number of images; a pipeline or
-    /// preprocessing outside its ranges.
+    /// A batch size of 0 or (when the last batch is dropped) above the number of places in an epoch; one that
+    /// is no multiple of `times`, where images are repeated; `times` of 0; a sampling other than
+    /// [`Sampling::Once`] without `shuffle`; a pipeline or preprocessing outside its ranges.
     pub fn new(subset: Subset, config: LoaderConfig) -> Result<Self> {
         config.pipeline.validate()?;
         config.preprocessing.validate()?;
@@ -93,10 +107,29 @@ impl Loader {
         if config.batch_size == 0 {
             return wrong("at least 1", config.batch_size);
         }
-        if config.drop_last && config.batch_size > subset.len() {
+        let times = config.sampling.times();
+        if times == 0 || times > u32::MAX as usize {
+            return Err(Error::Option {
+                name: "times",
+                expected: "at least 1 and below 2^32",
+                found: times.to_string(),
+            });
+        }
+        if !config.batch_size.is_multiple_of(times) {
+            return wrong("a multiple of the times that each image is repeated", config.batch_size);
+        }
+        if config.sampling != Sampling::Once && !config.shuffle {
+            return Err(Error::Option {
+                name: "sampling",
+                expected: "once where the order is not random",
+                found: format!("{:?}", config.sampling),
+            });
+        }
+        if config.drop_last && config.batch_size > config.sampling.places(subset.len()) {
             return wrong("at most the number of training images", config.batch_size);
         }
-        Ok(Self { subset, config: Arc::new(config) })
+        let cache = Arc::new(Cache::new(&subset, config.cache_bytes));
+        Ok(Self { subset, config: Arc::new(config), cache })
     }
 
     /// The images.
@@ -109,13 +142,23 @@ impl Loader {
         &self.config
     }
 
+    /// Places in an epoch, before the last batch is dropped; see [`Sampling`].
+    pub fn places_per_epoch(&self) -> usize {
+        self.config.sampling.places(self.subset.len())
+    }
+
     /// Batches in an epoch.
     pub fn batches_per_epoch(&self) -> usize {
         if self.config.drop_last {
-            self.subset.len() / self.config.batch_size
+            self.places_per_epoch() / self.config.batch_size
         } else {
-            self.subset.len().div_ceil(self.config.batch_size)
+            self.places_per_epoch().div_ceil(self.config.batch_size)
         }
+    }
+
+    /// Bytes of decoded images held in the cache now.
+    pub fn cached_bytes(&self) -> usize {
+        self.cache.bytes()
     }
 
     /// The batches of an epoch, from the first.
@@ -130,12 +173,12 @@ impl Loader {
 
     /// The order of an epoch: place p shows image `order[p]`.
     pub fn order(&self, epoch: u64) -> Vec<u32> {
-        const PURPOSE: u64 = 0x5348_5546; // "SHUF"
-        let mut order: Vec<u32> = (0..self.subset.len() as u32).collect();
-        if self.config.shuffle {
-            Rng::keyed(&[self.config.seed, PURPOSE, epoch]).shuffle(&mut order);
-        }
-        order
+        self.places(epoch).into_iter().map(|place| place.index).collect()
+    }
+
+    fn places(&self, epoch: u64) -> Vec<Place> {
+        let LoaderConfig { sampling, seed, shuffle, .. } = *self.config;
+        sampling.order(&self.subset, seed, epoch, shuffle)
     }
 
     /// All images in one batch, in order and not augmented; unreadable ones are left out.

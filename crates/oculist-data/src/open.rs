@@ -1,11 +1,18 @@
 //! From what the user named to a data set.
 
+mod assemble;
+mod cifar;
+mod coco;
 mod demo;
 mod folder;
 mod idx_folder;
+mod listed;
+mod parquet;
+mod tar_shards;
 
 use crate::error::{Error, Result};
-use crate::{Dataset, OpenOptions};
+use crate::manifest::is_manifest;
+use crate::{Dataset, OpenOptions, Split};
 use std::path::Path;
 
 /// Where Debian's package `dataset-fashion-mnist` puts its files.
@@ -40,11 +47,49 @@ pub(crate) fn open(source: &str, options: &OpenOptions) -> Result<Dataset> {
 }
 
 pub(crate) fn open_path(path: &Path, options: &OpenOptions) -> Result<Dataset> {
-    existing_folder(path)?;
+    let not_found = |err: std::io::Error| match err.kind() {
+        std::io::ErrorKind::NotFound => Error::Missing { path: path.into() },
+        _ => Error::Io { path: path.into(), source: err },
+    };
+    let meta = match std::fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(err) => {
+            let shards = tar_shards::expand(path)?.ok_or_else(|| not_found(err))?;
+            let splits = vec![Split::Train; shards.len()];
+            return tar_shards::open(path, &shards, &splits, options);
+        }
+    };
+    if meta.is_dir() { open_folder(path, options) } else { open_file(path, options) }
+}
+
+/// A folder is what its files say; the first that fits decides.
+fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     if idx_folder::is_idx_folder(path) {
         idx_folder::open(path, None, options)
+    } else if cifar::is_cifar_folder(path) {
+        cifar::open(path, options)
+    } else if coco::is_coco_folder(path) {
+        coco::open_folder(path, options)
+    } else if tar_shards::is_tar_folder(path) {
+        tar_shards::open_folder(path, options)
+    } else if parquet::is_parquet_folder(path) {
+        parquet::open_folder(path, options)
     } else {
         folder::open(path, options)
+    }
+}
+
+/// A file is what its name says.
+fn open_file(path: &Path, options: &OpenOptions) -> Result<Dataset> {
+    if is_manifest(path) {
+        return listed::open(path, options);
+    }
+    let one = [path.to_path_buf()];
+    match path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase().as_str() {
+        "tar" => tar_shards::open(path, &one, &[Split::Train], options),
+        "parquet" => parquet::open(path, &one, &[Split::Train], options),
+        "json" => coco::open_file(path, options),
+        _ => Err(Error::NotAFolder { path: path.into() }),
     }
 }
 

@@ -1,9 +1,10 @@
-//! Looking at every file of a folder before training starts.
+//! Looking at every image file before training starts.
 
 use crate::dataset::{OpenOptions, Verify};
 use crate::decode::{check_complete, guess};
+use crate::location::Location;
 use crate::store::ImageFile;
-use crate::{DecodeError, decode_file, read_header};
+use crate::{DecodeError, read_header};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,6 +15,9 @@ pub enum SkipKind {
     Unreadable,
     /// Something else that lies among the images, such as a text file. Does not count.
     NotAnImage,
+    /// Something that the source declares and that is of no use here: a column, a class without images, a
+    /// crowd box. Does not count, not even where everything must be readable.
+    Unused,
 }
 
 /// A file that was left out.
@@ -30,8 +34,17 @@ pub struct Skipped {
 /// A file to look at.
 #[derive(Clone)]
 pub(crate) struct Candidate {
-    pub(crate) path: PathBuf,
+    pub(crate) location: Location,
     pub(crate) bytes: u64,
+    /// The source says that this is an image, so that one that is none counts as damaged whatever its name.
+    pub(crate) claimed: bool,
+}
+
+impl Candidate {
+    /// What a source names as an image.
+    pub(crate) fn claimed(location: Location) -> Self {
+        Self { bytes: location.len(), location, claimed: true }
+    }
 }
 
 /// Above this many pixels in all, files are not decoded at opening (20 to 40 s on two cores).
@@ -53,12 +66,12 @@ pub(crate) fn scan(files: &[Candidate], options: &OpenOptions) -> Vec<Result<Ima
     };
     if decode {
         let checked = in_threads(found.len(), threads, |i| match &found[i] {
-            Ok(file) => decode_file(&file.path, options.max_pixels).err(),
+            Ok(file) => file.location.decode(options.max_pixels).err(),
             Err(_) => None,
         });
-        for (entry, failure) in found.iter_mut().zip(checked) {
-            if let (Ok(file), Some(err)) = (&*entry, failure) {
-                *entry = Err(skipped(file.path.clone(), &err));
+        for ((entry, failure), candidate) in found.iter_mut().zip(checked).zip(files) {
+            if let (Ok(_), Some(err)) = (&*entry, failure) {
+                *entry = Err(skipped(candidate, &err));
             }
         }
     }
@@ -69,32 +82,37 @@ fn look(file: &Candidate, options: &OpenOptions) -> Result<ImageFile, Skipped> {
     // Not even the largest allowed image, uncompressed in 16 bits, is larger than this.
     if file.bytes > options.max_pixels.saturating_mul(8).saturating_add(1 << 20) {
         let reason = format!("the file has {} bytes, more than the largest allowed image", file.bytes);
-        return Err(Skipped { path: file.path.clone(), reason, kind: kind_by_name(&file.path) });
+        return Err(Skipped { path: file.location.display_path(), reason, kind: kind_by_name(file) });
     }
     let inspect = || -> Result<ImageFile, DecodeError> {
-        let bytes = std::fs::read(&file.path)?;
+        let bytes = file.location.read()?;
         let format = guess(&bytes)?;
         check_complete(format, &bytes)?;
         let header = read_header(&bytes, options.max_pixels)?;
-        Ok(ImageFile { path: file.path.clone(), width: header.width, height: header.height })
+        Ok(ImageFile { location: file.location.clone(), width: header.width, height: header.height })
     };
-    inspect().map_err(|err| skipped(file.path.clone(), &err))
+    inspect().map_err(|err| skipped(file, &err))
 }
 
-fn skipped(path: PathBuf, err: &DecodeError) -> Skipped {
+fn skipped(file: &Candidate, err: &DecodeError) -> Skipped {
     let nothing_known = matches!(err, DecodeError::NotAnImage | DecodeError::Empty);
-    let kind = if nothing_known { kind_by_name(&path) } else { SkipKind::Unreadable };
-    Skipped { path, reason: err.to_string(), kind }
+    let kind = if nothing_known { kind_by_name(file) } else { SkipKind::Unreadable };
+    Skipped { path: file.location.display_path(), reason: err.to_string(), kind }
 }
 
-/// A file that claims to be an image by its name counts as a damaged one.
-fn kind_by_name(path: &Path) -> SkipKind {
+/// A file that claims to be an image, by its name or by its source, counts as a damaged one.
+fn kind_by_name(file: &Candidate) -> SkipKind {
     const NAMES: [&str; 16] = [
         "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif", "avif", "heic",
         "heif", "jp2", "jxl",
     ];
+    let path = file.location.path().unwrap_or(Path::new(""));
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    if NAMES.contains(&extension.as_str()) { SkipKind::Unreadable } else { SkipKind::NotAnImage }
+    if file.claimed || NAMES.contains(&extension.as_str()) {
+        SkipKind::Unreadable
+    } else {
+        SkipKind::NotAnImage
+    }
 }
 
 /// Calls `f` for 0..count on several threads and returns the results in order.

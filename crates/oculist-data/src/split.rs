@@ -25,6 +25,27 @@ impl Split {
             Self::Test => "test",
         }
     }
+
+    /// The names that sources use for it, in lower case.
+    pub(crate) const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Train => &["train"],
+            Self::Val => &["val", "valid", "validation"],
+            Self::Test => &["test"],
+        }
+    }
+
+    /// The split that a source calls `name`, in whatever case.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let name = name.trim().to_lowercase();
+        Self::ALL.into_iter().find(|split| split.names().contains(&name.as_str()))
+    }
+
+    /// The split that a file's name begins with, as in `train-00000-of-00002.parquet`.
+    pub(crate) fn by_prefix(name: &str) -> Option<Self> {
+        let end = name.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(name.len());
+        Self::parse(&name[..end])
+    }
 }
 
 impl std::fmt::Display for Split {

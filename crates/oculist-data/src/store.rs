@@ -1,7 +1,8 @@
 //! Where images come from.
 
+use crate::DecodeError;
 use crate::error::{Error, Result};
-use crate::{DecodeError, decode_file};
+use crate::location::Location;
 use oculist_augment::Image;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,6 +34,11 @@ pub trait ImageStore: Send + Sync {
     /// The file of image i, if it is a file of its own.
     fn path(&self, _index: usize) -> Option<&Path> {
         None
+    }
+
+    /// True if [`image`](Self::image) only copies, so that a cache of decoded images would save nothing.
+    fn is_decoded(&self) -> bool {
+        false
     }
 
     /// Images that turned out to be unreadable after the data set was opened, with the reason.
@@ -93,9 +99,13 @@ impl ImageStore for MemoryStore {
     fn name(&self, index: usize) -> String {
         format!("{}[{index}]", self.name)
     }
+
+    fn is_decoded(&self) -> bool {
+        true
+    }
 }
 
-/// Image files, decoded on demand.
+/// Image files, wherever their bytes lie, decoded on demand.
 pub(crate) struct FileStore {
     pub(crate) files: Vec<ImageFile>,
     pub(crate) max_pixels: u64,
@@ -104,7 +114,7 @@ pub(crate) struct FileStore {
 
 /// One usable image file.
 pub(crate) struct ImageFile {
-    pub(crate) path: PathBuf,
+    pub(crate) location: Location,
     pub(crate) width: u32,
     pub(crate) height: u32,
 }
@@ -127,9 +137,9 @@ impl ImageStore for FileStore {
 
     fn image(&self, index: usize) -> Result<Image> {
         let file = self.files.get(index).ok_or(Error::Index { index, len: self.files.len() })?;
-        decode_file(&file.path, self.max_pixels).map_err(|source| {
+        file.location.decode(self.max_pixels).map_err(|source| {
             self.note(index, &source);
-            Error::Image { path: file.path.clone(), source }
+            Error::Image { path: file.location.display_path(), source }
         })
     }
 
@@ -138,15 +148,15 @@ impl ImageStore for FileStore {
     }
 
     fn name(&self, index: usize) -> String {
-        self.path(index).map_or_else(String::new, |path| path.display().to_string())
+        self.files.get(index).map_or_else(String::new, |f| f.location.display_path().display().to_string())
     }
 
     fn path(&self, index: usize) -> Option<&Path> {
-        self.files.get(index).map(|file| file.path.as_path())
+        self.files.get(index)?.location.path()
     }
 
     fn late_failures(&self) -> Vec<(PathBuf, String)> {
         let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
-        late.iter().map(|(&i, reason)| (self.files[i].path.clone(), reason.clone())).collect()
+        late.iter().map(|(&i, reason)| (self.files[i].location.display_path(), reason.clone())).collect()
     }
 }

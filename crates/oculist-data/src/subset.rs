@@ -159,6 +159,11 @@ impl Subset {
         Ok((self.select(&parts[0])?, self.select(&parts[1])?))
     }
 
+    /// True if images are copied from memory and never decoded.
+    pub(crate) fn is_decoded(&self) -> bool {
+        self.store.is_decoded()
+    }
+
     /// Files that turned out to be unreadable after opening, with the reason (of the whole store).
     pub fn late_failures(&self) -> Vec<(PathBuf, String)> {
         self.store.late_failures()

@@ -28,8 +28,9 @@ impl Batches {
         let shared = Arc::new(Shared {
             subset: loader.subset.clone(),
             config: Arc::clone(&loader.config),
+            cache: Arc::clone(&loader.cache),
             epoch,
-            order: loader.order(epoch),
+            order: loader.places(epoch),
             batches,
             state: Mutex::new(state),
             room: Condvar::new(),

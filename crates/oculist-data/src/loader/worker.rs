@@ -2,6 +2,8 @@
 
 use super::LoaderConfig;
 use super::batch::{Assembly, Failure, Unreadable};
+use super::cache::Cache;
+use super::sampling::Place;
 use crate::Subset;
 use crate::error::Result;
 use oculist_augment::SampleKey;
@@ -21,7 +23,8 @@ pub(super) struct Shared {
     pub(super) subset: Subset,
     pub(super) config: Arc<LoaderConfig>,
     pub(super) epoch: u64,
-    pub(super) order: Vec<u32>,
+    pub(super) cache: Arc<Cache>,
+    pub(super) order: Vec<Place>,
     /// Batches of the epoch, the first ones perhaps skipped.
     pub(super) batches: usize,
     pub(super) state: Mutex<State>,
@@ -139,10 +142,19 @@ impl Shared {
     /// Where the order is random, an unreadable image is replaced by the next one in the order, so that
     /// batches stay full; where it is not, its place is left out, so that nothing is counted twice.
     fn fill(&self, place: usize, row: &mut [f32], unreadable: &mut Vec<Unreadable>) -> Result<Option<u32>> {
-        let tries = if self.config.shuffle { SUBSTITUTES + 1 } else { 1 };
-        for offset in 0..tries.min(self.order.len()) {
-            let index = self.order[(place + offset) % self.order.len()];
-            let image = match self.subset.image(index as usize) {
+        let span = if self.config.shuffle { self.order.len() } else { 1 };
+        let mut tries = SUBSTITUTES + 1;
+        for offset in 0..span {
+            let Place { index, repeat } = self.order[(place + offset) % self.order.len()];
+            // A repeat of what could not be read cannot be read either.
+            if unreadable.iter().any(|other| other.index == index) {
+                continue;
+            }
+            if tries == 0 {
+                break;
+            }
+            tries -= 1;
+            let image = match self.cache.image(&self.subset, index as usize) {
                 Ok(image) => image,
                 Err(error) if error.is_one_image() => {
                     unreadable.push(Unreadable { index, error });
@@ -150,7 +162,8 @@ impl Shared {
                 }
                 Err(error) => return Err(error),
             };
-            let key = SampleKey { seed: self.config.seed, epoch: self.epoch, sample: u64::from(index) };
+            let sample = u64::from(repeat) << 32 | u64::from(index);
+            let key = SampleKey { seed: self.config.seed, epoch: self.epoch, sample };
             self.config.preprocessing.augment_into(image, &self.config.pipeline, key, row)?;
             return Ok(Some(index));
         }

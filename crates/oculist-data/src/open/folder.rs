@@ -1,17 +1,19 @@
 //! Folders of image files: `train/<class>/*` with or without `val` and `test`, or `<class>/*`.
 
+use super::assemble::{check_skipped, fill_splits};
 use crate::error::{Error, Result};
+use crate::location::Location;
 use crate::scan::{Candidate, scan};
 use crate::store::FileStore;
-use crate::{Dataset, OpenOptions, SkipKind, Skipped, Split, Subset, natural_cmp, stratified_parts};
+use crate::{Dataset, OpenOptions, Split, Subset, natural_cmp};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use walkdir::WalkDir;
 
 /// Names of split folders.
-const TRAIN: &[&str] = &["train"];
-const VAL: &[&str] = &["val", "valid", "validation"];
-const TEST: &[&str] = &["test"];
+const TRAIN: &[&str] = Split::Train.names();
+const VAL: &[&str] = Split::Val.names();
+const TEST: &[&str] = Split::Test.names();
 
 /// A class folder of one split and the files in it.
 struct ClassFolder {
@@ -62,17 +64,6 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
         }
     }
     Ok(Dataset { source: root.display().to_string(), class_names, train, val, test, skipped })
-}
-
-/// Draws the splits that have no folder from the training images.
-fn fill_splits(train: &Subset, val: Subset, test: Subset, options: &OpenOptions) -> Result<[Subset; 3]> {
-    let fractions = options.fractions(!val.is_empty(), !test.is_empty());
-    let parts = stratified_parts(train.labels(), train.classes(), &fractions, options.seed);
-    Ok([
-        train.select(&parts[2])?,
-        if val.is_empty() { train.select(&parts[0])? } else { val },
-        if test.is_empty() { train.select(&parts[1])? } else { test },
-    ])
 }
 
 fn flatten(folders: &[ClassFolder]) -> (Vec<Candidate>, Vec<usize>) {
@@ -179,7 +170,7 @@ fn files_in(folder: &Path) -> Result<Vec<Candidate>> {
             // A link to nowhere is an unreadable file, not the end of everything.
             Err(err) => match (err.path(), err.io_error()) {
                 (Some(path), Some(io)) if io.kind() == std::io::ErrorKind::NotFound => {
-                    files.push(Candidate { path: path.into(), bytes: 0 });
+                    files.push(Candidate { location: Location::File(path.into()), bytes: 0, claimed: false });
                     continue;
                 }
                 _ => {
@@ -190,7 +181,8 @@ fn files_in(folder: &Path) -> Result<Vec<Candidate>> {
         };
         if entry.file_type().is_file() && !LEFT_BEHIND.contains(&&*entry.file_name().to_string_lossy()) {
             let bytes = entry.metadata().map_or(0, |meta| meta.len());
-            files.push(Candidate { path: entry.into_path(), bytes });
+            let location = Location::File(entry.into_path());
+            files.push(Candidate { location, bytes, claimed: false });
         }
     }
     Ok(files)
@@ -198,28 +190,4 @@ fn files_in(folder: &Path) -> Result<Vec<Candidate>> {
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// Decides whether what cannot be used is tolerable.
-fn check_skipped(root: &Path, skipped: &[Skipped], usable: usize, options: &OpenOptions) -> Result<()> {
-    let total = skipped.len() + usable;
-    if let (true, Some(first)) = (options.strict, skipped.first()) {
-        let (path, reason) = (first.path.clone(), first.reason.clone());
-        return Err(Error::Strict { path, reason, count: skipped.len(), total });
-    }
-    let mut unreadable = skipped.iter().filter(|skip| skip.kind == SkipKind::Unreadable);
-    let count = unreadable.clone().count();
-    if let (true, Some(first)) =
-        (count as f64 > options.max_unreadable * (count + usable) as f64, unreadable.next())
-    {
-        return Err(Error::TooManyUnreadable {
-            path: root.into(),
-            count,
-            total: count + usable,
-            allowed_percent: options.max_unreadable * 100.0,
-            first: first.path.clone(),
-            reason: first.reason.clone(),
-        });
-    }
-    Ok(())
 }

@@ -1,6 +1,9 @@
 //! What users of the crate rely on, through its public interface.
 
+mod bad_formats;
 mod bad_input;
 mod decoding;
+mod formats;
 mod loader;
+mod sampling;
 mod sources;

@@ -1,0 +1,284 @@
+//! COCO boxes as a classification data set: each box is cut out, and its category is the class.
+//!
+//! An image is decoded for every one of its boxes; the loader's cache holds the boxes, not the images.
+
+use super::assemble::{ClassNames, Collected, Entry, check_skipped, file_name, files_ending_in, note};
+use crate::coco::{Coco, CocoAnnotation, read_coco};
+use crate::error::{Error, Result};
+use crate::location::Location;
+use crate::scan::{Candidate, scan};
+use crate::store::FileStore;
+use crate::{Dataset, ImageStore, OpenOptions, Skipped, Split, stratified_parts};
+use oculist_augment::{Border, Image, geometry};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The annotation files of a folder, by split: `annotations/instances_<split>*.json` as COCO has them, or
+/// `<split>/_annotations.coco.json` as export tools write them.
+fn annotation_files(folder: &Path) -> Result<Vec<(PathBuf, Split)>> {
+    let mut files = Vec::new();
+    let annotations = folder.join("annotations");
+    if annotations.is_dir() {
+        for path in files_ending_in(&annotations, ".json")? {
+            let split = file_name(&path).strip_prefix("instances_").and_then(Split::by_prefix);
+            files.extend(split.map(|split| (path, split)));
+        }
+    }
+    if files.is_empty() {
+        for split in Split::ALL {
+            let paths = split.names().iter().map(|name| folder.join(name).join("_annotations.coco.json"));
+            files.extend(paths.filter(|path| path.is_file()).map(|path| (path, split)));
+        }
+    }
+    Ok(files)
+}
+
+/// True if the folder has annotation files in one of the two layouts.
+pub(super) fn is_coco_folder(folder: &Path) -> bool {
+    annotation_files(folder).is_ok_and(|files| !files.is_empty())
+}
+
+pub(super) fn open_folder(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
+    let files = annotation_files(folder)?;
+    if let Some(pair) = files.windows(2).find(|pair| pair[0].1 == pair[1].1) {
+        return Err(Error::Layout {
+            path: folder.into(),
+            expected: format!("one annotation file for the {} split", pair[0].1),
+            found: format!("{} and {}", pair[0].0.display(), pair[1].0.display()),
+        });
+    }
+    open(folder, &files, options)
+}
+
+/// One file: its splits are drawn.
+pub(super) fn open_file(path: &Path, options: &OpenOptions) -> Result<Dataset> {
+    open(path, &[(path.to_path_buf(), Split::Train)], options)
+}
+
+/// A box of an image file, before the file is looked at.
+struct ImageBox {
+    id: u64,
+    file: usize,
+    class: u32,
+    bbox: [f64; 4],
+    /// The annotation file.
+    list: usize,
+}
+
+fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Result<Dataset> {
+    let mut classes = ClassNames::default();
+    let mut skipped = Vec::new();
+    let (mut files, mut file_splits, mut boxes) = (Vec::new(), Vec::new(), Vec::new());
+    for (list, (path, split)) in lists.iter().enumerate() {
+        let coco = read_coco(path)?;
+        let mut categories: Vec<_> = coco.categories.iter().collect();
+        categories.sort_by_key(|category| category.id);
+        let class_of: BTreeMap<u64, u32> =
+            categories.iter().map(|category| (category.id, classes.intern(&category.name))).collect();
+        let used = useful(path, &coco, &mut skipped);
+        let images = find_images(path, &coco, &used)?;
+        let first = files.len();
+        let index: BTreeMap<u64, usize> =
+            images.iter().enumerate().map(|(i, (id, _))| (*id, first + i)).collect();
+        files.extend(images.into_iter().map(|(_, file)| Candidate::claimed(Location::File(file))));
+        file_splits.resize(files.len(), *split);
+        boxes.extend(used.into_iter().map(|annotation| ImageBox {
+            id: annotation.id,
+            file: index[&annotation.image_id],
+            class: class_of[&annotation.category_id],
+            bbox: annotation.bbox,
+            list,
+        }));
+    }
+    draw_by_image(&mut file_splits, &boxes, classes.names.len(), options);
+    let mut usable = Vec::new();
+    let mut places = Vec::with_capacity(files.len());
+    for found in scan(&files, options) {
+        match found {
+            Ok(file) => {
+                places.push(Some(usable.len() as u32));
+                usable.push(file);
+            }
+            Err(skip) => {
+                places.push(None);
+                skipped.push(skip);
+            }
+        }
+    }
+    check_skipped(root, &skipped, usable.len(), options)?;
+    let mut crops = Vec::with_capacity(boxes.len());
+    let mut entries = Vec::with_capacity(boxes.len());
+    for ImageBox { id, file, class, bbox, list } in boxes {
+        let item = match places[file] {
+            Some(place) => {
+                let size = (usable[place as usize].width, usable[place as usize].height);
+                let rect = pixels_of(bbox, size).ok_or_else(|| Error::Layout {
+                    path: lists[list].0.clone(),
+                    expected: format!(
+                        "the box of annotation {id} to touch its image of {}x{}",
+                        size.0, size.1
+                    ),
+                    found: format!("x, y, width, height {bbox:?}"),
+                })?;
+                crops.push(Crop { file: place, rect, id });
+                Some(crops.len() as u32 - 1)
+            }
+            None => None,
+        };
+        entries.push(Entry { split: file_splits[file], class, item });
+    }
+    // Boxes are never drawn one by one, as the rule for other sources would do with an empty split.
+    if let Some(split) =
+        Split::ALL.into_iter().find(|split| !entries.is_empty() && !file_splits.contains(split))
+    {
+        return Err(Error::EmptySplit { path: root.into(), split, images: files.len() });
+    }
+    let store = Arc::new(CropStore { files: FileStore::new(usable, options.max_pixels), crops });
+    let class_names = classes.names;
+    Collected { root: root.into(), class_names, ordered: true, entries, skipped, store }.into_dataset(options)
+}
+
+/// The annotations that are a single object with a box; the others are counted.
+fn useful<'a>(path: &Path, coco: &'a Coco, skipped: &mut Vec<Skipped>) -> Vec<&'a CocoAnnotation> {
+    let crowd = coco.annotations.iter().filter(|a| a.iscrowd).count();
+    let flat = |a: &CocoAnnotation| a.bbox[2] <= 0.0 || a.bbox[3] <= 0.0;
+    let empty = coco.annotations.iter().filter(|a| !a.iscrowd && flat(a)).count();
+    let mut tell = |count: usize, what: &str| {
+        if count > 0 {
+            skipped.push(note(path, format!("{count} {what} not used")));
+        }
+    };
+    tell(crowd, "crowd boxes");
+    tell(empty, "boxes without area");
+    let used: Vec<_> = coco.annotations.iter().filter(|a| !a.iscrowd && !flat(a)).collect();
+    let with_boxes: BTreeSet<u64> = used.iter().map(|a| a.image_id).collect();
+    tell(coco.images.len() - with_boxes.len(), "images without a box");
+    used
+}
+
+/// The files of the images that have boxes; they lie beside the annotations, in `images`, or in a folder named
+/// after the annotation file's split.
+fn find_images(path: &Path, coco: &Coco, used: &[&CocoAnnotation]) -> Result<Vec<(u64, PathBuf)>> {
+    let wanted: BTreeSet<u64> = used.iter().map(|a| a.image_id).collect();
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let above = folder.join("..");
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let split = stem.strip_prefix("instances_").unwrap_or(&stem);
+    let folders = [
+        folder.to_path_buf(),
+        folder.join("images"),
+        above.join(split),
+        above.join("images"),
+        above.join("images").join(split),
+    ];
+    let (mut found, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
+    for image in coco.images.iter().filter(|image| wanted.contains(&image.id)) {
+        match folders.iter().map(|folder| folder.join(&image.file_name)).find(|file| file.is_file()) {
+            Some(file) => found.push((image.id, file)),
+            None => missing.push(image),
+        }
+    }
+    match missing.first() {
+        Some(image) => Err(Error::MissingFiles {
+            path: path.into(),
+            place: format!("image {}", image.id),
+            file: image.file_name.clone().into(),
+            count: missing.len(),
+            total: wanted.len(),
+        }),
+        None => Ok(found),
+    }
+}
+
+/// Draws the missing splits among whole images, so that no image has boxes in two splits.
+///
+/// An image counts for the rarest of its classes. A class that would be left without a training image gets its
+/// first image back.
+fn draw_by_image(splits: &mut [Split], boxes: &[ImageBox], classes: usize, options: &OpenOptions) {
+    let has = |split| splits.contains(&split);
+    let fractions = options.fractions(has(Split::Val), has(Split::Test));
+    let train: Vec<usize> = (0..splits.len()).filter(|&file| splits[file] == Split::Train).collect();
+    let mut counts = vec![0usize; classes];
+    for found in boxes {
+        counts[found.class as usize] += 1;
+    }
+    let mut labels: Vec<Option<u32>> = vec![None; splits.len()];
+    for found in boxes {
+        let label = &mut labels[found.file];
+        let rarer = label.is_none_or(|class| counts[found.class as usize] < counts[class as usize]);
+        if rarer {
+            *label = Some(found.class);
+        }
+    }
+    let train_labels: Vec<u32> = train.iter().map(|&file| labels[file].unwrap_or_default()).collect();
+    let parts = stratified_parts(&train_labels, classes, &fractions, options.seed);
+    let mut drawn = vec![false; splits.len()];
+    for (part, split) in parts.iter().zip([Split::Val, Split::Test]) {
+        for &at in part {
+            splits[train[at]] = split;
+            drawn[train[at]] = true;
+        }
+    }
+    for class in 0..classes as u32 {
+        let of_class = || boxes.iter().filter(|found| found.class == class);
+        if of_class().all(|found| splits[found.file] != Split::Train)
+            && let Some(found) = of_class().find(|found| drawn[found.file])
+        {
+            splits[found.file] = Split::Train;
+        }
+    }
+}
+
+/// Left, top, right and bottom of all pixels that a box touches; None if there are none.
+fn pixels_of([x, y, w, h]: [f64; 4], (width, height): (u32, u32)) -> Option<[u32; 4]> {
+    let low = |v: f64| v.floor().max(0.0) as u32;
+    let high = |v: f64, end: u32| (v.ceil().max(0.0) as u32).min(end);
+    let [left, top, right, bottom] = [low(x), low(y), high(x + w, width), high(y + h, height)];
+    (left < right && top < bottom).then_some([left, top, right, bottom])
+}
+
+struct Crop {
+    file: u32,
+    rect: [u32; 4],
+    /// The annotation's number.
+    id: u64,
+}
+
+/// Boxes of image files.
+struct CropStore {
+    files: FileStore,
+    crops: Vec<Crop>,
+}
+
+impl ImageStore for CropStore {
+    fn len(&self) -> usize {
+        self.crops.len()
+    }
+
+    fn image(&self, index: usize) -> Result<Image> {
+        let crop = self.crops.get(index).ok_or(Error::Index { index, len: self.crops.len() })?;
+        let image = self.files.image(crop.file as usize)?;
+        let (width, height) = self.size(index);
+        let [left, top, ..] = crop.rect.map(|v| v as isize);
+        // A file that became smaller since it was looked at is filled up.
+        Ok(geometry::crop(&image, left, top, width, height, Border::Edge)?)
+    }
+
+    fn size(&self, index: usize) -> (usize, usize) {
+        self.crops.get(index).map_or((0, 0), |crop| {
+            let [left, top, right, bottom] = crop.rect.map(|v| v as usize);
+            (right - left, bottom - top)
+        })
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.crops
+            .get(index)
+            .map_or_else(String::new, |crop| format!("{}#{}", self.files.name(crop.file as usize), crop.id))
+    }
+
+    fn late_failures(&self) -> Vec<(PathBuf, String)> {
+        self.files.late_failures()
+    }
+}
