@@ -14,12 +14,14 @@
 //! so that neither the number of workers nor the order of samples changes a pixel.
 
 pub mod color;
+pub mod erase;
 pub mod geometry;
+pub mod op;
 
 mod error;
 mod image;
-mod op;
 mod pipeline;
+mod policy;
 mod preprocessing;
 mod rng;
 mod transform;
@@ -27,8 +29,8 @@ mod transform;
 pub use error::{Error, Result};
 pub use geometry::{Border, Interpolation};
 pub use image::Image;
-pub use op::Op;
-pub use pipeline::{Pipeline, Start, Step};
+pub use op::{Op, Step};
+pub use pipeline::{Pipeline, Start};
 pub use preprocessing::{ColorMode, Preprocessing, ResizeRule};
 pub use rng::{Rng, SampleKey};
 pub use transform::Transform;

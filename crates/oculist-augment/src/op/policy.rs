@@ -1,0 +1,277 @@
+//! Policies: sets of operations with tabulated strengths.
+
+use super::{Check, Draw};
+use crate::error::Result;
+use crate::geometry::{Border, Interpolation};
+use crate::policy::{self, Sampling};
+use crate::{Rng, Transform};
+use serde::{Deserialize, Serialize};
+
+fn nearest() -> Interpolation {
+    Interpolation::Nearest
+}
+
+fn check_bins(check: Check, bins: usize) -> Result<()> {
+    check.ensure("bins", (2..=1000).contains(&bins), "within 2..=1000", &bins)
+}
+
+/// One random operation of random strength from the wide space.
+///
+/// # Source
+/// Müller and Hutter, "TrivialAugment: tuning-free yet state-of-the-art data augmentation", 2021; operations
+/// and strengths as torchvision's `TrivialAugmentWide`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrivialAugmentWide {
+    /// Number of strengths, 2..=1000.
+    #[serde(default = "many_bins")]
+    pub bins: usize,
+    /// How places between pixels are sampled; nearest by default, as in torchvision.
+    #[serde(default = "nearest")]
+    pub interpolation: Interpolation,
+    /// What lies outside.
+    #[serde(default)]
+    pub border: Border,
+}
+
+fn many_bins() -> usize {
+    31
+}
+
+impl Default for TrivialAugmentWide {
+    fn default() -> Self {
+        Self { bins: many_bins(), interpolation: nearest(), border: Border::default() }
+    }
+}
+
+impl Draw for TrivialAugmentWide {
+    fn check(&self, check: Check) -> Result<()> {
+        check_bins(check, self.bins)
+    }
+
+    fn draw(&self, width: usize, height: usize, rng: &mut Rng) -> Transform {
+        let how = Sampling { interpolation: self.interpolation, border: self.border };
+        let (action, magnitude) = policy::TRIVIAL_AUGMENT_WIDE[rng.below(policy::TRIVIAL_AUGMENT_WIDE.len())];
+        let bin = rng.below(self.bins);
+        let value = magnitude.draw(bin, self.bins, (width, height), rng);
+        action.transform(value, (width, height), how)
+    }
+}
+
+/// Several random operations of one strength.
+///
+/// # Source
+/// Cubuk et al., "RandAugment: practical automated data augmentation with a reduced search space", 2019;
+/// operations and strengths as torchvision's `RandAugment`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RandAugment {
+    /// Number of operations, 1..=100.
+    #[serde(default = "two")]
+    pub count: usize,
+    /// The bin of the strength, below `bins`.
+    #[serde(default = "nine")]
+    pub magnitude: usize,
+    /// Number of strengths, 2..=1000.
+    #[serde(default = "many_bins")]
+    pub bins: usize,
+    /// How places between pixels are sampled; nearest by default, as in torchvision.
+    #[serde(default = "nearest")]
+    pub interpolation: Interpolation,
+    /// What lies outside.
+    #[serde(default)]
+    pub border: Border,
+}
+
+fn two() -> usize {
+    2
+}
+
+fn nine() -> usize {
+    9
+}
+
+impl Default for RandAugment {
+    fn default() -> Self {
+        let border = Border::default();
+        Self { count: two(), magnitude: nine(), bins: many_bins(), interpolation: nearest(), border }
+    }
+}
+
+impl Draw for RandAugment {
+    fn check(&self, check: Check) -> Result<()> {
+        check.ensure("count", (1..=100).contains(&self.count), "within 1..=100", &self.count)?;
+        check_bins(check, self.bins)?;
+        check.ensure("magnitude", self.magnitude < self.bins, "below the number of bins", &self.magnitude)
+    }
+
+    fn draw(&self, width: usize, height: usize, rng: &mut Rng) -> Transform {
+        let how = Sampling { interpolation: self.interpolation, border: self.border };
+        let one = |_| {
+            let (action, magnitude) = policy::RAND_AUGMENT[rng.below(policy::RAND_AUGMENT.len())];
+            let value = magnitude.draw(self.magnitude, self.bins, (width, height), rng);
+            action.transform(value, (width, height), how)
+        };
+        Transform::Sequence { transforms: (0..self.count).map(one).collect() }
+    }
+}
+
+/// The data set that an AutoAugment policy was found on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// CIFAR-10.
+    Cifar10,
+    /// ImageNet.
+    #[serde(rename = "imagenet")]
+    ImageNet,
+    /// Street view house numbers.
+    Svhn,
+}
+
+/// One of 25 learned pairs of operations.
+///
+/// # Source
+/// Cubuk et al., "AutoAugment: learning augmentation strategies from data", 2018; tables and strengths as
+/// torchvision's `AutoAugment`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoAugment {
+    /// Which policy.
+    pub policy: Policy,
+    /// How places between pixels are sampled; nearest by default, as in torchvision.
+    #[serde(default = "nearest")]
+    pub interpolation: Interpolation,
+    /// What lies outside.
+    #[serde(default)]
+    pub border: Border,
+}
+
+impl Draw for AutoAugment {
+    fn check(&self, _: Check) -> Result<()> {
+        Ok(())
+    }
+
+    fn draw(&self, width: usize, height: usize, rng: &mut Rng) -> Transform {
+        const BINS: usize = 10;
+        let how = Sampling { interpolation: self.interpolation, border: self.border };
+        let pairs = match self.policy {
+            Policy::Cifar10 => policy::CIFAR10,
+            Policy::ImageNet => policy::IMAGE_NET,
+            Policy::Svhn => policy::SVHN,
+        };
+        let mut transforms = Vec::new();
+        for (action, probability, bin) in pairs[rng.below(pairs.len())] {
+            let used = rng.chance(probability);
+            let entry = policy::AUTO_AUGMENT.iter().find(|(other, _)| *other == action);
+            let value = entry.map_or(0.0, |(_, m)| m.draw(bin, BINS, (width, height), rng));
+            if used {
+                transforms.push(action.transform(value, (width, height), how));
+            }
+        }
+        Transform::Sequence { transforms }
+    }
+}
+
+/// The weighted mean of the image and of several short chains of random operations on it.
+///
+/// The weights of the chains are Dirichlet distributed, the share of the image itself is beta distributed, all
+/// with parameter `alpha`. The consistency loss that belongs to it is the training's.
+///
+/// # Source
+/// Hendrycks et al., "AugMix: a simple data processing method to improve robustness and uncertainty", 2019;
+/// operations and strengths as torchvision's `AugMix`. The mean is rounded to nearest; torchvision truncates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AugMix {
+    /// Strengths are drawn from the lowest `severity` of ten, 1..=10.
+    #[serde(default = "three")]
+    pub severity: usize,
+    /// Number of chains, 1..=100.
+    #[serde(default = "three")]
+    pub width: usize,
+    /// Operations per chain, 0..=100; 0 draws 1 to 3 for each chain.
+    #[serde(default)]
+    pub depth: usize,
+    /// Parameter of the distributions of the weights, 0.01..=100.
+    #[serde(default = "one")]
+    pub alpha: f32,
+    /// Uses brightness, colour, contrast and sharpness too, which are close to the corruptions that robustness
+    /// is measured with.
+    #[serde(default)]
+    pub all_operations: bool,
+    /// How places between pixels are sampled.
+    #[serde(default)]
+    pub interpolation: Interpolation,
+    /// What lies outside.
+    #[serde(default)]
+    pub border: Border,
+}
+
+fn three() -> usize {
+    3
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+impl Default for AugMix {
+    fn default() -> Self {
+        Self {
+            severity: three(),
+            width: three(),
+            depth: 0,
+            alpha: one(),
+            all_operations: false,
+            interpolation: Interpolation::default(),
+            border: Border::default(),
+        }
+    }
+}
+
+impl Draw for AugMix {
+    fn check(&self, check: Check) -> Result<()> {
+        check.ensure("severity", (1..=10).contains(&self.severity), "within 1..=10", &self.severity)?;
+        check.ensure("width", (1..=100).contains(&self.width), "within 1..=100", &self.width)?;
+        check.ensure("depth", self.depth <= 100, "at most 100", &self.depth)?;
+        check.number("alpha", self.alpha, 0.01..=100.0, "within 0.01..=100")
+    }
+
+    fn draw(&self, width: usize, height: usize, rng: &mut Rng) -> Transform {
+        const BINS: usize = 10;
+        const NOT_CORRUPTIONS: usize = 9;
+        let size = (width, height);
+        let how = Sampling { interpolation: self.interpolation, border: self.border };
+        let space = if self.all_operations { policy::AUG_MIX } else { &policy::AUG_MIX[..NOT_CORRUPTIONS] };
+        let original = dirichlet(self.alpha, 2, rng)[0];
+        let weights = dirichlet(self.alpha, self.width, rng);
+        let chains = (0..self.width).map(|_| {
+            let drawn = 1 + rng.below(3);
+            let depth = if self.depth == 0 { drawn } else { self.depth };
+            let mut one = |_| {
+                let (action, magnitude) = space[rng.below(space.len())];
+                let bin = rng.below(self.severity);
+                action.transform(magnitude.draw(bin, BINS, size, rng), size, how)
+            };
+            (0..depth).map(&mut one).collect()
+        });
+        Transform::Mix {
+            original,
+            chains: chains.collect(),
+            weights: weights.into_iter().map(|w| w * (1.0 - original)).collect(),
+        }
+    }
+}
+
+/// Numbers that sum to 1, Dirichlet distributed with all parameters equal.
+fn dirichlet(alpha: f32, count: usize, rng: &mut Rng) -> Vec<f32> {
+    let parts: Vec<f64> = (0..count).map(|_| rng.gamma(f64::from(alpha))).collect();
+    let sum: f64 = parts.iter().sum();
+    // Tiny parameters may make every part zero in floating point: then the first takes all.
+    if sum > 0.0 {
+        parts.into_iter().map(|part| (part / sum) as f32).collect()
+    } else {
+        (0..count).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect()
+    }
+}
