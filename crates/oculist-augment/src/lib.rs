@@ -15,7 +15,10 @@
 
 pub mod color;
 pub mod geometry;
+pub mod mix;
+pub mod quality;
 
+mod corruption;
 mod error;
 mod image;
 mod op;
@@ -24,6 +27,7 @@ mod preprocessing;
 mod rng;
 mod transform;
 
+pub use corruption::Corruption;
 pub use error::{Error, Result};
 pub use geometry::{Border, Interpolation};
 pub use image::Image;
