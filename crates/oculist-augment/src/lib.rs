@@ -16,8 +16,11 @@
 pub mod color;
 pub mod erase;
 pub mod geometry;
+pub mod mix;
 pub mod op;
+pub mod quality;
 
+mod corruption;
 mod error;
 mod image;
 mod pipeline;
@@ -26,6 +29,7 @@ mod preprocessing;
 mod rng;
 mod transform;
 
+pub use corruption::Corruption;
 pub use error::{Error, Result};
 pub use geometry::{Border, Interpolation};
 pub use image::Image;
