@@ -8,6 +8,7 @@ mod compose;
 mod erase;
 mod geometry;
 mod policy;
+mod quality;
 
 pub use color::{
     Brightness, ChannelDrop, ChannelShuffle, Clahe, ColorJitter, ColorTemperature, Contrast, Gamma, Hue,
@@ -19,7 +20,11 @@ pub use geometry::{
     Affine, CenterCrop, Elastic, GridDistortion, Pad, Perspective, RandomCrop, RandomResizedCrop, Resize,
     ResizeShorter, Rotate, Scale, Shear, ShiftScaleRotate, Translate,
 };
-pub use policy::{AugMix, AutoAugment, Policy, RandAugment, TrivialAugmentWide};
+pub use policy::{AugMix, AutoAugment, Policy, RandAugment, ThreeAugment, TrivialAugmentWide};
+pub use quality::{
+    Corrupt, DefocusBlur, Downscale, Fog, GaussianBlur, GaussianNoise, ImpulseNoise, JpegCompression,
+    MotionBlur, Rain, ShotNoise, SpeckleNoise,
+};
 
 use crate::color::Adjustment;
 use crate::error::{Result, parameter};
@@ -140,6 +145,18 @@ operations! {
         Sharpness, "sharpness";
         ColorTemperature, "color_temperature";
         Lighting, "lighting";
+        GaussianBlur, "gaussian_blur";
+        MotionBlur, "motion_blur";
+        DefocusBlur, "defocus_blur";
+        GaussianNoise, "gaussian_noise";
+        SpeckleNoise, "speckle_noise";
+        ShotNoise, "shot_noise";
+        ImpulseNoise, "impulse_noise";
+        Downscale, "downscale";
+        JpegCompression, "jpeg_compression";
+        Fog, "fog";
+        Rain, "rain";
+        Corrupt, "corrupt";
         RandomErasing, "random_erasing";
         Cutout, "cutout";
         CoarseDropout, "coarse_dropout";
@@ -151,6 +168,7 @@ operations! {
         RandAugment, "rand_augment";
         AutoAugment, "auto_augment";
         AugMix, "aug_mix";
+        ThreeAugment, "three_augment";
     }
 }
 

@@ -59,7 +59,8 @@ fn linspace(from: f32, to: f32, bins: usize, i: usize) -> f32 {
         return from;
     }
     let step = (to - from) / (bins - 1) as f32;
-    if i < bins / 2 { from + step * i as f32 } else { to - step * (bins - 1 - i) as f32 }
+    // Rounded once, as with fused multiply-add: a strength may lie a hair below a whole number.
+    if i < bins / 2 { step.mul_add(i as f32, from) } else { step.mul_add(-((bins - 1 - i) as f32), to) }
 }
 
 impl Magnitude {

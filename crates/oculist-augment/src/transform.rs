@@ -1,7 +1,10 @@
 //! An operation with all its parameters drawn.
 
+mod effect;
 mod fuse;
 mod mix;
+
+pub use effect::Effect;
 
 use crate::Image;
 use crate::color::{Adjustment, adjust_all};
@@ -122,6 +125,12 @@ pub enum Transform {
         /// The operations.
         adjustments: Vec<Adjustment>,
     },
+    /// Blur, noise, compression or weather.
+    Quality {
+        /// Which.
+        #[serde(flatten)]
+        effect: Effect,
+    },
     /// Covers rectangles.
     Erase {
         /// The rectangles.
@@ -159,8 +168,8 @@ impl Transform {
     /// Applies the transform.
     ///
     /// # Errors
-    /// Parameters outside the ranges that the functions in [`geometry`], [`mod@crate::erase`] and
-    /// [`Adjustment::validate`] document; chains of a mix that do not fit their weights or change the size.
+    /// Parameters outside the ranges that the functions in [`geometry`], [`crate::quality`], [`mod@crate::erase`]
+    /// and [`Adjustment::validate`] document; chains of a mix that do not fit their weights or change the size.
     pub fn apply(&self, image: Image) -> Result<Image> {
         match *self {
             Self::HorizontalFlip => Ok(geometry::flip_horizontal(image)),
@@ -204,6 +213,7 @@ impl Transform {
                 adjustments.iter().try_for_each(Adjustment::validate)?;
                 Ok(adjust_all(image, adjustments))
             }
+            Self::Quality { ref effect } => effect.apply(&image),
             Self::Erase { ref rectangles, fill } => Ok(erase::erase(image, rectangles, fill)),
             Self::GridDropout { grid, fill } => erase::grid_dropout(image, grid, fill),
             Self::Mix { original, ref chains, ref weights } => mix::mix(image, original, chains, weights),
@@ -233,6 +243,7 @@ impl Transform {
             | Self::Elastic { .. }
             | Self::GridDistortion { .. }
             | Self::Color { .. }
+            | Self::Quality { .. }
             | Self::Erase { .. }
             | Self::GridDropout { .. }
             | Self::Mix { .. } => (width, height),

@@ -5,32 +5,74 @@ use super::pixel::blend;
 
 /// The new value of every old value, for red, green and blue; grey images use the first.
 #[derive(Clone)]
-pub(super) struct Tables([[u8; 256]; 3]);
+pub(super) struct Tables {
+    tables: [[u8; 256]; 3],
+    /// The same as arithmetic, which is faster where it is known.
+    arithmetic: Option<Arithmetic>,
+}
+
+/// Maps that need no table.
+#[derive(Clone, Copy)]
+enum Arithmetic {
+    Invert,
+    Mask(u8),
+    InvertFrom(u8),
+}
+
+impl Arithmetic {
+    fn table(self) -> Tables {
+        let tables = [std::array::from_fn(|v| self.map(v as u8)); 3];
+        Tables { tables, arithmetic: Some(self) }
+    }
+
+    #[inline(always)]
+    fn map(self, v: u8) -> u8 {
+        match self {
+            Self::Invert => !v,
+            Self::Mask(mask) => v & mask,
+            Self::InvertFrom(threshold) => v ^ if v < threshold { 0 } else { 255 },
+        }
+    }
+
+    fn apply(self, values: &mut [u8]) {
+        // One loop per map, so that each vectorises.
+        match self {
+            Self::Invert => values.iter_mut().for_each(|v| *v = Self::Invert.map(*v)),
+            Self::Mask(m) => values.iter_mut().for_each(|v| *v = Self::Mask(m).map(*v)),
+            Self::InvertFrom(t) => values.iter_mut().for_each(|v| *v = Self::InvertFrom(t).map(*v)),
+        }
+    }
+}
 
 impl Tables {
     pub(super) fn same(table: [u8; 256]) -> Self {
-        Self([table; 3])
+        Self { tables: [table; 3], arithmetic: None }
     }
 
     pub(super) fn channels(f: impl Fn(usize, u8) -> u8) -> Self {
-        Self(std::array::from_fn(|c| std::array::from_fn(|v| f(c, v as u8))))
+        let tables = std::array::from_fn(|c| std::array::from_fn(|v| f(c, v as u8)));
+        Self { tables, arithmetic: None }
     }
 
     #[inline(always)]
     pub(super) fn get(&self, channel: usize, value: u8) -> u8 {
-        self.0[channel][usize::from(value)]
+        self.tables[channel][usize::from(value)]
     }
 
     /// This table, then another.
     pub(super) fn then(&mut self, next: &Self) {
-        for (table, next) in self.0.iter_mut().zip(&next.0) {
+        self.arithmetic = None;
+        for (table, next) in self.tables.iter_mut().zip(&next.tables) {
             table.iter_mut().for_each(|v| *v = next[usize::from(*v)]);
         }
     }
 
     /// Maps the pixels of a slice that holds whole pixels.
     pub(super) fn apply(&self, pixels: &mut [u8], channels: usize) {
-        let [r, g, b] = &self.0;
+        let [r, g, b] = &self.tables;
+        if let (1 | 3, Some(arithmetic)) = (channels, self.arithmetic) {
+            return arithmetic.apply(pixels);
+        }
         match channels {
             3 if r == g && g == b => pixels.iter_mut().for_each(|v| *v = r[usize::from(*v)]),
             1 => pixels.iter_mut().for_each(|v| *v = r[usize::from(*v)]),
@@ -60,9 +102,13 @@ pub(super) fn of(adjustment: Adjustment, grey_image: bool) -> Option<Tables> {
     match adjustment {
         Adjustment::Brightness(factor) => Some(Tables::same(blend_table(0, factor))),
         Adjustment::Gamma(gamma) => map(&|v| (255.999 * (f64::from(v) / 255.0).powf(f64::from(gamma))) as u8),
-        Adjustment::Invert => map(&|v| 255 - v),
-        Adjustment::Posterize(bits) => map(&|v| v & !(0xff_u16 >> bits.min(8)) as u8),
-        Adjustment::Solarize(threshold) => map(&|v| if f32::from(v) < threshold { v } else { 255 - v }),
+        Adjustment::Invert => Some(Arithmetic::Invert.table()),
+        Adjustment::Posterize(bits) => Some(Arithmetic::Mask(!(0xff_u16 >> bits.min(8)) as u8).table()),
+        Adjustment::Solarize(threshold) if threshold <= 255.0 => {
+            // Values are whole numbers: v < t is v < ceil(t).
+            Some(Arithmetic::InvertFrom(threshold.ceil() as u8).table())
+        }
+        Adjustment::Solarize(_) => None,
         _ if grey_image => None,
         Adjustment::RgbShift(shift) => {
             Some(Tables::channels(|c, v| (i32::from(v) + i32::from(shift[c])).clamp(0, 255) as u8))

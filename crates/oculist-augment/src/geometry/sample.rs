@@ -59,12 +59,13 @@ pub(super) fn warp(
     (width, height): (usize, usize),
     interpolation: Interpolation,
     border: Border,
-    places: impl FnMut(usize, &mut [i32], &mut [i32]),
+    mut places: impl FnMut(usize, &mut [i32], &mut [i32]),
 ) -> Image {
+    // One call per row: through a reference, so that the loops below are compiled once for all warps.
     match image.channels() {
-        1 => rows::<1>(image, width, height, interpolation, border, places),
-        3 => rows::<3>(image, width, height, interpolation, border, places),
-        _ => rows::<4>(image, width, height, interpolation, border, places),
+        1 => rows::<1>(image, width, height, interpolation, border, &mut places),
+        3 => rows::<3>(image, width, height, interpolation, border, &mut places),
+        _ => rows::<4>(image, width, height, interpolation, border, &mut places),
     }
 }
 
@@ -74,7 +75,7 @@ fn rows<const C: usize>(
     height: usize,
     interpolation: Interpolation,
     border: Border,
-    mut places: impl FnMut(usize, &mut [i32], &mut [i32]),
+    places: &mut dyn FnMut(usize, &mut [i32], &mut [i32]),
 ) -> Image {
     let sampler = Sampler {
         source: image.pixels().as_chunks::<C>().0,
@@ -139,12 +140,13 @@ impl<const C: usize> Sampler<'_, C> {
         }
     }
 
-    #[cold]
+    /// Whether no tap lies inside the image.
     fn far(&self, x0: isize, y0: isize, taps: usize) -> bool {
         let taps = taps as isize;
         x0 <= -taps || y0 <= -taps || x0 >= self.width as isize || y0 >= self.height as isize
     }
 
+    #[inline(never)]
     fn outside<F: Filter<C>>(&self, x: i32, y: i32) -> [u8; C] {
         let ((x0, fx), (y0, fy)) = (F::split(x), F::split(y));
         let fill = [self.border.fill(); C];

@@ -1,9 +1,11 @@
 //! Policies: sets of operations with tabulated strengths.
 
-use super::{Check, Draw};
+use super::{Check, ColorJitter, Draw, color};
+use crate::color::Adjustment;
 use crate::error::Result;
 use crate::geometry::{Border, Interpolation};
 use crate::policy::{self, Sampling};
+use crate::transform::Effect;
 use crate::{Rng, Transform};
 use serde::{Deserialize, Serialize};
 
@@ -273,5 +275,49 @@ fn dirichlet(alpha: f32, count: usize, rng: &mut Rng) -> Vec<f32> {
         parts.into_iter().map(|part| (part / sum) as f32).collect()
     } else {
         (0..count).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect()
+    }
+}
+
+/// One of grey, solarised and blurred, then brightness, contrast and saturation.
+///
+/// The blur's standard deviation is uniform in 0.1..=2 pixels, the solarisation's threshold is 128. Flip and crop,
+/// which belong to the recipe too, are steps of their own.
+///
+/// # Source
+/// Touvron, Cord, Jégou: "DeiT III: revenge of the ViT", 2022. They blur with Pillow's approximation by boxes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThreeAugment {
+    /// Range of brightness, contrast and saturation about 1, 0..=1; 0 leaves them out.
+    #[serde(default = "some_jitter")]
+    pub jitter: f32,
+}
+
+fn some_jitter() -> f32 {
+    0.3
+}
+
+impl Default for ThreeAugment {
+    fn default() -> Self {
+        Self { jitter: some_jitter() }
+    }
+}
+
+impl Draw for ThreeAugment {
+    fn check(&self, check: Check) -> Result<()> {
+        check.number("jitter", self.jitter, 0.0..=1.0, "within 0..=1")
+    }
+
+    fn draw(&self, width: usize, height: usize, rng: &mut Rng) -> Transform {
+        let choice = rng.below(3);
+        let sigma = rng.range(0.1, 2.0);
+        let first = match choice {
+            0 => color(Adjustment::Grey),
+            1 => color(Adjustment::Solarize(128.0)),
+            _ => Transform::Quality { effect: Effect::GaussianBlur { sigma } },
+        };
+        let x = self.jitter;
+        let jitter = ColorJitter { brightness: x, contrast: x, saturation: x, hue: 0.0 };
+        Transform::Sequence { transforms: vec![first, jitter.draw(width, height, rng)] }
     }
 }

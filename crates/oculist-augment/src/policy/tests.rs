@@ -73,7 +73,9 @@ fn difference(image: &Image, want: &[u8]) -> (f64, u8) {
 }
 
 /// Pixels of nearest-neighbour geometry whose place lies on the middle between two pixels up to rounding.
-const TIES: f64 = 0.03;
+///
+/// At 135 degrees the whole diagonal does.
+const TIES: f64 = 0.05;
 
 fn is_geometry(action: Action) -> bool {
     use Action::{Rotate, ShearX, ShearY, TranslateX, TranslateY};
@@ -114,7 +116,8 @@ fn the_operations_do_what_torchvisions_do() {
 
 #[test]
 fn strengths_are_spread_evenly() {
-    assert_eq!(linspace(0.0, 32.0, 31, 15), 16.0);
+    assert_eq!(linspace(0.0, 32.0, 31, 30), 32.0);
+    assert!(linspace(0.0, 32.0, 31, 15) < 16.0);
     assert_eq!(linspace(1.0, 0.0, 10, 9), 0.0);
     assert_eq!(linspace(0.5, 9.0, 1, 0), 0.5);
     let bits: Vec<f32> = (0..10).map(|i| Magnitude::Bits(8.0, 4.0).value(i, 10, 1, 1)).collect();

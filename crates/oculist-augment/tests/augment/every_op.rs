@@ -45,6 +45,19 @@ const RECIPES: &[&str] = &[
     "op = 'sharpness'\nfactor = [0.0, 100.0]",
     "op = 'color_temperature'\nkelvin = [1667.0, 25000.0]",
     "op = 'lighting'\nstd = 10.0",
+    "op = 'gaussian_blur'\nsigma = [0.01, 100.0]",
+    "op = 'motion_blur'\nradius = [0.01, 40.0]",
+    "op = 'defocus_blur'\nradius = [0.0, 20.0]",
+    "op = 'gaussian_noise'\nstd = [0.0, 10.0]",
+    "op = 'speckle_noise'\nstd = [0.0, 10.0]",
+    "op = 'shot_noise'\nphotons = [0.01, 1000000.0]",
+    "op = 'impulse_noise'\namount = [0.0, 1.0]",
+    "op = 'downscale'\nfactor = [0.001, 1.0]",
+    "op = 'jpeg_compression'\nquality = [1, 100]",
+    "op = 'fog'\ndensity = [0.0, 100.0]",
+    "op = 'rain'\ndrops = [0.0, 1000.0]\nlength = 50.0\nopacity = 1.0",
+    "op = 'corrupt'\nseverity = [1, 5]",
+    "op = 'corrupt'\nseverity = [5, 5]\ncorruptions = ['snow', 'elastic_transform', 'zoom_blur', 'glass_blur']",
     "op = 'random_erasing'\nscale = [0.001, 1.0]\nratio = [0.01, 100.0]\nfill = 'noise'",
     "op = 'cutout'\nsize = 2.0\nfill = 'mean'",
     "op = 'coarse_dropout'\nholes = [1, 30]\nwidth = [0.01, 1.0]\nheight = [0.01, 1.0]\nfill = 'noise'",
@@ -58,6 +71,7 @@ const RECIPES: &[&str] = &[
     "op = 'auto_augment'\npolicy = 'cifar10'",
     "op = 'auto_augment'\npolicy = 'svhn'\ninterpolation = 'bilinear'",
     "op = 'aug_mix'\nseverity = 10\nall_operations = true\nalpha = 0.01",
+    "op = 'three_augment'\njitter = 1.0",
 ];
 
 fn recipes() -> Vec<Op> {
