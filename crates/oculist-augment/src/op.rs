@@ -49,7 +49,7 @@ macro_rules! operations {
         ///
         /// No operation changes a label; whether a mirrored digit is still that digit is the user's to know.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+        #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields, remote = "Self")]
         #[non_exhaustive]
         pub enum Op {
             $(#[doc = $text] $plain,)*
@@ -169,6 +169,21 @@ operations! {
         AutoAugment, "auto_augment";
         AugMix, "aug_mix";
         ThreeAugment, "three_augment";
+    }
+}
+
+impl Serialize for Op {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+/// Reads the fields into a JSON value first, so that the code that reads dozens of structs is compiled once,
+/// here, instead of in every crate and for every format that reads a pipeline.
+impl<'de> Deserialize<'de> for Op {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Self::deserialize(value).map_err(serde::de::Error::custom)
     }
 }
 

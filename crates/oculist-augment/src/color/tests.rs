@@ -107,7 +107,7 @@ fn a_third_of_a_turn_swaps_channels() {
 fn alpha_is_left_alone_and_so_is_grey_by_operations_on_colour() {
     let narrow = |channels| {
         let mut image = noise(40, 30, channels);
-        image.pixels_mut().iter_mut().for_each(|v| *v = *v / 2 + 30);
+        image.pixels_mut().iter_mut().for_each(|v| *v = *v / 2 + 90);
         image
     };
     let (rgba, grey) = (narrow(4), narrow(1));

@@ -74,8 +74,8 @@ fn difference(image: &Image, want: &[u8]) -> (f64, u8) {
 
 /// Pixels of nearest-neighbour geometry whose place lies on the middle between two pixels up to rounding.
 ///
-/// At 135 degrees the whole diagonal does.
-const TIES: f64 = 0.05;
+/// At 135 degrees both diagonals do, and half of their pixels fall to the other side.
+const TIES: f64 = 0.07;
 
 fn is_geometry(action: Action) -> bool {
     use Action::{Rotate, ShearX, ShearY, TranslateX, TranslateY};
