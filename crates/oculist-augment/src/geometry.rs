@@ -18,4 +18,4 @@ pub use distort::{elastic, grid_distortion};
 pub use flip::{flip_horizontal, flip_vertical, quarter_turns, transpose};
 pub use perspective::perspective;
 pub(crate) use resize::resample;
-pub use resize::{Interpolation, crop_and_resize, resize, resized_crop};
+pub use resize::{Interpolation, resize, resized_crop};

@@ -223,9 +223,8 @@ impl Transform {
 
     /// Applies transforms one after the other, in fewer passes where that gives the very same image.
     ///
-    /// Crops in a row are one crop; a crop and a resize read the image once; a crop is mirrored while it is
-    /// copied; two equal flips are none; colour operations in a row are one pass
-    /// ([`crate::color::adjust_all`]).
+    /// Crops and paddings in a row are one crop; a crop is mirrored while it is copied; two equal flips are none;
+    /// colour operations in a row are one pass ([`crate::color::adjust_all`]).
     ///
     /// # Errors
     /// As for [`Transform::apply`].

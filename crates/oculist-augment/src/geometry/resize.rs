@@ -78,30 +78,6 @@ pub fn resized_crop(
     resample(image, (left, top, w, h), width, height, interpolation)
 }
 
-/// Cuts the window (left, top, width, height), then resizes it, without copying it first.
-///
-/// Unlike [`resized_crop`], the filter sees nothing outside the window: the result is that of [`super::crop`]
-/// and [`resize`] one after the other, bit for bit.
-///
-/// # Errors
-/// As for [`resized_crop`].
-pub fn crop_and_resize(
-    image: &Image,
-    (left, top, w, h): (usize, usize, usize, usize),
-    width: usize,
-    height: usize,
-    interpolation: Interpolation,
-) -> Result<Image> {
-    check_window(image, (left, top, w, h))?;
-    if (w, h) == (width, height) {
-        return super::crop(image, left as isize, top as isize, w, h, Border::Edge);
-    }
-    let source = view(image)?;
-    let source = fir::images::CroppedImage::new(&source, left as u32, top as u32, w as u32, h as u32)
-        .map_err(|err| failed(&err))?;
-    run(&source, image.channels(), width, height, interpolation, fir::ResizeOptions::new())
-}
-
 /// As [`resized_crop`], with a window between pixels: left, top, width and height, inside the image.
 pub(crate) fn resample(
     image: &Image,
@@ -110,8 +86,29 @@ pub(crate) fn resample(
     height: usize,
     interpolation: Interpolation,
 ) -> Result<Image> {
-    let options = fir::ResizeOptions::new().crop(left, top, w, h);
-    run(&view(image)?, image.channels(), width, height, interpolation, options)
+    let sides = 1..1usize << 31;
+    if !sides.contains(&width) || !sides.contains(&height) {
+        return Err(parameter("resize", "width and height", "at least 1", format!("{width}x{height}")));
+    }
+    let pixel_type = match image.channels() {
+        1 => fir::PixelType::U8,
+        3 => fir::PixelType::U8x3,
+        4 => fir::PixelType::U8x4,
+        found => return Err(Error::Channels { found }),
+    };
+    let failed = |err: &dyn std::fmt::Display| {
+        parameter("resize", "size", "a size that can be resized", err.to_string())
+    };
+    let source =
+        fir::images::ImageRef::new(image.width() as u32, image.height() as u32, image.pixels(), pixel_type)
+            .map_err(|err| failed(&err))?;
+    let mut target = fir::images::Image::new(width as u32, height as u32, pixel_type);
+    let options = fir::ResizeOptions::new()
+        .resize_alg(interpolation.algorithm())
+        .use_alpha(false)
+        .crop(left, top, w, h);
+    fir::Resizer::new().resize(&source, &mut target, &options).map_err(|err| failed(&err))?;
+    Ok(Image::from_parts(width, height, image.channels(), target.into_vec()))
 }
 
 fn check_window(image: &Image, (left, top, w, h): (usize, usize, usize, usize)) -> Result<()> {
@@ -123,42 +120,6 @@ fn check_window(image: &Image, (left, top, w, h): (usize, usize, usize, usize)) 
     }
     let found = format!("{w}x{h} at ({left}, {top}) of {}x{}", image.width(), image.height());
     Err(parameter("resized crop", "window", "inside the image", found))
-}
-
-fn failed(err: &dyn std::fmt::Display) -> Error {
-    parameter("resize", "size", "a size that can be resized", err.to_string())
-}
-
-fn pixel_type(channels: usize) -> fir::PixelType {
-    match channels {
-        1 => fir::PixelType::U8,
-        3 => fir::PixelType::U8x3,
-        _ => fir::PixelType::U8x4,
-    }
-}
-
-fn view(image: &Image) -> Result<fir::images::ImageRef<'_>> {
-    let (width, height) = (image.width() as u32, image.height() as u32);
-    fir::images::ImageRef::new(width, height, image.pixels(), pixel_type(image.channels()))
-        .map_err(|err| failed(&err))
-}
-
-fn run(
-    source: &impl fir::IntoImageView,
-    channels: usize,
-    width: usize,
-    height: usize,
-    interpolation: Interpolation,
-    options: fir::ResizeOptions,
-) -> Result<Image> {
-    let sides = 1..1usize << 31;
-    if !sides.contains(&width) || !sides.contains(&height) {
-        return Err(parameter("resize", "width and height", "at least 1", format!("{width}x{height}")));
-    }
-    let mut target = fir::images::Image::new(width as u32, height as u32, pixel_type(channels));
-    let options = options.resize_alg(interpolation.algorithm()).use_alpha(false);
-    fir::Resizer::new().resize(source, &mut target, &options).map_err(|err| failed(&err))?;
-    Ok(Image::from_parts(width, height, channels, target.into_vec()))
 }
 
 #[cfg(test)]
@@ -186,26 +147,6 @@ mod tests {
                         let out = resize(&image, ow, oh, interpolation).unwrap();
                         assert_eq!(out, Image::filled(ow, oh, channels, 130).unwrap());
                     }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn cropping_and_resizing_at_once_equals_one_after_the_other() {
-        for channels in [1, 3, 4] {
-            let pixels = (0..20 * 15 * channels).map(|i| (i * i) as u8).collect();
-            let image = Image::new(20, 15, channels, pixels).unwrap();
-            for (window, size) in [((3, 2, 9, 8), (4, 12)), ((0, 0, 20, 15), (7, 7)), ((5, 5, 6, 4), (6, 4))]
-            {
-                for interpolation in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic]
-                {
-                    let (x, y, w, h) = window;
-                    let cut = super::super::crop(&image, x as isize, y as isize, w, h, Border::Edge).unwrap();
-                    let want = resize(&cut, size.0, size.1, interpolation).unwrap();
-                    let got = crop_and_resize(&image, window, size.0, size.1, interpolation).unwrap();
-                    assert_eq!(got, want, "{window:?} {size:?} {interpolation:?}");
-                    assert_eq!(got.pixels(), want.pixels());
                 }
             }
         }

@@ -4,7 +4,7 @@ use super::Transform;
 use crate::Image;
 use crate::color::{Adjustment, adjust_all};
 use crate::error::Result;
-use crate::geometry::{self, Border, Interpolation};
+use crate::geometry::{self, Border};
 
 /// A window to cut, in pixels.
 #[derive(Clone, Copy)]
@@ -41,10 +41,9 @@ impl Window {
         inside.then_some(Self { left, top, border: self.border, ..next })
     }
 
-    /// Left, top, width and height, if all pixels lie inside an image of this size.
-    fn inside(self, (width, height): (usize, usize)) -> Option<(usize, usize, usize, usize)> {
-        let inside = fits(self.left, self.width, width) && fits(self.top, self.height, height);
-        inside.then_some((self.left as usize, self.top as usize, self.width, self.height))
+    /// Whether this is the whole of an image of this size.
+    fn is_all(self, (width, height): (usize, usize)) -> bool {
+        (self.left, self.top, self.width, self.height) == (0, 0, width, height)
     }
 }
 
@@ -93,20 +92,11 @@ fn crop_run(mut window: Window, mut rest: &[Transform], image: Image) -> Result<
         window = both;
         rest = after;
     }
-    let size = (image.width(), image.height());
-    let resize = |width: usize, height: usize, interpolation: Interpolation| {
-        window.inside(size).map(|w| geometry::crop_and_resize(&image, w, width, height, interpolation))
-    };
-    if let [Transform::Resize { width, height, interpolation }, after @ ..] = rest
-        && let Some(resized) = resize(*width, *height, *interpolation)
-    {
-        return Ok((resized?, after));
-    }
     let Window { left, top, width, height, border } = window;
     if let [Transform::HorizontalFlip, after @ ..] = rest {
         return Ok((geometry::crop_mirrored(&image, left, top, width, height, border)?, after));
     }
-    if window.inside(size) == Some((0, 0, size.0, size.1)) {
+    if window.is_all((image.width(), image.height())) {
         return Ok((image, rest));
     }
     Ok((geometry::crop(&image, left, top, width, height, border)?, rest))
@@ -115,7 +105,7 @@ fn crop_run(mut window: Window, mut rest: &[Transform], image: Image) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Rng;
+    use crate::{Interpolation, Rng};
 
     /// A few transforms of each kind that fusing looks at, and some it does not.
     fn random(rng: &mut Rng) -> Transform {

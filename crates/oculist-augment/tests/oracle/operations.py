@@ -278,7 +278,8 @@ for kelvin in (2500, 4000, 5500, 9000, 15000):
     part = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
     colour(dict(temperature=kelvin), image, np.round(part * 255).astype(np.uint8), 6, 2.5)
 
-# CLAHE: OpenCV's on grey exactly, on colours through YCrCb, which rounds twice more.
+# CLAHE: OpenCV's on grey exactly. On colours through YCrCb, whose Y may round to another level than luma; where a table is
+# steep, that is a large step.
 for width, height in ((64, 48), (61, 43), (30, 64), (7, 5)):
     grey, rgb = picture(width, height, 1), picture(width, height, 3)
     for clip, columns, rows in ((0.0, 8, 8), (2.0, 8, 8), (4.0, 4, 3), (40.0, 1, 1), (1.0, 5, 7)):
@@ -287,7 +288,7 @@ for width, height in ((64, 48), (61, 43), (30, 64), (7, 5)):
         colour(parameters, grey, clahe.apply(grey[..., 0]))
         parts = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)
         parts[..., 0] = clahe.apply(parts[..., 0])
-        colour(parameters, rgb, cv2.cvtColor(parts, cv2.COLOR_YCrCb2RGB), 12, 1.5)
+        colour(parameters, rgb, cv2.cvtColor(parts, cv2.COLOR_YCrCb2RGB), 20, 1.5)
 
 # Erasing: NumPy's slices.
 for channels in (1, 3):
