@@ -1,7 +1,7 @@
 //! Operations with ranges to draw their parameters from.
 //!
-//! One struct per operation, in a file per group; [`Op`] is any of them. A new operation is a struct with
-//! [`Draw`] in its group's file and one line in the list below.
+//! One struct per operation, in a file per group; [`Op`] is any of them. A new operation is a struct with `Draw` in its
+//! group's file and one line in the list below.
 
 mod color;
 mod compose;
@@ -42,7 +42,7 @@ pub(crate) trait Draw {
 
 macro_rules! operations {
     (
-        plain { $($plain:ident, $plain_name:literal, $transform:expr, $text:literal;)* }
+        plain { $($plain:ident, $plain_name:literal, $rng:pat => $transform:expr, $text:literal;)* }
         drawn { $($variant:ident, $name:literal;)* }
     ) => {
         /// One augmentation operation with the ranges of its parameters.
@@ -82,7 +82,10 @@ macro_rules! operations {
             /// Draws the parameters for an image of this size.
             pub fn sample(&self, width: usize, height: usize, rng: &mut Rng) -> Transform {
                 match self {
-                    $(Self::$plain => $transform(rng),)*
+                    $(Self::$plain => {
+                        let $rng = &mut *rng;
+                        $transform
+                    })*
                     $(Self::$variant(op) => op.draw(width, height, rng),)*
                 }
             }
@@ -102,17 +105,17 @@ fn color(adjustment: Adjustment) -> Transform {
 
 operations! {
     plain {
-        HorizontalFlip, "horizontal_flip", |_: &mut Rng| Transform::HorizontalFlip, "Mirrors left and right.";
-        VerticalFlip, "vertical_flip", |_: &mut Rng| Transform::VerticalFlip, "Mirrors top and bottom.";
-        Transpose, "transpose", |_: &mut Rng| Transform::Transpose, "Swaps x and y.";
-        QuarterTurns, "quarter_turns", |rng: &mut Rng| Transform::QuarterTurns { turns: rng.below(4) as u8 },
+        HorizontalFlip, "horizontal_flip", _ => Transform::HorizontalFlip, "Mirrors left and right.";
+        VerticalFlip, "vertical_flip", _ => Transform::VerticalFlip, "Mirrors top and bottom.";
+        Transpose, "transpose", _ => Transform::Transpose, "Swaps x and y.";
+        QuarterTurns, "quarter_turns", rng => Transform::QuarterTurns { turns: rng.below(4) as u8 },
             "Turns by none, one, two or three quarters of a circle.";
-        Invert, "invert", |_: &mut Rng| color(Adjustment::Invert), "Inverts all colours.";
-        Equalize, "equalize", |_: &mut Rng| color(Adjustment::Equalize),
+        Invert, "invert", _ => color(Adjustment::Invert), "Inverts all colours.";
+        Equalize, "equalize", _ => color(Adjustment::Equalize),
             "Spreads each channel's values so that all are about equally frequent.";
-        AutoContrast, "auto_contrast", |_: &mut Rng| color(Adjustment::AutoContrast),
+        AutoContrast, "auto_contrast", _ => color(Adjustment::AutoContrast),
             "Stretches each channel's values to 0..=255.";
-        ToGrey, "to_grey", |_: &mut Rng| color(Adjustment::Grey), "Takes the colour away; channels stay.";
+        ToGrey, "to_grey", _ => color(Adjustment::Grey), "Takes the colour away; channels stay.";
     }
     drawn {
         Rotate, "rotate";
