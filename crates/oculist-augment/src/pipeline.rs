@@ -1,8 +1,9 @@
 //! Operations in a row, each with a probability.
 
-use crate::error::{Result, parameter};
+use crate::error::Result;
 use crate::geometry::{Border, Interpolation};
-use crate::{Image, Op, SampleKey, Transform};
+use crate::op::{ColorJitter, RandomCrop, RandomResizedCrop, ShiftScaleRotate};
+use crate::{Image, Op, SampleKey, Step, Transform};
 use serde::{Deserialize, Serialize};
 
 /// Which image a pipeline starts from.
@@ -14,26 +15,6 @@ pub enum Start {
     Prepared,
     /// The image as it lies in the file; the pipeline itself resizes (random resized crop).
     Original,
-}
-
-/// One operation and how often it is used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Step {
-    /// Probability of use, 0..=1.
-    #[serde(default = "always", skip_serializing_if = "is_always")]
-    pub probability: f32,
-    /// The operation.
-    #[serde(flatten)]
-    pub op: Op,
-}
-
-fn always() -> f32 {
-    1.0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_always(p: &f32) -> bool {
-    *p == 1.0
 }
 
 /// An augmentation recipe. As TOML:
@@ -80,13 +61,14 @@ impl Pipeline {
         let padding = ((size + 4) / 8).max(1);
         let mut steps = vec![Step {
             probability: 1.0,
-            op: Op::RandomCrop { width: size, height: size, padding, border },
+            op: RandomCrop { width: size, height: size, padding, border }.into(),
         }];
         if flip {
             steps.push(Step { probability: 0.5, op: Op::HorizontalFlip });
         }
-        let op = Op::ShiftScaleRotate { shift: 0.0, scale: (0.9, 1.1), degrees: 10.0, border };
-        steps.push(Step { probability: 0.5, op });
+        let interpolation = Interpolation::Bilinear;
+        let turn = ShiftScaleRotate { shift: 0.0, scale: (0.9, 1.1), degrees: 10.0, interpolation, border };
+        steps.push(Step { probability: 0.5, op: turn.into() });
         Self { start: Start::Prepared, steps }
     }
 
@@ -95,20 +77,20 @@ impl Pipeline {
     /// The least area is 0.35 of the photo (0.08 is usual for hundreds of epochs on ImageNet, and too hard
     /// for the short trainings of small data sets).
     pub fn photos(size: usize) -> Self {
-        let crop = Op::RandomResizedCrop {
+        let crop = RandomResizedCrop {
             width: size,
             height: size,
             scale: (0.35, 1.0),
             ratio: (0.75, 4.0 / 3.0),
             interpolation: Interpolation::Bilinear,
         };
-        let jitter = Op::ColorJitter { brightness: 0.3, contrast: 0.3, saturation: 0.3, hue: 0.03 };
+        let jitter = ColorJitter { brightness: 0.3, contrast: 0.3, saturation: 0.3, hue: 0.03 };
         Self {
             start: Start::Original,
             steps: vec![
-                Step { probability: 1.0, op: crop },
+                Step { probability: 1.0, op: crop.into() },
                 Step { probability: 0.5, op: Op::HorizontalFlip },
-                Step { probability: 0.8, op: jitter },
+                Step { probability: 0.8, op: jitter.into() },
             ],
         }
     }
@@ -118,44 +100,31 @@ impl Pipeline {
     /// # Errors
     /// The first parameter outside its range, by name.
     pub fn validate(&self) -> Result<()> {
-        for step in &self.steps {
-            if !(0.0..=1.0).contains(&step.probability) {
-                return Err(parameter(
-                    step.op.name(),
-                    "probability",
-                    "within 0..=1",
-                    step.probability.to_string(),
-                ));
-            }
-            step.op.validate()?;
-        }
-        Ok(())
+        self.steps.iter().try_for_each(Step::validate)
     }
 
     /// Draws all parameters for one sample of the given size.
     ///
-    /// Step i draws from its own generator, keyed by (seed, epoch, sample, i).
+    /// Step i draws from its own generator, keyed by (seed, epoch, sample, i). Nested steps are laid out in one
+    /// list.
     pub fn sample(&self, mut width: usize, mut height: usize, key: SampleKey) -> Vec<Transform> {
         let mut transforms = Vec::with_capacity(self.steps.len());
         for (i, step) in self.steps.iter().enumerate() {
-            let mut rng = key.operation(i as u64);
-            if rng.chance(step.probability) {
-                let transform = step.op.sample(width, height, &mut rng);
+            if let Some(transform) = step.sample(width, height, &mut key.operation(i as u64)) {
                 (width, height) = transform.output_size(width, height);
-                transforms.push(transform);
+                transform.flatten_into(&mut transforms);
             }
         }
         transforms
     }
 
-    /// Draws parameters for this sample and applies them.
+    /// Draws parameters for this sample and applies them with [`Transform::apply_all`].
     ///
     /// # Errors
     /// As for [`Transform::apply`]; none for a pipeline that [`validate`](Self::validate) accepts.
     pub fn apply(&self, image: Image, key: SampleKey) -> Result<Image> {
-        self.sample(image.width(), image.height(), key)
-            .iter()
-            .try_fold(image, |image, transform| transform.apply(image))
+        let transforms = self.sample(image.width(), image.height(), key);
+        Transform::apply_all(&transforms, image)
     }
 }
 

@@ -75,6 +75,42 @@ impl Rng {
         self.uniform() < p
     }
 
+    /// Normal with mean 0 and standard deviation 1, by the Box-Muller transform of two numbers.
+    pub fn normal(&mut self) -> f32 {
+        self.normal_f64() as f32
+    }
+
+    fn normal_f64(&mut self) -> f64 {
+        // Above 0, so that the logarithm is finite.
+        let radius = (-2.0 * (1.0 - self.uniform_f64()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform_f64()).cos()
+    }
+
+    fn uniform_f64(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// Gamma distributed with this shape, above 0, and scale 1.
+    ///
+    /// # Source
+    /// Marsaglia and Tsang, "A simple method for generating gamma variables", 2000.
+    pub fn gamma(&mut self, shape: f64) -> f64 {
+        if shape < 1.0 {
+            let boost = (1.0 - self.uniform_f64()).powf(1.0 / shape);
+            return self.gamma(shape + 1.0) * boost;
+        }
+        let d = shape - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        loop {
+            let x = self.normal_f64();
+            let v = (1.0 + c * x).powi(3);
+            let u = 1.0 - self.uniform_f64();
+            if v > 0.0 && u.ln() < 0.5 * x * x + d * (1.0 - v + v.ln()) {
+                return d * v;
+            }
+        }
+    }
+
     /// Shuffles in place (Fisher-Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
@@ -134,6 +170,26 @@ mod tests {
         // Chi-squared, 15 degrees of freedom: 44.3 is exceeded once in ten thousand seeds.
         let chi: f64 = counts.iter().map(|&c| (c as f64 - 1e4).powi(2) / 1e4).sum();
         assert!(chi < 44.3, "chi-squared {chi}");
+    }
+
+    #[test]
+    fn normal_and_gamma_have_their_moments() {
+        let mut rng = Rng::keyed(&[5]);
+        let mut moments = |draw: &mut dyn FnMut(&mut Rng) -> f64| {
+            let all: Vec<f64> = (0..100_000).map(|_| draw(&mut rng)).collect();
+            let mean = all.iter().sum::<f64>() / 1e5;
+            let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 1e5;
+            let third = all.iter().map(|x| (x - mean).powi(3)).sum::<f64>() / 1e5 / variance.powf(1.5);
+            (mean, variance, third)
+        };
+        let (mean, variance, skew) = moments(&mut |rng| f64::from(rng.normal()));
+        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03 && skew.abs() < 0.05);
+        for shape in [0.3, 1.0, 4.5] {
+            let (mean, variance, skew) = moments(&mut |rng| rng.gamma(shape));
+            assert!((mean / shape - 1.0).abs() < 0.03, "{shape}: mean {mean}");
+            assert!((variance / shape - 1.0).abs() < 0.06, "{shape}: variance {variance}");
+            assert!((skew * shape.sqrt() / 2.0 - 1.0).abs() < 0.1, "{shape}: skewness {skew}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::loss::Loss;
 use crate::optimizer::OptimizerConfig;
 
 /// The settings of one training run; all of them together determine the result.
@@ -39,6 +40,44 @@ pub struct TrainConfig {
     pub distill_alpha: f32,
     /// Temperature of the distillation loss.
     pub distill_temperature: f32,
+    /// The loss on the labels.
+    #[serde(skip_serializing_if = "is_default")]
+    pub loss: Loss,
+    /// Weight of each class in the loss; empty for equal weights.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub class_weights: Vec<f32>,
+    /// How frequent each class is, which the logit-adjusted loss needs; may be empty for the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub class_priors: Vec<f32>,
+    /// MixUp's Beta(alpha, alpha) that weights are drawn from; 0 turns MixUp off.
+    #[serde(skip_serializing_if = "is_default")]
+    pub mixup_alpha: f32,
+    /// CutMix's Beta(alpha, alpha) that areas are drawn from; 0 turns CutMix off.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cutmix_alpha: f32,
+    /// Probability that a batch is mixed, 0..=1, if either kind is on.
+    #[serde(skip_serializing_if = "is_one")]
+    pub mix_probability: f32,
+    /// Probability of CutMix for a mixed batch, 0..=1, if both kinds are on; else MixUp.
+    #[serde(skip_serializing_if = "is_half")]
+    pub mix_switch: f32,
+}
+
+// What has its default is not written: settings stored before these fields existed keep their text, and with it
+// the fingerprint by which a run is resumed.
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_one(value: &f32) -> bool {
+    *value == 1.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_half(value: &f32) -> bool {
+    *value == 0.5
 }
 
 impl Default for TrainConfig {
@@ -59,6 +98,13 @@ impl Default for TrainConfig {
             loader_workers: 1,
             distill_alpha: 0.7,
             distill_temperature: 3.0,
+            loss: Loss::CrossEntropy,
+            class_weights: Vec::new(),
+            class_priors: Vec::new(),
+            mixup_alpha: 0.0,
+            cutmix_alpha: 0.0,
+            mix_probability: 1.0,
+            mix_switch: 0.5,
         }
     }
 }
@@ -102,6 +148,17 @@ impl TrainConfig {
         if !(self.distill_temperature > 0.0 && self.distill_temperature.is_finite()) {
             return fail("distill_temperature", "a positive number", self.distill_temperature.to_string());
         }
+        for (name, value) in [("mix_probability", self.mix_probability), ("mix_switch", self.mix_switch)] {
+            if !(0.0..=1.0).contains(&value) {
+                return fail(name, "in 0..=1", value.to_string());
+            }
+        }
+        for (name, value) in [("mixup_alpha", self.mixup_alpha), ("cutmix_alpha", self.cutmix_alpha)] {
+            if !(0.0..=1000.0).contains(&value) {
+                return fail(name, "in 0..=1000", value.to_string());
+            }
+        }
+        self.loss.validate()?;
         if self.loader_workers == 0 {
             return fail("loader_workers", "at least 1", "0".into());
         }
@@ -127,10 +184,33 @@ mod tests {
             ("distill_alpha", TrainConfig { distill_alpha: 2.0, ..TrainConfig::default() }),
             ("distill_temperature", TrainConfig { distill_temperature: 0.0, ..TrainConfig::default() }),
             ("loader_workers", TrainConfig { loader_workers: 0, ..TrainConfig::default() }),
+            ("mixup_alpha", TrainConfig { mixup_alpha: -0.1, ..TrainConfig::default() }),
+            ("cutmix_alpha", TrainConfig { cutmix_alpha: f32::NAN, ..TrainConfig::default() }),
+            ("mix_probability", TrainConfig { mix_probability: 1.1, ..TrainConfig::default() }),
+            ("mix_switch", TrainConfig { mix_switch: -0.1, ..TrainConfig::default() }),
+            ("loss.gamma", TrainConfig { loss: Loss::Focal { gamma: 11.0 }, ..TrainConfig::default() }),
         ];
         for (name, config) in broken {
             let message = config.validate().unwrap_err().to_string();
             assert!(message.starts_with(name), "{message}");
         }
+    }
+
+    #[test]
+    fn settings_of_older_runs_keep_their_text_and_newer_ones_come_back() {
+        let text = serde_json::to_string(&TrainConfig::default()).unwrap();
+        assert!(text.ends_with("\"distill_alpha\":0.7,\"distill_temperature\":3.0}"), "{text}");
+        let config = TrainConfig {
+            loss: Loss::LogitAdjusted { tau: 0.5 },
+            class_weights: vec![1.0, 2.0],
+            class_priors: vec![0.75, 0.25],
+            mixup_alpha: 0.2,
+            cutmix_alpha: 1.0,
+            mix_probability: 0.0,
+            mix_switch: 0.0,
+            ..TrainConfig::default()
+        };
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<TrainConfig>(&text).unwrap(), config);
     }
 }

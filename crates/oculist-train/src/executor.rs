@@ -135,6 +135,12 @@ impl Executor {
         self.classes
     }
 
+    /// Height, width and channels of the input.
+    pub(crate) fn input_shape(&self) -> (usize, usize, usize) {
+        let map = self.plan.slots[self.plan.input];
+        (map.height, map.width, map.channels)
+    }
+
     /// Numbers from one row of logits to the next.
     pub fn logits_stride(&self) -> usize {
         self.plan.slots[self.plan.output].stride

@@ -1,8 +1,8 @@
 //! Training of graphs: executor, losses, optimisers, schedules, checkpoints, distillation.
 //!
 //! [`Executor`] plans a graph for a batch size and runs it forward and backward on the CPU kernels;
-//! [`loss_and_gradient`] gives cross-entropy and distillation; [`Optimizer`], [`Schedule`] and [`Ema`] update the
-//! weights.
+//! [`loss_and_gradient`] gives cross-entropy and distillation, [`Criterion`] the losses for soft labels and unequal
+//! classes; [`Optimizer`], [`Schedule`] and [`Ema`] update the weights.
 
 mod checkpoint;
 mod config;
@@ -10,6 +10,7 @@ mod ema;
 mod error;
 mod executor;
 mod loss;
+mod mixing;
 mod optimizer;
 mod params;
 mod schedule;
@@ -21,7 +22,7 @@ pub use config::TrainConfig;
 pub use ema::Ema;
 pub use error::TrainError;
 pub use executor::{Executor, Mode};
-pub use loss::{Distillation, loss_and_gradient};
+pub use loss::{Criterion, Distillation, Loss, balanced_weights, class_priors, loss_and_gradient};
 pub use optimizer::{Optimizer, OptimizerConfig, global_norm};
 pub use params::{Param, ParamSet};
 pub use schedule::Schedule;

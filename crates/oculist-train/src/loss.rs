@@ -1,4 +1,9 @@
-//! Losses on logits: cross-entropy with label smoothing, and distillation from a teacher.
+//! Losses on logits: cross-entropy with label smoothing, its relatives for soft labels and unequal classes, and
+//! distillation from a teacher.
+
+mod criterion;
+
+pub use criterion::{Criterion, Loss, balanced_weights, class_priors};
 
 use oculist_kernels::{Rows, Targets, softmax, softmax_cross_entropy};
 
@@ -41,9 +46,22 @@ pub fn loss_and_gradient(
     let cross_entropy =
         softmax_cross_entropy(shape, 1.0, logits, targets, (1.0 - alpha) * scale, Some(gradient), None)
             * f64::from(scale);
+    with_distillation(shape, cross_entropy, teacher, logits, gradient)
+}
+
+/// `(1 - alpha) * loss` plus the distillation term; adds the term's gradient, since `gradient` holds the loss's own
+/// with its factor already.
+fn with_distillation(
+    shape: Rows,
+    loss: f64,
+    teacher: Option<&Distillation<'_>>,
+    logits: &[f32],
+    gradient: &mut [f32],
+) -> f64 {
     let Some(teacher) = teacher else {
-        return cross_entropy;
+        return loss;
     };
+    let (alpha, scale) = (teacher.alpha, 1.0 / shape.rows as f32);
     let t = teacher.temperature;
     let mut soft = vec![0.0; shape.len()];
     softmax(shape, t, teacher.logits, &mut soft);
@@ -63,5 +81,5 @@ pub fn loss_and_gradient(
     // The divergence is the cross-entropy less the teacher's own entropy.
     let entropy: f64 = soft.iter().filter(|&&q| q > 0.0).map(|&q| -f64::from(q) * f64::from(q).ln()).sum();
     let divergence = (cross - entropy) * f64::from(scale);
-    f64::from(1.0 - alpha) * cross_entropy + f64::from(alpha * t * t) * divergence
+    f64::from(1.0 - alpha) * loss + f64::from(alpha * t * t) * divergence
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use oculist_augment::mix::Shape;
 use oculist_data::Batch;
 use oculist_graph::Graph;
 use oculist_kernels::Context;
@@ -15,7 +16,8 @@ use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::executor::{Executor, Mode};
-use crate::loss::{Distillation, loss_and_gradient};
+use crate::loss::{Criterion, Distillation, loss_and_gradient};
+use crate::mixing::mix_batch;
 use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
 
@@ -48,7 +50,7 @@ pub type BatchIterator<'a> = Box<dyn Iterator<Item = Result<Batch, TrainError>> 
 pub struct EpochRecord {
     /// From 1.
     pub epoch: usize,
-    /// Mean training loss, with augmentation, smoothing and distillation.
+    /// Mean training loss, with augmentation, mixing, smoothing, class weights and distillation.
     pub train_loss: f64,
     /// Mean cross-entropy on the validation split.
     pub val_loss: f64,
@@ -174,6 +176,7 @@ impl Trainer<'_> {
 struct Run<'a> {
     trainer: &'a Trainer<'a>,
     executor: Executor,
+    criterion: Criterion,
     teacher: Option<Executor>,
     optimizer: Optimizer,
     ema: Option<Ema>,
@@ -190,6 +193,13 @@ impl<'a> Run<'a> {
             .teacher
             .map(|t| Executor::new(trainer.ctx.clone(), t, config.batch_size, Mode::Eval))
             .transpose()?;
+        let criterion = Criterion::new(
+            config.loss,
+            executor.classes(),
+            config.label_smoothing,
+            &config.class_weights,
+            &config.class_priors,
+        )?;
         let optimizer = Optimizer::new(config.optimizer, executor.weights.len());
         let ema =
             (config.ema_decay > 0.0).then(|| Ema::new(config.ema_decay, &executor.weights, &executor.stats));
@@ -204,7 +214,7 @@ impl<'a> Run<'a> {
         };
         let gradient = vec![0.0; executor.logits().len()];
         let best = (executor.weights.clone(), executor.stats.clone());
-        Ok(Self { trainer, executor, teacher, optimizer, ema, state, best, gradient })
+        Ok(Self { trainer, executor, criterion, teacher, optimizer, ema, state, best, gradient })
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
@@ -263,12 +273,15 @@ impl<'a> Run<'a> {
                 return Err(TrainError::Stopped { kept: self.kept() });
             }
             let waiting = Instant::now();
-            let Some(batch) = batches.next().transpose()? else {
+            let Some(mut batch) = batches.next().transpose()? else {
                 break;
             };
             wait += waiting.elapsed();
             lr = schedule.at(self.state.step as usize);
-            let loss = self.step(&batch, lr);
+            let (height, width, channels) = self.executor.input_shape();
+            let shape = Shape { height, width, channels };
+            let soft = mix_batch(config, shape, self.executor.classes(), &mut batch, epoch, step)?;
+            let loss = self.step(&batch, soft.as_deref(), lr);
             if !loss.is_finite() {
                 return Err(TrainError::NonFiniteLoss {
                     epoch: epoch + 1,
@@ -315,7 +328,9 @@ impl<'a> Run<'a> {
     }
 
     /// One update; returns the loss. A loss that is no number leaves the weights as they were.
-    fn step(&mut self, batch: &Batch, lr: f32) -> f64 {
+    ///
+    /// `soft` are the labels of a mixed batch, `[batch, classes]`; without, the batch's own count.
+    fn step(&mut self, batch: &Batch, soft: Option<&[f32]>, lr: f32) -> f64 {
         let config = self.trainer.config;
         let dropout_seed = config.seed ^ self.state.step.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.executor.forward_train(&batch.images, dropout_seed);
@@ -324,15 +339,12 @@ impl<'a> Run<'a> {
             alpha: config.distill_alpha,
             temperature: config.distill_temperature,
         });
-        let classes = self.executor.classes();
-        let loss = loss_and_gradient(
-            classes,
-            &batch.labels,
-            config.label_smoothing,
-            distillation.as_ref(),
-            self.executor.logits(),
-            &mut self.gradient,
-        );
+        let (criterion, teacher) = (&self.criterion, distillation.as_ref());
+        let (logits, gradient) = (self.executor.logits(), &mut self.gradient);
+        let loss = match soft {
+            Some(soft) => criterion.soft_loss_and_gradient(soft, teacher, logits, gradient),
+            None => criterion.loss_and_gradient(&batch.labels, teacher, logits, gradient),
+        };
         if !loss.is_finite() {
             return loss;
         }

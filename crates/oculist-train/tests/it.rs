@@ -2,6 +2,7 @@
 
 mod it {
     mod golden_steps;
+    mod losses;
     mod nets;
     mod runs;
 }

@@ -10,8 +10,13 @@ pub enum Border {
     Constant(u8),
     /// The nearest pixel of the edge: `aaa|abcd|ddd`.
     Edge,
-    /// Mirrored without repeating the edge: `dcb|abcd|cba`.
+    /// Mirrored without repeating the edge: `dcb|abcd|cba` (NumPy's "reflect", OpenCV's `REFLECT_101`).
+    #[serde(alias = "reflect_101")]
     Reflect,
+    /// Mirrored with the edge repeated: `cba|abcd|dcb` (NumPy's "symmetric", OpenCV's `REFLECT`).
+    Symmetric,
+    /// The image again: `bcd|abcd|abc`.
+    Wrap,
 }
 
 impl Default for Border {
@@ -27,23 +32,33 @@ impl Border {
         if (0..n).contains(&i) {
             return Some(i as usize);
         }
-        match self {
-            Self::Constant(_) => None,
-            Self::Edge => Some(i.clamp(0, n - 1) as usize),
+        let place = match self {
+            Self::Constant(_) => return None,
+            Self::Edge => i.clamp(0, n - 1),
             Self::Reflect => {
                 let period = (2 * (n - 1)).max(1);
                 let m = i.rem_euclid(period);
-                Some(if m < n { m } else { period - m } as usize)
+                if m < n { m } else { period - m }
             }
-        }
+            Self::Symmetric => {
+                let m = i.rem_euclid(2 * n);
+                if m < n { m } else { 2 * n - 1 - m }
+            }
+            Self::Wrap => i.rem_euclid(n),
+        };
+        Some(place as usize)
     }
 
     /// The value of a constant border, 0 for the others (which never need it).
     pub(crate) fn fill(self) -> u8 {
         match self {
             Self::Constant(value) => value,
-            Self::Edge | Self::Reflect => 0,
+            _ => 0,
         }
+    }
+
+    pub(crate) fn is_constant(self) -> bool {
+        matches!(self, Self::Constant(_))
     }
 }
 
@@ -60,7 +75,11 @@ mod tests {
         let some = |v: &[usize]| v.iter().map(|&i| Some(i)).collect::<Vec<_>>();
         assert_eq!(line(Border::Edge, 3), some(&[0, 0, 0, 0, 0, 1, 2, 2, 2, 2, 2]));
         assert_eq!(line(Border::Reflect, 3), some(&[0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]));
-        assert_eq!(line(Border::Reflect, 1), some(&[0; 9]));
+        assert_eq!(line(Border::Symmetric, 3), some(&[2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0]));
+        assert_eq!(line(Border::Wrap, 3), some(&[2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0]));
+        for border in [Border::Reflect, Border::Symmetric, Border::Wrap] {
+            assert_eq!(line(border, 1), some(&[0; 9]));
+        }
         assert_eq!(line(Border::Constant(9), 1)[3..6], [None, Some(0), None]);
     }
 }

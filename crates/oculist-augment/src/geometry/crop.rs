@@ -1,6 +1,7 @@
 //! Cutting out and padding.
 
 use super::Border;
+use super::flip::reverse_row;
 use crate::Image;
 use crate::error::{Result, parameter};
 
@@ -19,6 +20,30 @@ pub fn crop(
     height: usize,
     border: Border,
 ) -> Result<Image> {
+    cut(image, (left, top, width, height), border, false)
+}
+
+/// As [`crop`], mirrored left and right in the same pass.
+///
+/// # Errors
+/// A width or height of 0.
+pub fn crop_mirrored(
+    image: &Image,
+    left: isize,
+    top: isize,
+    width: usize,
+    height: usize,
+    border: Border,
+) -> Result<Image> {
+    cut(image, (left, top, width, height), border, true)
+}
+
+fn cut(
+    image: &Image,
+    (left, top, width, height): (isize, isize, usize, usize),
+    border: Border,
+    mirrored: bool,
+) -> Result<Image> {
     if width == 0 || height == 0 {
         return Err(parameter("crop", "width and height", "at least 1", format!("{width}x{height}")));
     }
@@ -29,7 +54,6 @@ pub fn crop(
     let inside_from = left.clamp(0, image.width() as isize);
     let inside_to = left.saturating_add_unsigned(width).clamp(0, image.width() as isize);
     let run = (inside_to - inside_from).max(0) as usize * channels;
-    let constant = matches!(border, Border::Constant(_));
     for (y, out) in pixels.chunks_exact_mut(row_len).enumerate() {
         let Some(source_y) = border.resolve(top.saturating_add_unsigned(y), image.height()) else { continue };
         let row = image.row(source_y);
@@ -38,10 +62,9 @@ pub fn crop(
             let from = inside_from as usize * channels;
             out[to..to + run].copy_from_slice(&row[from..from + run]);
         }
-        if constant || run == row_len {
-            continue;
-        }
-        for x in 0..width {
+        // Columns left and right of the run, one by one.
+        let outside = if border.is_constant() || run == row_len { 0 } else { width };
+        for x in 0..outside {
             let source = left.saturating_add_unsigned(x);
             if (0..image.width() as isize).contains(&source) {
                 continue;
@@ -50,6 +73,9 @@ pub fn crop(
                 out[x * channels..(x + 1) * channels]
                     .copy_from_slice(&row[source_x * channels..(source_x + 1) * channels]);
             }
+        }
+        if mirrored {
+            reverse_row(out, channels);
         }
     }
     Ok(Image::from_parts(width, height, channels, pixels))
@@ -103,10 +129,14 @@ mod tests {
     fn crop_equals_the_definition() {
         for channels in [1, 3, 4] {
             let image = numbered(4, 3, channels);
-            for border in [Border::Constant(77), Border::Edge, Border::Reflect] {
+            for border in
+                [Border::Constant(77), Border::Edge, Border::Reflect, Border::Symmetric, Border::Wrap]
+            {
                 for left in -6..6 {
                     for top in -5..5 {
                         let out = crop(&image, left, top, 5, 4, border).unwrap();
+                        let mirrored = crop_mirrored(&image, left, top, 5, 4, border).unwrap();
+                        assert_eq!(mirrored, super::super::flip_horizontal(out.clone()));
                         for y in 0..4 {
                             for x in 0..5 {
                                 let sx = border.resolve(left + x as isize, 4);

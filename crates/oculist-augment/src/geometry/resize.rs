@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// How new pixels are made from old ones.
 ///
-/// All but `Nearest` widen their filter by the reduction factor (antialiasing), which is Pillow's rule and
-/// torchvision's `antialias=True`.
+/// In resizing, all but `Nearest` widen their filter by the reduction factor (antialiasing), which is Pillow's
+/// rule and torchvision's `antialias=True`. Warps (affine, perspective, distortions) do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interpolation {
@@ -18,7 +18,8 @@ pub enum Interpolation {
     /// A triangle filter.
     #[default]
     Bilinear,
-    /// Catmull-Rom's cubic filter (a = -0.5).
+    /// Cubic convolution: in resizing a = -0.5 (Catmull-Rom, as Pillow), in warps a = -0.75 (as OpenCV and
+    /// PyTorch).
     Bicubic,
 }
 
@@ -68,18 +69,8 @@ pub fn resized_crop(
     height: usize,
     interpolation: Interpolation,
 ) -> Result<Image> {
+    check_window(image, window)?;
     let (left, top, w, h) = window;
-    let inside = |start: usize, len: usize, side: usize| {
-        len > 0 && start.checked_add(len).is_some_and(|end| end <= side)
-    };
-    if !inside(left, w, image.width()) || !inside(top, h, image.height()) {
-        return Err(parameter(
-            "resized crop",
-            "window",
-            "inside the image",
-            format!("{w}x{h} at ({left}, {top}) of {}x{}", image.width(), image.height()),
-        ));
-    }
     if (w, h) == (width, height) {
         return super::crop(image, left as isize, top as isize, w, h, Border::Edge);
     }
@@ -118,6 +109,17 @@ pub(crate) fn resample(
         .crop(left, top, w, h);
     fir::Resizer::new().resize(&source, &mut target, &options).map_err(|err| failed(&err))?;
     Ok(Image::from_parts(width, height, image.channels(), target.into_vec()))
+}
+
+fn check_window(image: &Image, (left, top, w, h): (usize, usize, usize, usize)) -> Result<()> {
+    let inside = |start: usize, len: usize, side: usize| {
+        len > 0 && start.checked_add(len).is_some_and(|end| end <= side)
+    };
+    if inside(left, w, image.width()) && inside(top, h, image.height()) {
+        return Ok(());
+    }
+    let found = format!("{w}x{h} at ({left}, {top}) of {}x{}", image.width(), image.height());
+    Err(parameter("resized crop", "window", "inside the image", found))
 }
 
 #[cfg(test)]

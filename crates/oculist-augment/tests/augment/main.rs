@@ -1,5 +1,6 @@
 //! Operations against Pillow, OpenCV and Python's colorsys, live.
 
+mod every_op;
 mod preprocessing;
 
 use oculist_augment::{Image, Transform};

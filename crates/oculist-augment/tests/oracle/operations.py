@@ -1,4 +1,4 @@
-"""The same operations with the same parameters, done by Pillow, OpenCV and Python's colorsys.
+"""The same operations with the same parameters, done by Pillow, OpenCV, NumPy and Python's colorsys.
 
 usage: operations.py FOLDER
 
@@ -16,12 +16,17 @@ import cv2
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from splitmix import Rng
+
 out = pathlib.Path(sys.argv[1])
 cases = []
 BORDERS = {
     "edge": cv2.BORDER_REPLICATE,
     "reflect": cv2.BORDER_REFLECT_101,
+    "symmetric": cv2.BORDER_REFLECT,
+    "wrap": cv2.BORDER_WRAP,
 }
+SAMPLING = dict(nearest=cv2.INTER_NEAREST, bilinear=cv2.INTER_LINEAR, bicubic=cv2.INTER_CUBIC)
 
 
 def picture(width, height, channels):
@@ -67,6 +72,10 @@ def pil(image):
 for channels in (1, 3, 4):
     image = picture(31, 20, channels)
     add(dict(transform="horizontal_flip"), image, ImageOps.mirror(pil(image)), 0, 0)
+    add(dict(transform="vertical_flip"), image, ImageOps.flip(pil(image)), 0, 0)
+    add(dict(transform="transpose"), image, pil(image).transpose(Image.Transpose.TRANSPOSE), 0, 0)
+    for turns, code in ((1, Image.Transpose.ROTATE_90), (2, Image.Transpose.ROTATE_180), (3, Image.Transpose.ROTATE_270)):
+        add(dict(transform="quarter_turns", turns=turns), image, pil(image).transpose(code), 0, 0)
 
 # Resizing with antialiasing, down and up. Both sides round between their two passes, but take them in another
 # order; where the cubic filter overshoots, an edge is cut to 0..255 in between at another place.
@@ -90,8 +99,8 @@ for left, top, width, height in ((10, 5, 80, 60), (0, 0, 120, 90), (50, 40, 33, 
 # Crops and padding with borders: exact.
 for channels in (1, 3):
     image = picture(30, 22, channels)
-    for border in ("edge", "reflect", {"constant": 70}):
-        code = BORDERS.get(border, cv2.BORDER_CONSTANT) if isinstance(border, str) else cv2.BORDER_CONSTANT
+    for border in ("edge", "reflect", "symmetric", "wrap", {"constant": 70}):
+        code = BORDERS[border] if isinstance(border, str) else cv2.BORDER_CONSTANT
         want = cv2.copyMakeBorder(image, 2, 4, 3, 5, code, value=[70] * 4)
         add(dict(transform="pad", left=3, top=2, right=5, bottom=4, border=border), image, want, 0, 0)
         around = cv2.copyMakeBorder(image, 8, 8, 8, 8, code, value=[70] * 4)
@@ -146,5 +155,170 @@ def turned(image, turn):
 
 for turn in (-0.5, -0.1, 0.02, 0.25, 0.4):
     add(dict(transform="color", adjustments=[{"hue": turn}]), image, turned(image, turn), 1, 0.15)
+
+# Sampling with every filter and border, with shear: OpenCV with the inverse map written out. Nearest differs where a
+# place lies in the middle between pixels up to rounding, hence a tolerance for the mean only.
+def smooth(width, height, channels):
+    return cv2.GaussianBlur(picture(width, height, channels), (7, 7), 0).reshape(height, width, channels)
+
+
+def code_of(border):
+    return BORDERS[border] if isinstance(border, str) else cv2.BORDER_CONSTANT
+
+
+def remapped(image, x, y, interpolation, border):
+    x, y = (np.broadcast_to(v, image.shape[:2]).astype(np.float32) for v in (x, y))
+    fill = [70] * 4
+    return cv2.remap(image, x, y, SAMPLING[interpolation], borderMode=code_of(border), borderValue=fill).reshape(image.shape)
+
+
+def tolerances(interpolation):
+    return (255, 1.5) if interpolation == "nearest" else (8, 0.6)
+
+
+for channels in (1, 3, 4):
+    for width, height in ((28, 28), (47, 33)):
+        image = smooth(width, height, channels)
+        y, x = np.mgrid[0:height, 0:width].astype(float)
+        for interpolation in SAMPLING:
+            for border in ("edge", "reflect", "symmetric", "wrap", {"constant": 70}):
+                how = dict(interpolation=interpolation, border=border)
+                map = dict(angle=25, scale=0.9, shift_x=2.3, shift_y=-1.6, shear_x=12, shear_y=-7)
+                turn, tx, ty = np.radians(25), np.tan(np.radians(12)), np.tan(np.radians(-7))
+                inverse = np.array([[1, tx], [0, 1]]) @ np.array([[1, 0], [ty, 1]])
+                inverse = inverse @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) / 0.9
+                px, py = (width - 1) / 2, (height - 1) / 2
+                places = inverse @ np.stack([(x - px - 2.3).ravel(), (y - py + 1.6).ravel()])
+                at_x, at_y = (places[0] + px).reshape(x.shape), (places[1] + py).reshape(x.shape)
+                want = remapped(image, at_x, at_y, interpolation, border)
+                add(dict(transform="affine", **how, **map), image, want, *tolerances(interpolation))
+
+                corners = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [width - 0.5, height - 0.5], [-0.5, height - 0.5]])
+                offsets = [[3.0, 2.5], [-4.0, 1.0], [-2.0, -6.0], [5.0, -1.5]]
+                matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), (corners + offsets).astype(np.float32))
+                want = cv2.warpPerspective(
+                    image, matrix, (width, height), flags=SAMPLING[interpolation], borderMode=code_of(border), borderValue=[70] * 4
+                ).reshape(image.shape)
+                add(dict(transform="perspective", offsets=offsets, **how), image, want, *tolerances(interpolation))
+
+                fields = []
+                for axis in (0, 1):
+                    noise = (2 * Rng(9, axis).uniform(width * height) - 1).astype(np.float32).reshape(height, width)
+                    fields.append(cv2.GaussianBlur(noise, (19, 19), 3, borderType=cv2.BORDER_REFLECT_101))
+                want = remapped(image, x + 20 * fields[0], y + 20 * fields[1], interpolation, border)
+                add(dict(transform="elastic", alpha=20, sigma=3, seed=9, **how), image, want, *tolerances(interpolation))
+
+            columns, rows = [1.0, 0.6, 1.4, 0.9], [0.5, 1.5, 1.2]
+            grids = []
+            for side, parts in ((width, columns), (height, rows)):
+                knots = np.concatenate([[0], np.cumsum(parts)]) / np.sum(parts) * side
+                grids.append(np.interp(np.arange(side) + 0.5, np.linspace(0, side, len(parts) + 1), knots) - 0.5)
+            want = remapped(image, grids[0][None, :], grids[1][:, None], interpolation, "edge")
+            transform = dict(transform="grid_distortion", columns=columns, rows=rows, interpolation=interpolation)
+            add(transform, image, want, *tolerances(interpolation))
+
+
+def colour(adjustment, image, expected, tolerance=0, mean_tolerance=0):
+    add(dict(transform="color", adjustments=[adjustment]), image, expected, tolerance, mean_tolerance)
+
+
+# Pillow's own operations, bit for bit; the dark and flat pictures reach the corners of the statistics.
+dark = (picture(40, 30, 3) // 3 + 20).astype(np.uint8)
+two_values = np.where(picture(40, 30, 1) > 100, 200, 30).astype(np.uint8)
+for image in (picture(40, 30, 3), picture(40, 30, 1), dark, two_values, picture(3, 3, 3), picture(17, 2, 3)):
+    colour("invert", image, ImageOps.invert(pil(image)))
+    colour("equalize", image, ImageOps.equalize(pil(image)))
+    colour("auto_contrast", image, ImageOps.autocontrast(pil(image)))
+    for bits in (1, 3, 4, 7):
+        colour(dict(posterize=bits), image, ImageOps.posterize(pil(image), bits))
+    for threshold in (0, 100.5, 128, 256):
+        colour(dict(solarize=threshold), image, ImageOps.solarize(pil(image), threshold))
+    for factor in (0.0, 0.1, 0.8, 1.9, 6.0):
+        colour(dict(sharpness=factor), image, ImageEnhance.Sharpness(pil(image)).enhance(factor))
+    for gamma in (0.4, 0.9, 1.7, 4.0):
+        table = [int(255.999 * (value / 255) ** gamma) for value in range(256)]
+        colour(dict(gamma=gamma), image, pil(image).point(table * image.shape[2]))
+image = picture(40, 30, 3)
+colour("grey", image, pil(image).convert("L").convert("RGB"))
+colour(dict(shuffle=[2, 0, 1]), image, image[..., [2, 0, 1]])
+colour(dict(rgb_shift=[40, -70, 5]), image, np.clip(image.astype(int) + [40, -70, 5], 0, 255).astype(np.uint8))
+dropped = image.copy()
+dropped[..., [0, 2]] = 33
+colour(dict(drop_channels=dict(dropped=[True, False, True], fill=33)), image, dropped)
+
+# PCA lighting by NumPy's matrix product.
+values = np.array([0.2175, 0.0188, 0.0045])
+components = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+for factors in ([0.1, -0.2, 0.05], [-0.8, 0.3, 1.0]):
+    want = np.clip(np.floor(image + 255 * (components @ (values * factors)) + 0.5), 0, 255).astype(np.uint8)
+    colour(dict(lighting=factors), image, want)
+
+
+# Colour temperature: chromaticity on the Planckian locus from Planck's law and the CIE 1931 observer as Gaussians
+# (Wyman, Sloan, Shirley, 2013), which shares no number with the polynomials under test.
+def black_body(kelvin):
+    wave = np.arange(360.0, 831.0)
+    light = wave**-5 / np.expm1(1.438776877e7 / (wave * kelvin))
+
+    def lobe(height, centre, left, right):
+        return height * np.exp(-0.5 * ((wave - centre) * np.where(wave < centre, left, right)) ** 2)
+
+    x = lobe(0.362, 442.0, 0.0624, 0.0374) + lobe(1.056, 599.8, 0.0264, 0.0323) + lobe(-0.065, 501.1, 0.0490, 0.0382)
+    y = lobe(0.821, 568.8, 0.0213, 0.0247) + lobe(0.286, 530.9, 0.0613, 0.0322)
+    z = lobe(1.217, 437.0, 0.0845, 0.0278) + lobe(0.681, 459.0, 0.0385, 0.0725)
+    xyz = np.array([(light * x).sum(), (light * y).sum(), (light * z).sum()])
+    to_rgb = np.array([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]])
+    return np.maximum(to_rgb @ (xyz / xyz[1]), 0)
+
+
+for kelvin in (2500, 4000, 5500, 9000, 15000):
+    part = image / 255
+    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    linear = np.minimum(linear * black_body(kelvin) / black_body(6500), 1)
+    part = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    colour(dict(temperature=kelvin), image, np.round(part * 255).astype(np.uint8), 6, 2.5)
+
+# CLAHE: OpenCV's on grey exactly. On colours through YCrCb, whose Y may round to another level than luma; where a table is
+# steep, that is a large step.
+for width, height in ((64, 48), (61, 43), (30, 64), (7, 5)):
+    grey, rgb = picture(width, height, 1), picture(width, height, 3)
+    for clip, columns, rows in ((0.0, 8, 8), (2.0, 8, 8), (4.0, 4, 3), (40.0, 1, 1), (1.0, 5, 7)):
+        clahe = cv2.createCLAHE(clip, (columns, rows))
+        parameters = dict(clahe=dict(clip=clip, columns=columns, rows=rows))
+        colour(parameters, grey, clahe.apply(grey[..., 0]))
+        parts = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)
+        parts[..., 0] = clahe.apply(parts[..., 0])
+        colour(parameters, rgb, cv2.cvtColor(parts, cv2.COLOR_YCrCb2RGB), 20, 1.5)
+
+# Erasing: NumPy's slices.
+for channels in (1, 3):
+    image = picture(31, 20, channels)
+    places = [(3, 4, 10, 8), (20, 10, 30, 30), (5, 6, 4, 9)]
+    rectangles = [dict(left=x, top=y, width=w, height=h) for x, y, w, h in places]
+    means = np.floor(image.reshape(-1, channels).mean(axis=0) + 0.5).astype(np.uint8)
+    for fill, value in ((dict(constant=7), 7), ("mean", means)):
+        want = image.copy()
+        for x, y, w, h in places:
+            want[y : y + h, x : x + w] = value
+        add(dict(transform="erase", rectangles=rectangles, fill=fill), image, want, 0, 0)
+    want, rng = image.copy(), Rng(77)
+    for x, y, w, h in places:
+        for row in range(y, min(y + h, 20)):
+            part = want[row, x : x + w].reshape(-1)
+            part[:] = rng.next(-(-part.size // 8)).view(np.uint8)[: part.size]
+            want[row, x : x + w] = part.reshape(-1, channels)
+    add(dict(transform="erase", rectangles=rectangles, fill=dict(noise=77)), image, want, 0, 0)
+    y, x = np.mgrid[0:20, 0:31]
+    hole = ((x - 3) % 7 < 4) & ((y - 2) % 6 < 2)
+    want = np.where(hole[..., None], 9, image).astype(np.uint8)
+    grid = dict(cell_width=7, cell_height=6, hole_width=4, hole_height=2, left=3, top=2)
+    add(dict(transform="grid_dropout", fill=dict(constant=9), **grid), image, want, 0, 0)
+
+# Mixing of chains, as AugMix does it.
+image = picture(31, 20, 3)
+chains = [[dict(transform="horizontal_flip")], [dict(transform="color", adjustments=["invert"])]]
+parts = [np.asarray(ImageOps.mirror(pil(image))), np.asarray(ImageOps.invert(pil(image)))]
+want = np.floor(0.5 * image + 0.375 * parts[0] + 0.125 * parts[1] + 0.5).astype(np.uint8)
+add(dict(transform="mix", original=0.5, chains=chains, weights=[0.375, 0.125]), image, want, 0, 0)
 
 print(json.dumps(cases))

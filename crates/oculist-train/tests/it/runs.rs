@@ -9,7 +9,8 @@ use oculist_graph::{Graph, Tensor};
 use oculist_kernels::Context;
 use oculist_testing::formula;
 use oculist_train::{
-    BatchIterator, Event, OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer, TrainingData,
+    BatchIterator, Event, Loss, OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer, TrainingData,
+    balanced_weights, class_priors,
 };
 
 use super::nets;
@@ -193,4 +194,56 @@ fn early_stopping_keeps_the_best_epoch() {
     } else {
         assert_eq!(outcome.history.len(), 50);
     }
+}
+
+/// Settings that go through every new path: mixed batches, other losses, weights of classes.
+fn mixing() -> Vec<TrainConfig> {
+    let counts = [9, 10, 10, 10, 9];
+    let base =
+        TrainConfig { mixup_alpha: 0.4, cutmix_alpha: 1.0, mix_probability: 0.7, lr: 0.02, ..config(5) };
+    vec![
+        TrainConfig { class_weights: balanced_weights(&counts), ..base.clone() },
+        TrainConfig { loss: Loss::Focal { gamma: 1.0 }, cutmix_alpha: 0.0, ..base.clone() },
+        TrainConfig {
+            loss: Loss::LogitAdjusted { tau: 1.0 },
+            class_priors: class_priors(&counts),
+            mixup_alpha: 0.0,
+            ..base
+        },
+    ]
+}
+
+#[test]
+fn mixed_batches_and_other_losses_resume_bit_for_bit() {
+    for config in mixing() {
+        let whole = train(&config, None, false, 2, None).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let stopped = train(&config, Some(dir.path()), false, 2, Some(2)).unwrap_err();
+        assert!(matches!(stopped, TrainError::Stopped { .. }), "{stopped}");
+        let resumed = train(&config, Some(dir.path()), true, 2, None).unwrap();
+        assert_eq!(bits(&whole.graph), bits(&resumed.graph), "{config:?}");
+        let curve = |o: &Outcome| o.history.iter().map(|r| (r.train_loss, r.val_loss)).collect::<Vec<_>>();
+        assert_eq!(curve(&whole), curve(&resumed));
+        // The twin: other draws give other weights, and so does leaving the mixing out.
+        let unmixed = TrainConfig { mixup_alpha: 0.0, cutmix_alpha: 0.0, ..config.clone() };
+        for other in [TrainConfig { seed: 1, ..config.clone() }, unmixed] {
+            assert_ne!(bits(&train(&other, None, false, 2, None).unwrap().graph), bits(&whole.graph));
+        }
+    }
+}
+
+#[test]
+fn it_learns_from_mixed_batches_and_with_other_losses() {
+    for config in mixing() {
+        let config = TrainConfig { epochs: 12, lr: 0.05, ..config };
+        let outcome = train(&config, None, false, 2, None).unwrap();
+        assert!(outcome.val_top1 >= 90.0, "{}% with {config:?}", outcome.val_top1);
+    }
+}
+
+#[test]
+fn class_weights_that_do_not_fit_the_network_are_refused() {
+    let config = TrainConfig { class_weights: vec![1.0; 3], ..config(1) };
+    let text = train(&config, None, false, 1, None).unwrap_err().to_string();
+    assert!(text.starts_with("class_weights must be") && text.contains("3 numbers"), "{text}");
 }

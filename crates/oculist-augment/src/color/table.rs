@@ -1,0 +1,176 @@
+//! Operations that map each value by itself: 256 entries per channel.
+
+use super::Adjustment;
+use super::pixel::blend;
+
+/// The new value of every old value, for red, green and blue; grey images use the first.
+#[derive(Clone)]
+pub(super) struct Tables {
+    tables: [[u8; 256]; 3],
+    /// The same as arithmetic, which is faster where it is known.
+    arithmetic: Option<Arithmetic>,
+}
+
+/// Maps that need no table.
+#[derive(Clone, Copy)]
+enum Arithmetic {
+    Invert,
+    Mask(u8),
+    InvertFrom(u8),
+}
+
+impl Arithmetic {
+    fn table(self) -> Tables {
+        let tables = [std::array::from_fn(|v| self.map(v as u8)); 3];
+        Tables { tables, arithmetic: Some(self) }
+    }
+
+    #[inline(always)]
+    fn map(self, v: u8) -> u8 {
+        match self {
+            Self::Invert => !v,
+            Self::Mask(mask) => v & mask,
+            Self::InvertFrom(threshold) => v ^ if v < threshold { 0 } else { 255 },
+        }
+    }
+
+    fn apply(self, values: &mut [u8]) {
+        // One loop per map, so that each vectorises.
+        match self {
+            Self::Invert => values.iter_mut().for_each(|v| *v = Self::Invert.map(*v)),
+            Self::Mask(m) => values.iter_mut().for_each(|v| *v = Self::Mask(m).map(*v)),
+            Self::InvertFrom(t) => values.iter_mut().for_each(|v| *v = Self::InvertFrom(t).map(*v)),
+        }
+    }
+}
+
+impl Tables {
+    pub(super) fn same(table: [u8; 256]) -> Self {
+        Self { tables: [table; 3], arithmetic: None }
+    }
+
+    pub(super) fn channels(f: impl Fn(usize, u8) -> u8) -> Self {
+        let tables = std::array::from_fn(|c| std::array::from_fn(|v| f(c, v as u8)));
+        Self { tables, arithmetic: None }
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self, channel: usize, value: u8) -> u8 {
+        self.tables[channel][usize::from(value)]
+    }
+
+    /// This table, then another.
+    pub(super) fn then(&mut self, next: &Self) {
+        self.arithmetic = None;
+        for (table, next) in self.tables.iter_mut().zip(&next.tables) {
+            table.iter_mut().for_each(|v| *v = next[usize::from(*v)]);
+        }
+    }
+
+    /// Maps the pixels of a slice that holds whole pixels.
+    pub(super) fn apply(&self, pixels: &mut [u8], channels: usize) {
+        let [r, g, b] = &self.tables;
+        if let (1 | 3, Some(arithmetic)) = (channels, self.arithmetic) {
+            return arithmetic.apply(pixels);
+        }
+        match channels {
+            3 if r == g && g == b => pixels.iter_mut().for_each(|v| *v = r[usize::from(*v)]),
+            1 => pixels.iter_mut().for_each(|v| *v = r[usize::from(*v)]),
+            3 => {
+                for [x, y, z] in pixels.as_chunks_mut::<3>().0 {
+                    (*x, *y, *z) = (r[usize::from(*x)], g[usize::from(*y)], b[usize::from(*z)]);
+                }
+            }
+            _ => {
+                for [x, y, z, _] in pixels.as_chunks_mut::<4>().0 {
+                    (*x, *y, *z) = (r[usize::from(*x)], g[usize::from(*y)], b[usize::from(*z)]);
+                }
+            }
+        }
+    }
+}
+
+/// `from + factor * (x - from)` for all x.
+pub(super) fn blend_table(from: u8, factor: f32) -> [u8; 256] {
+    let factor = factor.max(0.0);
+    std::array::from_fn(|value| blend(f32::from(from), value as f32, factor) as u8)
+}
+
+/// The table of an operation that is one and needs nothing but its parameter.
+pub(super) fn of(adjustment: Adjustment, grey_image: bool) -> Option<Tables> {
+    let map = |f: &dyn Fn(u8) -> u8| Some(Tables::same(std::array::from_fn(|v| f(v as u8))));
+    match adjustment {
+        Adjustment::Brightness(factor) => Some(Tables::same(blend_table(0, factor))),
+        Adjustment::Gamma(gamma) => map(&|v| (255.999 * (f64::from(v) / 255.0).powf(f64::from(gamma))) as u8),
+        Adjustment::Invert => Some(Arithmetic::Invert.table()),
+        Adjustment::Posterize(bits) => Some(Arithmetic::Mask(!(0xff_u16 >> bits.min(8)) as u8).table()),
+        Adjustment::Solarize(threshold) if threshold <= 255.0 => {
+            // Values are whole numbers: v < t is v < ceil(t).
+            Some(Arithmetic::InvertFrom(threshold.ceil() as u8).table())
+        }
+        Adjustment::Solarize(_) => None,
+        _ if grey_image => None,
+        Adjustment::RgbShift(shift) => {
+            Some(Tables::channels(|c, v| (i32::from(v) + i32::from(shift[c])).clamp(0, 255) as u8))
+        }
+        Adjustment::DropChannels { dropped, fill } => {
+            Some(Tables::channels(|c, v| if dropped[c] { fill } else { v }))
+        }
+        Adjustment::Temperature(kelvin) => {
+            let (lit, white) = (black_body(f64::from(kelvin)), black_body(6500.0));
+            Some(Tables::channels(|c, v| {
+                (encode(decode(f64::from(v) / 255.0) * lit[c] / white[c]) * 255.0 + 0.5) as u8
+            }))
+        }
+        Adjustment::Lighting(factors) => {
+            let shift = lighting(factors);
+            Some(Tables::channels(|c, v| (f64::from(v) + shift[c] + 0.5).floor().clamp(0.0, 255.0) as u8))
+        }
+        _ => None,
+    }
+}
+
+/// What PCA lighting adds to each channel: components * (eigenvalues * factors).
+fn lighting(factors: [f32; 3]) -> [f64; 3] {
+    const VALUES: [f64; 3] = [0.2175, 0.0188, 0.0045];
+    const COMPONENTS: [[f64; 3]; 3] =
+        [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]];
+    COMPONENTS.map(|row| {
+        let term = |k: usize| row[k] * VALUES[k] * f64::from(factors[k]);
+        255.0 * (term(0) + term(1) + term(2))
+    })
+}
+
+/// Linear sRGB of a black body's light at luminance 1.
+fn black_body(t: f64) -> [f64; 3] {
+    let polynomial = |c: [f64; 4], x: f64| ((c[0] * x + c[1]) * x + c[2]) * x + c[3];
+    let x = if t <= 4000.0 {
+        polynomial([-0.2661239e9, -0.2343589e6, 0.8776956e3, 0.179910], 1.0 / t)
+    } else {
+        polynomial([-3.0258469e9, 2.1070379e6, 0.2226347e3, 0.240390], 1.0 / t)
+    };
+    let y = if t <= 2222.0 {
+        polynomial([-1.1063814, -1.34811020, 2.18555832, -0.20219683], x)
+    } else if t <= 4000.0 {
+        polynomial([-0.9549476, -1.37418593, 2.09137015, -0.16748867], x)
+    } else {
+        polynomial([3.0817580, -5.87338670, 3.75112997, -0.37001483], x)
+    };
+    let (big_x, big_z) = (x / y, (1.0 - x - y) / y);
+    [
+        3.2406 * big_x - 1.5372 - 0.4986 * big_z,
+        -0.9689 * big_x + 1.8758 + 0.0415 * big_z,
+        0.0557 * big_x - 0.2040 + 1.0570 * big_z,
+    ]
+    .map(|v| v.max(0.0))
+}
+
+/// sRGB to linear light, both 0..=1.
+fn decode(v: f64) -> f64 {
+    if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
+}
+
+/// Linear light to sRGB; light above 1 is cut by the conversion to a byte.
+fn encode(v: f64) -> f64 {
+    if v <= 0.0031308 { v * 12.92 } else { 1.055 * v.powf(1.0 / 2.4) - 0.055 }
+}

@@ -1,0 +1,106 @@
+//! Perspective: the image as a plane seen from elsewhere.
+
+use super::sample::{place, warp};
+use super::{Border, Interpolation};
+use crate::Image;
+use crate::error::{Result, parameter};
+
+/// Moves the four corners of the image and everything between them as a plane in space moves.
+///
+/// `offsets` are the shifts (x, y) in pixels of the top left, top right, bottom right and bottom left corner;
+/// corners are those of the pixels' area, at -0.5 and side - 0.5. The size stays.
+///
+/// # Errors
+/// Offsets that are not finite, or corners of which three lie on a line.
+///
+/// # Source
+/// The homography through four points, as OpenCV's `getPerspectiveTransform` and `warpPerspective`; places
+/// are rounded to 1/2048 pixel.
+pub fn perspective(
+    image: &Image,
+    offsets: [[f32; 2]; 4],
+    interpolation: Interpolation,
+    border: Border,
+) -> Result<Image> {
+    let (width, height) = (image.width(), image.height());
+    let (w, h) = (width as f64, height as f64);
+    let corners = [[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]];
+    let moved: [[f64; 2]; 4] =
+        std::array::from_fn(|k| std::array::from_fn(|i| corners[k][i] + f64::from(offsets[k][i])));
+    let wrong =
+        || parameter("perspective", "offsets", "four corners of a quadrilateral", format!("{offsets:?}"));
+    if !offsets.iter().flatten().all(|v| v.is_finite()) {
+        return Err(wrong());
+    }
+    // From the output to the input, so that each output pixel finds its place.
+    let m = homography(moved, corners).ok_or_else(wrong)?;
+    Ok(warp(image, (width, height), interpolation, border, |y, xs, ys| {
+        let start = |row: [f64; 3]| row[1] * y as f64 + row[2];
+        let (x0, y0, d0) = (start(m[0]), start(m[1]), start(m[2]));
+        for (x, (at_x, at_y)) in xs.iter_mut().zip(ys).enumerate() {
+            let x = x as f64;
+            let depth = d0 + m[2][0] * x;
+            // What lies behind the viewer is not seen: infinitely far outside.
+            let near = if depth > 1e-9 { 1.0 / depth } else { f64::NEG_INFINITY };
+            *at_x = place((x0 + m[0][0] * x) * near);
+            *at_y = place((y0 + m[1][0] * x) * near);
+        }
+    }))
+}
+
+/// The 3x3 matrix that takes each `from` to its `to`, scaled so that its last element is 1.
+///
+/// None if the linear system is singular.
+fn homography(from: [[f64; 2]; 4], to: [[f64; 2]; 4]) -> Option<[[f64; 3]; 3]> {
+    // u (g x + h y + 1) = a x + b y + c, and the same for v: eight equations, the right side in column 8.
+    let mut rows = [[0.0; 9]; 8];
+    for (k, ([x, y], [u, v])) in from.into_iter().zip(to).enumerate() {
+        rows[2 * k] = [x, y, 1.0, 0.0, 0.0, 0.0, -u * x, -u * y, u];
+        rows[2 * k + 1] = [0.0, 0.0, 0.0, x, y, 1.0, -v * x, -v * y, v];
+    }
+    for i in 0..8 {
+        let pivot = (i..8).max_by(|&a, &b| rows[a][i].abs().total_cmp(&rows[b][i].abs()))?;
+        rows.swap(i, pivot);
+        if rows[i][i].abs() < 1e-9 {
+            return None;
+        }
+        let row = rows[i];
+        for (j, other) in rows.iter_mut().enumerate() {
+            if j != i {
+                let factor = other[i] / row[i];
+                other.iter_mut().zip(row).for_each(|(a, b)| *a -= factor * b);
+            }
+        }
+    }
+    let s: [f64; 8] = std::array::from_fn(|i| rows[i][8] / rows[i][i]);
+    let matrix = [[s[0], s[1], s[2]], [s[3], s[4], s[5]], [s[6], s[7], 1.0]];
+    matrix.iter().flatten().all(|v| v.is_finite()).then_some(matrix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_offset_changes_nothing_and_equal_offsets_shift() {
+        let image = Image::new(5, 4, 3, (0..60).map(|i| (i * 4) as u8).collect()).unwrap();
+        let border = Border::Constant(9);
+        for interpolation in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic] {
+            assert_eq!(perspective(&image, [[0.0; 2]; 4], interpolation, border).unwrap(), image);
+            let shifted = perspective(&image, [[2.0, -1.0]; 4], interpolation, border).unwrap();
+            assert_eq!(shifted, super::super::crop(&image, -2, 1, 5, 4, border).unwrap());
+        }
+    }
+
+    #[test]
+    fn corners_on_a_line_are_refused() {
+        let image = Image::filled(4, 4, 1, 3).unwrap();
+        for bad in [
+            [[0.0, 0.0], [0.0, 0.0], [-4.0, -4.0], [0.0, 0.0]],
+            [[f32::NAN, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]],
+            [[0.0, 0.0], [-4.0, 0.0], [-4.0, 0.0], [0.0, 0.0]],
+        ] {
+            assert!(perspective(&image, bad, Interpolation::Nearest, Border::Edge).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A grid of floats: noise layers, displacement fields, one channel of an image.
+
+use super::kernel::{Tap, reflect};
+use super::sampling::Normals;
+use crate::{Image, Rng};
+
+/// How a plane goes on beyond its edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Edge {
+    /// The nearest value: `aaa|abcd|ddd`.
+    Nearest,
+    /// Mirrored with the edge repeated: `cba|abcd|dcb`.
+    Mirror,
+    /// Mirrored without repeating the edge: `dcb|abcd|cba`.
+    Reflect,
+}
+
+impl Edge {
+    /// The index inside 0..len that stands for `i`.
+    pub(crate) fn resolve(self, i: isize, len: usize) -> usize {
+        let n = len as isize;
+        match self {
+            Self::Nearest => i.clamp(0, n - 1) as usize,
+            Self::Mirror => {
+                let m = i.rem_euclid(2 * n);
+                (if m < n { m } else { 2 * n - 1 - m }) as usize
+            }
+            Self::Reflect => reflect(i, len),
+        }
+    }
+}
+
+/// Row-major floats.
+#[derive(Debug, Clone)]
+pub(crate) struct Plane {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) values: Vec<f32>,
+}
+
+impl Plane {
+    pub(crate) fn filled(width: usize, height: usize, value: f32) -> Self {
+        Self { width, height, values: vec![value; width * height] }
+    }
+
+    /// Independent normal numbers.
+    pub(crate) fn normal(width: usize, height: usize, mean: f32, std: f32, rng: Rng) -> Self {
+        let mut normals = Normals::new(rng);
+        let values = (0..width * height).map(|_| mean + std * normals.draw() as f32).collect();
+        Self { width, height, values }
+    }
+
+    /// Independent numbers uniform in -1..1.
+    pub(crate) fn uniform(width: usize, height: usize, rng: &mut Rng) -> Self {
+        let values = (0..width * height).map(|_| rng.range(-1.0, 1.0)).collect();
+        Self { width, height, values }
+    }
+
+    /// One channel of an image, in levels of 0..=255.
+    pub(crate) fn of_channel(image: &Image, channel: usize) -> Self {
+        let values =
+            image.pixels().iter().skip(channel).step_by(image.channels()).map(|&v| f32::from(v)).collect();
+        Self { width: image.width(), height: image.height(), values }
+    }
+
+    pub(crate) fn row(&self, y: usize) -> &[f32] {
+        &self.values[y * self.width..(y + 1) * self.width]
+    }
+
+    /// Gaussian blur with a kernel of radius `floor(truncate * sigma + 0.5)`; a sigma of 0 changes nothing.
+    ///
+    /// # Source
+    /// The definition of SciPy's `ndimage.gaussian_filter`.
+    pub(crate) fn blurred(&self, sigma: f32, truncate: f32, edge: Edge) -> Self {
+        let radius = (truncate * sigma + 0.5) as usize;
+        if radius == 0 {
+            return self.clone();
+        }
+        let weights = half_gaussian(sigma, radius);
+        let mut between = Self::filled(self.width, self.height, 0.0);
+        let mut padded = vec![0.0f32; self.width + 2 * radius];
+        for (y, out) in between.values.chunks_exact_mut(self.width).enumerate() {
+            let row = self.row(y);
+            for (i, p) in padded.iter_mut().enumerate() {
+                *p = row[edge.resolve(i as isize - radius as isize, self.width)];
+            }
+            for (k, &w) in weights.iter().enumerate() {
+                let left = &padded[radius - k..][..self.width];
+                let right = &padded[radius + k..][..self.width];
+                // The middle is met twice, so it has half its weight.
+                for ((o, l), r) in out.iter_mut().zip(left).zip(right) {
+                    *o += w * (l + r);
+                }
+            }
+        }
+        let mut blurred = Self::filled(self.width, self.height, 0.0);
+        for (y, out) in blurred.values.chunks_exact_mut(self.width).enumerate() {
+            for (k, &w) in weights.iter().enumerate() {
+                let above = between.row(edge.resolve(y as isize - k as isize, self.height));
+                let below = between.row(edge.resolve(y as isize + k as isize, self.height));
+                for ((o, a), b) in out.iter_mut().zip(above).zip(below) {
+                    *o += w * (a + b);
+                }
+            }
+        }
+        blurred
+    }
+
+    /// `sum of weight * value(x + dx, y + dy)` over the taps.
+    pub(crate) fn convolved(&self, taps: &[Tap], edge: Edge) -> Self {
+        let mut out = Self::filled(self.width, self.height, 0.0);
+        for tap in taps {
+            let columns: Vec<usize> =
+                (0..self.width).map(|x| edge.resolve(x as isize + tap.dx, self.width)).collect();
+            for (y, out) in out.values.chunks_exact_mut(self.width).enumerate() {
+                let row = self.row(edge.resolve(y as isize + tap.dy, self.height));
+                for (o, &x) in out.iter_mut().zip(&columns) {
+                    *o += tap.weight * row[x];
+                }
+            }
+        }
+        out
+    }
+
+    /// The middle, magnified by `factor` (1 or more) to the plane's own size.
+    pub(crate) fn zoomed(&self, factor: f32) -> Self {
+        let factor = f64::from(factor);
+        let (columns, rows) = (zoom_axis(self.width, factor), zoom_axis(self.height, factor));
+        let mut out = Self::filled(self.width, self.height, 0.0);
+        let mut mixed = vec![0.0f32; self.width];
+        for (out, place) in out.values.chunks_exact_mut(self.width).zip(&rows) {
+            let (a, b) = (self.row(place.low), self.row(place.high));
+            for ((m, a), b) in mixed.iter_mut().zip(a).zip(b) {
+                *m = a + place.part * (b - a);
+            }
+            for (o, column) in out.iter_mut().zip(&columns) {
+                *o = mixed[column.low] + column.part * (mixed[column.high] - mixed[column.low]);
+            }
+        }
+        out
+    }
+
+    /// Linearly maps the least value to 0 and the largest to 1; a constant plane becomes 0.
+    pub(crate) fn normalized(mut self) -> Self {
+        let low = self.values.iter().copied().fold(f32::INFINITY, f32::min);
+        let high = self.values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let factor = if high > low { 1.0 / (high - low) } else { 0.0 };
+        for v in &mut self.values {
+            *v = (*v - low) * factor;
+        }
+        self
+    }
+}
+
+/// Weights of a normalised Gaussian at 0..=radius, the one at 0 halved.
+fn half_gaussian(sigma: f32, radius: usize) -> Vec<f32> {
+    let weight = |i: usize| (-0.5 * (i as f64 / f64::from(sigma)).powi(2)).exp();
+    let total = 1.0 + 2.0 * (1..=radius).map(weight).sum::<f64>();
+    let mut weights: Vec<f32> = (0..=radius).map(|i| (weight(i) / total) as f32).collect();
+    weights[0] *= 0.5;
+    weights
+}
+
+/// Between which two samples a place lies, and how far along.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) low: usize,
+    pub(crate) high: usize,
+    pub(crate) part: f32,
+}
+
+/// Where the samples of an axis of `len` come from when its middle is magnified by `factor`.
+///
+/// A window of `ceil(len / factor)` samples is stretched to `round(window * factor)` samples whose ends coincide with
+/// the window's ends, and `len` of these are taken from the middle.
+pub(crate) fn zoom_axis(len: usize, factor: f64) -> Vec<Place> {
+    let window = ((len as f64 / factor).ceil() as usize).clamp(1, len);
+    let first = (len - window) / 2;
+    let stretched = ((window as f64 * factor).round_ties_even() as usize).max(len);
+    let trim = (stretched - len) / 2;
+    let step = if stretched > 1 { (window - 1) as f64 / (stretched - 1) as f64 } else { 0.0 };
+    let places = (0..len).map(|i| {
+        let at = (i + trim) as f64 * step;
+        let low = (at as usize).min(window - 1);
+        let high = (low + 1).min(window - 1);
+        Place { low: first + low, high: first + high, part: (at - low as f64) as f32 }
+    });
+    places.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_continue_as_documented() {
+        let line = |edge: Edge, len| (-4..7).map(|i| edge.resolve(i, len)).collect::<Vec<_>>();
+        assert_eq!(line(Edge::Nearest, 3), [0, 0, 0, 0, 0, 1, 2, 2, 2, 2, 2]);
+        assert_eq!(line(Edge::Mirror, 3), [2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0]);
+        assert_eq!(line(Edge::Reflect, 3), [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]);
+        for edge in [Edge::Nearest, Edge::Mirror, Edge::Reflect] {
+            assert_eq!(line(edge, 1), [0; 11]);
+        }
+    }
+
+    #[test]
+    fn a_blur_keeps_the_sum_and_spreads_by_sigma() {
+        let mut plane = Plane::filled(41, 41, 0.0);
+        plane.values[20 * 41 + 20] = 1.0;
+        let blurred = plane.blurred(2.0, 4.0, Edge::Mirror);
+        let sum: f32 = blurred.values.iter().sum();
+        assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+        let variance: f32 =
+            (0..41).flat_map(|y| (0..41).map(move |x| (x, y))).fold(0.0, |v, (x, y): (usize, usize)| {
+                v + blurred.values[y * 41 + x] * (x as f32 - 20.0).powi(2)
+            });
+        assert!((variance - 4.0).abs() < 0.01, "{variance}");
+    }
+
+    #[test]
+    fn zooming_keeps_the_middle() {
+        for len in [1, 2, 7, 32] {
+            for factor in [1.0, 1.1, 2.5] {
+                let places = zoom_axis(len, factor);
+                assert_eq!(places.len(), len);
+                assert!(places.iter().all(|p| p.low < len && p.high < len && (0.0..=1.0).contains(&p.part)));
+            }
+        }
+        let places = zoom_axis(32, 2.0);
+        assert_eq!((places[0].low, places[31].low), (8, 23));
+    }
+}

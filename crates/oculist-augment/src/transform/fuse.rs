@@ -1,0 +1,142 @@
+//! Several transforms in fewer passes, with the very result of one after the other.
+
+use super::Transform;
+use crate::Image;
+use crate::color::{Adjustment, adjust_all};
+use crate::error::Result;
+use crate::geometry::{self, Border};
+
+/// A window to cut, in pixels.
+#[derive(Clone, Copy)]
+struct Window {
+    left: isize,
+    top: isize,
+    width: usize,
+    height: usize,
+    border: Border,
+}
+
+impl Window {
+    /// The window of a crop or padding of an image of this size.
+    fn of(transform: &Transform, image: (usize, usize)) -> Option<Self> {
+        match *transform {
+            Transform::Crop { left, top, width, height, border } => {
+                Some(Self { left, top, width, height, border })
+            }
+            Transform::Pad { left, top, right, bottom, border } => {
+                let total =
+                    |a: usize, b: usize, c: usize| a.checked_add(b)?.checked_add(c).filter(|&n| n < 1 << 31);
+                let (width, height) = (total(left, image.0, right)?, total(top, image.1, bottom)?);
+                Some(Self { left: -(left as isize), top: -(top as isize), width, height, border })
+            }
+            _ => None,
+        }
+    }
+
+    /// This window, then `next` of the result, if `next` lies inside the result.
+    fn then(self, next: Self) -> Option<Self> {
+        let inside = fits(next.left, next.width, self.width) && fits(next.top, next.height, self.height);
+        let left = self.left.checked_add(next.left)?;
+        let top = self.top.checked_add(next.top)?;
+        inside.then_some(Self { left, top, border: self.border, ..next })
+    }
+
+    /// Whether this is the whole of an image of this size.
+    fn is_all(self, (width, height): (usize, usize)) -> bool {
+        (self.left, self.top, self.width, self.height) == (0, 0, width, height)
+    }
+}
+
+/// Whether `start..start + len` is not empty and lies in `0..side`.
+fn fits(start: isize, len: usize, side: usize) -> bool {
+    start >= 0 && len > 0 && (start as usize).checked_add(len).is_some_and(|end| end <= side)
+}
+
+/// See [`Transform::apply_all`].
+pub(super) fn run(mut transforms: &[Transform], mut image: Image) -> Result<Image> {
+    while let [first, rest @ ..] = transforms {
+        let size = (image.width(), image.height());
+        if let Some(window) = Window::of(first, size) {
+            (image, transforms) = crop_run(window, rest, image)?;
+            continue;
+        }
+        match (first, rest) {
+            (Transform::Color { .. }, _) => {
+                let mut adjustments = Vec::new();
+                while let [Transform::Color { adjustments: next }, rest @ ..] = transforms {
+                    next.iter().try_for_each(Adjustment::validate)?;
+                    adjustments.extend_from_slice(next);
+                    transforms = rest;
+                }
+                image = adjust_all(image, &adjustments);
+                continue;
+            }
+            (Transform::HorizontalFlip, [Transform::HorizontalFlip, rest @ ..])
+            | (Transform::VerticalFlip, [Transform::VerticalFlip, rest @ ..])
+            | (Transform::Transpose, [Transform::Transpose, rest @ ..]) => {
+                transforms = rest;
+                continue;
+            }
+            _ => image = first.apply(image)?,
+        }
+        transforms = rest;
+    }
+    Ok(image)
+}
+
+/// A crop and what can be done along with it; gives the transforms that are left.
+fn crop_run(mut window: Window, mut rest: &[Transform], image: Image) -> Result<(Image, &[Transform])> {
+    while let [next, after @ ..] = rest
+        && let Some(both) = Window::of(next, (window.width, window.height)).and_then(|next| window.then(next))
+    {
+        window = both;
+        rest = after;
+    }
+    let Window { left, top, width, height, border } = window;
+    if let [Transform::HorizontalFlip, after @ ..] = rest {
+        return Ok((geometry::crop_mirrored(&image, left, top, width, height, border)?, after));
+    }
+    if window.is_all((image.width(), image.height())) {
+        return Ok((image, rest));
+    }
+    Ok((geometry::crop(&image, left, top, width, height, border)?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Interpolation, Rng};
+
+    /// A few transforms of each kind that fusing looks at, and some it does not.
+    fn random(rng: &mut Rng) -> Transform {
+        let border = [Border::Constant(9), Border::Edge, Border::Reflect, Border::Wrap][rng.below(4)];
+        let (width, height) = (1 + rng.below(9), 1 + rng.below(9));
+        match rng.below(8) {
+            0 | 1 => {
+                let (left, top) = (rng.below(7) as isize - 3, rng.below(7) as isize - 3);
+                Transform::Crop { left, top, width, height, border }
+            }
+            2 => Transform::Pad { left: rng.below(3), top: rng.below(3), right: 1, bottom: 0, border },
+            3 => Transform::Resize { width, height, interpolation: Interpolation::Bilinear },
+            4 => Transform::HorizontalFlip,
+            5 => Transform::VerticalFlip,
+            6 => Transform::Color { adjustments: vec![Adjustment::Invert, Adjustment::Contrast(0.5)] },
+            _ => Transform::Transpose,
+        }
+    }
+
+    #[test]
+    fn fewer_passes_give_the_same_image() {
+        for case in 0..3000 {
+            let mut rng = Rng::keyed(&[case]);
+            let channels = [1, 3, 4][rng.below(3)];
+            let (width, height) = (1 + rng.below(12), 1 + rng.below(12));
+            let pixels = (0..width * height * channels).map(|_| rng.next_u64() as u8).collect();
+            let image = Image::new(width, height, channels, pixels).unwrap();
+            let transforms: Vec<Transform> = (0..1 + rng.below(6)).map(|_| random(&mut rng)).collect();
+            let want = transforms.iter().try_fold(image.clone(), |image, t| t.apply(image)).unwrap();
+            let got = Transform::apply_all(&transforms, image).unwrap();
+            assert!(got == want && got.pixels() == want.pixels(), "{case}: {transforms:?}");
+        }
+    }
+}
