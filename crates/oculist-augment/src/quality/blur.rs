@@ -129,7 +129,7 @@ fn pad_row(row: &[u8], width: usize, channels: usize, radius: usize, padded: &mu
 
 /// Mean over a square of odd side `kernel`, rounded to nearest; all channels, alpha too.
 ///
-/// The cost does not depend on the kernel: sums slide along columns and rows.
+/// Sums slide along columns, and along rows too for kernels above 15, so that the cost hardly depends on the kernel.
 ///
 /// # Errors
 /// A kernel that is even or above 1023.
@@ -140,6 +140,49 @@ pub fn box_blur(image: &Image, kernel: usize) -> Result<Image> {
     if kernel.is_multiple_of(2) || kernel > LARGEST_KERNEL {
         return Err(parameter("box_blur", "kernel", "an odd number to 1023", kernel.to_string()));
     }
+    Ok(if kernel <= 15 { small_box(image, kernel) } else { large_box(image, kernel) })
+}
+
+/// Kernels to 15: at most 15 * 15 * 255, all sums fit in 16 bits.
+fn small_box(image: &Image, kernel: usize) -> Image {
+    let (width, height, channels) = (image.width(), image.height(), image.channels());
+    let radius = kernel / 2;
+    let len = width * channels;
+    let mut rows = vec![0u16; len * height];
+    let mut padded = vec![0u8; len + 2 * radius * channels];
+    for (y, sums) in rows.chunks_exact_mut(len).enumerate() {
+        pad_row(image.row(y), width, channels, radius, &mut padded);
+        for shift in 0..kernel {
+            for (sum, &v) in sums.iter_mut().zip(&padded[shift * channels..]) {
+                *sum += u16::from(v);
+            }
+        }
+    }
+    let row = |y: usize, shift: usize| {
+        &rows[reflect((y + shift) as isize - radius as isize, height) * len..][..len]
+    };
+    let mut sums = vec![0u16; len];
+    for shift in 0..kernel {
+        for (sum, v) in sums.iter_mut().zip(row(0, shift)) {
+            *sum += v;
+        }
+    }
+    let scale = 1.0 / (kernel * kernel) as f32;
+    let mut pixels = vec![0u8; len * height];
+    for (y, out) in pixels.chunks_exact_mut(len).enumerate() {
+        for (o, &sum) in out.iter_mut().zip(&sums) {
+            // Beyond 2^23 floats are whole numbers: the addition rounds, and the mean is the lowest byte. There are no
+            // ties, since the area is odd.
+            *o = (f32::from(sum) * scale + 8_388_608.0).to_bits() as u8;
+        }
+        for ((sum, old), new) in sums.iter_mut().zip(row(y, 0)).zip(row(y, kernel)) {
+            *sum = sum.wrapping_add(*new).wrapping_sub(*old);
+        }
+    }
+    Image::from_parts(width, height, channels, pixels)
+}
+
+fn large_box(image: &Image, kernel: usize) -> Image {
     let (width, height, channels) = (image.width(), image.height(), image.channels());
     let radius = kernel / 2;
     let len = width * channels;
@@ -178,7 +221,7 @@ pub fn box_blur(image: &Image, kernel: usize) -> Result<Image> {
             *sum = *sum + u32::from(new) - u32::from(old);
         }
     }
-    Ok(Image::from_parts(width, height, channels, pixels))
+    Image::from_parts(width, height, channels, pixels)
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ for size in SIZES:
         if kernel and sigma:
             assert len(cv2.getGaussianKernel(kernel, sigma)) == kernel
         add(image, cv2.GaussianBlur(image, (kernel, kernel), sigma), 0, 0, "gaussian_blur", (sigma, kernel))
-    for kernel in (1, 3, 5, 9, 21):
+    for kernel in (1, 3, 5, 9, 15, 17, 21):
         add(image, cv2.blur(image, (kernel, kernel)), 1, 0.02, "box_blur", (kernel,))
 
 
