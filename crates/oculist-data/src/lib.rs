@@ -8,6 +8,7 @@
 //! Pixels of IDX files lie in memory as bytes. Image files are decoded when asked for, in the worker that
 //! asks, so that memory is bounded by the loader's queue and not by the data set.
 
+pub mod audit;
 mod dataset;
 mod decode;
 mod error;
@@ -17,6 +18,7 @@ mod natural;
 mod open;
 mod scan;
 mod split;
+mod split_groups;
 mod statistics;
 mod store;
 mod subset;
@@ -32,6 +34,7 @@ pub use loader::{Batch, Batches, Loader, LoaderConfig};
 pub use natural::natural_cmp;
 pub use scan::{SkipKind, Skipped};
 pub use split::{Split, stratified_parts};
+pub use split_groups::{grouped_parts, join_groups};
 pub use statistics::{ChannelStatistics, channel_statistics, detect_color_mode, suggest_preprocessing};
 pub use store::{ImageStore, MemoryStore};
 pub use subset::Subset;
