@@ -57,7 +57,8 @@ pub fn grouped_parts(
             added.iter().map(of_class).sum()
         };
         let costs: Vec<f64> = (0..shares.len()).map(cost).collect();
-        let best = (0..shares.len()).fold(0, |best, part| if costs[part] < costs[best] { part } else { best });
+        let best =
+            (0..shares.len()).fold(0, |best, part| if costs[part] < costs[best] { part } else { best });
         for &(class, n) in &added {
             counts[best][class] += n;
         }
@@ -121,7 +122,9 @@ mod tests {
         let alone: Vec<u32> = (0..1000).collect();
         let parts = grouped_parts(&labels, 2, &alone, &[0.7, 0.15], 3);
         for (part, (zeros, ones)) in parts.iter().zip([(630, 70), (135, 15), (135, 15)]) {
-            assert!(count(part, &labels, 0).abs_diff(zeros) <= 1 && count(part, &labels, 1).abs_diff(ones) <= 1);
+            assert!(
+                count(part, &labels, 0).abs_diff(zeros) <= 1 && count(part, &labels, 1).abs_diff(ones) <= 1
+            );
         }
         let mut all = parts.concat();
         all.sort_unstable();

@@ -22,7 +22,9 @@ mod table;
 pub mod terminal;
 mod verdict;
 
-pub use audit::{AuditIssue, AuditKind, AuditPartner, AuditReport, LabelCheck, AUDIT_SCHEMA_VERSION, render_audit_html};
+pub use audit::{
+    AUDIT_SCHEMA_VERSION, AuditIssue, AuditKind, AuditPartner, AuditReport, LabelCheck, render_audit_html,
+};
 pub use error::ReportError;
 pub use page::render_html;
 pub use summary::{

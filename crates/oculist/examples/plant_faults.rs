@@ -63,7 +63,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(output.join("classes.txt"), dataset.class_names().join("\n"))?;
     let list = json!({ "seed": seed, "train_images": labels.len(), "flipped": flipped, "copied": copied });
     std::fs::write(output.join("planted.json"), serde_json::to_string_pretty(&list)?)?;
-    println!("{} labels flipped, {} test images copied, in {}", flipped.len(), copied.len(), output.display());
+    println!(
+        "{} labels flipped, {} test images copied, in {}",
+        flipped.len(),
+        copied.len(),
+        output.display()
+    );
     Ok(())
 }
 

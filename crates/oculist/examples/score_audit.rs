@@ -39,7 +39,11 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         .filter(|i| classes.get(flipped[&position(&i["image"])] as usize) == Some(&i["suggested"]))
         .count();
     let share = 100.0 * hits.len() as f64 / flipped.len().max(1) as f64;
-    println!("{} images are ranked as likely label errors; the first {} are looked at", ranked.len(), top.len());
+    println!(
+        "{} images are ranked as likely label errors; the first {} are looked at",
+        ranked.len(),
+        top.len()
+    );
     println!("{} of {} flipped labels are among them: {share:.1}%", hits.len(), flipped.len());
     println!("{corrected} of these come with the class before the flip");
 

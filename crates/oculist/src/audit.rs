@@ -57,7 +57,8 @@ fn make_folder(path: &Path) -> Result<(), OculistError> {
 /// Refuses to replace a file unless told to.
 fn check_new(path: &Path, force: bool) -> Result<(), OculistError> {
     if path.is_dir() || (path.exists() && !force) {
-        let problem = if path.is_dir() { "is a folder, expected a file" } else { "exists; replace it with --force" };
+        let problem =
+            if path.is_dir() { "is a folder, expected a file" } else { "exists; replace it with --force" };
         return Err(OculistError::Output { path: path.into(), problem: problem.into() });
     }
     Ok(())

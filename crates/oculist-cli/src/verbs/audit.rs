@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicBool;
 
 use oculist::{
-    CheckOptions, FixOptions, Grouping, LabelOptions, OculistError, Progress, SplitOptions, Watch, check_data, fix_data,
-    split_data,
+    CheckOptions, FixOptions, Grouping, LabelOptions, OculistError, Progress, SplitOptions, Watch,
+    check_data, fix_data, split_data,
 };
 use oculist_report::{Align, Table};
 

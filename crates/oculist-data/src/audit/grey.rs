@@ -62,7 +62,9 @@ fn coverage(from: usize, to: usize) -> Vec<(usize, Vec<f32>)> {
 /// Pech-Pacheco et al. 2000; kernel and border as `cv2.Laplacian` with an aperture of 1.
 pub fn laplacian_variance(grey: &[u8], (width, height): (usize, usize)) -> f64 {
     assert!(grey.len() == width * height && width > 0 && height > 0, "plane of {width}x{height}");
-    let mirrored = |i: usize, n: usize| (if i == 0 { 1.min(n - 1) } else { i - 1 }, if i + 1 == n { n.saturating_sub(2) } else { i + 1 });
+    let mirrored = |i: usize, n: usize| {
+        (if i == 0 { 1.min(n - 1) } else { i - 1 }, if i + 1 == n { n.saturating_sub(2) } else { i + 1 })
+    };
     let (mut sum, mut squares) = (0i64, 0i64);
     for y in 0..height {
         let (up, down) = mirrored(y, height);
@@ -112,7 +114,13 @@ pub(super) fn of_counts(counts: &[u64; 256], n: usize, q: f64) -> f64 {
     let rank = q / 100.0 * (n - 1) as f64;
     let value_at = |k: u64| {
         let mut seen = 0;
-        counts.iter().position(|c| { seen += c; seen > k }).unwrap_or(255) as f64
+        counts
+            .iter()
+            .position(|c| {
+                seen += c;
+                seen > k
+            })
+            .unwrap_or(255) as f64
     };
     let (low, high) = (value_at(rank.floor() as u64), value_at(rank.ceil() as u64));
     low + (high - low) * (rank - rank.floor())

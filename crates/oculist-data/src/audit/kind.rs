@@ -119,9 +119,13 @@ impl IssueKind {
     /// What it means and what to do, in a sentence or two.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::Unreadable => "The file cannot be decoded and takes no part in anything. Replace or remove it.",
+            Self::Unreadable => {
+                "The file cannot be decoded and takes no part in anything. Replace or remove it."
+            }
             Self::NotAnImage => "The file is no image and is ignored.",
-            Self::Misnamed => "The content is of another format than the name says. It is read all the same; rename it for other programs.",
+            Self::Misnamed => {
+                "The content is of another format than the name says. It is read all the same; rename it for other programs."
+            }
             Self::ExactDuplicateAcrossSplits => {
                 "The same pixels are learned from and measured on, so that the measured accuracy is too good. Remove the copy from the training images."
             }
@@ -129,16 +133,30 @@ impl IssueKind {
                 "Nearly the same picture is learned from and measured on. Look at the pairs; remove the copy, or split anew with duplicates kept together."
             }
             Self::ExactDuplicate => "The same pixels occur twice in a split and count twice. Remove one.",
-            Self::NearDuplicate => "Nearly the same picture occurs twice in a split. Look at the pairs; series of one object should be in one split.",
-            Self::ConflictingLabels => "Equal or nearly equal pictures have different labels. At least one label is wrong, or the classes overlap.",
-            Self::LabelError => "A model that was trained on other images is sure of another class. Look at each and approve a new label, or keep the old one.",
+            Self::NearDuplicate => {
+                "Nearly the same picture occurs twice in a split. Look at the pairs; series of one object should be in one split."
+            }
+            Self::ConflictingLabels => {
+                "Equal or nearly equal pictures have different labels. At least one label is wrong, or the classes overlap."
+            }
+            Self::LabelError => {
+                "A model that was trained on other images is sure of another class. Look at each and approve a new label, or keep the old one."
+            }
             Self::Blurred => "Hardly any fine detail, unlike the other images.",
             Self::Dark => "Even the brightest pixels are dark, unlike in the other images.",
             Self::Bright => "Even the darkest pixels are bright, unlike in the other images.",
-            Self::LowInformation => "Few grey levels, unlike in the other images: empty pictures, test cards, placeholders.",
-            Self::OddSize => "Much larger or smaller than the other images; scaling to the input size changes it most.",
-            Self::OddAspectRatio => "Much longer than wide or the reverse; scaling or cropping to a square distorts it or loses most of it.",
-            Self::GreyAmongColor => "No colour where most images have some; if one class has most of them, a model learns that instead of the object.",
+            Self::LowInformation => {
+                "Few grey levels, unlike in the other images: empty pictures, test cards, placeholders."
+            }
+            Self::OddSize => {
+                "Much larger or smaller than the other images; scaling to the input size changes it most."
+            }
+            Self::OddAspectRatio => {
+                "Much longer than wide or the reverse; scaling or cropping to a square distorts it or loses most of it."
+            }
+            Self::GreyAmongColor => {
+                "No colour where most images have some; if one class has most of them, a model learns that instead of the object."
+            }
             Self::ColorAmongGrey => "Colour where most images have none.",
             Self::RareClass => "The class has few training images; gather more, or weight the loss.",
         }
@@ -147,7 +165,10 @@ impl IssueKind {
     /// The order of two scores, worst first.
     pub fn worst_first(self, a: f64, b: f64) -> Ordering {
         match self {
-            Self::Bright | Self::NearDuplicate | Self::NearDuplicateAcrossSplits | Self::ConflictingLabels => b.total_cmp(&a),
+            Self::Bright
+            | Self::NearDuplicate
+            | Self::NearDuplicateAcrossSplits
+            | Self::ConflictingLabels => b.total_cmp(&a),
             Self::OddSize => b.ln().abs().total_cmp(&a.ln().abs()),
             _ => a.total_cmp(&b),
         }

@@ -46,9 +46,10 @@ impl Measures {
         let equal_channels = image.channels() == 1
             || image.pixels().chunks_exact(image.channels()).all(|p| p[0] == p[1] && p[1] == p[2]);
         let color = image.channels() > 1
-            && image.pixels().chunks_exact(image.channels()).any(|p| {
-                p[0].max(p[1]).max(p[2]) - p[0].min(p[1]).min(p[2]) > COLOR_SPREAD
-            });
+            && image
+                .pixels()
+                .chunks_exact(image.channels())
+                .any(|p| p[0].max(p[1]).max(p[2]) - p[0].min(p[1]).min(p[2]) > COLOR_SPREAD);
         let counts = histogram(&grey);
         let brightness = |q| of_counts(&counts, grey.len(), q) / 255.0;
         let thumbnail = area_resize(&grey, size, (THUMBNAIL, THUMBNAIL));

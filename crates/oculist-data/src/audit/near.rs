@@ -35,7 +35,8 @@ pub fn close_pairs(
     for same in order.chunk_by(|&a, &b| hashes[a] == hashes[b]) {
         unique.push((hashes[same[0]], same));
     }
-    let buckets: Vec<Buckets> = (0..BANDS).map(|band| Buckets::new(unique.iter().map(|u| u.0), band)).collect();
+    let buckets: Vec<Buckets> =
+        (0..BANDS).map(|band| Buckets::new(unique.iter().map(|u| u.0), band)).collect();
     let search = |at: usize, found: &mut Vec<(usize, usize, f64)>| {
         let (hash, members) = unique[at];
         let mut pair = |a: usize, b: usize| {

@@ -19,8 +19,9 @@ const LOW: usize = 8;
 pub fn dct_hash(thumbnail: &[u8]) -> u64 {
     assert_eq!(thumbnail.len(), THUMBNAIL * THUMBNAIL, "a thumbnail of 32x32");
     // Angles repeat after 4 * 32 steps of pi / 64.
-    let steps: Vec<f64> =
-        (0..4 * THUMBNAIL).map(|i| (i as f64 * std::f64::consts::PI / (2 * THUMBNAIL) as f64).cos()).collect();
+    let steps: Vec<f64> = (0..4 * THUMBNAIL)
+        .map(|i| (i as f64 * std::f64::consts::PI / (2 * THUMBNAIL) as f64).cos())
+        .collect();
     let cosine = |k: usize, x: usize| steps[k * (2 * x + 1) % (4 * THUMBNAIL)];
     let mut rows = [[0f64; LOW]; THUMBNAIL];
     for (line, out) in thumbnail.chunks_exact(THUMBNAIL).zip(&mut rows) {

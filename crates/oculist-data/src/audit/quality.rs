@@ -111,7 +111,9 @@ fn colors(places: &[Place], measures: &[Option<Measures>]) -> Vec<Issue> {
         return Vec::new();
     };
     let each = measures.iter().zip(places);
-    each.filter(|(m, _)| m.as_ref().is_some_and(|m| m.color == odd)).map(|(_, &p)| about(kind, p, share)).collect()
+    each.filter(|(m, _)| m.as_ref().is_some_and(|m| m.color == odd))
+        .map(|(_, &p)| about(kind, p, share))
+        .collect()
 }
 
 fn rare_classes(dataset: &Dataset, rare: f64) -> Vec<Issue> {

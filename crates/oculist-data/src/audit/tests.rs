@@ -112,7 +112,13 @@ fn faulty(root: &Path) {
             let folder = root.join(split).join(format!("class{class}"));
             std::fs::create_dir_all(&folder).unwrap();
             for i in 0..images {
-                let seed = class * 1000 + i + match split { "train" => 0, "val" => 100, _ => 200 };
+                let seed = class * 1000
+                    + i
+                    + match split {
+                        "train" => 0,
+                        "val" => 100,
+                        _ => 200,
+                    };
                 write_image(&folder.join(format!("{i}.png")), &scene(seed, 64)).unwrap();
             }
         }
@@ -185,7 +191,10 @@ fn every_planted_fault_is_found_and_nothing_else() {
     ];
     let mut got = lines(root.path(), &dataset, &found);
     // An empty image is grey, and a bright one has few levels: both are true.
-    got.retain(|line| !["grey-among-color train/class0/empty.png", "low-information train/class0/bright.png"].contains(&&line[..]));
+    got.retain(|line| {
+        !["grey-among-color train/class0/empty.png", "low-information train/class0/bright.png"]
+            .contains(&&line[..])
+    });
     assert_eq!(got, expected);
     let (_, again) = run(root.path(), 1);
     assert_eq!((again.issues, again.groups), (found.issues, found.groups), "any number of threads");

@@ -84,9 +84,11 @@ pub fn render_audit_html(report: &AuditReport) -> Result<String, ReportError> {
 fn page(report: &AuditReport) -> Page<'_> {
     let grouped = |n: usize| format::grouped(n as u64);
     let most = report.train_per_class.iter().copied().max().unwrap_or(0).max(1) as f64;
-    let bars = report.classes.iter().zip(&report.train_per_class).map(|(class, &n)| {
-        (class.clone(), grouped(n), format!("{:.1}", n as f64 / most * 100.0))
-    });
+    let bars = report
+        .classes
+        .iter()
+        .zip(&report.train_per_class)
+        .map(|(class, &n)| (class.clone(), grouped(n), format!("{:.1}", n as f64 / most * 100.0)));
     let labels = report.labels.as_ref().map(|l| Labels {
         sentence: format!(
             "{} models ({}, {} epochs) each judged the labels of images that they were not trained on and agree with \
@@ -166,9 +168,15 @@ fn card(issue: &AuditIssue) -> Card {
     let pictures = [Some((&issue.png, &issue.image)), partner.map(|p| (&p.png, &p.image))];
     let pictures = pictures.into_iter().flatten().filter_map(|(png, name)| {
         let png = png.as_ref()?;
-        Some(Picture { src: png.data_uri(), small: width(png).is_some_and(|w| w < SMALL_PICTURE), alt: short(name) })
+        Some(Picture {
+            src: png.data_uri(),
+            small: width(png).is_some_and(|w| w < SMALL_PICTURE),
+            alt: short(name),
+        })
     });
-    let place = |split: &str, class: &str| [split, class].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" · ");
+    let place = |split: &str, class: &str| {
+        [split, class].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" · ")
+    };
     Card {
         pictures: pictures.collect(),
         name: short(&issue.image),
@@ -176,7 +184,8 @@ fn card(issue: &AuditIssue) -> Card {
         place: place(&issue.split, &issue.class),
         score: format::sig3(issue.score),
         suggested: issue.suggested.clone().unwrap_or_default(),
-        partner: partner.map_or_else(String::new, |p| format!("{} ({})", short(&p.image), place(&p.split, &p.class))),
+        partner: partner
+            .map_or_else(String::new, |p| format!("{} ({})", short(&p.image), place(&p.split, &p.class))),
         partner_full: partner.map_or_else(String::new, |p| p.image.clone()),
         detail: issue.detail.clone(),
     }

@@ -82,7 +82,9 @@ pub fn check_data(
                 problem: format!("expected at most the number of images, {}", audit.places.len()),
             });
         }
-        Some(label_options) => Some((label_options, labels::check(&dataset, &audit, settings, label_options, watch)?)),
+        Some(label_options) => {
+            Some((label_options, labels::check(&dataset, &audit, settings, label_options, watch)?))
+        }
         None => None,
     };
     let mut report = report(&dataset, &audit, settings);
@@ -240,11 +242,7 @@ fn add_kinds(report: &mut AuditReport, audit: &Audit, labels: bool) {
 }
 
 /// Thumbnails of the worst of each kind.
-fn add_pictures(
-    report: &mut AuditReport,
-    dataset: &Dataset,
-    watch: &Watch<'_>,
-) -> Result<(), OculistError> {
+fn add_pictures(report: &mut AuditReport, dataset: &Dataset, watch: &Watch<'_>) -> Result<(), OculistError> {
     let mut wanted: std::collections::BTreeMap<String, Option<oculist_report::Png>> =
         std::collections::BTreeMap::new();
     let mut shown: Vec<usize> = Vec::new();

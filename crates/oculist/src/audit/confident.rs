@@ -128,7 +128,8 @@ mod tests {
             let file = |name: &str| folder.path().join(name);
             let bytes: Vec<u8> = probabilities.iter().flat_map(|p| p.to_le_bytes()).collect();
             std::fs::write(file("p"), bytes).unwrap();
-            std::fs::write(file("l"), labels.iter().flat_map(|l| l.to_le_bytes()).collect::<Vec<_>>()).unwrap();
+            std::fs::write(file("l"), labels.iter().flat_map(|l| l.to_le_bytes()).collect::<Vec<_>>())
+                .unwrap();
             let arguments = [file("p"), file("l"), classes.to_string().into()];
             let Some(found) = python::run_file(&script, arguments) else { return };
             let found = found.expect_success().json();

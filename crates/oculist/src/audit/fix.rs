@@ -49,7 +49,11 @@ pub struct Fixed {
 /// [`OculistError::Option`] for an unknown kind, a file or class that the data set does not have, or a data set
 /// without files; [`OculistError::Report`] if the audit cannot be read; [`OculistError::Output`] if the manifest
 /// exists or cannot be written.
-pub fn fix_data(options: &FixOptions, threads: Option<usize>, watch: &mut Watch<'_>) -> Result<Fixed, OculistError> {
+pub fn fix_data(
+    options: &FixOptions,
+    threads: Option<usize>,
+    watch: &mut Watch<'_>,
+) -> Result<Fixed, OculistError> {
     let kinds = kinds(&options.apply)?;
     check_new(&options.output, options.force)?;
     let report = AuditReport::from_json(&read_text(&options.audit)?)?;

@@ -181,10 +181,17 @@ fn train(
         oculist_zoo::build(ARCH, &BuildOptions::new(images.classes(), (p.channels(), p.height, p.width)))?;
     let seed = recipe.seed.wrapping_add(fold as u64);
     oculist_zoo::initialize(&mut graph, seed);
-    let config = TrainConfig { seed, batch_size: recipe.train.batch_size.min(images.len()), ..recipe.train.clone() };
+    let config =
+        TrainConfig { seed, batch_size: recipe.train.batch_size.min(images.len()), ..recipe.train.clone() };
     let loader = LoaderConfig {
         max_unreadable: 1.0,
-        ..LoaderConfig::training(config.batch_size, config.loader_workers, seed, recipe.augmentation.clone(), p.clone())
+        ..LoaderConfig::training(
+            config.batch_size,
+            config.loader_workers,
+            seed,
+            recipe.augmentation.clone(),
+            p.clone(),
+        )
     };
     let data = Fold { loader: Loader::new(images.clone(), loader)? };
     let trainer = Trainer {
@@ -218,10 +225,8 @@ fn predict(
 ) -> Result<(), OculistError> {
     let mut plan = Plan::new(graph, &PlanOptions::new(BATCH, ctx.clone()))?;
     let classes = plan.output_len();
-    let config = LoaderConfig {
-        max_unreadable: 1.0,
-        ..LoaderConfig::evaluation(BATCH, 1, preprocessing.clone())
-    };
+    let config =
+        LoaderConfig { max_unreadable: 1.0, ..LoaderConfig::evaluation(BATCH, 1, preprocessing.clone()) };
     let mut logits = vec![0f32; BATCH * classes];
     for batch in Loader::new(images.clone(), config)?.epoch(0) {
         go_on(watch.stop)?;

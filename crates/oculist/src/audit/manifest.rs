@@ -103,7 +103,10 @@ pub(super) fn two_columns(
     let head = records.next().unwrap_or_default();
     let find = |name: &str| {
         head.iter().position(|column| column.trim() == name).ok_or_else(|| {
-            wrong(format!("expected a column {name}, found {}", if head.is_empty() { "an empty file".into() } else { head.join(", ") }))
+            wrong(format!(
+                "expected a column {name}, found {}",
+                if head.is_empty() { "an empty file".into() } else { head.join(", ") }
+            ))
         })
     };
     let (first, second) = (find(columns[0])?, find(columns[1])?);
@@ -134,21 +137,30 @@ mod tests {
         let below = folder.path().join("a, b");
         std::fs::create_dir(&below).unwrap();
         let row = |path: PathBuf, label: &str| Row { path, label: label.into(), split: Split::Val };
-        let rows = [row(below.join("x\"y.png"), "one\ntwo"), row("/nowhere/z.png".into(), " plain "), row(below.join("é.png"), "é")];
+        let rows = [
+            row(below.join("x\"y.png"), "one\ntwo"),
+            row("/nowhere/z.png".into(), " plain "),
+            row(below.join("é.png"), "é"),
+        ];
         let text = to_csv(&rows, &folder.path().join("m.csv")).unwrap();
         let records = read_csv(&text);
         assert_eq!(records[0], ["file_name", "label", "split"]);
         assert_eq!(records[1], ["a, b/x\"y.png", "one\ntwo", "val"]);
         assert_eq!(records[2], ["/nowhere/z.png", " plain ", "val"]);
         assert_eq!(records[3], ["a, b/é.png", "é", "val"]);
-        assert_eq!(read_csv("\u{feff}a,b\r\n\r\n1,\"\"\r\n\"\"\n,2"), [vec!["a", "b"], vec!["1", ""], vec![""], vec!["", "2"]]);
+        assert_eq!(
+            read_csv("\u{feff}a,b\r\n\r\n1,\"\"\r\n\"\"\n,2"),
+            [vec!["a", "b"], vec!["1", ""], vec![""], vec!["", "2"]]
+        );
     }
 
     #[test]
     fn columns_are_found_by_name() {
-        let found = two_columns("x,label,file_name\n1,cat,a.png\n", Path::new("m.csv"), ["file_name", "label"]);
+        let found =
+            two_columns("x,label,file_name\n1,cat,a.png\n", Path::new("m.csv"), ["file_name", "label"]);
         assert_eq!(found.unwrap(), [("a.png".to_owned(), "cat".to_owned())]);
-        let message = |text| two_columns(text, Path::new("m.csv"), ["file_name", "label"]).unwrap_err().to_string();
+        let message =
+            |text| two_columns(text, Path::new("m.csv"), ["file_name", "label"]).unwrap_err().to_string();
         assert_eq!(message("file_name,class\n"), "m.csv: expected a column label, found file_name, class");
         assert_eq!(message(""), "m.csv: expected a column file_name, found an empty file");
         assert_eq!(message("file_name,label\na.png\n"), "m.csv: expected 2 fields in record 1, found 1");

@@ -63,7 +63,8 @@ pub fn split_data(
     settings.validate()?;
     let [train, val, test] = options.fractions;
     let sum = train + val + test;
-    if !options.fractions.iter().all(|f| (0.0..=1.0).contains(f)) || (sum - 1.0).abs() > 1e-6 || train == 0.0 {
+    if !options.fractions.iter().all(|f| (0.0..=1.0).contains(f)) || (sum - 1.0).abs() > 1e-6 || train == 0.0
+    {
         let problem = format!("expected parts of 0 to 1 that make 1, found {train} + {val} + {test} = {sum}");
         return Err(OculistError::Option { option: "--train, --val, --test".into(), problem });
     }
@@ -78,7 +79,8 @@ pub fn split_data(
     }
     if options.duplicates {
         let audit = run_audit(&dataset, settings.threads(), watch)?;
-        let by_place: BTreeMap<_, _> = audit.places.iter().zip(&audit.groups).map(|(p, &g)| ((p.split, p.index), g)).collect();
+        let by_place: BTreeMap<_, _> =
+            audit.places.iter().zip(&audit.groups).map(|(p, &g)| ((p.split, p.index), g)).collect();
         let duplicates: Vec<u32> = files.iter().map(|(.., place)| by_place[place]).collect();
         groups = join_groups(&groups, &duplicates);
     }
@@ -102,7 +104,10 @@ pub fn split_data(
     write(&options.output, to_csv(&rows, &options.output)?.as_bytes())?;
     if !dataset.skipped().is_empty() {
         let n = dataset.skipped().len();
-        watch.warn(&format!("{} left out: see `oculist data check`", counted(n, "unreadable file", "unreadable files")));
+        watch.warn(&format!(
+            "{} left out: see `oculist data check`",
+            counted(n, "unreadable file", "unreadable files")
+        ));
     }
     let mut sizes: BTreeMap<u32, usize> = BTreeMap::new();
     groups.iter().for_each(|&group| *sizes.entry(group).or_default() += 1);
@@ -152,7 +157,8 @@ fn named_groups(
                 .map_err(|e| OculistError::Option { option: option(), problem: e.to_string() })?;
             let names: Vec<Option<String>> = paths.iter().map(|path| name_of(&expression, path)).collect();
             if names.iter().all(Option::is_none) {
-                let problem = format!("`{text}` matches no file name, for example not {}", paths[0].display());
+                let problem =
+                    format!("`{text}` matches no file name, for example not {}", paths[0].display());
                 return Err(OculistError::Option { option: option(), problem });
             }
             names
@@ -162,7 +168,9 @@ fn named_groups(
             if !manifest.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
                 return Err(OculistError::Option {
                     option: "--groups".into(),
-                    problem: "expected a CSV manifest as DATA, whose column it is; for folders use --groups-regex".into(),
+                    problem:
+                        "expected a CSV manifest as DATA, whose column it is; for folders use --groups-regex"
+                            .into(),
                 });
             }
             let text = read_text(&manifest)?;
@@ -201,7 +209,8 @@ fn column_groups(
 ) -> Result<Vec<Option<String>>, OculistError> {
     let folder = manifest.parent().unwrap_or_else(|| Path::new(""));
     let rows = two_columns(text, manifest, ["file_name", column])?;
-    let of: BTreeMap<PathBuf, String> = rows.into_iter().map(|(file, group)| (absolute(&folder.join(file)), group)).collect();
+    let of: BTreeMap<PathBuf, String> =
+        rows.into_iter().map(|(file, group)| (absolute(&folder.join(file)), group)).collect();
     Ok(paths.iter().map(|path| of.get(&absolute(path)).filter(|group| !group.is_empty()).cloned()).collect())
 }
 
@@ -216,9 +225,15 @@ mod tests {
         assert_eq!(name_of(&expression, Path::new("patient12_3/a.png")), None, "folders do not count");
         assert_eq!(name_of(&Regex::new("^[a-z]+").unwrap(), Path::new("ab1.png")), Some("ab".into()));
         let text = "file_name,label,patient\na/1.png,x,p1\na/2.png,y,\n";
-        let paths = [Path::new("/nowhere/a/1.png"), Path::new("/nowhere/a/2.png"), Path::new("/nowhere/b.png")];
+        let paths =
+            [Path::new("/nowhere/a/1.png"), Path::new("/nowhere/a/2.png"), Path::new("/nowhere/b.png")];
         let found = column_groups(text, Path::new("/nowhere/m.csv"), "patient", &paths).unwrap();
         assert_eq!(found, [Some("p1".to_owned()), None, None]);
-        assert!(column_groups(text, Path::new("m.csv"), "clinic", &paths).unwrap_err().to_string().contains("a column clinic"));
+        assert!(
+            column_groups(text, Path::new("m.csv"), "clinic", &paths)
+                .unwrap_err()
+                .to_string()
+                .contains("a column clinic")
+        );
     }
 }
