@@ -21,7 +21,6 @@ use crate::{Dataset, Error, Split};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-pub use duplicates::Twin;
 pub use grey::{area_resize, entropy, laplacian_variance, percentile};
 pub use kind::IssueKind;
 pub use measures::{Measures, THUMBNAIL};

@@ -147,7 +147,7 @@ impl AuditReport {
     pub fn from_json(text: &str) -> Result<Self, ReportError> {
         let report: Self = serde_json::from_str(text)?;
         if report.schema_version == 0 {
-            return Err(serde::de::Error::missing_field("schema_version")).map_err(ReportError::Json);
+            return Err(ReportError::Json(serde::de::Error::missing_field("schema_version")));
         }
         if report.schema_version > AUDIT_SCHEMA_VERSION {
             return Err(ReportError::NewerSchema {

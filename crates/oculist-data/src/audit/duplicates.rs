@@ -13,13 +13,13 @@ const SHAPE: f64 = 1.1;
 
 /// The earlier image that an image repeats.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Twin {
+struct Twin {
     /// Position of the earlier one.
-    pub first: usize,
+    first: usize,
     /// Correlation of the thumbnails; 1 for equal pixels.
-    pub correlation: f64,
+    correlation: f64,
     /// Whether the pixels are equal.
-    pub exact: bool,
+    exact: bool,
 }
 
 /// Issues, and a group number for every place.

@@ -99,8 +99,11 @@ impl IssueKind {
     /// What the score of an issue is.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::Unreadable | Self::NotAnImage | Self::Misnamed => "always 1",
-            Self::ExactDuplicateAcrossSplits | Self::ExactDuplicate => "always 1",
+            Self::Unreadable
+            | Self::NotAnImage
+            | Self::Misnamed
+            | Self::ExactDuplicateAcrossSplits
+            | Self::ExactDuplicate => "always 1",
             Self::NearDuplicateAcrossSplits | Self::NearDuplicate | Self::ConflictingLabels => {
                 "correlation of the thumbnails"
             }

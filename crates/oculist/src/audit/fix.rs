@@ -9,7 +9,7 @@ use oculist_report::AuditReport;
 
 use super::manifest::{Row, to_csv, two_columns};
 use super::split::files;
-use super::{absolute, check_new, make_folder, open, read_text, write};
+use super::{check_new, make_folder, open, read_text, write};
 use crate::error::OculistError;
 use crate::progress::Watch;
 use crate::settings::Settings;
@@ -64,13 +64,13 @@ pub fn fix_data(
     let classes = dataset.class_names();
     let mut rows: BTreeMap<PathBuf, (u32, Split)> = BTreeMap::new();
     for (path, label, (split, _)) in files(&dataset)? {
-        rows.insert(absolute(&path), (label, split));
+        rows.insert(path, (label, split));
     }
     let class_of = |name: &str| classes.iter().position(|class| class == name).map(|i| i as u32);
 
     // Files that could not be opened are rows like the others unless they are approved to be left out.
     for issue in report.issues.iter().filter(|issue| issue.kind == IssueKind::Unreadable.name()) {
-        let path = absolute(&located(&report, &issue.image));
+        let path = located(&report, &issue.image);
         match class_of(&issue.class) {
             Some(label) if !rows.contains_key(&path) => {
                 let split = Split::ALL.into_iter().find(|s| s.name() == issue.split).unwrap_or(Split::Train);
@@ -83,7 +83,7 @@ pub fn fix_data(
     let mut gone: BTreeSet<PathBuf> = BTreeSet::new();
     for issue in &report.issues {
         let Some(at) = kinds.iter().position(|kind| kind.name() == issue.kind) else { continue };
-        let path = absolute(&located(&report, &issue.image));
+        let path = located(&report, &issue.image);
         if rows.remove(&path).is_some() {
             left_out[at] += 1;
             gone.insert(path);
@@ -101,7 +101,7 @@ pub fn fix_data(
             let class = class_of(&label).ok_or_else(|| {
                 wrong(format!("expected one of the classes {}, found {label} for {name}", classes.join(", ")))
             })?;
-            let path = absolute(&located(&report, &name));
+            let path = located(&report, &name);
             match rows.get_mut(&path) {
                 Some((old, _)) => {
                     relabelled += usize::from(*old != class);
@@ -147,15 +147,10 @@ fn kinds(names: &[String]) -> Result<Vec<IssueKind>, OculistError> {
     names.iter().map(find).collect()
 }
 
-/// The path of a name in an audit: as it was typed, or below the folder of the data set.
+/// The path of a name in an audit: below the folder of the data set, whether or not it begins with the name that the
+/// data set was given.
 fn located(report: &AuditReport, name: &str) -> PathBuf {
     let path = Path::new(name);
-    if path.is_absolute() {
-        return path.to_path_buf();
-    }
-    let folder = Path::new(&report.folder);
-    match path.strip_prefix(&report.data) {
-        Ok(below) => folder.join(below),
-        Err(_) => folder.join(path),
-    }
+    let below = path.strip_prefix(&report.data).unwrap_or(path);
+    Path::new(&report.folder).join(below)
 }
