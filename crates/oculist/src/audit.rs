@@ -17,7 +17,7 @@ use crate::settings::Settings;
 pub use check::{AUDIT_FILE, AUDIT_PAGE_FILE, CheckOptions, Checked, LabelOptions, check_data};
 pub use confident::{Confident, LabelIssue, confident_learning};
 pub use fix::{FixOptions, Fixed, fix_data};
-pub use split::{Grouping, SplitOptions, Splitted, split_data};
+pub use split::{Grouping, NewSplits, SplitOptions, split_data};
 
 /// Opens the data set that the settings name, however many of its files are unreadable.
 fn open(settings: &Settings, verify: Verify) -> Result<Dataset, OculistError> {

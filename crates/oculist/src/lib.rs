@@ -30,7 +30,7 @@ mod training_data;
 
 pub use audit::{
     AUDIT_FILE, AUDIT_PAGE_FILE, CheckOptions, Checked, Confident, FixOptions, Fixed, Grouping, LabelIssue,
-    LabelOptions, SplitOptions, Splitted, check_data, confident_learning, fix_data, split_data,
+    LabelOptions, NewSplits, SplitOptions, check_data, confident_learning, fix_data, split_data,
 };
 pub use bench::bench_files;
 pub use data::{Shown, Source, show_data};

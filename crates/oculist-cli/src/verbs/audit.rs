@@ -39,21 +39,21 @@ pub(crate) fn split(args: &SplitArgs, quiet: bool, stop: &AtomicBool) -> anyhow:
         duplicates: args.keep_duplicates_together,
     };
     let settings = data(Some(&args.source.data), &args.data);
-    let splitted = watched(quiet, stop, |watch| split_data(&settings, &options, watch))?;
+    let splits = watched(quiet, stop, |watch| split_data(&settings, &options, watch))?;
     if quiet {
         return Ok(());
     }
     let right = Align::Right;
     let mut table = Table::new(&[("class", Align::Left), ("train", right), ("val", right), ("test", right)]);
-    for (class, name) in splitted.classes.iter().enumerate() {
-        let counts = splitted.counts.iter().map(|counts| counts[class].to_string());
+    for (class, name) in splits.classes.iter().enumerate() {
+        let counts = splits.counts.iter().map(|counts| counts[class].to_string());
         table.row(std::iter::once(name.clone()).chain(counts));
     }
-    let all = splitted.counts.iter().map(|counts| counts.iter().sum::<usize>().to_string());
+    let all = splits.counts.iter().map(|counts| counts.iter().sum::<usize>().to_string());
     table.row(std::iter::once("all".to_owned()).chain(all));
     print(&table.to_string())?;
     if options.groups.is_some() || options.duplicates {
-        print(&format!("{} groups of several images were kept together", splitted.groups))?;
+        print(&format!("{} groups of several images were kept together", splits.groups))?;
     }
     print(&options.output.display().to_string())
 }

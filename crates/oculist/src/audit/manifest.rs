@@ -1,6 +1,7 @@
 //! Manifests: CSV files of images with label and split.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use oculist_data::Split;
@@ -41,7 +42,7 @@ pub(super) fn to_csv(rows: &[Row], manifest: &Path) -> Result<String, OculistErr
             problem: "the name is not Unicode, which a manifest must be".into(),
         })?;
         let name = if cfg!(windows) { name.replace('\\', "/") } else { name.to_owned() };
-        text += &format!("{},{},{}\n", quoted(&name), quoted(&row.label), row.split);
+        let _ = writeln!(text, "{},{},{}", quoted(&name), quoted(&row.label), row.split);
     }
     Ok(text)
 }

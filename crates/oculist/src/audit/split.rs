@@ -41,7 +41,7 @@ pub struct SplitOptions {
 
 /// What came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Splitted {
+pub struct NewSplits {
     /// Class names.
     pub classes: Vec<String>,
     /// Images of each split and class: `counts[split][class]`.
@@ -59,7 +59,7 @@ pub fn split_data(
     settings: &Settings,
     options: &SplitOptions,
     watch: &mut Watch<'_>,
-) -> Result<Splitted, OculistError> {
+) -> Result<NewSplits, OculistError> {
     settings.validate()?;
     let [train, val, test] = options.fractions;
     let sum = train + val + test;
@@ -112,7 +112,7 @@ pub fn split_data(
     let mut sizes: BTreeMap<u32, usize> = BTreeMap::new();
     groups.iter().for_each(|&group| *sizes.entry(group).or_default() += 1);
     let groups = sizes.values().filter(|&&n| n > 1).count();
-    Ok(Splitted { classes: classes.to_vec(), counts, groups })
+    Ok(NewSplits { classes: classes.to_vec(), counts, groups })
 }
 
 /// A file with its label and its place in the data set.
