@@ -1,10 +1,13 @@
 //! What can be typed. Nothing here does any work; `verbs` turns the arguments into recipes.
 
+mod audit;
 mod values;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};
 
 /// Examine, prescribe, correct: gives image classifiers fewer errors, less size and more speed.
 #[derive(Debug, Parser)]
@@ -50,9 +53,11 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// Whether an interrupted run of this verb can be continued, so that stopping must wait for a whole step.
-    pub(crate) fn leaves_checkpoints(&self) -> bool {
-        matches!(self, Self::Optimize(_) | Self::Train(_) | Self::Compress(_))
+    /// Whether this verb works in steps and stops between two of them: because the run can be continued then, or
+    /// because the work can be long.
+    pub(crate) fn stops_between_steps(&self) -> bool {
+        let audits = matches!(self, Self::Data(DataVerb::Check(_) | DataVerb::Split(_)));
+        audits || matches!(self, Self::Optimize(_) | Self::Train(_) | Self::Compress(_))
     }
 }
 
@@ -363,6 +368,12 @@ pub(crate) struct ReportArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataVerb {
+    /// Look for faulty, odd and repeated images and wrong labels; writes a page and a JSON file.
+    Check(CheckArgs),
+    /// Split a folder of images anew: by class, keeping groups and duplicates together; writes a manifest.
+    Split(SplitArgs),
+    /// Leave out and relabel what you approve of an audit; writes a manifest and changes no image.
+    Fix(FixArgs),
     /// Counts per split and class, sizes, unreadable files.
     Show {
         #[command(flatten)]

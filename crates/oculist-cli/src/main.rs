@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     // Wrong usage ends here with code 2 and clap's message.
     let cli = args::Cli::parse();
     let stop = Arc::new(AtomicBool::new(false));
-    if cli.verb.leaves_checkpoints() {
+    if cli.verb.stops_between_steps() {
         stop_on_ctrl_c(&stop);
     }
     match verbs::run(&cli, &stop) {

@@ -96,7 +96,7 @@ pub(crate) fn run_options(
 }
 
 /// `runs/VERB-DATA`, with the last part of a path as DATA.
-fn default_output(verb: &str, data: &str) -> PathBuf {
+pub(crate) fn default_output(verb: &str, data: &str) -> PathBuf {
     let name =
         std::path::Path::new(data).file_name().map_or_else(|| data.into(), std::ffi::OsStr::to_string_lossy);
     PathBuf::from("runs").join(format!("{verb}-{name}"))

@@ -1,5 +1,6 @@
 //! One function per verb, each thin over the library.
 
+mod audit;
 mod inspect;
 mod model;
 mod recipe;
@@ -22,6 +23,9 @@ pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
         Verb::Bench(args) => model::bench(args),
         Verb::Export(args) => model::export(args, quiet, stop),
         Verb::Report(args) => inspect::report(args, quiet),
+        Verb::Data(DataVerb::Check(args)) => audit::check(args, quiet, stop),
+        Verb::Data(DataVerb::Split(args)) => audit::split(args, quiet, stop),
+        Verb::Data(DataVerb::Fix(args)) => audit::fix(args, quiet, stop),
         Verb::Data(DataVerb::Show { source, data, json }) => inspect::data_show(source, data, *json),
         Verb::Zoo(ZooVerb::List { json }) => inspect::zoo_list(*json),
         Verb::Completions { shell } => {

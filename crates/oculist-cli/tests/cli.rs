@@ -6,6 +6,8 @@
 #[path = "cli/support.rs"]
 mod support;
 
+#[path = "cli/audit.rs"]
+mod audit;
 #[path = "cli/bad_data.rs"]
 mod bad_data;
 #[path = "cli/bad_model.rs"]

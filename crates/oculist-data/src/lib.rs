@@ -25,6 +25,7 @@
 //! 9.3 ms in full with zune-jpeg, and with jpeg-decoder 10.7 ms at 1/2, 8.8 ms at 1/4 and 8.3 ms at 1/8 (one
 //! thread), since the entropy-coded data must be read all the same.
 
+pub mod audit;
 mod coco;
 mod dataset;
 mod decode;
@@ -37,6 +38,7 @@ mod natural;
 mod open;
 mod scan;
 mod split;
+mod split_groups;
 mod statistics;
 mod store;
 mod subset;
@@ -54,6 +56,7 @@ pub use manifest::{Manifest, ManifestRow, read_manifest};
 pub use natural::natural_cmp;
 pub use scan::{SkipKind, Skipped};
 pub use split::{Split, stratified_parts};
+pub use split_groups::{grouped_parts, join_groups};
 pub use statistics::{ChannelStatistics, channel_statistics, detect_color_mode, suggest_preprocessing};
 pub use store::{ImageStore, MemoryStore};
 pub use subset::Subset;

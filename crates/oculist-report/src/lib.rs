@@ -10,6 +10,7 @@
 //! - `report.html`: [`render_html`], one file that needs no other.
 //! - The terminal: [`terminal`], and [`verdict`] for the result in one line.
 
+mod audit;
 mod chart;
 mod comparison;
 mod error;
@@ -21,6 +22,9 @@ mod table;
 pub mod terminal;
 mod verdict;
 
+pub use audit::{
+    AUDIT_SCHEMA_VERSION, AuditIssue, AuditKind, AuditPartner, AuditReport, LabelCheck, render_audit_html,
+};
 pub use error::ReportError;
 pub use page::render_html;
 pub use summary::{

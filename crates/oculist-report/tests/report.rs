@@ -3,6 +3,8 @@
 #[path = "../examples/sample_report/sample_run.rs"]
 mod sample_run;
 
+#[path = "report/audit.rs"]
+mod audit;
 #[path = "report/contrast.rs"]
 mod contrast;
 #[path = "report/dom.rs"]

@@ -38,6 +38,11 @@ impl Source {
         Ok(Self { dataset: Dataset::open(name, &options)? })
     }
 
+    /// Wraps a data set that is open already.
+    pub(crate) fn of(dataset: Dataset) -> Self {
+        Self { dataset }
+    }
+
     /// The data set.
     pub fn dataset(&self) -> &Dataset {
         &self.dataset

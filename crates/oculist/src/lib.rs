@@ -4,6 +4,7 @@
 //! promise of [`Settings::max_drop`]. [`train`] stops after the baseline. [`evaluate_file`], [`predict_files`],
 //! [`bench_files`] and [`export_file`] use finished models. Every recipe tells what it does through a [`Watch`].
 
+mod audit;
 mod bench;
 mod compress;
 mod data;
@@ -27,6 +28,10 @@ mod summary;
 mod training;
 mod training_data;
 
+pub use audit::{
+    AUDIT_FILE, AUDIT_PAGE_FILE, CheckOptions, Checked, Confident, FixOptions, Fixed, Grouping, LabelIssue,
+    LabelOptions, NewSplits, SplitOptions, check_data, confident_learning, fix_data, split_data,
+};
 pub use bench::bench_files;
 pub use data::{Shown, Source, show_data};
 pub use dropout::DROPOUT_KEY;

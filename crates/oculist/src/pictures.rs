@@ -116,7 +116,7 @@ fn short_name(subset: &Subset, i: usize) -> String {
 }
 
 /// A picture of at most [`THUMBNAIL`] pixels a side; `None` if it cannot be encoded.
-fn png(image: &Image) -> Result<Option<Png>, OculistError> {
+pub(crate) fn png(image: &Image) -> Result<Option<Png>, OculistError> {
     let longest = image.width().max(image.height());
     let small = if longest > THUMBNAIL {
         let side = |n: usize| (n * THUMBNAIL / longest).max(1);

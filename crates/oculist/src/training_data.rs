@@ -59,7 +59,7 @@ impl TrainingData for TrainingImages {
 }
 
 /// Repeats images of a batch that lost some to unreadable files, since a plan runs full batches.
-fn fill(mut batch: Batch, full: usize) -> Batch {
+pub(crate) fn fill(mut batch: Batch, full: usize) -> Batch {
     let n = batch.len();
     if n == 0 || n == full {
         return batch;

@@ -1,0 +1,94 @@
+//! `data check`, `data split` and `data fix`.
+
+use std::sync::atomic::AtomicBool;
+
+use oculist::{
+    CheckOptions, FixOptions, Grouping, LabelOptions, OculistError, Progress, SplitOptions, Watch,
+    check_data, fix_data, split_data,
+};
+use oculist_report::{Align, Table};
+
+use super::print;
+use crate::args::{CheckArgs, FixArgs, SplitArgs};
+use crate::settings::{data, default_output};
+use crate::terminal::Terminal;
+
+pub(crate) fn check(args: &CheckArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    let options = CheckOptions {
+        output: args.output.clone().unwrap_or_else(|| default_output("check", &args.source.data)),
+        json: args.json.clone(),
+        labels: args.labels.then_some(LabelOptions { folds: args.folds, epochs: args.epochs }),
+    };
+    let settings = data(Some(&args.source.data), &args.data);
+    let checked = watched(quiet, stop, |watch| check_data(&settings, &options, watch))?;
+    print(&checked.report.table())?;
+    if quiet {
+        return Ok(());
+    }
+    let files: Vec<String> = checked.files.iter().map(|f| format!("  {}", f.display())).collect();
+    print(&files.join("\n"))
+}
+
+pub(crate) fn split(args: &SplitArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    let expression = args.groups_regex.clone().map(Grouping::Expression);
+    let options = SplitOptions {
+        output: args.output.clone(),
+        force: args.force,
+        fractions: [args.train, args.val, args.test],
+        groups: args.groups.clone().map(Grouping::Column).or(expression),
+        duplicates: args.keep_duplicates_together,
+    };
+    let settings = data(Some(&args.source.data), &args.data);
+    let splits = watched(quiet, stop, |watch| split_data(&settings, &options, watch))?;
+    if quiet {
+        return Ok(());
+    }
+    let right = Align::Right;
+    let mut table = Table::new(&[("class", Align::Left), ("train", right), ("val", right), ("test", right)]);
+    for (class, name) in splits.classes.iter().enumerate() {
+        let counts = splits.counts.iter().map(|counts| counts[class].to_string());
+        table.row(std::iter::once(name.clone()).chain(counts));
+    }
+    let all = splits.counts.iter().map(|counts| counts.iter().sum::<usize>().to_string());
+    table.row(std::iter::once("all".to_owned()).chain(all));
+    print(&table.to_string())?;
+    if options.groups.is_some() || options.duplicates {
+        print(&format!("{} groups of several images were kept together", splits.groups))?;
+    }
+    print(&options.output.display().to_string())
+}
+
+pub(crate) fn fix(args: &FixArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    let options = FixOptions {
+        audit: args.audit.clone(),
+        apply: args.apply.clone(),
+        relabel: args.relabel.clone(),
+        output: args.output.clone(),
+        force: args.force,
+    };
+    let fixed = watched(quiet, stop, |watch| fix_data(&options, args.threads, watch))?;
+    if quiet {
+        return Ok(());
+    }
+    let mut table = Table::new(&[("what", Align::Left), ("images", Align::Right)]);
+    for (kind, n) in &fixed.left_out {
+        table.row([format!("left out: {kind}"), n.to_string()]);
+    }
+    table.row(["new label".to_owned(), fixed.relabelled.to_string()]);
+    table.row(["in the manifest".to_owned(), fixed.kept.to_string()]);
+    print(&table.to_string())?;
+    print(&options.output.display().to_string())
+}
+
+/// Runs a job with progress on standard error.
+fn watched<T>(
+    quiet: bool,
+    stop: &AtomicBool,
+    job: impl FnOnce(&mut Watch<'_>) -> Result<T, OculistError>,
+) -> Result<T, OculistError> {
+    let mut terminal = Terminal::new(quiet);
+    let mut show = |p: Progress<'_>| terminal.show(&p);
+    let result = job(&mut Watch { observer: &mut show, stop });
+    terminal.clear();
+    result
+}

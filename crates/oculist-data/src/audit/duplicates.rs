@@ -1,0 +1,146 @@
+//! Images that repeat others, within a split and across splits.
+
+use super::{AuditOptions, Issue, IssueKind, Measures, Place, Subject, close_pairs};
+use crate::Dataset;
+use std::collections::HashMap;
+
+/// Thumbnails below this standard deviation show nothing that could be compared.
+const FLAT: f64 = 2.0;
+/// Near duplicates may differ in mean brightness by this many grey levels, and in contrast and shape by this factor.
+const BRIGHTNESS: f64 = 25.0;
+const CONTRAST: f64 = 1.25;
+const SHAPE: f64 = 1.1;
+
+/// The earlier image that an image repeats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Twin {
+    /// Position of the earlier one.
+    first: usize,
+    /// Correlation of the thumbnails; 1 for equal pixels.
+    correlation: f64,
+    /// Whether the pixels are equal.
+    exact: bool,
+}
+
+/// Issues, and a group number for every place.
+pub(super) fn check(
+    dataset: &Dataset,
+    places: &[Place],
+    measures: &[Option<Measures>],
+    options: &AuditOptions,
+    threads: usize,
+) -> (Vec<Issue>, Vec<u32>) {
+    let mut groups = Groups::new(places.len());
+    let mut twins: Vec<Option<Twin>> = vec![None; places.len()];
+    let mut firsts: Vec<usize> = Vec::new();
+    let mut seen: HashMap<u128, usize> = HashMap::with_capacity(places.len());
+    for (i, m) in measures.iter().enumerate() {
+        let Some(m) = m else { continue };
+        // The thumbnail is compared as well, so that no chance of the digest makes two images equal.
+        match seen.get(&m.content) {
+            Some(&first) if measures[first].as_ref().is_some_and(|f| f.thumbnail == m.thumbnail) => {
+                twins[i] = Some(Twin { first, correlation: 1.0, exact: true });
+                groups.join(first, i);
+            }
+            _ => {
+                seen.insert(m.content, i);
+                firsts.push(i);
+            }
+        }
+    }
+    // Near duplicates are looked for among different images only, flat ones left out.
+    let candidates: Vec<(usize, &Measures)> = firsts
+        .iter()
+        .filter_map(|&i| measures[i].as_ref().map(|m| (i, m)))
+        .filter(|(_, m)| m.moments.1 >= FLAT)
+        .collect();
+    let hashes: Vec<u64> = candidates.iter().map(|(_, m)| m.hash).collect();
+    let alike = |a: usize, b: usize| similar(candidates[a].1, candidates[b].1, options.correlation);
+    for (a, b, correlation) in close_pairs(&hashes, options.hash_distance, threads, alike) {
+        let (first, second) = (candidates[a].0, candidates[b].0);
+        groups.join(first, second);
+        let twin = &mut twins[second];
+        if twin.is_none_or(|twin| correlation > twin.correlation) {
+            *twin = Some(Twin { first, correlation, exact: false });
+        }
+    }
+    let label = |place: Place| dataset.split(place.split).label(place.index);
+    let mut issues = Vec::new();
+    for (i, twin) in twins.iter().enumerate() {
+        let Some(twin) = twin else { continue };
+        let (place, partner) = (places[i], places[twin.first]);
+        let mut push = |kind, detail: &str| {
+            issues.push(Issue {
+                kind,
+                subject: Subject::Image(place),
+                score: twin.correlation,
+                partner: Some(partner),
+                detail: detail.to_owned(),
+            });
+        };
+        let kind = match (twin.exact, place.split == partner.split) {
+            (true, true) => IssueKind::ExactDuplicate,
+            (true, false) => IssueKind::ExactDuplicateAcrossSplits,
+            (false, true) => IssueKind::NearDuplicate,
+            (false, false) => IssueKind::NearDuplicateAcrossSplits,
+        };
+        let same_file = twin.exact && same_bytes(dataset, place, partner);
+        push(kind, if same_file { "the files are equal byte by byte" } else { "" });
+        if label(place) != label(partner) {
+            push(IssueKind::ConflictingLabels, "");
+        }
+    }
+    (issues, groups.numbers())
+}
+
+/// Correlation of two images that are similar enough to be near duplicates.
+fn similar(a: &Measures, b: &Measures, least: f64) -> Option<f64> {
+    let ((mean_a, std_a), (mean_b, std_b)) = (a.moments, b.moments);
+    let shape = |m: &Measures| m.size.0 as f64 / m.size.1 as f64;
+    let ratio = |x: f64, y: f64| (x / y).max(y / x);
+    if (mean_a - mean_b).abs() > BRIGHTNESS
+        || ratio(std_a, std_b) > CONTRAST
+        || ratio(shape(a), shape(b)) > SHAPE
+    {
+        return None;
+    }
+    let correlation = a.correlation(b);
+    (correlation >= least).then_some(correlation)
+}
+
+fn same_bytes(dataset: &Dataset, a: Place, b: Place) -> bool {
+    let path = |place: Place| dataset.split(place.split).path(place.index);
+    let (Some(a), Some(b)) = (path(a), path(b)) else { return false };
+    let length = |path| std::fs::metadata(path).map(|meta| meta.len()).ok();
+    length(a).is_some() && length(a) == length(b) && std::fs::read(a).ok() == std::fs::read(b).ok()
+}
+
+/// Disjoint sets of positions; the smallest member stands for its set.
+struct Groups(Vec<u32>);
+
+impl Groups {
+    fn new(n: usize) -> Self {
+        Self((0..n as u32).collect())
+    }
+
+    fn find(&mut self, i: usize) -> usize {
+        let mut root = i;
+        while self.0[root] as usize != root {
+            root = self.0[root] as usize;
+        }
+        let mut at = i;
+        while at != root {
+            at = std::mem::replace(&mut self.0[at], root as u32) as usize;
+        }
+        root
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.find(a), self.find(b));
+        self.0[a.max(b)] = a.min(b) as u32;
+    }
+
+    fn numbers(mut self) -> Vec<u32> {
+        (0..self.0.len()).map(|i| self.find(i) as u32).collect()
+    }
+}

@@ -1,0 +1,196 @@
+//! The audit of a data set as JSON, page and table; the schema is in `docs/data-check.md`.
+
+mod page;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Align, Png, ReportError, Table, format};
+
+pub use page::render_audit_html;
+
+/// Version of the schema of `audit.json`.
+pub const AUDIT_SCHEMA_VERSION: u32 = 1;
+
+/// The image that an image repeats.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AuditPartner {
+    /// Its name: a path, or a file and a number.
+    pub image: String,
+    /// Its split.
+    pub split: String,
+    /// Its class.
+    pub class: String,
+    /// The picture; not in `audit.json`.
+    #[serde(skip)]
+    pub png: Option<Png>,
+}
+
+/// One issue.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AuditIssue {
+    /// Name of the kind.
+    pub kind: String,
+    /// Name of the image or file; empty for an issue about a class.
+    pub image: String,
+    /// `train`, `val` or `test`; empty if unknown.
+    pub split: String,
+    /// The class that the image has; empty if unknown.
+    pub class: String,
+    /// How bad it is; the unit is that of the kind.
+    pub score: f64,
+    /// What more there is to say.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// For duplicates: the image that this one repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partner: Option<AuditPartner>,
+    /// For label errors: the class that the model gives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggested: Option<String>,
+    /// For label errors: the probability of the class that the image has, 0..=1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_confidence: Option<f64>,
+    /// The picture; not in `audit.json`.
+    #[serde(skip)]
+    pub png: Option<Png>,
+}
+
+/// One kind of issue with its limits.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AuditKind {
+    /// Its name.
+    pub kind: String,
+    /// Issues of this kind.
+    pub count: usize,
+    /// What the score is.
+    pub unit: String,
+    /// What it means and what to do.
+    pub advice: String,
+    /// The limit that is the same for all data sets, if the kind has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixed_limit: Option<f64>,
+    /// The limit that follows from this data set, if the kind has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_limit: Option<f64>,
+    /// Images beyond the fixed limit, whether or not they are unusual for this data set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beyond_fixed: Option<usize>,
+}
+
+/// How labels were checked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LabelCheck {
+    /// Architecture of the models.
+    pub arch: String,
+    /// Number of folds.
+    pub folds: usize,
+    /// Epochs that each model was trained for.
+    pub epochs: usize,
+    /// Images whose label was checked.
+    pub images: usize,
+    /// Agreement of the models with the labels of images that they were not trained on, percent.
+    pub out_of_fold_top1: f64,
+    /// Estimated number of wrong labels.
+    pub estimated_errors: usize,
+    /// `confident_joint[given][suggested]` counts.
+    pub confident_joint: Vec<Vec<u32>>,
+}
+
+/// The whole audit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AuditReport {
+    /// Version of the schema.
+    pub schema_version: u32,
+    /// Version of oculist that wrote it.
+    pub oculist_version: String,
+    /// The data set as it was named.
+    pub data: String,
+    /// Its folder as an absolute path; empty for a built-in set.
+    pub folder: String,
+    /// Seed of random splits.
+    pub seed: u64,
+    /// Images looked at.
+    pub images: usize,
+    /// Images of each split: `train`, `val`, `test`.
+    pub splits: Vec<(String, usize)>,
+    /// Class names in label order.
+    pub classes: Vec<String>,
+    /// Training images of each class.
+    pub train_per_class: Vec<usize>,
+    /// Kinds that were looked for, in the order of the page.
+    pub kinds: Vec<AuditKind>,
+    /// All issues, by kind, the worst of each kind first.
+    pub issues: Vec<AuditIssue>,
+    /// How labels were checked, if they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelCheck>,
+}
+
+impl AuditReport {
+    /// The text of `audit.json`.
+    ///
+    /// # Errors
+    /// [`ReportError::Json`], which no content causes.
+    pub fn to_json(&self) -> Result<String, ReportError> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Reads `audit.json`.
+    ///
+    /// # Errors
+    /// [`ReportError::Json`] if it is no audit; [`ReportError::NewerSchema`] if a newer Oculist wrote it.
+    pub fn from_json(text: &str) -> Result<Self, ReportError> {
+        let report: Self = serde_json::from_str(text)?;
+        if report.schema_version == 0 {
+            return Err(ReportError::Json(serde::de::Error::missing_field("schema_version")));
+        }
+        if report.schema_version > AUDIT_SCHEMA_VERSION {
+            return Err(ReportError::NewerSchema {
+                found: report.schema_version,
+                supported: AUDIT_SCHEMA_VERSION,
+            });
+        }
+        Ok(report)
+    }
+
+    /// The short table for the terminal: a row for each kind with issues, and its worst one.
+    pub fn table(&self) -> String {
+        let mut table =
+            Table::new(&[("issue", Align::Left), ("count", Align::Right), ("the worst one", Align::Left)]);
+        for kind in self.kinds.iter().filter(|kind| kind.count > 0) {
+            let worst = self.issues.iter().find(|issue| issue.kind == kind.kind);
+            let worst = worst.map_or_else(String::new, |issue| {
+                let name = if issue.image.is_empty() { &issue.class } else { &issue.image };
+                let (more, name) = (&issue.detail, short(name));
+                match (&issue.partner, &issue.suggested) {
+                    (Some(partner), _) => format!("{name} = {} ({})", short(&partner.image), partner.split),
+                    (None, Some(class)) => format!("{name}: {}, perhaps {class}", issue.class),
+                    (None, None) if more.is_empty() => format!("{name} ({})", format::limit(issue.score)),
+                    (None, None) => format!("{name}: {more}"),
+                }
+            });
+            table.row([kind.kind.clone(), format::grouped(kind.count as u64), worst]);
+        }
+        let splits: Vec<String> =
+            self.splits.iter().map(|(name, n)| format!("{} {name}", format::grouped(*n as u64))).collect();
+        let head = format!(
+            "{}: {} images ({}), {} classes",
+            self.data,
+            format::grouped(self.images as u64),
+            splits.join(", "),
+            self.classes.len()
+        );
+        if table.is_empty() { format!("{head}\nno issues found\n") } else { format!("{head}\n\n{table}") }
+    }
+}
+
+/// The last two parts of a path.
+fn short(name: &str) -> String {
+    let parts: Vec<&str> = name.split(['/', '\\']).collect();
+    parts[parts.len().saturating_sub(2)..].join("/")
+}

@@ -1,0 +1,70 @@
+//! Checking a data set, splitting it, and writing what was approved as a manifest.
+
+mod check;
+mod confident;
+mod fix;
+mod labels;
+mod manifest;
+mod split;
+
+use std::path::{Path, PathBuf};
+
+use oculist_data::{Dataset, OpenOptions, Verify};
+
+use crate::error::OculistError;
+use crate::settings::Settings;
+
+pub use check::{AUDIT_FILE, AUDIT_PAGE_FILE, CheckOptions, Checked, LabelOptions, check_data};
+pub use confident::{Confident, LabelIssue, confident_learning};
+pub use fix::{FixOptions, Fixed, fix_data};
+pub use split::{Grouping, NewSplits, SplitOptions, split_data};
+
+/// Opens the data set that the settings name, however many of its files are unreadable.
+fn open(settings: &Settings, verify: Verify) -> Result<Dataset, OculistError> {
+    let name = settings.data.as_deref().ok_or_else(|| OculistError::Option {
+        option: "DATA".into(),
+        problem: "expected `demo`, `fashion-mnist` or a folder, found nothing".into(),
+    })?;
+    let mut options = OpenOptions::default();
+    options.data_dir.clone_from(&settings.data_dir);
+    options.seed = settings.seed.unwrap_or(0);
+    options.strict = settings.strict.unwrap_or(false);
+    options.threads = settings.threads();
+    options.max_unreadable = 0.999;
+    options.verify = verify;
+    Ok(Dataset::open(name, &options)?)
+}
+
+/// Reads a text file.
+fn read_text(path: &Path) -> Result<String, OculistError> {
+    std::fs::read_to_string(path).map_err(|source| OculistError::Io { path: path.into(), source })
+}
+
+/// Writes a file whole or not at all, and its folder if need be.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), OculistError> {
+    make_folder(path)?;
+    oculist_train::write_atomically(path, bytes)
+        .map_err(|e| OculistError::Output { path: path.to_path_buf(), problem: e.to_string() })
+}
+
+/// Makes the folder that a file is to be in.
+fn make_folder(path: &Path) -> Result<(), OculistError> {
+    let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::create_dir_all(folder)
+        .map_err(|e| OculistError::Output { path: path.to_path_buf(), problem: e.to_string() })
+}
+
+/// Refuses to replace a file unless told to.
+fn check_new(path: &Path, force: bool) -> Result<(), OculistError> {
+    if path.is_dir() || (path.exists() && !force) {
+        let problem =
+            if path.is_dir() { "is a folder, expected a file" } else { "exists; replace it with --force" };
+        return Err(OculistError::Output { path: path.into(), problem: problem.into() });
+    }
+    Ok(())
+}
+
+/// The folder as an absolute path without links.
+fn absolute(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into())
+}

@@ -1,0 +1,156 @@
+//! `data fix`: what was approved of an audit, as a manifest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use oculist_data::audit::IssueKind;
+use oculist_data::{Split, Verify};
+use oculist_report::AuditReport;
+
+use super::manifest::{Row, to_csv, two_columns};
+use super::split::files;
+use super::{check_new, make_folder, open, read_text, write};
+use crate::error::OculistError;
+use crate::progress::Watch;
+use crate::settings::Settings;
+use crate::summary::counted;
+
+/// What was approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FixOptions {
+    /// The audit, as `data check` wrote it.
+    pub audit: PathBuf,
+    /// Names of the kinds of issues whose images are left out.
+    pub apply: Vec<String>,
+    /// CSV file with `file_name,label` of images that get another label.
+    pub relabel: Option<PathBuf>,
+    /// The manifest to write.
+    pub output: PathBuf,
+    /// Whether to replace it.
+    pub force: bool,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fixed {
+    /// Images in the manifest.
+    pub kept: usize,
+    /// Images left out, by kind of issue (the first of an image that has several).
+    pub left_out: Vec<(String, usize)>,
+    /// Images with another label than before.
+    pub relabelled: usize,
+}
+
+/// Writes a manifest of the audited images without those that were approved to be left out, and with new labels.
+///
+/// No image is changed, moved or deleted. Of duplicates the one that the others repeat stays.
+///
+/// # Errors
+/// [`OculistError::Option`] for an unknown kind, a file or class that the data set does not have, or a data set
+/// without files; [`OculistError::Report`] if the audit cannot be read; [`OculistError::Output`] if the manifest
+/// exists or cannot be written.
+pub fn fix_data(
+    options: &FixOptions,
+    threads: Option<usize>,
+    watch: &mut Watch<'_>,
+) -> Result<Fixed, OculistError> {
+    let kinds = kinds(&options.apply)?;
+    check_new(&options.output, options.force)?;
+    let report = AuditReport::from_json(&read_text(&options.audit)?)?;
+    let built_in = report.folder.is_empty();
+    let data = if built_in { report.data.clone() } else { report.folder.clone() };
+    let settings = Settings { data: Some(data), seed: Some(report.seed), threads, ..Settings::default() };
+    let dataset = open(&settings, Verify::Headers)?;
+    let classes = dataset.class_names();
+    let mut rows: BTreeMap<PathBuf, (u32, Split)> = BTreeMap::new();
+    for (path, label, (split, _)) in files(&dataset)? {
+        rows.insert(path, (label, split));
+    }
+    let class_of = |name: &str| classes.iter().position(|class| class == name).map(|i| i as u32);
+
+    // Files that could not be opened are rows like the others unless they are approved to be left out.
+    for issue in report.issues.iter().filter(|issue| issue.kind == IssueKind::Unreadable.name()) {
+        let path = located(&report, &issue.image);
+        match class_of(&issue.class) {
+            Some(label) if !rows.contains_key(&path) => {
+                let split = Split::ALL.into_iter().find(|s| s.name() == issue.split).unwrap_or(Split::Train);
+                rows.insert(path, (label, split));
+            }
+            _ => {}
+        }
+    }
+    let mut left_out = vec![0usize; kinds.len()];
+    let mut gone: BTreeSet<PathBuf> = BTreeSet::new();
+    for issue in &report.issues {
+        let Some(at) = kinds.iter().position(|kind| kind.name() == issue.kind) else { continue };
+        let path = located(&report, &issue.image);
+        if rows.remove(&path).is_some() {
+            left_out[at] += 1;
+            gone.insert(path);
+        } else if !gone.contains(&path) && class_of(&issue.class).is_some() {
+            return Err(OculistError::Option {
+                option: options.audit.display().to_string(),
+                problem: format!("{} is not in the data set any more; check it again", issue.image),
+            });
+        }
+    }
+    let mut relabelled = 0;
+    if let Some(file) = &options.relabel {
+        let wrong = |problem| OculistError::Option { option: file.display().to_string(), problem };
+        for (name, label) in two_columns(&read_text(file)?, file, ["file_name", "label"])? {
+            let class = class_of(&label).ok_or_else(|| {
+                wrong(format!("expected one of the classes {}, found {label} for {name}", classes.join(", ")))
+            })?;
+            let path = located(&report, &name);
+            match rows.get_mut(&path) {
+                Some((old, _)) => {
+                    relabelled += usize::from(*old != class);
+                    *old = class;
+                }
+                None if gone.contains(&path) => {
+                    watch.warn(&format!("{name} gets no new label: it is left out"));
+                }
+                None => return Err(wrong(format!("{name} is not an image of {}", report.data))),
+            }
+        }
+    }
+    let mut list: Vec<Row> = rows
+        .into_iter()
+        .map(|(path, (label, split))| Row { path, label: classes[label as usize].clone(), split })
+        .collect();
+    list.sort_by(|a, b| oculist_data::natural_cmp(&a.path.to_string_lossy(), &b.path.to_string_lossy()));
+    for class in classes {
+        if !list.iter().any(|row| row.split == Split::Train && row.label == *class) {
+            watch.warn(&format!("class {class} has no training image left"));
+        }
+    }
+    // The folder comes first, so that names can be made relative to it.
+    make_folder(&options.output)?;
+    write(&options.output, to_csv(&list, &options.output)?.as_bytes())?;
+    watch.note(&format!("{} written", counted(list.len(), "row", "rows")));
+    let left_out = kinds.iter().zip(left_out).map(|(kind, n)| (kind.name().to_owned(), n)).collect();
+    Ok(Fixed { kept: list.len(), left_out, relabelled })
+}
+
+/// The kinds of these names, without those that are not about images.
+fn kinds(names: &[String]) -> Result<Vec<IssueKind>, OculistError> {
+    let removable = |kind: &IssueKind| !matches!(kind, IssueKind::RareClass | IssueKind::NotAnImage);
+    let find = |name: &String| {
+        IssueKind::from_name(name).filter(removable).ok_or_else(|| {
+            let all: Vec<&str> = IssueKind::ALL.into_iter().filter(removable).map(IssueKind::name).collect();
+            OculistError::Option {
+                option: "--apply".into(),
+                problem: format!("expected some of {}, found {name}", all.join(", ")),
+            }
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// The path of a name in an audit: below the folder of the data set, whether or not it begins with the name that the
+/// data set was given.
+fn located(report: &AuditReport, name: &str) -> PathBuf {
+    let path = Path::new(name);
+    let below = path.strip_prefix(&report.data).unwrap_or(path);
+    Path::new(&report.folder).join(below)
+}

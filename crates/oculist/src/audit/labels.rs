@@ -1,0 +1,241 @@
+//! Out-of-fold probabilities: every image is judged by a model that was trained on the others.
+
+use std::sync::Arc;
+
+use oculist_augment::Preprocessing;
+use oculist_data::audit::Audit;
+use oculist_data::{Dataset, ImageStore, Loader, LoaderConfig, Subset, grouped_parts};
+use oculist_graph::Graph;
+use oculist_runtime::{Context, Plan, PlanOptions};
+use oculist_train::{BatchIterator, Event, TrainConfig, TrainError, Trainer, TrainingData};
+use oculist_zoo::BuildOptions;
+
+use super::check::LabelOptions;
+use super::confident::{Confident, confident_learning};
+use crate::data::{Source, facts};
+use crate::error::OculistError;
+use crate::evaluate::BATCH;
+use crate::metrics::{argmax, softmax};
+use crate::progress::{Progress, Watch, go_on};
+use crate::recipe::Recipe;
+use crate::settings::Settings;
+use crate::training_data::fill;
+
+/// The smallest network of the zoo.
+const ARCH: &str = "resnet8";
+/// Photos are judged at this side at the most.
+const SIDE: usize = 64;
+/// Updates of each model when the user does not say how many epochs.
+const UPDATES: usize = 1600;
+
+/// What was found, and how.
+pub(super) struct LabelResult {
+    /// Positions in the audit's places of the images that were judged.
+    pub(super) judged: Vec<usize>,
+    pub(super) confident: Confident,
+    pub(super) epochs: usize,
+    pub(super) top1: f64,
+}
+
+/// Trains one model per fold and applies confident learning to what they say.
+pub(super) fn check(
+    dataset: &Dataset,
+    audit: &Audit,
+    settings: &Settings,
+    options: &LabelOptions,
+    watch: &mut Watch<'_>,
+) -> Result<LabelResult, OculistError> {
+    let all = joined(dataset, audit)?;
+    let classes = all.classes();
+    let source = Source::of(dataset.clone());
+    let mut facts = facts(&source, settings)?;
+    if settings.image_size.is_none() && facts.preprocessing.height.max(facts.preprocessing.width) > SIDE {
+        let smaller = Settings { image_size: Some(SIDE), ..settings.clone() };
+        facts = crate::data::facts(&source, &smaller)?;
+    }
+    let folds = options.folds;
+    facts.train = all.len() - all.len() / folds;
+    let settings = Settings { arch: Some(ARCH.into()), epochs: options.epochs, ..settings.clone() };
+    let mut recipe = Recipe::resolve(&settings, &facts)?;
+    if options.epochs.is_none() {
+        let steps = (facts.train / recipe.train.batch_size).max(1);
+        recipe.train.epochs = UPDATES.div_ceil(steps).clamp(4, 40);
+        recipe.train.warmup_epochs = 0.5;
+    }
+    let shares = vec![1.0 / folds as f64; folds - 1];
+    // Copies of an image are judged together, so that none is judged by a model that has learned its label.
+    let parts = grouped_parts(all.labels(), classes, &audit.groups, &shares, recipe.seed);
+    let ctx = Arc::new(Context::new(recipe.threads)?);
+    let mut probabilities = vec![0f32; all.len() * classes];
+    let mut seen = vec![false; all.len()];
+    let (mut right, mut judged) = (0usize, 0usize);
+    for (fold, part) in parts.iter().enumerate() {
+        let others: Vec<usize> = (0..folds).filter(|&f| f != fold).flat_map(|f| parts[f].clone()).collect();
+        let what = format!("labels, fold {} of {folds}", fold + 1);
+        let graph = train(&all.select(&others)?, &recipe, &ctx, fold, &what, watch)?;
+        let (before_right, before) = (right, judged);
+        predict(&graph, &all.select(part)?, &recipe.preprocessing, &ctx, watch, &mut |i, row| {
+            let at = part[i];
+            seen[at] = true;
+            judged += 1;
+            right += usize::from(argmax(row) == all.label(at) as usize);
+            probabilities[at * classes..][..classes].copy_from_slice(&softmax(row));
+        })?;
+        let share = 100.0 * (right - before_right) as f64 / (judged - before).max(1) as f64;
+        watch.note(&format!("{what}: agrees with {share:.1}% of {} labels", judged - before));
+    }
+    let places: Vec<usize> = (0..all.len()).filter(|&i| seen[i]).collect();
+    let rows: Vec<f32> =
+        places.iter().flat_map(|&i| &probabilities[i * classes..(i + 1) * classes]).copied().collect();
+    let labels: Vec<u32> = places.iter().map(|&i| all.label(i)).collect();
+    Ok(LabelResult {
+        confident: confident_learning(&rows, &labels, classes),
+        judged: places,
+        epochs: recipe.train.epochs,
+        top1: 100.0 * right as f64 / judged.max(1) as f64,
+    })
+}
+
+/// Images of all splits as one store, in the order of the audit.
+struct Joined {
+    parts: Vec<Subset>,
+    /// Part and position of each image.
+    items: Vec<(u8, u32)>,
+}
+
+impl Joined {
+    fn at(&self, index: usize) -> (&Subset, usize) {
+        let (part, position) = self.items[index];
+        (&self.parts[usize::from(part)], position as usize)
+    }
+}
+
+impl ImageStore for Joined {
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn image(&self, index: usize) -> Result<oculist_augment::Image, oculist_data::Error> {
+        let len = self.items.len();
+        if index >= len {
+            return Err(oculist_data::Error::Index { index, len });
+        }
+        let (part, position) = self.at(index);
+        part.image(position)
+    }
+
+    fn size(&self, index: usize) -> (usize, usize) {
+        let (part, position) = self.at(index);
+        part.size(position)
+    }
+
+    fn name(&self, index: usize) -> String {
+        let (part, position) = self.at(index);
+        part.name(position)
+    }
+}
+
+fn joined(dataset: &Dataset, audit: &Audit) -> Result<Subset, OculistError> {
+    let parts: Vec<Subset> = oculist_data::Split::ALL.iter().map(|&s| dataset.split(s).clone()).collect();
+    let items: Vec<(u8, u32)> = audit.places.iter().map(|p| (p.split as u8, p.index as u32)).collect();
+    let labels = audit.places.iter().map(|p| dataset.split(p.split).label(p.index)).collect();
+    let n = items.len() as u32;
+    let store = Joined { parts, items };
+    Ok(Subset::new(Arc::new(store), (0..n).collect(), labels, dataset.class_names().len())?)
+}
+
+/// Training images without validation: the last weights are taken, so that no judged label decides anything.
+struct Fold {
+    loader: Loader,
+}
+
+impl TrainingData for Fold {
+    fn steps_per_epoch(&self) -> usize {
+        self.loader.batches_per_epoch()
+    }
+
+    fn epoch(&self, epoch: usize) -> Result<BatchIterator<'_>, TrainError> {
+        let full = self.loader.config().batch_size;
+        Ok(Box::new(self.loader.epoch(epoch as u64).map(move |batch| Ok(fill(batch?, full)))))
+    }
+
+    fn validation(&self) -> Result<BatchIterator<'_>, TrainError> {
+        Ok(Box::new(std::iter::empty()))
+    }
+
+    fn describe(&self) -> String {
+        String::new()
+    }
+}
+
+fn train(
+    images: &Subset,
+    recipe: &Recipe,
+    ctx: &Arc<Context>,
+    fold: usize,
+    what: &str,
+    watch: &mut Watch<'_>,
+) -> Result<Graph, OculistError> {
+    let p = &recipe.preprocessing;
+    let mut graph =
+        oculist_zoo::build(ARCH, &BuildOptions::new(images.classes(), (p.channels(), p.height, p.width)))?;
+    let seed = recipe.seed.wrapping_add(fold as u64);
+    oculist_zoo::initialize(&mut graph, seed);
+    let config =
+        TrainConfig { seed, batch_size: recipe.train.batch_size.min(images.len()), ..recipe.train.clone() };
+    let loader = LoaderConfig {
+        max_unreadable: 1.0,
+        ..LoaderConfig::training(
+            config.batch_size,
+            config.loader_workers,
+            seed,
+            recipe.augmentation.clone(),
+            p.clone(),
+        )
+    };
+    let data = Fold { loader: Loader::new(images.clone(), loader)? };
+    let trainer = Trainer {
+        ctx: ctx.clone(),
+        config: &config,
+        teacher: None,
+        checkpoints: None,
+        resume: false,
+        stop: watch.stop,
+    };
+    let epochs = config.epochs;
+    let observer = &mut *watch.observer;
+    let outcome = trainer.run(&graph, &data, &mut |event| {
+        if let Event::Step { epoch, step, steps, .. } = event {
+            let (done, total) = ((epoch - 1) * steps + step, epochs * steps);
+            observer(Progress::Work { what, done, total });
+        }
+    });
+    go_on(watch.stop)?;
+    Ok(outcome?.graph)
+}
+
+/// Hands the logits of every readable image to `take`, with its position.
+fn predict(
+    graph: &Graph,
+    images: &Subset,
+    preprocessing: &Preprocessing,
+    ctx: &Arc<Context>,
+    watch: &Watch<'_>,
+    take: &mut dyn FnMut(usize, &[f32]),
+) -> Result<(), OculistError> {
+    let mut plan = Plan::new(graph, &PlanOptions::new(BATCH, ctx.clone()))?;
+    let classes = plan.output_len();
+    let config =
+        LoaderConfig { max_unreadable: 1.0, ..LoaderConfig::evaluation(BATCH, 1, preprocessing.clone()) };
+    let mut logits = vec![0f32; BATCH * classes];
+    for batch in Loader::new(images.clone(), config)?.epoch(0) {
+        go_on(watch.stop)?;
+        let batch = batch?;
+        let rows = &mut logits[..batch.len() * classes];
+        plan.run(&batch.images, rows)?;
+        for (&i, row) in batch.indices.iter().zip(rows.chunks_exact(classes)) {
+            take(i, row);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! Manifests: CSV files of images with label and split.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use oculist_data::Split;
+
+use super::absolute;
+use crate::error::OculistError;
+
+/// A row of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) path: PathBuf,
+    pub(super) label: String,
+    pub(super) split: Split,
+}
+
+/// The manifest as text: `file_name,label,split`.
+///
+/// File names are relative to the manifest's folder where they lie below it, with `/` between folders, and absolute
+/// elsewhere.
+///
+/// # Errors
+/// [`OculistError::Image`] for a name that is not Unicode.
+pub(super) fn to_csv(rows: &[Row], manifest: &Path) -> Result<String, OculistError> {
+    let folder = manifest.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder = absolute(folder);
+    let mut folders: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+    let mut text = String::from("file_name,label,split\n");
+    for row in rows {
+        // Links are followed in the folder only: a link to a file is the file that was meant.
+        let parent = row.path.parent().unwrap_or_else(|| Path::new("")).to_path_buf();
+        let parent = folders.entry(parent.clone()).or_insert_with(|| {
+            absolute(if parent.as_os_str().is_empty() { Path::new(".") } else { &parent })
+        });
+        let whole = parent.join(row.path.file_name().unwrap_or_default());
+        let name = whole.strip_prefix(&folder).unwrap_or(&whole);
+        let name = name.to_str().ok_or_else(|| OculistError::Image {
+            path: row.path.clone(),
+            problem: "the name is not Unicode, which a manifest must be".into(),
+        })?;
+        let name = if cfg!(windows) { name.replace('\\', "/") } else { name.to_owned() };
+        let _ = writeln!(text, "{},{},{}", quoted(&name), quoted(&row.label), row.split);
+    }
+    Ok(text)
+}
+
+/// A field of a CSV file, in quotes if it must be.
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) || field.trim() != field {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
+}
+
+/// The records of a CSV file after RFC 4180, the head first; empty lines are left out.
+pub(super) fn read_csv(text: &str) -> Vec<Vec<String>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (mut records, mut record, mut field) = (Vec::new(), Vec::new(), String::new());
+    let (mut inside, mut was_quoted) = (false, false);
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        match c {
+            '"' if inside && letters.peek() == Some(&'"') => {
+                letters.next();
+                field.push('"');
+            }
+            '"' if inside => inside = false,
+            '"' if field.is_empty() => (inside, was_quoted) = (true, true),
+            ',' if !inside => record.push(std::mem::take(&mut field)),
+            '\r' if !inside && letters.peek() == Some(&'\n') => {}
+            '\n' if !inside => {
+                record.push(std::mem::take(&mut field));
+                if record.len() > 1 || !record[0].is_empty() || was_quoted {
+                    records.push(std::mem::take(&mut record));
+                }
+                record.clear();
+                was_quoted = false;
+            }
+            c => field.push(c),
+        }
+    }
+    if !field.is_empty() || !record.is_empty() {
+        record.push(field);
+        records.push(record);
+    }
+    records
+}
+
+/// Two columns of a CSV file, by their names in its head, with the number of each record.
+///
+/// # Errors
+/// [`OculistError::Option`] naming the file, if a column is missing or a record is short.
+pub(super) fn two_columns(
+    text: &str,
+    file: &Path,
+    columns: [&str; 2],
+) -> Result<Vec<(String, String)>, OculistError> {
+    let wrong = |problem: String| OculistError::Option { option: file.display().to_string(), problem };
+    let mut records = read_csv(text).into_iter();
+    let head = records.next().unwrap_or_default();
+    let find = |name: &str| {
+        head.iter().position(|column| column.trim() == name).ok_or_else(|| {
+            wrong(format!(
+                "expected a column {name}, found {}",
+                if head.is_empty() { "an empty file".into() } else { head.join(", ") }
+            ))
+        })
+    };
+    let (first, second) = (find(columns[0])?, find(columns[1])?);
+    let mut rows = Vec::new();
+    for (number, record) in records.enumerate() {
+        match (record.get(first), record.get(second)) {
+            (Some(a), Some(b)) => rows.push((a.clone(), b.clone())),
+            _ => {
+                return Err(wrong(format!(
+                    "expected {} fields in record {}, found {}",
+                    head.len(),
+                    number + 1,
+                    record.len()
+                )));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_survive_writing_and_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("a, b");
+        std::fs::create_dir(&below).unwrap();
+        let row = |path: PathBuf, label: &str| Row { path, label: label.into(), split: Split::Val };
+        let rows = [
+            row(below.join("x\"y.png"), "one\ntwo"),
+            row("/nowhere/z.png".into(), " plain "),
+            row(below.join("é.png"), "é"),
+        ];
+        let text = to_csv(&rows, &folder.path().join("m.csv")).unwrap();
+        let records = read_csv(&text);
+        assert_eq!(records[0], ["file_name", "label", "split"]);
+        assert_eq!(records[1], ["a, b/x\"y.png", "one\ntwo", "val"]);
+        assert_eq!(records[2], ["/nowhere/z.png", " plain ", "val"]);
+        assert_eq!(records[3], ["a, b/é.png", "é", "val"]);
+        assert_eq!(
+            read_csv("\u{feff}a,b\r\n\r\n1,\"\"\r\n\"\"\n,2"),
+            [vec!["a", "b"], vec!["1", ""], vec![""], vec!["", "2"]]
+        );
+    }
+
+    #[test]
+    fn columns_are_found_by_name() {
+        let found =
+            two_columns("x,label,file_name\n1,cat,a.png\n", Path::new("m.csv"), ["file_name", "label"]);
+        assert_eq!(found.unwrap(), [("a.png".to_owned(), "cat".to_owned())]);
+        let message =
+            |text| two_columns(text, Path::new("m.csv"), ["file_name", "label"]).unwrap_err().to_string();
+        assert_eq!(message("file_name,class\n"), "m.csv: expected a column label, found file_name, class");
+        assert_eq!(message(""), "m.csv: expected a column file_name, found an empty file");
+        assert_eq!(message("file_name,label\na.png\n"), "m.csv: expected 2 fields in record 1, found 1");
+    }
+}
