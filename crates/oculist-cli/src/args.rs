@@ -1,6 +1,7 @@
 //! What can be typed. Nothing here does any work; `verbs` turns the arguments into recipes.
 
 mod audit;
+mod augment;
 mod values;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};
+pub(crate) use augment::{AugmentVerb, PipelineArgs};
 
 /// Examine, prescribe, correct: gives image classifiers fewer errors, less size and more speed.
 #[derive(Debug, Parser)]
@@ -39,6 +41,9 @@ pub(crate) enum Verb {
     Export(ExportArgs),
     /// Make the report page of a run again.
     Report(ReportArgs),
+    /// Look at augmentation, or write augmented images.
+    #[command(subcommand)]
+    Augment(AugmentVerb),
     /// Look at data sets.
     #[command(subcommand)]
     Data(DataVerb),
@@ -125,6 +130,21 @@ pub(crate) struct TrainingArgs {
     /// Augmentation of the training images.
     #[arg(long, value_enum)]
     pub(crate) augment: Option<AugmentArg>,
+    /// TOML or JSON file with an augmentation pipeline (see docs/augmentation.md).
+    #[arg(long, value_name = "FILE", conflicts_with = "augment")]
+    pub(crate) augmentation: Option<PathBuf>,
+    /// MixUp: alpha of the Beta distribution that weights are drawn from, such as 0.2 (0: off).
+    #[arg(long, value_name = "ALPHA")]
+    pub(crate) mixup: Option<f32>,
+    /// CutMix: alpha of the Beta distribution that areas are drawn from, such as 1 (0: off).
+    #[arg(long, value_name = "ALPHA")]
+    pub(crate) cutmix: Option<f32>,
+    /// Loss on the labels.
+    #[arg(long, value_enum)]
+    pub(crate) loss: Option<LossArg>,
+    /// Which images an epoch shows.
+    #[arg(long, value_enum)]
+    pub(crate) sampling: Option<SamplingArg>,
     /// Epochs without improvement after which training stops (0: never).
     #[arg(long, value_name = "N")]
     pub(crate) patience: Option<usize>,
@@ -146,6 +166,40 @@ pub(crate) enum AugmentArg {
     Photos,
     /// None.
     None,
+    /// Crops and flips alone.
+    Crops,
+    /// Crops, flips, TrivialAugmentWide: one random operation of random strength.
+    Trivial,
+    /// Crops, flips, RandAugment: two random operations of one strength.
+    Rand,
+    /// Crops, flips, AutoAugment: a learned policy.
+    Auto,
+    /// Crops, flips, AugMix: several chains of operations mixed into one image.
+    Augmix,
+    /// Crops, flips, 3-Augment: grey, solarise or blur, then colour jitter.
+    Three,
+    /// Crops, flips, random erasing.
+    Erasing,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LossArg {
+    /// Cross-entropy.
+    CrossEntropy,
+    /// Cross-entropy in which each class weighs the same.
+    Weighted,
+    /// Focal loss.
+    Focal,
+    /// Logits adjusted by the classes' frequencies.
+    LogitAdjusted,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SamplingArg {
+    /// Each image once.
+    Once,
+    /// Each class equally often.
+    Balanced,
 }
 
 /// How far to compress.

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use oculist::{Augmentation, Calibration, Existing, OptimizerName, RunOptions, Settings, Target};
+use oculist::{
+    Augmentation, Calibration, Existing, LossName, OptimizerName, RunOptions, SamplingName, Settings, Target,
+};
 
 use crate::args::{
-    AugmentArg, CalibrationArg, CompressionArgs, DataArgs, NetworkArgs, OptimizerArg, OutputArgs, TargetArg,
-    TrainingArgs,
+    AugmentArg, CalibrationArg, CompressionArgs, DataArgs, LossArg, NetworkArgs, OptimizerArg, OutputArgs,
+    SamplingArg, TargetArg, TrainingArgs,
 };
 
 /// The settings that the data arguments give.
@@ -37,13 +39,38 @@ pub(crate) fn training(args: &TrainingArgs) -> Settings {
             OptimizerArg::Sgd => OptimizerName::Sgd,
             OptimizerArg::Adamw => OptimizerName::Adamw,
         }),
-        augment: args.augment.map(|a| match a {
-            AugmentArg::Small => Augmentation::Small,
-            AugmentArg::Photos => Augmentation::Photos,
-            AugmentArg::None => Augmentation::None,
+        augment: args.augment.map(augmentation),
+        augmentation: args.augmentation.clone(),
+        mixup: args.mixup,
+        cutmix: args.cutmix,
+        loss: args.loss.map(|l| match l {
+            LossArg::CrossEntropy => LossName::CrossEntropy,
+            LossArg::Weighted => LossName::Weighted,
+            LossArg::Focal => LossName::Focal,
+            LossArg::LogitAdjusted => LossName::LogitAdjusted,
+        }),
+        sampling: args.sampling.map(|s| match s {
+            SamplingArg::Once => SamplingName::Once,
+            SamplingArg::Balanced => SamplingName::Balanced,
         }),
         patience: args.patience,
         ..Settings::default()
+    }
+}
+
+/// The kind of augmentation.
+pub(crate) fn augmentation(arg: AugmentArg) -> Augmentation {
+    match arg {
+        AugmentArg::Small => Augmentation::Small,
+        AugmentArg::Photos => Augmentation::Photos,
+        AugmentArg::None => Augmentation::None,
+        AugmentArg::Crops => Augmentation::Crops,
+        AugmentArg::Trivial => Augmentation::Trivial,
+        AugmentArg::Rand => Augmentation::Rand,
+        AugmentArg::Auto => Augmentation::Auto,
+        AugmentArg::Augmix => Augmentation::Augmix,
+        AugmentArg::Three => Augmentation::Three,
+        AugmentArg::Erasing => Augmentation::Erasing,
     }
 }
 

@@ -1,6 +1,7 @@
 //! One function per verb, each thin over the library.
 
 mod audit;
+mod augment;
 mod inspect;
 mod model;
 mod recipe;
@@ -8,8 +9,10 @@ mod recipe;
 use std::sync::atomic::AtomicBool;
 
 use clap::CommandFactory;
+use oculist::{OculistError, Progress, Watch};
 
 use crate::args::{Cli, DataVerb, Verb, ZooVerb};
+use crate::terminal::Terminal;
 
 /// Runs the verb that was typed.
 pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -23,6 +26,7 @@ pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
         Verb::Bench(args) => model::bench(args),
         Verb::Export(args) => model::export(args, quiet, stop),
         Verb::Report(args) => inspect::report(args, quiet),
+        Verb::Augment(verb) => augment::run(verb, quiet, stop),
         Verb::Data(DataVerb::Check(args)) => audit::check(args, quiet, stop),
         Verb::Data(DataVerb::Split(args)) => audit::split(args, quiet, stop),
         Verb::Data(DataVerb::Fix(args)) => audit::fix(args, quiet, stop),
@@ -47,4 +51,17 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
     out.flush()?;
     Ok(())
+}
+
+/// Runs a job with progress on standard error.
+fn watched<T>(
+    quiet: bool,
+    stop: &AtomicBool,
+    job: impl FnOnce(&mut Watch<'_>) -> Result<T, OculistError>,
+) -> Result<T, OculistError> {
+    let mut terminal = Terminal::new(quiet);
+    let mut show = |p: Progress<'_>| terminal.show(&p);
+    let result = job(&mut Watch { observer: &mut show, stop });
+    terminal.clear();
+    result
 }

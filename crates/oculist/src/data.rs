@@ -128,6 +128,7 @@ pub(crate) fn facts(source: &Source, settings: &Settings) -> Result<DataFacts, O
         name: d.source().to_owned(),
         train: d.train().len(),
         classes: d.class_names().len(),
+        class_counts: d.train().class_counts(),
         flip: flip_suits(d.source(), d.class_names(), small),
         preprocessing,
     })

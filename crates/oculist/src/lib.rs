@@ -5,6 +5,7 @@
 //! [`bench_files`] and [`export_file`] use finished models. Every recipe tells what it does through a [`Watch`].
 
 mod audit;
+mod augment;
 mod bench;
 mod compress;
 mod data;
@@ -32,6 +33,10 @@ pub use audit::{
     AUDIT_FILE, AUDIT_PAGE_FILE, CheckOptions, Checked, Confident, FixOptions, Fixed, Grouping, LabelIssue,
     LabelOptions, NewSplits, SplitOptions, check_data, confident_learning, fix_data, split_data,
 };
+pub use augment::{
+    Applied, ApplyOptions, MANIFEST_FILE, PREVIEW_FILE, PREVIEW_PAGE_FILE, PreviewOptions,
+    apply_augmentation, preview_augmentation,
+};
 pub use bench::bench_files;
 pub use data::{Shown, Source, show_data};
 pub use dropout::DROPOUT_KEY;
@@ -52,4 +57,4 @@ pub use run_folder::{
     BASELINE_FILE, CONFIG_FILE, Existing, INT8_FILE, METRICS_FILE, MODEL_FILE, REPORT_DATA_FILE, REPORT_FILE,
     RunFolder, SETTINGS_FILE, SUMMARY_FILE,
 };
-pub use settings::{Augmentation, Calibration, OptimizerName, Settings, Target};
+pub use settings::{Augmentation, Calibration, LossName, OptimizerName, SamplingName, Settings, Target};

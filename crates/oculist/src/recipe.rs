@@ -1,12 +1,14 @@
 //! The resolved recipe: every setting decided, from what the user said, the data and the network.
 
 use oculist_augment::{Pipeline, Preprocessing, ResizeRule};
-use oculist_train::{OptimizerConfig, TrainConfig};
+use oculist_train::{Loss, OptimizerConfig, TrainConfig, balanced_weights, class_priors};
 use oculist_zoo::Family;
 use serde::{Deserialize, Serialize};
 
 use crate::error::OculistError;
-use crate::settings::{Augmentation, Calibration, OptimizerName, Settings, Target};
+use crate::settings::{Augmentation, Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
+
+mod augmentation;
 
 /// Updates that a network is trained for when the user does not say; epochs follow from it.
 const UPDATES: usize = 1000;
@@ -24,6 +26,8 @@ pub struct DataFacts {
     pub train: usize,
     /// Number of classes.
     pub classes: usize,
+    /// Training images of each class.
+    pub class_counts: Vec<usize>,
     /// Whether mirrored images are known to keep their class.
     pub flip: bool,
     /// How images become inputs: size, colour and statistics follow from the images.
@@ -60,6 +64,9 @@ pub struct Recipe {
     pub preprocessing: Preprocessing,
     /// Augmentation of training images.
     pub augmentation: Pipeline,
+    /// Whether an epoch shows each class equally often instead of each image once.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub balanced: bool,
     /// Training of the baseline.
     pub train: TrainConfig,
     /// Fine-tuning after pruning.
@@ -81,7 +88,7 @@ impl Recipe {
             Some(name) => oculist_zoo::find(name)?.name.to_owned(),
             None => oculist_zoo::default_for(input, facts.train).to_owned(),
         };
-        let augmentation = augmentation(settings, facts, &preprocessing);
+        let augmentation = augmentation::resolve(settings, facts, &preprocessing)?;
         let train = training(settings, facts, &arch, preprocessing.height)?;
         let finetune = finetuning(settings, &train);
         train.validate()?;
@@ -100,6 +107,7 @@ impl Recipe {
             threads: settings.threads(),
             preprocessing,
             augmentation,
+            balanced: settings.sampling == Some(SamplingName::Balanced),
             train,
             finetune,
             compression,
@@ -130,7 +138,7 @@ impl Recipe {
         };
         let network = Settings {
             arch: Some(self.arch.clone()),
-            augment: Some(augmentation_kind(given, &self.preprocessing)),
+            augment: Some(augmentation::kind(given, &self.preprocessing)),
             ..Settings::default()
         };
         let decided = if given.model.is_none() { decided.over(network) } else { decided };
@@ -145,26 +153,19 @@ impl Recipe {
     }
 }
 
-fn augmentation_kind(settings: &Settings, preprocessing: &Preprocessing) -> Augmentation {
-    let size = preprocessing.height;
-    // A padded crop asks for squares that show the whole object; anything else is cropped and resized on the way.
-    let square = preprocessing.height == preprocessing.width;
-    let small = square && size <= SMALL_SIDE && preprocessing.resize == ResizeRule::Exact;
-    settings.augment.unwrap_or(if small { Augmentation::Small } else { Augmentation::Photos })
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
-fn augmentation(settings: &Settings, facts: &DataFacts, preprocessing: &Preprocessing) -> Pipeline {
-    let size = preprocessing.height;
-    match augmentation_kind(settings, preprocessing) {
-        Augmentation::None => Pipeline::none(),
-        Augmentation::Small => Pipeline::small_images(size, facts.flip),
-        Augmentation::Photos => {
-            let mut pipeline = Pipeline::photos(size);
-            if !facts.flip {
-                pipeline.steps.retain(|s| s.op != oculist_augment::Op::HorizontalFlip);
-            }
-            pipeline
-        }
+/// The loss, the weight of each class, and how frequent each is; the latter two only where the loss needs them.
+fn loss(settings: &Settings, facts: &DataFacts) -> (Loss, Vec<f32>, Vec<f32>) {
+    let counts = &facts.class_counts;
+    match settings.loss.unwrap_or(LossName::CrossEntropy) {
+        LossName::CrossEntropy => (Loss::CrossEntropy, Vec::new(), Vec::new()),
+        LossName::Focal => (Loss::Focal { gamma: 2.0 }, Vec::new(), Vec::new()),
+        LossName::Weighted => (Loss::CrossEntropy, balanced_weights(counts), Vec::new()),
+        LossName::LogitAdjusted => (Loss::LogitAdjusted { tau: 1.0 }, Vec::new(), class_priors(counts)),
     }
 }
 
@@ -194,7 +195,13 @@ fn training(
         }
         OptimizerName::Adamw => (OptimizerConfig::adamw(), 3e-3 * (batch_size as f32 / 128.0).sqrt(), 0.05),
     };
+    let (loss, class_weights, class_priors) = loss(settings, facts);
     Ok(TrainConfig {
+        loss,
+        class_weights,
+        class_priors,
+        mixup_alpha: settings.mixup.unwrap_or(0.0),
+        cutmix_alpha: settings.cutmix.unwrap_or(0.0),
         epochs,
         batch_size,
         lr: settings.lr.unwrap_or(lr),
@@ -216,6 +223,9 @@ fn finetuning(settings: &Settings, train: &TrainConfig) -> TrainConfig {
         epochs,
         warmup_epochs: 0.25,
         label_smoothing: 0.0,
+        // The teacher's answers are for the images as they are.
+        mixup_alpha: 0.0,
+        cutmix_alpha: 0.0,
         patience: 0,
         seed: train.seed.wrapping_add(1),
         ..train.clone()
@@ -229,7 +239,14 @@ mod tests {
     use super::*;
 
     fn facts(train: usize, preprocessing: Preprocessing) -> DataFacts {
-        DataFacts { name: "x".into(), train, classes: 2, flip: true, preprocessing }
+        DataFacts {
+            name: "x".into(),
+            train,
+            classes: 2,
+            class_counts: vec![train / 4, train - train / 4],
+            flip: true,
+            preprocessing,
+        }
     }
 
     fn small() -> Preprocessing {
@@ -267,6 +284,39 @@ mod tests {
         let r = Recipe::resolve(&settings, &facts(1800, photos())).unwrap();
         assert_eq!((r.arch.as_str(), r.train.epochs, r.train.batch_size), ("mobilenet_v2", 3, 16));
         assert!((r.train.lr - 0.01).abs() < 1e-9);
+    }
+
+    #[test]
+    fn policies_follow_crops_and_flips() {
+        for (augment, name) in [
+            (Augmentation::Trivial, "trivial_augment_wide"),
+            (Augmentation::Rand, "rand_augment"),
+            (Augmentation::Auto, "auto_augment"),
+            (Augmentation::Augmix, "aug_mix"),
+            (Augmentation::Three, "three_augment"),
+            (Augmentation::Erasing, "random_erasing"),
+        ] {
+            let settings = Settings { augment: Some(augment), ..Settings::default() };
+            for (facts, first) in
+                [(facts(9000, small()), "random_crop"), (facts(1800, photos()), "random_resized_crop")]
+            {
+                let pipeline = Recipe::resolve(&settings, &facts).unwrap().augmentation;
+                let names: Vec<&str> = pipeline.steps.iter().map(|s| s.op.name()).collect();
+                assert_eq!(names, [first, "horizontal_flip", name]);
+            }
+        }
+    }
+
+    #[test]
+    fn unequal_classes_are_weighed_or_adjusted_for() {
+        let resolve = |loss| {
+            let settings = Settings { loss: Some(loss), ..Settings::default() };
+            Recipe::resolve(&settings, &facts(400, small())).unwrap().train
+        };
+        // 100 and 300 images.
+        assert_eq!(resolve(LossName::Weighted).class_weights, [2.0, 2.0 / 3.0]);
+        assert_eq!(resolve(LossName::LogitAdjusted).class_priors, [0.25, 0.75]);
+        assert!(resolve(LossName::Focal).class_weights.is_empty());
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub enum OptimizerName {
 }
 
 /// Which augmentation the training images get.
+///
+/// All but the first three crop (small images after padding, photos to random sizes) and, where it suits the data, flip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Augmentation {
@@ -56,6 +58,44 @@ pub enum Augmentation {
     Photos,
     /// None.
     None,
+    /// Crops and flips alone.
+    Crops,
+    /// One random operation of random strength.
+    Trivial,
+    /// Two random operations of one strength.
+    Rand,
+    /// A learned policy: CIFAR-10's for small images, ImageNet's for photos.
+    Auto,
+    /// Several chains of operations mixed into one image.
+    Augmix,
+    /// Grey, solarise or blur, then colour jitter.
+    Three,
+    /// A random rectangle is erased.
+    Erasing,
+}
+
+/// The loss on the labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossName {
+    /// Cross-entropy.
+    CrossEntropy,
+    /// Cross-entropy in which each class weighs the same, however many images it has.
+    Weighted,
+    /// Focal loss with gamma 2.
+    Focal,
+    /// Cross-entropy of logits adjusted by the classes' frequencies.
+    LogitAdjusted,
+}
+
+/// Which images an epoch shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SamplingName {
+    /// Each image once.
+    Once,
+    /// Each class equally often.
+    Balanced,
 }
 
 /// Settings as given; what is absent is chosen by network and data.
@@ -88,6 +128,16 @@ pub struct Settings {
     pub optimizer: Option<OptimizerName>,
     /// Augmentation.
     pub augment: Option<Augmentation>,
+    /// A file with an augmentation pipeline, instead of `augment`.
+    pub augmentation: Option<PathBuf>,
+    /// MixUp's alpha; 0 is off.
+    pub mixup: Option<f32>,
+    /// CutMix's alpha; 0 is off.
+    pub cutmix: Option<f32>,
+    /// The loss.
+    pub loss: Option<LossName>,
+    /// Which images an epoch shows.
+    pub sampling: Option<SamplingName>,
     /// Epochs without improvement after which training stops; 0 never stops.
     pub patience: Option<usize>,
     /// Points of validation top-1 that compression may lose.
@@ -153,6 +203,11 @@ impl Settings {
             lr,
             optimizer,
             augment,
+            augmentation,
+            mixup,
+            cutmix,
+            loss,
+            sampling,
             patience,
             max_drop,
             target,
@@ -196,6 +251,13 @@ impl Settings {
             && !(lr > 0.0 && lr.is_finite())
         {
             return fail("--lr", format!("expected a positive number such as 0.1, found {lr:?}"));
+        }
+        for (option, alpha) in [("--mixup", self.mixup), ("--cutmix", self.cutmix)] {
+            if let Some(alpha) = alpha
+                && !(0.0..=1000.0).contains(&alpha)
+            {
+                return fail(option, format!("expected an alpha of 0 to 1000, found {alpha:?}"));
+            }
         }
         if let Some(seconds) = self.measure_seconds
             && !(seconds > 0.0 && seconds <= 3600.0)

@@ -1,6 +1,6 @@
 //! The training and validation images as the trainer wants them.
 
-use oculist_data::{Batch, Loader, LoaderConfig, Split};
+use oculist_data::{Batch, Loader, LoaderConfig, Sampling, Split};
 use oculist_train::{BatchIterator, TrainConfig, TrainError, TrainingData};
 
 use crate::data::Source;
@@ -21,7 +21,10 @@ impl TrainingImages {
     pub(crate) fn new(source: &Source, recipe: &Recipe, config: &TrainConfig) -> Result<Self, OculistError> {
         let (pipeline, preprocessing) = (recipe.augmentation.clone(), recipe.preprocessing.clone());
         let (batch, workers) = (config.batch_size, config.loader_workers);
-        let train = LoaderConfig::training(batch, workers, config.seed, pipeline, preprocessing.clone());
+        let mut train = LoaderConfig::training(batch, workers, config.seed, pipeline, preprocessing.clone());
+        if recipe.balanced {
+            train.sampling = Sampling::Balanced;
+        }
         let val = LoaderConfig::evaluation(batch, workers, preprocessing.clone());
         let description = format!(
             "{} {:?} {:?} {:?} {:?}",
@@ -30,7 +33,7 @@ impl TrainingImages {
             source.split(Split::Val).class_counts(),
             recipe.augmentation,
             preprocessing,
-        );
+        ) + if recipe.balanced { " balanced" } else { "" };
         Ok(Self {
             train: Loader::new(source.split(Split::Train).clone(), train)?,
             val: Loader::new(source.split(Split::Val).clone(), val)?,

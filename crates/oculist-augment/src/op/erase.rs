@@ -62,6 +62,12 @@ fn erased_ratio() -> (f32, f32) {
     (0.3, 3.3)
 }
 
+impl Default for RandomErasing {
+    fn default() -> Self {
+        Self { scale: erased_area(), ratio: erased_ratio(), fill: RandomFill::default() }
+    }
+}
+
 impl Draw for RandomErasing {
     fn check(&self, check: Check) -> Result<()> {
         check.factors("scale", self.scale)?;

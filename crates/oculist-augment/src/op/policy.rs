@@ -153,6 +153,13 @@ pub struct AutoAugment {
     pub border: Border,
 }
 
+impl AutoAugment {
+    /// The policy with torchvision's sampling.
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, interpolation: nearest(), border: Border::default() }
+    }
+}
+
 impl Draw for AutoAugment {
     fn check(&self, _: Check) -> Result<()> {
         Ok(())

@@ -3,15 +3,13 @@
 use std::sync::atomic::AtomicBool;
 
 use oculist::{
-    CheckOptions, FixOptions, Grouping, LabelOptions, OculistError, Progress, SplitOptions, Watch,
-    check_data, fix_data, split_data,
+    CheckOptions, FixOptions, Grouping, LabelOptions, SplitOptions, check_data, fix_data, split_data,
 };
 use oculist_report::{Align, Table};
 
-use super::print;
+use super::{print, watched};
 use crate::args::{CheckArgs, FixArgs, SplitArgs};
 use crate::settings::{data, default_output};
-use crate::terminal::Terminal;
 
 pub(crate) fn check(args: &CheckArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     let options = CheckOptions {
@@ -78,17 +76,4 @@ pub(crate) fn fix(args: &FixArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Res
     table.row(["in the manifest".to_owned(), fixed.kept.to_string()]);
     print(&table.to_string())?;
     print(&options.output.display().to_string())
-}
-
-/// Runs a job with progress on standard error.
-fn watched<T>(
-    quiet: bool,
-    stop: &AtomicBool,
-    job: impl FnOnce(&mut Watch<'_>) -> Result<T, OculistError>,
-) -> Result<T, OculistError> {
-    let mut terminal = Terminal::new(quiet);
-    let mut show = |p: Progress<'_>| terminal.show(&p);
-    let result = job(&mut Watch { observer: &mut show, stop });
-    terminal.clear();
-    result
 }

@@ -1,0 +1,54 @@
+//! Arguments of `augment preview` and `augment apply`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{AugmentArg, DataArgs, RequiredDataArg, values};
+
+/// Which augmentation, of which images.
+#[derive(Debug, Args)]
+pub(crate) struct PipelineArgs {
+    #[command(flatten)]
+    pub(crate) source: RequiredDataArg,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Side of the square images in pixels (default: by the data).
+    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
+    pub(crate) image_size: Option<usize>,
+    /// The augmentation (default: what training would use).
+    #[arg(long, value_enum)]
+    pub(crate) augment: Option<AugmentArg>,
+    /// TOML or JSON file with an augmentation pipeline (see docs/augmentation.md).
+    #[arg(long, value_name = "FILE", conflicts_with = "augment")]
+    pub(crate) augmentation: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AugmentVerb {
+    /// Write a contact sheet of augmented images, as a picture and as a page.
+    Preview {
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// Training images shown.
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = values::positive)]
+        images: usize,
+        /// Augmented forms of each.
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = values::positive)]
+        copies: usize,
+        /// Folder for preview.png and preview.html (default: `runs/preview-DATA`).
+        #[arg(long, short, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
+    /// Write the data set with augmented copies of the training images, as class folders with a manifest.
+    Apply {
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// Augmented copies of each training image.
+        #[arg(long, value_name = "N", value_parser = values::positive)]
+        copies: usize,
+        /// Folder of the new data set; an interrupted run is completed.
+        #[arg(long, short, value_name = "DIR")]
+        output: PathBuf,
+    },
+}
