@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
+use oculist_augment::op::RandomCrop;
 use oculist_augment::{Border, ColorMode, Op, Pipeline, Preprocessing, Start, Step};
 use oculist_data::{Loader, LoaderConfig, MemoryStore, Subset, read_idx_images, read_idx_labels};
 use oculist_kernels::{Context, Isa};
@@ -80,7 +81,7 @@ impl Images {
         let [mean, std] = STATISTICS;
         let preprocessing =
             Preprocessing::exact(ColorMode::Grey, 28, 28).with_statistics(vec![mean], vec![std]);
-        let crop = Op::RandomCrop { width: 28, height: 28, padding: 4, border: Border::Constant(0) };
+        let crop = Op::from(RandomCrop { width: 28, height: 28, padding: 4, border: Border::Constant(0) });
         let steps =
             vec![Step { probability: 1.0, op: crop }, Step { probability: 0.5, op: Op::HorizontalFlip }];
         let pipeline = Pipeline { start: Start::Prepared, steps };

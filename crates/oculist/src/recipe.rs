@@ -1,12 +1,12 @@
 //! The resolved recipe: every setting decided, from what the user said, the data and the network.
 
-use oculist_augment::{Pipeline, Preprocessing, ResizeRule};
+use oculist_augment::{Pipeline, Preprocessing};
 use oculist_train::{Loss, OptimizerConfig, TrainConfig, balanced_weights, class_priors};
 use oculist_zoo::Family;
 use serde::{Deserialize, Serialize};
 
 use crate::error::OculistError;
-use crate::settings::{Augmentation, Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
+use crate::settings::{Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
 
 mod augmentation;
 
@@ -237,6 +237,7 @@ mod tests {
     use oculist_augment::ColorMode;
 
     use super::*;
+    use crate::settings::Augmentation;
 
     fn facts(train: usize, preprocessing: Preprocessing) -> DataFacts {
         DataFacts {

@@ -1,5 +1,6 @@
 //! `augment preview` and `augment apply`.
 
+use std::fmt::Write as _;
 use std::sync::atomic::AtomicBool;
 
 use oculist::{ApplyOptions, PreviewOptions, Settings, apply_augmentation, preview_augmentation};
@@ -33,10 +34,10 @@ pub(crate) fn run(verb: &AugmentVerb, quiet: bool, stop: &AtomicBool) -> anyhow:
             }
             let mut text = format!("{} images in {}", applied.images, output.display());
             if applied.kept > 0 {
-                text += &format!(", {} of them from an earlier run", applied.kept);
+                let _ = write!(text, ", {} of them from an earlier run", applied.kept);
             }
             if applied.unreadable > 0 {
-                text += &format!("; {} unreadable files were left out", applied.unreadable);
+                let _ = write!(text, "; {} unreadable files were left out", applied.unreadable);
             }
             print(&text)
         }

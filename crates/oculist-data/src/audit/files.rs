@@ -13,17 +13,17 @@ const HEAD: u64 = 64;
 
 /// What was left out when the data set was opened.
 pub(super) fn skipped(dataset: &Dataset) -> Vec<Issue> {
-    let issue = |skip: &crate::Skipped| Issue {
-        kind: match skip.kind {
+    let issue = |skip: &crate::Skipped| {
+        let kind = match skip.kind {
             SkipKind::Unreadable => IssueKind::Unreadable,
             SkipKind::NotAnImage => IssueKind::NotAnImage,
-        },
-        subject: Subject::File(skip.path.clone()),
-        score: 1.0,
-        partner: None,
-        detail: skip.reason.clone(),
+            // No file, but a part of the source that is of no use here.
+            SkipKind::Unused => return None,
+        };
+        let subject = Subject::File(skip.path.clone());
+        Some(Issue { kind, subject, score: 1.0, partner: None, detail: skip.reason.clone() })
     };
-    dataset.skipped().iter().map(issue).collect()
+    dataset.skipped().iter().filter_map(issue).collect()
 }
 
 /// Files whose name ends like another format than their content.

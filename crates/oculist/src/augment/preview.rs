@@ -1,7 +1,7 @@
 //! A contact sheet of augmented images.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use oculist_augment::geometry::resize;
 use oculist_augment::{Image, Interpolation};
