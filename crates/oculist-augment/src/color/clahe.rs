@@ -73,7 +73,9 @@ fn tables(
 fn limit_counts(counts: &mut [usize; 256], limit: usize) {
     let cut: usize = counts.iter().map(|&n| n.saturating_sub(limit)).sum();
     let (share, remainder) = (cut / 256, cut % 256);
-    counts.iter_mut().for_each(|n| *n = (*n).min(limit) + share);
+    for n in counts.iter_mut() {
+        *n = (*n).min(limit) + share;
+    }
     let step = (256 / remainder.max(1)).max(1);
     counts.iter_mut().step_by(step).take(remainder).for_each(|n| *n += 1);
 }

@@ -16,7 +16,9 @@ pub(super) fn histograms(image: &Image, through: Option<&Tables>) -> [[u32; 256]
                 r[usize::from(x)] += 1;
                 g[usize::from(y)] += 1;
             }
-            rest.iter().for_each(|&x| r[usize::from(x)] += 1);
+            for &x in rest {
+                r[usize::from(x)] += 1;
+            }
             r.iter_mut().zip(std::mem::replace(g, [0; 256])).for_each(|(a, b)| *a += b);
         }
         3 => {

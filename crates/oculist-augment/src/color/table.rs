@@ -63,7 +63,9 @@ impl Tables {
     pub(super) fn then(&mut self, next: &Self) {
         self.arithmetic = None;
         for (table, next) in self.tables.iter_mut().zip(&next.tables) {
-            table.iter_mut().for_each(|v| *v = next[usize::from(*v)]);
+            for v in table.iter_mut() {
+                *v = next[usize::from(*v)];
+            }
         }
     }
 

@@ -56,6 +56,9 @@ pub(super) fn walk(start: f64, step: f64, places: &mut [i32]) {
     }
 }
 
+/// Fills in the places (xs, ys) of the output row y.
+type Places<'a> = dyn FnMut(usize, &mut [i32], &mut [i32]) + 'a;
+
 /// An image of `width` x `height` whose row y shows the input at the places that `places(y, xs, ys)` fills in.
 pub(super) fn warp(
     image: &Image,
@@ -78,7 +81,7 @@ fn rows<const C: usize>(
     height: usize,
     interpolation: Interpolation,
     border: Border,
-    places: &mut dyn FnMut(usize, &mut [i32], &mut [i32]),
+    places: &mut Places<'_>,
 ) -> Image {
     let sampler = Sampler {
         source: image.pixels().as_chunks::<C>().0,
