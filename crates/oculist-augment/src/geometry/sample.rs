@@ -56,7 +56,7 @@ pub(super) fn walk(start: f64, step: f64, places: &mut [i32]) {
     }
 }
 
-/// Fills in the places of a row.
+/// Fills in the places (xs, ys) of the output row y.
 type Places<'a> = dyn FnMut(usize, &mut [i32], &mut [i32]) + 'a;
 
 /// An image of `width` x `height` whose row y shows the input at the places that `places(y, xs, ys)` fills in.

@@ -133,7 +133,7 @@ mod tests {
             let (width, height) = (1 + rng.below(12), 1 + rng.below(12));
             let pixels = (0..width * height * channels).map(|_| rng.next_u64() as u8).collect();
             let image = Image::new(width, height, channels, pixels).unwrap();
-            let transforms: Vec<Transform> = (0..1 + rng.below(6)).map(|_| random(&mut rng)).collect();
+            let transforms: Vec<Transform> = (0..=rng.below(6)).map(|_| random(&mut rng)).collect();
             let want = transforms.iter().try_fold(image.clone(), |image, t| t.apply(image)).unwrap();
             let got = Transform::apply_all(&transforms, image).unwrap();
             assert!(got == want && got.pixels() == want.pixels(), "{case}: {transforms:?}");
