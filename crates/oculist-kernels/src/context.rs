@@ -49,6 +49,14 @@ impl Context {
         self.winograd
     }
 
+    /// A context of one thread that is otherwise like this one, for work inside of a task.
+    ///
+    /// # Errors
+    /// As [`Context::with_isa`].
+    pub fn serial(&self) -> Result<Self, KernelError> {
+        Ok(Self { pool: Pool::new(1)?, isa: self.isa, winograd: self.winograd })
+    }
+
     /// Number of threads, the calling one included.
     pub fn threads(&self) -> usize {
         self.pool.threads()
@@ -66,12 +74,7 @@ impl Context {
 
     /// Cuts `y` into pieces of `piece` elements (the last may be shorter) and runs `body(index, piece)` for each
     /// on the pool.
-    pub(crate) fn for_pieces<T: Send>(
-        &self,
-        y: &mut [T],
-        piece: usize,
-        body: impl Fn(usize, &mut [T]) + Sync,
-    ) {
+    pub fn for_pieces<T: Send>(&self, y: &mut [T], piece: usize, body: impl Fn(usize, &mut [T]) + Sync) {
         let len = y.len();
         let piece = piece.max(1);
         let base = SendPtr(y.as_mut_ptr());

@@ -106,6 +106,11 @@ impl Plan {
         if runs == 0 {
             return Err(RuntimeError::Options("expected at least one run, found 0".into()));
         }
+        if let Some(single) = self.apart.first() {
+            let mut single = single.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let text = single.profile(runs)?;
+            return Ok(format!("each thread computes whole images; one of them:\n{text}"));
+        }
         let input = test_images(self.batch * self.input_len());
         let mut best = vec![f64::INFINITY; self.steps.len()];
         for _ in 0..runs {

@@ -1,7 +1,7 @@
 //! The plan: everything decided once, so that a run only computes.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use oculist_graph::Graph;
 use oculist_kernels::{Buffer, Context};
@@ -20,7 +20,7 @@ pub struct Plan {
     pub(crate) context: Arc<Context>,
     pub(crate) batch: usize,
     pub(crate) tensors: Vec<Tensor>,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Arc<Vec<Step>>,
     pub(crate) arena: Arena,
     pub(crate) scratch: Buffer,
     pub(crate) output: TensorId,
@@ -29,10 +29,15 @@ pub struct Plan {
     /// Holds the images of an incomplete batch.
     staging: Vec<f32>,
     name: String,
+    /// Plans of a single image on one thread, as many as there are threads, if each thread computes images of its own.
+    pub(crate) apart: Vec<Mutex<Self>>,
 }
 
 impl Plan {
     /// Plans `graph`, which must have one input `[N, C, H, W]` or `[N, C]` and one output.
+    ///
+    /// Several threads share each layer or, where the weights are few and the batch has two images for every thread,
+    /// compute whole images. The two may differ in the last bits, so results are the same for the same number of threads.
     ///
     /// # Errors
     /// [`RuntimeError`] naming the node that cannot be computed, or the option that makes no sense.
@@ -41,6 +46,9 @@ impl Plan {
             return Err(RuntimeError::Options("expected a batch of at least 1, found 0".into()));
         }
         let Lowered { tensors, steps, taps, output } = lower(graph, options)?;
+        if options.observe.is_empty() && apart_is_faster(options, &steps) {
+            return Self::of_single_images(graph, options);
+        }
         let arena = Arena::new(&requests(options.batch, &tensors, &steps, &taps, output));
         let threads = options.context.threads();
         let scratch = steps.iter().map(|step| step.work.scratch_len(threads)).max().unwrap_or(0);
@@ -52,11 +60,44 @@ impl Plan {
             scratch: Buffer::zeroed(scratch),
             staging: vec![0.0; staging],
             tensors,
-            steps,
+            steps: Arc::new(steps),
             taps,
             output,
             layout: options.input_layout,
             name: graph.name().to_owned(),
+            apart: Vec::new(),
+        })
+    }
+
+    /// A plan of which every thread computes whole images.
+    fn of_single_images(graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
+        let threads = options.context.threads();
+        let serial = options.context.serial().map_err(|e| RuntimeError::Options(e.to_string()))?;
+        let single =
+            Self::new(graph, &PlanOptions { batch: 1, context: Arc::new(serial), ..options.clone() })?;
+        let mut apart = Vec::new();
+        for _ in 0..threads {
+            apart.push(Mutex::new(single.twin()?));
+        }
+        Ok(Self { context: Arc::clone(&options.context), batch: options.batch, apart, ..single })
+    }
+
+    /// The same plan with memory of its own; constants are shared.
+    fn twin(&self) -> Result<Self, RuntimeError> {
+        let serial = self.context.serial().map_err(|e| RuntimeError::Options(e.to_string()))?;
+        Ok(Self {
+            context: Arc::new(serial),
+            batch: self.batch,
+            tensors: self.tensors.clone(),
+            steps: Arc::clone(&self.steps),
+            arena: Arena::new(&requests(self.batch, &self.tensors, &self.steps, &self.taps, self.output)),
+            scratch: Buffer::zeroed(self.scratch.len()),
+            output: self.output,
+            taps: self.taps.clone(),
+            layout: self.layout,
+            staging: self.staging.clone(),
+            name: self.name.clone(),
+            apart: Vec::new(),
         })
     }
 
@@ -89,12 +130,12 @@ impl Plan {
 
     /// Bytes of the arena that holds the intermediate results.
     pub fn arena_bytes(&self) -> usize {
-        self.arena.bytes()
+        self.arena.bytes() * self.apart.len().max(1)
     }
 
     /// Bytes of scratch for the algorithms, beside the arena.
     pub fn scratch_bytes(&self) -> usize {
-        4 * (self.scratch.len() + self.staging.len())
+        4 * (self.scratch.len() + self.staging.len()) * self.apart.len().max(1)
     }
 
     /// Bytes that the intermediate results would take without sharing memory.
@@ -114,7 +155,10 @@ impl Plan {
             self.arena_bytes() / 1024,
             self.unshared_bytes() / 1024,
         );
-        for step in &self.steps {
+        if !self.apart.is_empty() {
+            out.push_str("  every thread computes whole images, one at a time\n");
+        }
+        for step in self.steps.iter() {
             let result = self.tensors[step.output].label();
             let _ = writeln!(out, "  {}: {} -> {result} {}", step.node, step.work.name(), step.work.detail());
         }
@@ -160,6 +204,22 @@ impl Plan {
                 found: logits.len(),
             });
         }
+        if !self.apart.is_empty() {
+            let each = self.output_len();
+            self.context.for_pieces(logits, each, |image, logits| {
+                // As many plans as threads: one is always free.
+                if let Some(mut plan) = self.apart.iter().find_map(|plan| plan.try_lock().ok()) {
+                    plan.compute(1, &images[image * len..][..len], logits, &mut |_| {});
+                }
+            });
+            return Ok(());
+        }
+        self.compute(n, images, logits, observer);
+        Ok(())
+    }
+
+    /// The steps, for slices whose lengths were checked.
+    fn compute(&mut self, n: usize, images: &[f32], logits: &mut [f32], observer: &mut dyn FnMut(&Observed)) {
         let mut staging = std::mem::take(&mut self.staging);
         let input = if n < self.batch {
             staging[..images.len()].copy_from_slice(images);
@@ -189,8 +249,20 @@ impl Plan {
         }
         self.write_output(n, input, logits);
         self.staging = staging;
-        Ok(())
     }
+}
+
+/// Bytes of weights up to which every thread may well read all of them for each image: they stay in the caches.
+const WEIGHTS_FOR_EACH: usize = 10 << 20;
+
+/// Whether threads are faster with images of their own than with parts of each layer.
+///
+/// No thread waits for another then, and what a layer writes is near when the next one reads it; but the weights are
+/// read by every thread for each of its images.
+fn apart_is_faster(options: &PlanOptions, steps: &[Step]) -> bool {
+    let threads = options.context.threads();
+    let weights = steps.iter().map(|step| step.work.weight_bytes()).sum::<usize>();
+    threads > 1 && options.batch >= 2 * threads && weights <= WEIGHTS_FOR_EACH
 }
 
 /// Sizes and lifetimes of the tensors.

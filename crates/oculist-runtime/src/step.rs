@@ -229,6 +229,26 @@ impl Work {
         matches!(self, Self::Add)
     }
 
+    /// Bytes of weights as the algorithms read them.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        // Winograd's F(4x4) turns nine numbers into 36, and bytes into 16-bit integers.
+        let float = |conv: &ConvStep| {
+            let expanded = if conv.plan.algorithms().forward.name().starts_with("winograd") { 4 } else { 1 };
+            4 * expanded * conv.plan.conv().weights_len()
+        };
+        match self {
+            Self::Conv(conv) => float(conv),
+            Self::Block(block) => {
+                block.expand.as_ref().map_or(0, float) + float(&block.depthwise) + float(&block.project)
+            }
+            Self::IntConv(conv) => {
+                let expanded = if conv.plan.algorithm().contains("winograd") { 8 } else { 1 };
+                expanded * conv.plan.conv().weights_len()
+            }
+            _ => 0,
+        }
+    }
+
     /// f32 of scratch for a run on `threads` threads.
     pub(crate) fn scratch_len(&self, threads: usize) -> usize {
         match self {

@@ -36,6 +36,27 @@ fn any_number_of_images_gives_the_same_rows() {
 }
 
 #[test]
+fn threads_with_images_of_their_own_answer_as_for_one_image() {
+    let graph = small();
+    let images = images(&graph, 7);
+    let single = planned(&graph, &images, 1, context(1, Isa::detect()));
+    let mut plan = Plan::new(&graph, &options(8)).unwrap();
+    assert!(plan.describe().contains("whole images"), "{}", plan.describe());
+    assert!(plan.profile(1).unwrap().contains("whole images"));
+    assert!(plan.arena_bytes() < plan.unshared_bytes());
+    for n in [7, 1] {
+        let mut logits = vec![f32::NAN; n * 4];
+        plan.run(&images[..n * 192], &mut logits).unwrap();
+        assert!(logits == single[..n * 4], "{n} images");
+    }
+    // An observed value is one of the whole batch, and a thread alone has nobody to wait for.
+    let input = graph.inputs().to_vec();
+    for other in [options(8).with_observed(input), PlanOptions::new(8, context(1, Isa::detect()))] {
+        assert!(!Plan::new(&graph, &other).unwrap().describe().contains("whole images"));
+    }
+}
+
+#[test]
 fn nhwc_and_nchw_mean_the_same() {
     let graph = small();
     let nchw = images(&graph, 2);
