@@ -110,7 +110,9 @@ pub fn split_data(
         ));
     }
     let mut sizes: BTreeMap<u32, usize> = BTreeMap::new();
-    groups.iter().for_each(|&group| *sizes.entry(group).or_default() += 1);
+    for &group in &groups {
+        *sizes.entry(group).or_default() += 1;
+    }
     let groups = sizes.values().filter(|&&n| n > 1).count();
     Ok(NewSplits { classes: classes.to_vec(), counts, groups })
 }
