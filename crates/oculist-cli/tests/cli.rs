@@ -8,6 +8,8 @@ mod support;
 
 #[path = "cli/audit.rs"]
 mod audit;
+#[path = "cli/augment.rs"]
+mod augment;
 #[path = "cli/bad_data.rs"]
 mod bad_data;
 #[path = "cli/bad_model.rs"]
