@@ -61,6 +61,7 @@ fn apply_enlarges_goes_on_and_overwrites_nothing() {
     let inside = data.join("more");
     let call = oculist("augment").arg("apply").arg(&data).args("--copies 1");
     call.option("--output", &inside).run().fails(1, &["more", "not apart from the data set"]);
+    assert!(contents(&data) == before && !inside.exists());
     let other = dir.path().join("other");
     std::fs::create_dir(&other).expect("a folder");
     std::fs::write(other.join("letter.txt"), "dear").expect("a file");

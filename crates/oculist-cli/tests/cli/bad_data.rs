@@ -36,7 +36,7 @@ fn a_missing_folder() {
 #[test]
 fn a_file_instead_of_a_folder() {
     let (_dir, data) = photos();
-    refused(&data.join("class0/1.png"), &["class0/1.png", "expected a folder", "found a file"]);
+    refused(&data.join("class0/1.png"), &["class0/1.png", "expected a folder", "found another file"]);
 }
 
 #[test]

@@ -204,14 +204,14 @@ fn folder_names(classes: &[String]) -> Vec<String> {
 fn prepare_folder(augmenter: &Augmenter, options: &ApplyOptions) -> Result<(), OculistError> {
     let path = &options.output;
     let fail = |problem: String| Err(OculistError::Output { path: path.clone(), problem });
-    std::fs::create_dir_all(path)
-        .map_err(|e| OculistError::Output { path: path.clone(), problem: e.to_string() })?;
     let source = Path::new(augmenter.source.dataset().source());
-    if let (Ok(source), Ok(output)) = (source.canonicalize(), path.canonicalize())
+    if let (Ok(source), Some(output)) = (source.canonicalize(), real(path))
         && (output.starts_with(&source) || source.starts_with(&output))
     {
         return fail(format!("is not apart from the data set {}", source.display()));
     }
+    std::fs::create_dir_all(path)
+        .map_err(|e| OculistError::Output { path: path.clone(), problem: e.to_string() })?;
     let identity = format!(
         "data = {:?}\nseed = {}\ncopies = {}\n\n[preprocessing]\n{}\n[augmentation]\n{}",
         augmenter.source.dataset().source(),
@@ -232,6 +232,15 @@ fn prepare_folder(augmenter: &Augmenter, options: &ApplyOptions) -> Result<(), O
         return fail("holds other files; expected a new or empty folder".into());
     }
     write(&file, identity.as_bytes())
+}
+
+/// Where a path leads that need not exist yet: its last existing folder without links, and the rest.
+fn real(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    path.ancestors().find_map(|existing| {
+        let rest = path.strip_prefix(existing).ok()?;
+        Some(existing.canonicalize().ok()?.join(rest))
+    })
 }
 
 #[cfg(test)]
