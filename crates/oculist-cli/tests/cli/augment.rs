@@ -70,11 +70,8 @@ fn apply_enlarges_goes_on_and_overwrites_nothing() {
     // What was written is a data set.
     let call = oculist("data").arg("show").arg(&out).args("--json");
     let shown: Value = serde_json::from_str(&call.run().ok().stdout).expect("JSON");
-    assert_eq!(
-        shown["train"]["images"].as_u64().or(shown["train"].as_u64()),
-        Some(of("train") as u64),
-        "{shown}"
-    );
+    let train = &shown["splits"][0];
+    assert_eq!((&train["split"], &train["images"]), (&"train".into(), &of("train").into()), "{shown}");
 }
 
 #[test]
