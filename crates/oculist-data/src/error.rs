@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The data set's folder or file is not there.
-    #[error("{}: no such file or folder (a data set is a folder, or one of the words demo and fashion-mnist)", path.display())]
+    #[error("{}: no such file or folder (a data set is a folder, a file such as a manifest, or one of the words demo and fashion-mnist)", path.display())]
     Missing {
         /// The path that was asked for.
         path: PathBuf,

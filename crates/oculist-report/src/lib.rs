@@ -8,6 +8,7 @@
 //! - `report-data.json`: [`RunSummary::to_data_json`], the same with pictures, from which the page can be
 //!   made again with [`RunSummary::from_json`].
 //! - `report.html`: [`render_html`], one file that needs no other.
+//! - `audit.html` and `preview.html`: [`render_audit_html`], [`render_preview_html`].
 //! - The terminal: [`terminal`], and [`verdict`] for the result in one line.
 
 mod audit;
@@ -16,6 +17,7 @@ mod comparison;
 mod error;
 mod format;
 mod page;
+mod preview;
 mod summary;
 mod svg;
 mod table;
@@ -27,6 +29,7 @@ pub use audit::{
 };
 pub use error::ReportError;
 pub use page::render_html;
+pub use preview::{PreviewRow, render_preview_html};
 pub use summary::{
     AugmentedSample, CalibrationBin, Candidate, ClassAccuracy, Data, Epoch, Guess, Input, LayerSensitivity,
     LayerWidth, Model, Png, Promise, Quantization, RunSummary, SCHEMA_VERSION, Sample, Skipped, Spread, Step,

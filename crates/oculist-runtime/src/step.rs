@@ -231,20 +231,13 @@ impl Work {
 
     /// Bytes of weights as the algorithms read them.
     pub(crate) fn weight_bytes(&self) -> usize {
-        // Winograd's F(4x4) turns nine numbers into 36, and bytes into 16-bit integers.
-        let float = |conv: &ConvStep| {
-            let expanded = if conv.plan.algorithms().forward.name().starts_with("winograd") { 4 } else { 1 };
-            4 * expanded * conv.plan.conv().weights_len()
-        };
         match self {
-            Self::Conv(conv) => float(conv),
+            Self::Conv(conv) => conv.weights.bytes(),
             Self::Block(block) => {
-                block.expand.as_ref().map_or(0, float) + float(&block.depthwise) + float(&block.project)
+                let expand = block.expand.as_ref().map_or(0, |e| e.weights.bytes());
+                expand + block.depthwise.weights.bytes() + block.project.weights.bytes()
             }
-            Self::IntConv(conv) => {
-                let expanded = if conv.plan.algorithm().contains("winograd") { 8 } else { 1 };
-                expanded * conv.plan.conv().weights_len()
-            }
+            Self::IntConv(conv) => conv.plan.weight_bytes(),
             _ => 0,
         }
     }

@@ -40,20 +40,6 @@ fn read_text(path: &Path) -> Result<String, OculistError> {
     std::fs::read_to_string(path).map_err(|source| OculistError::Io { path: path.into(), source })
 }
 
-/// Writes a file whole or not at all, and its folder if need be.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), OculistError> {
-    make_folder(path)?;
-    oculist_train::write_atomically(path, bytes)
-        .map_err(|e| OculistError::Output { path: path.to_path_buf(), problem: e.to_string() })
-}
-
-/// Makes the folder that a file is to be in.
-fn make_folder(path: &Path) -> Result<(), OculistError> {
-    let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) else { return Ok(()) };
-    std::fs::create_dir_all(folder)
-        .map_err(|e| OculistError::Output { path: path.to_path_buf(), problem: e.to_string() })
-}
-
 /// Refuses to replace a file unless told to.
 fn check_new(path: &Path, force: bool) -> Result<(), OculistError> {
     if path.is_dir() || (path.exists() && !force) {

@@ -3,8 +3,6 @@
 mod apply;
 mod preview;
 
-use std::path::Path;
-
 use oculist_augment::{Image, Pipeline, Preprocessing, SampleKey, Start, Transform};
 
 use crate::data::{Source, facts};
@@ -45,29 +43,4 @@ impl Augmenter {
         let transforms = self.pipeline.sample(width, height, key);
         Ok((self.preprocessing.augment(image, &self.pipeline, key)?, transforms))
     }
-}
-
-/// An image as a PNG file.
-fn encode(image: &Image) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, image.width() as u32, image.height() as u32);
-    encoder.set_color(match image.channels() {
-        1 => png::ColorType::Grayscale,
-        4 => png::ColorType::Rgba,
-        _ => png::ColorType::Rgb,
-    });
-    encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header().map_err(|e| e.to_string())?;
-    writer.write_image_data(image.pixels()).map_err(|e| e.to_string())?;
-    writer.finish().map_err(|e| e.to_string())?;
-    Ok(bytes)
-}
-
-/// Writes a file whole or not at all, and its folder if need be.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), OculistError> {
-    let output = |problem: String| OculistError::Output { path: path.to_path_buf(), problem };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| output(e.to_string()))?;
-    }
-    oculist_train::write_atomically(path, bytes).map_err(|e| output(e.to_string()))
 }

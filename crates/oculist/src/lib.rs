@@ -13,6 +13,7 @@ mod dropout;
 mod error;
 mod evaluate;
 mod export;
+mod files;
 mod images;
 mod measure;
 pub mod metrics;

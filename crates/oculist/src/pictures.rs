@@ -124,16 +124,23 @@ pub(crate) fn png(image: &Image) -> Result<Option<Png>, OculistError> {
     } else {
         image.clone()
     };
+    Ok(encode(&small).ok().map(Png))
+}
+
+/// An image as a PNG file; the error is a reason in words.
+pub(crate) fn encode(image: &Image) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, small.width() as u32, small.height() as u32);
-    encoder.set_color(match small.channels() {
+    let mut encoder = png::Encoder::new(&mut bytes, image.width() as u32, image.height() as u32);
+    encoder.set_color(match image.channels() {
         1 => png::ColorType::Grayscale,
         4 => png::ColorType::Rgba,
         _ => png::ColorType::Rgb,
     });
     encoder.set_depth(png::BitDepth::Eight);
-    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(small.pixels()));
-    Ok(written.is_ok().then_some(Png(bytes)))
+    let mut writer = encoder.write_header().map_err(|e| e.to_string())?;
+    writer.write_image_data(image.pixels()).map_err(|e| e.to_string())?;
+    writer.finish().map_err(|e| e.to_string())?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

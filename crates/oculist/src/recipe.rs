@@ -1,5 +1,7 @@
 //! The resolved recipe: every setting decided, from what the user said, the data and the network.
 
+mod augmentation;
+
 use oculist_augment::{Pipeline, Preprocessing};
 use oculist_train::{Loss, OptimizerConfig, TrainConfig, balanced_weights, class_priors};
 use oculist_zoo::Family;
@@ -7,8 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::OculistError;
 use crate::settings::{Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
-
-mod augmentation;
 
 /// Updates that a network is trained for when the user does not say; epochs follow from it.
 const UPDATES: usize = 1000;

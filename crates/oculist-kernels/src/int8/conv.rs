@@ -299,6 +299,17 @@ impl IntConvPlan {
         format!("int8 {kind} {}", self.path.name())
     }
 
+    /// Bytes of weights, packed and perhaps transformed.
+    pub fn weight_bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Dense { weights, .. }
+            | Kind::Winograd { weights, .. }
+            | Kind::DepthwiseColumns { weights, .. } => size_of_val(weights.as_slice()),
+            Kind::Depthwise { weights, .. } => size_of_val(weights.as_slice()),
+            Kind::Grouped { weights, .. } => size_of_val(weights.as_slice()),
+        }
+    }
+
     /// f32 of scratch for a run on `threads` threads.
     pub fn scratch_len(&self, threads: usize) -> usize {
         // One line more, so that the buffers can start on a cache line.

@@ -10,8 +10,9 @@ use oculist_report::{
 };
 
 use super::labels::{self, LabelResult};
-use super::{absolute, open, write};
+use super::{absolute, open};
 use crate::error::OculistError;
+use crate::files::write;
 use crate::pictures;
 use crate::progress::{Progress, Watch, go_on};
 use crate::settings::Settings;

@@ -9,8 +9,9 @@ use oculist_report::AuditReport;
 
 use super::manifest::{Row, to_csv, two_columns};
 use super::split::files;
-use super::{check_new, make_folder, open, read_text, write};
+use super::{check_new, open, read_text};
 use crate::error::OculistError;
+use crate::files::{make_folder, write};
 use crate::progress::Watch;
 use crate::settings::Settings;
 use crate::summary::counted;

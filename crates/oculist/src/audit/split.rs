@@ -8,8 +8,9 @@ use regex_lite::Regex;
 
 use super::check::run_audit;
 use super::manifest::{Row, to_csv, two_columns};
-use super::{absolute, check_new, make_folder, open, read_text, write};
+use super::{absolute, check_new, open, read_text};
 use crate::error::OculistError;
+use crate::files::{make_folder, write};
 use crate::progress::Watch;
 use crate::settings::Settings;
 use crate::summary::counted;

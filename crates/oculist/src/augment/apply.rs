@@ -9,8 +9,10 @@ use oculist_augment::{Image, Transform};
 use oculist_data::{Split, Subset};
 use serde::Serialize;
 
-use super::{Augmenter, encode, write};
+use super::Augmenter;
 use crate::error::OculistError;
+use crate::files::write;
+use crate::pictures::encode;
 use crate::progress::{Watch, go_on};
 use crate::settings::Settings;
 
