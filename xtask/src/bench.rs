@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use cases::{Bench, Case};
+pub(crate) use page::replace_section;
 use peers::Peers;
 use row::Row;
 

@@ -1,6 +1,7 @@
 //! The project's own tasks, run as `cargo xtask NAME`. One module per task; what they share is in `process`,
 //! `venv` and `workspace`.
 
+mod augmentations;
 mod bench;
 mod elpv;
 mod golden;
@@ -22,11 +23,17 @@ struct Task {
     run: fn(&[String]) -> Result<()>,
 }
 
-const TASKS: [Task; 5] = [
+const TASKS: [Task; 6] = [
     Task { name: "test", arguments: test::ARGUMENTS, about: test::ABOUT, run: test::run },
     Task { name: "golden", arguments: golden::ARGUMENTS, about: golden::ABOUT, run: golden::run },
     Task { name: "sanitize", arguments: sanitize::ARGUMENTS, about: sanitize::ABOUT, run: sanitize::run },
     Task { name: "bench", arguments: bench::ARGUMENTS, about: bench::ABOUT, run: bench::run },
+    Task {
+        name: "augmentations",
+        arguments: augmentations::ARGUMENTS,
+        about: augmentations::ABOUT,
+        run: augmentations::run,
+    },
     Task { name: "elpv", arguments: elpv::ARGUMENTS, about: elpv::ABOUT, run: elpv::run },
 ];
 

@@ -52,23 +52,27 @@ impl Page {
 
     /// Replaces the section between its marks, or adds it at the end.
     pub(crate) fn replace_in(&self, path: &Path) -> Result<()> {
-        let old = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "# Benchmarks\n".into(),
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
-        };
-        row::replace(path, &self.inserted(&old))
+        replace_section(path, self.bench.name(), heading(self.bench), &self.text)
     }
+}
 
-    fn inserted(&self, old: &str) -> String {
-        let name = self.bench.name();
-        let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->\n"));
-        let body = format!("{begin}{}{end}", self.text);
-        let place = old.find(&begin).zip(old.find(&end));
-        match place {
-            Some((from, to)) if from < to => format!("{}{body}{}", &old[..from], &old[to + end.len()..]),
-            _ => format!("{old}\n## {}\n\n{body}", heading(self.bench)),
-        }
+/// Replaces the section of a page that lies between the marks of `name`, or adds it at the end under `heading`.
+pub(crate) fn replace_section(path: &Path, name: &str, heading: &str, text: &str) -> Result<()> {
+    let old = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "# Benchmarks\n".into(),
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    row::replace(path, &inserted(&old, name, heading, text))
+}
+
+fn inserted(old: &str, name: &str, heading: &str, text: &str) -> String {
+    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->\n"));
+    let body = format!("{begin}{text}{end}");
+    let place = old.find(&begin).zip(old.find(&end));
+    match place {
+        Some((from, to)) if from < to => format!("{}{body}{}", &old[..from], &old[to + end.len()..]),
+        _ => format!("{old}\n## {heading}\n\n{body}"),
     }
 }
 
@@ -251,10 +255,10 @@ mod tests {
 
     #[test]
     fn a_section_is_replaced_and_the_rest_stays() {
-        let page = Page { bench: Bench::Train, text: "new\n".into() };
-        let first = page.inserted("# Benchmarks\n");
+        let page = |old: &str| inserted(old, "train", "Training", "new\n");
+        let first = page("# Benchmarks\n");
         assert!(first.contains("## Training\n\n<!-- begin train -->\nnew\n<!-- end train -->\n"));
         let old = first.replace("new", "old") + "after\n";
-        assert_eq!(page.inserted(&old), first.clone() + "after\n");
+        assert_eq!(page(&old), first.clone() + "after\n");
     }
 }
