@@ -58,7 +58,14 @@ impl Data {
     fn budget(self) -> (&'static str, usize) {
         match self {
             Self::FashionMnist => ("resnet20", 12),
-            Self::Elpv => ("resnet20", 40),
+            Self::Elpv => ("resnet8", 40),
+        }
+    }
+
+    /// Batch size and rate: many small steps, since the schedule is short.
+    fn rate(self) -> [&'static str; 4] {
+        match self {
+            Self::FashionMnist | Self::Elpv => ["--batch-size", "32", "--lr", "0.04"],
         }
     }
 }
@@ -175,6 +182,7 @@ fn train(study: &Study, target: &Path, source: &Path, folder: &Path, job: Job) -
     command.args(["--threads", "1", "--arch", &study.arch, "--quiet"]);
     command.args(["--epochs", &study.epochs.to_string(), "--seed", &job.seed.to_string()]);
     command.args(["--image-size", &study.data.side().to_string(), "--measure-seconds", "0.1"]);
+    command.args(study.data.rate());
     match job.method.pipeline(study.data) {
         None => command.args(["--augment", "none"]),
         Some(pipeline) => {

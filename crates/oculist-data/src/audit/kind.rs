@@ -107,7 +107,7 @@ impl IssueKind {
             Self::NearDuplicateAcrossSplits | Self::NearDuplicate | Self::ConflictingLabels => {
                 "correlation of the thumbnails"
             }
-            Self::LabelError => "probability of the given label minus that of the likeliest other one",
+            Self::LabelError => "probability of the given label",
             Self::Blurred => "sharpness: variance of the Laplacian / variance of the grey levels",
             Self::Dark => "99th percentile of the grey levels, 0 to 1",
             Self::Bright => "5th percentile of the grey levels, 0 to 1",
@@ -143,7 +143,7 @@ impl IssueKind {
                 "Equal or nearly equal pictures have different labels. At least one label is wrong, or the classes overlap."
             }
             Self::LabelError => {
-                "A model that was trained on other images is sure of another class. Look at each and approve a new label, or keep the old one."
+                "A model that was trained on other images finds another class likelier. Look at each and approve a new label, or keep the old one."
             }
             Self::Blurred => "Hardly any fine detail, unlike the other images.",
             Self::Dark => "Even the brightest pixels are dark, unlike in the other images.",

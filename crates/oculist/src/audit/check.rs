@@ -201,7 +201,7 @@ fn add_labels(
             image,
             split,
             class,
-            score: issue.margin,
+            score: issue.self_confidence,
             suggested: Some(names[issue.suggested as usize].clone()),
             self_confidence: Some(issue.self_confidence),
             ..AuditIssue::default()

@@ -1,12 +1,17 @@
 //! Confident learning: which labels are likely wrong, from the probabilities of a model that has not seen them.
 
+/// One image in so many is ranked without the confidence of the joint.
+const RANKED: usize = 20;
+
 /// A label that is likely wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LabelIssue {
     /// Position of the image.
     pub index: usize,
-    /// The class that the model is confident of.
+    /// The class that the model is confident of, otherwise the likeliest other one.
     pub suggested: u32,
+    /// Whether the image is off the diagonal of the joint.
+    pub confident: bool,
     /// Probability of the given label, 0..=1.
     pub self_confidence: f64,
     /// Probability of the given label minus that of the likeliest other class, -1..=1.
@@ -23,7 +28,8 @@ pub struct Confident {
     /// Estimated number of wrong labels: the joint with each row scaled to the images that have the label, off the
     /// diagonal.
     pub estimated_errors: f64,
-    /// The images off the diagonal of the joint, smallest margin first.
+    /// The images off the diagonal of the joint and those whose likeliest class is another than their label, the least
+    /// probability of the label first; those that are not off the diagonal only among the first 5% of all images.
     pub issues: Vec<LabelIssue>,
 }
 
@@ -31,7 +37,8 @@ pub struct Confident {
 ///
 /// An image is confidently of class j if j is the likeliest class among those whose probability is at least their
 /// threshold. The confident joint counts images by label and confident class; those off its diagonal are the issues.
-/// On equal probabilities the lower class counts.
+/// On equal probabilities the lower class counts. Images that are merely likelier of another class are ranked too, as
+/// far as the first 5% of all images reach: a model that is unsure of many images is confident of few wrong ones.
 ///
 /// # Shapes
 /// `probabilities`: `[labels.len(), classes]`, dense, rows that sum to 1, from a model that was not trained on the
@@ -42,7 +49,8 @@ pub struct Confident {
 ///
 /// # Source
 /// Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 2021: equations
-/// 1 to 3, the selection of section 3.2 by the confident joint itself, ranked by normalised margin.
+/// 1 to 3, the selection of section 3.2 by the confident joint itself, ranked by self-confidence; the images beyond the
+/// joint are an addition.
 pub fn confident_learning(probabilities: &[f32], labels: &[u32], classes: usize) -> Confident {
     assert_eq!(probabilities.len(), labels.len() * classes, "one row of probabilities per label");
     assert!(labels.iter().all(|&l| (l as usize) < classes), "labels below {classes}");
@@ -64,17 +72,29 @@ pub fn confident_learning(probabilities: &[f32], labels: &[u32], classes: usize)
                 confident = Some(j);
             }
         }
-        let Some(class) = confident else { continue };
-        joint[label as usize][class] += 1;
-        if class == label as usize {
+        let label = label as usize;
+        if let Some(class) = confident {
+            joint[label][class] += 1;
+        }
+        let other =
+            (0..classes).filter(|&c| c != label).max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)));
+        let Some(other) = other else { continue };
+        let wrong = confident.filter(|&class| class != label);
+        if wrong.is_none() && row[other] <= row[label] {
             continue;
         }
-        let given = f64::from(row[label as usize]);
-        let others = (0..classes).filter(|&c| c != label as usize).map(|c| f64::from(row[c]));
-        let margin = given - others.fold(0.0, f64::max);
-        issues.push(LabelIssue { index, suggested: class as u32, self_confidence: given, margin });
+        let self_confidence = f64::from(row[label]);
+        let margin = self_confidence - f64::from(row[other]);
+        let suggested = wrong.unwrap_or(other) as u32;
+        issues.push(LabelIssue { index, suggested, confident: wrong.is_some(), self_confidence, margin });
     }
-    issues.sort_by(|a, b| a.margin.total_cmp(&b.margin).then(a.index.cmp(&b.index)));
+    issues.sort_by(|a, b| a.self_confidence.total_cmp(&b.self_confidence).then(a.index.cmp(&b.index)));
+    let looked_at = labels.len().div_ceil(RANKED);
+    let mut rank = 0;
+    issues.retain(|issue| {
+        rank += 1;
+        issue.confident || rank <= looked_at
+    });
     let mut estimated_errors = 0.0;
     for (i, row) in joint.iter().enumerate() {
         let all: u32 = row.iter().sum();
@@ -116,6 +136,8 @@ mod tests {
         ours.joint == joint
             && ours.issues.iter().map(|i| i.index).eq(order)
             && ours.issues.iter().map(|i| i.suggested).eq(suggested)
+            && ours.issues.iter().filter(|i| i.confident).count() as u64
+                == theirs["confident"].as_u64().expect("a count")
             && (ours.estimated_errors - errors).abs() < 1e-6 * (1.0 + errors)
     }
 
