@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};
 pub(crate) use augment::{AugmentVerb, PipelineArgs};
+pub(crate) use values::TtaArg;
 
 /// Examine, prescribe, correct: gives image classifiers fewer errors, less size and more speed.
 #[derive(Debug, Parser)]
@@ -328,9 +329,29 @@ pub(crate) struct EvalArgs {
     /// Which images.
     #[arg(long, value_enum, default_value = "test")]
     pub(crate) split: SplitArg,
+    /// Also top-1 under the 15 corruptions of ImageNet-C and CIFAR-10-C.
+    #[arg(long)]
+    pub(crate) corruptions: bool,
+    /// Severities of the corruptions, 1 to 5, separated by commas (default: all).
+    #[arg(long, value_name = "N", value_delimiter = ',', requires = "corruptions", value_parser = values::severity)]
+    pub(crate) severity: Vec<u8>,
+    #[command(flatten)]
+    pub(crate) tta: TtaArgs,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Test-time augmentation.
+#[derive(Debug, Args)]
+pub(crate) struct TtaArgs {
+    /// Average the probabilities over views of each image: `flip` (2 views), `crops` (5), `flip-crops` (10), or a
+    /// pipeline file (*.toml, *.json).
+    #[arg(long, value_name = "VIEWS", value_parser = values::tta)]
+    pub(crate) tta: Option<values::TtaArg>,
+    /// Views of a pipeline file, the image itself included.
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "tta", value_parser = values::views)]
+    pub(crate) tta_views: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -354,6 +375,11 @@ pub(crate) struct PredictArgs {
     /// How many classes to list per image.
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = values::positive)]
     pub(crate) top: usize,
+    #[command(flatten)]
+    pub(crate) tta: TtaArgs,
+    /// Seed of the views that a pipeline file draws (default: 0).
+    #[arg(long, value_name = "S", requires = "tta")]
+    pub(crate) seed: Option<u64>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use oculist::{
     Augmentation, Calibration, Existing, LossName, OptimizerName, RunOptions, SamplingName, Settings, Target,
+    Tta,
 };
 
 use crate::args::{
     AugmentArg, CalibrationArg, CompressionArgs, DataArgs, LossArg, NetworkArgs, OptimizerArg, OutputArgs,
-    SamplingArg, TargetArg, TrainingArgs,
+    SamplingArg, TargetArg, TrainingArgs, TtaArg, TtaArgs,
 };
 
 /// The settings that the data arguments give.
@@ -98,6 +99,16 @@ pub(crate) fn calibration(arg: CalibrationArg) -> Calibration {
         CalibrationArg::Percentile => Calibration::Percentile,
         CalibrationArg::Entropy => Calibration::Entropy,
     }
+}
+
+/// The views of test-time augmentation.
+pub(crate) fn tta(args: &TtaArgs) -> Option<Tta> {
+    Some(match args.tta.clone()? {
+        TtaArg::Flip => Tta::Flip,
+        TtaArg::Crops => Tta::Crops,
+        TtaArg::FlipCrops => Tta::FlipCrops,
+        TtaArg::File(path) => Tta::Pipeline { path, views: args.tta_views },
+    })
 }
 
 /// Flags over the file given by `--config`, where the run goes, and which command made it.

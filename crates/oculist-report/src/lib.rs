@@ -18,6 +18,7 @@ mod error;
 mod format;
 mod page;
 mod preview;
+mod robustness;
 mod summary;
 mod svg;
 mod table;
@@ -30,6 +31,7 @@ pub use audit::{
 pub use error::ReportError;
 pub use page::render_html;
 pub use preview::{PreviewRow, render_preview_html};
+pub use robustness::{CorruptionResult, Robustness, SeverityResult, TtaResult};
 pub use summary::{
     AugmentedSample, CalibrationBin, Candidate, ClassAccuracy, Data, Epoch, Guess, Input, LayerSensitivity,
     LayerWidth, Model, Png, Promise, Quantization, RunSummary, SCHEMA_VERSION, Sample, Skipped, Spread, Step,

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::OculistError;
 use crate::settings::{Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
 
+pub(crate) use augmentation::read as read_pipeline;
+
 /// Updates that a network is trained for when the user does not say; epochs follow from it.
 const UPDATES: usize = 1000;
 /// Fewest epochs by default. With 12, a ResNet-20 on 54,000 images of Fashion-MNIST still underfits: 93.1% test top-1.
