@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};
-pub(crate) use augment::{AugmentVerb, PipelineArgs};
+pub(crate) use augment::{AugmentVerb, CheckAugmentArgs, PipelineArgs};
 pub(crate) use values::TtaArg;
 
 /// Examine, prescribe, correct: gives image classifiers fewer errors, less size and more speed.
@@ -42,7 +42,7 @@ pub(crate) enum Verb {
     Export(ExportArgs),
     /// Make the report page of a run again.
     Report(ReportArgs),
-    /// Look at augmentation, or write augmented images.
+    /// Look at augmentation, check it, or write augmented images.
     #[command(subcommand)]
     Augment(AugmentVerb),
     /// Look at data sets.
@@ -63,7 +63,8 @@ impl Verb {
     /// because the work can be long.
     pub(crate) fn stops_between_steps(&self) -> bool {
         let audits = matches!(self, Self::Data(DataVerb::Check(_) | DataVerb::Split(_)));
-        audits || matches!(self, Self::Optimize(_) | Self::Train(_) | Self::Compress(_))
+        let checks = matches!(self, Self::Augment(AugmentVerb::Check(_)));
+        audits || checks || matches!(self, Self::Optimize(_) | Self::Train(_) | Self::Compress(_))
     }
 }
 

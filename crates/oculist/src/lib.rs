@@ -26,6 +26,7 @@ mod recipe;
 mod report_again;
 mod run_folder;
 mod settings;
+mod small_model;
 mod summary;
 mod training;
 mod training_data;
@@ -35,8 +36,9 @@ pub use audit::{
     LabelOptions, NewSplits, SplitOptions, check_data, confident_learning, fix_data, split_data,
 };
 pub use augment::{
-    Applied, ApplyOptions, MANIFEST_FILE, PREVIEW_FILE, PREVIEW_PAGE_FILE, PreviewOptions,
-    apply_augmentation, preview_augmentation,
+    AUGMENT_CHECK_FILE, AUGMENT_CHECK_PAGE_FILE, Applied, ApplyOptions, AugmentCheckOptions, AugmentChecked,
+    MANIFEST_FILE, PREVIEW_FILE, PREVIEW_PAGE_FILE, PreviewOptions, apply_augmentation, check_augmentation,
+    preview_augmentation,
 };
 pub use bench::bench_files;
 pub use data::{Shown, Source, show_data};

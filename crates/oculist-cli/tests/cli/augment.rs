@@ -1,7 +1,10 @@
-//! `augment preview` and `augment apply`, and training with the settings of augmentation.
+//! `augment preview`, `augment check` and `augment apply`, and training with the settings of augmentation.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
+use oculist_augment::{Image, Rng};
+use oculist_data::fixture::write_image;
 use serde_json::Value;
 
 use crate::support::data::class_folders;
@@ -72,6 +75,99 @@ fn apply_enlarges_goes_on_and_overwrites_nothing() {
     let shown: Value = serde_json::from_str(&call.run().ok().stdout).expect("JSON");
     let train = &shown["splits"][0];
     assert_eq!((&train["split"], &train["images"]), (&"train".into(), &of("train").into()), "{shown}");
+}
+
+/// `up`, `down` and `disc`: triangles that a vertical flip turns into each other, and a disc that it does not change.
+fn shapes(root: &Path) {
+    const SIDE: usize = 20;
+    let mut rng = Rng::keyed(&[44]);
+    for (class, name) in ["up", "down", "disc"].into_iter().enumerate() {
+        let folder = root.join(name);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        for i in 0..120 {
+            let (dx, dy) = (rng.below(3) as f32 - 1.0, rng.below(3) as f32 - 1.0);
+            let mut pixels = Vec::new();
+            for y in 0..SIDE {
+                for x in 0..SIDE {
+                    let (x, y) = (x as f32 - 9.5 - dx, y as f32 - 9.5 - dy);
+                    let inside = match class {
+                        0 => y.abs() < 7.0 && x.abs() < (y + 7.0) / 2.0,
+                        1 => y.abs() < 7.0 && x.abs() < (7.0 - y) / 2.0,
+                        _ => x * x + y * y < 30.0,
+                    };
+                    pixels.push(if inside { 170 } else { 30 } + rng.below(60) as u8);
+                }
+            }
+            let image = Image::new(SIDE, SIDE, 1, pixels).expect("an image");
+            write_image(&folder.join(format!("{i}.png")), &image).expect("a file");
+        }
+    }
+}
+
+#[test]
+fn check_names_the_classes_that_an_operation_swaps() {
+    let dir = scratch();
+    let (data, file, out) = (dir.path().join("shapes"), dir.path().join("mine.json"), dir.path().join("out"));
+    shapes(&data);
+    let steps = r#"{"op": "vertical_flip", "probability": 0.5}, {"op": "horizontal_flip"},
+                   {"op": "brightness", "factor": [1, 1]}"#;
+    std::fs::write(&file, format!("{{\"steps\": [{steps}]}}")).expect("a file");
+    let before = contents(&data);
+    let call = |output: &Path| {
+        let call = oculist("augment").arg("check").arg(&data).args("--threads 2 --epochs 8");
+        call.option("--output", output)
+    };
+    let outcome = call(&out).option("--augmentation", &file).run().ok();
+    let found = read_json(&out.join("augment-check.json"));
+    assert!(found["top1"].as_f64().is_some_and(|top1| top1 > 95.0), "{found}");
+    let [flip, mirror, nothing] = found["operations"].as_array().expect("operations").as_slice() else {
+        panic!("three operations: {found}")
+    };
+    assert_eq!(flip["verdict"], "changes_classes", "{found}");
+    let mut pairs: Vec<(&str, &str)> = flip["pairs"]
+        .as_array()
+        .expect("pairs")
+        .iter()
+        .map(|p| (p["class"].as_str().expect("a class"), p["called"].as_str().expect("a class")))
+        .collect();
+    pairs.sort_unstable();
+    assert_eq!(pairs, [("down", "up"), ("up", "down")]);
+    assert!(flip["pairs"][0]["share"].as_f64().is_some_and(|share| share > 90.0), "{flip}");
+    for safe in [mirror, nothing] {
+        assert_eq!(
+            (&safe["verdict"], safe["pairs"].as_array().map(Vec::len)),
+            (&"safe".into(), Some(0)),
+            "{safe}"
+        );
+    }
+    assert_eq!(nothing["top1_after"], found["top1"]);
+    assert!(outcome.stdout.contains("up -> down in") && outcome.stdout.contains("augment-check.html"));
+    let page = read_text(&out.join("augment-check.html"));
+    assert_eq!(page.matches("<img ").count(), 4, "each pair before and after");
+    assert!(contents(&data) == before, "nothing is changed");
+    // Without a file every operation is looked at; a model may take the place of the small classifier.
+    let run = dir.path().join("run");
+    let train = oculist("train").arg(&data).args("--arch resnet8 --epochs 8 --augment none --threads 2");
+    train.args("--measure-seconds 0.01").option("--output", &run).run().ok();
+    let all = dir.path().join("all");
+    let call =
+        oculist("augment").arg("check").arg(&data).args("--threads 2 --quiet").option("--output", &all);
+    call.option("--model", run.join("model.onnx")).run().ok();
+    let found = read_json(&all.join("augment-check.json"));
+    assert!(found["classifier"].as_str().is_some_and(|c| c.ends_with("model.onnx")), "{found}");
+    let operations = found["operations"].as_array().expect("operations");
+    assert!(operations.len() > 40);
+    let verdict = |name: &str| {
+        operations.iter().find(|o| o["operation"] == name).expect("the operation")["verdict"].clone()
+    };
+    assert_eq!(
+        (verdict("vertical_flip"), verdict("horizontal_flip")),
+        ("changes_classes".into(), "safe".into())
+    );
+    // A wrong model is refused.
+    class_folders(&dir.path().join("other"));
+    let call = oculist("augment").arg("check").arg(dir.path().join("other")).option("--output", &all);
+    call.option("--model", run.join("model.onnx")).run().fails(1, &["model.onnx", "classes"]);
 }
 
 #[test]

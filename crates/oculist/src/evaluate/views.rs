@@ -112,6 +112,11 @@ impl Prepared {
         Ok(Self { original, preprocessing: preprocessing.clone(), memory, threads })
     }
 
+    /// The images, as they lie in their files.
+    pub(crate) fn subset(&self) -> &Subset {
+        &self.original
+    }
+
     /// The true class of each image.
     pub(crate) fn labels(&self) -> &[u32] {
         self.original.labels()
