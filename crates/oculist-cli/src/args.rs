@@ -7,6 +7,7 @@ mod values;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use oculist::ByteSize;
 
 pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};
 pub(crate) use augment::{AugmentVerb, CheckAugmentArgs, PipelineArgs};
@@ -97,6 +98,9 @@ pub(crate) struct DataArgs {
     /// Make an unreadable image an error instead of skipping it.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Hold at most so many bytes of encoded images in memory, such as 512M (Parquet; default: 4G).
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_image_bytes: Option<ByteSize>,
     /// Threads (default: all cores).
     #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) threads: Option<usize>,
@@ -143,12 +147,21 @@ pub(crate) struct TrainingArgs {
     /// CutMix: alpha of the Beta distribution that areas are drawn from, such as 1 (0: off).
     #[arg(long, value_name = "ALPHA")]
     pub(crate) cutmix: Option<f32>,
+    /// Mosaic: probability that a batch is made of pictures of four images each.
+    #[arg(long, value_name = "PROBABILITY", value_parser = values::probability)]
+    pub(crate) mosaic: Option<f32>,
     /// Loss on the labels.
     #[arg(long, value_enum)]
     pub(crate) loss: Option<LossArg>,
     /// Which images an epoch shows.
     #[arg(long, value_enum)]
     pub(crate) sampling: Option<SamplingArg>,
+    /// How often an image stands in a batch, with `--sampling repeated` or `batch-augment` (default: 3).
+    #[arg(long, value_name = "N", value_parser = values::positive)]
+    pub(crate) repeats: Option<usize>,
+    /// Keep so many bytes of decoded images from one epoch to the next, such as 512M or 2G (default: 0).
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) cache: Option<ByteSize>,
     /// Epochs without improvement after which training stops (0: never).
     #[arg(long, value_name = "N")]
     pub(crate) patience: Option<usize>,
@@ -204,6 +217,10 @@ pub(crate) enum SamplingArg {
     Once,
     /// Each class equally often.
     Balanced,
+    /// Fewer images, each several times in a batch, differently augmented.
+    Repeated,
+    /// Each image several times in a batch; the epoch is as many times as long.
+    BatchAugment,
 }
 
 /// How far to compress.

@@ -21,6 +21,7 @@ pub(crate) fn data(name: Option<&str>, args: &DataArgs) -> Settings {
         strict: args.strict.then_some(true),
         seed: args.seed,
         threads: args.threads,
+        max_image_bytes: args.max_image_bytes,
         ..Settings::default()
     }
 }
@@ -44,6 +45,7 @@ pub(crate) fn training(args: &TrainingArgs) -> Settings {
         augmentation: args.augmentation.clone(),
         mixup: args.mixup,
         cutmix: args.cutmix,
+        mosaic: args.mosaic,
         loss: args.loss.map(|l| match l {
             LossArg::CrossEntropy => LossName::CrossEntropy,
             LossArg::Weighted => LossName::Weighted,
@@ -53,7 +55,11 @@ pub(crate) fn training(args: &TrainingArgs) -> Settings {
         sampling: args.sampling.map(|s| match s {
             SamplingArg::Once => SamplingName::Once,
             SamplingArg::Balanced => SamplingName::Balanced,
+            SamplingArg::Repeated => SamplingName::Repeated,
+            SamplingArg::BatchAugment => SamplingName::BatchAugment,
         }),
+        repeats: args.repeats,
+        cache: args.cache,
         patience: args.patience,
         ..Settings::default()
     }

@@ -54,10 +54,12 @@ pub use oculist_zoo::{ArchitectureInfo, architectures};
 pub use optimize::{Finished, RunOptions, optimize, train};
 pub use predict::{EvaluateOptions, Evaluated, PredictOptions, evaluate_file, predict_files};
 pub use progress::{Progress, Watch};
-pub use recipe::{CompressionConfig, DataFacts, Recipe};
+pub use recipe::{CompressionConfig, DataFacts, Recipe, Repeat};
 pub use report_again::report_again;
 pub use run_folder::{
     BASELINE_FILE, CONFIG_FILE, Existing, INT8_FILE, METRICS_FILE, MODEL_FILE, REPORT_DATA_FILE, REPORT_FILE,
     RunFolder, SETTINGS_FILE, SUMMARY_FILE,
 };
-pub use settings::{Augmentation, Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
+pub use settings::{
+    Augmentation, ByteSize, Calibration, LossName, OptimizerName, SamplingName, Settings, Target,
+};

@@ -22,6 +22,11 @@ pub(crate) fn part(text: &str) -> Result<f64, String> {
     within(text, "0 to 1", |x| (0.0..=1.0).contains(x))
 }
 
+/// A probability.
+pub(crate) fn probability(text: &str) -> Result<f32, String> {
+    within(text, "0 to 1", |x| (0.0..=1.0).contains(x))
+}
+
 /// A learning rate.
 pub(crate) fn learning_rate(text: &str) -> Result<f32, String> {
     within(text, "a positive number such as 0.1", |&x: &f32| x > 0.0 && x.is_finite())

@@ -91,8 +91,8 @@ fn shapes(root: &Path) {
                 for x in 0..SIDE {
                     let (x, y) = (x as f32 - 9.5 - dx, y as f32 - 9.5 - dy);
                     let inside = match class {
-                        0 => y.abs() < 7.0 && x.abs() < (y + 7.0) / 2.0,
-                        1 => y.abs() < 7.0 && x.abs() < (7.0 - y) / 2.0,
+                        0 => y.abs() < 7.0 && 2.0 * x.abs() < y + 7.0,
+                        1 => y.abs() < 7.0 && 2.0 * x.abs() < 7.0 - y,
                         _ => x * x + y * y < 30.0,
                     };
                     pixels.push(if inside { 170 } else { 30 } + rng.below(60) as u8);
@@ -186,6 +186,40 @@ fn training_takes_a_pipeline_a_loss_mixing_and_sampling() {
         assert!(config.contains(part), "{part} in {config}");
     }
     assert!(read_json(&out.join("summary.json"))["models"][0]["top1"].is_f64());
+    // Images several times in a batch, mosaics and a cache, from flags and again from the settings of that run.
+    let (first, again, cold) = (dir.path().join("first"), dir.path().join("again"), dir.path().join("cold"));
+    let train = |output: &Path| {
+        let call = oculist("train").arg(&data).option("--output", output);
+        call.args("--arch resnet8 --epochs 2 --threads 2 --image-size 16 --measure-seconds 0.01")
+    };
+    let flags = "--sampling repeated --repeats 4 --batch-size 16 --mosaic 0.5";
+    let outcome = train(&first).args(flags).args("--cache 512M --max-image-bytes 1G").run().ok();
+    assert!(
+        outcome.stderr.lines().any(|l| l.contains("epoch  1/2") && l.contains("data wait ")),
+        "{outcome:?}"
+    );
+    let settings = read_text(&first.join("settings.toml"));
+    for line in ["sampling = \"repeated\"", "repeats = 4", "mosaic = 0.5", "cache = 536870912"] {
+        assert!(settings.contains(line), "{line} in {settings}");
+    }
+    assert!(read_text(&first.join("config.toml")).contains("mosaic_probability = 0.5"));
+    let call = oculist("train").option("--config", first.join("settings.toml")).option("--output", &again);
+    call.run().ok();
+    train(&cold).args(flags).run().ok();
+    let weights = read(&first.join("model.onnx"));
+    assert!(read(&again.join("model.onnx")) == weights, "settings.toml repeats the run");
+    assert!(read(&cold.join("model.onnx")) == weights, "a cache changes no number");
+    let once = dir.path().join("once");
+    train(&once).args("--batch-size 16 --mosaic 0.5").run().ok();
+    assert!(read(&once.join("model.onnx")) != weights, "repeats do");
+    let no = dir.path().join("no");
+    train(&no)
+        .args("--sampling repeated --repeats 3 --batch-size 16")
+        .run()
+        .fails(1, &["--batch-size", "3 repeats"]);
+    train(&no).args("--repeats 3").run().fails(1, &["--repeats", "--sampling"]);
+    train(&no).args("--cache much").run().fails(2, &["--cache", "512M"]);
+    train(&no).args("--mosaic 2").run().fails(2, &["--mosaic", "0 to 1"]);
     // A wrong pipeline is named with the file and what was expected.
     std::fs::write(&file, "[[steps]]\nop = \"rotate\"\ndegrees = 400\n").expect("a file");
     let call = || {
