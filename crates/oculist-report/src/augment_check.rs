@@ -17,7 +17,7 @@ pub enum AugmentVerdict {
     /// No class loses accuracy by more than chance.
     #[default]
     Safe,
-    /// A class loses accuracy, but to no other class in particular.
+    /// A class loses accuracy, but to no other class in particular, or many classes to one.
     Harder,
     /// A class is taken for another one.
     ChangesClasses,
@@ -68,6 +68,8 @@ pub struct AugmentPair {
     pub share: f64,
     /// The lower end of its margin.
     pub share_low: f64,
+    /// Whether many other classes are taken for the same one: what the classifier says of anything unknown.
+    pub sink: bool,
     /// An image that this happens to.
     pub image: String,
     /// The picture; not in the JSON.
@@ -171,15 +173,19 @@ impl AugmentCheck {
 
 /// The pairs, or the class that loses most, in words.
 fn worst(o: &AugmentOperation) -> String {
-    const SHOWN: usize = 3;
-    let pair = |p: &AugmentPair| {
-        format!("{} -> {} in {:.0}% (at least {:.0}%)", p.class, p.called, p.share, p.share_low.max(0.0))
-    };
-    let mut text = o.pairs.iter().take(SHOWN).map(pair).collect::<Vec<_>>().join(", ");
-    if o.pairs.len() > SHOWN {
-        let _ = write!(text, ", and {} more", o.pairs.len() - SHOWN);
+    const SHOWN: usize = 2;
+    let pair =
+        |p: &AugmentPair| format!("{} -> {} in {:.0}% (>= {:.0}%)", p.class, p.called, p.share, p.share_low);
+    let (sinks, clear): (Vec<&AugmentPair>, Vec<&AugmentPair>) = o.pairs.iter().partition(|p| p.sink);
+    let mut parts: Vec<String> = clear.iter().take(SHOWN).map(|p| pair(p)).collect();
+    if clear.len() > SHOWN {
+        parts.push(format!("{} more", clear.len() - SHOWN));
     }
-    if o.verdict == AugmentVerdict::Harder
+    let called: std::collections::BTreeSet<&str> = sinks.iter().map(|p| p.called.as_str()).collect();
+    parts.extend(called.into_iter().map(|called| format!("many classes -> {called}")));
+    let mut text = parts.join(", ");
+    if text.is_empty()
+        && o.verdict == AugmentVerdict::Harder
         && let Some(c) = o.classes.iter().max_by(|a, b| a.drop.total_cmp(&b.drop))
     {
         let _ = write!(text, "{}: {:.0}% -> {:.0}%", c.class, c.accuracy, c.accuracy_after);
@@ -200,7 +206,7 @@ pub fn render_augment_check_html(check: &AugmentCheck) -> String {
          <h1>Augmentation check of {data}</h1><p>{}</p>\
          <p>Each operation was applied to every image. <i>Changes classes</i>: a class is taken for another one in more \
          images than before, beyond what chance explains and in at least 5% of the class. <i>Harder</i>: a class loses \
-         accuracy, to no other class in particular. The classifier has not seen such images in training, so it can err \
+         accuracy to no other class in particular, or many classes are taken for one. The classifier has not seen such images in training, so it can err \
          about one whose class a person would still see: look at the pictures. No label was changed.</p>\
          <table><tr><th>operation</th><th>verdict</th><th>top-1</th><th>what happens</th></tr>\n",
         escape(&check.sentence())
@@ -234,10 +240,11 @@ pub fn render_augment_check_html(check: &AugmentCheck) -> String {
             }
             let _ = write!(
                 page,
-                "<figcaption>{} taken for {}: {:.1}% before, {:.1}% after (at least {:.1} points more)</figcaption>\
+                "<figcaption>{} taken for {}{}: {:.1}% before, {:.1}% after (at least {:.1} points more)</figcaption>\
                  </figure>",
                 escape(&p.class),
                 escape(&p.called),
+                if p.sink { ", as many other classes are" } else { "" },
                 p.before,
                 p.after,
                 p.share_low
@@ -299,7 +306,7 @@ mod tests {
         let table = check().table();
         let places = ["vertical_flip", "rain", "hue"].map(|name| table.find(name).unwrap());
         assert!(places.is_sorted(), "{table}");
-        for part in ["six <6> -> nine in 90% (at least 81%)", "one: 98% -> 60%", "97.00% of them"] {
+        for part in ["six <6> -> nine in 90% (>= 81%)", "one: 98% -> 60%", "97.00% of them"] {
             assert!(table.contains(part), "{part} in {table}");
         }
     }

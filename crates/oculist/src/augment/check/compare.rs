@@ -27,8 +27,16 @@ pub(super) fn net_share(gained: usize, lost: usize, n: usize, margin: f64) -> (f
     (100.0 * net / n as f64, 100.0 * (middle - margin * error))
 }
 
+/// From so many of the other classes an answer must gain to count as what the classifier says of anything unknown: a
+/// third, but at least 3.
+fn sink_classes(classes: usize) -> usize {
+    (classes - 1).div_ceil(3).max(3)
+}
+
 /// Compares answers before and after an operation: each class's accuracy, and the pairs (class, answer) that are more
 /// frequent afterwards by more than chance and by at least [`LEAST`] percent of the class, most frequent first.
+///
+/// Pairs whose answer gains from many classes come last and do not speak for a changed class.
 pub(super) fn compare(
     labels: &[u32],
     before: &[usize],
@@ -80,10 +88,17 @@ pub(super) fn compare(
             }
         }
     }
-    pairs.sort_by(|a, b| b.share.total_cmp(&a.share));
-    let verdict = if !pairs.is_empty() {
+    let mut from = std::collections::BTreeMap::<String, usize>::new();
+    for pair in &pairs {
+        *from.entry(pair.called.clone()).or_default() += 1;
+    }
+    for pair in &mut pairs {
+        pair.sink = from[&pair.called] >= sink_classes(classes);
+    }
+    pairs.sort_by(|a, b| a.sink.cmp(&b.sink).then(b.share.total_cmp(&a.share)));
+    let verdict = if pairs.iter().any(|pair| !pair.sink) {
         AugmentVerdict::ChangesClasses
-    } else if of_classes.iter().any(|c| c.drop_low >= LEAST) {
+    } else if !pairs.is_empty() || of_classes.iter().any(|c| c.drop_low >= LEAST) {
         AugmentVerdict::Harder
     } else {
         AugmentVerdict::Safe
@@ -150,6 +165,15 @@ mod tests {
         // The same confusion before and after is none of the operation's doing.
         let (verdict, _, pairs) = compare(&labels, &after, &after, &names(3));
         assert!(verdict == AugmentVerdict::Safe && pairs.is_empty());
+        // What is unlike all training images gets one answer; a swap besides is still seen.
+        let labels: Vec<u32> = (0..400).map(|i| i % 10).collect();
+        let before: Vec<usize> = labels.iter().map(|&l| l as usize).collect();
+        let (verdict, _, pairs) = compare(&labels, &before, &vec![4; 400], &names(10));
+        assert!(verdict == AugmentVerdict::Harder && pairs.len() == 9 && pairs.iter().all(|p| p.sink));
+        let after: Vec<usize> = before.iter().map(|&a| if a == 7 { 2 } else { 4 }).collect();
+        let (verdict, _, pairs) = compare(&labels, &before, &after, &names(10));
+        assert_eq!((verdict, pairs[0].sink, pairs[1].sink), (AugmentVerdict::ChangesClasses, false, true));
+        assert_eq!((&*pairs[0].class, &*pairs[0].called), ("c7", "c2"));
         // A loss that spreads over many classes only makes things harder.
         let labels = vec![0; 300];
         let after: Vec<usize> = (0..300).map(|i| if i % 3 == 0 { 1 + i / 3 % 20 } else { 0 }).collect();
