@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use oculist::{
     Augmentation, Calibration, Existing, LossName, OptimizerName, RunOptions, SamplingName, Settings, Target,
+    Tta,
 };
 
 use crate::args::{
     AugmentArg, CalibrationArg, CompressionArgs, DataArgs, LossArg, NetworkArgs, OptimizerArg, OutputArgs,
-    SamplingArg, TargetArg, TrainingArgs,
+    SamplingArg, TargetArg, TrainingArgs, TtaArg, TtaArgs,
 };
 
 /// The settings that the data arguments give.
@@ -20,6 +21,7 @@ pub(crate) fn data(name: Option<&str>, args: &DataArgs) -> Settings {
         strict: args.strict.then_some(true),
         seed: args.seed,
         threads: args.threads,
+        max_image_bytes: args.max_image_bytes,
         ..Settings::default()
     }
 }
@@ -43,6 +45,7 @@ pub(crate) fn training(args: &TrainingArgs) -> Settings {
         augmentation: args.augmentation.clone(),
         mixup: args.mixup,
         cutmix: args.cutmix,
+        mosaic: args.mosaic,
         loss: args.loss.map(|l| match l {
             LossArg::CrossEntropy => LossName::CrossEntropy,
             LossArg::Weighted => LossName::Weighted,
@@ -52,7 +55,11 @@ pub(crate) fn training(args: &TrainingArgs) -> Settings {
         sampling: args.sampling.map(|s| match s {
             SamplingArg::Once => SamplingName::Once,
             SamplingArg::Balanced => SamplingName::Balanced,
+            SamplingArg::Repeated => SamplingName::Repeated,
+            SamplingArg::BatchAugment => SamplingName::BatchAugment,
         }),
+        repeats: args.repeats,
+        cache: args.cache,
         patience: args.patience,
         ..Settings::default()
     }
@@ -98,6 +105,16 @@ pub(crate) fn calibration(arg: CalibrationArg) -> Calibration {
         CalibrationArg::Percentile => Calibration::Percentile,
         CalibrationArg::Entropy => Calibration::Entropy,
     }
+}
+
+/// The views of test-time augmentation.
+pub(crate) fn tta(args: &TtaArgs) -> Option<Tta> {
+    Some(match args.tta.clone()? {
+        TtaArg::Flip => Tta::Flip,
+        TtaArg::Crops => Tta::Crops,
+        TtaArg::FlipCrops => Tta::FlipCrops,
+        TtaArg::File(path) => Tta::Pipeline { path, views: args.tta_views },
+    })
 }
 
 /// Flags over the file given by `--config`, where the run goes, and which command made it.

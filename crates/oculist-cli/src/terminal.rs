@@ -44,13 +44,14 @@ impl Terminal {
                 let left = self.time_left(phase, record.epoch, *epochs);
                 self.clear();
                 self.line(&format!(
-                    "   {phase} epoch {:>2}/{epochs}  loss {:.3}  val top-1 {:5.2}%{}  lr {:.4}  {:.0} images/s  {left}",
+                    "   {phase} epoch {:>2}/{epochs}  loss {:.3}  val top-1 {:5.2}%{}  lr {:.4}  {:.0} images/s  data wait {:.1}%  {left}",
                     record.epoch,
                     record.train_loss,
                     record.val_top1,
                     if *best { "*" } else { " " },
                     record.lr,
                     record.images_per_s,
+                    record.data_wait(),
                 ));
             }
             Progress::Work { what, done, total } => {

@@ -8,16 +8,19 @@
 //! - `report-data.json`: [`RunSummary::to_data_json`], the same with pictures, from which the page can be
 //!   made again with [`RunSummary::from_json`].
 //! - `report.html`: [`render_html`], one file that needs no other.
-//! - `audit.html` and `preview.html`: [`render_audit_html`], [`render_preview_html`].
+//! - `audit.html`, `preview.html` and `augment-check.html`: [`render_audit_html`], [`render_preview_html`],
+//!   [`render_augment_check_html`].
 //! - The terminal: [`terminal`], and [`verdict`] for the result in one line.
 
 mod audit;
+mod augment_check;
 mod chart;
 mod comparison;
 mod error;
 mod format;
 mod page;
 mod preview;
+mod robustness;
 mod summary;
 mod svg;
 mod table;
@@ -27,9 +30,14 @@ mod verdict;
 pub use audit::{
     AUDIT_SCHEMA_VERSION, AuditIssue, AuditKind, AuditPartner, AuditReport, LabelCheck, render_audit_html,
 };
+pub use augment_check::{
+    AUGMENT_CHECK_VERSION, AugmentCheck, AugmentClass, AugmentOperation, AugmentPair, AugmentVerdict,
+    render_augment_check_html,
+};
 pub use error::ReportError;
 pub use page::render_html;
 pub use preview::{PreviewRow, render_preview_html};
+pub use robustness::{CorruptionResult, Robustness, SeverityResult, TtaResult};
 pub use summary::{
     AugmentedSample, CalibrationBin, Candidate, ClassAccuracy, Data, Epoch, Guess, Input, LayerSensitivity,
     LayerWidth, Model, Png, Promise, Quantization, RunSummary, SCHEMA_VERSION, Sample, Skipped, Spread, Step,

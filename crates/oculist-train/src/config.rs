@@ -55,6 +55,9 @@ pub struct TrainConfig {
     /// CutMix's Beta(alpha, alpha) that areas are drawn from; 0 turns CutMix off.
     #[serde(skip_serializing_if = "is_default")]
     pub cutmix_alpha: f32,
+    /// Probability that a batch is made of mosaics of four images, 0..=1, instead of being mixed in another way.
+    #[serde(skip_serializing_if = "is_default")]
+    pub mosaic_probability: f32,
     /// Probability that a batch is mixed, 0..=1, if either kind is on.
     #[serde(skip_serializing_if = "is_one")]
     pub mix_probability: f32,
@@ -103,6 +106,7 @@ impl Default for TrainConfig {
             class_priors: Vec::new(),
             mixup_alpha: 0.0,
             cutmix_alpha: 0.0,
+            mosaic_probability: 0.0,
             mix_probability: 1.0,
             mix_switch: 0.5,
         }
@@ -148,7 +152,11 @@ impl TrainConfig {
         if !(self.distill_temperature > 0.0 && self.distill_temperature.is_finite()) {
             return fail("distill_temperature", "a positive number", self.distill_temperature.to_string());
         }
-        for (name, value) in [("mix_probability", self.mix_probability), ("mix_switch", self.mix_switch)] {
+        for (name, value) in [
+            ("mosaic_probability", self.mosaic_probability),
+            ("mix_probability", self.mix_probability),
+            ("mix_switch", self.mix_switch),
+        ] {
             if !(0.0..=1.0).contains(&value) {
                 return fail(name, "in 0..=1", value.to_string());
             }
@@ -186,6 +194,7 @@ mod tests {
             ("loader_workers", TrainConfig { loader_workers: 0, ..TrainConfig::default() }),
             ("mixup_alpha", TrainConfig { mixup_alpha: -0.1, ..TrainConfig::default() }),
             ("cutmix_alpha", TrainConfig { cutmix_alpha: f32::NAN, ..TrainConfig::default() }),
+            ("mosaic_probability", TrainConfig { mosaic_probability: -0.1, ..TrainConfig::default() }),
             ("mix_probability", TrainConfig { mix_probability: 1.1, ..TrainConfig::default() }),
             ("mix_switch", TrainConfig { mix_switch: -0.1, ..TrainConfig::default() }),
             ("loss.gamma", TrainConfig { loss: Loss::Focal { gamma: 11.0 }, ..TrainConfig::default() }),
@@ -206,6 +215,7 @@ mod tests {
             class_priors: vec![0.75, 0.25],
             mixup_alpha: 0.2,
             cutmix_alpha: 1.0,
+            mosaic_probability: 0.25,
             mix_probability: 0.0,
             mix_switch: 0.0,
             ..TrainConfig::default()

@@ -1,4 +1,6 @@
-//! MixUp and CutMix of training batches.
+//! MixUp, CutMix and mosaics of training batches.
+
+mod mosaic;
 
 use oculist_augment::Rng;
 use oculist_augment::mix::{self, Shape};
@@ -32,6 +34,9 @@ pub(crate) fn mix_batch(
     epoch: usize,
     step: usize,
 ) -> Result<Option<Vec<f32>>, TrainError> {
+    if let Some(soft) = mosaic::mosaic_batch(config, shape, classes, batch, epoch, step)? {
+        return Ok(Some(soft));
+    }
     let (mixup, cutmix) = (config.mixup_alpha > 0.0, config.cutmix_alpha > 0.0);
     if !mixup && !cutmix {
         return Ok(None);

@@ -66,6 +66,13 @@ pub struct EpochRecord {
     pub wait_s: f64,
 }
 
+impl EpochRecord {
+    /// Percent of the epoch's time, validation included, that training waited for data.
+    pub fn data_wait(&self) -> f64 {
+        if self.seconds > 0.0 { 100.0 * self.wait_s / self.seconds } else { 0.0 }
+    }
+}
+
 /// Told to the observer while training.
 #[derive(Debug)]
 pub enum Event<'a> {

@@ -30,6 +30,9 @@ fn open(settings: &Settings, verify: Verify) -> Result<Dataset, OculistError> {
     options.seed = settings.seed.unwrap_or(0);
     options.strict = settings.strict.unwrap_or(false);
     options.threads = settings.threads();
+    if let Some(limit) = settings.max_image_bytes {
+        options.max_encoded_bytes = limit.0;
+    }
     options.max_unreadable = 0.999;
     options.verify = verify;
     Ok(Dataset::open(name, &options)?)

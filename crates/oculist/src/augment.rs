@@ -1,6 +1,7 @@
-//! Augmentation to look at, and written to disk.
+//! Augmentation to look at, to check, and written to disk.
 
 mod apply;
+mod check;
 mod preview;
 
 use oculist_augment::{Image, Pipeline, Preprocessing, SampleKey, Start, Transform};
@@ -11,6 +12,9 @@ use crate::recipe::Recipe;
 use crate::settings::Settings;
 
 pub use apply::{Applied, ApplyOptions, MANIFEST_FILE, apply_augmentation};
+pub use check::{
+    AUGMENT_CHECK_FILE, AUGMENT_CHECK_PAGE_FILE, AugmentCheckOptions, AugmentChecked, check_augmentation,
+};
 pub use preview::{PREVIEW_FILE, PREVIEW_PAGE_FILE, PreviewOptions, preview_augmentation};
 
 /// The images and how training would augment them.

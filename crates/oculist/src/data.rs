@@ -35,6 +35,9 @@ impl Source {
         options.seed = settings.seed.unwrap_or(0);
         options.strict = settings.strict.unwrap_or(false);
         options.threads = threads;
+        if let Some(limit) = settings.max_image_bytes {
+            options.max_encoded_bytes = limit.0;
+        }
         Ok(Self { dataset: Dataset::open(name, &options)? })
     }
 

@@ -1,4 +1,8 @@
-//! Runs a graph over a split.
+//! Runs a graph over a split: as it is, corrupted, or under several views.
+
+pub(crate) mod corruptions;
+pub(crate) mod tta;
+pub(crate) mod views;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,6 +14,8 @@ use crate::error::OculistError;
 use crate::images::Images;
 use crate::metrics::{Evaluation, evaluate_logits};
 use crate::progress::go_on;
+
+pub use tta::Tta;
 
 /// Images per run of an evaluation.
 pub(crate) const BATCH: usize = 32;

@@ -26,6 +26,7 @@ mod recipe;
 mod report_again;
 mod run_folder;
 mod settings;
+mod small_model;
 mod summary;
 mod training;
 mod training_data;
@@ -35,14 +36,15 @@ pub use audit::{
     LabelOptions, NewSplits, SplitOptions, check_data, confident_learning, fix_data, split_data,
 };
 pub use augment::{
-    Applied, ApplyOptions, MANIFEST_FILE, PREVIEW_FILE, PREVIEW_PAGE_FILE, PreviewOptions,
-    apply_augmentation, preview_augmentation,
+    AUGMENT_CHECK_FILE, AUGMENT_CHECK_PAGE_FILE, Applied, ApplyOptions, AugmentCheckOptions, AugmentChecked,
+    MANIFEST_FILE, PREVIEW_FILE, PREVIEW_PAGE_FILE, PreviewOptions, apply_augmentation, check_augmentation,
+    preview_augmentation,
 };
 pub use bench::bench_files;
 pub use data::{Shown, Source, show_data};
 pub use dropout::DROPOUT_KEY;
 pub use error::OculistError;
-pub use evaluate::{evaluate, logits};
+pub use evaluate::{Tta, evaluate, logits};
 pub use export::{ExportOptions, export_file};
 pub use images::Images;
 pub use model_file::{ARCH_KEY, CLASSES_KEY, Model, VERSION_KEY};
@@ -50,12 +52,14 @@ pub use oculist_data::Split;
 pub use oculist_runtime::cpu_name;
 pub use oculist_zoo::{ArchitectureInfo, architectures};
 pub use optimize::{Finished, RunOptions, optimize, train};
-pub use predict::{evaluate_file, predict_files};
+pub use predict::{EvaluateOptions, Evaluated, PredictOptions, evaluate_file, predict_files};
 pub use progress::{Progress, Watch};
-pub use recipe::{CompressionConfig, DataFacts, Recipe};
+pub use recipe::{CompressionConfig, DataFacts, Recipe, Repeat};
 pub use report_again::report_again;
 pub use run_folder::{
     BASELINE_FILE, CONFIG_FILE, Existing, INT8_FILE, METRICS_FILE, MODEL_FILE, REPORT_DATA_FILE, REPORT_FILE,
     RunFolder, SETTINGS_FILE, SUMMARY_FILE,
 };
-pub use settings::{Augmentation, Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
+pub use settings::{
+    Augmentation, ByteSize, Calibration, LossName, OptimizerName, SamplingName, Settings, Target,
+};

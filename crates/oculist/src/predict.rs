@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oculist_data::{DEFAULT_MAX_PIXELS, Split, decode_file, natural_cmp};
-use oculist_report::Model as ModelFacts;
 use oculist_report::terminal::Prediction;
+use oculist_report::{Model as ModelFacts, Robustness, TtaResult};
 use oculist_runtime::{Context, Plan, PlanOptions};
+use serde::Serialize;
 
 use crate::data::Source;
 use crate::error::OculistError;
-use crate::evaluate::evaluate_until;
+use crate::evaluate::corruptions::{corrupted, severities};
+use crate::evaluate::tta::{Sum, augmented};
+use crate::evaluate::views::{Judge, Prepared, View};
+use crate::evaluate::{Tta, evaluate_until};
 use crate::images::Images;
 use crate::measure;
 use crate::model_file::{Model, file_name};
@@ -20,27 +24,78 @@ use crate::progress::Watch;
 use crate::settings::Settings;
 use crate::summary::Measured;
 
-/// Evaluates a model file on one split; returns the facts for a table and the class names.
+/// What to evaluate beside the accuracy on the images as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvaluateOptions {
+    /// Which images.
+    pub split: Split,
+    /// Also under the 15 corruptions of the robustness benchmarks, at these severities (1..=5; none given: all).
+    pub corruptions: Option<Vec<u8>>,
+    /// Also with test-time augmentation.
+    pub tta: Option<Tta>,
+}
+
+impl Default for EvaluateOptions {
+    fn default() -> Self {
+        Self { split: Split::Test, corruptions: None, tta: None }
+    }
+}
+
+/// What `eval` found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Evaluated {
+    /// The facts for a table.
+    #[serde(flatten)]
+    pub model: ModelFacts,
+    /// Class names in label order.
+    #[serde(skip)]
+    pub class_names: Vec<String>,
+    /// Accuracy under corruptions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub robustness: Option<Robustness>,
+    /// Accuracy with test-time augmentation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tta: Option<TtaResult>,
+}
+
+/// Evaluates a model file on one split.
 ///
 /// # Errors
-/// [`OculistError::Model`] if the model's classes are not those of the data; otherwise as reading model and data.
+/// [`OculistError::Model`] if the model's classes are not those of the data; [`OculistError::Option`] for a severity or a
+/// pipeline that cannot be used; otherwise as reading model and data.
 pub fn evaluate_file(
     path: &Path,
     settings: &Settings,
-    split: Split,
+    options: &EvaluateOptions,
     watch: &mut Watch<'_>,
-) -> Result<(ModelFacts, Vec<String>), OculistError> {
+) -> Result<Evaluated, OculistError> {
     settings.validate()?;
+    let severities = options.corruptions.as_deref().map(severities).transpose()?;
     let model = Model::read(path)?;
+    let views = options.tta.as_ref().map(|tta| tta.views(&model.preprocessing)).transpose()?;
     let threads = settings.threads();
     let source = Source::open(settings, threads)?;
     for line in source.describe_lines() {
         watch.note(&line);
     }
     model.check_classes(path, source.class_names())?;
-    let images = Images::load_until(source.split(split), &model.preprocessing, threads, watch.stop)?;
+    let images = Images::load_until(source.split(options.split), &model.preprocessing, threads, watch.stop)?;
     let ctx = Arc::new(Context::new(threads)?);
     let test = evaluate_until(&model.graph, &images, &ctx, watch.stop)?;
+    drop(images);
+    let (mut robustness, mut tta) = (None, None);
+    if severities.is_some() || views.is_some() {
+        let images = Prepared::load(source.split(options.split), &model.preprocessing, threads, watch.stop)?;
+        let mut judge = Judge::new(&model.graph, &ctx)?;
+        let (classes, seed) = (model.class_names.len(), settings.seed.unwrap_or(0));
+        if let Some(severities) = severities {
+            robustness = Some(corrupted(&mut judge, &images, classes, &severities, seed, watch)?);
+        }
+        if let (Some(views), Some(kind)) = (views, &options.tta) {
+            let name = kind.name();
+            tta = Some(augmented(&mut judge, &images, classes, (&name, &views), seed, watch)?);
+        }
+    }
     let cost = model.graph.cost();
     let bytes = std::fs::metadata(path)
         .map_err(|source| OculistError::Io { path: path.to_path_buf(), source })?
@@ -58,7 +113,23 @@ pub fn evaluate_file(
         throughput: measure::throughput(&model.graph, &ctx, time, watch.stop)?,
         test,
     };
-    Ok((measured.facts(&model.class_names, None), model.class_names))
+    let facts = measured.facts(&model.class_names, None);
+    Ok(Evaluated { model: facts, class_names: model.class_names, robustness, tta })
+}
+
+/// How `predict` works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PredictOptions {
+    /// How many classes to list per image.
+    pub top: usize,
+    /// Whether an unreadable image is an error.
+    pub strict: bool,
+    /// Threads.
+    pub threads: usize,
+    /// Test-time augmentation; its draws depend on the seed and are the same for all images.
+    pub tta: Option<Tta>,
+    /// Seed of these draws.
+    pub seed: u64,
 }
 
 /// The likeliest classes of image files; folders are searched through.
@@ -69,24 +140,34 @@ pub fn evaluate_file(
 pub fn predict_files(
     model: &Path,
     paths: &[PathBuf],
-    top: usize,
-    strict: bool,
-    threads: usize,
+    options: &PredictOptions,
 ) -> Result<Vec<Prediction>, OculistError> {
     let model = Model::read(model)?;
-    let ctx = Arc::new(Context::new(threads)?);
+    let views = match &options.tta {
+        Some(tta) => tta.views(&model.preprocessing)?,
+        None => vec![View::Plain],
+    };
+    let ctx = Arc::new(Context::new(options.threads)?);
     let mut plan = Plan::new(&model.graph, &PlanOptions::new(1, ctx))?;
     let mut logits = vec![0.0; plan.output_len()];
+    let mut input = vec![0.0; model.preprocessing.len()];
     let mut predictions = Vec::new();
     for path in files(paths)? {
         let shown = path.display().to_string();
         match decode_file(&path, DEFAULT_MAX_PIXELS) {
             Ok(image) => {
-                plan.run(&model.preprocessing.apply(&image)?, &mut logits)?;
-                let top = guesses(&logits, &model.class_names, top.max(1));
+                let mut sum = Sum::new(1, logits.len());
+                for view in &views {
+                    let image = view.apply(image.clone(), &model.preprocessing, options.seed, 0)?;
+                    model.preprocessing.normalize_into(&image, &mut input);
+                    plan.run(&input, &mut logits)?;
+                    sum.add(&logits);
+                }
+                let answer = if views.len() == 1 { &logits } else { &sum.log_mean() };
+                let top = guesses(answer, &model.class_names, options.top.max(1));
                 predictions.push(Prediction { path: shown, top, error: None });
             }
-            Err(e) if strict => return Err(OculistError::Image { path, problem: e.to_string() }),
+            Err(e) if options.strict => return Err(OculistError::Image { path, problem: e.to_string() }),
             Err(e) => {
                 predictions.push(Prediction { path: shown, top: Vec::new(), error: Some(e.to_string()) });
             }

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::OculistError;
 use crate::settings::{Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
 
+pub(crate) use augmentation::read as read_pipeline;
+
 /// Updates that a network is trained for when the user does not say; epochs follow from it.
 const UPDATES: usize = 1000;
 /// Fewest epochs by default. With 12, a ResNet-20 on 54,000 images of Fashion-MNIST still underfits: 93.1% test top-1.
@@ -49,6 +51,29 @@ pub struct CompressionConfig {
     pub calibration_images: usize,
 }
 
+/// Repeated augmentation: each image stands several times in one batch, differently augmented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeat {
+    /// How often.
+    pub times: usize,
+    /// Whether an epoch shows all images and is as many times as long, instead of fewer images.
+    pub longer: bool,
+}
+
+impl Repeat {
+    /// Repeats if the settings do not say: as often as the published code of repeated augmentation.
+    const TIMES: usize = 3;
+
+    fn resolve(settings: &Settings) -> Option<Self> {
+        let longer = match settings.sampling? {
+            SamplingName::Once | SamplingName::Balanced => return None,
+            SamplingName::Repeated => false,
+            SamplingName::BatchAugment => true,
+        };
+        Some(Self { times: settings.repeats.unwrap_or(Self::TIMES), longer })
+    }
+}
+
 /// Everything that determines the result, as stored in `config.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
@@ -67,6 +92,9 @@ pub struct Recipe {
     /// Whether an epoch shows each class equally often instead of each image once.
     #[serde(default, skip_serializing_if = "is_false")]
     pub balanced: bool,
+    /// Whether and how images are repeated within a batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat>,
     /// Training of the baseline.
     pub train: TrainConfig,
     /// Fine-tuning after pruning.
@@ -108,6 +136,7 @@ impl Recipe {
             preprocessing,
             augmentation,
             balanced: settings.sampling == Some(SamplingName::Balanced),
+            repeat: Repeat::resolve(settings),
             train,
             finetune,
             compression,
@@ -129,6 +158,7 @@ impl Recipe {
                 OptimizerConfig::AdamW { .. } => OptimizerName::Adamw,
             }),
             patience: Some(self.train.patience),
+            repeats: self.repeat.map(|r| r.times),
             max_drop: Some(self.compression.max_drop),
             target: Some(self.compression.target),
             finetune_epochs: Some(self.finetune.epochs),
@@ -179,8 +209,10 @@ fn training(
     // At least a dozen updates per epoch, so that small sets are not trained in a handful of steps.
     let largest = if side <= SMALL_SIDE { 128 } else { 64 };
     let automatic = (facts.train / 12).clamp(8, largest);
-    let batch_size = settings.batch_size.unwrap_or(automatic).min(facts.train.max(2));
-    let steps = (facts.train / batch_size).max(1);
+    let repeat = Repeat::resolve(settings);
+    let batch_size = batch_size(settings, automatic, facts.train, repeat)?;
+    let places = facts.train * repeat.filter(|r| r.longer).map_or(1, |r| r.times);
+    let steps = (places / batch_size).max(1);
     let epochs = settings.epochs.unwrap_or_else(|| (UPDATES.div_ceil(steps)).clamp(LEAST_EPOCHS, 60));
     let name = settings.optimizer.unwrap_or(match family {
         // Depthwise layers train badly with large SGD steps in short schedules.
@@ -202,6 +234,7 @@ fn training(
         class_priors,
         mixup_alpha: settings.mixup.unwrap_or(0.0),
         cutmix_alpha: settings.cutmix.unwrap_or(0.0),
+        mosaic_probability: settings.mosaic.unwrap_or(0.0),
         epochs,
         batch_size,
         lr: settings.lr.unwrap_or(lr),
@@ -215,6 +248,23 @@ fn training(
     })
 }
 
+/// The batch size asked for, at most the number of images; where images are repeated, a multiple of the repeats.
+fn batch_size(
+    settings: &Settings,
+    automatic: usize,
+    train: usize,
+    repeat: Option<Repeat>,
+) -> Result<usize, OculistError> {
+    let wanted = settings.batch_size.unwrap_or(automatic);
+    let size = wanted.min(train.max(2));
+    let Some(Repeat { times, .. }) = repeat else { return Ok(size) };
+    if size == wanted && settings.batch_size.is_some() && !size.is_multiple_of(times) {
+        let problem = format!("expected a multiple of the {times} repeats of each image, found {size}");
+        return Err(OculistError::Option { option: "--batch-size".into(), problem });
+    }
+    Ok((size - size % times).max(times))
+}
+
 /// Fine-tuning takes a third of the epochs at the full peak. On the demo, with another ranking, a tenth of the peak
 /// left two points less than half of it; the full peak was not compared with half.
 fn finetuning(settings: &Settings, train: &TrainConfig) -> TrainConfig {
@@ -226,6 +276,7 @@ fn finetuning(settings: &Settings, train: &TrainConfig) -> TrainConfig {
         // The teacher's answers are for the images as they are.
         mixup_alpha: 0.0,
         cutmix_alpha: 0.0,
+        mosaic_probability: 0.0,
         patience: 0,
         seed: train.seed.wrapping_add(1),
         ..train.clone()
@@ -321,6 +372,31 @@ mod tests {
     }
 
     #[test]
+    fn repeated_images_fill_batches_exactly() {
+        let resolve = |sampling, repeats, batch_size| {
+            let settings = Settings { sampling: Some(sampling), repeats, batch_size, ..Settings::default() };
+            Recipe::resolve(&settings, &facts(9000, small()))
+        };
+        let r = resolve(SamplingName::Repeated, None, None).unwrap();
+        assert_eq!((r.repeat, r.train.batch_size), (Some(Repeat { times: 3, longer: false }), 126));
+        let r = resolve(SamplingName::BatchAugment, Some(4), Some(64)).unwrap();
+        assert_eq!((r.repeat, r.train.batch_size), (Some(Repeat { times: 4, longer: true }), 64));
+        let text = resolve(SamplingName::Repeated, Some(3), Some(64)).unwrap_err().to_string();
+        assert!(text.contains("--batch-size") && text.contains("3 repeats"), "{text}");
+        assert_eq!(resolve(SamplingName::Once, None, None).unwrap().repeat, None);
+        // Lowered to the number of images, it is lowered to a multiple as well.
+        assert_eq!(resolve(SamplingName::Repeated, Some(7), Some(10_000)).unwrap().train.batch_size, 8995);
+    }
+
+    #[test]
+    fn mosaics_are_for_training_not_for_fine_tuning() {
+        let settings = Settings { mosaic: Some(0.5), ..Settings::default() };
+        let r = Recipe::resolve(&settings, &facts(9000, small())).unwrap();
+        assert_eq!((r.train.mosaic_probability, r.finetune.mosaic_probability), (0.5, 0.0));
+        assert_eq!(toml::from_str::<Recipe>(&r.to_toml()).unwrap(), r);
+    }
+
+    #[test]
     fn a_tiny_set_still_gives_batches() {
         let r = Recipe::resolve(&Settings::default(), &facts(20, photos())).unwrap();
         assert!(r.train.batch_size <= 20);
@@ -333,6 +409,11 @@ mod tests {
             Settings::default(),
             Settings { batch_size: Some(5000), epochs: Some(3), ..Settings::default() },
             Settings { arch: Some("MobileNet-V2".into()), lr: Some(0.02), ..Settings::default() },
+            Settings {
+                sampling: Some(SamplingName::BatchAugment),
+                mosaic: Some(0.25),
+                ..Settings::default()
+            },
         ];
         for (given, facts) in
             given.iter().flat_map(|g| [(g, facts(1800, small())), (g, facts(1800, photos()))])

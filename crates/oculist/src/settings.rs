@@ -1,6 +1,7 @@
 //! What the user asked for: flags over a TOML file, everything optional.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +97,60 @@ pub enum SamplingName {
     Once,
     /// Each class equally often.
     Balanced,
+    /// As many images as usual, but each several times in one batch, so that an epoch shows fewer different ones.
+    Repeated,
+    /// Each image several times in one batch; the epoch is as many times as long.
+    #[serde(rename = "batch-augment")]
+    BatchAugment,
+}
+
+/// A number of bytes; in text also as `64K`, `512M` or `2G`, powers of 1024.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "Number", into = "u64")]
+pub struct ByteSize(pub u64);
+
+/// How a [`ByteSize`] may stand in a file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Plain(u64),
+    Text(String),
+}
+
+impl TryFrom<Number> for ByteSize {
+    type Error = String;
+
+    fn try_from(number: Number) -> Result<Self, String> {
+        match number {
+            Number::Plain(n) => Ok(Self(n)),
+            Number::Text(text) => text.parse(),
+        }
+    }
+}
+
+impl From<ByteSize> for u64 {
+    fn from(size: ByteSize) -> Self {
+        size.0
+    }
+}
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("expected a number of bytes such as 1000000, 512M or 2G, found `{text}`");
+        let (digits, shift) = match text.as_bytes().last().map(u8::to_ascii_uppercase) {
+            Some(b'K') => (&text[..text.len() - 1], 10),
+            Some(b'M') => (&text[..text.len() - 1], 20),
+            Some(b'G') => (&text[..text.len() - 1], 30),
+            _ => (text, 0),
+        };
+        // A sign is no digit.
+        let n = Some(digits)
+            .filter(|d| d.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|d| d.parse::<u64>().ok());
+        n.and_then(|n| n.checked_mul(1 << shift)).map(Self).ok_or_else(wrong)
+    }
 }
 
 /// Settings as given; what is absent is chosen by network and data.
@@ -112,6 +167,10 @@ pub struct Settings {
     pub seed: Option<u64>,
     /// Threads.
     pub threads: Option<usize>,
+    /// Bytes of encoded images that may be held in memory (Parquet).
+    pub max_image_bytes: Option<ByteSize>,
+    /// Bytes of decoded training and validation images kept from one epoch to the next.
+    pub cache: Option<ByteSize>,
     /// Architecture.
     pub arch: Option<String>,
     /// A model to start from.
@@ -134,10 +193,14 @@ pub struct Settings {
     pub mixup: Option<f32>,
     /// CutMix's alpha; 0 is off.
     pub cutmix: Option<f32>,
+    /// Probability that a batch is made of mosaics of four images.
+    pub mosaic: Option<f32>,
     /// The loss.
     pub loss: Option<LossName>,
     /// Which images an epoch shows.
     pub sampling: Option<SamplingName>,
+    /// How often each image is shown in a batch, where images are repeated.
+    pub repeats: Option<usize>,
     /// Epochs without improvement after which training stops; 0 never stops.
     pub patience: Option<usize>,
     /// Points of validation top-1 that compression may lose.
@@ -195,6 +258,8 @@ impl Settings {
             strict,
             seed,
             threads,
+            max_image_bytes,
+            cache,
             arch,
             model,
             image_size,
@@ -206,8 +271,10 @@ impl Settings {
             augmentation,
             mixup,
             cutmix,
+            mosaic,
             loss,
             sampling,
+            repeats,
             patience,
             max_drop,
             target,
@@ -242,6 +309,7 @@ impl Settings {
             ("--finetune-epochs", self.finetune_epochs),
             ("--batch-size", self.batch_size),
             ("--calibration-images", self.calibration_images),
+            ("--repeats", self.repeats),
         ] {
             if value == Some(0) {
                 return fail(option, "expected at least 1, found 0".into());
@@ -258,6 +326,15 @@ impl Settings {
             {
                 return fail(option, format!("expected an alpha of 0 to 1000, found {alpha:?}"));
             }
+        }
+        if let Some(p) = self.mosaic
+            && !(0.0..=1.0).contains(&p)
+        {
+            return fail("--mosaic", format!("expected a probability of 0 to 1, found {p:?}"));
+        }
+        let repeated = matches!(self.sampling, Some(SamplingName::Repeated | SamplingName::BatchAugment));
+        if self.repeats.is_some() && !repeated {
+            return fail("--repeats", "expected --sampling repeated or batch-augment with it".into());
         }
         if let Some(seconds) = self.measure_seconds
             && !(seconds > 0.0 && seconds <= 3600.0)
@@ -308,6 +385,21 @@ mod tests {
     }
 
     #[test]
+    fn sizes_are_numbers_or_have_a_unit() {
+        let settings: Settings = toml::from_str("cache = \"512M\"\nmax_image_bytes = 1000").unwrap();
+        assert_eq!(
+            (settings.cache, settings.max_image_bytes),
+            (Some(ByteSize(512 << 20)), Some(ByteSize(1000)))
+        );
+        assert_eq!(settings.to_toml(), "max_image_bytes = 1000\ncache = 536870912\n");
+        assert_eq!(toml::from_str::<Settings>(&settings.to_toml()).unwrap(), settings);
+        assert_eq!(["0", "3k", "2G"].map(|t| t.parse::<ByteSize>().unwrap().0), [0, 3 << 10, 2 << 30]);
+        for wrong in ["", "M", "-1", "1.5G", "+3", "3T", "99999999999G", "1 M"] {
+            assert!(wrong.parse::<ByteSize>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn an_unknown_key_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("o.toml");
@@ -325,6 +417,9 @@ mod tests {
             Settings { threads: Some(0), ..Settings::default() },
             Settings { epochs: Some(0), ..Settings::default() },
             Settings { lr: Some(f32::NAN), ..Settings::default() },
+            Settings { mosaic: Some(1.5), ..Settings::default() },
+            Settings { repeats: Some(3), ..Settings::default() },
+            Settings { repeats: Some(0), sampling: Some(SamplingName::Repeated), ..Settings::default() },
             Settings { measure_seconds: Some(0.0), ..Settings::default() },
             Settings { arch: Some("resnet19".into()), ..Settings::default() },
         ];

@@ -73,18 +73,20 @@ pub(crate) fn curve(phase: &str, history: &[EpochRecord]) -> Vec<Epoch> {
             lr: r.lr,
             images_per_s: r.images_per_s,
             seconds: r.seconds,
+            data_wait: r.data_wait(),
         })
         .collect()
 }
 
-/// One line per epoch: `phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds`.
+/// One line per epoch: `phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds,data_wait`.
 pub(crate) fn metrics_csv(epochs: &[Epoch]) -> String {
-    let mut out = String::from("phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds\n");
+    let mut out =
+        String::from("phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds,data_wait\n");
     for e in epochs {
         let opt = |v: Option<f64>| v.map_or(String::new(), |v| format!("{v:.6}"));
         let _ = writeln!(
             out,
-            "{},{},{:.6},{},{},{:.6},{:.1},{:.2}",
+            "{},{},{:.6},{},{},{:.6},{:.1},{:.2},{:.2}",
             e.phase,
             e.epoch,
             e.train_loss,
@@ -92,7 +94,8 @@ pub(crate) fn metrics_csv(epochs: &[Epoch]) -> String {
             opt(e.val_top1),
             e.lr,
             e.images_per_s,
-            e.seconds
+            e.seconds,
+            e.data_wait
         );
     }
     out

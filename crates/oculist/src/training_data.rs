@@ -5,7 +5,7 @@ use oculist_train::{BatchIterator, TrainConfig, TrainError, TrainingData};
 
 use crate::data::Source;
 use crate::error::OculistError;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Repeat};
 
 /// Training images through augmentation and loader, validation images in order.
 #[derive(Debug)]
@@ -16,16 +16,30 @@ pub(crate) struct TrainingImages {
 }
 
 impl TrainingImages {
+    /// Of `cache_bytes` of decoded images, training and validation images have their share by number.
+    ///
     /// # Errors
     /// [`OculistError::Data`] for a batch size above the number of training images.
-    pub(crate) fn new(source: &Source, recipe: &Recipe, config: &TrainConfig) -> Result<Self, OculistError> {
+    pub(crate) fn new(
+        source: &Source,
+        recipe: &Recipe,
+        config: &TrainConfig,
+        cache_bytes: u64,
+    ) -> Result<Self, OculistError> {
         let (pipeline, preprocessing) = (recipe.augmentation.clone(), recipe.preprocessing.clone());
         let (batch, workers) = (config.batch_size, config.loader_workers);
         let mut train = LoaderConfig::training(batch, workers, config.seed, pipeline, preprocessing.clone());
         if recipe.balanced {
             train.sampling = Sampling::Balanced;
         }
-        let val = LoaderConfig::evaluation(batch, workers, preprocessing.clone());
+        if let Some(Repeat { times, longer }) = recipe.repeat {
+            train.sampling =
+                if longer { Sampling::BatchAugment { times } } else { Sampling::Repeated { times } };
+        }
+        let mut val = LoaderConfig::evaluation(batch, workers, preprocessing.clone());
+        let [n, of_val] = [Split::Train, Split::Val].map(|s| source.split(s).len() as u128);
+        train.cache_bytes = (u128::from(cache_bytes) * n / (n + of_val).max(1)) as u64;
+        val.cache_bytes = cache_bytes - train.cache_bytes;
         let description = format!(
             "{} {:?} {:?} {:?} {:?}",
             recipe.data,
@@ -33,7 +47,8 @@ impl TrainingImages {
             source.split(Split::Val).class_counts(),
             recipe.augmentation,
             preprocessing,
-        ) + if recipe.balanced { " balanced" } else { "" };
+        ) + if recipe.balanced { " balanced" } else { "" }
+            + &recipe.repeat.map_or(String::new(), |repeat| format!(" {repeat:?}"));
         Ok(Self {
             train: Loader::new(source.split(Split::Train).clone(), train)?,
             val: Loader::new(source.split(Split::Val).clone(), val)?,

@@ -1,4 +1,4 @@
-//! Arguments of `augment preview` and `augment apply`.
+//! Arguments of `augment preview`, `augment check` and `augment apply`.
 
 use std::path::PathBuf;
 
@@ -24,6 +24,36 @@ pub(crate) struct PipelineArgs {
     pub(crate) augmentation: Option<PathBuf>,
 }
 
+/// What is checked, and by which classifier.
+#[derive(Debug, Args)]
+pub(crate) struct CheckAugmentArgs {
+    #[command(flatten)]
+    pub(crate) source: RequiredDataArg,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Check the steps of this pipeline, a TOML or JSON file (default: every operation at a usual strength).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) augmentation: Option<PathBuf>,
+    /// The classifier, an ONNX file made by oculist (default: train a small one).
+    #[arg(long, value_name = "FILE.onnx", conflicts_with_all = ["epochs", "image_size"])]
+    pub(crate) model: Option<PathBuf>,
+    /// Epochs of the small classifier (default: by the number of images).
+    #[arg(long, value_name = "N", value_parser = values::positive)]
+    pub(crate) epochs: Option<usize>,
+    /// Side of the small classifier's square input in pixels (default: by the data, at most 64).
+    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
+    pub(crate) image_size: Option<usize>,
+    /// Validation images looked at, at the most.
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = values::positive)]
+    pub(crate) images: usize,
+    /// Folder for augment-check.html and augment-check.json (default: `runs/augment-check-DATA`).
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write the JSON here instead.
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) json: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum AugmentVerb {
     /// Write a contact sheet of augmented images, as a picture and as a page.
@@ -40,6 +70,8 @@ pub(crate) enum AugmentVerb {
         #[arg(long, short, value_name = "DIR")]
         output: Option<PathBuf>,
     },
+    /// Report which operations make a classifier take which classes for others; changes nothing.
+    Check(CheckAugmentArgs),
     /// Write the data set with augmented copies of the training images, as class folders with a manifest.
     Apply {
         #[command(flatten)]

@@ -1,5 +1,7 @@
 //! Parsers of values with a range, so that a value outside it is wrong usage, named with its option.
 
+use std::path::PathBuf;
+
 /// A count of at least 1.
 pub(crate) fn positive(text: &str) -> Result<usize, String> {
     within(text, "a whole number of at least 1", |&n| n >= 1)
@@ -20,6 +22,11 @@ pub(crate) fn part(text: &str) -> Result<f64, String> {
     within(text, "0 to 1", |x| (0.0..=1.0).contains(x))
 }
 
+/// A probability.
+pub(crate) fn probability(text: &str) -> Result<f32, String> {
+    within(text, "0 to 1", |x| (0.0..=1.0).contains(x))
+}
+
 /// A learning rate.
 pub(crate) fn learning_rate(text: &str) -> Result<f32, String> {
     within(text, "a positive number such as 0.1", |&x: &f32| x > 0.0 && x.is_finite())
@@ -28,6 +35,39 @@ pub(crate) fn learning_rate(text: &str) -> Result<f32, String> {
 /// Seconds of a measurement.
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     within(text, "more than 0 and at most 3600 seconds", |&x| x > 0.0 && x <= 3600.0)
+}
+
+/// A severity of a corruption.
+pub(crate) fn severity(text: &str) -> Result<u8, String> {
+    within(text, "1 to 5", |n| (1..=5).contains(n))
+}
+
+/// A number of views.
+pub(crate) fn views(text: &str) -> Result<usize, String> {
+    within(text, "2 to 1000 views", |n| (2..=1000).contains(n))
+}
+
+/// Which views of an image are judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TtaArg {
+    Flip,
+    Crops,
+    FlipCrops,
+    File(PathBuf),
+}
+
+/// Views by name or a pipeline file.
+pub(crate) fn tta(text: &str) -> Result<TtaArg, String> {
+    let path = PathBuf::from(text);
+    let is_file =
+        path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml") || e.eq_ignore_ascii_case("json"));
+    match text {
+        "flip" => Ok(TtaArg::Flip),
+        "crops" => Ok(TtaArg::Crops),
+        "flip-crops" => Ok(TtaArg::FlipCrops),
+        _ if is_file => Ok(TtaArg::File(path)),
+        _ => Err("expected flip, crops, flip-crops or a pipeline file (*.toml, *.json)".to_owned()),
+    }
 }
 
 /// The value, if it is one and in the range; clap says which option and which text it was.
@@ -49,6 +89,14 @@ mod tests {
         assert_eq!((pixels("8"), pixels("1024"), pixels("1025").is_err()), (Ok(8), Ok(1024), true));
         assert_eq!((points("0"), points("100"), points("-0.1").is_err()), (Ok(0.0), Ok(100.0), true));
         assert_eq!((seconds("3600"), seconds("0").is_err()), (Ok(3600.0), true));
+    }
+
+    #[test]
+    fn views_have_names_or_a_file() {
+        assert_eq!((tta("flip"), tta("flip-crops")), (Ok(TtaArg::Flip), Ok(TtaArg::FlipCrops)));
+        assert_eq!(tta("a/flip.TOML"), Ok(TtaArg::File("a/flip.TOML".into())));
+        assert!(tta("flips").is_err_and(|e| e.contains("flip-crops")));
+        assert!(views("1").is_err() && severity("0").is_err() && severity("6").is_err());
     }
 
     #[test]

@@ -1,12 +1,15 @@
-//! `augment preview` and `augment apply`.
+//! `augment preview`, `augment check` and `augment apply`.
 
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicBool;
 
-use oculist::{ApplyOptions, PreviewOptions, Settings, apply_augmentation, preview_augmentation};
+use oculist::{
+    ApplyOptions, AugmentCheckOptions, PreviewOptions, Settings, apply_augmentation, check_augmentation,
+    preview_augmentation,
+};
 
 use super::{print, watched};
-use crate::args::{AugmentVerb, PipelineArgs};
+use crate::args::{AugmentVerb, CheckAugmentArgs, PipelineArgs};
 use crate::settings::{augmentation, data, default_output};
 
 pub(crate) fn run(verb: &AugmentVerb, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -25,6 +28,7 @@ pub(crate) fn run(verb: &AugmentVerb, quiet: bool, stop: &AtomicBool) -> anyhow:
             }
             print(&files.map(|f| format!("  {}", f.display())).join("\n"))
         }
+        AugmentVerb::Check(args) => check(args, quiet, stop),
         AugmentVerb::Apply { pipeline, copies, output } => {
             let options = ApplyOptions { output: output.clone(), copies: *copies };
             let applied =
@@ -42,6 +46,29 @@ pub(crate) fn run(verb: &AugmentVerb, quiet: bool, stop: &AtomicBool) -> anyhow:
             print(&text)
         }
     }
+}
+
+fn check(args: &CheckAugmentArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    let options = AugmentCheckOptions {
+        output: args.output.clone().unwrap_or_else(|| default_output("augment-check", &args.source.data)),
+        json: args.json.clone(),
+        model: args.model.clone(),
+        epochs: args.epochs,
+        images: args.images,
+    };
+    let given = Settings {
+        augmentation: args.augmentation.clone(),
+        image_size: args.image_size,
+        ..Settings::default()
+    };
+    let settings = given.over(data(Some(&args.source.data), &args.data));
+    let checked = watched(quiet, stop, |watch| check_augmentation(&settings, &options, watch))?;
+    print(&checked.report.table())?;
+    if quiet {
+        return Ok(());
+    }
+    let files: Vec<String> = checked.files.iter().map(|f| format!("  {}", f.display())).collect();
+    print(&files.join("\n"))
 }
 
 fn settings(args: &PipelineArgs) -> Settings {

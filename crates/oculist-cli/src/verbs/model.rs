@@ -3,12 +3,12 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use oculist::{Progress, Settings, Split, Watch};
+use oculist::{EvaluateOptions, PredictOptions, Progress, Settings, Split, Watch};
 use oculist_report::terminal;
 
 use super::print;
 use crate::args::{BenchArgs, EvalArgs, ExportArgs, PredictArgs, SplitArg};
-use crate::settings::{calibration, data};
+use crate::settings::{calibration, data, tta};
 use crate::terminal::{Terminal, say};
 
 pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -20,18 +20,36 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
         SplitArg::Test => Split::Test,
     };
     let watch = &mut Watch { observer: &mut show, stop };
-    let (model, class_names) =
-        oculist::evaluate_file(&args.model, &data(Some(&args.source.data), &args.data), split, watch)?;
+    let options = EvaluateOptions {
+        split,
+        corruptions: args.corruptions.then(|| args.severity.clone()),
+        tta: tta(&args.tta),
+    };
+    let settings = data(Some(&args.source.data), &args.data);
+    let found = oculist::evaluate_file(&args.model, &settings, &options, watch)?;
     out.clear();
     if args.json {
-        return print(&serde_json::to_string_pretty(&model)?);
+        return print(&serde_json::to_string_pretty(&found)?);
     }
-    print(&terminal::evaluation(&model, &class_names))
+    let mut text = terminal::evaluation(&found.model, &found.class_names);
+    let more = [found.tta.map(|t| t.table()), found.robustness.map(|r| r.table())];
+    for table in more.into_iter().flatten() {
+        text.push('\n');
+        text.push_str(&table);
+    }
+    print(&text)
 }
 
 pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
     let threads = Settings { threads: args.threads, ..Settings::default() }.threads();
-    let predictions = oculist::predict_files(&args.model, &args.images, args.top, args.strict, threads)?;
+    let options = PredictOptions {
+        top: args.top,
+        strict: args.strict,
+        threads,
+        tta: tta(&args.tta),
+        seed: args.seed.unwrap_or(0),
+    };
+    let predictions = oculist::predict_files(&args.model, &args.images, &options)?;
     let unreadable = predictions.iter().filter(|p| p.error.is_some()).count();
     if args.json {
         print(&serde_json::to_string_pretty(&predictions)?)?;

@@ -57,7 +57,7 @@ fn ours(path: &Path) -> (Model, Vec<f32>) {
 }
 
 /// ONNX Runtime's logits and what the script found; `None` without the oracle.
-fn theirs(path: &Path) -> Option<(Value, Vec<f32>)> {
+fn theirs(path: &Path, count: usize, mode: &str) -> Option<(Value, Vec<f32>)> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let data = |name: &str| here.join("../oculist-data/demo").join(name);
     let folder = scratch();
@@ -66,11 +66,12 @@ fn theirs(path: &Path) -> Option<(Value, Vec<f32>)> {
         path.to_path_buf(),
         data("t10k-images-idx3-ubyte.gz"),
         data("t10k-labels-idx1-ubyte.gz"),
-        IMAGES.to_string().into(),
+        count.to_string().into(),
         logits.clone(),
+        mode.into(),
     ];
     let found = python::run_file(&here.join("tests/cli/oracle.py"), arguments)?.expect_success().json();
-    assert_eq!(found["shape"], serde_json::json!([IMAGES, CLASSES]));
+    assert_eq!(found["shape"], serde_json::json!([count, CLASSES]));
     let bytes = read(&logits);
     Some((found, bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()))
 }
@@ -118,7 +119,7 @@ fn exported_models_in_onnx_runtime() {
     }
     let models = train();
     let (model, got) = ours(&models.f32);
-    let Some((found, want)) = theirs(&models.f32) else { return };
+    let Some((found, want)) = theirs(&models.f32, IMAGES, "plain") else { return };
     check_metadata(&found, &model);
     let worst = distance(&got, &want);
     println!("f32: largest difference {worst:e}, top-1 of ONNX Runtime {}", found["top1"]);
@@ -128,7 +129,7 @@ fn exported_models_in_onnx_runtime() {
     let (int8_model, got8) = ours(&models.int8);
     assert!(distance(&got8, &want) > 1e-2);
 
-    let Some((found8, want8)) = theirs(&models.int8) else { return };
+    let Some((found8, want8)) = theirs(&models.int8, IMAGES, "plain") else { return };
     check_metadata(&found8, &int8_model);
     let same = agreement(&got8, &want8);
     println!("int8: top-1 agreement {same}%, top-1 of ONNX Runtime {}", found8["top1"]);
@@ -140,4 +141,27 @@ fn exported_models_in_onnx_runtime() {
     let ours = models.summary["models"][0]["top1"].as_f64().expect("an accuracy");
     let theirs = found["top1"].as_f64().expect("an accuracy");
     assert!(ours > 60.0 && (ours - theirs).abs() < 5.0, "{ours}% and {theirs}%");
+
+    views_and_corruptions(&models.f32);
+}
+
+/// Top-1 under a corruption and with test-time augmentation, on all test images of the demo.
+fn views_and_corruptions(model: &Path) {
+    const ALL: usize = 2000;
+    let call = oculist("eval").arg("demo").option("--model", model);
+    let ours = call.args("--corruptions --severity 5 --tta flip --threads 2 --json").run().ok().json();
+    let rows = ours["robustness"]["corruptions"].as_array().expect("corruptions");
+    let contrast = rows.iter().find(|row| row["corruption"] == "contrast").expect("contrast");
+    let of = |value: &Value| value.as_f64().expect("an accuracy");
+    let (plain, contrast, flip) = (of(&ours["top1"]), of(&contrast["top1"]), of(&ours["tta"]["top1"]));
+    let theirs =
+        |mode| theirs(model, ALL, mode).map(|(found, _)| of(&found["top1"])).expect("an interpreter");
+    let want = ["plain", "contrast", "flip"].map(theirs);
+    println!("ours: {plain} {contrast} {flip}, ONNX Runtime on NumPy's images: {want:?}");
+    // Two of the 2,000 images may lie on a boundary.
+    for (ours, want) in [plain, contrast, flip].into_iter().zip(want) {
+        assert!((ours - want).abs() <= 0.1001, "{ours}% and {want}%");
+    }
+    // Twin: the accuracy on the images as they are would not pass for that without contrast.
+    assert!((plain - contrast).abs() > 1.0 && (of(&ours["robustness"]["clean_top1"]) - plain).abs() < 1e-9);
 }

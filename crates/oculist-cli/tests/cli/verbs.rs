@@ -104,6 +104,80 @@ fn predict_files_and_folders() {
 }
 
 #[test]
+fn eval_under_corruptions() {
+    let call = |args: &str| {
+        let call = oculist("eval").arg(&trained().data).option("--model", trained().file("model.onnx"));
+        call.args("--split train --corruptions --json").args(args).run().ok().json()["robustness"].clone()
+    };
+    let found = call("--threads 2");
+    let rows = found["corruptions"].as_array().expect("corruptions");
+    assert_eq!((rows.len(), rows[0]["corruption"].as_str()), (15, Some("gaussian_noise")));
+    assert!(rows.iter().all(|row| row["severities"].as_array().map(Vec::len) == Some(5)));
+    let top1 = |v: &Value| v["top1"].as_f64().expect("an accuracy");
+    let mean = rows.iter().map(top1).sum::<f64>() / 15.0;
+    assert!((found["mean_corruption_error"].as_f64().expect("an error") - (100.0 - mean)).abs() < 1e-9);
+    // A network that is right about squares whose place is the class loses something, but not all.
+    assert!(mean > 40.0 && mean < found["clean_top1"].as_f64().expect("an accuracy"), "{found}");
+    // Neither threads nor the other severities change a number; another seed does (noise at the edge of a decision).
+    let one = call("--threads 1 --severity 5,3");
+    for (a, b) in rows.iter().zip(one["corruptions"].as_array().expect("corruptions")) {
+        assert_eq!((&a["severities"][2], &a["severities"][4]), (&b["severities"][0], &b["severities"][1]));
+    }
+    assert_eq!(call("--threads 2 --seed 9")["seed"], 9);
+    let call = || {
+        let call = oculist("eval").arg(&trained().data).option("--model", trained().file("model.onnx"));
+        call.args("--threads 2 --severity 1")
+    };
+    let table = call().arg("--corruptions").run().ok().stdout;
+    assert!(table.contains("jpeg_compression") && table.contains("Mean corruption error"), "{table}");
+    call().run().fails(2, &["--corruptions"]);
+    call().args("--corruptions --severity 6").run().fails(2, &["1 to 5"]);
+}
+
+#[test]
+fn eval_and_predict_with_test_time_augmentation() {
+    let dir = scratch();
+    let (model, file) = (trained().file("model.onnx"), dir.path().join("views.toml"));
+    let eval = |views: &str| {
+        let call = oculist("eval").arg(&trained().data).option("--model", &model).args("--json --threads 2");
+        call.option("--tta", views).run()
+    };
+    for (views, n) in [("flip", 2), ("crops", 5), ("flip-crops", 10)] {
+        let found = eval(views).ok().json();
+        assert_eq!((&found["tta"]["name"], &found["tta"]["views"]), (&views.into(), &n.into()));
+        assert_eq!(found["tta"]["top1_without"], found["top1"], "{found}");
+    }
+    // Mirrored, the squares of the left are those of the right: probability goes to the other class.
+    let image = trained().data.join("class0/0.png");
+    let predict = |views: Option<&str>, args: &str| {
+        let mut call = oculist("predict").arg(&image).option("--model", &model).args("--json --top 3");
+        if let Some(views) = views {
+            call = call.option("--tta", views);
+        }
+        call.args(args).run().ok().json()[0]["top"].clone()
+    };
+    let (plain, flipped) = (predict(None, ""), predict(Some("flip"), ""));
+    let of = |top: &Value, class: &str| {
+        let found = top.as_array().expect("classes").iter().find(|g| g["class"] == class).expect("the class");
+        found["confidence"].as_f64().expect("a probability")
+    };
+    assert!((of(&flipped, "class0") + of(&flipped, "class1") + of(&flipped, "class2") - 1.0).abs() < 1e-5);
+    let moved = |class: &str| of(&flipped, class) - of(&plain, class);
+    assert!(moved("class0") < -0.05 && moved("class2") > 0.05, "{plain} {flipped}");
+    // Drawn views depend on the seed and on nothing else.
+    std::fs::write(&file, "[[steps]]\nop = 'translate'\nx = 0.3\ny = 0.3\n").expect("a file");
+    let name = file.to_str().expect("a name");
+    let drawn = predict(Some(name), "--tta-views 4");
+    assert_eq!(drawn, predict(Some(name), "--tta-views 4 --threads 1"));
+    assert_ne!(drawn, predict(Some(name), "--tta-views 4 --seed 1"));
+    assert_ne!(drawn, predict(Some(name), "--tta-views 5"));
+    assert_eq!(eval(name).ok().json()["tta"]["views"], 8);
+    std::fs::write(&file, "[[steps]]\nop = 'rotat'\n").expect("a file");
+    eval(name).fails(1, &["--tta", "views.toml", "rotat"]);
+    eval("mirror").fails(2, &["flip-crops"]);
+}
+
+#[test]
 fn predict_with_unreadable_files() {
     let dir = scratch();
     let text = dir.path().join("text.png");

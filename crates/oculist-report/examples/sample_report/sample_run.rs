@@ -327,6 +327,7 @@ fn history() -> Vec<Epoch> {
             lr: lr * 0.5 * (1.0 + (std::f64::consts::PI * t).cos()),
             images_per_s: 171.0 + 9.0 * noise.next(),
             seconds: 50.0 + 2.0 * noise.next(),
+            data_wait: 0.3,
         }
     };
     let mut list: Vec<_> = (1..=14).map(|i| epoch("baseline", i, 14, 48.0, 90.3, 0.62, 0.1)).collect();

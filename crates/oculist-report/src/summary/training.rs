@@ -23,6 +23,8 @@ pub struct Epoch {
     pub images_per_s: f64,
     /// Wall time of the epoch, seconds.
     pub seconds: f64,
+    /// Percent of the epoch's time that training waited for data.
+    pub data_wait: f64,
 }
 
 /// JSON has no NaN: serde_json writes `null`, which must come back as what it was.

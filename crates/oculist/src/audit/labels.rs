@@ -7,26 +7,16 @@ use oculist_data::audit::Audit;
 use oculist_data::{Dataset, ImageStore, Loader, LoaderConfig, Subset, grouped_parts};
 use oculist_graph::Graph;
 use oculist_runtime::{Context, Plan, PlanOptions};
-use oculist_train::{BatchIterator, Event, TrainConfig, TrainError, Trainer, TrainingData};
-use oculist_zoo::BuildOptions;
 
 use super::check::LabelOptions;
 use super::confident::{Confident, confident_learning};
-use crate::data::{Source, facts};
+use crate::data::Source;
 use crate::error::OculistError;
 use crate::evaluate::BATCH;
 use crate::metrics::{argmax, softmax};
-use crate::progress::{Progress, Watch, go_on};
-use crate::recipe::Recipe;
+use crate::progress::{Watch, go_on};
 use crate::settings::Settings;
-use crate::training_data::fill;
-
-/// The smallest network of the zoo.
-const ARCH: &str = "resnet8";
-/// Photos are judged at this side at the most.
-const SIDE: usize = 64;
-/// Updates of each model when the user does not say how many epochs.
-const UPDATES: usize = 1600;
+use crate::small_model;
 
 /// What was found, and how.
 pub(super) struct LabelResult {
@@ -47,21 +37,10 @@ pub(super) fn check(
 ) -> Result<LabelResult, OculistError> {
     let all = joined(dataset, audit)?;
     let classes = all.classes();
-    let source = Source::of(dataset.clone());
-    let mut facts = facts(&source, settings)?;
-    if settings.image_size.is_none() && facts.preprocessing.height.max(facts.preprocessing.width) > SIDE {
-        let smaller = Settings { image_size: Some(SIDE), ..settings.clone() };
-        facts = crate::data::facts(&source, &smaller)?;
-    }
     let folds = options.folds;
-    facts.train = all.len() - all.len() / folds;
-    let settings = Settings { arch: Some(ARCH.into()), epochs: options.epochs, ..settings.clone() };
-    let mut recipe = Recipe::resolve(&settings, &facts)?;
-    if options.epochs.is_none() {
-        let steps = (facts.train / recipe.train.batch_size).max(1);
-        recipe.train.epochs = UPDATES.div_ceil(steps).clamp(4, 40);
-        recipe.train.warmup_epochs = 0.5;
-    }
+    let train_images = all.len() - all.len() / folds;
+    let mut recipe =
+        small_model::recipe(&Source::of(dataset.clone()), settings, train_images, options.epochs)?;
     // A small network learns most in few epochs from whole images; mirroring costs nothing.
     recipe.augmentation.start = Start::Prepared;
     recipe.augmentation.steps.retain(|step| step.op == Op::HorizontalFlip);
@@ -75,7 +54,7 @@ pub(super) fn check(
     for (fold, part) in parts.iter().enumerate() {
         let others: Vec<usize> = (0..folds).filter(|&f| f != fold).flat_map(|f| parts[f].clone()).collect();
         let what = format!("labels, fold {} of {folds}", fold + 1);
-        let graph = train(&all.select(&others)?, &recipe, &ctx, fold, &what, watch)?;
+        let graph = small_model::train(&all.select(&others)?, &recipe, &ctx, fold, &what, watch)?;
         let (before_right, before) = (right, judged);
         predict(&graph, &all.select(part)?, &recipe.preprocessing, &ctx, watch, &mut |i, row| {
             let at = part[i];
@@ -145,76 +124,6 @@ fn joined(dataset: &Dataset, audit: &Audit) -> Result<Subset, OculistError> {
     let n = items.len() as u32;
     let store = Joined { parts, items };
     Ok(Subset::new(Arc::new(store), (0..n).collect(), labels, dataset.class_names().len())?)
-}
-
-/// Training images without validation: the last weights are taken, so that no judged label decides anything.
-struct Fold {
-    loader: Loader,
-}
-
-impl TrainingData for Fold {
-    fn steps_per_epoch(&self) -> usize {
-        self.loader.batches_per_epoch()
-    }
-
-    fn epoch(&self, epoch: usize) -> Result<BatchIterator<'_>, TrainError> {
-        let full = self.loader.config().batch_size;
-        Ok(Box::new(self.loader.epoch(epoch as u64).map(move |batch| Ok(fill(batch?, full)))))
-    }
-
-    fn validation(&self) -> Result<BatchIterator<'_>, TrainError> {
-        Ok(Box::new(std::iter::empty()))
-    }
-
-    fn describe(&self) -> String {
-        String::new()
-    }
-}
-
-fn train(
-    images: &Subset,
-    recipe: &Recipe,
-    ctx: &Arc<Context>,
-    fold: usize,
-    what: &str,
-    watch: &mut Watch<'_>,
-) -> Result<Graph, OculistError> {
-    let p = &recipe.preprocessing;
-    let mut graph =
-        oculist_zoo::build(ARCH, &BuildOptions::new(images.classes(), (p.channels(), p.height, p.width)))?;
-    let seed = recipe.seed.wrapping_add(fold as u64);
-    oculist_zoo::initialize(&mut graph, seed);
-    let config =
-        TrainConfig { seed, batch_size: recipe.train.batch_size.min(images.len()), ..recipe.train.clone() };
-    let loader = LoaderConfig {
-        max_unreadable: 1.0,
-        ..LoaderConfig::training(
-            config.batch_size,
-            config.loader_workers,
-            seed,
-            recipe.augmentation.clone(),
-            p.clone(),
-        )
-    };
-    let data = Fold { loader: Loader::new(images.clone(), loader)? };
-    let trainer = Trainer {
-        ctx: ctx.clone(),
-        config: &config,
-        teacher: None,
-        checkpoints: None,
-        resume: false,
-        stop: watch.stop,
-    };
-    let epochs = config.epochs;
-    let observer = &mut *watch.observer;
-    let outcome = trainer.run(&graph, &data, &mut |event| {
-        if let Event::Step { epoch, step, steps, .. } = event {
-            let (done, total) = ((epoch - 1) * steps + step, epochs * steps);
-            observer(Progress::Work { what, done, total });
-        }
-    });
-    go_on(watch.stop)?;
-    Ok(outcome?.graph)
 }
 
 /// Hands the logits of every readable image to `take`, with its position.

@@ -61,7 +61,7 @@ fn train(run: &mut Run, watch: &mut Watch<'_>) -> Result<(oculist_graph::Graph, 
         recipe.train.batch_size,
         recipe.train.lr,
     ));
-    let data = TrainingImages::new(&run.source, recipe, &recipe.train)?;
+    let data = TrainingImages::new(&run.source, recipe, &recipe.train, run.cache_bytes)?;
     let phase = Phase {
         name: "baseline",
         ctx: &run.ctx,

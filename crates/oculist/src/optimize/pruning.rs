@@ -140,7 +140,7 @@ fn try_level(
     let what = if target == Target::Size { "parameters" } else { "MACs" };
     let name = format!("prune-{percent}");
     let recipe = &run.recipe;
-    let data = TrainingImages::new(&run.source, recipe, &recipe.finetune)?;
+    let data = TrainingImages::new(&run.source, recipe, &recipe.finetune, run.cache_bytes)?;
     let phase = Phase {
         name: &name,
         ctx: &run.ctx,
@@ -201,7 +201,7 @@ fn scores(
     stop: &AtomicBool,
 ) -> Result<Vec<f64>, OculistError> {
     let recipe = &run.recipe;
-    let data = TrainingImages::new(&run.source, recipe, &recipe.finetune)?;
+    let data = TrainingImages::new(&run.source, recipe, &recipe.finetune, run.cache_bytes)?;
     let mut sums = vec![0.0; groups.units.len()];
     let batch_size = recipe.finetune.batch_size;
     let add = |gradients| -> Result<(), OculistError> {

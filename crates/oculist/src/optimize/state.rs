@@ -37,6 +37,8 @@ pub(crate) struct Run {
     pub(crate) recipe: Recipe,
     pub(crate) val: Images,
     pub(crate) test: Images,
+    /// Bytes of decoded images kept from one epoch to the next.
+    pub(crate) cache_bytes: u64,
     /// Time of each final measurement.
     pub(crate) measure_time: Duration,
     /// The model to start from, if one was given.
@@ -124,7 +126,21 @@ impl Run {
             ..RunSummary::default()
         };
         let measure_time = Duration::from_secs_f64(settings.measure_seconds.unwrap_or(MEASURE_SECONDS));
-        Ok(Self { ctx, folder, resume, source, recipe, val, test, measure_time, given, summary, stage: 1 })
+        let cache_bytes = settings.cache.map_or(0, |size| size.0);
+        Ok(Self {
+            ctx,
+            folder,
+            resume,
+            source,
+            recipe,
+            val,
+            test,
+            cache_bytes,
+            measure_time,
+            given,
+            summary,
+            stage: 1,
+        })
     }
 
     /// Announces the next stage.

@@ -34,7 +34,7 @@ pub(super) fn resolve(
     preprocessing: &Preprocessing,
 ) -> Result<Pipeline, OculistError> {
     if let Some(path) = &settings.augmentation {
-        return read(path);
+        return read("--augmentation", path);
     }
     let size = preprocessing.height;
     let small = is_small(preprocessing);
@@ -68,9 +68,12 @@ fn flipped_if(flip: bool, mut pipeline: Pipeline) -> Pipeline {
     pipeline
 }
 
-/// Reads a pipeline from TOML or, if the name ends so, JSON.
-fn read(path: &Path) -> Result<Pipeline, OculistError> {
-    let option = || format!("--augmentation {}", path.display());
+/// Reads the pipeline that an option names from TOML or, if the name ends so, JSON.
+///
+/// # Errors
+/// [`OculistError::Option`] naming option and file, for one that is not a pipeline.
+pub(crate) fn read(option: &str, path: &Path) -> Result<Pipeline, OculistError> {
+    let option = || format!("{option} {}", path.display());
     let text = std::fs::read_to_string(path)
         .map_err(|source| OculistError::Io { path: path.to_path_buf(), source })?;
     let is_json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));

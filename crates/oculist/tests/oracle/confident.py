@@ -19,7 +19,7 @@ for n, (p, given) in enumerate(zip(probabilities, labels)):
     guess = above[int(np.argmax([p[j] for j in above]))] if above else given
     if above:
         joint[given, guess] += 1
-    others = [-1.0 if j == given else p[j] for j in range(classes)]
+    others = [-1.0 if j == given or np.isinf(thresholds[j]) else p[j] for j in range(classes)]
     if guess != given:
         issues.append((p[given], n, guess, True))
     elif max(others) > p[given]:
