@@ -186,7 +186,7 @@ table = {
     "defocus": ("224", lambda: op(A.Defocus(radius=(4, 4), alias_blur=(0.5, 0.5), p=1)), True),
     "gaussian noise": ("224", lambda: op(A.GaussNoise(std_range=(0.1, 0.1), p=1)), RANDOM),
     "shot noise": ("224", lambda: op(A.ShotNoise(scale_range=(0.1, 0.1), p=1)), RANDOM),
-    "salt and pepper": ("224", lambda: op(A.SaltAndPepper(amount=(0.05, 0.05), p=1)), RANDOM),
+    "salt and pepper": ("224", lambda: op(A.SaltAndPepper(amount=(0.05, 0.05), p=1)), "whole pixels, ours single values"),
     "JPEG compression": ("224", lambda: op(A.ImageCompression(quality_range=(50, 50), p=1)), True),
     "downscale": (
         "224",
@@ -214,7 +214,7 @@ table = {
     ),
     "grid dropout": (
         "224",
-        lambda: op(A.GridDropout(ratio=0.5, unit_size_range=(32, 32), random_offset=True, p=1)),
+        lambda: op(A.GridDropout(ratio=0.5, unit_size_range=(32, 33), random_offset=True, p=1)),
         RANDOM,
     ),
     "normalise to f32": ("224", lambda: op(A.Compose([A.Normalize(), ToTensorV2()])), True),
