@@ -54,7 +54,7 @@ impl Pool {
     }
 }
 
-/// Writes all pools: RGB bytes in files named `WIDTHxHEIGHT-NUMBER.rgb`, and JPEG files of quality 90 with colour at
+/// Writes all pools: RGB bytes in files named `WIDTHxHEIGHT-NUMBER.rgb`, and JPEG files of quality 96 with colour at
 /// half the resolution.
 pub(crate) fn write(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -69,7 +69,7 @@ pub(crate) fn write(folder: &Path) -> Result<()> {
             save(source.file(i), &pixels)?;
             if source == Source::Photo {
                 let mut bytes = Vec::new();
-                let mut encoder = Encoder::new(&mut bytes, 90);
+                let mut encoder = Encoder::new(&mut bytes, 96);
                 encoder.set_sampling_factor(SamplingFactor::F_2_2);
                 encoder.encode(&pixels, width as u16, height as u16, ColorType::Rgb)?;
                 save(Source::Jpeg.file(i), &bytes)?;
