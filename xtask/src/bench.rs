@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: ours and the peers, side by side.
 
+mod augment;
+mod augment_page;
 mod cases;
 mod convolutions;
 mod machine;
@@ -14,14 +16,16 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use cases::{Bench, Case};
+use page::Page;
 pub(crate) use page::replace_section;
 use peers::Peers;
 use row::Row;
 
-pub(crate) const ARGUMENTS: &str = "[train|infer|convolutions|growth]... [--peers] [--threads N] [--rounds N] [--seconds S]\n    \
+pub(crate) const ARGUMENTS: &str = "[train|infer|convolutions|growth|augment]... [--peers] [--threads N] [--rounds N] [--seconds S]\n    \
      [--only TEXT] [--isa NAME] [--json FILE] [--page FILE]";
-pub(crate) const ABOUT: &str = "Measures speed and memory, all benches or those named, and writes docs/benchmarks.md (or --page FILE).\n\
-     With --peers it makes target/peers-venv (PyTorch, ONNX Runtime, OpenVINO; several gigabytes), builds rten, tract\n\
+pub(crate) const ABOUT: &str = "Measures speed and memory, all benches or those named, and writes docs/benchmarks.md (augment:\n\
+     docs/benchmarks-augmentation.md), or --page FILE.\n\
+     With --peers it makes target/peers-venv (PyTorch, ONNX Runtime, OpenVINO, Albumentations; several gigabytes), builds rten, tract\n\
      and Burn, and lets them take turns with ours; --only runs the cases whose name contains TEXT.\n\
      Without --only and --page the sections of the page that were measured are replaced.";
 
@@ -32,7 +36,7 @@ struct Options {
     peers: bool,
     threads: usize,
     rounds: usize,
-    seconds: f64,
+    seconds: Option<f64>,
     only: Option<String>,
     isa: Option<String>,
     json: Option<PathBuf>,
@@ -46,7 +50,7 @@ impl Options {
             peers: false,
             threads: 2,
             rounds: 5,
-            seconds: 0.4,
+            seconds: None,
             only: None,
             isa: None,
             json: None,
@@ -62,8 +66,9 @@ impl Options {
                 "--seconds" => {
                     let text = value()?;
                     let seconds = text.parse().ok().filter(|s| *s > 0.0 && *s < 1e4);
-                    options.seconds =
+                    let seconds =
                         seconds.with_context(|| format!("{word}: expected seconds, found `{text}`"))?;
+                    options.seconds = Some(seconds);
                 }
                 "--only" => options.only = Some(value()?.clone()),
                 "--isa" => options.isa = Some(value()?.clone()),
@@ -83,6 +88,11 @@ impl Options {
         Ok(options)
     }
 
+    /// Seconds of a turn.
+    fn seconds_or(&self, usual: f64) -> f64 {
+        self.seconds.unwrap_or(usual)
+    }
+
     fn wants(&self, name: &str) -> bool {
         self.only.as_ref().is_none_or(|text| name.contains(text.as_str()))
     }
@@ -98,16 +108,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let peers = Peers::prepare(&options)?;
     let mut rows = Vec::new();
     for bench in &options.benches {
-        let measured = measure_bench(*bench, &options, &peers)?;
+        let (measured, page) = measure_bench(*bench, &options, &peers)?;
         if measured.is_empty() {
             println!("{}: no case is named like that", bench.name());
             continue;
         }
         // Written after every bench: a run takes long, and what is measured is measured.
-        let page = page::Page::new(*bench, &options, &peers, &measured);
         match (&options.page, &options.only) {
             (Some(path), _) => page.replace_in(path)?,
-            (None, None) => page.replace_in(&crate::workspace::root().join("docs").join("benchmarks.md"))?,
+            (None, None) => page.replace_in(&crate::workspace::root().join("docs").join(bench.page()))?,
             (None, Some(_)) => println!("\n{}", page.section()),
         }
         rows.extend(measured);
@@ -118,10 +127,21 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn measure_bench(bench: Bench, options: &Options, peers: &Peers) -> Result<Vec<Row>> {
-    if bench == Bench::Convolutions {
-        return convolutions::run(options, peers);
+fn measure_bench(bench: Bench, options: &Options, peers: &Peers) -> Result<(Vec<Row>, Page)> {
+    if bench == Bench::Augment {
+        println!("==> augment");
+        let lines = augment::run(options, peers)?;
+        return Ok((augment::rows(&lines), Page::of_augment(options, &lines)));
     }
+    let rows = match bench {
+        Bench::Convolutions => convolutions::run(options, peers)?,
+        _ => in_turns(bench, options, peers)?,
+    };
+    let page = Page::new(bench, options, peers, &rows);
+    Ok((rows, page))
+}
+
+fn in_turns(bench: Bench, options: &Options, peers: &Peers) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let cases: Vec<Case> = cases::of(bench).into_iter().filter(|case| options.wants(&case.name())).collect();
     for (i, case) in cases.iter().enumerate() {

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a program that answers on standard output")]
 
 mod accuracy;
+mod augment;
 mod convolutions;
 mod inference;
 mod memory;
@@ -23,10 +24,12 @@ const USAGE: &str = "usage: oculist-bench train ARCH CHANNELS SIDE BATCH THREADS
        oculist-bench infer MODEL.onnx BATCH THREADS [ISA]
        oculist-bench export ARCH CHANNELS SIDE FOLDER
        oculist-bench convolutions THREADS [ISA]
+       oculist-bench augment FOLDER
+       oculist-bench augment-images FOLDER
        oculist-bench accuracy FOLDER EPOCHS THREADS SEED [--no-winograd] [ISA]
 
-train and infer answer the benchmark's protocol on standard input and output; export writes ARCH.onnx (f32) and
-ARCH.int8.onnx; convolutions prints the speed of every convolution shape as JSON; accuracy
+train, infer and augment answer the benchmark's protocol on standard input and output; export writes ARCH.onnx (f32) and
+ARCH.int8.onnx; augment-images writes the images that augment reads; convolutions prints the speed of every convolution shape as JSON; accuracy
 trains ResNet-20 on the IDX files of Fashion-MNIST and prints test top-1 and seconds after every epoch.";
 
 fn main() -> ExitCode {
@@ -54,6 +57,8 @@ fn dispatch(arguments: &[String]) -> Result<()> {
             networks::export(arch, (number(channels)?, number(side)?, number(side)?), Path::new(folder))
         }
         ["convolutions", threads, isa @ ..] => convolutions::run(number(threads)?, instruction_set(isa)?),
+        ["augment", folder] => augment::run(Path::new(folder)),
+        ["augment-images", folder] => augment::write_images(Path::new(folder)),
         ["accuracy", folder, epochs, threads, seed, rest @ ..] => {
             let (winograd, isa) = match rest {
                 ["--no-winograd", isa @ ..] => (false, isa),

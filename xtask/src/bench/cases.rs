@@ -7,10 +7,20 @@ pub(crate) enum Bench {
     Infer,
     Convolutions,
     Growth,
+    Augment,
 }
 
 impl Bench {
-    pub(crate) const ALL: [Self; 4] = [Self::Train, Self::Infer, Self::Convolutions, Self::Growth];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Train, Self::Infer, Self::Convolutions, Self::Growth, Self::Augment];
+
+    /// The file in docs that holds its section.
+    pub(crate) fn page(self) -> &'static str {
+        match self {
+            Self::Augment => "benchmarks-augmentation.md",
+            _ => "benchmarks.md",
+        }
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -18,6 +28,7 @@ impl Bench {
             Self::Infer => "infer",
             Self::Convolutions => "convolutions",
             Self::Growth => "growth",
+            Self::Augment => "augment",
         }
     }
 }
@@ -74,7 +85,8 @@ pub(crate) fn of(bench: Bench) -> Vec<Case> {
         Bench::Train => train(),
         Bench::Infer => infer(),
         Bench::Growth => growth(),
-        Bench::Convolutions => Vec::new(),
+        // Their programs name the cases.
+        Bench::Convolutions | Bench::Augment => Vec::new(),
     }
 }
 

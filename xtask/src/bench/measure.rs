@@ -9,6 +9,9 @@ use super::peers::Peers;
 use super::program::{Program, Round};
 use super::row::Row;
 
+/// Seconds of a turn, unless the command line says otherwise.
+pub(crate) const SECONDS: f64 = 0.4;
+
 /// Rows of speed and of memory, one for each peer, or one each without peers.
 pub(crate) fn case(case: &Case, options: &Options, peers: &Peers) -> Result<Vec<Row>> {
     let mut ours = Program::start("ours", &mut peers.ours(case, options)?)?;
@@ -25,13 +28,14 @@ pub(crate) fn case(case: &Case, options: &Options, peers: &Peers) -> Result<Vec<
     }
     let mut our_rounds: Vec<Vec<Round>> = vec![Vec::new(); others.len().max(1)];
     let mut their_rounds: Vec<Vec<Round>> = vec![Vec::new(); others.len()];
+    let seconds = options.seconds_or(SECONDS);
     for _ in 0..options.rounds {
         if others.is_empty() {
-            our_rounds[0].push(ours.round(options.seconds)?);
+            our_rounds[0].push(ours.round(seconds)?);
         }
         for (i, other) in others.iter_mut().enumerate() {
-            their_rounds[i].push(other.round(options.seconds)?);
-            our_rounds[i].push(ours.round(options.seconds)?);
+            their_rounds[i].push(other.round(seconds)?);
+            our_rounds[i].push(ours.round(seconds)?);
         }
     }
     let all: Vec<&Round> = our_rounds.iter().flatten().collect();

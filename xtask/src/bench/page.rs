@@ -1,4 +1,4 @@
-//! docs/benchmarks.md: one section for each bench, replaced when it is measured again.
+//! docs/benchmarks.md and docs/benchmarks-augmentation.md: one section for each bench, replaced when it is measured again.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,10 +7,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::augment_page::{self, Line};
 use super::cases::Bench;
 use super::peers::Peers;
 use super::row::{self, Row};
-use super::{Options, machine};
+use super::{Options, augment, machine, measure};
 use crate::process;
 
 /// A section.
@@ -44,6 +45,20 @@ impl Page {
             text += &table(&memory, false);
         }
         Self { bench, text }
+    }
+
+    /// The augmentation's section.
+    pub(crate) fn of_augment(options: &Options, lines: &[Line]) -> Self {
+        let mut text = format!("Machine: {}. One core each.\n", machine::describe());
+        let theirs = lines.iter().flat_map(|line| line.theirs.values());
+        let versions: BTreeSet<&str> = theirs.map(|t| t.version.as_str()).collect();
+        if !versions.is_empty() {
+            let versions: Vec<&str> = versions.into_iter().collect();
+            let _ = writeln!(text, "Peers: {}.", versions.join(", "));
+        }
+        let _ = writeln!(text, "Measured on {} by `{}`.\n", today(), command(Bench::Augment, options));
+        text += &augment_page::tables(lines);
+        Self { bench: Bench::Augment, text }
     }
 
     pub(crate) fn section(&self) -> &str {
@@ -82,6 +97,7 @@ fn heading(bench: Bench) -> &'static str {
         Bench::Infer => "Inference",
         Bench::Convolutions => "Convolutions",
         Bench::Growth => "Growth with batch, image and threads",
+        Bench::Augment => "Augmentation",
     }
 }
 
@@ -90,11 +106,13 @@ fn command(bench: Bench, options: &Options) -> String {
     if options.peers {
         words += " --peers";
     }
-    let _ = write!(
-        words,
-        " --threads {} --rounds {} --seconds {}",
-        options.threads, options.rounds, options.seconds
-    );
+    let seconds = if bench == Bench::Augment {
+        options.seconds_or(augment::SECONDS)
+    } else {
+        let _ = write!(words, " --threads {}", options.threads);
+        options.seconds_or(measure::SECONDS)
+    };
+    let _ = write!(words, " --rounds {} --seconds {seconds}", options.rounds);
     for (name, value) in [("--only", &options.only), ("--isa", &options.isa)] {
         if let Some(value) = value {
             let _ = write!(words, " {name} {value}");

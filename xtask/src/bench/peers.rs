@@ -77,6 +77,13 @@ impl Peers {
         Command::new(&self.ours)
     }
 
+    /// A folder for a bench's files.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.models.join(name);
+        fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+        Ok(path)
+    }
+
     /// A Python script of the peers; `None` without peers.
     pub(crate) fn script(&self, name: &str, options: &Options) -> Option<Command> {
         let others = self.others.as_ref()?;

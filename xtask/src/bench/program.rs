@@ -71,6 +71,12 @@ impl Program {
         Ok(Round { seconds, jobs: times.len(), rss_kb: count("rss_kb"), faults: count("faults") })
     }
 
+    /// Sends a line and waits for the answer.
+    pub(crate) fn ask(&mut self, line: &str) -> Result<Value> {
+        let result = writeln!(self.input, "{line}").map_err(Into::into).and_then(|()| self.answer());
+        result.with_context(|| format!("{} stopped at `{line}`", self.name))
+    }
+
     fn answer(&mut self) -> Result<Value> {
         let mut line = String::new();
         // Some libraries greet on standard output; answers are the lines in braces.
