@@ -2,6 +2,8 @@
 
 use super::plane::Edge;
 use crate::Image;
+use oculist_kernels::Isa;
+use oculist_kernels::image::{self as kernels, TapOffset};
 
 /// One weight of a kernel and which neighbour it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -9,6 +11,14 @@ pub(crate) struct Tap {
     pub(crate) dx: isize,
     pub(crate) dy: isize,
     pub(crate) weight: f32,
+}
+
+impl Tap {
+    /// The tap in rows of `stride` values that are padded by `rx` pixels and `ry` rows on each side.
+    pub(crate) fn offset(&self, rx: usize, ry: usize, channels: usize, stride: usize) -> TapOffset {
+        let (x, y) = (rx.wrapping_add_signed(self.dx), ry.wrapping_add_signed(self.dy));
+        TapOffset { offset: y * stride + x * channels, weight: self.weight }
+    }
 }
 
 /// Mirrors an index without repeating the edge.
@@ -28,39 +38,23 @@ const BAND: usize = 32;
 /// `sum of weight * pixel(x + dx, y + dy)`, rounded to nearest, every channel alike.
 pub(crate) fn convolve(image: &Image, taps: &[Tap], edge: Edge) -> Image {
     let (width, height, channels) = (image.width(), image.height(), image.channels());
+    let isa = Isa::detect();
     let reach = |f: fn(&Tap) -> isize| taps.iter().map(|t| f(t).unsigned_abs()).max().unwrap_or(0);
     let (rx, ry) = (reach(|t| t.dx), reach(|t| t.dy));
     let len = width * channels;
     let stride = len + 2 * rx * channels;
-    let columns: Vec<usize> =
-        (0..width + 2 * rx).map(|x| edge.resolve(x as isize - rx as isize, width) * channels).collect();
+    let taps: Vec<TapOffset> = taps.iter().map(|tap| tap.offset(rx, ry, channels, stride)).collect();
     let mut padded = vec![0.0f32; stride * (BAND + 2 * ry)];
-    let mut sums = vec![0.0f32; len];
     let mut pixels = vec![0u8; len * height];
-    for (band, out_band) in pixels.chunks_mut(len * BAND).enumerate() {
+    for (band, out) in pixels.chunks_mut(len * BAND).enumerate() {
         let top = (band * BAND) as isize - ry as isize;
-        let rows = out_band.len() / len;
-        for (i, padded) in padded.chunks_exact_mut(stride).take(rows + 2 * ry).enumerate() {
+        let rows = out.len() / len + 2 * ry;
+        for (i, padded) in padded.chunks_exact_mut(stride).take(rows).enumerate() {
             let row = image.row(edge.resolve(top + i as isize, height));
-            for (p, &column) in padded.chunks_exact_mut(channels).zip(&columns) {
-                for (p, &v) in p.iter_mut().zip(&row[column..column + channels]) {
-                    *p = f32::from(v);
-                }
-            }
+            kernels::widen(isa, row, &mut padded[rx * channels..][..len]);
+            edge.pad(padded, rx, width, channels);
         }
-        for (y, out) in out_band.chunks_exact_mut(len).enumerate() {
-            sums.fill(0.5);
-            for tap in taps {
-                let line = (y + ry).wrapping_add_signed(tap.dy);
-                let start = line * stride + rx.wrapping_add_signed(tap.dx) * channels;
-                for (sum, value) in sums.iter_mut().zip(&padded[start..start + len]) {
-                    *sum += tap.weight * value;
-                }
-            }
-            for (o, &sum) in out.iter_mut().zip(&sums) {
-                *o = sum as u8;
-            }
-        }
+        kernels::tap_sums_to_bytes(isa, &padded, stride, &taps, len, out);
     }
     Image::from_parts(width, height, channels, pixels)
 }

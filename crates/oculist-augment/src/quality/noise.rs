@@ -1,9 +1,11 @@
 //! Noise of sensors and transmission. The alpha channel of RGBA images is never touched.
 
-use super::sampling::{Normals, Poisson, unit};
+use super::sampling::Poisson;
 use super::{at_least, map_colors, positive};
+use crate::color::copy_alpha;
 use crate::error::Result;
 use crate::{Image, Rng};
+use oculist_kernels::{Isa, image};
 
 /// Adds independent normal numbers of standard deviation `std` (1 is the whole range from black to white).
 ///
@@ -16,9 +18,7 @@ use crate::{Image, Rng};
 /// Hendrycks and Dietterich 2019, Gaussian noise; there values are cut after scaling, here they are rounded.
 pub fn gaussian_noise(image: &Image, std: f32, seed: u64) -> Result<Image> {
     at_least("gaussian_noise", "std", std, 0.0, 10.0)?;
-    let mut normals = Normals::new(Rng::keyed(&[seed]));
-    let std = f64::from(std) * 255.0;
-    Ok(map_colors(image, |v| level(f64::from(v) + std * normals.draw())))
+    Ok(map_all(image, |key, values| image::add_normal_noise(Isa::detect(), key, std * 255.0, values), seed))
 }
 
 /// Multiplies by `1 + n` with independent normal n of standard deviation `std`.
@@ -30,9 +30,7 @@ pub fn gaussian_noise(image: &Image, std: f32, seed: u64) -> Result<Image> {
 /// Hendrycks and Dietterich 2019, speckle noise; there values are cut after scaling, here they are rounded.
 pub fn speckle_noise(image: &Image, std: f32, seed: u64) -> Result<Image> {
     at_least("speckle_noise", "std", std, 0.0, 10.0)?;
-    let mut normals = Normals::new(Rng::keyed(&[seed]));
-    let std = f64::from(std);
-    Ok(map_colors(image, |v| level(f64::from(v) * (1.0 + std * normals.draw()))))
+    Ok(map_all(image, |key, values| image::multiply_normal_noise(Isa::detect(), key, std, values), seed))
 }
 
 /// Photon noise: each value becomes a Poisson count with mean `photons * x`, divided by `photons` (x in 0..=1).
@@ -68,15 +66,15 @@ pub fn shot_noise(image: &Image, photons: f32, seed: u64) -> Result<Image> {
 pub fn impulse_noise(image: &Image, amount: f32, seed: u64) -> Result<Image> {
     at_least("impulse_noise", "amount", amount, 0.0, 1.0)?;
     let amount = f64::from(amount);
-    let mut rng = Rng::keyed(&[seed]);
-    Ok(map_colors(image, |v| {
-        let at = unit(&mut rng);
-        match () {
-            () if at < amount * 0.5 => 0,
-            () if at < amount => 255,
-            () => v,
-        }
-    }))
+    Ok(map_all(image, |key, values| image::salt_and_pepper(Isa::detect(), key, amount, values), seed))
+}
+
+/// Calls `f` with the key of a seed and all values; alpha stays.
+fn map_all(image: &Image, f: impl Fn(u64, &mut [u8]), seed: u64) -> Image {
+    let mut out = image.clone();
+    f(Rng::keyed(&[seed]).next_u64(), out.pixels_mut());
+    copy_alpha(image.pixels(), &mut out);
+    out
 }
 
 fn level(v: f64) -> u8 {

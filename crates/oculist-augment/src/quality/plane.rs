@@ -1,8 +1,8 @@
 //! A grid of floats: noise layers, displacement fields, one channel of an image.
 
 use super::kernel::{Tap, reflect};
-use super::sampling::Normals;
 use crate::{Image, Rng};
+use oculist_kernels::{Isa, image as kernels};
 
 /// How a plane goes on beyond its edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,14 @@ impl Edge {
             Self::Reflect => reflect(i, len),
         }
     }
+
+    /// Fills the `rx` pixels on both sides of a row of `width` pixels in its middle.
+    pub(crate) fn pad(self, padded: &mut [f32], rx: usize, width: usize, channels: usize) {
+        for i in (0..rx).chain(rx + width..2 * rx + width) {
+            let from = (rx + self.resolve(i as isize - rx as isize, width)) * channels;
+            padded.copy_within(from..from + channels, i * channels);
+        }
+    }
 }
 
 /// Row-major floats.
@@ -44,9 +52,12 @@ impl Plane {
     }
 
     /// Independent normal numbers.
-    pub(crate) fn normal(width: usize, height: usize, mean: f32, std: f32, rng: Rng) -> Self {
-        let mut normals = Normals::new(rng);
-        let values = (0..width * height).map(|_| mean + std * normals.draw() as f32).collect();
+    pub(crate) fn normal(width: usize, height: usize, mean: f32, std: f32, mut rng: Rng) -> Self {
+        let mut values = vec![0.0; width * height];
+        kernels::normals(Isa::detect(), rng.next_u64(), &mut values);
+        for v in &mut values {
+            *v = mean + std * *v;
+        }
         Self { width, height, values }
     }
 
@@ -108,17 +119,18 @@ impl Plane {
 
     /// `sum of weight * value(x + dx, y + dy)` over the taps.
     pub(crate) fn convolved(&self, taps: &[Tap], edge: Edge) -> Self {
-        let mut out = Self::filled(self.width, self.height, 0.0);
-        for tap in taps {
-            let columns: Vec<usize> =
-                (0..self.width).map(|x| edge.resolve(x as isize + tap.dx, self.width)).collect();
-            for (y, out) in out.values.chunks_exact_mut(self.width).enumerate() {
-                let row = self.row(edge.resolve(y as isize + tap.dy, self.height));
-                for (o, &x) in out.iter_mut().zip(&columns) {
-                    *o += tap.weight * row[x];
-                }
-            }
+        let reach = |f: fn(&Tap) -> isize| taps.iter().map(|t| f(t).unsigned_abs()).max().unwrap_or(0);
+        let (rx, ry) = (reach(|t| t.dx), reach(|t| t.dy));
+        let stride = self.width + 2 * rx;
+        let mut padded = vec![0.0; stride * (self.height + 2 * ry)];
+        for (i, padded) in padded.chunks_exact_mut(stride).enumerate() {
+            let y = edge.resolve(i as isize - ry as isize, self.height);
+            padded[rx..][..self.width].copy_from_slice(self.row(y));
+            edge.pad(padded, rx, self.width, 1);
         }
+        let taps: Vec<_> = taps.iter().map(|tap| tap.offset(rx, ry, 1, stride)).collect();
+        let mut out = Self::filled(self.width, self.height, 0.0);
+        kernels::tap_sums(Isa::detect(), &padded, stride, &taps, self.width, &mut out.values);
         out
     }
 
