@@ -12,7 +12,7 @@ mod layer;
 mod noise;
 mod table;
 
-pub use blur::{TapOffset, blur_symmetric, sharpen, tap_sums, tap_sums_to_bytes, widen};
+pub use blur::{TapOffset, blur_symmetric, sharpen_colors, tap_sums, tap_sums_to_bytes, widen};
 pub use color::{
     channel_bounds, channel_sums, colors_to_grey, luma, luma_sum, saturate_colors, shuffle_colors, turn_hue,
 };

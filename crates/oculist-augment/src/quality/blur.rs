@@ -1,5 +1,6 @@
 //! Separable blurs in fixed point: Gaussian and box.
 
+use super::in_place;
 use super::kernel::reflect;
 use crate::Image;
 use crate::error::{Result, parameter};
@@ -20,6 +21,10 @@ const LARGEST_KERNEL: usize = 1023;
 /// OpenCV's `GaussianBlur` for bytes with its default border, bit for bit: weights of 8 fractional bits whose rounding
 /// errors are carried to the next weight, no rounding between the two passes.
 pub fn gaussian_blur(image: &Image, sigma: f32, kernel: usize) -> Result<Image> {
+    in_place(image, |image| gaussian_blur_in_place(image, sigma, kernel))
+}
+
+pub(crate) fn gaussian_blur_in_place(image: &mut Image, sigma: f32, kernel: usize) -> Result<()> {
     let range = "a number from 0 to 170, above 0 if the kernel is 0";
     if !(0.0..=170.0).contains(&sigma) || (sigma == 0.0 && kernel == 0) {
         return Err(parameter("gaussian_blur", "sigma", range, sigma.to_string()));
@@ -43,13 +48,11 @@ pub fn gaussian_blur(image: &Image, sigma: f32, kernel: usize) -> Result<Image> 
         }
         fixed_gaussian(sigma, side / 2)
     };
-    if weights.len() == 1 {
-        return Ok(image.clone());
+    if weights.len() > 1 {
+        let (width, channels) = (image.width(), image.channels());
+        kernels::blur_symmetric(Isa::detect(), image.pixels_mut(), width, channels, &weights);
     }
-    let mut pixels = vec![0; image.pixels().len()];
-    let (width, height, channels) = (image.width(), image.height(), image.channels());
-    kernels::blur_symmetric(Isa::detect(), image.pixels(), width, channels, &weights, &mut pixels);
-    Ok(Image::from_parts(width, height, channels, pixels))
+    Ok(())
 }
 
 /// Weights at 0..=radius in 1/256, whose sum over both sides is exactly 256.

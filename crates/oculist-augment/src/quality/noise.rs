@@ -1,7 +1,7 @@
 //! Noise of sensors and transmission. The alpha channel of RGBA images is never touched.
 
 use super::sampling::Poisson;
-use super::{at_least, map_colors, positive};
+use super::{at_least, in_place, map_colors, positive};
 use crate::color::copy_alpha;
 use crate::error::Result;
 use crate::{Image, Rng};
@@ -17,8 +17,13 @@ use oculist_kernels::{Isa, image};
 /// # Source
 /// Hendrycks and Dietterich 2019, Gaussian noise; there values are cut after scaling, here they are rounded.
 pub fn gaussian_noise(image: &Image, std: f32, seed: u64) -> Result<Image> {
+    in_place(image, |image| gaussian_noise_in_place(image, std, seed))
+}
+
+pub(crate) fn gaussian_noise_in_place(image: &mut Image, std: f32, seed: u64) -> Result<()> {
     at_least("gaussian_noise", "std", std, 0.0, 10.0)?;
-    Ok(map_all(image, |key, values| image::add_normal_noise(Isa::detect(), key, std * 255.0, values), seed))
+    map_all(image, seed, |key, values| image::add_normal_noise(Isa::detect(), key, std * 255.0, values));
+    Ok(())
 }
 
 /// Multiplies by `1 + n` with independent normal n of standard deviation `std`.
@@ -29,8 +34,13 @@ pub fn gaussian_noise(image: &Image, std: f32, seed: u64) -> Result<Image> {
 /// # Source
 /// Hendrycks and Dietterich 2019, speckle noise; there values are cut after scaling, here they are rounded.
 pub fn speckle_noise(image: &Image, std: f32, seed: u64) -> Result<Image> {
+    in_place(image, |image| speckle_noise_in_place(image, std, seed))
+}
+
+pub(crate) fn speckle_noise_in_place(image: &mut Image, std: f32, seed: u64) -> Result<()> {
     at_least("speckle_noise", "std", std, 0.0, 10.0)?;
-    Ok(map_all(image, |key, values| image::multiply_normal_noise(Isa::detect(), key, std, values), seed))
+    map_all(image, seed, |key, values| image::multiply_normal_noise(Isa::detect(), key, std, values));
+    Ok(())
 }
 
 /// Photon noise: each value becomes a Poisson count with mean `photons * x`, divided by `photons` (x in 0..=1).
@@ -64,17 +74,21 @@ pub fn shot_noise(image: &Image, photons: f32, seed: u64) -> Result<Image> {
 /// # Source
 /// Hendrycks and Dietterich 2019, impulse noise, which is scikit-image's `random_noise` in mode `s&p`.
 pub fn impulse_noise(image: &Image, amount: f32, seed: u64) -> Result<Image> {
+    in_place(image, |image| impulse_noise_in_place(image, amount, seed))
+}
+
+pub(crate) fn impulse_noise_in_place(image: &mut Image, amount: f32, seed: u64) -> Result<()> {
     at_least("impulse_noise", "amount", amount, 0.0, 1.0)?;
     let amount = f64::from(amount);
-    Ok(map_all(image, |key, values| image::salt_and_pepper(Isa::detect(), key, amount, values), seed))
+    map_all(image, seed, |key, values| image::salt_and_pepper(Isa::detect(), key, amount, values));
+    Ok(())
 }
 
 /// Calls `f` with the key of a seed and all values; alpha stays.
-fn map_all(image: &Image, f: impl Fn(u64, &mut [u8]), seed: u64) -> Image {
-    let mut out = image.clone();
-    f(Rng::keyed(&[seed]).next_u64(), out.pixels_mut());
-    copy_alpha(image.pixels(), &mut out);
-    out
+fn map_all(image: &mut Image, seed: u64, f: impl Fn(u64, &mut [u8])) {
+    let old = if image.channels() == 4 { image.pixels().to_vec() } else { Vec::new() };
+    f(Rng::keyed(&[seed]).next_u64(), image.pixels_mut());
+    copy_alpha(&old, image);
 }
 
 fn level(v: f64) -> u8 {

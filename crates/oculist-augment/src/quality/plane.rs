@@ -1,8 +1,9 @@
 //! A grid of floats: noise layers, displacement fields, one channel of an image.
 
-use super::kernel::{Tap, reflect};
+use super::kernel::{Tap, convolve_rows, reflect};
 use crate::{Image, Rng};
-use oculist_kernels::{Isa, image as kernels};
+use oculist_kernels::Isa;
+use oculist_kernels::image::{self as kernels, TapOffset};
 
 /// How a plane goes on beyond its edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,18 +120,11 @@ impl Plane {
 
     /// `sum of weight * value(x + dx, y + dy)` over the taps.
     pub(crate) fn convolved(&self, taps: &[Tap], edge: Edge) -> Self {
-        let reach = |f: fn(&Tap) -> isize| taps.iter().map(|t| f(t).unsigned_abs()).max().unwrap_or(0);
-        let (rx, ry) = (reach(|t| t.dx), reach(|t| t.dy));
-        let stride = self.width + 2 * rx;
-        let mut padded = vec![0.0; stride * (self.height + 2 * ry)];
-        for (i, padded) in padded.chunks_exact_mut(stride).enumerate() {
-            let y = edge.resolve(i as isize - ry as isize, self.height);
-            padded[rx..][..self.width].copy_from_slice(self.row(y));
-            edge.pad(padded, rx, self.width, 1);
-        }
-        let taps: Vec<_> = taps.iter().map(|tap| tap.offset(rx, ry, 1, stride)).collect();
-        let mut out = Self::filled(self.width, self.height, 0.0);
-        kernels::tap_sums(Isa::detect(), &padded, stride, &taps, self.width, &mut out.values);
+        let (isa, mut out) = (Isa::detect(), self.clone());
+        let read = |from: &[f32], to: &mut [f32]| to.copy_from_slice(from);
+        let write =
+            |rows: &[f32], taps: &[TapOffset], out: &mut [f32]| kernels::tap_sums(isa, rows, taps, out);
+        convolve_rows(&mut out.values, self.width, 1, taps, edge, read, write);
         out
     }
 

@@ -1,10 +1,10 @@
 //! Weather between the camera and the scene, and on its glass. The alpha channel of RGBA images is never touched.
 
-use super::at_least;
 use super::kernel::Tap;
 use super::optics::motion_taps;
 use super::plane::{Edge, Plane};
 use super::plasma::plasma;
+use super::{at_least, in_place};
 use crate::color::luma;
 use crate::error::{Result, parameter};
 use crate::{Image, Rng};
@@ -28,10 +28,9 @@ fn each_pixel(image: &Image, mut f: impl FnMut(usize, &mut [u8])) -> Image {
 }
 
 /// `x * scale + offset * tint` in levels, rounded to nearest, for the colours of each pixel.
-fn shaded(image: &Image, scale: &[f32], offset: &[f32], tint: [f32; 3]) -> Image {
-    let (channels, mut out) = (image.channels(), image.clone());
-    kernels::shade_colors(Isa::detect(), out.pixels_mut(), channels, scale, offset, tint);
-    out
+fn shade(image: &mut Image, scale: &[f32], offset: &[f32], tint: [f32; 3]) {
+    let channels = image.channels();
+    kernels::shade_colors(Isa::detect(), image.pixels_mut(), channels, scale, offset, tint);
 }
 
 /// The largest value but for alpha.
@@ -54,12 +53,17 @@ fn largest_color(image: &Image) -> u8 {
 /// # Source
 /// Hendrycks and Dietterich 2019, fog.
 pub fn fog(image: &Image, density: f32, decay: f32, seed: u64) -> Result<Image> {
+    in_place(image, |image| fog_in_place(image, density, decay, seed))
+}
+
+pub(crate) fn fog_in_place(image: &mut Image, density: f32, decay: f32, seed: u64) -> Result<()> {
     at_least("fog", "density", density, 0.0, 100.0)?;
     at_least("fog", "decay", decay, 1.0, 10.0)?;
     let cloud = plasma(image.width(), image.height(), decay, &mut Rng::keyed(&[seed]));
     let most = f32::from(largest_color(image)) / 255.0;
     let factor = if most + density > 0.0 { most / (most + density) } else { 1.0 };
-    Ok(shaded(image, &vec![factor; cloud.values.len()], &cloud.values, [255.0 * density * factor; 3]))
+    shade(image, &vec![factor; cloud.values.len()], &cloud.values, [255.0 * density * factor; 3]);
+    Ok(())
 }
 
 /// Frost on the glass: `keep * x + amount * pattern`.
@@ -77,7 +81,9 @@ pub fn frost(image: &Image, keep: f32, amount: f32, seed: u64) -> Result<Image> 
     let pattern = frost_pattern(image.width(), image.height(), seed)?;
     let tint = if image.channels() == 1 { [0.93; 3] } else { [0.86, 0.94, 1.0] };
     let tint = tint.map(|tint| 255.0 * amount * tint);
-    Ok(shaded(image, &vec![keep; pattern.values.len()], &pattern.values, tint))
+    let mut out = image.clone();
+    shade(&mut out, &vec![keep; pattern.values.len()], &pattern.values, tint);
+    Ok(out)
 }
 
 fn frost_pattern(width: usize, height: usize, seed: u64) -> Result<Plane> {
@@ -183,6 +189,10 @@ pub struct Rain {
 /// # Source
 /// Own definition; the benchmark has no rain.
 pub fn rain(image: &Image, rain: Rain, seed: u64) -> Result<Image> {
+    in_place(image, |image| rain_in_place(image, rain, seed))
+}
+
+pub(crate) fn rain_in_place(image: &mut Image, rain: Rain, seed: u64) -> Result<()> {
     at_least("rain", "drops", rain.drops, 0.0, 1000.0)?;
     at_least("rain", "length", rain.length, 1.0, 512.0)?;
     at_least("rain", "slant", rain.slant, -80.0, 80.0)?;
@@ -208,7 +218,8 @@ pub fn rain(image: &Image, rain: Rain, seed: u64) -> Result<Image> {
     }
     let scale: Vec<f32> =
         layer.values.iter().map(|near| (1.0 - rain.dim) * (1.0 - rain.opacity * near)).collect();
-    Ok(shaded(image, &scale, &layer.values, [0.8 * 255.0 * rain.opacity; 3]))
+    shade(image, &scale, &layer.values, [0.8 * 255.0 * rain.opacity; 3]);
+    Ok(())
 }
 
 /// What is spattered.
@@ -271,7 +282,9 @@ pub fn spatter(image: &Image, spatter: Spatter, seed: u64) -> Result<Image> {
     let grey = f32::from(luma(color[0] as u8, color[1] as u8, color[2] as u8));
     let covers = if spatter.kind == SpatterKind::Mud { 1.0 } else { 0.0 };
     let scale: Vec<f32> = mask.values.iter().map(|m| 1.0 - covers * m).collect();
-    Ok(shaded(image, &scale, &mask.values, if image.channels() == 1 { [grey; 3] } else { color }))
+    let mut out = image.clone();
+    shade(&mut out, &scale, &mask.values, if image.channels() == 1 { [grey; 3] } else { color });
+    Ok(out)
 }
 
 /// Height above the threshold, shaded as if lit from the upper left, scaled so that the brightest place is `strength`.

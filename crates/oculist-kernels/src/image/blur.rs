@@ -5,10 +5,10 @@ use super::lanes::{Lanes, per_isa, to_byte};
 /// Sums that are kept in registers at once.
 const CHUNK: usize = 64;
 
-/// A neighbour's place relative to the sum's own, and its weight.
+/// A neighbour's place and weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TapOffset {
-    /// Where the first value lies, from the start of the row of the sums.
+    /// Where the neighbour of the row's first value lies.
     pub offset: usize,
     /// The weight.
     pub weight: f32,
@@ -17,30 +17,30 @@ pub struct TapOffset {
 per_isa! {
     /// `b + factor * (x - b)`, cut to 0..=255 and truncated, where b is the rounded mean by `[1 1 1; 1 5 1; 1 1 1] / 13`.
     ///
-    /// The outermost pixels of `out` are left as they are. All channels alike.
+    /// The outermost pixels stay, and so does the fourth channel.
     ///
     /// # Panics
-    /// If the lengths differ or are no whole rows of `width * channels`, or the processor lacks `isa`.
-    pub fn sharpen(image: &[u8], width: usize, channels: usize, factor: f32, out: &mut [u8]) = sharpened;
+    /// If the pixels are no whole rows of `width * channels`, or the processor lacks `isa`.
+    pub fn sharpen_colors(pixels: &mut [u8], width: usize, channels: usize, factor: f32) = sharpened;
     /// A separable symmetric blur in fixed point: all channels, mirrored without repeating the edge.
     ///
     /// `weights` are those at the distances 0, 1, ... in 1/256, and sum to 256 over both sides. Nothing is rounded before
     /// the end, where halves go up.
     ///
     /// # Panics
-    /// If the weights do not sum to 256, the lengths differ or are no whole rows, or the processor lacks `isa`.
-    pub fn blur_symmetric(image: &[u8], width: usize, channels: usize, weights: &[u16], out: &mut [u8]) = symmetric;
-    /// For each row y of `out` and place i in it: `0.5 + sum of weight * padded[y * stride + offset + i]`, cut to 0..=255
-    /// and truncated. The taps are added in their order.
+    /// If the weights do not sum to 256, the pixels are no whole rows, or the processor lacks `isa`.
+    pub fn blur_symmetric(pixels: &mut [u8], width: usize, channels: usize, weights: &[u16]) = symmetric;
+    /// `0.5 + sum of weight * padded[offset + i]` for each place i of a row, cut to 0..=255 and truncated. The taps are
+    /// added in their order.
     ///
     /// # Panics
-    /// If a row of `len` values does not fit, or the processor lacks `isa`.
-    pub fn tap_sums_to_bytes(padded: &[f32], stride: usize, taps: &[TapOffset], len: usize, out: &mut [u8]) = taps_to_bytes;
-    /// For each row y of `out` and place i in it: `sum of weight * padded[y * stride + offset + i]`, in the taps' order.
+    /// If fewer values follow an offset than `out` has, rounded up to a multiple of 64, or the processor lacks `isa`.
+    pub fn tap_sums_to_bytes(padded: &[f32], taps: &[TapOffset], out: &mut [u8]) = taps_to_bytes;
+    /// `sum of weight * padded[offset + i]` for each place i of a row, in the taps' order.
     ///
     /// # Panics
-    /// If a row of `len` values does not fit, or the processor lacks `isa`.
-    pub fn tap_sums(padded: &[f32], stride: usize, taps: &[TapOffset], len: usize, out: &mut [f32]) = taps_to_floats;
+    /// As [`tap_sums_to_bytes`].
+    pub fn tap_sums(padded: &[f32], taps: &[TapOffset], out: &mut [f32]) = taps_to_floats;
     /// Bytes as floats.
     ///
     /// # Panics
@@ -56,44 +56,52 @@ fn widened<L: Lanes>(_: L, bytes: &[u8], out: &mut [f32]) {
     }
 }
 
-/// The length of a row, after a look at the lengths.
-fn row_len(image: &[u8], width: usize, channels: usize, out: &[u8]) -> usize {
+/// The length of a row, after a look at the number of pixels.
+fn row_len(pixels: &[u8], width: usize, channels: usize) -> usize {
     let len = width * channels;
-    assert!(len > 0 && image.len().is_multiple_of(len), "{} bytes in rows of {len}", image.len());
-    assert_eq!(image.len(), out.len(), "length of the result");
+    assert!(len > 0 && pixels.len().is_multiple_of(len), "{} bytes in rows of {len}", pixels.len());
     len
 }
 
 #[inline(always)]
-fn sharpened<L: Lanes>(_: L, image: &[u8], width: usize, channels: usize, factor: f32, out: &mut [u8]) {
-    let len = row_len(image, width, channels, out);
-    let height = image.len() / len;
+fn sharpened<L: Lanes>(_: L, pixels: &mut [u8], width: usize, channels: usize, factor: f32) {
+    let len = row_len(pixels, width, channels);
+    let height = pixels.len() / len;
     if width < 3 || height < 3 {
         return;
     }
     let inner = len - 2 * channels;
+    // Rows are overwritten before the next ones have seen them: their old values are kept.
+    let mut above = pixels[..len].to_vec();
+    let mut current = above.clone();
     let mut columns = vec![0u16; len];
     let mut smooth = vec![0u8; inner];
     for y in 1..height - 1 {
-        let row = |y: usize| &image[y * len..][..len];
-        let (above, current, below) = (row(y - 1), row(y), row(y + 1));
-        for i in 0..len {
-            columns[i] = u16::from(above[i]) + u16::from(current[i]) + u16::from(below[i]);
+        current.copy_from_slice(&pixels[y * len..][..len]);
+        let (out, below) = pixels[y * len..][..2 * len].split_at_mut(len);
+        for (sum, ((&a, &b), &c)) in columns.iter_mut().zip(above.iter().zip(&current).zip(&*below)) {
+            *sum = u16::from(a) + u16::from(b) + u16::from(c);
         }
-        let current = &current[channels..][..inner];
+        let values = &current[channels..][..inner];
         let (left, middle, right) =
             (&columns[..inner], &columns[channels..][..inner], &columns[2 * channels..][..inner]);
         let smooth = &mut smooth[..inner];
         for i in 0..inner {
             // Nine pixels and the middle one four times more; (n + 6) / 13 is n / 13 rounded.
-            let sum = left[i] + middle[i] + right[i] + 4 * u16::from(current[i]) + 6;
+            let sum = left[i] + middle[i] + right[i] + 4 * u16::from(values[i]) + 6;
             smooth[i] = (sum / 13) as u8;
         }
-        let out = &mut out[y * len + channels..][..inner];
+        let out = &mut out[channels..][..inner];
         for i in 0..inner {
-            let (b, x) = (f32::from(smooth[i]), f32::from(current[i]));
+            let (b, x) = (f32::from(smooth[i]), f32::from(values[i]));
             out[i] = to_byte(b + factor * (x - b));
         }
+        if channels == 4 {
+            for (to, from) in out.as_chunks_mut::<4>().0.iter_mut().zip(values.as_chunks::<4>().0) {
+                to[3] = from[3];
+            }
+        }
+        std::mem::swap(&mut above, &mut current);
     }
 }
 
@@ -106,9 +114,9 @@ fn reflect(i: isize, len: usize) -> usize {
 }
 
 #[inline(always)]
-fn symmetric<L: Lanes>(_: L, image: &[u8], width: usize, channels: usize, weights: &[u16], out: &mut [u8]) {
-    let len = row_len(image, width, channels, out);
-    let height = image.len() / len;
+fn symmetric<L: Lanes>(_: L, pixels: &mut [u8], width: usize, channels: usize, weights: &[u16]) {
+    let len = row_len(pixels, width, channels);
+    let height = pixels.len() / len;
     let total: u32 =
         weights.iter().enumerate().map(|(k, &w)| u32::from(w) * if k == 0 { 1 } else { 2 }).sum();
     assert_eq!(total, 256, "sum of the weights");
@@ -120,14 +128,15 @@ fn symmetric<L: Lanes>(_: L, image: &[u8], width: usize, channels: usize, weight
     let mut ring = vec![0f32; kept * stride];
     let mut padded = vec![0u8; stride + 2 * radius * channels];
     let mut ready = 0;
-    for (y, out) in out.chunks_exact_mut(len).enumerate() {
+    for y in 0..height {
         while ready < height && ready <= y + radius {
-            pad_row(&image[ready * len..][..len], width, channels, radius, &mut padded);
+            pad_row(&pixels[ready * len..][..len], width, channels, radius, &mut padded);
             let to = &mut ring[ready % kept * stride..][..stride];
             blur_row(&padded, weights, channels, to);
             ready += 1;
         }
         let row = |offset: isize| &ring[reflect(y as isize + offset, height) % kept * stride..][..stride];
+        let out = &mut pixels[y * len..][..len];
         for (start, out) in (0..len).step_by(CHUNK).zip(out.chunks_mut(CHUNK)) {
             let part = |offset: isize| -> &[f32; CHUNK] {
                 row(offset)[start..].first_chunk().expect("rows are padded")
@@ -189,52 +198,31 @@ fn pad_row(row: &[u8], width: usize, channels: usize, radius: usize, padded: &mu
     }
 }
 
-/// Calls `finish` with [`CHUNK`] sums, and for the end of a row with fewer, and where they go.
+/// Calls `finish` with [`CHUNK`] sums at a time and where they go, which may be less at the end.
 #[inline(always)]
 fn each_sum<T>(
     padded: &[f32],
-    stride: usize,
     taps: &[TapOffset],
-    len: usize,
     first: f32,
     out: &mut [T],
     finish: impl Fn(&[f32; CHUNK], &mut [T]),
 ) {
-    assert!(len > 0 && out.len().is_multiple_of(len), "{} values in rows of {len}", out.len());
-    for (y, out) in out.chunks_exact_mut(len).enumerate() {
-        let rows = &padded[y * stride..];
-        for (start, out) in (0..len).step_by(CHUNK).zip(out.chunks_mut(CHUNK)) {
-            let mut sums = [first; CHUNK];
-            if out.len() == CHUNK {
-                for tap in taps {
-                    let values: &[f32; CHUNK] =
-                        rows[start + tap.offset..].first_chunk().expect("rows are padded");
-                    for i in 0..CHUNK {
-                        sums[i] += tap.weight * values[i];
-                    }
-                }
-            } else {
-                for tap in taps {
-                    for (sum, value) in sums.iter_mut().zip(&rows[start + tap.offset..][..out.len()]) {
-                        *sum += tap.weight * value;
-                    }
-                }
+    for (i, out) in out.chunks_mut(CHUNK).enumerate() {
+        let mut sums = [first; CHUNK];
+        for tap in taps {
+            let values: &[f32; CHUNK] =
+                padded[i * CHUNK + tap.offset..].first_chunk().expect("rows are padded to whole chunks");
+            for i in 0..CHUNK {
+                sums[i] += tap.weight * values[i];
             }
-            finish(&sums, out);
         }
+        finish(&sums, out);
     }
 }
 
 #[inline(always)]
-fn taps_to_bytes<L: Lanes>(
-    _: L,
-    padded: &[f32],
-    stride: usize,
-    taps: &[TapOffset],
-    len: usize,
-    out: &mut [u8],
-) {
-    each_sum(padded, stride, taps, len, 0.5, out, |sums, out| {
+fn taps_to_bytes<L: Lanes>(_: L, padded: &[f32], taps: &[TapOffset], out: &mut [u8]) {
+    each_sum(padded, taps, 0.5, out, |sums, out| {
         let mut bytes = [0u8; CHUNK];
         for i in 0..CHUNK {
             bytes[i] = to_byte(sums[i]);
@@ -244,13 +232,6 @@ fn taps_to_bytes<L: Lanes>(
 }
 
 #[inline(always)]
-fn taps_to_floats<L: Lanes>(
-    _: L,
-    padded: &[f32],
-    stride: usize,
-    taps: &[TapOffset],
-    len: usize,
-    out: &mut [f32],
-) {
-    each_sum(padded, stride, taps, len, 0.0, out, |sums, out| out.copy_from_slice(&sums[..out.len()]));
+fn taps_to_floats<L: Lanes>(_: L, padded: &[f32], taps: &[TapOffset], out: &mut [f32]) {
+    each_sum(padded, taps, 0.0, out, |sums, out| out.copy_from_slice(&sums[..out.len()]));
 }

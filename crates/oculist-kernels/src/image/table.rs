@@ -59,10 +59,14 @@ fn arithmetic<L: Lanes>(_: L, pixels: &mut [u8], channels: usize, map: ByteMap) 
         ByteMap::AddSubtract(add, subtract) => {
             let add: [u8; PATTERN] = std::array::from_fn(|i| add[i % channels]);
             let subtract: [u8; PATTERN] = std::array::from_fn(|i| subtract[i % channels]);
-            for block in pixels.chunks_mut(PATTERN) {
-                for (v, (&a, &s)) in block.iter_mut().zip(add.iter().zip(&subtract)) {
-                    *v = v.saturating_add(a).saturating_sub(s);
+            let (blocks, rest) = pixels.as_chunks_mut::<PATTERN>();
+            for block in blocks {
+                for i in 0..PATTERN {
+                    block[i] = block[i].saturating_add(add[i]).saturating_sub(subtract[i]);
                 }
+            }
+            for (v, (&a, &s)) in rest.iter_mut().zip(add.iter().zip(&subtract)) {
+                *v = v.saturating_add(a).saturating_sub(s);
             }
         }
     }
