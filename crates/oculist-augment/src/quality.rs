@@ -20,6 +20,7 @@ pub(crate) use blur::gaussian_blur_in_place;
 pub use blur::{box_blur, gaussian_blur};
 pub use elastic::elastic;
 pub use jpeg::jpeg;
+pub(crate) use jpeg::jpeg_in_place;
 pub use noise::{gaussian_noise, impulse_noise, shot_noise, speckle_noise};
 pub(crate) use noise::{gaussian_noise_in_place, impulse_noise_in_place, speckle_noise_in_place};
 pub use optics::{defocus_blur, glass_blur, motion_blur, pixelate, zoom_blur};

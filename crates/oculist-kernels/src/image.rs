@@ -7,6 +7,7 @@
 
 mod blur;
 mod color;
+mod jpeg;
 mod lanes;
 mod layer;
 mod noise;
@@ -16,6 +17,7 @@ pub use blur::{TapOffset, blur_symmetric, sharpen_colors, tap_sums, tap_sums_to_
 pub use color::{
     channel_bounds, channel_sums, colors_to_grey, luma, luma_sum, saturate_colors, shuffle_colors, turn_hue,
 };
+pub use jpeg::jpeg_round_trip;
 pub use layer::{add_weighted, normalize, shade_colors};
 pub use noise::{add_normal_noise, multiply_normal_noise, normals, salt_and_pepper};
 pub use table::{ByteMap, map_bytes, map_colors, map_values};

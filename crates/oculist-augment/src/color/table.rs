@@ -20,11 +20,12 @@ fn arithmetic(map: ByteMap, f: impl Fn(u8) -> u8) -> Tables {
 
 /// What a table adds and then subtracts, if that is what it does.
 fn as_sum(table: &[u8; 256]) -> Option<(u8, u8)> {
-    if table.iter().all(|&v| v == table[0]) {
+    if *table == [table[0]; 256] {
         return Some((255, 255 - table[0]));
     }
     let does = |add: u8, subtract: u8| {
-        (0u8..=255).zip(table).all(|(v, &to)| v.saturating_add(add).saturating_sub(subtract) == to)
+        let sums: [u8; 256] = std::array::from_fn(|v| (v as u8).saturating_add(add).saturating_sub(subtract));
+        sums == *table
     };
     [(table[0], 0), (0, 255 - table[255])].into_iter().find(|&(add, subtract)| does(add, subtract))
 }

@@ -111,7 +111,7 @@ impl Effect {
             Self::ImpulseNoise { amount, seed } => {
                 quality::impulse_noise_in_place(&mut image, amount, seed)?;
             }
-            Self::Jpeg { quality } => return quality::jpeg(&image, quality),
+            Self::Jpeg { quality } => quality::jpeg_in_place(&mut image, quality)?,
             Self::Pixelate { factor } => return quality::pixelate(&image, factor),
             Self::Fog { density, decay, seed } => quality::fog_in_place(&mut image, density, decay, seed)?,
             Self::Rain { rain, seed } => quality::rain_in_place(&mut image, rain, seed)?,

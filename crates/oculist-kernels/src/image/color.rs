@@ -5,13 +5,13 @@
 use super::lanes::{GROUP, Lanes, per_isa, to_byte};
 
 /// Pixels of a block; its planes stay in the first cache.
-const BLOCK: usize = 4 * GROUP;
+pub(super) const BLOCK: usize = 4 * GROUP;
 
 pub(super) type Planes = [[u8; BLOCK]; 3];
 
 /// Takes up to [`BLOCK`] pixels apart.
 #[inline(always)]
-fn load<L: Lanes>(lanes: L, pixels: &[u8], channels: usize, planes: &mut Planes) {
+pub(super) fn load<L: Lanes>(lanes: L, pixels: &[u8], channels: usize, planes: &mut Planes) {
     let [r, g, b] = planes;
     if channels == 4 {
         for (i, &[x, y, z, _]) in pixels.as_chunks::<4>().0.iter().enumerate() {
@@ -33,7 +33,7 @@ fn load<L: Lanes>(lanes: L, pixels: &[u8], channels: usize, planes: &mut Planes)
 
 /// The opposite of [`load`].
 #[inline(always)]
-fn store<L: Lanes>(lanes: L, [r, g, b]: &Planes, pixels: &mut [u8], channels: usize) {
+pub(super) fn store<L: Lanes>(lanes: L, [r, g, b]: &Planes, pixels: &mut [u8], channels: usize) {
     if channels == 4 {
         for (i, [x, y, z, _]) in pixels.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             (*x, *y, *z) = (r[i], g[i], b[i]);
