@@ -3,7 +3,7 @@
 //! Prints microseconds, the least of several rounds, for each transform whose name contains PART, on an RGB image of
 //! SIDE x SIDE pixels (224). The time to copy the image is part of each, since transforms take images by value.
 
-use oculist_augment::{Image, Rng, Transform};
+use oculist_augment::{ColorMode, Image, Preprocessing, Rng, Transform, color, mix, quality};
 use std::time::Instant;
 
 const TRANSFORMS: &[(&str, &str)] = &[
@@ -74,6 +74,51 @@ const TRANSFORMS: &[(&str, &str)] = &[
         "grid_dropout",
         r#"{"transform": "grid_dropout", "cell_width": 30, "cell_height": 30, "hole_width": 15, "hole_height": 15, "left": 3, "top": 3, "fill": {"constant": 0}}"#,
     ),
+    (
+        "drop_channels",
+        r#"{"transform": "color", "adjustments": [{"drop_channels": {"dropped": [false, true, false], "fill": 9}}]}"#,
+    ),
+    ("lighting", r#"{"transform": "color", "adjustments": [{"lighting": [0.1, -0.2, 0.05]}]}"#),
+    ("gaussian_blur_0.8", r#"{"transform": "quality", "effect": "gaussian_blur", "sigma": 0.8}"#),
+    ("gaussian_blur_1.5", r#"{"transform": "quality", "effect": "gaussian_blur", "sigma": 1.5}"#),
+    ("gaussian_blur_3", r#"{"transform": "quality", "effect": "gaussian_blur", "sigma": 3}"#),
+    ("motion_blur_0", r#"{"transform": "quality", "effect": "motion_blur", "radius": 3, "degrees": 0}"#),
+    ("motion_blur_45", r#"{"transform": "quality", "effect": "motion_blur", "radius": 3, "degrees": 45}"#),
+    ("motion_blur_long", r#"{"transform": "quality", "effect": "motion_blur", "radius": 7, "degrees": 45}"#),
+    ("defocus_blur_3", r#"{"transform": "quality", "effect": "defocus_blur", "radius": 3}"#),
+    ("defocus_blur_5", r#"{"transform": "quality", "effect": "defocus_blur", "radius": 5}"#),
+    ("gaussian_noise", r#"{"transform": "quality", "effect": "gaussian_noise", "std": 0.08, "seed": 1}"#),
+    ("speckle_noise", r#"{"transform": "quality", "effect": "speckle_noise", "std": 0.1, "seed": 1}"#),
+    ("shot_noise", r#"{"transform": "quality", "effect": "shot_noise", "photons": 60, "seed": 1}"#),
+    ("impulse_noise", r#"{"transform": "quality", "effect": "impulse_noise", "amount": 0.04, "seed": 1}"#),
+    ("jpeg_25", r#"{"transform": "quality", "effect": "jpeg", "quality": 25}"#),
+    ("jpeg_75", r#"{"transform": "quality", "effect": "jpeg", "quality": 75}"#),
+    ("pixelate", r#"{"transform": "quality", "effect": "pixelate", "factor": 0.5}"#),
+    ("fog", r#"{"transform": "quality", "effect": "fog", "density": 1.5, "decay": 2, "seed": 1}"#),
+    (
+        "rain",
+        r#"{"transform": "quality", "effect": "rain", "drops": 2, "length": 10, "slant": 10, "opacity": 0.6, "dim": 0.2, "seed": 1}"#,
+    ),
+    (
+        "snow",
+        r#"{"transform": "quality", "effect": "corruption", "corruption": "snow", "severity": 3, "seed": 1}"#,
+    ),
+    (
+        "frost",
+        r#"{"transform": "quality", "effect": "corruption", "corruption": "frost", "severity": 3, "seed": 1}"#,
+    ),
+    (
+        "zoom",
+        r#"{"transform": "quality", "effect": "corruption", "corruption": "zoom_blur", "severity": 3, "seed": 1}"#,
+    ),
+    (
+        "glass",
+        r#"{"transform": "quality", "effect": "corruption", "corruption": "glass_blur", "severity": 3, "seed": 1}"#,
+    ),
+    (
+        "chains_mix",
+        r#"{"transform": "mix", "original": 0.5, "chains": [[{"transform": "vertical_flip"}], [{"transform": "vertical_flip"}]], "weights": [0.25, 0.25]}"#,
+    ),
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -100,5 +145,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         println!("{name:20} {:8.1}", least * 1e6);
     }
+    let preprocessing = Preprocessing::exact(ColorMode::Rgb, side, side);
+    let mut input = vec![0.0; preprocessing.len()];
+    report("normalize", &part, || preprocessing.normalize_into(&image, &mut input));
+    report("to_grey", &part, || drop(color::to_grey(image.clone())));
+    let box_blur = || drop(quality::box_blur(&image, 7));
+    report("box_blur_7", &part, box_blur);
+    report("box_blur_21", &part, || drop(quality::box_blur(&image, 21)));
+    let mut batch = input.repeat(32);
+    let partners: Vec<usize> = (0..32).rev().collect();
+    report("mixup_batch_32", &part, || mix::mixup(&mut batch, &partners, 0.7).unwrap_or(()));
+    let shape = mix::Shape { height: side, width: side, channels: 3 };
+    let window = mix::cut_box(side, side, 0.5, side / 2, side / 2);
+    report("cutmix_batch_32", &part, || mix::cutmix(&mut batch, shape, &partners, window).unwrap_or(()));
     Ok(())
+}
+
+/// Prints the least time of several rounds of what is no transform.
+fn report(name: &str, part: &str, mut run: impl FnMut()) {
+    if !name.contains(part) {
+        return;
+    }
+    let mut least = f64::INFINITY;
+    for _ in 0..20 {
+        let start = Instant::now();
+        run();
+        least = least.min(start.elapsed().as_secs_f64());
+    }
+    println!("{name:20} {:8.1}", least * 1e6);
 }

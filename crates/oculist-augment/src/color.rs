@@ -24,7 +24,7 @@ mod sharpness;
 mod stages;
 mod table;
 
-pub(crate) use convert::luma;
+pub(crate) use convert::{copy_alpha, luma};
 pub use convert::{to_grey, to_rgb};
 
 use crate::Image;

@@ -4,6 +4,7 @@
 
 use crate::error::{Result, parameter};
 use crate::{Image, Rng};
+use oculist_kernels::{Isa, image};
 use serde::{Deserialize, Serialize};
 
 /// What covers the erased pixels.
@@ -150,12 +151,13 @@ impl Cover {
     }
 }
 
-/// Each channel's mean, rounded half up.
+/// Each colour's mean, rounded half up.
 fn mean(image: &Image) -> [u8; 4] {
-    let channels = image.channels();
     let mut sums = [0u64; 4];
-    for pixel in image.pixels().chunks_exact(channels) {
-        sums.iter_mut().zip(pixel).for_each(|(sum, &v)| *sum += u64::from(v));
+    if image.channels() == 1 {
+        sums[0] = image.pixels().iter().map(|&v| u64::from(v)).sum();
+    } else {
+        sums[..3].copy_from_slice(&image::channel_sums(Isa::detect(), image.pixels(), image.channels()));
     }
     let count = (image.width() * image.height()) as u64;
     sums.map(|sum| ((sum + count / 2) / count) as u8)

@@ -16,13 +16,18 @@ pub(crate) mod sampling;
 mod tone;
 mod weather;
 
+pub(crate) use blur::gaussian_blur_in_place;
 pub use blur::{box_blur, gaussian_blur};
 pub use elastic::elastic;
 pub use jpeg::jpeg;
+pub(crate) use jpeg::jpeg_in_place;
 pub use noise::{gaussian_noise, impulse_noise, shot_noise, speckle_noise};
+pub(crate) use noise::{gaussian_noise_in_place, impulse_noise_in_place, speckle_noise_in_place};
 pub use optics::{defocus_blur, glass_blur, motion_blur, pixelate, zoom_blur};
+pub(crate) use optics::{defocus_blur_in_place, motion_blur_in_place};
 pub use tone::{brightness, contrast};
 pub use weather::{Rain, Snow, Spatter, SpatterKind, fog, frost, rain, snow, spatter};
+pub(crate) use weather::{fog_in_place, rain_in_place};
 
 use crate::Image;
 use crate::error::{Result, parameter};
@@ -42,6 +47,13 @@ fn positive(operation: &'static str, name: &'static str, value: f32, high: f32) 
         return Ok(());
     }
     Err(parameter(operation, name, "positive and within its range", format!("{value}, range to {high}")))
+}
+
+/// Changes a copy.
+fn in_place(image: &Image, change: impl FnOnce(&mut Image) -> Result<()>) -> Result<Image> {
+    let mut out = image.clone();
+    change(&mut out)?;
+    Ok(out)
 }
 
 /// Replaces each colour value, in order; alpha stays.

@@ -213,7 +213,7 @@ impl Transform {
                 adjustments.iter().try_for_each(Adjustment::validate)?;
                 Ok(adjust_all(image, adjustments))
             }
-            Self::Quality { ref effect } => effect.apply(&image),
+            Self::Quality { ref effect } => effect.apply(image),
             Self::Erase { ref rectangles, fill } => Ok(erase::erase(image, rectangles, fill)),
             Self::GridDropout { grid, fill } => erase::grid_dropout(image, grid, fill),
             Self::Mix { original, ref chains, ref weights } => mix::mix(image, original, chains, weights),

@@ -1,8 +1,8 @@
 //! Tables that depend on how often values occur.
 
-use super::convert::luma;
 use super::table::Tables;
 use crate::Image;
+use oculist_kernels::{Isa, image};
 
 /// How often each value occurs in red, green and blue (grey: in the first), after a table.
 pub(super) fn histograms(image: &Image, through: Option<&Tables>) -> [[u32; 256]; 3] {
@@ -48,20 +48,11 @@ pub(super) fn histograms(image: &Image, through: Option<&Tables>) -> [[u32; 256]
 
 /// The mean of the grey image after a table, rounded half up.
 pub(super) fn mean_luma(image: &Image, through: Option<&Tables>) -> u8 {
-    let pixels = image.pixels();
-    let grey = |r: u8, g: u8, b: u8| match through {
-        None => luma(r, g, b),
-        Some(t) => luma(t.get(0, r), t.get(1, g), t.get(2, b)),
-    };
-    // Sums of short runs fit in 32 bits.
-    let sum: u64 = match image.channels() {
-        1 => histograms(image, through)[0].iter().zip(0u64..).map(|(&n, v)| u64::from(n) * v).sum(),
-        3 => (pixels.as_chunks::<3>().0.chunks(1 << 12))
-            .map(|run| u64::from(run.iter().map(|&[r, g, b]| u32::from(grey(r, g, b))).sum::<u32>()))
-            .sum(),
-        _ => (pixels.as_chunks::<4>().0.chunks(1 << 12))
-            .map(|run| u64::from(run.iter().map(|&[r, g, b, _]| u32::from(grey(r, g, b))).sum::<u32>()))
-            .sum(),
+    let sum: u64 = if image.channels() == 1 {
+        histograms(image, through)[0].iter().zip(0u64..).map(|(&n, v)| u64::from(n) * v).sum()
+    } else {
+        let tables = through.map(Tables::entries);
+        image::luma_sum(Isa::detect(), image.pixels(), image.channels(), tables)
     };
     (sum as f64 / (image.width() * image.height()) as f64 + 0.5) as u8
 }
@@ -80,19 +71,29 @@ pub(super) fn equalize(counts: &[[u32; 256]; 3]) -> Tables {
             level
         })
     });
-    Tables::channels(|c, v| tables[c][usize::from(v)])
+    Tables::new(&tables)
+}
+
+/// The least and the largest value of red, green and blue (grey: in the first), after a table.
+pub(super) fn bounds(image: &Image, through: Option<&Tables>) -> [(u8, u8); 3] {
+    if image.channels() > 1 && through.is_none() {
+        return image::channel_bounds(Isa::detect(), image.pixels(), image.channels());
+    }
+    histograms(image, through).map(|counts| {
+        let low = counts.iter().position(|&n| n > 0).unwrap_or(0);
+        let high = counts.iter().rposition(|&n| n > 0).unwrap_or(0);
+        (low as u8, high as u8)
+    })
 }
 
 /// Stretching of each channel so that its least value is 0 and its largest 255.
-pub(super) fn auto_contrast(counts: &[[u32; 256]; 3]) -> Tables {
-    let tables: [[u8; 256]; 3] = counts.each_ref().map(|counts| {
-        let low = counts.iter().position(|&n| n > 0).unwrap_or(0);
-        let high = counts.iter().rposition(|&n| n > 0).unwrap_or(0);
-        let scale = 255.0 / (high as f64 - low as f64);
-        let offset = -(low as f64) * scale;
+pub(super) fn auto_contrast(bounds: [(u8, u8); 3]) -> Tables {
+    let tables: [[u8; 256]; 3] = bounds.map(|(low, high)| {
+        let scale = 255.0 / (f64::from(high) - f64::from(low));
+        let offset = -f64::from(low) * scale;
         std::array::from_fn(|v| {
             if high <= low { v as u8 } else { (v as f64 * scale + offset).clamp(0.0, 255.0) as u8 }
         })
     });
-    Tables::channels(|c, v| tables[c][usize::from(v)])
+    Tables::new(&tables)
 }

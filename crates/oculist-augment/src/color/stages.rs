@@ -4,6 +4,7 @@ use super::pixel::PixelOp;
 use super::table::{self, Tables, blend_table};
 use super::{Adjustment, clahe, histogram, sharpness};
 use crate::Image;
+use oculist_kernels::Isa;
 
 enum Stage {
     Table(Box<Tables>),
@@ -42,7 +43,7 @@ impl Stages {
             }
             Adjustment::AutoContrast => {
                 let through = self.only_table(image);
-                let tables = histogram::auto_contrast(&histogram::histograms(image, through));
+                let tables = histogram::auto_contrast(histogram::bounds(image, through));
                 self.push_table(tables);
             }
             Adjustment::Clahe { clip, columns, rows } => {
@@ -87,11 +88,12 @@ impl Stages {
         if stages.is_empty() {
             return;
         }
+        let isa = Isa::detect();
         for block in image.pixels_mut().chunks_mut(BLOCK) {
             for stage in &stages {
                 match stage {
-                    Stage::Table(tables) => tables.apply(block, self.channels),
-                    Stage::Pixel(op) => op.apply(block, self.channels),
+                    Stage::Table(tables) => tables.apply(isa, block, self.channels),
+                    Stage::Pixel(op) => op.apply(isa, block, self.channels),
                 }
             }
         }

@@ -2,46 +2,32 @@
 
 use super::Adjustment;
 use super::pixel::blend;
+use oculist_kernels::Isa;
+use oculist_kernels::image::{self, ByteMap};
 
 /// The new value of every old value, for red, green and blue; grey images use the first.
 #[derive(Clone)]
 pub(super) struct Tables {
     tables: [[u8; 256]; 3],
     /// The same as arithmetic, which is faster where it is known.
-    arithmetic: Option<Arithmetic>,
+    arithmetic: Option<ByteMap>,
 }
 
-/// Maps that need no table.
-#[derive(Clone, Copy)]
-enum Arithmetic {
-    Invert,
-    Mask(u8),
-    InvertFrom(u8),
+/// The table of an arithmetic map.
+fn arithmetic(map: ByteMap, f: impl Fn(u8) -> u8) -> Tables {
+    Tables { tables: [std::array::from_fn(|v| f(v as u8)); 3], arithmetic: Some(map) }
 }
 
-impl Arithmetic {
-    fn table(self) -> Tables {
-        let tables = [std::array::from_fn(|v| self.map(v as u8)); 3];
-        Tables { tables, arithmetic: Some(self) }
+/// What a table adds and then subtracts, if that is what it does.
+fn as_sum(table: &[u8; 256]) -> Option<(u8, u8)> {
+    if *table == [table[0]; 256] {
+        return Some((255, 255 - table[0]));
     }
-
-    #[inline(always)]
-    fn map(self, v: u8) -> u8 {
-        match self {
-            Self::Invert => !v,
-            Self::Mask(mask) => v & mask,
-            Self::InvertFrom(threshold) => v ^ if v < threshold { 0 } else { 255 },
-        }
-    }
-
-    fn apply(self, values: &mut [u8]) {
-        // One loop per map, so that each vectorises.
-        match self {
-            Self::Invert => values.iter_mut().for_each(|v| *v = Self::Invert.map(*v)),
-            Self::Mask(m) => values.iter_mut().for_each(|v| *v = Self::Mask(m).map(*v)),
-            Self::InvertFrom(t) => values.iter_mut().for_each(|v| *v = Self::InvertFrom(t).map(*v)),
-        }
-    }
+    let does = |add: u8, subtract: u8| {
+        let sums: [u8; 256] = std::array::from_fn(|v| (v as u8).saturating_add(add).saturating_sub(subtract));
+        sums == *table
+    };
+    [(table[0], 0), (0, 255 - table[255])].into_iter().find(|&(add, subtract)| does(add, subtract))
 }
 
 impl Tables {
@@ -49,9 +35,23 @@ impl Tables {
         Self { tables: [table; 3], arithmetic: None }
     }
 
-    pub(super) fn channels(f: impl Fn(usize, u8) -> u8) -> Self {
+    pub(super) fn new(tables: &[[u8; 256]; 3]) -> Self {
+        Self { tables: *tables, arithmetic: None }
+    }
+
+    /// A table per channel, which may turn out to be a sum.
+    fn channels(f: impl Fn(usize, u8) -> u8) -> Self {
         let tables = std::array::from_fn(|c| std::array::from_fn(|v| f(c, v as u8)));
-        Self { tables, arithmetic: None }
+        let arithmetic = (|| {
+            let [r, g, b] = [as_sum(&tables[0])?, as_sum(&tables[1])?, as_sum(&tables[2])?];
+            Some(ByteMap::AddSubtract([r.0, g.0, b.0, 0], [r.1, g.1, b.1, 0]))
+        })();
+        Self { tables, arithmetic }
+    }
+
+    /// The entries of each channel.
+    pub(super) fn entries(&self) -> &[[u8; 256]; 3] {
+        &self.tables
     }
 
     #[inline(always)]
@@ -70,24 +70,18 @@ impl Tables {
     }
 
     /// Maps the pixels of a slice that holds whole pixels.
-    pub(super) fn apply(&self, pixels: &mut [u8], channels: usize) {
+    pub(super) fn apply(&self, isa: Isa, pixels: &mut [u8], channels: usize) {
         let [r, g, b] = &self.tables;
-        if let (1 | 3, Some(arithmetic)) = (channels, self.arithmetic) {
-            return arithmetic.apply(pixels);
+        match self.arithmetic {
+            Some(map @ ByteMap::AddSubtract(..)) => return image::map_bytes(isa, pixels, channels, map),
+            // Alpha stays.
+            Some(map) if channels != 4 => return image::map_bytes(isa, pixels, channels, map),
+            _ => {}
         }
-        match channels {
-            3 if r == g && g == b => pixels.iter_mut().for_each(|v| *v = r[usize::from(*v)]),
-            1 => pixels.iter_mut().for_each(|v| *v = r[usize::from(*v)]),
-            3 => {
-                for [x, y, z] in pixels.as_chunks_mut::<3>().0 {
-                    (*x, *y, *z) = (r[usize::from(*x)], g[usize::from(*y)], b[usize::from(*z)]);
-                }
-            }
-            _ => {
-                for [x, y, z, _] in pixels.as_chunks_mut::<4>().0 {
-                    (*x, *y, *z) = (r[usize::from(*x)], g[usize::from(*y)], b[usize::from(*z)]);
-                }
-            }
+        if channels == 1 || (channels == 3 && r == g && g == b) {
+            image::map_values(isa, pixels, r);
+        } else {
+            image::map_colors(isa, pixels, channels, &self.tables);
         }
     }
 }
@@ -104,11 +98,15 @@ pub(super) fn of(adjustment: Adjustment, grey_image: bool) -> Option<Tables> {
     match adjustment {
         Adjustment::Brightness(factor) => Some(Tables::same(blend_table(0, factor))),
         Adjustment::Gamma(gamma) => map(&|v| (255.999 * (f64::from(v) / 255.0).powf(f64::from(gamma))) as u8),
-        Adjustment::Invert => Some(Arithmetic::Invert.table()),
-        Adjustment::Posterize(bits) => Some(Arithmetic::Mask(!(0xff_u16 >> bits.min(8)) as u8).table()),
+        Adjustment::Invert => Some(arithmetic(ByteMap::Invert, |v| !v)),
+        Adjustment::Posterize(bits) => {
+            let mask = !(0xff_u16 >> bits.min(8)) as u8;
+            Some(arithmetic(ByteMap::Mask(mask), |v| v & mask))
+        }
         Adjustment::Solarize(threshold) if threshold <= 255.0 => {
             // Values are whole numbers: v < t is v < ceil(t).
-            Some(Arithmetic::InvertFrom(threshold.ceil() as u8).table())
+            let from = threshold.ceil() as u8;
+            Some(arithmetic(ByteMap::InvertFrom(from), |v| if v < from { v } else { !v }))
         }
         Adjustment::Solarize(_) => None,
         _ if grey_image => None,

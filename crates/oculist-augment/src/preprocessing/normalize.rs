@@ -1,7 +1,6 @@
 //! Bytes to normalised floats.
 
-/// Values handled at once: a multiple of 3 (so that the channel pattern repeats) and of 16.
-const BLOCK: usize = 48;
+use oculist_kernels::{Isa, image};
 
 /// `out[i] = (pixels[i] / 255 - mean[c]) / std[c]` with c = i mod channels, as one multiply-add.
 ///
@@ -11,23 +10,13 @@ pub(super) fn normalize(pixels: &[u8], mean: &[f32], std: &[f32], out: &mut [f32
     assert_eq!(pixels.len(), out.len(), "pixels and output");
     let channels = mean.len();
     assert!(matches!(channels, 1 | 3) && std.len() == channels, "channels of mean and std");
-    let mut scale = [0f32; BLOCK];
-    let mut bias = [0f32; BLOCK];
-    for i in 0..BLOCK {
-        let (m, s) = (f64::from(mean[i % channels]), f64::from(std[i % channels]));
-        scale[i] = (1.0 / (255.0 * s)) as f32;
-        bias[i] = (-m / s) as f32;
+    let [mut scale, mut bias] = [[0f32; 3]; 2];
+    for c in 0..channels {
+        let (m, s) = (f64::from(mean[c]), f64::from(std[c]));
+        scale[c] = (1.0 / (255.0 * s)) as f32;
+        bias[c] = (-m / s) as f32;
     }
-    let (blocks, rest) = pixels.as_chunks::<BLOCK>();
-    let (out_blocks, out_rest) = out.as_chunks_mut::<BLOCK>();
-    for (out, block) in out_blocks.iter_mut().zip(blocks) {
-        for i in 0..BLOCK {
-            out[i] = f32::from(block[i]) * scale[i] + bias[i];
-        }
-    }
-    for (i, (out, &value)) in out_rest.iter_mut().zip(rest).enumerate() {
-        *out = f32::from(value) * scale[i] + bias[i];
-    }
+    image::normalize(Isa::detect(), pixels, &scale[..channels], &bias[..channels], out);
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Separable blurs in fixed point: Gaussian and box.
 
+use super::in_place;
 use super::kernel::reflect;
 use crate::Image;
 use crate::error::{Result, parameter};
+use oculist_kernels::{Isa, image as kernels};
 
 /// Largest kernel side.
 const LARGEST_KERNEL: usize = 1023;
@@ -19,6 +21,10 @@ const LARGEST_KERNEL: usize = 1023;
 /// OpenCV's `GaussianBlur` for bytes with its default border, bit for bit: weights of 8 fractional bits whose rounding
 /// errors are carried to the next weight, no rounding between the two passes.
 pub fn gaussian_blur(image: &Image, sigma: f32, kernel: usize) -> Result<Image> {
+    in_place(image, |image| gaussian_blur_in_place(image, sigma, kernel))
+}
+
+pub(crate) fn gaussian_blur_in_place(image: &mut Image, sigma: f32, kernel: usize) -> Result<()> {
     let range = "a number from 0 to 170, above 0 if the kernel is 0";
     if !(0.0..=170.0).contains(&sigma) || (sigma == 0.0 && kernel == 0) {
         return Err(parameter("gaussian_blur", "sigma", range, sigma.to_string()));
@@ -42,7 +48,11 @@ pub fn gaussian_blur(image: &Image, sigma: f32, kernel: usize) -> Result<Image> 
         }
         fixed_gaussian(sigma, side / 2)
     };
-    Ok(separable(image, &weights))
+    if weights.len() > 1 {
+        let (width, channels) = (image.width(), image.channels());
+        kernels::blur_symmetric(Isa::detect(), image.pixels_mut(), width, channels, &weights);
+    }
+    Ok(())
 }
 
 /// Weights at 0..=radius in 1/256, whose sum over both sides is exactly 256.
@@ -60,59 +70,6 @@ fn fixed_gaussian(sigma: f64, radius: usize) -> Vec<u16> {
     }
     weights[0] = 256 - 2 * sum;
     weights
-}
-
-/// Both passes with the same symmetric weights in 1/256.
-///
-/// The first pass is exact in 16 bits (at most 255 * 256). The second is exact in f32: all its sums are whole numbers
-/// below 2^24.
-fn separable(image: &Image, weights: &[u16]) -> Image {
-    let (width, height, channels) = (image.width(), image.height(), image.channels());
-    let radius = weights.len() - 1;
-    if radius == 0 {
-        return image.clone();
-    }
-    let len = width * channels;
-    let mut between = vec![0.0f32; len * height];
-    let mut padded = vec![0u8; len + 2 * radius * channels];
-    let mut sums = vec![0u16; len];
-    for (y, out) in between.chunks_exact_mut(len).enumerate() {
-        pad_row(image.row(y), width, channels, radius, &mut padded);
-        let middle = &padded[radius * channels..][..len];
-        for (sum, &v) in sums.iter_mut().zip(middle) {
-            *sum = weights[0] * u16::from(v);
-        }
-        for (k, &weight) in weights.iter().enumerate().skip(1) {
-            let left = &padded[(radius - k) * channels..][..len];
-            let right = &padded[(radius + k) * channels..][..len];
-            for ((sum, &l), &r) in sums.iter_mut().zip(left).zip(right) {
-                *sum += weight * (u16::from(l) + u16::from(r));
-            }
-        }
-        for (o, &sum) in out.iter_mut().zip(&sums) {
-            *o = f32::from(sum);
-        }
-    }
-    let row = |y: isize| &between[reflect(y, height) * len..][..len];
-    let mut sums = vec![0.0f32; len];
-    let mut pixels = vec![0u8; len * height];
-    for (y, out) in pixels.chunks_exact_mut(len).enumerate() {
-        let y = y as isize;
-        for (sum, v) in sums.iter_mut().zip(row(y)) {
-            *sum = 32_768.0 + f32::from(weights[0]) * v;
-        }
-        for (k, &weight) in weights.iter().enumerate().skip(1) {
-            let weight = f32::from(weight);
-            let (above, below) = (row(y - k as isize), row(y + k as isize));
-            for ((sum, a), b) in sums.iter_mut().zip(above).zip(below) {
-                *sum += weight * (a + b);
-            }
-        }
-        for (o, &sum) in out.iter_mut().zip(&sums) {
-            *o = (sum * (1.0 / 65_536.0)) as u8;
-        }
-    }
-    Image::from_parts(width, height, channels, pixels)
 }
 
 /// Copies a row with `radius` mirrored pixels on both sides.

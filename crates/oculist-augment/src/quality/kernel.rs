@@ -2,6 +2,8 @@
 
 use super::plane::Edge;
 use crate::Image;
+use oculist_kernels::Isa;
+use oculist_kernels::image::{self as kernels, TapOffset};
 
 /// One weight of a kernel and which neighbour it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,45 +24,52 @@ pub(crate) fn reflect(i: isize, len: usize) -> usize {
     (if m < n { m } else { period - m }) as usize
 }
 
-/// Rows that are converted at a time: their floats stay in the cache.
-const BAND: usize = 32;
-
 /// `sum of weight * pixel(x + dx, y + dy)`, rounded to nearest, every channel alike.
-pub(crate) fn convolve(image: &Image, taps: &[Tap], edge: Edge) -> Image {
-    let (width, height, channels) = (image.width(), image.height(), image.channels());
+pub(crate) fn convolve(image: &mut Image, taps: &[Tap], edge: Edge) {
+    let (width, channels, isa) = (image.width(), image.channels(), Isa::detect());
+    let read = |from: &[u8], to: &mut [f32]| kernels::widen(isa, from, to);
+    let write = |rows: &[f32], taps: &[TapOffset], out: &mut [u8]| {
+        kernels::tap_sums_to_bytes(isa, rows, taps, out);
+    };
+    convolve_rows(image.pixels_mut(), width, channels, taps, edge, read, write);
+}
+
+/// Convolves in place: `read` makes floats of a row, `write` makes a row of the sums over them.
+///
+/// Only the rows that the kernel reaches are kept as floats. A place beyond the edge stands for one that is not farther
+/// away, so that these rows suffice.
+pub(super) fn convolve_rows<T>(
+    values: &mut [T],
+    width: usize,
+    channels: usize,
+    taps: &[Tap],
+    edge: Edge,
+    read: impl Fn(&[T], &mut [f32]),
+    write: impl Fn(&[f32], &[TapOffset], &mut [T]),
+) {
     let reach = |f: fn(&Tap) -> isize| taps.iter().map(|t| f(t).unsigned_abs()).max().unwrap_or(0);
     let (rx, ry) = (reach(|t| t.dx), reach(|t| t.dy));
     let len = width * channels;
-    let stride = len + 2 * rx * channels;
-    let columns: Vec<usize> =
-        (0..width + 2 * rx).map(|x| edge.resolve(x as isize - rx as isize, width) * channels).collect();
-    let mut padded = vec![0.0f32; stride * (BAND + 2 * ry)];
-    let mut sums = vec![0.0f32; len];
-    let mut pixels = vec![0u8; len * height];
-    for (band, out_band) in pixels.chunks_mut(len * BAND).enumerate() {
-        let top = (band * BAND) as isize - ry as isize;
-        let rows = out_band.len() / len;
-        for (i, padded) in padded.chunks_exact_mut(stride).take(rows + 2 * ry).enumerate() {
-            let row = image.row(edge.resolve(top + i as isize, height));
-            for (p, &column) in padded.chunks_exact_mut(channels).zip(&columns) {
-                for (p, &v) in p.iter_mut().zip(&row[column..column + channels]) {
-                    *p = f32::from(v);
-                }
-            }
+    let height = values.len() / len;
+    let kept = height.min(2 * ry + 1);
+    // Sums are taken 64 at a time.
+    let stride = len.next_multiple_of(64) + 2 * rx * channels;
+    let mut rows = vec![0.0f32; stride * kept];
+    let mut offsets = Vec::with_capacity(taps.len());
+    let mut ready = 0;
+    for y in 0..height {
+        while ready < height && ready <= y + ry {
+            let row = &mut rows[ready % kept * stride..][..len + 2 * rx * channels];
+            read(&values[ready * len..][..len], &mut row[rx * channels..][..len]);
+            edge.pad(row, rx, width, channels);
+            ready += 1;
         }
-        for (y, out) in out_band.chunks_exact_mut(len).enumerate() {
-            sums.fill(0.5);
-            for tap in taps {
-                let line = (y + ry).wrapping_add_signed(tap.dy);
-                let start = line * stride + rx.wrapping_add_signed(tap.dx) * channels;
-                for (sum, value) in sums.iter_mut().zip(&padded[start..start + len]) {
-                    *sum += tap.weight * value;
-                }
-            }
-            for (o, &sum) in out.iter_mut().zip(&sums) {
-                *o = sum as u8;
-            }
-        }
+        offsets.clear();
+        offsets.extend(taps.iter().map(|tap| {
+            let row = edge.resolve(y as isize + tap.dy, height) % kept;
+            let offset = row * stride + rx.wrapping_add_signed(tap.dx) * channels;
+            TapOffset { offset, weight: tap.weight }
+        }));
+        write(&rows, &offsets, &mut values[y * len..][..len]);
     }
-    Image::from_parts(width, height, channels, pixels)
 }

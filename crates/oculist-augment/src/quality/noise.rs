@@ -1,9 +1,11 @@
 //! Noise of sensors and transmission. The alpha channel of RGBA images is never touched.
 
-use super::sampling::{Normals, Poisson, unit};
-use super::{at_least, map_colors, positive};
+use super::sampling::Poisson;
+use super::{at_least, in_place, map_colors, positive};
+use crate::color::copy_alpha;
 use crate::error::Result;
 use crate::{Image, Rng};
+use oculist_kernels::{Isa, image};
 
 /// Adds independent normal numbers of standard deviation `std` (1 is the whole range from black to white).
 ///
@@ -15,10 +17,13 @@ use crate::{Image, Rng};
 /// # Source
 /// Hendrycks and Dietterich 2019, Gaussian noise; there values are cut after scaling, here they are rounded.
 pub fn gaussian_noise(image: &Image, std: f32, seed: u64) -> Result<Image> {
+    in_place(image, |image| gaussian_noise_in_place(image, std, seed))
+}
+
+pub(crate) fn gaussian_noise_in_place(image: &mut Image, std: f32, seed: u64) -> Result<()> {
     at_least("gaussian_noise", "std", std, 0.0, 10.0)?;
-    let mut normals = Normals::new(Rng::keyed(&[seed]));
-    let std = f64::from(std) * 255.0;
-    Ok(map_colors(image, |v| level(f64::from(v) + std * normals.draw())))
+    map_all(image, seed, |key, values| image::add_normal_noise(Isa::detect(), key, std * 255.0, values));
+    Ok(())
 }
 
 /// Multiplies by `1 + n` with independent normal n of standard deviation `std`.
@@ -29,10 +34,13 @@ pub fn gaussian_noise(image: &Image, std: f32, seed: u64) -> Result<Image> {
 /// # Source
 /// Hendrycks and Dietterich 2019, speckle noise; there values are cut after scaling, here they are rounded.
 pub fn speckle_noise(image: &Image, std: f32, seed: u64) -> Result<Image> {
+    in_place(image, |image| speckle_noise_in_place(image, std, seed))
+}
+
+pub(crate) fn speckle_noise_in_place(image: &mut Image, std: f32, seed: u64) -> Result<()> {
     at_least("speckle_noise", "std", std, 0.0, 10.0)?;
-    let mut normals = Normals::new(Rng::keyed(&[seed]));
-    let std = f64::from(std);
-    Ok(map_colors(image, |v| level(f64::from(v) * (1.0 + std * normals.draw()))))
+    map_all(image, seed, |key, values| image::multiply_normal_noise(Isa::detect(), key, std, values));
+    Ok(())
 }
 
 /// Photon noise: each value becomes a Poisson count with mean `photons * x`, divided by `photons` (x in 0..=1).
@@ -66,17 +74,21 @@ pub fn shot_noise(image: &Image, photons: f32, seed: u64) -> Result<Image> {
 /// # Source
 /// Hendrycks and Dietterich 2019, impulse noise, which is scikit-image's `random_noise` in mode `s&p`.
 pub fn impulse_noise(image: &Image, amount: f32, seed: u64) -> Result<Image> {
+    in_place(image, |image| impulse_noise_in_place(image, amount, seed))
+}
+
+pub(crate) fn impulse_noise_in_place(image: &mut Image, amount: f32, seed: u64) -> Result<()> {
     at_least("impulse_noise", "amount", amount, 0.0, 1.0)?;
     let amount = f64::from(amount);
-    let mut rng = Rng::keyed(&[seed]);
-    Ok(map_colors(image, |v| {
-        let at = unit(&mut rng);
-        match () {
-            () if at < amount * 0.5 => 0,
-            () if at < amount => 255,
-            () => v,
-        }
-    }))
+    map_all(image, seed, |key, values| image::salt_and_pepper(Isa::detect(), key, amount, values));
+    Ok(())
+}
+
+/// Calls `f` with the key of a seed and all values; alpha stays.
+fn map_all(image: &mut Image, seed: u64, f: impl Fn(u64, &mut [u8])) {
+    let old = if image.channels() == 4 { image.pixels().to_vec() } else { Vec::new() };
+    f(Rng::keyed(&[seed]).next_u64(), image.pixels_mut());
+    copy_alpha(&old, image);
 }
 
 fn level(v: f64) -> u8 {

@@ -2,7 +2,7 @@
 
 use super::kernel::{Tap, convolve, reflect};
 use super::plane::{Edge, Plane, zoom_axis};
-use super::{at_least, positive};
+use super::{at_least, in_place, positive};
 use crate::error::{Result, parameter};
 use crate::{Image, Rng};
 
@@ -18,7 +18,12 @@ use crate::{Image, Rng};
 /// # Source
 /// ImageMagick's motion blur, which the ImageNet-C generator calls.
 pub fn motion_blur(image: &Image, radius: f32, sigma: f32, degrees: f32) -> Result<Image> {
-    Ok(convolve(image, &motion_taps("motion_blur", radius, sigma, degrees)?, Edge::Nearest))
+    in_place(image, |image| motion_blur_in_place(image, radius, sigma, degrees))
+}
+
+pub(crate) fn motion_blur_in_place(image: &mut Image, radius: f32, sigma: f32, degrees: f32) -> Result<()> {
+    convolve(image, &motion_taps("motion_blur", radius, sigma, degrees)?, Edge::Nearest);
+    Ok(())
 }
 
 pub(super) fn motion_taps(
@@ -59,13 +64,18 @@ pub(super) fn motion_taps(
 /// # Source
 /// Hendrycks and Dietterich 2019, defocus blur; there values are cut after scaling, here they are rounded.
 pub fn defocus_blur(image: &Image, radius: f32, soften: f32) -> Result<Image> {
+    in_place(image, |image| defocus_blur_in_place(image, radius, soften))
+}
+
+pub(crate) fn defocus_blur_in_place(image: &mut Image, radius: f32, soften: f32) -> Result<()> {
     if !(0.0..=64.0).contains(&radius) {
         return Err(parameter("defocus_blur", "radius", "within 0..=64", radius.to_string()));
     }
     if !(soften > 0.0 && soften <= 64.0) {
         return Err(parameter("defocus_blur", "soften", "above 0, at most 64", soften.to_string()));
     }
-    Ok(convolve(image, &disk(radius, soften), Edge::Reflect))
+    convolve(image, &disk(radius, soften), Edge::Reflect);
+    Ok(())
 }
 
 /// The softened disk, on a grid of at least 17x17 whose border is mirrored while softening.
@@ -209,7 +219,32 @@ pub fn pixelate(image: &Image, factor: f32) -> Result<Image> {
     // The product is formed in f64 from the decimal number that was meant: 0.35 * 100 is 35.
     let side = |n: usize| ((n as f64 * f64::from(factor) + 1e-5) as usize).clamp(1, n);
     let small = super::resize_box(image, side(image.width()), side(image.height()))?;
-    super::resize_box(&small, image.width(), image.height())
+    Ok(enlarged(&small, image.width(), image.height()))
+}
+
+/// Repeats the pixel in whose area each pixel's middle falls.
+fn enlarged(image: &Image, width: usize, height: usize) -> Image {
+    let channels = image.channels();
+    let from = |i: usize, to: usize, n: usize| (2 * i + 1) * n / (2 * to);
+    let columns: Vec<usize> = (0..width).map(|x| from(x, width, image.width())).collect();
+    let len = width * channels;
+    let mut pixels = Vec::with_capacity(len * height);
+    let mut last = None;
+    for y in 0..height {
+        let source = from(y, height, image.height());
+        if last == Some(source) {
+            pixels.extend_from_within(pixels.len() - len..);
+            continue;
+        }
+        last = Some(source);
+        let row = image.row(source);
+        match channels {
+            1 => pixels.extend(columns.iter().map(|&x| row[x])),
+            3 => pixels.extend(columns.iter().flat_map(|&x| row.as_chunks::<3>().0[x])),
+            _ => pixels.extend(columns.iter().flat_map(|&x| row.as_chunks::<4>().0[x])),
+        }
+    }
+    Image::from_parts(width, height, channels, pixels)
 }
 
 #[cfg(test)]

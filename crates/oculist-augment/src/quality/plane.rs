@@ -1,8 +1,9 @@
 //! A grid of floats: noise layers, displacement fields, one channel of an image.
 
-use super::kernel::{Tap, reflect};
-use super::sampling::Normals;
+use super::kernel::{Tap, convolve_rows, reflect};
 use crate::{Image, Rng};
+use oculist_kernels::Isa;
+use oculist_kernels::image::{self as kernels, TapOffset};
 
 /// How a plane goes on beyond its edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,14 @@ impl Edge {
             Self::Reflect => reflect(i, len),
         }
     }
+
+    /// Fills the `rx` pixels on both sides of a row of `width` pixels in its middle.
+    pub(crate) fn pad(self, padded: &mut [f32], rx: usize, width: usize, channels: usize) {
+        for i in (0..rx).chain(rx + width..2 * rx + width) {
+            let from = (rx + self.resolve(i as isize - rx as isize, width)) * channels;
+            padded.copy_within(from..from + channels, i * channels);
+        }
+    }
 }
 
 /// Row-major floats.
@@ -44,9 +53,12 @@ impl Plane {
     }
 
     /// Independent normal numbers.
-    pub(crate) fn normal(width: usize, height: usize, mean: f32, std: f32, rng: Rng) -> Self {
-        let mut normals = Normals::new(rng);
-        let values = (0..width * height).map(|_| mean + std * normals.draw() as f32).collect();
+    pub(crate) fn normal(width: usize, height: usize, mean: f32, std: f32, mut rng: Rng) -> Self {
+        let mut values = vec![0.0; width * height];
+        kernels::normals(Isa::detect(), rng.next_u64(), &mut values);
+        for v in &mut values {
+            *v = mean + std * *v;
+        }
         Self { width, height, values }
     }
 
@@ -108,17 +120,11 @@ impl Plane {
 
     /// `sum of weight * value(x + dx, y + dy)` over the taps.
     pub(crate) fn convolved(&self, taps: &[Tap], edge: Edge) -> Self {
-        let mut out = Self::filled(self.width, self.height, 0.0);
-        for tap in taps {
-            let columns: Vec<usize> =
-                (0..self.width).map(|x| edge.resolve(x as isize + tap.dx, self.width)).collect();
-            for (y, out) in out.values.chunks_exact_mut(self.width).enumerate() {
-                let row = self.row(edge.resolve(y as isize + tap.dy, self.height));
-                for (o, &x) in out.iter_mut().zip(&columns) {
-                    *o += tap.weight * row[x];
-                }
-            }
-        }
+        let (isa, mut out) = (Isa::detect(), self.clone());
+        let read = |from: &[f32], to: &mut [f32]| to.copy_from_slice(from);
+        let write =
+            |rows: &[f32], taps: &[TapOffset], out: &mut [f32]| kernels::tap_sums(isa, rows, taps, out);
+        convolve_rows(&mut out.values, self.width, 1, taps, edge, read, write);
         out
     }
 

@@ -1,13 +1,14 @@
 //! Weather between the camera and the scene, and on its glass. The alpha channel of RGBA images is never touched.
 
-use super::at_least;
 use super::kernel::Tap;
 use super::optics::motion_taps;
 use super::plane::{Edge, Plane};
 use super::plasma::plasma;
+use super::{at_least, in_place};
 use crate::color::luma;
 use crate::error::{Result, parameter};
 use crate::{Image, Rng};
+use oculist_kernels::{Isa, image as kernels};
 use serde::{Deserialize, Serialize};
 
 /// Rounds and cuts a value in units of 255 levels.
@@ -26,6 +27,21 @@ fn each_pixel(image: &Image, mut f: impl FnMut(usize, &mut [u8])) -> Image {
     out
 }
 
+/// `x * scale + offset * tint` in levels, rounded to nearest, for the colours of each pixel.
+fn shade(image: &mut Image, scale: &[f32], offset: &[f32], tint: [f32; 3]) {
+    let channels = image.channels();
+    kernels::shade_colors(Isa::detect(), image.pixels_mut(), channels, scale, offset, tint);
+}
+
+/// The largest value but for alpha.
+fn largest_color(image: &Image) -> u8 {
+    if image.channels() == 1 {
+        return image.pixels().iter().copied().fold(0, u8::max);
+    }
+    let bounds = kernels::channel_bounds(Isa::detect(), image.pixels(), image.channels());
+    bounds.iter().fold(0, |most, bounds| most.max(bounds.1))
+}
+
 /// Fog: adds `density` times a cloud and scales the sum back to the image's range.
 ///
 /// `(x + density * c) * m / (m + density)` with x in 0..=1, the cloud c in 0..=1 and m the image's largest value; a
@@ -37,19 +53,17 @@ fn each_pixel(image: &Image, mut f: impl FnMut(usize, &mut [u8])) -> Image {
 /// # Source
 /// Hendrycks and Dietterich 2019, fog.
 pub fn fog(image: &Image, density: f32, decay: f32, seed: u64) -> Result<Image> {
+    in_place(image, |image| fog_in_place(image, density, decay, seed))
+}
+
+pub(crate) fn fog_in_place(image: &mut Image, density: f32, decay: f32, seed: u64) -> Result<()> {
     at_least("fog", "density", density, 0.0, 100.0)?;
     at_least("fog", "decay", decay, 1.0, 10.0)?;
     let cloud = plasma(image.width(), image.height(), decay, &mut Rng::keyed(&[seed]));
-    let mut most = 0;
-    each_pixel(image, |_, colors| most = colors.iter().copied().fold(most, u8::max));
-    let most = f32::from(most) / 255.0;
+    let most = f32::from(largest_color(image)) / 255.0;
     let factor = if most + density > 0.0 { most / (most + density) } else { 1.0 };
-    Ok(each_pixel(image, |i, colors| {
-        let add = density * cloud.values[i];
-        for v in colors {
-            *v = level((f32::from(*v) / 255.0 + add) * factor);
-        }
-    }))
+    shade(image, &vec![factor; cloud.values.len()], &cloud.values, [255.0 * density * factor; 3]);
+    Ok(())
 }
 
 /// Frost on the glass: `keep * x + amount * pattern`.
@@ -65,14 +79,11 @@ pub fn frost(image: &Image, keep: f32, amount: f32, seed: u64) -> Result<Image> 
     at_least("frost", "keep", keep, 0.0, 2.0)?;
     at_least("frost", "amount", amount, 0.0, 2.0)?;
     let pattern = frost_pattern(image.width(), image.height(), seed)?;
-    let tint = [0.86, 0.94, 1.0];
-    Ok(each_pixel(image, |i, colors| {
-        let grey = colors.len() == 1;
-        for (v, tint) in colors.iter_mut().zip(tint) {
-            let ice = pattern.values[i] * if grey { 0.93 } else { tint };
-            *v = level(keep * f32::from(*v) / 255.0 + amount * ice);
-        }
-    }))
+    let tint = if image.channels() == 1 { [0.93; 3] } else { [0.86, 0.94, 1.0] };
+    let tint = tint.map(|tint| 255.0 * amount * tint);
+    let mut out = image.clone();
+    shade(&mut out, &vec![keep; pattern.values.len()], &pattern.values, tint);
+    Ok(out)
 }
 
 fn frost_pattern(width: usize, height: usize, seed: u64) -> Result<Plane> {
@@ -178,6 +189,10 @@ pub struct Rain {
 /// # Source
 /// Own definition; the benchmark has no rain.
 pub fn rain(image: &Image, rain: Rain, seed: u64) -> Result<Image> {
+    in_place(image, |image| rain_in_place(image, rain, seed))
+}
+
+pub(crate) fn rain_in_place(image: &mut Image, rain: Rain, seed: u64) -> Result<()> {
     at_least("rain", "drops", rain.drops, 0.0, 1000.0)?;
     at_least("rain", "length", rain.length, 1.0, 512.0)?;
     at_least("rain", "slant", rain.slant, -80.0, 80.0)?;
@@ -201,12 +216,10 @@ pub fn rain(image: &Image, rain: Rain, seed: u64) -> Result<Image> {
             (x, y) = (x + sin, y + cos);
         }
     }
-    Ok(each_pixel(image, |i, colors| {
-        let a = rain.opacity * layer.values[i];
-        for v in colors {
-            *v = level((1.0 - rain.dim) * f32::from(*v) / 255.0 * (1.0 - a) + 0.8 * a);
-        }
-    }))
+    let scale: Vec<f32> =
+        layer.values.iter().map(|near| (1.0 - rain.dim) * (1.0 - rain.opacity * near)).collect();
+    shade(image, &scale, &layer.values, [0.8 * 255.0 * rain.opacity; 3]);
+    Ok(())
 }
 
 /// What is spattered.
@@ -268,13 +281,10 @@ pub fn spatter(image: &Image, spatter: Spatter, seed: u64) -> Result<Image> {
     };
     let grey = f32::from(luma(color[0] as u8, color[1] as u8, color[2] as u8));
     let covers = if spatter.kind == SpatterKind::Mud { 1.0 } else { 0.0 };
-    Ok(each_pixel(image, |i, colors| {
-        let (m, single) = (mask.values[i], colors.len() == 1);
-        for (v, color) in colors.iter_mut().zip(color) {
-            let color = if single { grey } else { color };
-            *v = level((f32::from(*v) * (1.0 - covers * m) + color * m) / 255.0);
-        }
-    }))
+    let scale: Vec<f32> = mask.values.iter().map(|m| 1.0 - covers * m).collect();
+    let mut out = image.clone();
+    shade(&mut out, &scale, &mask.values, if image.channels() == 1 { [grey; 3] } else { color });
+    Ok(out)
 }
 
 /// Height above the threshold, shaded as if lit from the upper left, scaled so that the brightest place is `strength`.

@@ -98,22 +98,27 @@ impl Effect {
     ///
     /// # Errors
     /// A parameter out of the range that the function documents.
-    pub fn apply(&self, image: &Image) -> Result<Image> {
+    pub fn apply(&self, mut image: Image) -> Result<Image> {
         match *self {
-            Self::GaussianBlur { sigma } => quality::gaussian_blur(image, sigma, 0),
+            Self::GaussianBlur { sigma } => quality::gaussian_blur_in_place(&mut image, sigma, 0)?,
             Self::MotionBlur { radius, degrees } => {
-                quality::motion_blur(image, radius, f32::INFINITY, degrees)
+                quality::motion_blur_in_place(&mut image, radius, f32::INFINITY, degrees)?;
             }
-            Self::DefocusBlur { radius } => quality::defocus_blur(image, radius, 0.5),
-            Self::GaussianNoise { std, seed } => quality::gaussian_noise(image, std, seed),
-            Self::SpeckleNoise { std, seed } => quality::speckle_noise(image, std, seed),
-            Self::ShotNoise { photons, seed } => quality::shot_noise(image, photons, seed),
-            Self::ImpulseNoise { amount, seed } => quality::impulse_noise(image, amount, seed),
-            Self::Jpeg { quality } => quality::jpeg(image, quality),
-            Self::Pixelate { factor } => quality::pixelate(image, factor),
-            Self::Fog { density, decay, seed } => quality::fog(image, density, decay, seed),
-            Self::Rain { rain, seed } => quality::rain(image, rain, seed),
-            Self::Corruption { corruption, severity, seed } => corruption.apply(image, severity, seed),
+            Self::DefocusBlur { radius } => quality::defocus_blur_in_place(&mut image, radius, 0.5)?,
+            Self::GaussianNoise { std, seed } => quality::gaussian_noise_in_place(&mut image, std, seed)?,
+            Self::SpeckleNoise { std, seed } => quality::speckle_noise_in_place(&mut image, std, seed)?,
+            Self::ShotNoise { photons, seed } => return quality::shot_noise(&image, photons, seed),
+            Self::ImpulseNoise { amount, seed } => {
+                quality::impulse_noise_in_place(&mut image, amount, seed)?;
+            }
+            Self::Jpeg { quality } => quality::jpeg_in_place(&mut image, quality)?,
+            Self::Pixelate { factor } => return quality::pixelate(&image, factor),
+            Self::Fog { density, decay, seed } => quality::fog_in_place(&mut image, density, decay, seed)?,
+            Self::Rain { rain, seed } => quality::rain_in_place(&mut image, rain, seed)?,
+            Self::Corruption { corruption, severity, seed } => {
+                return corruption.apply(&image, severity, seed);
+            }
         }
+        Ok(image)
     }
 }

@@ -3,6 +3,7 @@
 use super::Transform;
 use crate::Image;
 use crate::error::{Result, parameter};
+use oculist_kernels::{Isa, image};
 
 /// See [`Transform::Mix`].
 pub(super) fn mix(image: Image, original: f32, chains: &[Vec<Transform>], weights: &[f32]) -> Result<Image> {
@@ -18,7 +19,7 @@ pub(super) fn mix(image: Image, original: f32, chains: &[Vec<Transform>], weight
         {
             return Err(parameter("mix", "chains", "transforms that keep the size", format!("{version:?}")));
         }
-        sum.iter_mut().zip(version.pixels()).for_each(|(sum, &v)| *sum += f32::from(v) * weight);
+        image::add_weighted(Isa::detect(), &mut sum, version.pixels(), weight);
     }
     let mut image = image;
     image.pixels_mut().iter_mut().zip(sum).for_each(|(out, sum)| *out = sum as u8);

@@ -1,0 +1,74 @@
+//! Pictures and planes of floats: light and weather, mixtures, a network's input.
+
+use super::color::planar;
+use super::lanes::{Lanes, per_isa, to_byte};
+
+per_isa! {
+    /// `x * scale[i] + offset[i] * tint[c] + 0.5`, cut to 0..=255 and truncated, for the colours of each pixel i.
+    ///
+    /// Grey pictures (1 channel) use the first tint.
+    ///
+    /// # Panics
+    /// If the lengths do not fit, there are not 1, 3 or 4 channels, or the processor lacks `isa`.
+    pub fn shade_colors(pixels: &mut [u8], channels: usize, scale: &[f32], offset: &[f32], tint: [f32; 3]) = shade;
+    /// `sum[i] += weight * x[i]`.
+    ///
+    /// # Panics
+    /// If the lengths differ, or the processor lacks `isa`.
+    pub fn add_weighted(sum: &mut [f32], values: &[u8], weight: f32) = weighted;
+    /// `x * scale[c] + bias[c]` with c = i mod the number of channels, 1 or 3, which is that of scales.
+    ///
+    /// # Panics
+    /// If the lengths differ, there are not 1 or 3 channels, or the processor lacks `isa`.
+    pub fn normalize(pixels: &[u8], scale: &[f32], bias: &[f32], out: &mut [f32]) = normalized;
+}
+
+#[inline(always)]
+fn shade<L: Lanes>(
+    lanes: L,
+    pixels: &mut [u8],
+    channels: usize,
+    scale: &[f32],
+    offset: &[f32],
+    tint: [f32; 3],
+) {
+    assert_eq!((scale.len() * channels, scale.len()), (pixels.len(), offset.len()), "lengths of the layers");
+    if channels == 1 {
+        for ((v, s), o) in pixels.iter_mut().zip(scale).zip(offset) {
+            *v = to_byte(f32::from(*v) * s + o * tint[0] + 0.5);
+        }
+        return;
+    }
+    planar(lanes, pixels, channels, |first, planes| {
+        for (plane, tint) in planes.iter_mut().zip(tint) {
+            for ((v, s), o) in plane.iter_mut().zip(&scale[first..]).zip(&offset[first..]) {
+                *v = to_byte(f32::from(*v) * s + o * tint + 0.5);
+            }
+        }
+    });
+}
+
+#[inline(always)]
+fn weighted<L: Lanes>(_: L, sum: &mut [f32], values: &[u8], weight: f32) {
+    assert_eq!(sum.len(), values.len(), "lengths");
+    for (sum, &v) in sum.iter_mut().zip(values) {
+        *sum += weight * f32::from(v);
+    }
+}
+
+/// Values handled at once: a multiple of 3, so that the channels repeat, and of 16.
+const PATTERN: usize = 192;
+
+#[inline(always)]
+fn normalized<L: Lanes>(_: L, pixels: &[u8], scale: &[f32], bias: &[f32], out: &mut [f32]) {
+    assert_eq!(pixels.len(), out.len(), "pixels and output");
+    let channels = scale.len();
+    assert!(matches!(channels, 1 | 3) && bias.len() == channels, "channels of scale and bias");
+    let scale: [f32; PATTERN] = std::array::from_fn(|i| scale[i % channels]);
+    let bias: [f32; PATTERN] = std::array::from_fn(|i| bias[i % channels]);
+    for (out, pixels) in out.chunks_mut(PATTERN).zip(pixels.chunks(PATTERN)) {
+        for ((o, &v), (s, b)) in out.iter_mut().zip(pixels).zip(scale.iter().zip(&bias)) {
+            *o = f32::from(v) * s + b;
+        }
+    }
+}
