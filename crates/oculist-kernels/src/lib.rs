@@ -34,6 +34,7 @@ mod conv;
 mod copy;
 mod elementwise;
 mod error;
+pub mod image;
 pub mod int8;
 mod isa;
 mod layout;
