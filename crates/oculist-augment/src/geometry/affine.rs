@@ -1,9 +1,10 @@
 //! Rotation, scaling, shearing and shifting in one resampling.
 
-use super::sample::{walk, warp};
+use super::sample::warp;
 use super::{Border, Interpolation};
 use crate::Image;
 use crate::error::{Result, parameter};
+use oculist_kernels::image::warp::places::walk;
 use serde::{Deserialize, Serialize};
 
 /// Shears, turns, scales and shifts about the image's centre; the output has the input's size.
@@ -83,10 +84,10 @@ pub fn affine(image: &Image, map: Affine, interpolation: Interpolation, border: 
     }
     let size = (image.width(), image.height());
     let [mx, my] = map.inverse(size.0, size.1);
-    Ok(warp(image, size, interpolation, border, |y, xs, ys| {
+    Ok(warp(image, size, interpolation, border, |isa, y, xs, ys| {
         // The start of each row is computed afresh, so that rounding errors do not add up over rows.
-        walk(mx[1] * y as f64 + mx[2], mx[0], xs);
-        walk(my[1] * y as f64 + my[2], my[0], ys);
+        walk(isa, mx[1] * y as f64 + mx[2], mx[0], xs);
+        walk(isa, my[1] * y as f64 + my[2], my[0], ys);
     }))
 }
 

@@ -1,5 +1,6 @@
 //! What lies outside an image.
 
+use oculist_kernels::image::warp::Outside;
 use serde::{Deserialize, Serialize};
 
 /// How pixels outside the image are made up.
@@ -28,25 +29,18 @@ impl Default for Border {
 impl Border {
     /// The coordinate inside 0..len that stands for `i`, or None where the border is constant.
     pub(crate) fn resolve(self, i: isize, len: usize) -> Option<usize> {
-        let n = len as isize;
-        if (0..n).contains(&i) {
-            return Some(i as usize);
+        self.outside().resolve(i, len)
+    }
+
+    /// The same for the kernels.
+    pub(crate) fn outside(self) -> Outside {
+        match self {
+            Self::Constant(value) => Outside::Constant(value),
+            Self::Edge => Outside::Edge,
+            Self::Reflect => Outside::Reflect,
+            Self::Symmetric => Outside::Symmetric,
+            Self::Wrap => Outside::Wrap,
         }
-        let place = match self {
-            Self::Constant(_) => return None,
-            Self::Edge => i.clamp(0, n - 1),
-            Self::Reflect => {
-                let period = (2 * (n - 1)).max(1);
-                let m = i.rem_euclid(period);
-                if m < n { m } else { period - m }
-            }
-            Self::Symmetric => {
-                let m = i.rem_euclid(2 * n);
-                if m < n { m } else { 2 * n - 1 - m }
-            }
-            Self::Wrap => i.rem_euclid(n),
-        };
-        Some(place as usize)
     }
 
     /// The value of a constant border, 0 for the others (which never need it).

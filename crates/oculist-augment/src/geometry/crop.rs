@@ -1,9 +1,11 @@
 //! Cutting out and padding.
 
 use super::Border;
-use super::flip::reverse_row;
 use crate::Image;
 use crate::error::{Result, parameter};
+use oculist_kernels::Isa;
+use oculist_kernels::image::flip::reverse;
+use std::ops::Range;
 
 /// Cuts the window of `width` x `height` pixels whose top left corner is (left, top).
 ///
@@ -49,33 +51,49 @@ fn cut(
     }
     let channels = image.channels();
     let row_len = width * channels;
-    let mut pixels = vec![border.fill(); row_len * height];
     // Columns of the window that lie inside the image are copied as one run per row.
     let inside_from = left.clamp(0, image.width() as isize);
-    let inside_to = left.saturating_add_unsigned(width).clamp(0, image.width() as isize);
-    let run = (inside_to - inside_from).max(0) as usize * channels;
-    for (y, out) in pixels.chunks_exact_mut(row_len).enumerate() {
-        let Some(source_y) = border.resolve(top.saturating_add_unsigned(y), image.height()) else { continue };
+    let inside_to = left.saturating_add_unsigned(width).clamp(inside_from, image.width() as isize);
+    let run = inside_from as usize * channels..inside_to as usize * channels;
+    // Where the window lies beside the image, all its columns are outside, counted as those to the left.
+    let before = if run.is_empty() { width } else { (inside_from - left) as usize };
+    let after = width - before - run.len() / channels;
+    // The byte of the image's row that each byte outside shows.
+    let outside = |columns: Range<usize>| -> Vec<usize> {
+        let places = columns.filter_map(|x| border.resolve(left.saturating_add_unsigned(x), image.width()));
+        places.flat_map(|x| x * channels..(x + 1) * channels).collect()
+    };
+    let (at_left, at_right) = (outside(0..before), outside(width - after..width));
+    let isa = Isa::detect();
+    let mut pixels = Vec::with_capacity(row_len * height);
+    let mut copy = vec![0; if mirrored { row_len } else { 0 }];
+    for y in 0..height {
+        let line = top.saturating_add_unsigned(y);
+        let start = pixels.len();
+        let Some(source_y) = border.resolve(line, image.height()) else {
+            pixels.resize(start + row_len, border.fill());
+            continue;
+        };
+        // A row that is already there in the result is copied whole.
+        if line >= image.height() as isize && top <= source_y as isize {
+            let there = (source_y as isize - top) as usize * row_len;
+            pixels.extend_from_within(there..there + row_len);
+            continue;
+        }
         let row = image.row(source_y);
-        if run > 0 {
-            let to = (inside_from - left) as usize * channels;
-            let from = inside_from as usize * channels;
-            out[to..to + run].copy_from_slice(&row[from..from + run]);
-        }
-        // Columns left and right of the run, one by one.
-        let outside = if border.is_constant() || run == row_len { 0 } else { width };
-        for x in 0..outside {
-            let source = left.saturating_add_unsigned(x);
-            if (0..image.width() as isize).contains(&source) {
-                continue;
+        let side = |pixels: &mut Vec<u8>, bytes: &[usize], columns: usize| {
+            if border.is_constant() {
+                pixels.resize(pixels.len() + columns * channels, border.fill());
+            } else {
+                pixels.extend(bytes.iter().map(|&i| row[i]));
             }
-            if let Some(source_x) = border.resolve(source, image.width()) {
-                out[x * channels..(x + 1) * channels]
-                    .copy_from_slice(&row[source_x * channels..(source_x + 1) * channels]);
-            }
-        }
+        };
+        side(&mut pixels, &at_left, before);
+        pixels.extend_from_slice(&row[run.clone()]);
+        side(&mut pixels, &at_right, after);
         if mirrored {
-            reverse_row(out, channels);
+            copy.copy_from_slice(&pixels[start..]);
+            reverse(isa, &copy, &mut pixels[start..], channels);
         }
     }
     Ok(Image::from_parts(width, height, channels, pixels))

@@ -1,9 +1,12 @@
 //! Bending: elastic and grid distortion.
 
-use super::sample::{place, warp};
+use super::sample::warp;
 use super::{Border, Interpolation};
 use crate::error::{Result, parameter};
 use crate::{Image, Rng};
+use oculist_kernels::Isa;
+use oculist_kernels::image::field::{convolve_columns, convolve_rows};
+use oculist_kernels::image::warp::places::{displace, place};
 
 /// Moves every pixel by a smooth random field.
 ///
@@ -38,19 +41,15 @@ pub fn elastic(
         blur(noise, width, sigma)
     });
     let alpha = f64::from(alpha);
-    Ok(warp(image, (width, height), interpolation, border, |y, xs, ys| {
+    Ok(warp(image, (width, height), interpolation, border, |isa, y, xs, ys| {
         let row = y * width..(y + 1) * width;
-        for (x, (at, &d)) in xs.iter_mut().zip(&dx[row.clone()]).enumerate() {
-            *at = place(x as f64 + alpha * f64::from(d));
-        }
-        for (at, &d) in ys.iter_mut().zip(&dy[row]) {
-            *at = place(y as f64 + alpha * f64::from(d));
-        }
+        displace(isa, 0.0, 1.0, alpha, &dx[row.clone()], xs);
+        displace(isa, y as f64, 0.0, alpha, &dy[row], ys);
     }))
 }
 
 /// A separable Gaussian blur; edges are mirrored without repeating them.
-fn blur(field: Vec<f32>, width: usize, sigma: f32) -> Vec<f32> {
+fn blur(mut field: Vec<f32>, width: usize, sigma: f32) -> Vec<f32> {
     if sigma < 1e-3 {
         return field;
     }
@@ -59,25 +58,15 @@ fn blur(field: Vec<f32>, width: usize, sigma: f32) -> Vec<f32> {
     let weight = |i: isize| (-0.5 * (i as f64 / f64::from(sigma)).powi(2)).exp();
     let sum: f64 = (-radius..=radius).map(weight).sum();
     let kernel: Vec<f32> = (-radius..=radius).map(|i| (weight(i) / sum) as f32).collect();
-    let mirror = |i: isize, len: usize| Border::Reflect.resolve(i, len).unwrap_or(0);
-
+    let mirrored = |len: usize| -> Vec<usize> {
+        let places = -radius..len as isize + radius;
+        places.map(|i| Border::Reflect.resolve(i, len).unwrap_or(0)).collect()
+    };
+    let isa = Isa::detect();
     let mut across = vec![0.0; field.len()];
-    let mut padded = vec![0.0; width + 2 * radius as usize];
-    let columns: Vec<usize> = (-radius..width as isize + radius).map(|i| mirror(i, width)).collect();
-    for (out, row) in across.chunks_exact_mut(width).zip(field.chunks_exact(width)) {
-        padded.iter_mut().zip(&columns).for_each(|(p, &x)| *p = row[x]);
-        for (window, k) in padded.windows(width).zip(&kernel) {
-            out.iter_mut().zip(window).for_each(|(o, v)| *o += k * v);
-        }
-    }
-    let mut both = vec![0.0; field.len()];
-    for (y, out) in both.chunks_exact_mut(width).enumerate() {
-        for (i, k) in kernel.iter().enumerate() {
-            let from = mirror(y as isize + i as isize - radius, height) * width;
-            out.iter_mut().zip(&across[from..from + width]).for_each(|(o, v)| *o += k * v);
-        }
-    }
-    both
+    convolve_rows(isa, &field, &mut across, width, &mirrored(width), &kernel);
+    convolve_columns(isa, &across, &mut field, width, &mirrored(height), &kernel);
+    field
 }
 
 /// Stretches and squeezes the columns and rows of a grid.
@@ -103,7 +92,7 @@ pub fn grid_distortion(
         }
     }
     let (across, down) = (places(image.width(), columns), places(image.height(), rows));
-    Ok(warp(image, (image.width(), image.height()), interpolation, Border::Edge, |y, xs, ys| {
+    Ok(warp(image, (image.width(), image.height()), interpolation, Border::Edge, |_, y, xs, ys| {
         xs.copy_from_slice(&across);
         ys.fill(down[y]);
     }))

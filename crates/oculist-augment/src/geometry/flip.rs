@@ -1,21 +1,17 @@
 //! Mirroring, transposing and quarter turns: pixels move, none changes.
 
 use crate::Image;
-
-/// Reverses the order of the pixels in one row.
-pub(super) fn reverse_row(row: &mut [u8], channels: usize) {
-    match channels {
-        1 => row.reverse(),
-        3 => row.as_chunks_mut::<3>().0.reverse(),
-        _ => row.as_chunks_mut::<4>().0.reverse(),
-    }
-}
+use oculist_kernels::Isa;
+use oculist_kernels::image::flip::{self, Transposition};
 
 /// Mirrors left and right: `out(x, y) = in(width - 1 - x, y)`.
 pub fn flip_horizontal(mut image: Image) -> Image {
     let (width, channels) = (image.width(), image.channels());
+    let isa = Isa::detect();
+    let mut copy = vec![0; width * channels];
     for row in image.pixels_mut().chunks_exact_mut(width * channels) {
-        reverse_row(row, channels);
+        copy.copy_from_slice(row);
+        flip::reverse(isa, &copy, row, channels);
     }
     image
 }
@@ -24,55 +20,39 @@ pub fn flip_horizontal(mut image: Image) -> Image {
 pub fn flip_vertical(mut image: Image) -> Image {
     let (len, height) = (image.width() * image.channels(), image.height());
     let (top, bottom) = image.pixels_mut().split_at_mut(height / 2 * len);
+    // Three copies are faster than a swap, whose loop is compiled for the oldest processors.
+    let mut copy = vec![0; len];
     for (a, b) in top.chunks_exact_mut(len).zip(bottom.rchunks_exact_mut(len)) {
-        a.swap_with_slice(b);
+        copy.copy_from_slice(a);
+        a.copy_from_slice(b);
+        b.copy_from_slice(&copy);
     }
     image
 }
 
 /// Swaps x and y: `out(x, y) = in(y, x)`; width and height change places.
 pub fn transpose(image: &Image) -> Image {
-    match image.channels() {
-        1 => transposed::<1>(image),
-        3 => transposed::<3>(image),
-        _ => transposed::<4>(image),
-    }
+    transposed(image, Transposition::default())
 }
 
-/// Tiles of this side stay in the first cache while one is read by columns.
-const TILE: usize = 16;
-
-fn transposed<const C: usize>(image: &Image) -> Image {
-    let (width, height) = (image.width(), image.height());
-    let source = image.pixels().as_chunks::<C>().0;
-    let mut pixels = vec![0; width * height * C];
-    for (band, rows) in pixels.as_chunks_mut::<C>().0.chunks_mut(TILE * height).enumerate() {
-        let left = band * TILE;
-        for top in (0..height).step_by(TILE) {
-            let end = height.min(top + TILE);
-            for (x, row) in rows.chunks_exact_mut(height).enumerate() {
-                let column = source[top * width + left + x..].iter().step_by(width);
-                for (out, pixel) in row[top..end].iter_mut().zip(column) {
-                    *out = *pixel;
-                }
-            }
-        }
-    }
-    Image::from_parts(height, width, C, pixels)
+fn transposed(image: &Image, how: Transposition) -> Image {
+    let (width, height, channels) = (image.width(), image.height(), image.channels());
+    let mut pixels = vec![0; image.pixels().len()];
+    flip::transpose(Isa::detect(), image.pixels(), &mut pixels, (width, height), channels, how);
+    Image::from_parts(height, width, channels, pixels)
 }
 
 /// Turns by `turns` quarters of a circle counter-clockwise; only `turns` mod 4 matters.
 pub fn quarter_turns(image: Image, turns: u8) -> Image {
     match turns % 4 {
         0 => image,
-        1 => flip_vertical(transpose(&image)),
+        1 => transposed(&image, Transposition { to_below: true, ..Transposition::default() }),
         2 => {
-            let mut image = image;
-            let channels = image.channels();
-            reverse_row(image.pixels_mut(), channels);
-            image
+            let mut pixels = vec![0; image.pixels().len()];
+            flip::reverse(Isa::detect(), image.pixels(), &mut pixels, image.channels());
+            Image::from_parts(image.width(), image.height(), image.channels(), pixels)
         }
-        _ => flip_horizontal(transpose(&image)),
+        _ => transposed(&image, Transposition { from_below: true, ..Transposition::default() }),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Perspective: the image as a plane seen from elsewhere.
 
-use super::sample::{place, warp};
+use super::sample::warp;
 use super::{Border, Interpolation};
 use crate::Image;
 use crate::error::{Result, parameter};
+use oculist_kernels::image::warp::places::project;
 
 /// Moves the four corners of the image and everything between them as a plane in space moves.
 ///
@@ -34,18 +35,7 @@ pub fn perspective(
     }
     // From the output to the input, so that each output pixel finds its place.
     let m = homography(moved, corners).ok_or_else(wrong)?;
-    Ok(warp(image, (width, height), interpolation, border, |y, xs, ys| {
-        let start = |row: [f64; 3]| row[1] * y as f64 + row[2];
-        let (x0, y0, d0) = (start(m[0]), start(m[1]), start(m[2]));
-        for (x, (at_x, at_y)) in xs.iter_mut().zip(ys).enumerate() {
-            let x = x as f64;
-            let depth = d0 + m[2][0] * x;
-            // What lies behind the viewer is not seen: infinitely far outside.
-            let near = if depth > 1e-9 { 1.0 / depth } else { f64::NEG_INFINITY };
-            *at_x = place((x0 + m[0][0] * x) * near);
-            *at_y = place((y0 + m[1][0] * x) * near);
-        }
-    }))
+    Ok(warp(image, (width, height), interpolation, border, |isa, y, xs, ys| project(isa, &m, y, xs, ys)))
 }
 
 /// The 3x3 matrix that takes each `from` to its `to`, scaled so that its last element is 1.
