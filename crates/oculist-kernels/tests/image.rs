@@ -460,7 +460,8 @@ fn jpeg_loss(pixels: &[u8], w: usize, channels: usize, tables: &[[u8; 64]; 2]) -
             for (n, kept) in kept.iter_mut().enumerate() {
                 let (v, u) = (n / 8, n % 8);
                 let term = |i: usize| {
-                    let (x, y) = ((bx * 8 + i % 8).min(pw - 1), (by * 8 + i / 8).min(ph - 1));
+                    // Columns go on in the pixels, rows in the plane.
+                    let (x, y) = (bx * 8 + i % 8, (by * 8 + i / 8).min(ph - 1));
                     (value(x, y) - 128.0) * wave(u, i % 8) * wave(v, i / 8)
                 };
                 let q = f64::from(table[n]);
