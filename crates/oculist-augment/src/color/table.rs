@@ -49,6 +49,16 @@ impl Tables {
         Self { tables, arithmetic }
     }
 
+    /// Tables that add, then subtract, cut to 0..=255 each time.
+    fn sums(add: [u8; 3], subtract: [u8; 3]) -> Self {
+        let mut tables = [[0; 256]; 3];
+        for (table, (&add, &subtract)) in tables.iter_mut().zip(add.iter().zip(&subtract)) {
+            *table = std::array::from_fn(|v| (v as u8).saturating_add(add).saturating_sub(subtract));
+        }
+        let with_alpha = |[r, g, b]: [u8; 3]| [r, g, b, 0];
+        Self { tables, arithmetic: Some(ByteMap::AddSubtract(with_alpha(add), with_alpha(subtract))) }
+    }
+
     /// The entries of each channel.
     pub(super) fn entries(&self) -> &[[u8; 256]; 3] {
         &self.tables
@@ -111,10 +121,12 @@ pub(super) fn of(adjustment: Adjustment, grey_image: bool) -> Option<Tables> {
         Adjustment::Solarize(_) => None,
         _ if grey_image => None,
         Adjustment::RgbShift(shift) => {
-            Some(Tables::channels(|c, v| (i32::from(v) + i32::from(shift[c])).clamp(0, 255) as u8))
+            let part = |v: i16| v.clamp(0, 255) as u8;
+            Some(Tables::sums(shift.map(part), shift.map(|v| part(v.saturating_neg()))))
         }
         Adjustment::DropChannels { dropped, fill } => {
-            Some(Tables::channels(|c, v| if dropped[c] { fill } else { v }))
+            let (add, subtract) = (dropped.map(|d| if d { 255 } else { 0 }), 255 - fill);
+            Some(Tables::sums(add, dropped.map(|d| if d { subtract } else { 0 })))
         }
         Adjustment::Temperature(kelvin) => {
             let (lit, white) = (black_body(f64::from(kelvin)), black_body(6500.0));

@@ -237,14 +237,24 @@ fn enlarged(image: &Image, width: usize, height: usize) -> Image {
             continue;
         }
         last = Some(source);
-        let row = image.row(source);
+        pixels.resize(pixels.len() + len, 0);
+        let start = pixels.len() - len;
+        let out = &mut pixels[start..];
         match channels {
-            1 => pixels.extend(columns.iter().map(|&x| row[x])),
-            3 => pixels.extend(columns.iter().flat_map(|&x| row.as_chunks::<3>().0[x])),
-            _ => pixels.extend(columns.iter().flat_map(|&x| row.as_chunks::<4>().0[x])),
+            1 => repeat::<1>(image.row(source), &columns, out),
+            3 => repeat::<3>(image.row(source), &columns, out),
+            _ => repeat::<4>(image.row(source), &columns, out),
         }
     }
     Image::from_parts(width, height, channels, pixels)
+}
+
+/// Pixels of a row by their columns.
+fn repeat<const C: usize>(row: &[u8], columns: &[usize], out: &mut [u8]) {
+    let row = row.as_chunks::<C>().0;
+    for (out, &x) in out.as_chunks_mut::<C>().0.iter_mut().zip(columns) {
+        *out = row[x];
+    }
 }
 
 #[cfg(test)]

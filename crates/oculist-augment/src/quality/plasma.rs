@@ -18,7 +18,8 @@ pub(super) fn plasma(width: usize, height: usize, decay: f32, rng: &mut Rng) -> 
     while step >= 2 {
         let half = step / 2;
         let range = wibble * wibble;
-        let at = |x: usize, y: usize| (y % side) * side + x % side;
+        // The side is a power of two.
+        let at = |x: usize, y: usize| (y & (side - 1)) * side + (x & (side - 1));
         // Middles of squares.
         for y in (0..side).step_by(step) {
             for x in (0..side).step_by(step) {

@@ -27,10 +27,18 @@ fn each_pixel(image: &Image, mut f: impl FnMut(usize, &mut [u8])) -> Image {
     out
 }
 
-/// `x * scale + offset * tint` in levels, rounded to nearest, for the colours of each pixel.
-fn shade(image: &mut Image, scale: &[f32], offset: &[f32], tint: [f32; 3]) {
-    let channels = image.channels();
-    kernels::shade_colors(Isa::detect(), image.pixels_mut(), channels, scale, offset, tint);
+/// Pixels that are shaded at once: their scales stay in the cache.
+const SHADED: usize = 4096;
+
+/// `x * scale(l) + l * tint` in levels, rounded to nearest, for the colours of each pixel and its value l of the layer.
+fn shade(image: &mut Image, layer: &Plane, tint: [f32; 3], scale: impl Fn(f32) -> f32) {
+    let (channels, isa) = (image.channels(), Isa::detect());
+    let mut scales = Vec::with_capacity(SHADED);
+    for (pixels, layer) in image.pixels_mut().chunks_mut(SHADED * channels).zip(layer.values.chunks(SHADED)) {
+        scales.clear();
+        scales.extend(layer.iter().map(|&l| scale(l)));
+        kernels::shade_colors(isa, pixels, channels, &scales, layer, tint);
+    }
 }
 
 /// The largest value but for alpha.
@@ -62,7 +70,7 @@ pub(crate) fn fog_in_place(image: &mut Image, density: f32, decay: f32, seed: u6
     let cloud = plasma(image.width(), image.height(), decay, &mut Rng::keyed(&[seed]));
     let most = f32::from(largest_color(image)) / 255.0;
     let factor = if most + density > 0.0 { most / (most + density) } else { 1.0 };
-    shade(image, &vec![factor; cloud.values.len()], &cloud.values, [255.0 * density * factor; 3]);
+    shade(image, &cloud, [255.0 * density * factor; 3], |_| factor);
     Ok(())
 }
 
@@ -82,7 +90,7 @@ pub fn frost(image: &Image, keep: f32, amount: f32, seed: u64) -> Result<Image> 
     let tint = if image.channels() == 1 { [0.93; 3] } else { [0.86, 0.94, 1.0] };
     let tint = tint.map(|tint| 255.0 * amount * tint);
     let mut out = image.clone();
-    shade(&mut out, &vec![keep; pattern.values.len()], &pattern.values, tint);
+    shade(&mut out, &pattern, tint, |_| keep);
     Ok(out)
 }
 
@@ -216,9 +224,9 @@ pub(crate) fn rain_in_place(image: &mut Image, rain: Rain, seed: u64) -> Result<
             (x, y) = (x + sin, y + cos);
         }
     }
-    let scale: Vec<f32> =
-        layer.values.iter().map(|near| (1.0 - rain.dim) * (1.0 - rain.opacity * near)).collect();
-    shade(image, &scale, &layer.values, [0.8 * 255.0 * rain.opacity; 3]);
+    shade(image, &layer, [0.8 * 255.0 * rain.opacity; 3], |near| {
+        (1.0 - rain.dim) * (1.0 - rain.opacity * near)
+    });
     Ok(())
 }
 
@@ -281,9 +289,8 @@ pub fn spatter(image: &Image, spatter: Spatter, seed: u64) -> Result<Image> {
     };
     let grey = f32::from(luma(color[0] as u8, color[1] as u8, color[2] as u8));
     let covers = if spatter.kind == SpatterKind::Mud { 1.0 } else { 0.0 };
-    let scale: Vec<f32> = mask.values.iter().map(|m| 1.0 - covers * m).collect();
     let mut out = image.clone();
-    shade(&mut out, &scale, &mask.values, if image.channels() == 1 { [grey; 3] } else { color });
+    shade(&mut out, &mask, if image.channels() == 1 { [grey; 3] } else { color }, |m| 1.0 - covers * m);
     Ok(out)
 }
 

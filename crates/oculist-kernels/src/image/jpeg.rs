@@ -118,7 +118,8 @@ fn round_trip<L: Lanes>(
     y_plane.extend(width, height);
     quantize(&mut y_plane, &quantization[0]);
     for plane in &mut chroma {
-        plane.extend(half_width, half_height);
+        // Columns were repeated before they were halved, rows are repeated afterwards, as libjpeg does.
+        plane.extend(plane.stride, half_height);
         quantize(plane, &quantization[1]);
     }
     let mut sums = vec![0u16; half_width + 2];
