@@ -7,6 +7,9 @@
 //! Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014 (SplitMix64; the
 //! finaliser's constants are Stafford's variant 13).
 
+use oculist_kernels::Isa;
+use oculist_kernels::image::field::uniform_noise;
+
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn mix(mut z: u64) -> u64 {
@@ -58,6 +61,12 @@ impl Rng {
     /// Uniform in [0, 1), on a grid of 2^-24.
     pub fn uniform(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 * (1.0 / (1u32 << 24) as f32)
+    }
+
+    /// Fills in numbers uniform in [-1, 1): twice [`Rng::uniform`] less 1.
+    pub(crate) fn fill_noise(&mut self, to: &mut [f32]) {
+        uniform_noise(Isa::detect(), self.state, to);
+        self.state = self.state.wrapping_add(GOLDEN.wrapping_mul(to.len() as u64));
     }
 
     /// Uniform in [low, high); `low` if both are equal.
@@ -156,6 +165,15 @@ mod tests {
         let mut rng = Rng { state: 1234567 };
         let numbers = [rng.next_u64(), rng.next_u64(), rng.next_u64()];
         assert_eq!(numbers, [6457827717110365317, 3203168211198807973, 9817491932198370423]);
+    }
+
+    #[test]
+    fn noise_is_drawn_from_the_same_stream() {
+        let (mut one, mut all) = (Rng::keyed(&[9]), Rng::keyed(&[9]));
+        let mut noise = vec![0.0; 1001];
+        all.fill_noise(&mut noise);
+        assert!(noise.iter().all(|&v| v == 2.0 * one.uniform() - 1.0));
+        assert_eq!(one.next_u64(), all.next_u64());
     }
 
     #[test]

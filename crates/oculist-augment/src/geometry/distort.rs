@@ -36,8 +36,8 @@ pub fn elastic(
     }
     let (width, height) = (image.width(), image.height());
     let [dx, dy] = [0, 1].map(|axis| {
-        let mut rng = Rng::keyed(&[seed, axis]);
-        let noise = (0..width * height).map(|_| 2.0 * rng.uniform() - 1.0).collect();
+        let mut noise = vec![0.0; width * height];
+        Rng::keyed(&[seed, axis]).fill_noise(&mut noise);
         blur(noise, width, sigma)
     });
     let alpha = f64::from(alpha);

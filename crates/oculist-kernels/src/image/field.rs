@@ -4,7 +4,8 @@ vectorized! {
     /// Convolves each row with a kernel: `to[y][x] = sum over k of kernel[k] * from[y][x + k - kernel.len() / 2]`.
     ///
     /// `columns` names the column that stands for each place of a padded row: `columns[i]` for column
-    /// `i - kernel.len() / 2`. Products are added in the order of the kernel, from 0.
+    /// `i - kernel.len() / 2`; those of the row itself are not looked at. Products are added in the order of the kernel,
+    /// from 0.
     ///
     /// # Panics
     /// When `columns` does not hold `width + kernel.len() - 1` places inside the row, or the lengths of the fields
@@ -16,7 +17,11 @@ vectorized! {
         let blocks = width.div_ceil(BLOCK);
         let mut padded = vec![0.0f32; blocks * BLOCK + kernel.len()];
         for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(width)) {
-            padded.iter_mut().zip(columns).for_each(|(p, &x)| *p = from[x]);
+            let left = kernel.len() / 2;
+            padded[left..left + width].copy_from_slice(from);
+            for i in (0..left).chain(left + width..columns.len()) {
+                padded[i] = from[columns[i]];
+            }
             for (b, to) in to.chunks_mut(BLOCK).enumerate() {
                 let mut sum = [0.0f32; BLOCK];
                 for (window, &k) in padded[b * BLOCK..].windows(BLOCK).zip(kernel) {
@@ -41,26 +46,59 @@ vectorized! {
     pub fn convolve_columns(from: &[f32], to: &mut [f32], width: usize, lines: &[usize], kernel: &[f32]) {
         assert!(from.len() == to.len() && from.len().is_multiple_of(width), "lengths");
         assert!(lines.len() + 1 == from.len() / width + kernel.len(), "lengths");
-        let last = from.len() - width;
         for (y, to) in to.chunks_exact_mut(width).enumerate() {
             let lines = &lines[y..y + kernel.len()];
-            let whole = width / BLOCK * BLOCK;
-            for left in (0..whole).step_by(BLOCK) {
-                let mut sum = [0.0f32; BLOCK];
-                for (&line, &k) in lines.iter().zip(kernel) {
-                    let row: &[f32; BLOCK] = from[line * width + left..].first_chunk().expect("a block");
-                    for i in 0..BLOCK {
-                        sum[i] += k * row[i];
-                    }
-                }
+            let wide = width / BLOCK * BLOCK;
+            for left in (0..wide).step_by(BLOCK) {
+                let sum = column_block::<BLOCK>(from, width, left, lines, kernel);
                 to[left..left + BLOCK].copy_from_slice(&sum);
             }
-            let to = &mut to[whole..];
-            to.fill(0.0);
-            for (&line, &k) in lines.iter().zip(kernel) {
-                let row = &from[(line * width).min(last) + whole..][..to.len()];
-                to.iter_mut().zip(row).for_each(|(o, v)| *o += k * v);
+            let whole = wide + (width - wide) / 16 * 16;
+            for left in (wide..whole).step_by(16) {
+                let sum = column_block::<16>(from, width, left, lines, kernel);
+                to[left..left + 16].copy_from_slice(&sum);
             }
+            for (left, to) in (whole..).zip(&mut to[whole..]) {
+                *to = column_block::<1>(from, width, left, lines, kernel)[0];
+            }
+        }
+    }
+}
+
+/// Neighbouring sums down the columns from `left` on.
+#[inline(always)]
+fn column_block<const N: usize>(
+    from: &[f32],
+    width: usize,
+    left: usize,
+    lines: &[usize],
+    kernel: &[f32],
+) -> [f32; N] {
+    let mut sum = [0.0f32; N];
+    for (&line, &k) in lines.iter().zip(kernel) {
+        let row: &[f32; N] = from[line * width + left..].first_chunk().expect("a block inside the row");
+        for i in 0..N {
+            sum[i] += k * row[i];
+        }
+    }
+    sum
+}
+
+per_isa! {
+    /// Numbers uniform in -1..1, `2 u - 1` with u on a grid of 2^-24: the upper 24 bits of SplitMix64's numbers, the state
+    /// before the first of them being given.
+    ///
+    /// # Source
+    /// Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014.
+    pub fn uniform_noise(state: u64, to: &mut [f32]) {
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut state = state;
+        for to in to {
+            state = state.wrapping_add(GOLDEN);
+            let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            let upper = ((z ^ (z >> 31)) >> 40) as i32;
+            *to = 2.0 * (upper as f32 * (1.0 / (1u32 << 24) as f32)) - 1.0;
         }
     }
 }
@@ -92,6 +130,23 @@ mod tests {
 
     fn places(len: usize, taps: usize) -> Vec<usize> {
         (0..len + taps - 1).map(|i| i.saturating_sub(taps / 2).min(len - 1)).collect()
+    }
+
+    #[test]
+    fn noise_is_the_published_stream() {
+        // The first outputs of SplitMix64 for the state 1234567, as published with other implementations.
+        let published = [6457827717110365317u64, 3203168211198807973, 9817491932198370423];
+        let want = published.map(|z| (2.0 * ((z >> 40) as f64 / f64::from(1 << 24)) - 1.0) as f32);
+        for isa in Isa::available() {
+            let mut noise = vec![0.0; 37];
+            uniform_noise(isa, 1234567, &mut noise);
+            assert_eq!(noise[..3], want, "{isa}");
+            let mut other = vec![0.0; 37];
+            uniform_noise(Isa::Portable, 1234567, &mut other);
+            assert_eq!(noise, other, "{isa}");
+            uniform_noise(isa, 1234568, &mut other);
+            assert!(noise.iter().zip(&other).all(|(a, b)| a != b && a.abs() <= 1.0));
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Shuffles of whole pixels with AVX2.
 
 use core::arch::x86_64::{
-    __m128i, __m256i, _mm_loadu_si128, _mm_setr_epi8, _mm_storeu_si128, _mm256_broadcastsi128_si256,
-    _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_set_m128i, _mm256_shuffle_epi8,
-    _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    __m128i, __m256i, _mm_extract_epi32, _mm_loadu_si128, _mm_setr_epi8, _mm_storel_epi64, _mm_storeu_si128,
+    _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_set_m128i,
+    _mm256_shuffle_epi8, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32,
+    _mm256_unpacklo_epi64,
 };
 
 use super::{Transposition, reverse_rest};
@@ -61,11 +62,11 @@ pub(super) unsafe fn transpose<const C: usize>(
     (width, height): (usize, usize),
     how: Transposition,
 ) -> (usize, usize) {
-    // A block reads sixteen bytes of each row and may write four bytes behind its eight pixels, so that it stays two
-    // pixels away from the right and the bottom where a pixel has three bytes.
+    // A block reads sixteen bytes of each row, so that it stays two pixels away from the right where a pixel has three
+    // bytes; it writes four bytes behind its eight pixels unless it is the last in the row.
     let slack = if C == 3 { 2 } else { 0 };
     let columns = width.saturating_sub(slack) / 4 * 4;
-    let lines = height.saturating_sub(slack) / 8 * 8;
+    let lines = height / 8 * 8;
     let (wide, narrow) = if C == 3 {
         (
             _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1),
@@ -98,12 +99,18 @@ pub(super) unsafe fn transpose<const C: usize>(
             ];
             for (i, pixels) in turned.into_iter().enumerate() {
                 let pixels = if C == 3 { _mm256_shuffle_epi8(pixels, narrow) } else { pixels };
-                // SAFETY: eight pixels and `slack` more lie in this row of the result. What spills over is written again
-                // by the next block or by the rows left over.
+                // SAFETY: eight pixels lie in this row of the result, and `slack` more where sixteen bytes are written
+                // last. What spills over is written again by the next block or by the rows left over.
                 unsafe {
                     let to = to.as_mut_ptr().add(row(left + i) + top * C);
                     _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(pixels));
-                    _mm_storeu_si128(to.add(4 * C).cast(), _mm256_extracti128_si256::<1>(pixels));
+                    let (upper, to) = (_mm256_extracti128_si256::<1>(pixels), to.add(4 * C));
+                    if top + 8 + slack <= height {
+                        _mm_storeu_si128(to.cast(), upper);
+                    } else {
+                        _mm_storel_epi64(to.cast(), upper);
+                        to.add(8).cast::<i32>().write_unaligned(_mm_extract_epi32::<2>(upper));
+                    }
                 }
             }
         }

@@ -126,9 +126,11 @@ pub(super) fn row<P: Path, const C: usize, const TAPS: usize>(
         let count = n.min(xs.len() - start);
         let (px, py) = (lanes::<P>(&xs[start..], count), lanes::<P>(&ys[start..], count));
         let inside = path.locate::<C, TAPS>(source, &px, &py, &mut offsets);
+        // Written to memory here, so that sampling reads each offset by itself and does not take vectors apart.
+        std::hint::black_box(&mut offsets);
         let taps = if inside == everywhere {
             (source.pixels.as_ptr(), source.stride)
-        } else if collect::<C, TAPS>(source, n, inside, &px, &py, &mut block) {
+        } else if collect::<C, TAPS>(source, (n, inside), &offsets, &px, &py, &mut block) {
             for (k, offset) in offsets.0.iter_mut().enumerate() {
                 *offset = 16 * k as i32;
             }
@@ -175,8 +177,8 @@ fn lanes<P: Path>(places: &[i32], count: usize) -> Lanes {
 #[inline(never)]
 fn collect<const C: usize, const TAPS: usize>(
     source: &Source<'_>,
-    n: usize,
-    inside: u32,
+    (n, inside): (usize, u32),
+    offsets: &Lanes,
     xs: &Lanes,
     ys: &Lanes,
     block: &mut Block,
@@ -185,6 +187,7 @@ fn collect<const C: usize, const TAPS: usize>(
         Outside::Constant(value) => Some(u32::from_ne_bytes([value; 4]) & mask::<C>()),
         _ => None,
     };
+    let filled = [constant.unwrap_or(0) as u8; 16];
     let (width, height) = (source.width as i64, source.height as i64);
     let far = |place: i32, side: i64| {
         let first = i64::from(split(TAPS, place).0);
@@ -196,6 +199,20 @@ fn collect<const C: usize, const TAPS: usize>(
     }
     let fill = constant.unwrap_or(0);
     for k in 0..n {
+        if inside >> k & 1 == 1 {
+            for (j, rows) in block.0.iter_mut().take(TAPS).enumerate() {
+                let bytes = const { bytes_read(C, TAPS) };
+                let from = offsets.0[k] as usize + j * source.stride;
+                rows[k][..bytes].copy_from_slice(&source.pixels[from..from + bytes]);
+            }
+            continue;
+        }
+        if constant.is_some() && (far(xs.0[k], width) || far(ys.0[k], height)) {
+            for rows in block.0.iter_mut().take(TAPS) {
+                rows[k] = filled;
+            }
+            continue;
+        }
         let (x, y) = (split(TAPS, xs.0[k]).0 as isize, split(TAPS, ys.0[k]).0 as isize);
         let mut columns = [None; TAPS];
         for (i, column) in columns.iter_mut().enumerate() {
