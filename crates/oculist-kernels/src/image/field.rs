@@ -84,7 +84,7 @@ fn column_block<const N: usize>(
     sum
 }
 
-per_isa! {
+vectorized! {
     /// Numbers uniform in -1..1, `2 u - 1` with u on a grid of 2^-24: the upper 24 bits of SplitMix64's numbers, the state
     /// before the first of them being given.
     ///
