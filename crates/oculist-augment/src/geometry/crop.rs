@@ -58,9 +58,10 @@ fn cut(
     // Where the window lies beside the image, all its columns are outside, counted as those to the left.
     let before = if run.is_empty() { width } else { (inside_from - left) as usize };
     let after = width - before - run.len() / channels;
-    // The pixel of the image's row that each pixel outside shows.
+    // The byte of the image's row that each byte outside shows.
     let outside = |columns: Range<usize>| -> Vec<usize> {
-        columns.filter_map(|x| border.resolve(left.saturating_add_unsigned(x), image.width())).collect()
+        let places = columns.filter_map(|x| border.resolve(left.saturating_add_unsigned(x), image.width()));
+        places.flat_map(|x| x * channels..(x + 1) * channels).collect()
     };
     let (at_left, at_right) = (outside(0..before), outside(width - after..width));
     let isa = Isa::detect();
@@ -80,15 +81,11 @@ fn cut(
             continue;
         }
         let row = image.row(source_y);
-        let side = |pixels: &mut Vec<u8>, places: &[usize], columns: usize| {
+        let side = |pixels: &mut Vec<u8>, bytes: &[usize], columns: usize| {
             if border.is_constant() {
                 pixels.resize(pixels.len() + columns * channels, border.fill());
             } else {
-                match channels {
-                    1 => append::<1>(pixels, row, places),
-                    3 => append::<3>(pixels, row, places),
-                    _ => append::<4>(pixels, row, places),
-                }
+                pixels.extend(bytes.iter().map(|&i| row[i]));
             }
         };
         side(&mut pixels, &at_left, before);
@@ -100,14 +97,6 @@ fn cut(
         }
     }
     Ok(Image::from_parts(width, height, channels, pixels))
-}
-
-/// Appends these pixels of a row.
-fn append<const C: usize>(pixels: &mut Vec<u8>, row: &[u8], places: &[usize]) {
-    let row = row.as_chunks::<C>().0;
-    for &x in places {
-        pixels.extend_from_slice(&row[x]);
-    }
 }
 
 /// Cuts the middle window of `width` x `height`; the odd pixel stays at the right and the bottom.
