@@ -58,7 +58,7 @@ impl Data {
     fn budget(self) -> (&'static str, usize) {
         match self {
             Self::FashionMnist => ("resnet20", 12),
-            Self::Elpv => ("resnet8", 40),
+            Self::Elpv => ("resnet8", 25),
         }
     }
 
@@ -183,6 +183,10 @@ fn train(study: &Study, target: &Path, source: &Path, folder: &Path, job: Job) -
     command.args(["--epochs", &study.epochs.to_string(), "--seed", &job.seed.to_string()]);
     command.args(["--image-size", &study.data.side().to_string(), "--measure-seconds", "0.1"]);
     command.args(study.data.rate());
+    if study.data == Data::Elpv {
+        // The photos are decoded once, not in every epoch.
+        command.args(["--cache", "1G"]);
+    }
     match job.method.pipeline(study.data) {
         None => command.args(["--augment", "none"]),
         Some(pipeline) => {

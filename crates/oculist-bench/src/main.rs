@@ -18,6 +18,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
+
+/// Keeps freed memory: the system's allocator gives the buffer of every decoded or augmented image back, and the next
+/// one pays page faults for it again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use oculist_kernels::Isa;
 
 const USAGE: &str = "usage: oculist-bench train ARCH CHANNELS SIDE BATCH THREADS [ISA]

@@ -11,6 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 
+/// Keeps freed memory: the system's allocator gives the buffer of every decoded or augmented image back, and the next
+/// one pays page faults for it again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Done.
 const DONE: u8 = 0;
 /// The work failed.

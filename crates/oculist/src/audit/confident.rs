@@ -76,8 +76,9 @@ pub fn confident_learning(probabilities: &[f32], labels: &[u32], classes: usize)
         if let Some(class) = confident {
             joint[label][class] += 1;
         }
-        let other =
-            (0..classes).filter(|&c| c != label).max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)));
+        let other = (0..classes)
+            .filter(|&c| c != label && counts[c] > 0)
+            .max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)));
         let Some(other) = other else { continue };
         let wrong = confident.filter(|&class| class != label);
         if wrong.is_none() && row[other] <= row[label] {
