@@ -17,5 +17,6 @@ pub use crop::{center_crop, crop, crop_mirrored, pad};
 pub use distort::{elastic, grid_distortion};
 pub use flip::{flip_horizontal, flip_vertical, quarter_turns, transpose};
 pub use perspective::perspective;
+pub(crate) use perspective::perspective_forward;
 pub(crate) use resize::resample;
 pub use resize::{Interpolation, resize, resized_crop};

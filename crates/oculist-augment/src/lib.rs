@@ -85,4 +85,4 @@ pub use op::{Op, Step};
 pub use pipeline::{Pipeline, Start};
 pub use preprocessing::{ColorMode, Preprocessing, ResizeRule};
 pub use rng::{Rng, SampleKey};
-pub use transform::{Effect, Transform};
+pub use transform::{BoundingBox, Effect, Transform};

@@ -1,9 +1,11 @@
 //! An operation with all its parameters drawn.
 
+mod annotation;
 mod effect;
 mod fuse;
 mod mix;
 
+pub use annotation::BoundingBox;
 pub use effect::Effect;
 
 use crate::Image;

@@ -49,6 +49,14 @@ impl Affine {
         [[m00, m01, px - m00 * qx - m01 * qy], [m10, m11, py - m10 * qx - m11 * qy]]
     }
 
+    /// The matrix that maps an input pixel's (x, y, 1) to the output's place; `None` if the map has no inverse.
+    pub(crate) fn forward(self, width: usize, height: usize) -> Option<[[f64; 3]; 2]> {
+        let [[a, b, c], [d, e, f]] = self.inverse(width, height);
+        let det = a * e - b * d;
+        let matrix = [[e, -b, b * f - e * c], [-d, a, d * c - a * f]].map(|row| row.map(|v| v / det));
+        matrix.iter().flatten().all(|v| v.is_finite()).then_some(matrix)
+    }
+
     /// The shift in whole pixels, if the map does nothing else.
     fn whole_shift(self) -> Option<(isize, isize)> {
         let (x, y) = (self.shift_x, self.shift_y);

@@ -24,10 +24,7 @@ pub fn perspective(
     border: Border,
 ) -> Result<Image> {
     let (width, height) = (image.width(), image.height());
-    let (w, h) = (width as f64, height as f64);
-    let corners = [[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]];
-    let moved: [[f64; 2]; 4] =
-        std::array::from_fn(|k| std::array::from_fn(|i| corners[k][i] + f64::from(offsets[k][i])));
+    let (corners, moved) = quadrilaterals(width, height, offsets);
     let wrong =
         || parameter("perspective", "offsets", "four corners of a quadrilateral", format!("{offsets:?}"));
     if !offsets.iter().flatten().all(|v| v.is_finite()) {
@@ -36,6 +33,23 @@ pub fn perspective(
     // From the output to the input, so that each output pixel finds its place.
     let m = homography(moved, corners).ok_or_else(wrong)?;
     Ok(warp(image, (width, height), interpolation, border, |isa, y, xs, ys| project(isa, &m, y, xs, ys)))
+}
+
+/// The corners of the image's area and where the offsets move them.
+fn quadrilaterals(width: usize, height: usize, offsets: [[f32; 2]; 4]) -> ([[f64; 2]; 4], [[f64; 2]; 4]) {
+    let (w, h) = (width as f64, height as f64);
+    let corners = [[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]];
+    (corners, std::array::from_fn(|k| std::array::from_fn(|i| corners[k][i] + f64::from(offsets[k][i]))))
+}
+
+/// The matrix from an input pixel's place to the output's; `None` for corners that [`perspective`] refuses.
+pub(crate) fn perspective_forward(
+    width: usize,
+    height: usize,
+    offsets: [[f32; 2]; 4],
+) -> Option<[[f64; 3]; 3]> {
+    let (corners, moved) = quadrilaterals(width, height, offsets);
+    homography(corners, moved)
 }
 
 /// The 3x3 matrix that takes each `from` to its `to`, scaled so that its last element is 1.
