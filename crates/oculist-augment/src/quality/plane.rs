@@ -64,7 +64,8 @@ impl Plane {
 
     /// Independent numbers uniform in -1..1.
     pub(crate) fn uniform(width: usize, height: usize, rng: &mut Rng) -> Self {
-        let values = (0..width * height).map(|_| rng.range(-1.0, 1.0)).collect();
+        let mut values = vec![0.0; width * height];
+        rng.fill_noise(&mut values);
         Self { width, height, values }
     }
 

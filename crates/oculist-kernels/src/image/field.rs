@@ -1,6 +1,8 @@
 //! Smoothing of fields of f32, such as displacements.
 
-vectorized! {
+use super::lanes::{Lanes, per_isa};
+
+per_isa! {
     /// Convolves each row with a kernel: `to[y][x] = sum over k of kernel[k] * from[y][x + k - kernel.len() / 2]`.
     ///
     /// `columns` names the column that stands for each place of a padded row: `columns[i]` for column
@@ -8,59 +10,65 @@ vectorized! {
     /// from 0.
     ///
     /// # Panics
-    /// When `columns` does not hold `width + kernel.len() - 1` places inside the row, or the lengths of the fields
-    /// differ or are no multiple of the width.
-    pub fn convolve_rows(from: &[f32], to: &mut [f32], width: usize, columns: &[usize], kernel: &[f32]) {
-        assert!(from.len() == to.len() && columns.len() + 1 == width + kernel.len(), "lengths");
-        assert!(from.len().is_multiple_of(width), "whole rows");
-        // Blocks of full length may reach behind the row; what they compute there is dropped.
-        let blocks = width.div_ceil(BLOCK);
-        let mut padded = vec![0.0f32; blocks * BLOCK + kernel.len()];
-        for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(width)) {
-            let left = kernel.len() / 2;
-            padded[left..left + width].copy_from_slice(from);
-            for i in (0..left).chain(left + width..columns.len()) {
-                padded[i] = from[columns[i]];
-            }
-            for (b, to) in to.chunks_mut(BLOCK).enumerate() {
-                let mut sum = [0.0f32; BLOCK];
-                for (window, &k) in padded[b * BLOCK..].windows(BLOCK).zip(kernel) {
-                    for i in 0..BLOCK {
-                        sum[i] += k * window[i];
-                    }
+    /// If the processor lacks `isa`, or when `columns` does not hold `width + kernel.len() - 1` places inside the row, or
+    /// the lengths of the fields differ or are no multiple of the width.
+    pub fn convolve_rows(from: &[f32], to: &mut [f32], width: usize, columns: &[usize], kernel: &[f32]) = rows;
+}
+
+#[inline(always)]
+fn rows<L: Lanes>(_: L, from: &[f32], to: &mut [f32], width: usize, columns: &[usize], kernel: &[f32]) {
+    assert!(from.len() == to.len() && columns.len() + 1 == width + kernel.len(), "lengths");
+    assert!(from.len().is_multiple_of(width), "whole rows");
+    // Blocks of full length may reach behind the row; what they compute there is dropped.
+    let blocks = width.div_ceil(BLOCK);
+    let mut padded = vec![0.0f32; blocks * BLOCK + kernel.len()];
+    for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(width)) {
+        let left = kernel.len() / 2;
+        padded[left..left + width].copy_from_slice(from);
+        for i in (0..left).chain(left + width..columns.len()) {
+            padded[i] = from[columns[i]];
+        }
+        for (b, to) in to.chunks_mut(BLOCK).enumerate() {
+            let mut sum = [0.0f32; BLOCK];
+            for (window, &k) in padded[b * BLOCK..].windows(BLOCK).zip(kernel) {
+                for i in 0..BLOCK {
+                    sum[i] += k * window[i];
                 }
-                to.copy_from_slice(&sum[..to.len()]);
             }
+            to.copy_from_slice(&sum[..to.len()]);
         }
     }
 }
 
-vectorized! {
+per_isa! {
     /// Convolves each column with a kernel: as [`convolve_rows`], with rows and columns swapped.
     ///
     /// `lines` names the row that stands for each place of a padded column.
     ///
     /// # Panics
-    /// When `lines` does not hold `height + kernel.len() - 1` rows of the field, or the lengths of the fields differ or
-    /// are no multiple of the width.
-    pub fn convolve_columns(from: &[f32], to: &mut [f32], width: usize, lines: &[usize], kernel: &[f32]) {
-        assert!(from.len() == to.len() && from.len().is_multiple_of(width), "lengths");
-        assert!(lines.len() + 1 == from.len() / width + kernel.len(), "lengths");
-        for (y, to) in to.chunks_exact_mut(width).enumerate() {
-            let lines = &lines[y..y + kernel.len()];
-            let wide = width / BLOCK * BLOCK;
-            for left in (0..wide).step_by(BLOCK) {
-                let sum = column_block::<BLOCK>(from, width, left, lines, kernel);
-                to[left..left + BLOCK].copy_from_slice(&sum);
-            }
-            let whole = wide + (width - wide) / 16 * 16;
-            for left in (wide..whole).step_by(16) {
-                let sum = column_block::<16>(from, width, left, lines, kernel);
-                to[left..left + 16].copy_from_slice(&sum);
-            }
-            for (left, to) in (whole..).zip(&mut to[whole..]) {
-                *to = column_block::<1>(from, width, left, lines, kernel)[0];
-            }
+    /// If the processor lacks `isa`, or when `lines` does not hold `height + kernel.len() - 1` rows of the field, or the
+    /// lengths of the fields differ or are no multiple of the width.
+    pub fn convolve_columns(from: &[f32], to: &mut [f32], width: usize, lines: &[usize], kernel: &[f32]) = columns_of;
+}
+
+#[inline(always)]
+fn columns_of<L: Lanes>(_: L, from: &[f32], to: &mut [f32], width: usize, lines: &[usize], kernel: &[f32]) {
+    assert!(from.len() == to.len() && from.len().is_multiple_of(width), "lengths");
+    assert!(lines.len() + 1 == from.len() / width + kernel.len(), "lengths");
+    for (y, to) in to.chunks_exact_mut(width).enumerate() {
+        let lines = &lines[y..y + kernel.len()];
+        let wide = width / BLOCK * BLOCK;
+        for left in (0..wide).step_by(BLOCK) {
+            let sum = column_block::<BLOCK>(from, width, left, lines, kernel);
+            to[left..left + BLOCK].copy_from_slice(&sum);
+        }
+        let whole = wide + (width - wide) / 16 * 16;
+        for left in (wide..whole).step_by(16) {
+            let sum = column_block::<16>(from, width, left, lines, kernel);
+            to[left..left + 16].copy_from_slice(&sum);
+        }
+        for (left, to) in (whole..).zip(&mut to[whole..]) {
+            *to = column_block::<1>(from, width, left, lines, kernel)[0];
         }
     }
 }
@@ -84,22 +92,28 @@ fn column_block<const N: usize>(
     sum
 }
 
-vectorized! {
+per_isa! {
     /// Numbers uniform in -1..1, `2 u - 1` with u on a grid of 2^-24: the upper 24 bits of SplitMix64's numbers, the state
     /// before the first of them being given.
     ///
+    /// # Panics
+    /// If the processor lacks `isa`.
+    ///
     /// # Source
     /// Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014.
-    pub fn uniform_noise(state: u64, to: &mut [f32]) {
-        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut state = state;
-        for to in to {
-            state = state.wrapping_add(GOLDEN);
-            let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            let upper = ((z ^ (z >> 31)) >> 40) as i32;
-            *to = 2.0 * (upper as f32 * (1.0 / (1u32 << 24) as f32)) - 1.0;
-        }
+    pub fn uniform_noise(state: u64, to: &mut [f32]) = noise;
+}
+
+#[inline(always)]
+fn noise<L: Lanes>(_: L, state: u64, to: &mut [f32]) {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut state = state;
+    for to in to {
+        state = state.wrapping_add(GOLDEN);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let upper = ((z ^ (z >> 31)) >> 40) as i32;
+        *to = 2.0 * (upper as f32 * (1.0 / (1u32 << 24) as f32)) - 1.0;
     }
 }
 

@@ -1,5 +1,7 @@
 //! Places of a row of output pixels, as fixed-point numbers.
 
+use super::super::lanes::{Lanes, per_isa};
+
 /// Fractional bits of a place.
 pub const PLACE_BITS: u32 = 11;
 
@@ -15,64 +17,76 @@ pub fn place(pixels: f64) -> i32 {
     (pixels.clamp(-FARTHEST, FARTHEST) * f64::from(1 << PLACE_BITS) + SHIFT).to_bits() as i32
 }
 
-vectorized! {
+per_isa! {
     /// Fills in the places `start + i * step`, both in pixels and rounded to 2^-32 pixel; halves are rounded up.
-    pub fn walk(start: f64, step: f64, places: &mut [i32]) {
-        const FINE: u32 = 32;
-        const DROP: u32 = FINE - PLACE_BITS;
-        const HALF: i64 = 1 << (DROP - 1);
-        const LIMIT: i64 = 1 << (30 + DROP);
-        // With both bounds no sum below overflows.
-        let fixed = |v: f64, bound: i64| ((v * (1u64 << FINE) as f64).round() as i64).clamp(-bound, bound);
-        let len = places.len().max(1) as i64;
-        let mut at = fixed(start, 1 << 61) + HALF;
-        let step = fixed(step, (1 << 61) / len);
-        let end = at + step * (len - 1);
-        if at.abs().max(end.abs()) < LIMIT {
-            for place in places {
-                *place = (at as u64 >> DROP) as i32;
-                at += step;
-            }
-        } else {
-            for place in places {
-                *place = (at.clamp(-LIMIT, LIMIT - 1) >> DROP) as i32;
-                at += step;
-            }
+    ///
+    /// # Panics
+    /// If the processor lacks `isa`.
+    pub fn walk(start: f64, step: f64, places: &mut [i32]) = walked;
+}
+
+#[inline(always)]
+fn walked<L: Lanes>(_: L, start: f64, step: f64, places: &mut [i32]) {
+    const FINE: u32 = 32;
+    const DROP: u32 = FINE - PLACE_BITS;
+    const HALF: i64 = 1 << (DROP - 1);
+    const LIMIT: i64 = 1 << (30 + DROP);
+    // With both bounds no sum below overflows.
+    let fixed = |v: f64, bound: i64| ((v * (1u64 << FINE) as f64).round() as i64).clamp(-bound, bound);
+    let len = places.len().max(1) as i64;
+    let mut at = fixed(start, 1 << 61) + HALF;
+    let step = fixed(step, (1 << 61) / len);
+    let end = at + step * (len - 1);
+    if at.abs().max(end.abs()) < LIMIT {
+        for place in places {
+            *place = (at as u64 >> DROP) as i32;
+            at += step;
+        }
+    } else {
+        for place in places {
+            *place = (at.clamp(-LIMIT, LIMIT - 1) >> DROP) as i32;
+            at += step;
         }
     }
 }
 
-vectorized! {
+per_isa! {
     /// Fills in the places of row y under a projective map.
     ///
     /// With (u, v, w) = matrix (x, y, 1) pixel x shows the place (u / w, v / w). What lies behind the viewer (w up to
     /// 1e-9) is infinitely far away.
     ///
     /// # Panics
-    /// When the slices differ in length.
-    pub fn project(matrix: &[[f64; 3]; 3], y: usize, xs: &mut [i32], ys: &mut [i32]) {
-        assert_eq!(xs.len(), ys.len());
-        let [[au, bu], [av, bv], [aw, bw]] = matrix.map(|m| [m[0], m[1] * y as f64 + m[2]]);
-        for (x, (at_x, at_y)) in xs.iter_mut().zip(ys).enumerate() {
-            let x = f64::from(x as i32);
-            let depth = bw + aw * x;
-            let near = if depth > 1e-9 { 1.0 / depth } else { f64::NEG_INFINITY };
-            *at_x = place((bu + au * x) * near);
-            *at_y = place((bv + av * x) * near);
-        }
+    /// If the processor lacks `isa`, or when the slices differ in length.
+    pub fn project(matrix: &[[f64; 3]; 3], y: usize, xs: &mut [i32], ys: &mut [i32]) = projected;
+}
+
+#[inline(always)]
+fn projected<L: Lanes>(_: L, matrix: &[[f64; 3]; 3], y: usize, xs: &mut [i32], ys: &mut [i32]) {
+    assert_eq!(xs.len(), ys.len());
+    let [[au, bu], [av, bv], [aw, bw]] = matrix.map(|m| [m[0], m[1] * y as f64 + m[2]]);
+    for (x, (at_x, at_y)) in xs.iter_mut().zip(ys).enumerate() {
+        let x = f64::from(x as i32);
+        let depth = bw + aw * x;
+        let near = if depth > 1e-9 { 1.0 / depth } else { f64::NEG_INFINITY };
+        *at_x = place((bu + au * x) * near);
+        *at_y = place((bv + av * x) * near);
     }
 }
 
-vectorized! {
+per_isa! {
     /// Fills in the places `start + i * step + strength * field[i]`, all in pixels.
     ///
     /// # Panics
-    /// When the slices differ in length.
-    pub fn displace(start: f64, step: f64, strength: f64, field: &[f32], places: &mut [i32]) {
-        assert_eq!(field.len(), places.len());
-        for (i, (at, &d)) in places.iter_mut().zip(field).enumerate() {
-            *at = place(start + step * f64::from(i as i32) + strength * f64::from(d));
-        }
+    /// If the processor lacks `isa`, or when the slices differ in length.
+    pub fn displace(start: f64, step: f64, strength: f64, field: &[f32], places: &mut [i32]) = displaced;
+}
+
+#[inline(always)]
+fn displaced<L: Lanes>(_: L, start: f64, step: f64, strength: f64, field: &[f32], places: &mut [i32]) {
+    assert_eq!(field.len(), places.len());
+    for (i, (at, &d)) in places.iter_mut().zip(field).enumerate() {
+        *at = place(start + step * f64::from(i as i32) + strength * f64::from(d));
     }
 }
 
