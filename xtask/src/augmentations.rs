@@ -70,6 +70,9 @@ impl Data {
     }
 }
 
+/// The answer of `oculist eval --tta flip --json`, in the folder of a run.
+const MIRRORED: &str = "mirrored.json";
+
 /// A training: a method and a seed.
 #[derive(Debug, Clone, Copy)]
 struct Job {
@@ -139,14 +142,18 @@ fn measure(study: &Study) -> Result<()> {
     let jobs: Vec<Job> =
         seeds.flat_map(|seed| METHODS.iter().map(move |method| Job { method, seed })).collect();
     let todo: Vec<Job> =
-        jobs.iter().copied().filter(|job| !folder.join(job.name()).join("summary.json").exists()).collect();
+        jobs.iter().copied().filter(|job| !folder.join(job.name()).join(MIRRORED).exists()).collect();
     println!("==> {}: {} of {} runs to do", study.data.name(), todo.len(), jobs.len());
     let start = Instant::now();
     let queue = Mutex::new(todo.into_iter());
     let next = || queue.lock().ok().and_then(|mut jobs| jobs.next());
     let worker = || {
         while let Some(job) = next() {
-            train(study, &target, &source, &folder, job)?;
+            let output = folder.join(job.name());
+            if !output.join("summary.json").exists() {
+                train(study, &target, &source, &folder, job)?;
+            }
+            mirror(&target, &source, &output)?;
         }
         Ok::<(), anyhow::Error>(())
     };
@@ -215,6 +222,23 @@ fn train(study: &Study, target: &Path, source: &Path, folder: &Path, job: Job) -
         job.seed,
         process::human(start.elapsed())
     );
+    Ok(())
+}
+
+/// Tests a run's model on each image and its mirror image.
+fn mirror(target: &Path, source: &Path, run: &Path) -> Result<()> {
+    let mut command = Command::new(target.join("release").join("oculist"));
+    command.arg("eval").arg(source).arg("--model").arg(run.join("model.onnx"));
+    command.args(["--tta", "flip", "--threads", "1", "--json", "--quiet"]);
+    command.stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output().context("oculist does not start")?;
+    if !output.status.success() {
+        bail!("`{}` failed ({})", process::show(&command), output.status);
+    }
+    let (part, file) = (run.join("mirrored.part"), run.join(MIRRORED));
+    fs::write(&part, &output.stdout).with_context(|| part.display().to_string())?;
+    fs::rename(&part, &file).with_context(|| file.display().to_string())?;
+    println!("    {}: {:.2}% with the mirror image", run.display(), page::mirrored_error(&file)?);
     Ok(())
 }
 

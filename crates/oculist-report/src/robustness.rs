@@ -86,7 +86,7 @@ pub struct TtaResult {
     pub top1: f64,
     /// Top-5 by the mean probabilities, percent.
     pub top5: f64,
-    /// Expected calibration error of the mean probabilities, percent.
+    /// Expected calibration error of the mean probabilities, 0 to 1.
     pub ece: f64,
 }
 

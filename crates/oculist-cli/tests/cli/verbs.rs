@@ -146,6 +146,9 @@ fn eval_and_predict_with_test_time_augmentation() {
         let found = eval(views).ok().json();
         assert_eq!((&found["tta"]["name"], &found["tta"]["views"]), (&views.into(), &n.into()));
         assert_eq!(found["tta"]["top1_without"], found["top1"], "{found}");
+        // Both calibration errors have one unit; two views move it by little.
+        let error = |value: &serde_json::Value| value["ece"].as_f64().unwrap();
+        assert!((error(&found["tta"]) - error(&found)).abs() < 0.2, "{found}");
     }
     // Mirrored, the squares of the left are those of the right: probability goes to the other class.
     let image = trained().data.join("class0/0.png");

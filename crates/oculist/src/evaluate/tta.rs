@@ -144,7 +144,7 @@ pub(crate) fn augmented(
         top1_without: without,
         top1: with.top1,
         top5: with.top5,
-        ece: with.ece,
+        ece: with.ece / 100.0,
     })
 }
 
