@@ -150,6 +150,9 @@ pub(crate) struct TrainingArgs {
     /// Mosaic: probability that a batch is made of pictures of four images each.
     #[arg(long, value_name = "PROBABILITY", value_parser = values::probability)]
     pub(crate) mosaic: Option<f32>,
+    /// With `--augment augmix`: weight of AugMix's consistency loss on three views of each image (12 without a number).
+    #[arg(long, value_name = "WEIGHT", num_args = 0..=1, default_missing_value = "12", value_parser = values::weight)]
+    pub(crate) consistency: Option<f32>,
     /// Loss on the labels.
     #[arg(long, value_enum)]
     pub(crate) loss: Option<LossArg>,
