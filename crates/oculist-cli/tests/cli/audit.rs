@@ -193,14 +193,10 @@ fn split_keeps_the_groups_of_a_column_together() {
     class_folders(&data);
     // Patients of one to nine images, across classes.
     let patient = |class: usize, i: usize| format!("p{}", (class * 7 + i * i) % 23);
-    let mut text = "file_name,label,patient\n".to_owned();
-    for class in 0..3 {
-        for i in 0..40 {
-            text += &format!("class{class}/{i}.png,class{class},{}\n", patient(class, i));
-        }
-    }
+    let row = |class: usize, i: usize| format!("class{class}/{i}.png,class{class},{}\n", patient(class, i));
+    let lines: Vec<String> = (0..3).flat_map(|class| (0..40).map(move |i| row(class, i))).collect();
     let list = data.join("list.csv");
-    std::fs::write(&list, &text).expect("a file");
+    std::fs::write(&list, format!("file_name,label,patient\n{}", lines.concat())).expect("a file");
     let split = |name: &str, more: &str| {
         let manifest = data.join(name);
         let call = oculist("data").arg("split").arg(&list).args(more).option("--output", &manifest);
@@ -229,7 +225,7 @@ fn split_keeps_the_groups_of_a_column_together() {
     // Twin: without the column groups are torn apart.
     assert!(homes(&split("apart.csv", "--seed 0")).values().any(|splits| splits.len() > 1));
     let call = oculist("data").arg("split").arg(&list).option("--output", data.join("no.csv"));
-    call.args("--groups doctor").run().fails(1, &["--groups", "doctor", "patient"]);
+    call.args("--groups doctor").run().fails(1, &["list.csv", "a column doctor", "patient"]);
     let call = oculist("data").arg("split").arg(&list).option("--output", data.join("no.csv"));
     call.args("--groups patient --groups-regex x").run().fails(2, &["--groups", "--groups-regex"]);
     assert!(!data.join("no.csv").exists());
