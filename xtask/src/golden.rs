@@ -9,16 +9,17 @@ use crate::{process, venv, workspace};
 
 pub(crate) const ARGUMENTS: &str = "[NAME]";
 pub(crate) const ABOUT: &str = "Makes golden/*.json and the models that PyTorch exported again, or only NAME\n\
-                                (architectures, training_step, kernels, mix, losses, exports).\n\
+                                (architectures, training_step, kernels, mix, losses, consistency, exports).\n\
                                 Installs PyTorch, several gigabytes, into target/golden-venv.";
 
 /// The scripts by name, with their paths from the root; each writes into its own folder.
-const SCRIPTS: [(&str, &str); 6] = [
+const SCRIPTS: [(&str, &str); 7] = [
     ("architectures", "golden/architectures.py"),
     ("training_step", "golden/training_step.py"),
     ("kernels", "golden/kernels.py"),
     ("mix", "golden/mix.py"),
     ("losses", "golden/losses.py"),
+    ("consistency", "golden/consistency.py"),
     ("exports", "crates/oculist-onnx/tests/exports/export.py"),
 ];
 

@@ -76,6 +76,7 @@ mod policy;
 mod preprocessing;
 mod rng;
 mod transform;
+mod views;
 
 pub use corruption::Corruption;
 pub use error::{Error, Result};

@@ -6,6 +6,8 @@
 
 mod blur;
 mod elastic;
+#[cfg(test)]
+mod fields;
 mod jpeg;
 mod kernel;
 mod noise;

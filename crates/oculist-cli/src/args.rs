@@ -72,9 +72,9 @@ impl Verb {
 /// Which images; a file of settings may name them instead.
 #[derive(Debug, Args)]
 pub(crate) struct DataArg {
-    /// `demo`, `fashion-mnist`, a folder of photos (`train/CLASS/*`, `val/`, `test/`, or one unsplit folder `CLASS/*`), of
-    /// IDX, CIFAR, COCO, *.tar or *.parquet files, or a file: a manifest (*.csv or *.jsonl with file_name, label and
-    /// perhaps split), *.tar or name-{000..009}.tar (WebDataset), *.parquet (Hugging Face), *.json (COCO).
+    /// `demo`, `fashion-mnist`, a folder of photos (`train/CLASS/*`, `val/`, `test/`, one unsplit folder `CLASS/*`, or with
+    /// metadata.csv), of IDX, CIFAR, COCO, *.tar or *.parquet files, or a file: a manifest (*.csv or *.jsonl with file_name,
+    /// label and perhaps split), *.tar or name-{000..009}.tar (WebDataset), *.parquet (Hugging Face), *.json (COCO).
     #[arg(value_name = "DATA", required_unless_present = "config")]
     pub(crate) data: Option<String>,
 }
@@ -82,9 +82,9 @@ pub(crate) struct DataArg {
 /// Which images.
 #[derive(Debug, Args)]
 pub(crate) struct RequiredDataArg {
-    /// `demo`, `fashion-mnist`, a folder of photos (`train/CLASS/*`, `val/`, `test/`, or one unsplit folder `CLASS/*`), of
-    /// IDX, CIFAR, COCO, *.tar or *.parquet files, or a file: a manifest (*.csv or *.jsonl with file_name, label and
-    /// perhaps split), *.tar or name-{000..009}.tar (WebDataset), *.parquet (Hugging Face), *.json (COCO).
+    /// `demo`, `fashion-mnist`, a folder of photos (`train/CLASS/*`, `val/`, `test/`, one unsplit folder `CLASS/*`, or with
+    /// metadata.csv), of IDX, CIFAR, COCO, *.tar or *.parquet files, or a file: a manifest (*.csv or *.jsonl with file_name,
+    /// label and perhaps split), *.tar or name-{000..009}.tar (WebDataset), *.parquet (Hugging Face), *.json (COCO).
     #[arg(value_name = "DATA")]
     pub(crate) data: String,
 }
@@ -150,6 +150,9 @@ pub(crate) struct TrainingArgs {
     /// Mosaic: probability that a batch is made of pictures of four images each.
     #[arg(long, value_name = "PROBABILITY", value_parser = values::probability)]
     pub(crate) mosaic: Option<f32>,
+    /// With `--augment augmix`: weight of AugMix's consistency loss on three views of each image (12 without a number).
+    #[arg(long, value_name = "WEIGHT", num_args = 0..=1, default_missing_value = "12", value_parser = values::weight)]
+    pub(crate) consistency: Option<f32>,
     /// Loss on the labels.
     #[arg(long, value_enum)]
     pub(crate) loss: Option<LossArg>,

@@ -46,6 +46,7 @@ pub(crate) fn training(args: &TrainingArgs) -> Settings {
         mixup: args.mixup,
         cutmix: args.cutmix,
         mosaic: args.mosaic,
+        consistency: args.consistency,
         loss: args.loss.map(|l| match l {
             LossArg::CrossEntropy => LossName::CrossEntropy,
             LossArg::Weighted => LossName::Weighted,

@@ -26,6 +26,18 @@ pub struct CocoImage {
     pub id: u64,
     /// The file, as written.
     pub file_name: String,
+    /// Width of the grid that boxes refer to, in pixels, if a whole number is given.
+    #[serde(default, deserialize_with = "whole_number")]
+    pub width: Option<u32>,
+    /// Height of that grid.
+    #[serde(default, deserialize_with = "whole_number")]
+    pub height: Option<u32>,
+}
+
+/// Sizes only help with turned photos: what is no whole number is as good as none.
+fn whole_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(value.as_u64().and_then(|number| u32::try_from(number).ok()))
 }
 
 /// A class.

@@ -73,6 +73,8 @@ pub struct ImageHeader {
     pub height: u32,
     /// True if the file is stored in grey.
     pub grey: bool,
+    /// How the stored pixels are turned to stand upright.
+    pub(crate) orientation: Orientation,
 }
 
 /// Reads and decodes an image file.
@@ -146,6 +148,7 @@ pub fn read_header(bytes: &[u8], max_pixels: u64) -> Result<ImageHeader, DecodeE
         width,
         height,
         grey: palette.is_none() && !color.has_color() && !color.has_alpha(),
+        orientation,
     })
 }
 

@@ -35,7 +35,7 @@ pub enum Error {
     },
     /// The folder has neither class folders nor IDX files.
     #[error(
-        "{}: found no class folders (expected train/<class>/*, <class>/*, IDX files such as train-images-idx3-ubyte.gz, CIFAR's binary files, COCO's annotations/instances_*.json, or *.tar or *.parquet files)",
+        "{}: found no class folders (expected train/<class>/*, <class>/*, metadata.csv, IDX files such as train-images-idx3-ubyte.gz, CIFAR's binary files, COCO's annotations/instances_*.json, or *.tar or *.parquet files)",
         path.display()
     )]
     NoClasses {

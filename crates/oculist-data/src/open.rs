@@ -7,6 +7,7 @@ mod demo;
 mod folder;
 mod idx_folder;
 mod listed;
+mod metadata;
 mod parquet;
 mod tar_shards;
 
@@ -74,6 +75,8 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
         tar_shards::open_folder(path, options)
     } else if parquet::is_parquet_folder(path) {
         parquet::open_folder(path, options)
+    } else if metadata::is_metadata_folder(path) {
+        metadata::open(path, options)
     } else {
         folder::open(path, options)
     }

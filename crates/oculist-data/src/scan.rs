@@ -89,7 +89,8 @@ fn look(file: &Candidate, options: &OpenOptions) -> Result<ImageFile, Skipped> {
         let format = guess(&bytes)?;
         check_complete(format, &bytes)?;
         let header = read_header(&bytes, options.max_pixels)?;
-        Ok(ImageFile { location: file.location.clone(), width: header.width, height: header.height })
+        let crate::ImageHeader { width, height, orientation, .. } = header;
+        Ok(ImageFile { location: file.location.clone(), width, height, orientation })
     };
     inspect().map_err(|err| skipped(file, &err))
 }

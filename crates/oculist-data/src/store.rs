@@ -3,6 +3,7 @@
 use crate::DecodeError;
 use crate::error::{Error, Result};
 use crate::location::Location;
+use image::metadata::Orientation;
 use oculist_augment::Image;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -117,6 +118,8 @@ pub(crate) struct ImageFile {
     pub(crate) location: Location,
     pub(crate) width: u32,
     pub(crate) height: u32,
+    /// How the stored pixels are turned to give this width and height.
+    pub(crate) orientation: Orientation,
 }
 
 impl FileStore {

@@ -6,6 +6,9 @@ use crate::error::TrainError;
 use crate::loss::Loss;
 use crate::optimizer::OptimizerConfig;
 
+/// Views of each image in a batch where the consistency loss is on: the image, and two augmentations of it.
+pub const VIEWS: usize = 3;
+
 /// The settings of one training run; all of them together determine the result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -64,6 +67,10 @@ pub struct TrainConfig {
     /// Probability of CutMix for a mixed batch, 0..=1, if both kinds are on; else MixUp.
     #[serde(skip_serializing_if = "is_half")]
     pub mix_switch: f32,
+    /// Weight of AugMix's consistency loss, 0..=1000; 0 turns it off. Where it is on, a batch holds [`VIEWS`] views of
+    /// each image in a row, the first without augmentation by AugMix, and cannot be mixed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub consistency: f32,
 }
 
 // What has its default is not written: settings stored before these fields existed keep their text, and with it
@@ -109,11 +116,22 @@ impl Default for TrainConfig {
             mosaic_probability: 0.0,
             mix_probability: 1.0,
             mix_switch: 0.5,
+            consistency: 0.0,
         }
     }
 }
 
 impl TrainConfig {
+    /// Views of each image in a batch: 1, or [`VIEWS`] with the consistency loss.
+    pub fn views(&self) -> usize {
+        if self.consistency > 0.0 { VIEWS } else { 1 }
+    }
+
+    /// Rows of a batch: each view of each image.
+    pub fn rows(&self) -> usize {
+        self.batch_size * self.views()
+    }
+
     /// Checks every range.
     ///
     /// # Errors
@@ -166,6 +184,13 @@ impl TrainConfig {
                 return fail(name, "in 0..=1000", value.to_string());
             }
         }
+        if !(0.0..=1000.0).contains(&self.consistency) {
+            return fail("consistency", "in 0..=1000", self.consistency.to_string());
+        }
+        let mixes = self.mixup_alpha > 0.0 || self.cutmix_alpha > 0.0 || self.mosaic_probability > 0.0;
+        if self.consistency > 0.0 && mixes {
+            return fail("consistency", "0 where batches are mixed", self.consistency.to_string());
+        }
         self.loss.validate()?;
         if self.loader_workers == 0 {
             return fail("loader_workers", "at least 1", "0".into());
@@ -197,6 +222,14 @@ mod tests {
             ("mosaic_probability", TrainConfig { mosaic_probability: -0.1, ..TrainConfig::default() }),
             ("mix_probability", TrainConfig { mix_probability: 1.1, ..TrainConfig::default() }),
             ("mix_switch", TrainConfig { mix_switch: -0.1, ..TrainConfig::default() }),
+            ("consistency", TrainConfig { consistency: -1.0, ..TrainConfig::default() }),
+            ("consistency", TrainConfig { consistency: f32::NAN, ..TrainConfig::default() }),
+            ("consistency", TrainConfig { consistency: 12.0, mixup_alpha: 0.2, ..TrainConfig::default() }),
+            ("consistency", TrainConfig { consistency: 12.0, cutmix_alpha: 1.0, ..TrainConfig::default() }),
+            (
+                "consistency",
+                TrainConfig { consistency: 12.0, mosaic_probability: 1.0, ..TrainConfig::default() },
+            ),
             ("loss.gamma", TrainConfig { loss: Loss::Focal { gamma: 11.0 }, ..TrainConfig::default() }),
         ];
         for (name, config) in broken {
@@ -218,6 +251,7 @@ mod tests {
             mosaic_probability: 0.25,
             mix_probability: 0.0,
             mix_switch: 0.0,
+            consistency: 12.0,
             ..TrainConfig::default()
         };
         let text = serde_json::to_string(&config).unwrap();

@@ -12,7 +12,7 @@ use oculist_kernels::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Buffers, RunState};
-use crate::config::TrainConfig;
+use crate::config::{TrainConfig, VIEWS};
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::executor::{Executor, Mode};
@@ -23,7 +23,7 @@ use crate::schedule::Schedule;
 
 /// Where the trainer's batches come from.
 pub trait TrainingData {
-    /// Full batches in one epoch.
+    /// Full batches in one epoch; a batch has [`TrainConfig::rows`] rows.
     fn steps_per_epoch(&self) -> usize;
 
     /// The batches of an epoch (from 0), augmented and shuffled by the source's own seed; all of full size.
@@ -50,7 +50,7 @@ pub type BatchIterator<'a> = Box<dyn Iterator<Item = Result<Batch, TrainError>> 
 pub struct EpochRecord {
     /// From 1.
     pub epoch: usize,
-    /// Mean training loss, with augmentation, mixing, smoothing, class weights and distillation.
+    /// Mean training loss, with augmentation, mixing, smoothing, class weights, distillation and consistency.
     pub train_loss: f64,
     /// Mean cross-entropy on the validation split.
     pub val_loss: f64,
@@ -58,7 +58,7 @@ pub struct EpochRecord {
     pub val_top1: f64,
     /// Learning rate of the last step.
     pub lr: f64,
-    /// Training images per second, waiting for data included.
+    /// Training images (not views) per second, waiting for data included.
     pub images_per_s: f64,
     /// Seconds of the epoch, validation included.
     pub seconds: f64,
@@ -195,7 +195,14 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(trainer: &'a Trainer<'a>, graph: &Graph, data: &dyn TrainingData) -> Result<Self, TrainError> {
         let config = trainer.config;
-        let executor = Executor::new(trainer.ctx.clone(), graph, config.batch_size, Mode::Train)?;
+        if config.consistency > 0.0 && trainer.teacher.is_some() {
+            return Err(TrainError::Setting {
+                name: "consistency",
+                expected: "0 where a teacher is learned from",
+                found: config.consistency.to_string(),
+            });
+        }
+        let executor = Executor::new(trainer.ctx.clone(), graph, config.rows(), Mode::Train)?;
         let teacher = trainer
             .teacher
             .map(|t| Executor::new(trainer.ctx.clone(), t, config.batch_size, Mode::Eval))
@@ -284,6 +291,7 @@ impl<'a> Run<'a> {
                 break;
             };
             wait += waiting.elapsed();
+            check_views(config, &batch)?;
             lr = schedule.at(self.state.step as usize);
             let (height, width, channels) = self.executor.input_shape();
             let shape = Shape { height, width, channels };
@@ -299,7 +307,7 @@ impl<'a> Run<'a> {
                 });
             }
             loss_sum += loss;
-            images += batch.labels.len();
+            images += batch.labels.len() / config.views();
             observer(Event::Step { epoch: epoch + 1, step: step + 1, steps, loss });
         }
         drop(batches);
@@ -349,6 +357,10 @@ impl<'a> Run<'a> {
         let (criterion, teacher) = (&self.criterion, distillation.as_ref());
         let (logits, gradient) = (self.executor.logits(), &mut self.gradient);
         let loss = match soft {
+            _ if config.consistency > 0.0 => {
+                let labels: Vec<u32> = batch.labels.iter().step_by(VIEWS).copied().collect();
+                criterion.consistency_loss_and_gradient(&labels, config.consistency, logits, gradient)
+            }
             Some(soft) => criterion.soft_loss_and_gradient(soft, teacher, logits, gradient),
             None => criterion.loss_and_gradient(&batch.labels, teacher, logits, gradient),
         };
@@ -425,6 +437,22 @@ impl<'a> Run<'a> {
         self.executor.store(&mut trained);
         Outcome { graph: trained, val_top1: self.state.best_top1, history: self.state.history }
     }
+}
+
+/// With the consistency loss, the views of an image must stand in a row: anything else would be learned from silently.
+fn check_views(config: &TrainConfig, batch: &Batch) -> Result<(), TrainError> {
+    let in_rows = batch
+        .indices
+        .chunks(config.views())
+        .all(|views| views.len() == config.views() && views.iter().all(|view| *view == views[0]));
+    if in_rows {
+        return Ok(());
+    }
+    Err(TrainError::Setting {
+        name: "consistency",
+        expected: "used with data that give three views of each image in a row",
+        found: format!("a batch of the images {:?}", batch.indices),
+    })
 }
 
 fn evaluate(executor: &mut Executor, data: &dyn TrainingData) -> Result<(f64, f64), TrainError> {

@@ -1,6 +1,7 @@
 //! Integration tests: training steps against PyTorch, resuming, refusals.
 
 mod it {
+    mod consistency;
     mod golden_steps;
     mod losses;
     mod nets;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::OculistError;
 use crate::settings::{Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
 
-pub(crate) use augmentation::read as read_pipeline;
+pub(crate) use augmentation::{read as read_pipeline, shared_by_views};
 
 /// Updates that a network is trained for when the user does not say; epochs follow from it.
 const UPDATES: usize = 1000;
@@ -118,6 +118,10 @@ impl Recipe {
         };
         let augmentation = augmentation::resolve(settings, facts, &preprocessing)?;
         let train = training(settings, facts, &arch, preprocessing.height)?;
+        if train.consistency > 0.0 && augmentation::shared_by_views(&augmentation).is_none() {
+            let problem = "expected --augment augmix with it, or an --augmentation file with an aug_mix step";
+            return Err(OculistError::Option { option: "--consistency".into(), problem: problem.into() });
+        }
         let finetune = finetuning(settings, &train);
         train.validate()?;
         finetune.validate()?;
@@ -235,6 +239,7 @@ fn training(
         mixup_alpha: settings.mixup.unwrap_or(0.0),
         cutmix_alpha: settings.cutmix.unwrap_or(0.0),
         mosaic_probability: settings.mosaic.unwrap_or(0.0),
+        consistency: settings.consistency.unwrap_or(0.0),
         epochs,
         batch_size,
         lr: settings.lr.unwrap_or(lr),
@@ -277,6 +282,7 @@ fn finetuning(settings: &Settings, train: &TrainConfig) -> TrainConfig {
         mixup_alpha: 0.0,
         cutmix_alpha: 0.0,
         mosaic_probability: 0.0,
+        consistency: 0.0,
         patience: 0,
         seed: train.seed.wrapping_add(1),
         ..train.clone()
@@ -397,6 +403,22 @@ mod tests {
     }
 
     #[test]
+    fn views_are_compared_in_training_not_in_fine_tuning_and_only_with_augmix() {
+        let with = |augment| Settings { consistency: Some(12.0), augment, ..Settings::default() };
+        let r = Recipe::resolve(&with(Some(Augmentation::Augmix)), &facts(9000, small())).unwrap();
+        assert_eq!((r.train.consistency, r.finetune.consistency), (12.0, 0.0));
+        assert_eq!((r.train.batch_size, r.train.rows()), (128, 384));
+        assert_eq!(shared_by_views(&r.augmentation), Some(2), "crop and flip are shared");
+        assert_eq!(toml::from_str::<Recipe>(&r.to_toml()).unwrap(), r);
+        for augment in [None, Some(Augmentation::None), Some(Augmentation::Rand)] {
+            let text = Recipe::resolve(&with(augment), &facts(9000, small())).unwrap_err().to_string();
+            assert!(text.contains("--consistency") && text.contains("--augment augmix"), "{text}");
+        }
+        let off = Settings { consistency: Some(0.0), ..Settings::default() };
+        assert!(Recipe::resolve(&off, &facts(9000, small())).is_ok());
+    }
+
+    #[test]
     fn a_tiny_set_still_gives_batches() {
         let r = Recipe::resolve(&Settings::default(), &facts(20, photos())).unwrap();
         assert!(r.train.batch_size <= 20);
@@ -414,6 +436,7 @@ mod tests {
                 mosaic: Some(0.25),
                 ..Settings::default()
             },
+            Settings { augment: Some(Augmentation::Augmix), consistency: Some(6.0), ..Settings::default() },
         ];
         for (given, facts) in
             given.iter().flat_map(|g| [(g, facts(1800, small())), (g, facts(1800, photos()))])

@@ -195,6 +195,8 @@ pub struct Settings {
     pub cutmix: Option<f32>,
     /// Probability that a batch is made of mosaics of four images.
     pub mosaic: Option<f32>,
+    /// Weight of AugMix's consistency loss; 0 is off.
+    pub consistency: Option<f32>,
     /// The loss.
     pub loss: Option<LossName>,
     /// Which images an epoch shows.
@@ -272,6 +274,7 @@ impl Settings {
             mixup,
             cutmix,
             mosaic,
+            consistency,
             loss,
             sampling,
             repeats,
@@ -332,6 +335,7 @@ impl Settings {
         {
             return fail("--mosaic", format!("expected a probability of 0 to 1, found {p:?}"));
         }
+        self.validate_consistency()?;
         let repeated = matches!(self.sampling, Some(SamplingName::Repeated | SamplingName::BatchAugment));
         if self.repeats.is_some() && !repeated {
             return fail("--repeats", "expected --sampling repeated or batch-augment with it".into());
@@ -344,6 +348,29 @@ impl Settings {
         }
         if let Some(arch) = &self.arch {
             oculist_zoo::find(arch)?;
+        }
+        Ok(())
+    }
+
+    /// Checks the weight of the consistency loss, and that nothing is on that the views of an image cannot be compared
+    /// under.
+    fn validate_consistency(&self) -> Result<(), OculistError> {
+        let fail = |problem: String| Err(OculistError::Option { option: "--consistency".into(), problem });
+        let weight = self.consistency.unwrap_or(0.0);
+        if !(0.0..=1000.0).contains(&weight) {
+            return fail(format!("expected a weight of 0 to 1000, found {weight:?}"));
+        }
+        if weight == 0.0 {
+            return Ok(());
+        }
+        for (option, value) in [("--mixup", self.mixup), ("--cutmix", self.cutmix), ("--mosaic", self.mosaic)]
+        {
+            if value.is_some_and(|value| value > 0.0) {
+                return fail(format!("expected no {option} with it: mixed images have no clean view"));
+            }
+        }
+        if self.sampling.is_some_and(|sampling| sampling != SamplingName::Once) {
+            return fail("expected --sampling once with it: each image has its three views already".into());
         }
         Ok(())
     }
@@ -419,6 +446,21 @@ mod tests {
             Settings { lr: Some(f32::NAN), ..Settings::default() },
             Settings { mosaic: Some(1.5), ..Settings::default() },
             Settings { repeats: Some(3), ..Settings::default() },
+            Settings { consistency: Some(-1.0), ..Settings::default() },
+            Settings { consistency: Some(f32::NAN), ..Settings::default() },
+            Settings { consistency: Some(12.0), mixup: Some(0.2), ..Settings::default() },
+            Settings { consistency: Some(12.0), cutmix: Some(1.0), ..Settings::default() },
+            Settings { consistency: Some(12.0), mosaic: Some(0.5), ..Settings::default() },
+            Settings {
+                consistency: Some(12.0),
+                sampling: Some(SamplingName::Balanced),
+                ..Settings::default()
+            },
+            Settings {
+                consistency: Some(12.0),
+                sampling: Some(SamplingName::Repeated),
+                ..Settings::default()
+            },
             Settings { repeats: Some(0), sampling: Some(SamplingName::Repeated), ..Settings::default() },
             Settings { measure_seconds: Some(0.0), ..Settings::default() },
             Settings { arch: Some("resnet19".into()), ..Settings::default() },

@@ -5,7 +5,7 @@ use oculist_train::{BatchIterator, TrainConfig, TrainError, TrainingData};
 
 use crate::data::Source;
 use crate::error::OculistError;
-use crate::recipe::{Recipe, Repeat};
+use crate::recipe::{Recipe, Repeat, shared_by_views};
 
 /// Training images through augmentation and loader, validation images in order.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl TrainingImages {
         cache_bytes: u64,
     ) -> Result<Self, OculistError> {
         let (pipeline, preprocessing) = (recipe.augmentation.clone(), recipe.preprocessing.clone());
-        let (batch, workers) = (config.batch_size, config.loader_workers);
+        let (batch, workers) = (config.rows(), config.loader_workers);
         let mut train = LoaderConfig::training(batch, workers, config.seed, pipeline, preprocessing.clone());
         if recipe.balanced {
             train.sampling = Sampling::Balanced;
@@ -35,6 +35,10 @@ impl TrainingImages {
         if let Some(Repeat { times, longer }) = recipe.repeat {
             train.sampling =
                 if longer { Sampling::BatchAugment { times } } else { Sampling::Repeated { times } };
+        }
+        if config.consistency > 0.0 {
+            let shared = shared_by_views(&recipe.augmentation).unwrap_or(recipe.augmentation.steps.len());
+            train.sampling = Sampling::Views { times: config.views(), shared };
         }
         let mut val = LoaderConfig::evaluation(batch, workers, preprocessing.clone());
         let [n, of_val] = [Split::Train, Split::Val].map(|s| source.split(s).len() as u128);

@@ -94,7 +94,7 @@ pub fn frost(image: &Image, keep: f32, amount: f32, seed: u64) -> Result<Image> 
     Ok(out)
 }
 
-fn frost_pattern(width: usize, height: usize, seed: u64) -> Result<Plane> {
+pub(super) fn frost_pattern(width: usize, height: usize, seed: u64) -> Result<Plane> {
     let mut rng = Rng::keyed(&[seed]);
     let (coarse, fine) = (plasma(width, height, 2.0, &mut rng), plasma(width, height, 1.5, &mut rng));
     let length = (width.min(height) as f32 / 14.0).clamp(1.0, 16.0);

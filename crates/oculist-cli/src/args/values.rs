@@ -27,6 +27,11 @@ pub(crate) fn probability(text: &str) -> Result<f32, String> {
     within(text, "0 to 1", |x| (0.0..=1.0).contains(x))
 }
 
+/// A weight of a part of the loss.
+pub(crate) fn weight(text: &str) -> Result<f32, String> {
+    within(text, "0 to 1000", |x| (0.0..=1000.0).contains(x))
+}
+
 /// A learning rate.
 pub(crate) fn learning_rate(text: &str) -> Result<f32, String> {
     within(text, "a positive number such as 0.1", |&x: &f32| x > 0.0 && x.is_finite())

@@ -187,6 +187,51 @@ fn split_keeps_groups_and_duplicates_together() {
 }
 
 #[test]
+fn split_keeps_the_groups_of_a_column_together() {
+    let dir = scratch();
+    let data = dir.path().join("photos");
+    class_folders(&data);
+    // Patients of one to nine images, across classes.
+    let patient = |class: usize, i: usize| format!("p{}", (class * 7 + i * i) % 23);
+    let row = |class: usize, i: usize| format!("class{class}/{i}.png,class{class},{}\n", patient(class, i));
+    let lines: Vec<String> = (0..3).flat_map(|class| (0..40).map(move |i| row(class, i))).collect();
+    let list = data.join("list.csv");
+    std::fs::write(&list, format!("file_name,label,patient\n{}", lines.concat())).expect("a file");
+    let split = |name: &str, more: &str| {
+        let manifest = data.join(name);
+        let call = oculist("data").arg("split").arg(&list).args(more).option("--output", &manifest);
+        call.args("--threads 2").run().ok();
+        rows(&manifest)
+    };
+    let homes = |found: &BTreeMap<String, (String, String)>| {
+        let mut homes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for class in 0..3 {
+            for i in 0..40 {
+                let split = found[&format!("class{class}/{i}.png")].1.clone();
+                homes.entry(patient(class, i)).or_default().insert(split);
+            }
+        }
+        homes
+    };
+    for seed in 0..4 {
+        let found = split(&format!("groups{seed}.csv"), &format!("--seed {seed} --groups patient"));
+        assert_eq!(found.len(), 120);
+        let homes = homes(&found);
+        assert!(homes.len() > 8 && homes.values().all(|splits| splits.len() == 1), "seed {seed}: {homes:?}");
+        for name in ["train", "val", "test"] {
+            assert!(found.values().any(|(_, split)| split == name), "seed {seed}: no {name}");
+        }
+    }
+    // Twin: without the column groups are torn apart.
+    assert!(homes(&split("apart.csv", "--seed 0")).values().any(|splits| splits.len() > 1));
+    let call = oculist("data").arg("split").arg(&list).option("--output", data.join("no.csv"));
+    call.args("--groups doctor").run().fails(1, &["list.csv", "a column doctor", "patient"]);
+    let call = oculist("data").arg("split").arg(&list).option("--output", data.join("no.csv"));
+    call.args("--groups patient --groups-regex x").run().fails(2, &["--groups", "--groups-regex"]);
+    assert!(!data.join("no.csv").exists());
+}
+
+#[test]
 fn split_refuses_what_makes_no_manifest() {
     let dir = scratch();
     let manifest = dir.path().join("m.csv");

@@ -171,6 +171,45 @@ fn check_names_the_classes_that_an_operation_swaps() {
 }
 
 #[test]
+fn training_compares_views_of_an_image() {
+    let dir = scratch();
+    let data = dir.path().join("photos");
+    class_folders(&data);
+    let train = |name: &str| {
+        let call = oculist("train").arg(&data).option("--output", dir.path().join(name));
+        call.args(
+            "--arch resnet8 --epochs 2 --threads 2 --image-size 16 --batch-size 16 --measure-seconds 0.01",
+        )
+    };
+    let outcome = train("first").args("--augment augmix --consistency").run().ok();
+    // 84 images in batches of 16 images, not of 16 views.
+    assert!(outcome.stderr.contains("batch 16"), "{}", outcome.stderr);
+    let run = dir.path().join("first");
+    assert!(read_text(&run.join("settings.toml")).lines().any(|l| l == "consistency = 12.0"));
+    assert!(read_text(&run.join("config.toml")).contains("consistency = 12.0"));
+    let weights = read(&run.join("model.onnx"));
+    let again = dir.path().join("again");
+    oculist("train").option("--config", run.join("settings.toml")).option("--output", &again).run().ok();
+    assert!(read(&again.join("model.onnx")) == weights, "settings.toml repeats the run");
+    train("other").args("--augment augmix --consistency 1").run().ok();
+    train("without").args("--augment augmix").run().ok();
+    for other in ["other", "without"] {
+        assert!(read(&dir.path().join(other).join("model.onnx")) != weights, "the weight matters");
+    }
+    for (flags, words) in [
+        ("--consistency 12", &["--consistency", "--augment augmix"][..]),
+        ("--consistency 12 --augment rand", &["--consistency", "--augment augmix"]),
+        ("--consistency 12 --augment augmix --mixup 0.2", &["--consistency", "--mixup"]),
+        ("--consistency 12 --augment augmix --cutmix 1", &["--consistency", "--cutmix"]),
+        ("--consistency 12 --augment augmix --mosaic 0.5", &["--consistency", "--mosaic"]),
+        ("--consistency 12 --augment augmix --sampling repeated", &["--consistency", "--sampling once"]),
+    ] {
+        train("no").args(flags).run().fails(1, words);
+        assert!(!dir.path().join("no").exists());
+    }
+}
+
+#[test]
 fn training_takes_a_pipeline_a_loss_mixing_and_sampling() {
     let dir = scratch();
     let (data, out, file) = (dir.path().join("photos"), dir.path().join("run"), dir.path().join("mine.toml"));

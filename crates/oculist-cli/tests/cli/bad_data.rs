@@ -94,6 +94,24 @@ fn too_many_unreadable_images() {
 }
 
 #[test]
+fn parquet_with_more_bytes_than_allowed() {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../oculist-data/tests/golden/parquet/zstd.parquet");
+    let show = |limit: &str| oculist("data").arg("show").arg(&file).option("--max-image-bytes", limit).run();
+    let message = show("1000").fails(1, &["zstd.parquet", "at most 1000 bytes of encoded images"]).stderr;
+    assert_eq!(message.trim_end().lines().count(), 1, "one line: {message}");
+    show("64K").ok();
+    show("many").fails(2, &["--max-image-bytes", "512M"]);
+    // The file of settings says it as well.
+    let dir = scratch();
+    let (settings, run) = (dir.path().join("settings.toml"), dir.path().join("run"));
+    std::fs::write(&settings, "max_image_bytes = \"1K\"\n").expect("a file");
+    let call = || oculist("train").arg(&file).option("--config", &settings).option("--output", &run);
+    call().run().fails(1, &["zstd.parquet", "at most 1024 bytes"]);
+    assert!(!run.exists());
+}
+
+#[test]
 fn skipped_files_are_shown() {
     let shown = oculist("data").arg("show").arg(damaged_photos()).run().ok();
     assert!(

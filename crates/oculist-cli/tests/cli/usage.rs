@@ -20,6 +20,8 @@ fn wrong_usage_is_code_2() {
         ("train demo --lr 0", &["'0'", "--lr", "positive"]),
         ("train demo --lr -1", &["'-1'", "--lr", "positive"]),
         ("train demo --lr nan", &["'nan'", "--lr", "positive"]),
+        ("train demo --consistency many", &["'many'", "--consistency", "0 to 1000"]),
+        ("train demo --consistency 1001", &["'1001'", "--consistency", "0 to 1000"]),
         ("optimize demo --max-drop -0.5", &["'-0.5'", "--max-drop", "0 to 100"]),
         ("optimize demo --target weight", &["'weight'", "--target", "size, latency, macs"]),
         ("optimize demo --arch resnet8 --model m.onnx", &["--arch", "--model"]),

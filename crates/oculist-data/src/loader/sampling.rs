@@ -32,6 +32,14 @@ pub enum Sampling {
         /// How often each image is shown; at least 1.
         times: usize,
     },
+    /// Views to be compared: `n * times` places, every image `times` times in a row in one batch, which has whole images.
+    /// All share the first `shared` steps of the pipeline; the first has no others, each of the rest draws its own.
+    Views {
+        /// How often each image is shown; at least 1.
+        times: usize,
+        /// Steps of the pipeline that are the same for all views.
+        shared: usize,
+    },
 }
 
 /// One place of an epoch's order.
@@ -52,14 +60,14 @@ impl Sampling {
     pub(super) fn times(self) -> usize {
         match self {
             Self::Once | Self::Balanced => 1,
-            Self::Repeated { times } | Self::BatchAugment { times } => times,
+            Self::Repeated { times } | Self::BatchAugment { times } | Self::Views { times, .. } => times,
         }
     }
 
     /// Places in an epoch of `images` images.
     pub(super) fn places(self, images: usize) -> usize {
         match self {
-            Self::BatchAugment { times } => images * times,
+            Self::BatchAugment { times } | Self::Views { times, .. } => images * times,
             _ => images,
         }
     }
@@ -79,7 +87,9 @@ impl Sampling {
         };
         match self {
             Self::Once => copies(shuffled((0..images as u32).collect()), 1),
-            Self::BatchAugment { times } => copies(shuffled((0..images as u32).collect()), times),
+            Self::BatchAugment { times } | Self::Views { times, .. } => {
+                copies(shuffled((0..images as u32).collect()), times)
+            }
             Self::Repeated { times } => {
                 let all: Vec<u32> = (0..images as u32).collect();
                 let chosen = images.div_ceil(times);

@@ -3,7 +3,7 @@
 use super::LoaderConfig;
 use super::batch::{Assembly, Failure, Unreadable};
 use super::cache::Cache;
-use super::sampling::Place;
+use super::sampling::{Place, Sampling};
 use crate::Subset;
 use crate::error::Result;
 use oculist_augment::SampleKey;
@@ -140,13 +140,13 @@ impl Shared {
     /// Fills one row; gives the image that fills it, or None if there is none.
     ///
     /// Where the order is random, an unreadable image is replaced by the next one in the order, so that
-    /// batches stay full; where it is not, its place is left out, so that nothing is counted twice.
+    /// batches stay full; where it is not, its place is left out, so that nothing is counted twice. Where images are
+    /// repeated, the repeats of the one are replaced by those of the other in their order.
     fn fill(&self, place: usize, row: &mut [f32], unreadable: &mut Vec<Unreadable>) -> Result<Option<u32>> {
         let span = if self.config.shuffle { self.order.len() } else { 1 };
         let mut tries = SUBSTITUTES + 1;
-        for offset in 0..span {
+        for offset in (0..span).step_by(self.config.sampling.times()) {
             let Place { index, repeat } = self.order[(place + offset) % self.order.len()];
-            // A repeat of what could not be read cannot be read either.
             if unreadable.iter().any(|other| other.index == index) {
                 continue;
             }
@@ -162,9 +162,15 @@ impl Shared {
                 }
                 Err(error) => return Err(error),
             };
-            let sample = u64::from(repeat) << 32 | u64::from(index);
-            let key = SampleKey { seed: self.config.seed, epoch: self.epoch, sample };
-            self.config.preprocessing.augment_into(image, &self.config.pipeline, key, row)?;
+            let LoaderConfig { seed, sampling, pipeline, preprocessing, .. } = &*self.config;
+            let key = |sample| SampleKey { seed: *seed, epoch: self.epoch, sample };
+            if let Sampling::Views { shared, .. } = *sampling {
+                let key = key(u64::from(index));
+                preprocessing.augment_view_into(image, pipeline, key, (shared, repeat), row)?;
+            } else {
+                let key = key(u64::from(repeat) << 32 | u64::from(index));
+                preprocessing.augment_into(image, pipeline, key, row)?;
+            }
             return Ok(Some(index));
         }
         Ok(None)

@@ -1,14 +1,20 @@
 //! COCO boxes as a classification data set: each box is cut out, and its category is the class.
 //!
 //! An image is decoded for every one of its boxes; the loader's cache holds the boxes, not the images.
+//!
+//! Boxes refer to the pixels as they are stored, without the EXIF orientation: that is the grid of the tools that read
+//! COCO with Pillow or OpenCV's mask code. Only where the width and height that the list gives are those of the upright
+//! image and not those of the stored one, boxes refer to the upright image. The crop itself stands upright either way,
+//! as every image here does.
 
 use super::assemble::{ClassNames, Collected, Entry, check_skipped, file_name, files_ending_in, note};
-use crate::coco::{Coco, CocoAnnotation, read_coco};
+use crate::coco::{Coco, CocoAnnotation, CocoImage, read_coco};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::scan::{Candidate, scan};
 use crate::store::FileStore;
 use crate::{Dataset, ImageStore, OpenOptions, Skipped, Split, stratified_parts};
+use image::metadata::Orientation;
 use oculist_augment::{Border, Image, geometry};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -70,6 +76,7 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
     let mut classes = ClassNames::default();
     let mut skipped = Vec::new();
     let (mut files, mut file_splits, mut boxes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut declared = Vec::new();
     for (list, (path, split)) in lists.iter().enumerate() {
         let coco = read_coco(path)?;
         let mut categories: Vec<_> = coco.categories.iter().collect();
@@ -80,7 +87,8 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
         let images = find_images(path, &coco, &used)?;
         let first = files.len();
         let index: BTreeMap<u64, usize> =
-            images.iter().enumerate().map(|(i, (id, _))| (*id, first + i)).collect();
+            images.iter().enumerate().map(|(i, (image, _))| (image.id, first + i)).collect();
+        declared.extend(images.iter().map(|(image, _)| image.width.zip(image.height)));
         files.extend(images.into_iter().map(|(_, file)| Candidate::claimed(Location::File(file))));
         file_splits.resize(files.len(), *split);
         boxes.extend(used.into_iter().map(|annotation| ImageBox {
@@ -112,7 +120,10 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
     for ImageBox { id, file, class, bbox, list } in boxes {
         let item = match places[file] {
             Some(place) => {
-                let size = (usable[place as usize].width, usable[place as usize].height);
+                let image = &usable[place as usize];
+                let upright = (image.width, image.height);
+                let orientation = orientation_of_grid(image.orientation, upright, declared[file]);
+                let size = if swaps_sides(orientation) { (upright.1, upright.0) } else { upright };
                 let rect = pixels_of(bbox, size).ok_or_else(|| Error::Layout {
                     path: lists[list].0.clone(),
                     expected: format!(
@@ -121,7 +132,7 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
                     ),
                     found: format!("x, y, width, height {bbox:?}"),
                 })?;
-                crops.push(Crop { file: place, rect, id });
+                crops.push(Crop { file: place, rect: turned(rect, size, orientation), id });
                 Some(crops.len() as u32 - 1)
             }
             None => None,
@@ -159,7 +170,11 @@ fn useful<'a>(path: &Path, coco: &'a Coco, skipped: &mut Vec<Skipped>) -> Vec<&'
 
 /// The files of the images that have boxes; they lie beside the annotations, in `images`, or in a folder named
 /// after the annotation file's split.
-fn find_images(path: &Path, coco: &Coco, used: &[&CocoAnnotation]) -> Result<Vec<(u64, PathBuf)>> {
+fn find_images<'a>(
+    path: &Path,
+    coco: &'a Coco,
+    used: &[&CocoAnnotation],
+) -> Result<Vec<(&'a CocoImage, PathBuf)>> {
     let wanted: BTreeSet<u64> = used.iter().map(|a| a.image_id).collect();
     let folder = path.parent().unwrap_or(Path::new(""));
     let above = folder.join("..");
@@ -175,7 +190,7 @@ fn find_images(path: &Path, coco: &Coco, used: &[&CocoAnnotation]) -> Result<Vec
     let (mut found, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
     for image in coco.images.iter().filter(|image| wanted.contains(&image.id)) {
         match folders.iter().map(|folder| folder.join(&image.file_name)).find(|file| file.is_file()) {
-            Some(file) => found.push((image.id, file)),
+            Some(file) => found.push((image, file)),
             None => missing.push(image),
         }
     }
@@ -236,6 +251,44 @@ fn pixels_of([x, y, w, h]: [f64; 4], (width, height): (u32, u32)) -> Option<[u32
     let high = |v: f64, end: u32| (v.ceil().max(0.0) as u32).min(end);
     let [left, top, right, bottom] = [low(x), low(y), high(x + w, width), high(y + h, height)];
     (left < right && top < bottom).then_some([left, top, right, bottom])
+}
+
+/// True if the orientation makes width of height.
+fn swaps_sides(orientation: Orientation) -> bool {
+    matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    )
+}
+
+/// How the grid that boxes refer to is turned to stand upright: as the stored pixels are, unless the declared size is
+/// that of the upright image alone.
+fn orientation_of_grid(
+    stored: Orientation,
+    upright: (u32, u32),
+    declared: Option<(u32, u32)>,
+) -> Orientation {
+    let is_upright = swaps_sides(stored) && upright.0 != upright.1 && declared == Some(upright);
+    if is_upright { Orientation::NoTransforms } else { stored }
+}
+
+/// Where left, top, right and bottom in a grid of this size lie once the grid stands upright.
+fn turned([l, t, r, b]: [u32; 4], (width, height): (u32, u32), orientation: Orientation) -> [u32; 4] {
+    // Distances from the right and from the lower edge.
+    let (from_right, from_bottom) = ((width - r, width - l), (height - b, height - t));
+    match orientation {
+        Orientation::NoTransforms => [l, t, r, b],
+        Orientation::FlipHorizontal => [from_right.0, t, from_right.1, b],
+        Orientation::FlipVertical => [l, from_bottom.0, r, from_bottom.1],
+        Orientation::Rotate180 => [from_right.0, from_bottom.0, from_right.1, from_bottom.1],
+        Orientation::Rotate90 => [from_bottom.0, l, from_bottom.1, r],
+        Orientation::Rotate270 => [t, from_right.0, b, from_right.1],
+        Orientation::Rotate90FlipH => [t, l, b, r],
+        Orientation::Rotate270FlipH => [from_bottom.0, from_right.0, from_bottom.1, from_right.1],
+    }
 }
 
 struct Crop {

@@ -99,7 +99,7 @@ fn class_folders(root: &Path) -> Result<Vec<ClassFolder>> {
 }
 
 /// The folder of a split, in whatever case its name is written.
-fn split_folder(root: &Path, names: &[&str]) -> Result<Option<PathBuf>> {
+pub(super) fn split_folder(root: &Path, names: &[&str]) -> Result<Option<PathBuf>> {
     let mut found = Vec::new();
     for path in folders_in(root)? {
         if names.contains(&file_name(&path).to_lowercase().as_str()) {
@@ -156,7 +156,7 @@ fn classes_in(folder: &Path, split: Split) -> Result<Vec<ClassFolder>> {
 }
 
 /// All files below a class folder in natural order, without hidden ones and what file managers leave behind.
-fn files_in(folder: &Path) -> Result<Vec<Candidate>> {
+pub(super) fn files_in(folder: &Path) -> Result<Vec<Candidate>> {
     const LEFT_BEHIND: [&str; 2] = ["Thumbs.db", "desktop.ini"];
     let mut files = Vec::new();
     let walk = WalkDir::new(folder)

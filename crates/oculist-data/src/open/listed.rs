@@ -3,56 +3,79 @@
 use super::assemble::{ClassNames, Collected, Named, note};
 use crate::error::{Error, Result};
 use crate::location::Location;
-use crate::manifest::read_manifest;
+use crate::manifest::{Manifest, read_manifest};
 use crate::scan::Candidate;
-use crate::{Dataset, OpenOptions, Split};
+use crate::{Dataset, OpenOptions, Skipped, Split};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Opens a manifest for classification: exactly one label a file.
+/// Opens a manifest for classification; without splits, they are drawn.
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     let manifest = read_manifest(path)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let mut classes = ClassNames::default();
-    let mut named = Vec::with_capacity(manifest.rows.len());
-    let mut lines = BTreeMap::new();
-    let mut missing = Vec::new();
-    for row in &manifest.rows {
-        let wrong = |expected: &str, found: String| Error::Line {
-            path: path.into(),
-            line: row.line,
-            expected: expected.into(),
-            found,
-        };
-        let [label] = &row.labels[..] else {
-            let found = match row.labels.len() {
-                0 => "none".to_owned(),
-                n => format!("{n}: {}", row.labels.join("; ")),
+    let splits: Vec<Split> = manifest.rows.iter().map(|row| row.split.unwrap_or(Split::Train)).collect();
+    let mut listed = Listed::default();
+    listed.add(&manifest, &splits)?;
+    listed.into_dataset(path, options)
+}
+
+/// The files of one or more manifests: exactly one label a file.
+#[derive(Default)]
+pub(super) struct Listed {
+    classes: ClassNames,
+    named: Vec<Named>,
+    /// What is worth telling.
+    pub(super) skipped: Vec<Skipped>,
+}
+
+impl Listed {
+    /// Adds the files of a manifest, with the split of each row.
+    ///
+    /// # Errors
+    /// A row without label or with several; a file that is named twice or is not there.
+    pub(super) fn add(&mut self, manifest: &Manifest, splits: &[Split]) -> Result<()> {
+        let path = &manifest.path;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut lines = BTreeMap::new();
+        let mut missing = Vec::new();
+        for (row, &split) in manifest.rows.iter().zip(splits) {
+            let wrong = |expected: &str, found: String| Error::Line {
+                path: path.clone(),
+                line: row.line,
+                expected: expected.into(),
+                found,
             };
-            return Err(wrong("exactly one label, as classification needs", found));
-        };
-        if let Some(first) = lines.insert(&row.file_name, row.line) {
-            return Err(wrong("each file once", format!("{}, also in line {first}", row.file_name)));
+            let [label] = &row.labels[..] else {
+                let found = match row.labels.len() {
+                    0 => "none".to_owned(),
+                    n => format!("{n}: {}", row.labels.join("; ")),
+                };
+                return Err(wrong("exactly one label, as classification needs", found));
+            };
+            if let Some(first) = lines.insert(&row.file_name, row.line) {
+                return Err(wrong("each file once", format!("{}, also in line {first}", row.file_name)));
+            }
+            let file = folder.join(&row.file_name);
+            if !file.is_file() {
+                missing.push((row.line, file));
+                continue;
+            }
+            let candidate = Candidate::claimed(Location::File(file));
+            self.named.push(Named { candidate, split, class: self.classes.intern(label) });
         }
-        let file = folder.join(&row.file_name);
-        if !file.is_file() {
-            missing.push((row.line, file));
-            continue;
+        let count = missing.len();
+        if let Some((line, file)) = missing.into_iter().next() {
+            let (path, place) = (path.clone(), format!("line {line}"));
+            return Err(Error::MissingFiles { path, place, file, count, total: manifest.rows.len() });
         }
-        named.push(Named {
-            candidate: Candidate::claimed(Location::File(file)),
-            split: row.split.unwrap_or(Split::Train),
-            class: classes.intern(label),
-        });
+        if !manifest.ignored.is_empty() {
+            self.skipped.push(note(path, format!("columns not used: {}", manifest.ignored.join(", "))));
+        }
+        Ok(())
     }
-    let count = missing.len();
-    if let Some((line, file)) = missing.into_iter().next() {
-        let (path, place) = (path.into(), format!("line {line}"));
-        return Err(Error::MissingFiles { path, place, file, count, total: manifest.rows.len() });
+
+    /// Looks at every file.
+    pub(super) fn into_dataset(self, root: &Path, options: &OpenOptions) -> Result<Dataset> {
+        Collected::look_at(root, self.named, self.classes.names, false, self.skipped, options)?
+            .into_dataset(options)
     }
-    let mut skipped = Vec::new();
-    if !manifest.ignored.is_empty() {
-        skipped.push(note(path, format!("columns not used: {}", manifest.ignored.join(", "))));
-    }
-    Collected::look_at(path, named, classes.names, false, skipped, options)?.into_dataset(options)
 }

@@ -2,7 +2,8 @@
 //!
 //! A column `image` (or `img`) is a struct with the encoded image in `bytes` and its name in `path`; a column
 //! `label` (or `labels`, `fine_label`) holds whole numbers or text. Names of the numbers are read from the
-//! `ClassLabel` feature in the file's `huggingface` metadata. The encoded images are held in memory, so that
+//! `ClassLabel` feature in the file's `huggingface` metadata. Pages may be compressed with snappy, gzip, brotli, zstd or
+//! lz4. The encoded images are held in memory, so that
 //! any order is fast; `OpenOptions::max_encoded_bytes` bounds them.
 
 use super::assemble::{ClassNames, Collected, Named, file_name, files_ending_in, splits_of};
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::scan::Candidate;
 use crate::{Dataset, OpenOptions, Split};
-use parquet::basic::Type;
+use parquet::basic::{Compression, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
@@ -125,6 +126,9 @@ fn read(path: &Path, budget: &mut u64, options: &OpenOptions) -> Result<Table> {
     let metadata = reader.metadata();
     let schema = metadata.file_metadata().schema_descr();
     let (image, label) = (image_column(path, schema)?, label_column(path, schema)?);
+    for column in [image, label] {
+        check_codec(path, metadata, column)?;
+    }
     let needed: u64 = metadata
         .row_groups()
         .iter()
@@ -161,6 +165,19 @@ fn read(path: &Path, budget: &mut u64, options: &OpenOptions) -> Result<Table> {
     }
     let label_name = schema.column(label).path().string();
     Ok(Table { rows, names: class_names(path, metadata, &label_name)? })
+}
+
+/// Refuses a column with a compression that nothing here reads, before any of it is read.
+fn check_codec(path: &Path, metadata: &ParquetMetaData, column: usize) -> Result<()> {
+    let mut chunks = metadata.row_groups().iter().map(|group| group.column(column));
+    match chunks.find(|chunk| matches!(chunk.compression(), Compression::LZO)) {
+        Some(chunk) => Err(layout(
+            path,
+            "a column without compression or with snappy, gzip, brotli, zstd or lz4",
+            &format!("{} in the column {}", chunk.compression(), chunk.column_path().string()),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// All values of a column of a row group; None for null.

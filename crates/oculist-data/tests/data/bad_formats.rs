@@ -341,7 +341,7 @@ fn golden(name: &str) -> PathBuf {
 
 #[test]
 fn parquet_without_images_or_labels() {
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 8] = [
         ("paths_only", &["expected the image's bytes in row 0", "stored by path only"]),
         ("no_image", &["image bytes in a column image.bytes", "found the columns path, label"]),
         ("no_label", &["expected a column label", "image.bytes, image.path, caption"]),
@@ -350,7 +350,6 @@ fn parquet_without_images_or_labels() {
         ("hidden", &["expected a label of at least 0 in row 0, found -1"]),
         ("float_label", &["text or whole numbers"]),
         ("range", &["expected a label from 0 to 2 in row 2, found 3"]),
-        ("zstd", &["expected Parquet, found", "zstd"]),
     ];
     for (name, parts) in cases {
         let file = format!("bad_{name}.parquet");
@@ -383,6 +382,113 @@ fn parquet_without_images_or_labels() {
     assert!(text.contains("at most 1000 bytes of encoded images"), "{text}");
     fs::write(folder.path().join("train.parquet"), &whole).unwrap();
     says(folder.path(), &["name to begin with its split", "found x.parquet"]);
+}
+
+/// A golden file whose columns claim another compression, by its number in the footer.
+fn with_codec(name: &str, from: u8, to: u8) -> Vec<u8> {
+    let mut bytes = fs::read(golden(name)).unwrap();
+    let mut changed = 0;
+    for column in [&b"bytes"[..], b"label"] {
+        // In the footer the compression is the field behind the column's name, doubled as signed numbers are.
+        let wanted = [column, &[0x15, 2 * from]].concat();
+        for at in 0..bytes.len() - wanted.len() {
+            if bytes[at..].starts_with(&wanted) {
+                bytes[at + wanted.len() - 1] = 2 * to;
+                changed += 1;
+            }
+        }
+    }
+    assert_eq!(changed, 6, "three row groups");
+    bytes
+}
+
+#[test]
+fn a_compression_that_is_not_read_is_named() {
+    const SNAPPY: u8 = 1;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    // The number that was there is read.
+    fs::write(&path, with_codec("snappy.parquet", SNAPPY, SNAPPY)).unwrap();
+    assert!(Dataset::open_path(&path, &OpenOptions::default()).is_ok());
+    fs::write(&path, with_codec("snappy.parquet", SNAPPY, 3)).unwrap();
+    says(
+        &path,
+        &[
+            "x.parquet: expected a column without compression or with snappy",
+            "found LZO in the column image.bytes",
+        ],
+    );
+    fs::write(&path, with_codec("snappy.parquet", SNAPPY, 9)).unwrap();
+    says(&path, &["x.parquet: expected Parquet", "9"]);
+    // Data of one compression that are said to be of another are an error, too.
+    for (codec, number) in [("gzip", 2), ("brotli", 4), ("lz4_raw", 7), ("zstd", 6)] {
+        fs::write(&path, with_codec("snappy.parquet", SNAPPY, number)).unwrap();
+        assert!(message(&path).contains("x.parquet: expected Parquet"), "{codec}");
+    }
+}
+
+#[test]
+fn metadata_of_image_folders_that_lie() {
+    let (folder, names) = images();
+    let root = folder.path();
+    let write = |name: &str, text: &str| {
+        fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+        fs::write(root.join(name), text).unwrap();
+    };
+    let good = format!("file_name,label\n{}", rows(&names));
+    write("metadata.csv", &good);
+    let dataset = Dataset::open_path(root, &OpenOptions::default()).unwrap();
+    assert!(dataset.skipped().is_empty(), "{:?}", dataset.skipped());
+    assert_eq!(dataset.summary().images(), 20);
+
+    write("metadata.csv", &good.replace("label", "class"));
+    says(
+        root,
+        &["metadata.csv, line 1: expected a header with the columns file_name and label", "file_name, class"],
+    );
+    write("metadata.csv", &good.replace("7.png", "gone.png"));
+    says(root, &["metadata.csv: line 9 names", "gone.png", "2 of 20 files are missing"]);
+    write("metadata.csv", &good.replace("3.png,class1", "3.png,"));
+    says(root, &["metadata.csv, line 5: expected exactly one label"]);
+    write("metadata.csv", &good);
+    write("metadata.jsonl", "");
+    says(root, &["expected one metadata file, found metadata.csv and metadata.jsonl"]);
+    fs::remove_file(root.join("metadata.jsonl")).unwrap();
+
+    // Metadata here and there.
+    for name in ["train/a.png", "train/b.png", "validation/cat/a.png", "validation/dog/a.png"] {
+        write(name, "");
+        fs::copy(root.join("0.png"), root.join(name)).unwrap();
+    }
+    write("train/metadata.csv", "file_name,label\na.png,cat\nb.png,dog\n");
+    says(
+        root,
+        &[
+            "in the folder itself or in its split folders, not in both",
+            "metadata.csv and",
+            "train/metadata.csv",
+        ],
+    );
+    fs::remove_file(root.join("metadata.csv")).unwrap();
+    says(root, &["in every split folder or in none", "train/metadata.csv, but none in", "validation"]);
+    write("validation/metadata.csv", "file_name,label,split\ncat/a.png,cat,val\ndog/a.png,dog,test\n");
+    says(
+        root,
+        &["validation/metadata.csv, line 3: expected the split val, as the folder says", "found test"],
+    );
+    write("validation/metadata.csv", "file_name,label\ncat/a.png,cat\ndog/a.png,owl\n");
+    says(root, &["class \"owl\" is in the val split but not in the training split"]);
+    // Some names tell a split and others do not.
+    fs::remove_file(root.join("train/metadata.csv")).unwrap();
+    fs::remove_file(root.join("validation/metadata.csv")).unwrap();
+    write("metadata.csv", "file_name,label\ntrain/a.png,cat\n1.png,dog\n");
+    says(root, &["metadata.csv, line 3: expected a file below the folder of a split", "found 1.png"]);
+    // What is not named is told; folders of classes mean nothing.
+    write("metadata.csv", &good.replace("class0", "dog").replace("class1", "owl"));
+    let dataset = Dataset::open_path(root, &OpenOptions::default()).unwrap();
+    assert_eq!(dataset.class_names(), ["dog", "owl"]);
+    let told: Vec<&str> = dataset.skipped().iter().map(|skip| skip.reason.as_str()).collect();
+    assert_eq!(told, ["4 images beside it not named and not used"]);
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn written(folder: &Path) -> Option<Vec<(PathBuf, Expected)>> {
 fn sources_hold_what_python_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let Some(sources) = written(folder.path()) else { return };
-    assert_eq!(sources.len(), 12);
+    assert_eq!(sources.len(), 16);
     for (path, expected) in &sources {
         let dataset = open(path);
         if let Err(err) = check(&dataset, expected) {
@@ -201,6 +201,10 @@ fn parquet_holds_what_pyarrow_wrote() {
     ];
     let cases = [
         one("snappy.parquet", names.clone()),
+        one("gzip.parquet", names.clone()),
+        one("brotli.parquet", names.clone()),
+        one("lz4.parquet", names.clone()),
+        one("zstd.parquet", names.clone()),
         one("plain.parquet", names.clone()),
         one("text.parquet", (0..3).map(|i| format!("kind {i}")).collect()),
         one("fine.parquet", (0..3).map(|i| i.to_string()).collect()),

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 struct Plain {
     count: usize,
     broken: Vec<usize>,
+    /// Whether images have structure, so that a shift or a flip shows.
+    noisy: bool,
     decoded: AtomicUsize,
 }
 
@@ -26,6 +28,10 @@ impl ImageStore for Plain {
         self.decoded.fetch_add(1, Ordering::Relaxed);
         if self.broken.contains(&index) {
             return Err(Error::Image { path: format!("{index}").into(), source: DecodeError::NotAnImage });
+        }
+        if self.noisy {
+            let mut rng = oculist_augment::Rng::keyed(&[index as u64]);
+            return Ok(Image::new(8, 8, 1, (0..64).map(|_| rng.next_u64() as u8).collect())?);
         }
         Ok(Image::filled(8, 8, 1, (index * 7 % 256) as u8)?)
     }
@@ -128,6 +134,7 @@ fn repeated_augmentation_and_batch_augmentation_have_their_lengths() {
         (Sampling::BatchAugment { times: 3 }, 129, 3),
         (Sampling::Repeated { times: 1 }, 43, 1),
         (Sampling::BatchAugment { times: 50 }, 2150, 50),
+        (Sampling::Views { times: 3, shared: 2 }, 129, 3),
     ] {
         let loader = Loader::new(subset.clone(), config(sampling, times * 2, 0)).unwrap();
         assert_eq!(loader.places_per_epoch(), places, "{sampling:?}");
@@ -140,7 +147,8 @@ fn repeated_augmentation_and_batch_augmentation_have_their_lengths() {
                 *all.entry(i).or_default() += 1;
                 all
             });
-            if let Sampling::BatchAugment { .. } = sampling {
+            if let Sampling::BatchAugment { .. } | Sampling::Views { .. } = sampling {
+                assert!(order.chunks(times).all(|group| group.iter().all(|&index| index == group[0])));
                 assert!(distinct.len() == subset.len() && distinct.values().all(|&n| n == times));
             } else {
                 for group in order.chunks(times) {
@@ -188,8 +196,9 @@ fn repeats_of_an_image_are_augmented_differently() {
 #[test]
 fn workers_change_nothing_about_sampling() {
     let subset = subset(&[40, 9, 3]);
-    for sampling in [Sampling::Balanced, Sampling::Repeated { times: 4 }, Sampling::BatchAugment { times: 4 }]
-    {
+    let views = Sampling::Views { times: 4, shared: 1 };
+    let repeated = [Sampling::Repeated { times: 4 }, Sampling::BatchAugment { times: 4 }];
+    for sampling in [&[Sampling::Balanced, views], &repeated[..]].concat() {
         let alone = batches(&subset, config(sampling, 8, 0), 2);
         let loader = Loader::new(subset.clone(), config(sampling, 8, 0)).unwrap();
         let indices: Vec<u32> =
@@ -216,6 +225,35 @@ fn an_unreadable_image_and_its_repeats_are_replaced() {
         let all = batches(&subset, config, 0);
         assert_eq!(all.len(), 10);
         assert!(all.iter().all(|batch| batch.len() == 24 && !batch.indices.contains(&4)));
+    }
+}
+
+#[test]
+fn views_share_the_crop_and_the_first_has_nothing_else_also_in_place_of_an_unreadable_image() {
+    let labels: Vec<u32> = (0..20).map(|i| i % 2).collect();
+    for (broken, workers) in [(vec![], 0), (vec![4], 0), (vec![4], 3)] {
+        let store = Plain { count: 20, broken: broken.clone(), noisy: true, ..Plain::default() };
+        let subset = Subset::new(Arc::new(store), (0..20).collect(), labels.clone(), 2).unwrap();
+        let mut views = config(Sampling::Views { times: 3, shared: 2 }, 12, workers);
+        views.pipeline.steps[2].probability = 1.0;
+        let base = LoaderConfig { sampling: Sampling::Once, batch_size: 1, ..views.clone() };
+        let shared = Pipeline { steps: views.pipeline.steps[..2].to_vec(), ..views.pipeline.clone() };
+        let clean: BTreeMap<usize, Vec<f32>> =
+            batches(&subset, LoaderConfig { pipeline: shared, ..base.clone() }, 1)
+                .into_iter()
+                .map(|batch| (batch.indices[0], batch.images))
+                .collect();
+        let all = batches(&subset, views, 1);
+        assert_eq!(all.len(), 5);
+        for batch in all {
+            assert_eq!(batch.len(), 12, "full in spite of what cannot be read");
+            for (rows, indices) in batch.images.chunks(3 * 64).zip(batch.indices.chunks(3)) {
+                assert!(indices.iter().all(|&i| i == indices[0] && !broken.contains(&i)));
+                assert_eq!(rows[..64], clean[&indices[0]]);
+                assert!(rows[64..128] != rows[..64] && rows[128..] != rows[..64]);
+                assert!(rows[64..128] != rows[128..], "each draws its own turn");
+            }
+        }
     }
 }
 

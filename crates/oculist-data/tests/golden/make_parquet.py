@@ -1,4 +1,4 @@
-"""Makes the golden Parquet files and `parquet.json`, what they hold. Needs pyarrow and pillow.
+"""Makes the golden Parquet files and `expected.json`, what they hold. Needs pyarrow and pillow.
 
 usage: make_parquet.py (writes beside itself)
 
@@ -85,6 +85,9 @@ for name, columns in bad.items():
     pq.write_table(pa.table(columns), here / f"bad_{name}.parquet", compression="snappy")
 table = pa.table({"image": whole, "label": pa.array([0, 1, 3] * 2, pa.int64())})
 pq.write_table(table.replace_schema_metadata(metadata(NAMES)), here / "bad_range.parquet", compression="snappy")
-pq.write_table(pa.table({"image": whole, "label": labels}), here / "bad_zstd.parquet", compression="zstd")
+
+# Every compression that pyarrow writes; its "lz4" is LZ4_RAW.
+for codec in ("gzip", "brotli", "lz4", "zstd"):
+    write(f"{codec}.parquet", rows(18), compression=codec)
 
 (here / "expected.json").write_text(json.dumps(expected, indent=0) + "\n")

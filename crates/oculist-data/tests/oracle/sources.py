@@ -14,7 +14,7 @@ import sys
 import tarfile
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 out = pathlib.Path(sys.argv[1])
 rng = np.random.default_rng(11)
@@ -186,5 +186,87 @@ for split in ("train2017", "val2017"):
         record("coco/annotations/instances_train2017.json", {"all": found}, ["bus", "tram", "car"])
         train = found
 record("coco", {"train+test": train, "val": found}, ["bus", "tram", "car"])
+
+# COCO on photos with an EXIF orientation: boxes in the stored grid, or in the upright one where the sizes say so. The
+# expected crop is cut from that grid and turned by Pillow.
+turned = out / "turned"
+turned.mkdir()
+images, annotations, found = [], [], []
+for i in range(48):
+    orientation, sizes = i % 8 + 1, ["none", "stored", "upright"][i // 8 % 3]
+    height, width = 11, 17
+    pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    kind, options = [("PNG", {}), ("WEBP", {"lossless": True})][i // 24]
+    name = f"{i}.{kind.lower()}"
+    Image.fromarray(pixels).save(turned / name, kind, exif=tags, **options)
+    entry = {"id": i, "file_name": name}
+    grid = Image.open(turned / name)
+    upright = ImageOps.exif_transpose(grid)
+    if sizes != "none":
+        entry["width"], entry["height"] = grid.size if sizes == "stored" else upright.size
+    x, y, w, h = [2, 1, 9, 3][:4] if i % 2 else [0, 4, 5, 6]
+    box = (x, y, x + w, y + h)
+    if sizes == "upright" and upright.size != grid.size:
+        crop = upright.crop(box)
+    else:
+        # The crop gets the tag of the whole, and is turned by it.
+        buffer = io.BytesIO()
+        grid.crop(box).save(buffer, "PNG", exif=tags)
+        crop = ImageOps.exif_transpose(Image.open(buffer))
+    pictures.append(np.ascontiguousarray(np.asarray(crop.convert("RGB"))))
+    found.append([["one", "two"][i // 8 % 2], len(pictures) - 1])
+    images.append(entry)
+    annotations.append(dict(id=i, image_id=i, category_id=i // 8 % 2 + 1, bbox=[x, y, w, h]))
+categories = [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}]
+(turned / "a.json").write_text(json.dumps(dict(images=images, annotations=annotations, categories=categories)))
+record("turned/a.json", {"all": found}, ["one", "two"])
+
+
+# Hugging Face's image folders: metadata in the folder or in its splits. The folders of classes lie.
+def metadata_rows(folder, names):
+    """Writes images and returns for each: file_name, label, number of the picture."""
+    rows = []
+    for i, name in enumerate(names):
+        number = picture(3, 3)
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(number))
+        rows.append((name, ["owl", "bat", "elk"][i % 3], number))
+    return rows
+
+
+def metadata_csv(path, rows):
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file_name", "caption", "label"])
+        writer.writerows([name, "x, y", label] for name, label, _ in rows)
+
+
+def by_label(rows):
+    return [[label, number] for _, label, number in rows]
+
+
+classes = ["bat", "elk", "owl"]
+folder = out / "hf_plain"
+rows = metadata_rows(folder, [f"{['owl', 'cat'][i % 2]}/{i}.png" for i in range(21)])
+metadata_csv(folder / "metadata.csv", rows)
+record("hf_plain", {"all": by_label(rows)}, classes)
+folder = out / "hf_splits"
+parts = {}
+for split in ("train", "validation", "test"):
+    parts[split] = metadata_rows(folder / split, [f"{i}.png" for i in range(9)])
+    if split == "train":
+        metadata_csv(folder / split / "metadata.csv", parts[split])
+    else:
+        lines = [json.dumps({"file_name": n, "label": l, "size": [3, 3]}) for n, l, _ in parts[split]]
+        (folder / split / "metadata.jsonl").write_text("\n".join(lines) + "\n")
+record("hf_splits", {"train": by_label(parts["train"]), "val": by_label(parts["validation"]), "test": by_label(parts["test"])}, classes)
+folder = out / "hf_named"
+rows = metadata_rows(folder, [f"{['train', 'Test', './validation'][i // 3 % 3]}/owl/{i}.png" for i in range(27)])
+metadata_csv(folder / "metadata.csv", rows)
+of = lambda name: by_label(r for r in rows if r[0].lower().startswith(name))
+record("hf_named", {"train": of("train"), "val": of("./validation"), "test": of("test")}, classes)
 
 print(json.dumps({"sources": sources, "pictures": [p.tobytes().hex() for p in pictures]}))

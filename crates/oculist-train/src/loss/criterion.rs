@@ -1,5 +1,7 @@
 //! Losses for soft labels and for classes of unequal size.
 
+mod consistency;
+
 use oculist_kernels::{Rows, Targets, softmax_cross_entropy};
 use serde::{Deserialize, Serialize};
 

@@ -61,6 +61,12 @@ pub(super) fn resolve(
     Ok(pipeline)
 }
 
+/// How many first steps of the pipeline are common to the views that the consistency loss compares: those before the
+/// first AugMix. None without one.
+pub(crate) fn shared_by_views(pipeline: &Pipeline) -> Option<usize> {
+    pipeline.steps.iter().position(|step| matches!(step.op, Op::AugMix(_)))
+}
+
 fn flipped_if(flip: bool, mut pipeline: Pipeline) -> Pipeline {
     if !flip {
         pipeline.steps.retain(|s| s.op != Op::HorizontalFlip);

@@ -1,0 +1,131 @@
+//! Image folders with `metadata.csv` or `metadata.jsonl`, the `imagefolder` layout of Hugging Face.
+//!
+//! The metadata lie in the folder itself or in each of its split folders (`train`, `validation`, `test`) and are
+//! manifests as everywhere: `file_name`, relative to the metadata's folder, and `label`. Metadata in the folder itself
+//! may give the splits by a column `split`, or by the folder that each name begins with. Folders of classes mean
+//! nothing then.
+
+use super::assemble::{file_name, note};
+use super::folder::{files_in, split_folder};
+use super::listed::Listed;
+use crate::error::{Error, Result};
+use crate::manifest::{Manifest, read_manifest};
+use crate::{Dataset, OpenOptions, Split};
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+const NAMES: [&str; 2] = ["metadata.csv", "metadata.jsonl"];
+
+/// A metadata file, with the split of its folder.
+type List = (PathBuf, Option<Split>);
+
+/// True if the folder or one of its split folders has metadata.
+pub(super) fn is_metadata_folder(folder: &Path) -> bool {
+    lists(folder).map_or(true, |lists| !lists.is_empty())
+}
+
+pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
+    let mut listed = Listed::default();
+    for (path, folder_split) in lists(root)? {
+        let manifest = read_manifest(&path)?;
+        let splits = splits_of(&manifest, folder_split)?;
+        listed.add(&manifest, &splits)?;
+        let unnamed = unnamed_images(&manifest)?;
+        if unnamed > 0 {
+            listed.skipped.push(note(&path, format!("{unnamed} images beside it not named and not used")));
+        }
+    }
+    listed.into_dataset(root, options)
+}
+
+/// The metadata of a folder: one file in it, or one in each split folder; none for other folders.
+fn lists(root: &Path) -> Result<Vec<List>> {
+    let mixed = |expected: &str, found: String| {
+        Err(Error::Layout { path: root.into(), expected: expected.into(), found })
+    };
+    let own = metadata_in(root)?;
+    let (mut parts, mut without) = (Vec::new(), None);
+    for split in Split::ALL {
+        if let Some(folder) = split_folder(root, split.names())? {
+            match metadata_in(&folder)? {
+                Some(path) => parts.push((path, Some(split))),
+                None => without = Some(folder),
+            }
+        }
+    }
+    match (own, parts.first(), without) {
+        (Some(own), Some((part, _)), _) => {
+            let found = format!("{} and {}", own.display(), part.display());
+            mixed("metadata in the folder itself or in its split folders, not in both", found)
+        }
+        (None, Some((part, _)), Some(without)) => {
+            let found = format!("{}, but none in {}", part.display(), without.display());
+            mixed("metadata.csv or metadata.jsonl in every split folder or in none", found)
+        }
+        (own, ..) => Ok(own.map(|own| (own, None)).into_iter().chain(parts).collect()),
+    }
+}
+
+/// The metadata file that lies directly in a folder.
+fn metadata_in(folder: &Path) -> Result<Option<PathBuf>> {
+    let mut found: Vec<PathBuf> =
+        NAMES.map(|name| folder.join(name)).into_iter().filter(|p| p.is_file()).collect();
+    if let [first, second] = &found[..] {
+        return Err(Error::Layout {
+            path: folder.into(),
+            expected: "one metadata file".into(),
+            found: format!("{} and {}", file_name(first), file_name(second)),
+        });
+    }
+    Ok(found.pop())
+}
+
+/// The split of each row.
+///
+/// # Errors
+/// A column `split` that contradicts the folder; some names that begin with the folder of a split and others that do not.
+fn splits_of(manifest: &Manifest, folder: Option<Split>) -> Result<Vec<Split>> {
+    let wrong = |line: u64, expected: String, found: &str| {
+        Err(Error::Line { path: manifest.path.clone(), line, expected, found: found.into() })
+    };
+    if let Some(split) = folder {
+        if let Some(row) = manifest.rows.iter().find(|row| row.split.is_some_and(|other| other != split)) {
+            let found = row.split.map_or("none", Split::name);
+            return wrong(
+                row.line,
+                format!("the split {split}, as the folder says, or no column split"),
+                found,
+            );
+        }
+        return Ok(vec![split; manifest.rows.len()]);
+    }
+    let splits: Vec<Option<Split>> =
+        manifest.rows.iter().map(|row| row.split.or_else(|| first_folder(&row.file_name))).collect();
+    if splits.iter().all(Option::is_none) {
+        return Ok(vec![Split::Train; splits.len()]);
+    }
+    match splits.iter().zip(&manifest.rows).find(|(split, _)| split.is_none()) {
+        Some((_, row)) => wrong(
+            row.line,
+            "a file below the folder of a split (train, val or validation, test), as in other rows".into(),
+            &row.file_name,
+        ),
+        None => Ok(splits.into_iter().flatten().collect()),
+    }
+}
+
+/// The split after which the first folder of a name is called.
+fn first_folder(name: &str) -> Option<Split> {
+    let mut parts = Path::new(name).components().filter(|part| *part != Component::CurDir);
+    let (first, second) = (parts.next()?, parts.next());
+    second.and(first.as_os_str().to_str()).and_then(Split::parse)
+}
+
+/// How many files below the metadata's folder are named like images, but not by the metadata.
+fn unnamed_images(manifest: &Manifest) -> Result<usize> {
+    let folder = manifest.path.parent().unwrap_or(Path::new(""));
+    let named: BTreeSet<PathBuf> = manifest.rows.iter().map(|row| folder.join(&row.file_name)).collect();
+    let files = files_in(folder)?;
+    let paths = files.iter().filter_map(|file| file.location.path());
+    Ok(paths.filter(|path| image::ImageFormat::from_path(path).is_ok() && !named.contains(*path)).count())
+}
