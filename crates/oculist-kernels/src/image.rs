@@ -7,12 +7,15 @@
 
 mod blur;
 mod color;
+mod columns;
 pub mod field;
 pub mod flip;
 mod jpeg;
 mod lanes;
 mod layer;
 mod noise;
+mod packed;
+pub mod resize;
 mod table;
 pub mod warp;
 
