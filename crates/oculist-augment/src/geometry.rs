@@ -19,4 +19,4 @@ pub use flip::{flip_horizontal, flip_vertical, quarter_turns, transpose};
 pub use perspective::perspective;
 pub(crate) use perspective::perspective_forward;
 pub(crate) use resize::resample;
-pub use resize::{Interpolation, resize, resized_crop};
+pub use resize::{Interpolation, resize, resized_crop, resized_crop_mirrored};

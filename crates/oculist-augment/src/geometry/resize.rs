@@ -4,6 +4,8 @@ use super::Border;
 use crate::Image;
 use crate::error::{Error, Result, parameter};
 use fast_image_resize as fir;
+use oculist_kernels::Isa;
+use oculist_kernels::image::resize::{self as kernels, Axis, Kernel};
 use serde::{Deserialize, Serialize};
 
 /// How new pixels are made from old ones.
@@ -33,11 +35,12 @@ impl Interpolation {
         }
     }
 
-    fn algorithm(self) -> fir::ResizeAlg {
+    /// The filter of a resize; none for the nearest pixel.
+    fn kernel(self) -> Option<Kernel> {
         match self {
-            Self::Nearest => fir::ResizeAlg::Nearest,
-            Self::Bilinear => fir::ResizeAlg::Convolution(fir::FilterType::Bilinear),
-            Self::Bicubic => fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom),
+            Self::Nearest => None,
+            Self::Bilinear => Some(Kernel::Triangle),
+            Self::Bicubic => Some(Kernel::Cubic),
         }
     }
 }
@@ -48,7 +51,9 @@ impl Interpolation {
 /// A width or height of 0 or above 2^31.
 ///
 /// # Source
-/// Pillow's `Image.resize`, through the crate `fast_image_resize`.
+/// Pillow's `Image.resize`. Deviations: Pillow rounds to whole levels between its two passes, here to 1/64 level
+/// ([`oculist_kernels::image::resize`]), and so cuts what cubic filters overshoot only at the end. The nearest pixel is
+/// chosen by the crate `fast_image_resize`.
 pub fn resize(image: &Image, width: usize, height: usize, interpolation: Interpolation) -> Result<Image> {
     if width == image.width() && height == image.height() {
         return Ok(image.clone());
@@ -69,27 +74,83 @@ pub fn resized_crop(
     height: usize,
     interpolation: Interpolation,
 ) -> Result<Image> {
+    cut(image, window, (width, height), interpolation, false)
+}
+
+/// As [`resized_crop`], mirrored left and right in the same pass.
+///
+/// # Errors
+/// As [`resized_crop`].
+pub fn resized_crop_mirrored(
+    image: &Image,
+    window: (usize, usize, usize, usize),
+    width: usize,
+    height: usize,
+    interpolation: Interpolation,
+) -> Result<Image> {
+    cut(image, window, (width, height), interpolation, true)
+}
+
+fn cut(
+    image: &Image,
+    window: (usize, usize, usize, usize),
+    size: (usize, usize),
+    interpolation: Interpolation,
+    mirrored: bool,
+) -> Result<Image> {
     check_window(image, window)?;
     let (left, top, w, h) = window;
-    if (w, h) == (width, height) {
-        return super::crop(image, left as isize, top as isize, w, h, Border::Edge);
+    if (w, h) == size {
+        let crop = if mirrored { super::crop_mirrored } else { super::crop };
+        return crop(image, left as isize, top as isize, w, h, Border::Edge);
     }
-    let (left, top, w, h) = (left as f64, top as f64, w as f64, h as f64);
-    resample(image, (left, top, w, h), width, height, interpolation)
+    let window = (left as f64, top as f64, w as f64, h as f64);
+    sampled(image, window, size, interpolation, mirrored)
 }
 
 /// As [`resized_crop`], with a window between pixels: left, top, width and height, inside the image.
 pub(crate) fn resample(
     image: &Image,
-    (left, top, w, h): (f64, f64, f64, f64),
+    window: (f64, f64, f64, f64),
     width: usize,
     height: usize,
     interpolation: Interpolation,
+) -> Result<Image> {
+    sampled(image, window, (width, height), interpolation, false)
+}
+
+fn sampled(
+    image: &Image,
+    window: (f64, f64, f64, f64),
+    (width, height): (usize, usize),
+    interpolation: Interpolation,
+    mirrored: bool,
 ) -> Result<Image> {
     let sides = 1..1usize << 31;
     if !sides.contains(&width) || !sides.contains(&height) {
         return Err(parameter("resize", "width and height", "at least 1", format!("{width}x{height}")));
     }
+    let Some(kernel) = interpolation.kernel() else {
+        let out = nearest(image, window, width, height)?;
+        return Ok(if mirrored { super::flip_horizontal(out) } else { out });
+    };
+    let (left, top, w, h) = window;
+    let columns = Axis::new(kernel, image.width(), (left, w), width);
+    let columns = if mirrored { columns.mirrored() } else { columns };
+    let lines = Axis::new(kernel, image.height(), (top, h), height);
+    let channels = image.channels();
+    let mut pixels = vec![0; width * height * channels];
+    kernels::resize(Isa::detect(), image.pixels(), image.width(), channels, &columns, &lines, &mut pixels);
+    Ok(Image::from_parts(width, height, channels, pixels))
+}
+
+/// The pixel under each new pixel's middle.
+fn nearest(
+    image: &Image,
+    (left, top, w, h): (f64, f64, f64, f64),
+    width: usize,
+    height: usize,
+) -> Result<Image> {
     let pixel_type = match image.channels() {
         1 => fir::PixelType::U8,
         3 => fir::PixelType::U8x3,
@@ -103,10 +164,7 @@ pub(crate) fn resample(
         fir::images::ImageRef::new(image.width() as u32, image.height() as u32, image.pixels(), pixel_type)
             .map_err(|err| failed(&err))?;
     let mut target = fir::images::Image::new(width as u32, height as u32, pixel_type);
-    let options = fir::ResizeOptions::new()
-        .resize_alg(interpolation.algorithm())
-        .use_alpha(false)
-        .crop(left, top, w, h);
+    let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Nearest).crop(left, top, w, h);
     fir::Resizer::new().resize(&source, &mut target, &options).map_err(|err| failed(&err))?;
     Ok(Image::from_parts(width, height, image.channels(), target.into_vec()))
 }
