@@ -111,6 +111,10 @@ fn sharpened<L: Lanes>(_: L, pixels: &mut [u8], width: usize, channels: usize, f
 /// Mirrors an index without repeating the edge.
 fn reflect(i: isize, len: usize) -> usize {
     let n = len as isize;
+    // Division is slow, and hardly ever needed.
+    if (0..n).contains(&i) {
+        return i as usize;
+    }
     let period = (2 * (n - 1)).max(1);
     let m = i.rem_euclid(period);
     (if m < n { m } else { period - m }) as usize

@@ -15,6 +15,11 @@ pub(super) fn row_stride<P: Packed>(len: usize) -> usize {
     len.next_multiple_of(P::BYTES)
 }
 
+/// Where each of `count` rows starts in a ring of `kept` rows.
+pub(super) fn ring_starts(count: usize, kept: usize, stride: usize) -> Vec<usize> {
+    (0..kept).map(|slot| slot * stride).cycle().take(count).collect()
+}
+
 /// `(bias + sum of weight * row[i]) >> shift`, cut to 0..=255.
 ///
 /// Rows hold their values in order, or, if `ZIPPED`, as zipping bytes leaves them: in blocks of [`Packed::BYTES`] values
@@ -51,7 +56,7 @@ pub(super) fn sum_rows<P: Packed, const ZIPPED: bool>(
         let by = packed.words(shift);
         let [a, b, c, d] = sums.map(|sum| packed.shift(sum, by));
         let bytes = packed.narrow_shorts([packed.narrow_words([a, b]), packed.narrow_words([c, d])]);
-        let bytes = if ZIPPED { bytes } else { packed.in_order(bytes) };
+        let bytes = if ZIPPED { bytes } else { packed.bytes_in_order(bytes) };
         if out.len() == P::BYTES {
             // SAFETY: as many bytes as are written.
             unsafe { packed.store_bytes(out.as_mut_ptr(), bytes) };

@@ -17,6 +17,24 @@ pub(super) type Order = [u8; LANE];
 /// No byte.
 pub(super) const NONE: u8 = 0x80;
 
+/// The order that makes pairs of i16 of two neighbouring taps, the first of which starts at this byte of the lane.
+///
+/// Colours: the lane holds the taps of one pixel, and each of four channels gets a pair. Grey: the lane holds four taps
+/// of each of four pixels.
+pub(super) const fn tap_pairs<const C: usize>(start: usize) -> Order {
+    let mut order = [NONE; LANE];
+    let mut i = 0;
+    while i < 4 {
+        let first = start + if C == 1 { 4 * i } else { i };
+        if C == 1 || i < C {
+            order[4 * i] = first as u8;
+            order[4 * i + 2] = (first + C) as u8;
+        }
+        i += 1;
+    }
+    order
+}
+
 /// Operations on registers; as for [`Lanes`](super::lanes::Lanes), values other than [`Portable`] prove the
 /// instruction set. All sums wrap around.
 pub(super) trait Packed: Copy {
@@ -28,6 +46,8 @@ pub(super) trait Packed: Copy {
     type Words: Copy;
     /// Bytes of a register, at most 64.
     const BYTES: usize;
+    /// Whether there is [`Packed::pick`].
+    const PICKS: bool = false;
 
     /// # Safety
     /// [`Packed::BYTES`] bytes are readable.
@@ -51,6 +71,15 @@ pub(super) trait Packed: Copy {
     /// # Safety
     /// There are four places for each lane, all below 2^31, and four bytes are readable at each of them.
     unsafe fn load_fours(self, from: *const u8, places: *const u32) -> Self::Bytes;
+
+    /// Bytes of the memory at `from` as i16: the one at the place that each even byte of `order` says.
+    ///
+    /// # Safety
+    /// [`Packed::BYTES`] bytes are readable, and places are below that.
+    unsafe fn pick(self, from: *const u8, order: Self::Bytes) -> Self::Shorts {
+        let _ = (from, order);
+        unreachable!("only where `PICKS`")
+    }
 
     /// All pairs are these two weights.
     fn byte_pairs(self, pair: [u8; 2]) -> Self::Bytes;
@@ -77,8 +106,10 @@ pub(super) trait Packed: Copy {
     fn narrow_words(self, v: [Self::Words; 2]) -> Self::Shorts;
     /// Cut to 0..=255; each lane holds the first's, then the second's values.
     fn narrow_shorts(self, v: [Self::Shorts; 2]) -> Self::Bytes;
+    /// Undoes the order of [`Packed::narrow_words`]: all of the first, then all of the second.
+    fn shorts_in_order(self, v: Self::Shorts) -> Self::Shorts;
     /// Undoes the order of [`Packed::narrow_shorts`]: all of the first, then all of the second.
-    fn in_order(self, v: Self::Bytes) -> Self::Bytes;
+    fn bytes_in_order(self, v: Self::Bytes) -> Self::Bytes;
     /// The bytes of each lane in another order, as i16.
     fn shuffle(self, v: Self::Bytes, order: &Order) -> Self::Shorts;
     /// Drops every fourth value; those that are left come first.
@@ -199,7 +230,12 @@ impl Packed for Portable {
     }
 
     #[inline(always)]
-    fn in_order(self, v: [u8; LANE]) -> [u8; LANE] {
+    fn shorts_in_order(self, v: [i16; 8]) -> [i16; 8] {
+        v
+    }
+
+    #[inline(always)]
+    fn bytes_in_order(self, v: [u8; LANE]) -> [u8; LANE] {
         v
     }
 

@@ -7,16 +7,18 @@
 
 mod axis;
 mod table;
+mod windows;
 
 #[cfg(test)]
 mod tests;
 
 pub use axis::{Axis, Kernel};
 
-use super::columns::{RowPair, row_stride, sum_rows};
+use super::columns::{RowPair, ring_starts, row_stride, sum_rows};
 use super::lanes::{Lanes, per_isa};
 use super::packed::Packed;
 use table::Table;
+use windows::Windows;
 
 /// Fractional bits of weights.
 const WEIGHT_BITS: i32 = 14;
@@ -60,6 +62,13 @@ fn resized<L: Lanes + Packed>(
     }
 }
 
+/// How a row is sampled along x.
+enum RowFilter {
+    /// The fast way, where there is an instruction for it and new pixels lie densely enough.
+    Windows(Windows),
+    Lanes(Table),
+}
+
 #[inline(always)]
 fn run<P: Packed, const C: usize>(
     packed: P,
@@ -75,10 +84,18 @@ fn run<P: Packed, const C: usize>(
     assert_eq!(width, columns.side(), "width");
     let row = columns.len() * C;
     assert_eq!(Some(out.len()), row.checked_mul(lines.len()), "bytes of the result");
-    let table = Table::new::<P, C>(columns);
-    let stride = row_stride::<P>(row).max(table.written::<P, C>());
+    let filter = match Windows::new::<P, C>(columns) {
+        Some(windows) => RowFilter::Windows(windows),
+        None => RowFilter::Lanes(Table::new::<P, C>(columns)),
+    };
+    let (read, written) = match &filter {
+        RowFilter::Windows(windows) => (windows.read, windows.written::<P>()),
+        RowFilter::Lanes(table) => (table.read, table.written::<P, C>()),
+    };
+    let stride = row_stride::<P>(row).max(written);
     let (mut ready, kept) = rows_kept(lines);
     let mut ring = vec![0i16; kept * stride];
+    let starts = ring_starts(lines.side(), kept, stride);
     let mut pairs = Vec::with_capacity(lines.reach().div_ceil(2));
     // The last rows, with the room that reading registers takes.
     let mut last = Vec::new();
@@ -86,22 +103,26 @@ fn run<P: Packed, const C: usize>(
         let span = lines.span(y);
         while ready < span.end {
             let from = ready * len;
-            let source = if let Some(source) = pixels.get(from..from + table.read) {
+            let source = if let Some(source) = pixels.get(from..from + read) {
                 source
             } else {
                 last.clear();
                 last.extend_from_slice(&pixels[from..from + len]);
-                last.resize(table.read.max(len), 0);
+                last.resize(read.max(len), 0);
                 &last
             };
-            filter_row::<P, C>(packed, source, &table, &mut ring[ready % kept * stride..][..stride]);
+            let to = &mut ring[starts[ready]..][..stride];
+            match &filter {
+                RowFilter::Windows(windows) => windows.filter_row::<P, C>(packed, source, to),
+                RowFilter::Lanes(table) => table.filter_row::<P, C>(packed, source, to),
+            }
             ready += 1;
         }
         pairs.clear();
         pairs.extend(span.clone().step_by(2).zip(lines.weights(y).chunks(2)).map(|(first, weights)| {
             let second = (first + 1).min(span.end - 1);
             RowPair {
-                starts: [first, second].map(|row| row % kept * stride),
+                starts: [starts[first], starts[second]],
                 weights: [weights[0], weights.get(1).copied().unwrap_or(0)],
             }
         }));
@@ -118,58 +139,4 @@ fn rows_kept(lines: &Axis) -> (usize, usize) {
         kept = kept.max(made - span.start);
     }
     (first, kept)
-}
-
-/// Samples a row along x, in 1/64 level.
-#[inline(always)]
-fn filter_row<P: Packed, const C: usize>(packed: P, row: &[u8], table: &Table, out: &mut [i16]) {
-    assert!(row.len() >= table.read && out.len() >= table.written::<P, C>(), "lengths");
-    let dense = table::pixels::<P, C>() * C;
-    for chunk in 0..table.chunks {
-        // SAFETY: `read` bytes of the row and `written` values of the result are there, as asserted.
-        unsafe {
-            let a = group::<P, C>(packed, row.as_ptr(), table, 2 * chunk);
-            let b = group::<P, C>(packed, row.as_ptr(), table, 2 * chunk + 1);
-            let values = packed.narrow_words([a, b]);
-            let values = if C == 3 { packed.drop_fourth(values) } else { values };
-            packed.store_shorts(out.as_mut_ptr().add(chunk * dense), values);
-        }
-    }
-}
-
-/// The sums of one group of pixels; see [`Table`].
-///
-/// # Safety
-/// The table was made for `P` and `C`, has this group, and its `read` bytes are readable.
-#[inline(always)]
-unsafe fn group<P: Packed, const C: usize>(
-    packed: P,
-    row: *const u8,
-    table: &Table,
-    group: usize,
-) -> P::Words {
-    let [first, second] = const { table::orders::<C>() };
-    let mut sum = packed.words(1 << (ROW_DROP - 1));
-    // SAFETY: the caller vouches for the row; the table has places and weights of each group.
-    unsafe {
-        let places = table.places.as_ptr().add(group * table::places::<P, C>());
-        let mut weights = table.weights.as_ptr().add(group * table.pairs * (P::BYTES / 2));
-        let load = |step: usize| {
-            let from = row.add(step * 4 * C);
-            if C == 1 { packed.load_fours(from, places) } else { packed.load_lanes(from, places) }
-        };
-        for step in 0..table.pairs / 2 {
-            let taps = load(step);
-            let w = [packed.load_shorts(weights), packed.load_shorts(weights.add(P::BYTES / 2))];
-            let a = packed.short_products(packed.shuffle(taps, &first), w[0]);
-            let b = packed.short_products(packed.shuffle(taps, &second), w[1]);
-            sum = packed.add_words(sum, packed.add_words(a, b));
-            weights = weights.add(P::BYTES);
-        }
-        if table.pairs % 2 == 1 {
-            let taps = packed.shuffle(load(table.pairs / 2), &first);
-            sum = packed.add_words(sum, packed.short_products(taps, packed.load_shorts(weights)));
-        }
-    }
-    packed.shift(sum, packed.words(ROW_DROP))
 }

@@ -4,7 +4,7 @@
 //! and written once. With 128 taken off, pixels are signed bytes and the sum of a row, in 1/256, is an i16: products of
 //! two neighbouring taps are summed by one instruction, and so are those of two rows afterwards.
 
-use super::super::columns::{RowPair, row_stride, sum_rows};
+use super::super::columns::{RowPair, ring_starts, row_stride, sum_rows};
 use super::super::packed::Packed;
 use super::{reflect, row_len};
 
@@ -37,15 +37,16 @@ pub(super) fn symmetric<P: Packed>(
     // needed at once.
     let kept = height.min(2 * radius + 1);
     let mut ring = vec![0i16; kept * stride];
+    let starts = ring_starts(height, kept, stride);
     let mut pairs = Vec::with_capacity(radius + 1);
     let mut ready = 0;
     for y in 0..height {
         while ready < height && ready <= y + radius {
             edges.pad(&pixels[ready * len..][..len], &mut padded);
-            blur_row(packed, &padded, &taps, channels, &mut ring[ready % kept * stride..][..stride]);
+            blur_row(packed, &padded, &taps, channels, &mut ring[starts[ready]..][..stride]);
             ready += 1;
         }
-        let start = |i: usize| reflect((y + i) as isize - radius as isize, height) % kept * stride;
+        let start = |i: usize| starts[reflect((y + i) as isize - radius as isize, height)];
         pairs.clear();
         pairs.extend(taps.iter().enumerate().map(|(i, &[a, b])| RowPair {
             starts: [start(2 * i), start((2 * i + 1).min(2 * radius))],

@@ -8,10 +8,10 @@ use core::arch::x86_64::{
     _mm256_srav_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi8, _mm256_unpackhi_epi16,
     _mm256_unpacklo_epi8, _mm256_unpacklo_epi16, _mm512_add_epi16, _mm512_add_epi32, _mm512_broadcast_i32x4,
     _mm512_castsi256_si512, _mm512_i32gather_epi32, _mm512_inserti64x4, _mm512_loadu_si512,
-    _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_packs_epi32, _mm512_packus_epi16,
-    _mm512_permutexvar_epi16, _mm512_permutexvar_epi64, _mm512_set1_epi16, _mm512_set1_epi32,
-    _mm512_setr_epi64, _mm512_shuffle_epi8, _mm512_srav_epi32, _mm512_storeu_si512, _mm512_unpackhi_epi8,
-    _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
+    _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_maskz_permutexvar_epi8, _mm512_packs_epi32,
+    _mm512_packus_epi16, _mm512_permutexvar_epi16, _mm512_permutexvar_epi64, _mm512_set1_epi16,
+    _mm512_set1_epi32, _mm512_setr_epi64, _mm512_shuffle_epi8, _mm512_srav_epi32, _mm512_storeu_si512,
+    _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
 };
 
 use super::super::lanes::x86::{Avx2, Vbmi};
@@ -24,7 +24,7 @@ macro_rules! registers {
      zip8: $low8:ident $high8:ident, zip16: $low16:ident $high16:ident,
      products8: $products8:ident, products16: $products16:ident, add16: $add16:ident, add32: $add32:ident,
      shift: $shift:ident, narrow32: $narrow32:ident, narrow16: $narrow16:ident,
-     shuffle: $shuffle:ident, broadcast: $broadcast:ident; $($more:item)*) => {
+     shuffle: $shuffle:ident, broadcast: $broadcast:ident, order: $order:ident; $($more:item)*) => {
         // SAFETY of all blocks: the value is the proof of the instruction set, and callers vouch for the memory.
         #[allow(clippy::undocumented_unsafe_blocks, reason = "said once for all")]
         impl Packed for $proof {
@@ -105,6 +105,14 @@ macro_rules! registers {
             fn shuffle(self, v: $register, order: &Order) -> $register {
                 unsafe { $shuffle(v, $broadcast(_mm_loadu_si128(order.as_ptr().cast()))) }
             }
+            #[inline(always)]
+            fn shorts_in_order(self, v: $register) -> $register {
+                unsafe { $order(v) }
+            }
+            #[inline(always)]
+            fn bytes_in_order(self, v: $register) -> $register {
+                unsafe { $order(v) }
+            }
             $($more)*
         }
     };
@@ -116,7 +124,7 @@ registers! {
     zip8: _mm256_unpacklo_epi8 _mm256_unpackhi_epi8, zip16: _mm256_unpacklo_epi16 _mm256_unpackhi_epi16,
     products8: _mm256_maddubs_epi16, products16: _mm256_madd_epi16, add16: _mm256_add_epi16, add32: _mm256_add_epi32,
     shift: _mm256_srav_epi32, narrow32: _mm256_packs_epi32, narrow16: _mm256_packus_epi16,
-    shuffle: _mm256_shuffle_epi8, broadcast: _mm256_broadcastsi128_si256;
+    shuffle: _mm256_shuffle_epi8, broadcast: _mm256_broadcastsi128_si256, order: in_order_256;
 
     #[inline(always)]
     unsafe fn load_lanes(self, from: *const u8, places: *const u32) -> __m256i {
@@ -125,10 +133,6 @@ registers! {
     #[inline(always)]
     unsafe fn load_fours(self, from: *const u8, places: *const u32) -> __m256i {
         unsafe { _mm256_i32gather_epi32::<1>(from.cast(), _mm256_loadu_si256(places.cast())) }
-    }
-    #[inline(always)]
-    fn in_order(self, v: __m256i) -> __m256i {
-        unsafe { _mm256_permute4x64_epi64::<0b11_01_10_00>(v) }
     }
     #[inline(always)]
     fn drop_fourth(self, v: __m256i) -> __m256i {
@@ -159,7 +163,7 @@ registers! {
     zip8: _mm512_unpacklo_epi8 _mm512_unpackhi_epi8, zip16: _mm512_unpacklo_epi16 _mm512_unpackhi_epi16,
     products8: _mm512_maddubs_epi16, products16: _mm512_madd_epi16, add16: _mm512_add_epi16, add32: _mm512_add_epi32,
     shift: _mm512_srav_epi32, narrow32: _mm512_packs_epi32, narrow16: _mm512_packus_epi16,
-    shuffle: _mm512_shuffle_epi8, broadcast: _mm512_broadcast_i32x4;
+    shuffle: _mm512_shuffle_epi8, broadcast: _mm512_broadcast_i32x4, order: in_order_512;
 
     #[inline(always)]
     unsafe fn load_lanes(self, from: *const u8, places: *const u32) -> __m512i {
@@ -172,14 +176,38 @@ registers! {
     unsafe fn load_fours(self, from: *const u8, places: *const u32) -> __m512i {
         unsafe { _mm512_i32gather_epi32::<1>(_mm512_loadu_si512(places.cast()), from.cast()) }
     }
+    const PICKS: bool = true;
+
     #[inline(always)]
-    fn in_order(self, v: __m512i) -> __m512i {
-        unsafe { _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), v) }
+    unsafe fn pick(self, from: *const u8, order: __m512i) -> __m512i {
+        unsafe {
+            _mm512_maskz_permutexvar_epi8(0x5555_5555_5555_5555, order, _mm512_loadu_si512(from.cast()))
+        }
     }
     #[inline(always)]
     fn drop_fourth(self, v: __m512i) -> __m512i {
         unsafe { _mm512_permutexvar_epi16(_mm512_loadu_si512(DENSE.as_ptr().cast()), v) }
     }
+}
+
+/// Quarters that were taken from two registers in turn, in order.
+///
+/// # Safety
+/// AVX2.
+#[inline(always)]
+unsafe fn in_order_256(v: __m256i) -> __m256i {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe { _mm256_permute4x64_epi64::<0b11_01_10_00>(v) }
+}
+
+/// As [`in_order_256`].
+///
+/// # Safety
+/// AVX-512 F.
+#[inline(always)]
+unsafe fn in_order_512(v: __m512i) -> __m512i {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe { _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), v) }
 }
 
 /// Two times sixteen bytes.

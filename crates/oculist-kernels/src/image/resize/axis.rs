@@ -38,8 +38,9 @@ impl Kernel {
 pub struct Axis {
     side: usize,
     spans: Vec<(u32, u32)>,
-    /// `reach` weights for each new pixel, in 1/2^14; those behind its span are 0.
+    /// `stride` weights for each new pixel, in 1/2^14; those behind its span are 0.
     weights: Vec<i16>,
+    stride: usize,
     reach: usize,
 }
 
@@ -90,24 +91,14 @@ impl Axis {
             }
             // Pixels that do not count any more are not read.
             let leading = weights[..end - first].iter().take_while(|&&w| w == 0).count();
-            weights[..end - first].rotate_left(leading);
+            if leading > 0 {
+                weights[..end - first].rotate_left(leading);
+            }
             let used = weights[..end - first].iter().rposition(|&w| w != 0).map_or(1, |last| last + 1);
             reach = reach.max(used);
             spans.push(((first + leading) as u32, (first + leading + used) as u32));
         }
-        Self { side, spans, weights, reach: most }.shortened(reach)
-    }
-
-    /// Drops weights that no pixel has.
-    fn shortened(mut self, reach: usize) -> Self {
-        if reach < self.reach {
-            for i in 0..self.spans.len() {
-                self.weights.copy_within(i * self.reach..i * self.reach + reach, i * reach);
-            }
-            self.weights.truncate(self.spans.len() * reach);
-            self.reach = reach;
-        }
-        self
+        Self { side, spans, weights, stride: most, reach }
     }
 
     /// The same pixels in reverse order.
@@ -117,8 +108,8 @@ impl Axis {
         let (mut front, mut back) = (0, self.len());
         while front + 1 < back {
             back -= 1;
-            let (a, b) = self.weights.split_at_mut(back * self.reach);
-            a[front * self.reach..][..self.reach].swap_with_slice(&mut b[..self.reach]);
+            let (a, b) = self.weights.split_at_mut(back * self.stride);
+            a[front * self.stride..][..self.stride].swap_with_slice(&mut b[..self.stride]);
             front += 1;
         }
         self
@@ -148,7 +139,7 @@ impl Axis {
     /// Their weights, and zeros behind them.
     #[inline(always)]
     pub(super) fn weights(&self, i: usize) -> &[i16] {
-        &self.weights[i * self.reach..][..self.reach]
+        &self.weights[i * self.stride..][..self.reach]
     }
 }
 

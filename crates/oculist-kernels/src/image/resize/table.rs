@@ -1,7 +1,7 @@
 //! The weights along x, laid out as the registers take them.
 
-use super::super::packed::{LANE, NONE, Order, Packed};
-use super::Axis;
+use super::super::packed::{LANE, Packed, tap_pairs};
+use super::{Axis, ROW_DROP};
 
 /// Where and with which weights to sample a row.
 ///
@@ -28,25 +28,6 @@ pub(super) const fn places<P: Packed, const C: usize>() -> usize {
 /// Pixels of a chunk.
 pub(super) const fn pixels<P: Packed, const C: usize>() -> usize {
     2 * places::<P, C>()
-}
-
-/// Which bytes of four taps make the first and the second pair of each value.
-pub(super) const fn orders<const C: usize>() -> [Order; 2] {
-    let mut orders = [[NONE; LANE]; 2];
-    let mut i = 0;
-    while i < LANE / 4 {
-        // Grey: pixel i of the lane. Colours: channel i of the only pixel.
-        let first = if C == 1 { 4 * i } else { i };
-        if C == 1 || i < C {
-            let mut tap = 0;
-            while tap < 4 {
-                orders[tap / 2][4 * i + 2 * (tap % 2)] = (first + tap * C) as u8;
-                tap += 1;
-            }
-        }
-        i += 1;
-    }
-    orders
 }
 
 impl Table {
@@ -83,4 +64,58 @@ impl Table {
     pub(super) fn written<P: Packed, const C: usize>(&self) -> usize {
         (self.chunks - 1) * pixels::<P, C>() * C + P::BYTES / 2
     }
+
+    /// Samples a row along x, in 1/64 level.
+    #[inline(always)]
+    pub(super) fn filter_row<P: Packed, const C: usize>(&self, packed: P, row: &[u8], out: &mut [i16]) {
+        assert!(row.len() >= self.read && out.len() >= self.written::<P, C>(), "lengths");
+        let dense = pixels::<P, C>() * C;
+        for chunk in 0..self.chunks {
+            // SAFETY: `read` bytes of the row and `written` values of the result are there, as asserted.
+            unsafe {
+                let a = group::<P, C>(packed, row.as_ptr(), self, 2 * chunk);
+                let b = group::<P, C>(packed, row.as_ptr(), self, 2 * chunk + 1);
+                let values = packed.narrow_words([a, b]);
+                let values = if C == 3 { packed.drop_fourth(values) } else { values };
+                packed.store_shorts(out.as_mut_ptr().add(chunk * dense), values);
+            }
+        }
+    }
+}
+
+/// The sums of one group of pixels; see [`Table`].
+///
+/// # Safety
+/// The table was made for `P` and `C`, has this group, and its `read` bytes are readable.
+#[inline(always)]
+unsafe fn group<P: Packed, const C: usize>(
+    packed: P,
+    row: *const u8,
+    table: &Table,
+    group: usize,
+) -> P::Words {
+    let [first, second] = const { [tap_pairs::<C>(0), tap_pairs::<C>(2 * C)] };
+    let mut sum = packed.words(1 << (ROW_DROP - 1));
+    // SAFETY: the caller vouches for the row; the table has places and weights of each group.
+    unsafe {
+        let places = table.places.as_ptr().add(group * places::<P, C>());
+        let mut weights = table.weights.as_ptr().add(group * table.pairs * (P::BYTES / 2));
+        let load = |step: usize| {
+            let from = row.add(step * 4 * C);
+            if C == 1 { packed.load_fours(from, places) } else { packed.load_lanes(from, places) }
+        };
+        for step in 0..table.pairs / 2 {
+            let taps = load(step);
+            let w = [packed.load_shorts(weights), packed.load_shorts(weights.add(P::BYTES / 2))];
+            let a = packed.short_products(packed.shuffle(taps, &first), w[0]);
+            let b = packed.short_products(packed.shuffle(taps, &second), w[1]);
+            sum = packed.add_words(sum, packed.add_words(a, b));
+            weights = weights.add(P::BYTES);
+        }
+        if table.pairs % 2 == 1 {
+            let taps = packed.shuffle(load(table.pairs / 2), &first);
+            sum = packed.add_words(sum, packed.short_products(taps, packed.load_shorts(weights)));
+        }
+    }
+    packed.shift(sum, packed.words(ROW_DROP))
 }
