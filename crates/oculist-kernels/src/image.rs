@@ -24,6 +24,6 @@ pub use color::{
     channel_bounds, channel_sums, colors_to_grey, luma, luma_sum, saturate_colors, shuffle_colors, turn_hue,
 };
 pub use jpeg::jpeg_round_trip;
-pub use layer::{add_weighted, normalize, shade_colors};
+pub use layer::{add_weighted, normalize, shade_colors, snow_colors};
 pub use noise::{add_normal_noise, multiply_normal_noise, normals, salt_and_pepper};
 pub use table::{ByteMap, map_bytes, map_colors, map_values};

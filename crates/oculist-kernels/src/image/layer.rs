@@ -1,6 +1,6 @@
 //! Pictures and planes of floats: light and weather, mixtures, a network's input.
 
-use super::color::planar;
+use super::color::{BLOCK, luma_block, planar};
 use super::lanes::{Lanes, per_isa, to_byte};
 
 per_isa! {
@@ -11,6 +11,12 @@ per_isa! {
     /// # Panics
     /// If the lengths do not fit, there are not 1, 3 or 4 channels, or the processor lacks `isa`.
     pub fn shade_colors(pixels: &mut [u8], channels: usize, scale: &[f32], offset: &[f32], tint: [f32; 3]) = shade;
+    /// `keep * x + (1 - keep) * max(x, 1.5 l + 127.5) + 255 * flakes[i]`, rounded to nearest and cut to 0..=255, for the
+    /// colours of each pixel i, whose luma is l.
+    ///
+    /// # Panics
+    /// If the lengths do not fit, there are not 1, 3 or 4 channels, or the processor lacks `isa`.
+    pub fn snow_colors(pixels: &mut [u8], channels: usize, flakes: &[f32], keep: f32) = snow;
     /// `sum[i] += weight * x[i]`.
     ///
     /// # Panics
@@ -43,6 +49,32 @@ fn shade<L: Lanes>(
         for (plane, tint) in planes.iter_mut().zip(tint) {
             for ((v, s), o) in plane.iter_mut().zip(&scale[first..]).zip(&offset[first..]) {
                 *v = to_byte(f32::from(*v) * s + o * tint + 0.5);
+            }
+        }
+    });
+}
+
+#[inline(always)]
+fn snow<L: Lanes>(lanes: L, pixels: &mut [u8], channels: usize, flakes: &[f32], keep: f32) {
+    assert_eq!(flakes.len() * channels, pixels.len(), "length of the flakes");
+    let whiten = |v: &mut u8, luma: u8, flake: f32| {
+        let (x, lit) = (f32::from(*v), f32::from(luma) * 1.5 + 127.5);
+        let light = if x > lit { x } else { lit };
+        *v = to_byte(keep * x + (1.0 - keep) * light + 255.0 * flake + 0.5);
+    };
+    if channels == 1 {
+        for (v, &flake) in pixels.iter_mut().zip(flakes) {
+            let luma = *v;
+            whiten(v, luma, flake);
+        }
+        return;
+    }
+    planar(lanes, pixels, channels, |first, planes| {
+        let mut luma = [0; BLOCK];
+        luma_block(planes, &mut luma);
+        for plane in planes {
+            for ((v, &l), &flake) in plane.iter_mut().zip(&luma).zip(&flakes[first..]) {
+                whiten(v, l, flake);
             }
         }
     });
