@@ -1,4 +1,4 @@
-//! Loops over the bytes of pictures: colours, tables, blurs, noise, warps, flips.
+//! Loops over the bytes of pictures: colours, tables, blurs, noise, warps, flips, resizing.
 //!
 //! Pixels are 8-bit and interleaved (HWC), 1, 3 or 4 channels. These functions run on the calling thread and take the
 //! instruction set instead of a [`Context`](crate::Context): pictures are spread over threads by who has many of them.

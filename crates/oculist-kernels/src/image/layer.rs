@@ -104,3 +104,44 @@ fn normalized<L: Lanes>(_: L, pixels: &[u8], scale: &[f32], bias: &[f32], out: &
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isa;
+
+    #[test]
+    fn snow_is_the_formula_and_leaves_alpha() {
+        for channels in [1, 3, 4] {
+            for n in [1, 63, 64, 65, 300] {
+                let old: Vec<u8> = (0..n * channels).map(|i| (i * 89 % 256) as u8).collect();
+                let flakes: Vec<f32> = (0..n).map(|i| (i * 37 % 11) as f32 / 40.0).collect();
+                let value = |i: usize, keep: f64| {
+                    let (pixel, c) = (&old[i / channels * channels..][..channels], i % channels);
+                    let x = f64::from(pixel[c]);
+                    if c == 3 {
+                        return x;
+                    }
+                    let luma = if channels == 1 {
+                        x
+                    } else {
+                        let parts = [19595.0, 38470.0, 7471.0].iter().zip(pixel);
+                        (parts.map(|(w, &v)| w * f64::from(v)).sum::<f64>() / 65536.0 + 0.5).floor()
+                    };
+                    let light = x.max(1.5 * luma + 127.5);
+                    keep * x + (1.0 - keep) * light + 255.0 * f64::from(flakes[i / channels])
+                };
+                for isa in Isa::available() {
+                    let mut got = old.clone();
+                    snow_colors(isa, &mut got, channels, &flakes, 0.7);
+                    let far = |keep| {
+                        let off = |(i, &v): (usize, &u8)| (f64::from(v) - value(i, keep).min(255.0)).abs();
+                        got.iter().enumerate().map(off).fold(0.0, f64::max)
+                    };
+                    assert!(far(0.7) < 0.501, "{isa} {n}x{channels}: {}", far(0.7));
+                    assert!(n < 63 || far(0.65) > 0.501, "the twin: another weight is told apart");
+                }
+            }
+        }
+    }
+}

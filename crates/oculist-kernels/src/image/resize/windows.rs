@@ -32,10 +32,18 @@ impl Windows {
         let mut places = vec![0; groups];
         let mut orders = vec![0; groups * P::BYTES];
         let mut weights = vec![0; groups * pairs * (P::BYTES / 2)];
+        let mut farthest = 0;
         for (group, place) in places.iter_mut().enumerate() {
             let members = group * in_group..values.min((group + 1) * in_group);
             let first_byte = |value: usize| axis.span(value / C).start * C + value % C;
-            let Some(first) = members.clone().map(first_byte).min() else { break };
+            if members.is_empty() {
+                break;
+            }
+            let mut first = usize::MAX;
+            for value in members.clone() {
+                first = first.min(first_byte(value));
+            }
+            farthest = farthest.max(first);
             *place = first as u32;
             for (slot, value) in members.enumerate() {
                 let offset = first_byte(value) - first;
@@ -50,7 +58,6 @@ impl Windows {
                 }
             }
         }
-        let farthest = places.iter().copied().max().unwrap_or(0) as usize;
         Some(Self { pairs, places, orders, weights, read: farthest + (pairs - 1) * 2 * C + P::BYTES })
     }
 
