@@ -8,6 +8,9 @@ use oculist_kernels::Isa;
 use oculist_kernels::image::resize::{self as kernels, Axis, Kernel};
 use serde::{Deserialize, Serialize};
 
+/// Up to here sampling rows before columns is faster; `fast_image_resize` takes columns first.
+const LARGEST_REDUCTION: f64 = 3.5;
+
 /// How new pixels are made from old ones.
 ///
 /// In resizing, all but `Nearest` widen their filter by the reduction factor (antialiasing), which is Pillow's
@@ -35,12 +38,21 @@ impl Interpolation {
         }
     }
 
-    /// The filter of a resize; none for the nearest pixel.
-    fn kernel(self) -> Option<Kernel> {
+    /// The kernels' filter for a reduction along x; none where `fast_image_resize` is used.
+    fn kernel(self, reduction: f64) -> Option<Kernel> {
+        let small = reduction <= LARGEST_REDUCTION;
         match self {
-            Self::Nearest => None,
-            Self::Bilinear => Some(Kernel::Triangle),
-            Self::Bicubic => Some(Kernel::Cubic),
+            Self::Bilinear if small => Some(Kernel::Triangle),
+            Self::Bicubic if small => Some(Kernel::Cubic),
+            _ => None,
+        }
+    }
+
+    fn algorithm(self) -> fir::ResizeAlg {
+        match self {
+            Self::Nearest => fir::ResizeAlg::Nearest,
+            Self::Bilinear => fir::ResizeAlg::Convolution(fir::FilterType::Bilinear),
+            Self::Bicubic => fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom),
         }
     }
 }
@@ -52,8 +64,9 @@ impl Interpolation {
 ///
 /// # Source
 /// Pillow's `Image.resize`. Deviations: Pillow rounds to whole levels between its two passes, here to 1/64 level
-/// ([`oculist_kernels::image::resize`]), and so cuts what cubic filters overshoot only at the end. The nearest pixel is
-/// chosen by the crate `fast_image_resize`.
+/// ([`oculist_kernels::image::resize`]), and so cuts what cubic filters overshoot only at the end. Widths that fall to less
+/// than 2/7, and all nearest pixels, are the crate `fast_image_resize`'s, which rounds as Pillow does, but filters
+/// columns first.
 pub fn resize(image: &Image, width: usize, height: usize, interpolation: Interpolation) -> Result<Image> {
     if width == image.width() && height == image.height() {
         return Ok(image.clone());
@@ -130,11 +143,11 @@ fn sampled(
     if !sides.contains(&width) || !sides.contains(&height) {
         return Err(parameter("resize", "width and height", "at least 1", format!("{width}x{height}")));
     }
-    let Some(kernel) = interpolation.kernel() else {
-        let out = nearest(image, window, width, height)?;
+    let (left, top, w, h) = window;
+    let Some(kernel) = interpolation.kernel(w / width as f64) else {
+        let out = elsewhere(image, window, width, height, interpolation)?;
         return Ok(if mirrored { super::flip_horizontal(out) } else { out });
     };
-    let (left, top, w, h) = window;
     let columns = Axis::new(kernel, image.width(), (left, w), width);
     let columns = if mirrored { columns.mirrored() } else { columns };
     let lines = Axis::new(kernel, image.height(), (top, h), height);
@@ -144,12 +157,13 @@ fn sampled(
     Ok(Image::from_parts(width, height, channels, pixels))
 }
 
-/// The pixel under each new pixel's middle.
-fn nearest(
+/// The same by `fast_image_resize`.
+fn elsewhere(
     image: &Image,
     (left, top, w, h): (f64, f64, f64, f64),
     width: usize,
     height: usize,
+    interpolation: Interpolation,
 ) -> Result<Image> {
     let pixel_type = match image.channels() {
         1 => fir::PixelType::U8,
@@ -164,7 +178,10 @@ fn nearest(
         fir::images::ImageRef::new(image.width() as u32, image.height() as u32, image.pixels(), pixel_type)
             .map_err(|err| failed(&err))?;
     let mut target = fir::images::Image::new(width as u32, height as u32, pixel_type);
-    let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Nearest).crop(left, top, w, h);
+    let options = fir::ResizeOptions::new()
+        .resize_alg(interpolation.algorithm())
+        .use_alpha(false)
+        .crop(left, top, w, h);
     fir::Resizer::new().resize(&source, &mut target, &options).map_err(|err| failed(&err))?;
     Ok(Image::from_parts(width, height, image.channels(), target.into_vec()))
 }
@@ -191,6 +208,24 @@ mod tests {
         // Triangle of radius 2: weights 1/8, 3/8, 3/8, 1/8 inside; the two ends are renormalised.
         assert_eq!(out.pixels()[1..3], [25, 45]);
         assert_eq!((out.width(), out.height(), out.channels()), (4, 1, 1));
+    }
+
+    #[test]
+    fn both_ways_agree_to_a_level() {
+        let pixels = (0..90 * 60 * 3).map(|i| (i * 89 % 251) as u8).collect();
+        let image = Image::new(90, 60, 3, pixels).unwrap();
+        let far = |a: &Image, b: &Image| {
+            a.pixels().iter().zip(b.pixels()).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
+        };
+        for (width, height) in [(30, 20), (61, 50), (120, 70)] {
+            let way = |window| elsewhere(&image, window, width, height, Interpolation::Bilinear).unwrap();
+            let ours = resize(&image, width, height, Interpolation::Bilinear).unwrap();
+            assert!(far(&ours, &way((0.0, 0.0, 90.0, 60.0))) <= 1, "{width}x{height}");
+            assert!(far(&ours, &way((1.0, 0.0, 89.0, 60.0))) > 1, "a window next to it is told apart");
+        }
+        let reduced = resize(&image, 25, 20, Interpolation::Bilinear).unwrap();
+        let window = (0.0, 0.0, 90.0, 60.0);
+        assert_eq!(reduced, elsewhere(&image, window, 25, 20, Interpolation::Bilinear).unwrap());
     }
 
     #[test]
