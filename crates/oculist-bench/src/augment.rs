@@ -90,12 +90,12 @@ impl Cases for Augment {
 
     fn check(&mut self) -> Result<Value> {
         let path = self.folder.join("ours.f32");
-        let Some((height, width, values)) = self.chosen()?.first_output()? else {
+        let Some((shape, values)) = self.chosen()?.first_output()? else {
             return Ok(json!({"random": true}));
         };
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         fs::write(&path, bytes).with_context(|| path.display().to_string())?;
-        Ok(json!({"shape": [height, width, 3], "file": path}))
+        Ok(json!({"shape": shape, "file": path}))
     }
 
     fn run(&mut self, seconds: f64) -> Result<Value> {
@@ -122,7 +122,13 @@ impl Chosen {
                 (Job::Pipeline(pipeline, preprocessing), row)
             }
         };
-        Ok(Self { job, pool: images::read(folder, case.source)?, check: case.check, epoch: 0, row })
+        Ok(Self {
+            job,
+            pool: images::read(folder, case.source, case.channels)?,
+            check: case.check,
+            epoch: 0,
+            row,
+        })
     }
 
     /// One pass over the images, each augmented as the loader does it; a kept image is copied, since transforms take
@@ -149,16 +155,16 @@ impl Chosen {
         Ok(())
     }
 
-    /// Height, width and HWC values of the case's output on the first image, if the case is not random or has a fixed
+    /// Height, width and channels, and HWC values, of the case's output on the first image, if the case is not random or has a fixed
     /// form for this purpose.
-    fn first_output(&mut self) -> Result<Option<(usize, usize, Vec<f32>)>> {
+    fn first_output(&mut self) -> Result<Option<([usize; 3], Vec<f32>)>> {
         let Some(text) = self.check else { return Ok(None) };
         let Pool::Images(images) = &self.pool else { bail!("only decoded images can be checked") };
         let image = images[0].clone();
         let (width, height) = (image.width(), image.height());
         let float = |image: &Image| {
             let values = image.pixels().iter().map(|&v| f32::from(v)).collect();
-            (image.height(), image.width(), values)
+            ([image.height(), image.width(), image.channels()], values)
         };
         if !text.is_empty() {
             let transform: Transform = serde_json::from_str(text).with_context(|| text.to_string())?;
@@ -172,7 +178,10 @@ impl Chosen {
             }
             Job::Pipeline(pipeline, preprocessing) => {
                 preprocessing.augment_into(image, pipeline, key, &mut self.row)?;
-                Ok(Some((preprocessing.height, preprocessing.width, self.row.clone())))
+                Ok(Some((
+                    [preprocessing.height, preprocessing.width, preprocessing.channels()],
+                    self.row.clone(),
+                )))
             }
         }
     }
@@ -196,7 +205,7 @@ mod tests {
             let first = chosen.first_output().unwrap();
             chosen.pass().unwrap();
             assert_eq!(first, chosen.first_output().unwrap(), "{}", case.name);
-            let (Some((_, _, output)), Pool::Images(images)) = (first, &chosen.pool) else { continue };
+            let (Some((_, output)), Pool::Images(images)) = (first, &chosen.pool) else { continue };
             checked += 1;
             // A peer that did nothing must not pass for the same.
             let input = images[0].pixels();

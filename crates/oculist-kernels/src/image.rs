@@ -1,4 +1,4 @@
-//! Loops over the bytes of pictures: colours, tables, blurs, noise, warps, flips.
+//! Loops over the bytes of pictures: colours, tables, blurs, noise, warps, flips, resizing.
 //!
 //! Pixels are 8-bit and interleaved (HWC), 1, 3 or 4 channels. These functions run on the calling thread and take the
 //! instruction set instead of a [`Context`](crate::Context): pictures are spread over threads by who has many of them.
@@ -7,12 +7,15 @@
 
 mod blur;
 mod color;
+mod columns;
 pub mod field;
 pub mod flip;
 mod jpeg;
 mod lanes;
 mod layer;
 mod noise;
+mod packed;
+pub mod resize;
 mod table;
 pub mod warp;
 
@@ -21,6 +24,6 @@ pub use color::{
     channel_bounds, channel_sums, colors_to_grey, luma, luma_sum, saturate_colors, shuffle_colors, turn_hue,
 };
 pub use jpeg::jpeg_round_trip;
-pub use layer::{add_weighted, normalize, shade_colors};
+pub use layer::{add_weighted, normalize, shade_colors, snow_colors};
 pub use noise::{add_normal_noise, multiply_normal_noise, normals, salt_and_pepper};
 pub use table::{ByteMap, map_bytes, map_colors, map_values};

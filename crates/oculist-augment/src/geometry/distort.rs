@@ -48,24 +48,35 @@ pub fn elastic(
     }))
 }
 
-/// A separable Gaussian blur; edges are mirrored without repeating them.
-fn blur(mut field: Vec<f32>, width: usize, sigma: f32) -> Vec<f32> {
+/// The field of [`elastic`], smoothed.
+fn blur(field: Vec<f32>, width: usize, sigma: f32) -> Vec<f32> {
     if sigma < 1e-3 {
         return field;
     }
+    let radius = (3.0 * sigma).ceil() as usize;
+    smooth(field, width, sigma, radius, |i, len| Border::Reflect.resolve(i, len).unwrap_or(0))
+}
+
+/// A separable Gaussian blur whose kernel reaches over `radius` values to both sides; `place(i, len)` is the index inside
+/// 0..len that stands for i.
+pub(crate) fn smooth(
+    mut field: Vec<f32>,
+    width: usize,
+    sigma: f32,
+    radius: usize,
+    place: impl Fn(isize, usize) -> usize,
+) -> Vec<f32> {
     let height = field.len() / width;
-    let radius = (3.0 * sigma).ceil() as isize;
+    let reach = radius as isize;
     let weight = |i: isize| (-0.5 * (i as f64 / f64::from(sigma)).powi(2)).exp();
-    let sum: f64 = (-radius..=radius).map(weight).sum();
-    let kernel: Vec<f32> = (-radius..=radius).map(|i| (weight(i) / sum) as f32).collect();
-    let mirrored = |len: usize| -> Vec<usize> {
-        let places = -radius..len as isize + radius;
-        places.map(|i| Border::Reflect.resolve(i, len).unwrap_or(0)).collect()
-    };
+    let sum: f64 = (-reach..=reach).map(weight).sum();
+    let kernel: Vec<f32> = (-reach..=reach).map(|i| (weight(i) / sum) as f32).collect();
+    let places =
+        |len: usize| -> Vec<usize> { (-reach..len as isize + reach).map(|i| place(i, len)).collect() };
     let isa = Isa::detect();
     let mut across = vec![0.0; field.len()];
-    convolve_rows(isa, &field, &mut across, width, &mirrored(width), &kernel);
-    convolve_columns(isa, &across, &mut field, width, &mirrored(height), &kernel);
+    convolve_rows(isa, &field, &mut across, width, &places(width), &kernel);
+    convolve_columns(isa, &across, &mut field, width, &places(height), &kernel);
     field
 }
 

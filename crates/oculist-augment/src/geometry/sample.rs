@@ -9,7 +9,7 @@ use oculist_kernels::Isa;
 use oculist_kernels::image::warp::{Filter, Sampler};
 
 /// An image of `width` x `height` whose row y shows the input at the places that `places(isa, y, xs, ys)` fills in.
-pub(super) fn warp(
+pub(crate) fn warp(
     image: &Image,
     (width, height): (usize, usize),
     interpolation: Interpolation,

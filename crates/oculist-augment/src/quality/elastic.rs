@@ -3,7 +3,9 @@
 use super::at_least;
 use super::plane::{Edge, Plane};
 use crate::error::Result;
+use crate::geometry::{Border, Interpolation, warp};
 use crate::{Image, Rng};
+use oculist_kernels::image::warp::places::displace;
 
 /// Moves every pixel by a smooth random field, after a random affine map; the size stays.
 ///
@@ -21,38 +23,24 @@ pub fn elastic(image: &Image, alpha: f32, sigma: f32, jitter: f32, seed: u64) ->
     for (name, value) in [("alpha", alpha), ("sigma", sigma), ("jitter", jitter)] {
         at_least("elastic", name, value, 0.0, 4096.0)?;
     }
-    let (width, height, channels) = (image.width(), image.height(), image.channels());
+    let (width, height) = (image.width(), image.height());
     let mut rng = Rng::keyed(&[seed]);
     let map = random_affine(width, height, jitter, &mut rng);
-    let mut field = || {
-        let mut plane = Plane::uniform(width, height, &mut rng).blurred(sigma, 3.0, Edge::Mirror);
-        plane.values.iter_mut().for_each(|v| *v *= alpha);
-        plane
-    };
+    let mut field = || Plane::uniform(width, height, &mut rng).blurred(sigma, 3.0, Edge::Mirror).values;
     let (dx, dy) = (field(), field());
-    let pixels = image.pixels();
-    let mut out = vec![0u8; pixels.len()];
-    for y in 0..height {
-        let row = out[y * width * channels..(y + 1) * width * channels].chunks_exact_mut(channels);
-        for (x, out) in row.enumerate() {
-            let at = (x as f32 + dx.row(y)[x], y as f32 + dy.row(y)[x]);
-            let sx = map[0][0] * at.0 + map[0][1] * at.1 + map[0][2];
-            let sy = map[1][0] * at.0 + map[1][1] * at.1 + map[1][2];
-            let (fx, fy) = (sx - sx.floor(), sy - sy.floor());
-            let (ix, iy) = (sx.floor() as isize, sy.floor() as isize);
-            let tap = |x: isize, y: isize| {
-                let (x, y) = (Edge::Reflect.resolve(x, width), Edge::Reflect.resolve(y, height));
-                &pixels[(y * width + x) * channels..][..channels]
-            };
-            let taps = [tap(ix, iy), tap(ix + 1, iy), tap(ix, iy + 1), tap(ix + 1, iy + 1)];
-            for (c, out) in out.iter_mut().enumerate() {
-                let [a, b, d, e] = taps.map(|tap| f32::from(tap[c]));
-                let (top, bottom) = (a + fx * (b - a), d + fx * (e - d));
-                *out = (top + fy * (bottom - top) + 0.5) as u8;
+    let size = (width, height);
+    let mut mixed = vec![0.0; width];
+    Ok(warp(image, size, Interpolation::Bilinear, Border::Reflect, |isa, y, xs, ys| {
+        let row = y * width..(y + 1) * width;
+        // The map is affine: what the field adds to a place is mapped by its linear part.
+        for ([a, b, c], places) in map.iter().zip([xs, ys]) {
+            for ((m, dx), dy) in mixed.iter_mut().zip(&dx[row.clone()]).zip(&dy[row.clone()]) {
+                *m = a * dx + b * dy;
             }
+            let start = f64::from(*b) * y as f64 + f64::from(*c);
+            displace(isa, start, f64::from(*a), f64::from(alpha), &mixed, places);
         }
-    }
-    Ok(Image::from_parts(width, height, channels, out))
+    }))
 }
 
 /// The map from output to input that takes three jittered points back to where they were.

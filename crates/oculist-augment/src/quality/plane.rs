@@ -1,6 +1,7 @@
 //! A grid of floats: noise layers, displacement fields, one channel of an image.
 
 use super::kernel::{Tap, convolve_rows, reflect};
+use crate::geometry::smooth;
 use crate::{Image, Rng};
 use oculist_kernels::Isa;
 use oculist_kernels::image::{self as kernels, TapOffset};
@@ -89,34 +90,8 @@ impl Plane {
         if radius == 0 {
             return self.clone();
         }
-        let weights = half_gaussian(sigma, radius);
-        let mut between = Self::filled(self.width, self.height, 0.0);
-        let mut padded = vec![0.0f32; self.width + 2 * radius];
-        for (y, out) in between.values.chunks_exact_mut(self.width).enumerate() {
-            let row = self.row(y);
-            for (i, p) in padded.iter_mut().enumerate() {
-                *p = row[edge.resolve(i as isize - radius as isize, self.width)];
-            }
-            for (k, &w) in weights.iter().enumerate() {
-                let left = &padded[radius - k..][..self.width];
-                let right = &padded[radius + k..][..self.width];
-                // The middle is met twice, so it has half its weight.
-                for ((o, l), r) in out.iter_mut().zip(left).zip(right) {
-                    *o += w * (l + r);
-                }
-            }
-        }
-        let mut blurred = Self::filled(self.width, self.height, 0.0);
-        for (y, out) in blurred.values.chunks_exact_mut(self.width).enumerate() {
-            for (k, &w) in weights.iter().enumerate() {
-                let above = between.row(edge.resolve(y as isize - k as isize, self.height));
-                let below = between.row(edge.resolve(y as isize + k as isize, self.height));
-                for ((o, a), b) in out.iter_mut().zip(above).zip(below) {
-                    *o += w * (a + b);
-                }
-            }
-        }
-        blurred
+        let values = smooth(self.values.clone(), self.width, sigma, radius, |i, len| edge.resolve(i, len));
+        Self { values, ..*self }
     }
 
     /// `sum of weight * value(x + dx, y + dy)` over the taps.
@@ -129,19 +104,35 @@ impl Plane {
         out
     }
 
-    /// The middle, magnified by `factor` (1 or more) to the plane's own size.
-    pub(crate) fn zoomed(&self, factor: f32) -> Self {
+    /// The middle of a plane of normal noise, magnified by `factor` (1 or more) to the plane's own size; only what shows
+    /// is drawn.
+    pub(crate) fn zoomed_normal(
+        (width, height): (usize, usize),
+        factor: f32,
+        (mean, std): (f32, f32),
+        rng: Rng,
+    ) -> Self {
         let factor = f64::from(factor);
-        let (columns, rows) = (zoom_axis(self.width, factor), zoom_axis(self.height, factor));
-        let mut out = Self::filled(self.width, self.height, 0.0);
-        let mut mixed = vec![0.0f32; self.width];
-        for (out, place) in out.values.chunks_exact_mut(self.width).zip(&rows) {
-            let (a, b) = (self.row(place.low), self.row(place.high));
-            for ((m, a), b) in mixed.iter_mut().zip(a).zip(b) {
-                *m = a + place.part * (b - a);
-            }
+        let (columns, rows) = (zoom_axis(width, factor), zoom_axis(height, factor));
+        let window = |axis: &[Place]| {
+            let low = axis.iter().map(|p| p.low).min().unwrap_or(0);
+            (low, axis.iter().map(|p| p.high).max().unwrap_or(0) + 1 - low)
+        };
+        let ((left, w), (top, h)) = (window(&columns), window(&rows));
+        let noise = Self::normal(w, h, mean, std, rng);
+        let mut wide = Self::filled(width, h, 0.0);
+        for (y, out) in wide.values.chunks_exact_mut(width).enumerate() {
+            let row = noise.row(y);
             for (o, column) in out.iter_mut().zip(&columns) {
-                *o = mixed[column.low] + column.part * (mixed[column.high] - mixed[column.low]);
+                let (a, b) = (row[column.low - left], row[column.high - left]);
+                *o = a + column.part * (b - a);
+            }
+        }
+        let mut out = Self::filled(width, height, 0.0);
+        for (out, place) in out.values.chunks_exact_mut(width).zip(&rows) {
+            let (a, b) = (wide.row(place.low - top), wide.row(place.high - top));
+            for ((o, a), b) in out.iter_mut().zip(a).zip(b) {
+                *o = a + place.part * (b - a);
             }
         }
         out
@@ -157,15 +148,6 @@ impl Plane {
         }
         self
     }
-}
-
-/// Weights of a normalised Gaussian at 0..=radius, the one at 0 halved.
-fn half_gaussian(sigma: f32, radius: usize) -> Vec<f32> {
-    let weight = |i: usize| (-0.5 * (i as f64 / f64::from(sigma)).powi(2)).exp();
-    let total = 1.0 + 2.0 * (1..=radius).map(weight).sum::<f64>();
-    let mut weights: Vec<f32> = (0..=radius).map(|i| (weight(i) / total) as f32).collect();
-    weights[0] *= 0.5;
-    weights
 }
 
 /// Between which two samples a place lies, and how far along.
@@ -235,5 +217,13 @@ mod tests {
         }
         let places = zoom_axis(32, 2.0);
         assert_eq!((places[0].low, places[31].low), (8, 23));
+        // Noise keeps its mean, and neighbours become alike.
+        let roughness = |factor| {
+            let plane = Plane::zoomed_normal((65, 40), factor, (0.5, 0.3), Rng::keyed(&[3]));
+            let mean = plane.values.iter().sum::<f32>() / (65.0 * 40.0);
+            assert!((mean - 0.5).abs() < 0.1, "{mean}");
+            plane.values.windows(2).map(|v| (v[1] - v[0]).abs()).sum::<f32>()
+        };
+        assert!(roughness(1.0) > 2.5 * roughness(4.0));
     }
 }

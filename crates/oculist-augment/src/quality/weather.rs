@@ -11,22 +11,6 @@ use crate::{Image, Rng};
 use oculist_kernels::{Isa, image as kernels};
 use serde::{Deserialize, Serialize};
 
-/// Rounds and cuts a value in units of 255 levels.
-fn level(v: f32) -> u8 {
-    (v * 255.0 + 0.5) as u8
-}
-
-/// Calls `f` with the place and the colour channels (1 or 3) of each pixel.
-fn each_pixel(image: &Image, mut f: impl FnMut(usize, &mut [u8])) -> Image {
-    let channels = image.channels();
-    let colors = if channels == 4 { 3 } else { channels };
-    let mut out = image.clone();
-    for (i, pixel) in out.pixels_mut().chunks_exact_mut(channels).enumerate() {
-        f(i, &mut pixel[..colors]);
-    }
-    out
-}
-
 /// Pixels that are shaded at once: their scales stay in the cache.
 const SHADED: usize = 4096;
 
@@ -154,22 +138,17 @@ pub fn snow(image: &Image, snow: Snow, seed: u64) -> Result<Image> {
     at_least("snow", "keep", snow.keep, 0.0, 1.0)?;
     let mut rng = Rng::keyed(&[seed]);
     let taps = motion_taps("snow", snow.radius, snow.sigma, rng.range(-135.0, -45.0))?;
-    let noise =
-        Plane::normal(image.width(), image.height(), snow.mean, snow.std, Rng::keyed(&[rng.next_u64()]));
-    let mut layer = noise.zoomed(snow.zoom);
+    let (size, noise) = ((image.width(), image.height()), (snow.mean, snow.std));
+    let mut layer = Plane::zoomed_normal(size, snow.zoom, noise, Rng::keyed(&[rng.next_u64()]));
     for v in &mut layer.values {
         *v = if *v < snow.threshold { 0.0 } else { v.min(1.0) };
     }
     let layer = layer.convolved(&taps, Edge::Nearest).values;
-    Ok(each_pixel(image, |i, colors| {
-        let grey = if colors.len() == 3 { luma(colors[0], colors[1], colors[2]) } else { colors[0] };
-        let lit = f32::from(grey) / 255.0 * 1.5 + 0.5;
-        let flakes = layer[i] + layer[layer.len() - 1 - i];
-        for v in colors {
-            let x = f32::from(*v) / 255.0;
-            *v = level(snow.keep * x + (1.0 - snow.keep) * x.max(lit) + flakes);
-        }
-    }))
+    let flakes: Vec<f32> = layer.iter().zip(layer.iter().rev()).map(|(a, b)| a + b).collect();
+    let mut out = image.clone();
+    let channels = out.channels();
+    kernels::snow_colors(Isa::detect(), out.pixels_mut(), channels, &flakes, snow.keep);
+    Ok(out)
 }
 
 /// The parameters of [`rain`].

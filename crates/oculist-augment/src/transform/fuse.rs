@@ -71,6 +71,14 @@ pub(super) fn run(mut transforms: &[Transform], mut image: Image) -> Result<Imag
                 image = adjust_all(image, &adjustments);
                 continue;
             }
+            (
+                &Transform::ResizedCrop { window, width, height, interpolation },
+                [Transform::HorizontalFlip, after @ ..],
+            ) => {
+                image = geometry::resized_crop_mirrored(&image, window, width, height, interpolation)?;
+                transforms = after;
+                continue;
+            }
             (Transform::HorizontalFlip, [Transform::HorizontalFlip, rest @ ..])
             | (Transform::VerticalFlip, [Transform::VerticalFlip, rest @ ..])
             | (Transform::Transpose, [Transform::Transpose, rest @ ..]) => {
@@ -108,10 +116,16 @@ mod tests {
     use crate::{Interpolation, Rng};
 
     /// A few transforms of each kind that fusing looks at, and some it does not.
-    fn random(rng: &mut Rng) -> Transform {
+    fn random(rng: &mut Rng, size: (usize, usize)) -> Transform {
         let border = [Border::Constant(9), Border::Edge, Border::Reflect, Border::Wrap][rng.below(4)];
         let (width, height) = (1 + rng.below(9), 1 + rng.below(9));
-        match rng.below(8) {
+        match rng.below(9) {
+            8 => {
+                let (w, h) = (1 + rng.below(size.0), 1 + rng.below(size.1));
+                let window = (rng.below(size.0 - w + 1), rng.below(size.1 - h + 1), w, h);
+                let interpolation = [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic];
+                Transform::ResizedCrop { window, width, height, interpolation: interpolation[rng.below(3)] }
+            }
             0 | 1 => {
                 let (left, top) = (rng.below(7) as isize - 3, rng.below(7) as isize - 3);
                 Transform::Crop { left, top, width, height, border }
@@ -133,7 +147,13 @@ mod tests {
             let (width, height) = (1 + rng.below(12), 1 + rng.below(12));
             let pixels = (0..width * height * channels).map(|_| rng.next_u64() as u8).collect();
             let image = Image::new(width, height, channels, pixels).unwrap();
-            let transforms: Vec<Transform> = (0..=rng.below(6)).map(|_| random(&mut rng)).collect();
+            let mut size = (width, height);
+            let mut transforms = Vec::new();
+            for _ in 0..=rng.below(6) {
+                let next = random(&mut rng, size);
+                size = next.output_size(size.0, size.1);
+                transforms.push(next);
+            }
             let want = transforms.iter().try_fold(image.clone(), |image, t| t.apply(image)).unwrap();
             let got = Transform::apply_all(&transforms, image).unwrap();
             assert!(got == want && got.pixels() == want.pixels(), "{case}: {transforms:?}");

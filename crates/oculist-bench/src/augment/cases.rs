@@ -27,6 +27,8 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) group: Group,
     pub(crate) source: Source,
+    /// Of the images: 3, or what [`images::read`](super::images::read) makes of them.
+    pub(crate) channels: usize,
     pub(crate) work: Work,
     /// What is compared with the peers' output: a transform as JSON, the empty text for the timed operation itself,
     /// nothing where it is random.
@@ -48,6 +50,7 @@ const fn random(name: &'static str, op: &'static str) -> Case {
         name,
         group: Group::Operation,
         source: Source::Medium,
+        channels: 3,
         work: Work::Op(op),
         check: None,
         bound: 1.0,
@@ -72,6 +75,14 @@ const fn policy(case: Case) -> Case {
     Case { group: Group::Policy, ..case }
 }
 
+const fn grey(case: Case) -> Case {
+    Case { channels: 1, ..case }
+}
+
+const fn rgba(case: Case) -> Case {
+    Case { channels: 4, ..case }
+}
+
 const fn within(bound: f64, case: Case) -> Case {
     Case { bound, ..case }
 }
@@ -81,6 +92,7 @@ const fn pipeline(name: &'static str, source: Source, side: usize, floor: f64, t
         name,
         group: Group::Pipeline,
         source,
+        channels: 3,
         work: Work::Pipeline { text, side },
         check: None,
         bound: 0.0,
@@ -111,6 +123,7 @@ const ROTATE: &str = r#"{"op": "rotate", "degrees": 30}"#;
 const TURNED: &str = r#"{"transform": "affine", "angle": 20, "scale": 1, "shift_x": 0, "shift_y": 0, "border": {"constant": 0}}"#;
 const PHOTO_CROP: &str = r#"{"op": "random_resized_crop", "width": 224, "height": 224, "scale": [0.08, 1], "ratio": [0.75, 1.3333334]}"#;
 const PHOTO_WINDOW: &str = r#"{"transform": "resized_crop", "window": [40, 30, 330, 280], "width": 224, "height": 224, "interpolation": "bilinear"}"#;
+const BLUR: &str = r#"{"op": "gaussian_blur", "sigma": [1.5, 1.5]}"#;
 const RESIZE_DOWN: &str = r#"{"op": "resize", "width": 224, "height": 224}"#;
 
 /// All cases, in the order of the tables.
@@ -118,6 +131,7 @@ pub(crate) const ALL: &[Case] = &[
     fixed("horizontal flip", r#"{"op": "horizontal_flip"}"#),
     fixed("vertical flip", r#"{"op": "vertical_flip"}"#),
     fixed("transpose", r#"{"op": "transpose"}"#),
+    random("quarter turns", r#"{"op": "quarter_turns"}"#),
     drawn(
         "rotate, nearest",
         r#"{"op": "rotate", "degrees": 30, "interpolation": "nearest"}"#,
@@ -184,6 +198,7 @@ pub(crate) const ALL: &[Case] = &[
     fixed("saturation", r#"{"op": "saturation", "factor": [1.3, 1.3]}"#),
     within(2.0, fixed("hue", r#"{"op": "hue", "turn": [0.1, 0.1]}"#)),
     fixed("gamma", r#"{"op": "gamma", "gamma": [0.8, 0.8]}"#),
+    fixed("colour temperature", r#"{"op": "color_temperature", "kelvin": [4000, 4000]}"#),
     random("colour jitter", JITTER),
     random("channel shuffle", r#"{"op": "channel_shuffle"}"#),
     random("channel drop", r#"{"op": "channel_drop"}"#),
@@ -201,10 +216,11 @@ pub(crate) const ALL: &[Case] = &[
     fixed("auto-contrast", r#"{"op": "auto_contrast"}"#),
     fixed("sharpness", r#"{"op": "sharpness", "factor": [1.8, 1.8]}"#),
     random("PCA lighting", r#"{"op": "lighting", "std": 0.1}"#),
-    fixed("gaussian blur", r#"{"op": "gaussian_blur", "sigma": [1.5, 1.5]}"#),
+    fixed("gaussian blur", BLUR),
     random("motion blur", r#"{"op": "motion_blur", "radius": [3, 3]}"#),
     within(2.0, fixed("defocus", r#"{"op": "defocus_blur", "radius": [4, 4]}"#)),
     random("gaussian noise", r#"{"op": "gaussian_noise", "std": [0.1, 0.1]}"#),
+    random("speckle noise", r#"{"op": "speckle_noise", "std": [0.1, 0.1]}"#),
     random("shot noise", r#"{"op": "shot_noise", "photons": [10, 10]}"#),
     random("salt and pepper", r#"{"op": "impulse_noise", "amount": [0.05, 0.05]}"#),
     within(2.0, fixed("JPEG compression", r#"{"op": "jpeg_compression", "quality": [50, 50]}"#)),
@@ -231,13 +247,19 @@ pub(crate) const ALL: &[Case] = &[
         bound: 0.01,
         ..pipeline("normalise to f32", Source::Medium, 224, 1.0, r#"{"steps": []}"#)
     },
+    grey(drawn("rotate, bilinear, grey", ROTATE, TURNED)),
+    rgba(drawn("rotate, bilinear, RGBA", ROTATE, TURNED)),
+    grey(photo(fixed("resize 500x375 to 224x224, grey", RESIZE_DOWN))),
+    rgba(photo(fixed("resize 500x375 to 224x224, RGBA", RESIZE_DOWN))),
+    grey(fixed("gaussian blur, grey", BLUR)),
+    rgba(fixed("gaussian blur, RGBA", BLUR)),
     small(fixed("horizontal flip 32", r#"{"op": "horizontal_flip"}"#)),
     small(drawn("rotate, bilinear 32", ROTATE, TURNED)),
     small(random("pad 4 and crop 32", r#"{"op": "random_crop", "width": 32, "height": 32, "padding": 4}"#)),
     small(fixed("brightness 32", r#"{"op": "brightness", "factor": [1.3, 1.3]}"#)),
     small(random("colour jitter 32", JITTER)),
     within(2.0, small(fixed("equalise 32", r#"{"op": "equalize"}"#))),
-    small(fixed("gaussian blur 32", r#"{"op": "gaussian_blur", "sigma": [1.5, 1.5]}"#)),
+    small(fixed("gaussian blur 32", BLUR)),
     small(random("random erasing 32", r#"{"op": "random_erasing"}"#)),
     policy(random("RandAugment", r#"{"op": "rand_augment", "count": 2, "magnitude": 9}"#)),
     policy(random("TrivialAugmentWide", r#"{"op": "trivial_augment_wide"}"#)),

@@ -79,8 +79,8 @@ pub(crate) fn write(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads a pool.
-pub(crate) fn read(folder: &Path, source: Source) -> Result<Pool> {
+/// Reads a pool. Images of one channel are the red of those in the files, images of four have the green as alpha.
+pub(crate) fn read(folder: &Path, source: Source, channels: usize) -> Result<Pool> {
     let (width, height) = source.size();
     let load = |i| {
         let path = folder.join(source.file(i));
@@ -89,7 +89,16 @@ pub(crate) fn read(folder: &Path, source: Source) -> Result<Pool> {
     if source == Source::Jpeg {
         return Ok(Pool::Jpegs((0..COUNT).map(load).collect::<Result<_>>()?));
     }
-    let images = (0..COUNT).map(|i| Ok(Image::new(width, height, 3, load(i)?)?));
+    let with_channels = |pixels: Vec<u8>| match channels {
+        3 => pixels,
+        _ => pixels
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .flat_map(|&[r, g, b]| [r, g, b, g].into_iter().take(channels))
+            .collect(),
+    };
+    let images = (0..COUNT).map(|i| Ok(Image::new(width, height, channels, with_channels(load(i)?))?));
     Ok(Pool::Images(images.collect::<Result<_>>()?))
 }
 

@@ -1,6 +1,9 @@
 //! Weighted sums over neighbours.
 
+mod symmetric;
+
 use super::lanes::{Lanes, per_isa, to_byte};
+use symmetric::symmetric;
 
 /// Sums that are kept in registers at once.
 const CHUNK: usize = 64;
@@ -108,94 +111,13 @@ fn sharpened<L: Lanes>(_: L, pixels: &mut [u8], width: usize, channels: usize, f
 /// Mirrors an index without repeating the edge.
 fn reflect(i: isize, len: usize) -> usize {
     let n = len as isize;
+    // Division is slow, and hardly ever needed.
+    if (0..n).contains(&i) {
+        return i as usize;
+    }
     let period = (2 * (n - 1)).max(1);
     let m = i.rem_euclid(period);
     (if m < n { m } else { period - m }) as usize
-}
-
-#[inline(always)]
-fn symmetric<L: Lanes>(_: L, pixels: &mut [u8], width: usize, channels: usize, weights: &[u16]) {
-    let len = row_len(pixels, width, channels);
-    let height = pixels.len() / len;
-    let total: u32 =
-        weights.iter().enumerate().map(|(k, &w)| u32::from(w) * if k == 0 { 1 } else { 2 }).sum();
-    assert_eq!(total, 256, "sum of the weights");
-    let radius = weights.len() - 1;
-    // Rows are blurred when they are first needed. A mirrored place is never farther away than the place itself, so the
-    // rows within the radius are all that are needed at once.
-    let kept = height.min(2 * radius + 1);
-    let stride = len.next_multiple_of(CHUNK);
-    let mut ring = vec![0f32; kept * stride];
-    let mut padded = vec![0u8; stride + 2 * radius * channels];
-    let mut ready = 0;
-    for y in 0..height {
-        while ready < height && ready <= y + radius {
-            pad_row(&pixels[ready * len..][..len], width, channels, radius, &mut padded);
-            let to = &mut ring[ready % kept * stride..][..stride];
-            blur_row(&padded, weights, channels, to);
-            ready += 1;
-        }
-        let row = |offset: isize| &ring[reflect(y as isize + offset, height) % kept * stride..][..stride];
-        let out = &mut pixels[y * len..][..len];
-        for (start, out) in (0..len).step_by(CHUNK).zip(out.chunks_mut(CHUNK)) {
-            let part = |offset: isize| -> &[f32; CHUNK] {
-                row(offset)[start..].first_chunk().expect("rows are padded")
-            };
-            // All sums are whole numbers below 2^24, and so exact in f32.
-            let (mut sums, w, middle) = ([0f32; CHUNK], f32::from(weights[0]), part(0));
-            for i in 0..CHUNK {
-                sums[i] = 32_768.0 + w * middle[i];
-            }
-            for (k, &w) in weights.iter().enumerate().skip(1) {
-                let (w, above, below) = (f32::from(w), part(-(k as isize)), part(k as isize));
-                for i in 0..CHUNK {
-                    sums[i] += w * (above[i] + below[i]);
-                }
-            }
-            let mut bytes = [0u8; CHUNK];
-            for i in 0..CHUNK {
-                // SAFETY: at most 255 * 256 * 256 + 32768, at least 0.
-                bytes[i] = (unsafe { sums[i].to_int_unchecked::<i32>() } >> 16) as u8;
-            }
-            out.copy_from_slice(&bytes[..out.len()]);
-        }
-    }
-}
-
-/// One row of weighted sums in 1/256; exact in 16 bits, at most 255 * 256.
-#[inline(always)]
-fn blur_row(padded: &[u8], weights: &[u16], channels: usize, out: &mut [f32]) {
-    let radius = weights.len() - 1;
-    for (c, out) in out.as_chunks_mut::<CHUNK>().0.iter_mut().enumerate() {
-        let part = |shift: usize| -> &[u8; CHUNK] {
-            padded[c * CHUNK + shift * channels..].first_chunk().expect("rows are padded")
-        };
-        let (mut sums, middle) = ([0u16; CHUNK], part(radius));
-        for i in 0..CHUNK {
-            sums[i] = weights[0] * u16::from(middle[i]);
-        }
-        for (k, &w) in weights.iter().enumerate().skip(1) {
-            let (left, right) = (part(radius - k), part(radius + k));
-            for i in 0..CHUNK {
-                sums[i] += w * (u16::from(left[i]) + u16::from(right[i]));
-            }
-        }
-        for i in 0..CHUNK {
-            out[i] = f32::from(sums[i]);
-        }
-    }
-}
-
-/// Copies a row with `radius` mirrored pixels on both sides.
-fn pad_row(row: &[u8], width: usize, channels: usize, radius: usize, padded: &mut [u8]) {
-    let len = row.len();
-    padded[radius * channels..][..len].copy_from_slice(row);
-    for i in 0..radius {
-        let left = reflect(i as isize - radius as isize, width) * channels;
-        padded[i * channels..][..channels].copy_from_slice(&row[left..][..channels]);
-        let right = reflect((width + i) as isize, width) * channels;
-        padded[(radius + width + i) * channels..][..channels].copy_from_slice(&row[right..][..channels]);
-    }
 }
 
 /// Calls `finish` with [`CHUNK`] sums at a time and where they go, which may be less at the end.

@@ -190,7 +190,7 @@ fn shuffle<L: Lanes>(lanes: L, pixels: &mut [u8], channels: usize, order: [u8; 3
 }
 
 #[inline(always)]
-fn luma_block([r, g, b]: &Planes, out: &mut [u8; BLOCK]) {
+pub(super) fn luma_block([r, g, b]: &Planes, out: &mut [u8; BLOCK]) {
     for i in 0..BLOCK {
         let (red, green, blue) = (u32::from(r[i]), u32::from(g[i]), u32::from(b[i]));
         out[i] = ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16) as u8;

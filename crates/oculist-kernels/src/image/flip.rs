@@ -1,5 +1,6 @@
 //! Mirroring and transposing: pixels move, none changes.
 
+use super::lanes::Level;
 use crate::Isa;
 
 #[cfg(target_arch = "x86_64")]
@@ -8,21 +9,21 @@ mod avx2;
 /// Writes the pixels of a row in reverse order.
 ///
 /// # Panics
-/// When the rows differ in length or do not hold whole pixels of 1, 3 or 4 channels.
+/// When the rows differ in length or do not hold whole pixels of 1, 3 or 4 channels, or the processor lacks `isa`.
 pub fn reverse(isa: Isa, from: &[u8], to: &mut [u8], channels: usize) {
     assert!(matches!(channels, 1 | 3 | 4), "{channels} channels");
     assert!(from.len() == to.len() && from.len().is_multiple_of(channels), "whole pixels");
-    match isa {
+    match Level::of(isa) {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has the instruction set, AVX-512 including AVX2; the rows are equally long.
-        Isa::Avx2 | Isa::Avx512 if isa.is_available() => unsafe {
+        // SAFETY: a level is one that the processor has, both including AVX2; the rows are equally long.
+        Level::Avx2 | Level::Vbmi => unsafe {
             match channels {
                 1 => avx2::reverse::<1>(from, to),
                 3 => avx2::reverse::<3>(from, to),
                 _ => avx2::reverse::<4>(from, to),
             }
         },
-        _ => match channels {
+        Level::Portable => match channels {
             1 => reverse_rest::<1>(from, to, 0),
             3 => reverse_rest::<3>(from, to, 0),
             _ => reverse_rest::<4>(from, to, 0),
@@ -51,7 +52,7 @@ pub struct Transposition {
 /// Swaps x and y of an image of `width` x `height` pixels: `to(y, x) = from(x, y)`, then mirrors.
 ///
 /// # Panics
-/// When a slice has another length than the size says, or for channels other than 1, 3 or 4.
+/// When a slice has another length than the size says, for channels other than 1, 3 or 4, or if the processor lacks `isa`.
 pub fn transpose(
     isa: Isa,
     from: &[u8],
@@ -63,11 +64,11 @@ pub fn transpose(
     assert!(matches!(channels, 1 | 3 | 4), "{channels} channels");
     let len = width.checked_mul(height).and_then(|n| n.checked_mul(channels));
     assert!(Some(from.len()) == len && Some(to.len()) == len, "bytes of the image");
-    let isa = if isa.is_available() { isa } else { Isa::Portable };
+    let level = Level::of(isa);
     match channels {
-        1 => transposed::<1>(isa, from, to, (width, height), how),
-        3 => transposed::<3>(isa, from, to, (width, height), how),
-        _ => transposed::<4>(isa, from, to, (width, height), how),
+        1 => transposed::<1>(level, from, to, (width, height), how),
+        3 => transposed::<3>(level, from, to, (width, height), how),
+        _ => transposed::<4>(level, from, to, (width, height), how),
     }
 }
 
@@ -75,17 +76,16 @@ pub fn transpose(
 const TILE: usize = 16;
 
 fn transposed<const C: usize>(
-    isa: Isa,
+    level: Level,
     from: &[u8],
     to: &mut [u8],
     (width, height): (usize, usize),
     how: Transposition,
 ) {
-    let (columns, lines) = match isa {
+    let (columns, lines) = match level {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the caller has asked whether the processor has the instruction set; AVX-512 includes AVX2. The slices
-        // have the length of the image.
-        Isa::Avx2 | Isa::Avx512 if C > 1 => unsafe { avx2::transpose::<C>(from, to, (width, height), how) },
+        // SAFETY: a level is one that the processor has, both including AVX2. The slices have the length of the image.
+        Level::Avx2 | Level::Vbmi if C > 1 => unsafe { avx2::transpose::<C>(from, to, (width, height), how) },
         _ => (0, 0),
     };
     // What blocks do not cover: columns at the right, and rows at the bottom.

@@ -48,7 +48,7 @@ pub(super) struct Portable;
 impl Lanes for Portable {}
 
 /// The instruction sets that loops are compiled for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
     Portable,
     #[cfg(target_arch = "x86_64")]

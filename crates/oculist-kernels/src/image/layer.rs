@@ -1,6 +1,6 @@
 //! Pictures and planes of floats: light and weather, mixtures, a network's input.
 
-use super::color::planar;
+use super::color::{BLOCK, luma_block, planar};
 use super::lanes::{Lanes, per_isa, to_byte};
 
 per_isa! {
@@ -11,6 +11,12 @@ per_isa! {
     /// # Panics
     /// If the lengths do not fit, there are not 1, 3 or 4 channels, or the processor lacks `isa`.
     pub fn shade_colors(pixels: &mut [u8], channels: usize, scale: &[f32], offset: &[f32], tint: [f32; 3]) = shade;
+    /// `keep * x + (1 - keep) * max(x, 1.5 l + 127.5) + 255 * flakes[i]`, rounded to nearest and cut to 0..=255, for the
+    /// colours of each pixel i, whose luma is l.
+    ///
+    /// # Panics
+    /// If the lengths do not fit, there are not 1, 3 or 4 channels, or the processor lacks `isa`.
+    pub fn snow_colors(pixels: &mut [u8], channels: usize, flakes: &[f32], keep: f32) = snow;
     /// `sum[i] += weight * x[i]`.
     ///
     /// # Panics
@@ -49,6 +55,32 @@ fn shade<L: Lanes>(
 }
 
 #[inline(always)]
+fn snow<L: Lanes>(lanes: L, pixels: &mut [u8], channels: usize, flakes: &[f32], keep: f32) {
+    assert_eq!(flakes.len() * channels, pixels.len(), "length of the flakes");
+    let whiten = |v: &mut u8, luma: u8, flake: f32| {
+        let (x, lit) = (f32::from(*v), f32::from(luma) * 1.5 + 127.5);
+        let light = if x > lit { x } else { lit };
+        *v = to_byte(keep * x + (1.0 - keep) * light + 255.0 * flake + 0.5);
+    };
+    if channels == 1 {
+        for (v, &flake) in pixels.iter_mut().zip(flakes) {
+            let luma = *v;
+            whiten(v, luma, flake);
+        }
+        return;
+    }
+    planar(lanes, pixels, channels, |first, planes| {
+        let mut luma = [0; BLOCK];
+        luma_block(planes, &mut luma);
+        for plane in planes {
+            for ((v, &l), &flake) in plane.iter_mut().zip(&luma).zip(&flakes[first..]) {
+                whiten(v, l, flake);
+            }
+        }
+    });
+}
+
+#[inline(always)]
 fn weighted<L: Lanes>(_: L, sum: &mut [f32], values: &[u8], weight: f32) {
     assert_eq!(sum.len(), values.len(), "lengths");
     for (sum, &v) in sum.iter_mut().zip(values) {
@@ -69,6 +101,47 @@ fn normalized<L: Lanes>(_: L, pixels: &[u8], scale: &[f32], bias: &[f32], out: &
     for (out, pixels) in out.chunks_mut(PATTERN).zip(pixels.chunks(PATTERN)) {
         for ((o, &v), (s, b)) in out.iter_mut().zip(pixels).zip(scale.iter().zip(&bias)) {
             *o = f32::from(v) * s + b;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isa;
+
+    #[test]
+    fn snow_is_the_formula_and_leaves_alpha() {
+        for channels in [1, 3, 4] {
+            for n in [1, 63, 64, 65, 300] {
+                let old: Vec<u8> = (0..n * channels).map(|i| (i * 89 % 256) as u8).collect();
+                let flakes: Vec<f32> = (0..n).map(|i| (i * 37 % 11) as f32 / 40.0).collect();
+                let value = |i: usize, keep: f64| {
+                    let (pixel, c) = (&old[i / channels * channels..][..channels], i % channels);
+                    let x = f64::from(pixel[c]);
+                    if c == 3 {
+                        return x;
+                    }
+                    let luma = if channels == 1 {
+                        x
+                    } else {
+                        let parts = [19595.0, 38470.0, 7471.0].iter().zip(pixel);
+                        (parts.map(|(w, &v)| w * f64::from(v)).sum::<f64>() / 65536.0 + 0.5).floor()
+                    };
+                    let light = x.max(1.5 * luma + 127.5);
+                    keep * x + (1.0 - keep) * light + 255.0 * f64::from(flakes[i / channels])
+                };
+                for isa in Isa::available() {
+                    let mut got = old.clone();
+                    snow_colors(isa, &mut got, channels, &flakes, 0.7);
+                    let far = |keep| {
+                        let off = |(i, &v): (usize, &u8)| (f64::from(v) - value(i, keep).min(255.0)).abs();
+                        got.iter().enumerate().map(off).fold(0.0, f64::max)
+                    };
+                    assert!(far(0.7) < 0.501, "{isa} {n}x{channels}: {}", far(0.7));
+                    assert!(n < 63 || far(0.65) > 0.501, "the twin: another weight is told apart");
+                }
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ mod avx2;
 #[cfg(test)]
 mod tests;
 
+use super::lanes::Level;
 use crate::Isa;
 use chunk::{Source, row};
 pub use places::PLACE_BITS;
@@ -87,7 +88,7 @@ pub enum Filter {
 /// Samples one image.
 #[derive(Debug)]
 pub struct Sampler<'a> {
-    isa: Isa,
+    level: Level,
     source: Source<'a>,
     channels: usize,
     filter: Filter,
@@ -97,8 +98,8 @@ impl<'a> Sampler<'a> {
     /// A sampler of an image of `width` x `height` pixels in HWC order.
     ///
     /// # Panics
-    /// For an empty image, channels other than 1, 3 or 4, sides from 2^31 on, or a slice of another length than the
-    /// size says.
+    /// For an empty image, channels other than 1, 3 or 4, sides from 2^31 on, a slice of another length than the size says,
+    /// or if the processor lacks `isa`.
     pub fn new(
         isa: Isa,
         pixels: &'a [u8],
@@ -107,14 +108,14 @@ impl<'a> Sampler<'a> {
         filter: Filter,
         outside: Outside,
     ) -> Self {
-        let isa = if isa.is_available() { isa } else { Isa::Portable };
+        let level = Level::of(isa);
         let taps = match filter {
             Filter::Nearest => 1,
             Filter::Bilinear => 2,
             Filter::Bicubic => 4,
         };
         let source = Source::new(pixels, (width, height), channels, taps, outside);
-        Self { isa, source, channels, filter }
+        Self { level, source, channels, filter }
     }
 
     /// Samples the places (xs, ys), one pixel of `out` for each.
@@ -137,11 +138,11 @@ impl<'a> Sampler<'a> {
     }
 
     fn dispatch<const C: usize, const TAPS: usize>(&self, xs: &[i32], ys: &[i32], out: &mut [u8]) {
-        match self.isa {
+        match self.level {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `new` has made sure that the processor has the instruction set; AVX-512 includes AVX2.
-            Isa::Avx512 | Isa::Avx2 => unsafe { avx2::run::<C, TAPS>(&self.source, xs, ys, out) },
-            _ => row::<chunk::Portable, C, TAPS>(chunk::Portable, &self.source, xs, ys, out),
+            // SAFETY: a level is one that the processor has, both including AVX2.
+            Level::Vbmi | Level::Avx2 => unsafe { avx2::run::<C, TAPS>(&self.source, xs, ys, out) },
+            Level::Portable => row::<chunk::Portable, C, TAPS>(chunk::Portable, &self.source, xs, ys, out),
         }
     }
 }

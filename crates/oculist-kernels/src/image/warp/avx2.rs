@@ -14,6 +14,7 @@ use core::arch::x86_64::{
     _mm256_srli_epi32, _mm256_store_si256, _mm256_sub_epi32,
 };
 
+use super::super::packed::{Order, tap_pairs};
 use super::chunk::{Lanes, Path, Source, row};
 use super::{CUBIC, LAST_DROP, ONE, PLACE_BITS, ROW_DROP};
 
@@ -162,6 +163,14 @@ unsafe fn store_grey(values: __m256i, out: *mut u8) {
     unsafe { _mm_storel_epi64(out.cast(), _mm_unpacklo_epi32(low, high)) };
 }
 
+/// The same order for both halves of a register.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn order(order: &Order) -> __m256i {
+    // SAFETY: an order has sixteen bytes.
+    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(order.as_ptr().cast()) })
+}
+
 /// Fractions of eight places.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -199,45 +208,8 @@ unsafe fn bilinear<const C: usize>(
     xs: &Lanes,
     ys: &Lanes,
 ) -> __m256i {
-    // The two taps of each channel as a pair of i16; the row below lies in the upper eight bytes.
-    let c = C as i8;
-    let last = |v: i8| if C == 3 { -1 } else { v };
-    let upper = _mm256_broadcastsi128_si256(_mm_setr_epi8(
-        0,
-        -1,
-        c,
-        -1,
-        1,
-        -1,
-        c + 1,
-        -1,
-        2,
-        -1,
-        c + 2,
-        -1,
-        last(3),
-        -1,
-        last(7),
-        -1,
-    ));
-    let lower = _mm256_broadcastsi128_si256(_mm_setr_epi8(
-        8,
-        -1,
-        c + 8,
-        -1,
-        9,
-        -1,
-        c + 9,
-        -1,
-        10,
-        -1,
-        c + 10,
-        -1,
-        last(11),
-        -1,
-        last(15),
-        -1,
-    ));
+    // The row below lies in the upper eight bytes.
+    let (upper, lower) = (order(&const { tap_pairs::<C>(0) }), order(&const { tap_pairs::<C>(8) }));
     let (wx, fy) = (pairs(fractions(xs)), fractions(ys));
     macro_rules! taps {
         ($k:expr) => {{
@@ -277,8 +249,7 @@ unsafe fn bilinear_grey(
     ys: &Lanes,
     out: *mut u8,
 ) {
-    let order = _mm_setr_epi8(0, -1, 1, -1, 4, -1, 5, -1, 8, -1, 9, -1, 12, -1, 13, -1);
-    let order = _mm256_broadcastsi128_si256(order);
+    let order = order(&const { tap_pairs::<1>(0) });
     let (wx, fy) = (pairs(fractions(xs)), fractions(ys));
     let line = |line: usize| {
         // SAFETY: the caller vouches for two bytes in both rows.
@@ -329,47 +300,7 @@ unsafe fn bicubic<const C: usize>(
     xs: &Lanes,
     ys: &Lanes,
 ) -> __m256i {
-    // Taps 0 and 1 of each channel as a pair of i16, then taps 2 and 3.
-    let c = C as i8;
-    let last = |v: i8| if C == 3 { -1 } else { v };
-    let first = _mm256_broadcastsi128_si256(_mm_setr_epi8(
-        0,
-        -1,
-        c,
-        -1,
-        1,
-        -1,
-        c + 1,
-        -1,
-        2,
-        -1,
-        c + 2,
-        -1,
-        last(3),
-        -1,
-        last(7),
-        -1,
-    ));
-    let d = 2 * c;
-    let e = 3 * c;
-    let second = _mm256_broadcastsi128_si256(_mm_setr_epi8(
-        d,
-        -1,
-        e,
-        -1,
-        d + 1,
-        -1,
-        e + 1,
-        -1,
-        d + 2,
-        -1,
-        e + 2,
-        -1,
-        last(11),
-        -1,
-        last(15),
-        -1,
-    ));
+    let (first, second) = (order(&const { tap_pairs::<C>(0) }), order(&const { tap_pairs::<C>(2 * C) }));
     macro_rules! line {
         ($k:expr, $j:expr, $weights:expr) => {{
             // SAFETY: the caller vouches for sixteen bytes in each row.
@@ -423,11 +354,7 @@ unsafe fn bicubic_grey(
             _mm256_setr_epi32(lane(0), lane(1), lane(2), lane(3), lane(4), lane(5), lane(6), lane(7))
         }};
     }
-    let orders = [0i8, 2].map(|c| {
-        let (d, e, f) = (c + 4, c + 8, c + 12);
-        let order = _mm_setr_epi8(c, -1, c + 1, -1, d, -1, d + 1, -1, e, -1, e + 1, -1, f, -1, f + 1, -1);
-        _mm256_broadcastsi128_si256(order)
-    });
+    let orders = [order(&const { tap_pairs::<1>(0) }), order(&const { tap_pairs::<1>(2) })];
     let weights =
         |places: &Lanes| [eight!(|k| cubic(places, k) as i32), eight!(|k| (cubic(places, k) >> 32) as i32)];
     let (wx, wy) = (weights(xs), weights(ys));
