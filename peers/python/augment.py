@@ -20,11 +20,17 @@ COUNT = 8
 
 
 def read(folder: str, source: str) -> list:
-    """Images as HWC arrays of bytes; JPEG files as arrays of their bytes."""
+    """Images as HWC arrays of bytes; JPEG files as arrays of their bytes.
+
+    Behind the size, `grey` takes red alone and `rgba` takes green as alpha, as the other side does.
+    """
     if source == "jpeg":
         return [np.fromfile(f"{folder}/500x375-{i}.jpg", np.uint8) for i in range(COUNT)]
-    width, height = {"32": (32, 32), "224": (224, 224), "photo": (500, 375)}[source]
-    return [np.fromfile(f"{folder}/{width}x{height}-{i}.rgb", np.uint8).reshape(height, width, 3) for i in range(COUNT)]
+    size, _, color = source.partition(" ")
+    channels = {"": [0, 1, 2], "grey": [0], "rgba": [0, 1, 2, 1]}[color]
+    width, height = {"32": (32, 32), "224": (224, 224), "photo": (500, 375)}[size]
+    images = [np.fromfile(f"{folder}/{width}x{height}-{i}.rgb", np.uint8) for i in range(COUNT)]
+    return [np.ascontiguousarray(image.reshape(height, width, 3)[..., channels]) for image in images]
 
 
 class Server:

@@ -97,6 +97,7 @@ table = {
     "horizontal flip": ("224", lambda: op(A.HorizontalFlip(p=1)), True),
     "vertical flip": ("224", lambda: op(A.VerticalFlip(p=1)), True),
     "transpose": ("224", lambda: op(A.Transpose(p=1)), True),
+    "quarter turns": ("224", lambda: op(A.RandomRotate90(p=1)), RANDOM),
     "rotate, nearest": (
         "224",
         lambda: rotate((-30, 30), cv2.INTER_NEAREST),
@@ -186,6 +187,16 @@ table = {
     "defocus": ("224", lambda: op(A.Defocus(radius=(4, 4), alias_blur=(0.5, 0.5), p=1)), True),
     "gaussian noise": ("224", lambda: op(A.GaussNoise(std_range=(0.1, 0.1), p=1)), RANDOM),
     "shot noise": ("224", lambda: op(A.ShotNoise(scale_range=(0.1, 0.1), p=1)), RANDOM),
+    "colour temperature": (
+        "224",
+        lambda: op(A.PlanckianJitter(mode="blackbody", temperature_limit=(4000, 4000), sampling_method="uniform", p=1)),
+        "another table of colours",
+    ),
+    "speckle noise": (
+        "224",
+        lambda: op(A.MultiplicativeNoise(multiplier=(0.9, 1.1), per_channel=True, elementwise=True, p=1)),
+        "uniform factors, ours normal ones",
+    ),
     "salt and pepper": ("224", lambda: op(A.SaltAndPepper(amount=(0.05, 0.05), p=1)), "whole pixels, ours single values"),
     "JPEG compression": ("224", lambda: op(A.ImageCompression(quality_range=(50, 50), p=1)), True),
     "downscale": (
@@ -218,6 +229,12 @@ table = {
         RANDOM,
     ),
     "normalise to f32": ("224", lambda: op(A.Compose([A.Normalize(), ToTensorV2()])), True),
+    "rotate, bilinear, grey": ("224 grey", lambda: rotate((-30, 30)), lambda: rotate((20, 20))),
+    "resize 500x375 to 224x224, grey": ("photo grey", lambda: op(A.Resize(224, 224, area_for_downscale="image")), True),
+    "gaussian blur, grey": ("224 grey", lambda: op(A.GaussianBlur(blur_limit=0, sigma_limit=(1.5, 1.5), p=1)), True),
+    "rotate, bilinear, RGBA": ("224 rgba", lambda: rotate((-30, 30)), lambda: rotate((20, 20))),
+    "resize 500x375 to 224x224, RGBA": ("photo rgba", lambda: op(A.Resize(224, 224, area_for_downscale="image")), True),
+    "gaussian blur, RGBA": ("224 rgba", lambda: op(A.GaussianBlur(blur_limit=0, sigma_limit=(1.5, 1.5), p=1)), True),
     "horizontal flip 32": ("32", lambda: op(A.HorizontalFlip(p=1)), True),
     "rotate, bilinear 32": ("32", lambda: rotate((-30, 30)), lambda: rotate((20, 20))),
     "pad 4 and crop 32": ("32", lambda: op(A.Compose([A.Pad(4), A.RandomCrop(32, 32)])), RANDOM),
