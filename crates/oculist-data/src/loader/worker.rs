@@ -154,17 +154,24 @@ impl Shared {
                 break;
             }
             tries -= 1;
-            let image = match self.cache.image(&self.subset, index as usize) {
-                Ok(image) => image,
+            let LoaderConfig { preprocessing, pipeline, seed, .. } = &*self.config;
+            let sample = u64::from(repeat) << 32 | u64::from(index);
+            let key = SampleKey { seed: *seed, epoch: self.epoch, sample };
+            let plan = |width, height| {
+                preprocessing.reading(pipeline, key, (width, height), self.config.reduces())
+            };
+            let (image, reading) = match self.cache.image(&self.subset, index as usize, &plan) {
+                Ok(found) => found,
                 Err(error) if error.is_one_image() => {
                     unreadable.push(Unreadable { index, error });
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            let sample = u64::from(repeat) << 32 | u64::from(index);
-            let key = SampleKey { seed: self.config.seed, epoch: self.epoch, sample };
-            self.config.preprocessing.augment_into(image, &self.config.pipeline, key, row)?;
+            match reading {
+                Some(reading) => preprocessing.augment_read_into(image, &reading, row)?,
+                None => preprocessing.augment_into(image, pipeline, key, row)?,
+            }
             return Ok(Some(index));
         }
         Ok(None)
