@@ -17,6 +17,9 @@ const PLACES: [u8; 256] = {
     places
 };
 
+/// A block that was left at its end has come farther than this.
+const LEFT: u64 = END as u64;
+
 const LONG: Error = Error::Corrupt("a block of more than 64 coefficients");
 
 /// Reads a block into place `at` (0, 8, 16 or 24) of a group that holds zeros there; gives the index of the last
@@ -31,29 +34,42 @@ pub(crate) fn read(
 ) -> Result<u8> {
     read_mean(reader, means, mean)?;
     group[at] = *mean;
-    let mut k = 1u32;
+    let mut k = 1;
     // A code and its value have at most 16 + 10 bits, a mean at most 16 + 11: two fit between refills.
-    macro_rules! coefficient {
+    macro_rules! coefficients {
         () => {
             let bits = reader.peek();
-            let entry = others.entry(bits)?;
-            reader.skip(entry);
-            k += entry >> 24;
-            group[(usize::from(PLACES[(k & 255) as usize]) + at) & (GROUP_LEN - 1)] = value(entry, bits);
-            k += 1;
+            let pair = others.pair(bits);
+            let second = k + (pair >> 48 & 63);
+            let mut put = |k: u64, value: i16| {
+                group[(usize::from(PLACES[(k & 255) as usize]) + at) & (GROUP_LEN - 1)] = value;
+            };
+            if pair != 0 && second < 64 {
+                reader.skip(pair as u32);
+                put(k + (pair >> 24 & 15), value(bits, pair >> 8, pair >> 16));
+                put(second, value(bits, pair >> 32, pair >> 40));
+                k += pair >> 56;
+            } else {
+                // A long code, or one near the end of the block, behind which there may be another block's.
+                let entry = others.entry(bits)?;
+                reader.skip(entry);
+                k += u64::from(entry >> 24);
+                put(k, value(bits, u64::from(entry >> 8), u64::from(entry >> 16)));
+                k += 1;
+            }
             if k >= 64 {
                 break;
             }
         };
     }
     loop {
-        coefficient!();
+        coefficients!();
         reader.refill();
-        coefficient!();
+        coefficients!();
     }
     match k {
         64 => Ok(63),
-        k if k > END => Ok((k - END - 2) as u8),
+        k if k > LEFT => Ok((k - LEFT - 2) as u8),
         _ => Err(LONG),
     }
 }
@@ -65,7 +81,7 @@ fn read_mean(reader: &mut Reader<'_>, means: &Table, mean: &mut i16) -> Result<(
     let bits = reader.peek();
     let entry = means.entry(bits)?;
     reader.skip(entry);
-    *mean = mean.wrapping_add(value(entry, bits));
+    *mean = mean.wrapping_add(value(bits, u64::from(entry >> 8), u64::from(entry >> 16)));
     Ok(())
 }
 
@@ -73,21 +89,28 @@ fn read_mean(reader: &mut Reader<'_>, means: &Table, mean: &mut i16) -> Result<(
 #[inline(always)]
 pub(crate) fn pass(reader: &mut Reader<'_>, [means, others]: [&Table; 2], mean: &mut i16) -> Result<()> {
     read_mean(reader, means, mean)?;
-    let mut k = 1u32;
-    macro_rules! coefficient {
+    let mut k = 1;
+    macro_rules! coefficients {
         () => {
-            let entry = others.entry(reader.peek())?;
-            reader.skip(entry);
-            k += (entry >> 24) + 1;
+            let bits = reader.peek();
+            let pair = others.pair(bits);
+            if pair != 0 && k + (pair >> 48 & 63) < 64 {
+                reader.skip(pair as u32);
+                k += pair >> 56;
+            } else {
+                let entry = others.entry(bits)?;
+                reader.skip(entry);
+                k += u64::from(entry >> 24) + 1;
+            }
             if k >= 64 {
                 break;
             }
         };
     }
     loop {
-        coefficient!();
+        coefficients!();
         reader.refill();
-        coefficient!();
+        coefficients!();
     }
-    if k == 64 || k > END { Ok(()) } else { Err(LONG) }
+    if k == 64 || k > LEFT { Ok(()) } else { Err(LONG) }
 }

@@ -11,6 +11,12 @@ const LOOK: u32 = 10;
 /// from 24 on the zeros before the value. 0 is no code.
 pub(crate) type Entry = u32;
 
+/// One or two codes in a row, in one word: bits 0..=5 bits of all, 8..=13 bits before the first value, 16..=21 63 less its
+/// bits, 24..=27 the zeros before it, 32..=37, 40..=45 and 48..=53 the same of the second value, but with its place counted
+/// from the first code's, and from 56 on how far to move. Without a second value, a zero is written behind the first. 0 is
+/// no code.
+pub(crate) type Pair = u64;
+
 /// Zeros before the end of a block: enough to leave it from anywhere.
 pub(crate) const END: u32 = 128;
 
@@ -26,6 +32,8 @@ pub(crate) enum Class {
 /// A table for decoding.
 pub(crate) struct Table {
     fast: [Entry; 1 << LOOK],
+    /// Of other coefficients, all codes that fit into the bits of one look, up to two.
+    pairs: [Pair; 1 << LOOK],
     /// Entries of all codes in order.
     entries: [Entry; 256],
     /// For each length the first code, left-aligned in 16 bits, that is longer.
@@ -48,12 +56,38 @@ fn entry(class: Class, symbol: u8, length: u32) -> Entry {
     (length + size) | length << 8 | (63 - size) << 16 | run << 24
 }
 
+/// Two entries, or one, as a pair.
+fn pair(first: Entry, second: Option<Entry>) -> Pair {
+    let fields = |e: Entry| [e & 63, e >> 8 & 63, e >> 16 & 63, e >> 24].map(u64::from);
+    let [bits, before, size, run] = fields(first);
+    if first == 0 {
+        return 0;
+    }
+    if run == u64::from(END) {
+        return bits | before << 8 | size << 16 | before << 32 | size << 40 | (run + 1) << 56;
+    }
+    let one = bits | before << 8 | size << 16 | run << 24;
+    let place = run + 1;
+    match second.map(fields) {
+        None => one | 63 << 40 | place << 48 | place << 56,
+        Some([more, before, size, run]) => {
+            let zeros = if run == u64::from(END) { 0 } else { run };
+            (one + more) | (bits + before) << 32 | size << 40 | (place + zeros) << 48 | (place + run + 1) << 56
+        }
+    }
+}
+
 impl Table {
     /// # Errors
     /// More codes of a length than there are.
     pub(crate) fn new(codes: &Codes<'_>, class: Class) -> Result<Box<Self>> {
-        let mut table =
-            Box::new(Self { fast: [0; 1 << LOOK], entries: [0; 256], limits: [0; 17], offsets: [0; 17] });
+        let mut table = Box::new(Self {
+            fast: [0; 1 << LOOK],
+            pairs: [0; 1 << LOOK],
+            entries: [0; 256],
+            limits: [0; 17],
+            offsets: [0; 17],
+        });
         let (mut code, mut index) = (0u32, 0);
         for length in 1..=16u32 {
             let count = usize::from(codes.counts[length as usize - 1]);
@@ -79,7 +113,22 @@ impl Table {
         if index > 256 {
             return Err(Error::Corrupt("a Huffman table with too many codes"));
         }
+        if class == Class::Other {
+            for i in 0..table.fast.len() {
+                let first = table.fast[i];
+                // What follows the first code and value, if it is there as a whole.
+                let behind = i << (first & 63) & ((1 << LOOK) - 1);
+                let second = Some(table.fast[behind]).filter(|e| e & 63 > 0 && (first & 63) + (e & 63) <= LOOK);
+                table.pairs[i] = pair(first, second);
+            }
+        }
         Ok(table)
+    }
+
+    /// The codes that begin at the highest bit, as far as one look shows them; 0 if none.
+    #[inline(always)]
+    pub(crate) fn pair(&self, bits: u64) -> Pair {
+        self.pairs[(bits >> (64 - LOOK)) as usize]
     }
 
     /// The entry of the code that begins at the highest bit.
@@ -104,12 +153,13 @@ impl Table {
     }
 }
 
-/// The value that an entry's bits stand for: those below half the range are negative.
+/// The value of up to 10 bits (11 for means) behind `before` bits, given 63 less its bits: below half the range it is
+/// negative.
 #[inline(always)]
-pub(crate) fn value(entry: Entry, bits: u64) -> i16 {
-    let behind = bits << (entry >> 8 & 63);
+pub(crate) fn value(bits: u64, before: u64, size: u64) -> i16 {
+    let behind = bits << (before & 63);
     // All ones for a negative value, whose bits are those of its magnitude, inverted.
     let sign = !((behind as i64) >> 63);
-    let magnitude = ((behind ^ sign as u64) >> 1 >> (entry >> 16 & 63)) as i64;
+    let magnitude = ((behind ^ sign as u64) >> 1 >> (size & 63)) as i64;
     ((magnitude ^ sign) - sign) as i16
 }
