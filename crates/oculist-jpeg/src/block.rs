@@ -47,7 +47,7 @@ pub(crate) fn read(
             if pair != 0 && second < 64 {
                 reader.skip(pair as u32);
                 put(k + (pair >> 24 & 15), value(bits, pair >> 8, pair >> 16));
-                put(second, value(bits, pair >> 32, pair >> 40));
+                put(second, (pair >> 32) as i16);
                 k += pair >> 56;
             } else {
                 // A long code, or one near the end of the block, behind which there may be another block's.

@@ -98,8 +98,7 @@ impl Header<'_> {
         if !inside(region.x, region.width, width) || !inside(region.y, region.height, height) {
             return Err(Error::Region);
         }
-        let window =
-            Window { x: region.x..region.x + region.width, y: region.y..region.y + region.height };
+        let window = Window { x: region.x..region.x + region.width, y: region.y..region.y + region.height };
         let scan = Scan::copy(self.scan)?;
         let most = self.subsampling();
         let units = (self.width.div_ceil(8 * most.0), self.height.div_ceil(8 * most.1));
@@ -121,8 +120,8 @@ impl Header<'_> {
 
         let mut planes = Vec::with_capacity(channels);
         for component in &self.components {
-            let quantization = self.quantization[component.quantization]
-                .ok_or(Error::Unsupported("a missing table"))?;
+            let quantization =
+                self.quantization[component.quantization].ok_or(Error::Unsupported("a missing table"))?;
             let size = (self.width, self.height);
             planes.push(Plane::new(component, quantization, most, 8 / reduction, size, &window));
         }

@@ -12,9 +12,8 @@ const LOOK: u32 = 10;
 pub(crate) type Entry = u32;
 
 /// One or two codes in a row, in one word: bits 0..=5 bits of all, 8..=13 bits before the first value, 16..=21 63 less its
-/// bits, 24..=27 the zeros before it, 32..=37, 40..=45 and 48..=53 the same of the second value, but with its place counted
-/// from the first code's, and from 56 on how far to move. Without a second value, a zero is written behind the first. 0 is
-/// no code.
+/// bits, 24..=27 the zeros before it, 32..=47 the second value, 48..=53 its place counted from the first code's, and from
+/// 56 on how far to move. Without a second value, a zero is written behind the first. 0 is no code.
 pub(crate) type Pair = u64;
 
 /// Zeros before the end of a block: enough to leave it from anywhere.
@@ -56,23 +55,24 @@ fn entry(class: Class, symbol: u8, length: u32) -> Entry {
     (length + size) | length << 8 | (63 - size) << 16 | run << 24
 }
 
-/// Two entries, or one, as a pair.
-fn pair(first: Entry, second: Option<Entry>) -> Pair {
+/// Two entries, or one, as a pair; `behind` are the bits behind the first.
+fn pair(first: Entry, second: Option<Entry>, behind: u64) -> Pair {
     let fields = |e: Entry| [e & 63, e >> 8 & 63, e >> 16 & 63, e >> 24].map(u64::from);
     let [bits, before, size, run] = fields(first);
     if first == 0 {
         return 0;
     }
     if run == u64::from(END) {
-        return bits | before << 8 | size << 16 | before << 32 | size << 40 | (run + 1) << 56;
+        return bits | before << 8 | size << 16 | (run + 1) << 56;
     }
     let one = bits | before << 8 | size << 16 | run << 24;
     let place = run + 1;
     match second.map(fields) {
-        None => one | 63 << 40 | place << 48 | place << 56,
+        None => one | place << 48 | place << 56,
         Some([more, before, size, run]) => {
             let zeros = if run == u64::from(END) { 0 } else { run };
-            (one + more) | (bits + before) << 32 | size << 40 | (place + zeros) << 48 | (place + run + 1) << 56
+            let value = value(behind, before, size) as u16;
+            (one + more) | u64::from(value) << 32 | (place + zeros) << 48 | (place + run + 1) << 56
         }
     }
 }
@@ -118,8 +118,9 @@ impl Table {
                 let first = table.fast[i];
                 // What follows the first code and value, if it is there as a whole.
                 let behind = i << (first & 63) & ((1 << LOOK) - 1);
-                let second = Some(table.fast[behind]).filter(|e| e & 63 > 0 && (first & 63) + (e & 63) <= LOOK);
-                table.pairs[i] = pair(first, second);
+                let second =
+                    Some(table.fast[behind]).filter(|e| e & 63 > 0 && (first & 63) + (e & 63) <= LOOK);
+                table.pairs[i] = pair(first, second, (behind as u64) << (64 - LOOK));
             }
         }
         Ok(table)

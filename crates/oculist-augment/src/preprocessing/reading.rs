@@ -54,7 +54,11 @@ impl Resizing {
     }
 
     /// The window in pixels of the reduced image, and the pixels that its filter looks at.
-    fn reduced(&self, reduction: usize, image: (usize, usize)) -> ((f64, f64, f64, f64), (usize, usize, usize, usize)) {
+    fn reduced(
+        &self,
+        reduction: usize,
+        image: (usize, usize),
+    ) -> ((f64, f64, f64, f64), (usize, usize, usize, usize)) {
         let r = reduction as f64;
         let (left, top, w, h) = self.window;
         let window = (left / r, top / r, w / r, h / r);
@@ -106,9 +110,11 @@ impl Preprocessing {
                     &Transform::ResizedCrop { window, width, height, interpolation } => {
                         (window, (width, height), interpolation)
                     }
-                    &Transform::Crop { left, top, width, height, .. } if left >= 0 && top >= 0 => {
-                        ((left as usize, top as usize, width, height), (width, height), Interpolation::Nearest)
-                    }
+                    &Transform::Crop { left, top, width, height, .. } if left >= 0 && top >= 0 => (
+                        (left as usize, top as usize, width, height),
+                        (width, height),
+                        Interpolation::Nearest,
+                    ),
                     &Transform::Resize { width: w, height: h, interpolation } => {
                         ((0, 0, width, height), (w, h), interpolation)
                     }

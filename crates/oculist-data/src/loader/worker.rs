@@ -157,9 +157,8 @@ impl Shared {
             let LoaderConfig { preprocessing, pipeline, seed, .. } = &*self.config;
             let sample = u64::from(repeat) << 32 | u64::from(index);
             let key = SampleKey { seed: *seed, epoch: self.epoch, sample };
-            let plan = |width, height| {
-                preprocessing.reading(pipeline, key, (width, height), self.config.reduces())
-            };
+            let plan =
+                |width, height| preprocessing.reading(pipeline, key, (width, height), self.config.reduces());
             let (image, reading) = match self.cache.image(&self.subset, index as usize, &plan) {
                 Ok(found) => found,
                 Err(error) if error.is_one_image() => {

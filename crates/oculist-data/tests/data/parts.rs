@@ -2,7 +2,8 @@
 
 use oculist_augment::{ColorMode, Image, Pipeline, Preprocessing, SampleKey};
 use oculist_data::{
-    Batch, DEFAULT_MAX_PIXELS, ImageStore, Loader, LoaderConfig, Result, Subset, decode_image, decode_part, fixture,
+    Batch, DEFAULT_MAX_PIXELS, ImageStore, Loader, LoaderConfig, Result, Subset, decode_image, decode_part,
+    fixture,
 };
 use std::sync::Arc;
 
@@ -135,7 +136,8 @@ fn inputs_from_parts_are_those_from_whole_images() {
                 ..LoaderConfig::training(1, 2, 3, pipeline.clone(), preprocessing)
             };
             for epoch in 0..20 {
-                let (parts, whole) = (load(&files, true, &config, epoch), load(&files, false, &config, epoch));
+                let (parts, whole) =
+                    (load(&files, true, &config, epoch), load(&files, false, &config, epoch));
                 assert!(parts == whole, "{pipeline:?}, epoch {epoch}");
             }
             // The twin: another epoch's crops are told apart.
@@ -173,7 +175,8 @@ fn reduced_sizes_differ_little_and_only_where_they_may() {
         let exact = LoaderConfig { reduce: false, ..reduced.clone() };
         let (got, want) = (load(&large, true, &reduced, 1), load(&large, true, &exact, 1));
         let differences = got.images.iter().zip(&want.images).map(|(a, b)| f64::from((a - b).abs() * 127.5));
-        let (mean, most) = (differences.clone().sum::<f64>() / got.images.len() as f64, differences.fold(0.0, f64::max));
+        let (mean, most) =
+            (differences.clone().sum::<f64>() / got.images.len() as f64, differences.fold(0.0, f64::max));
         println!("mean difference {mean:.3} levels, largest {most:.1}");
         assert!(mean > 0.0 && mean < 1.5, "{mean} levels");
         means.push(mean);
@@ -182,7 +185,8 @@ fn reduced_sizes_differ_little_and_only_where_they_may() {
         assert!(load(&large, true, &cached, 1) == want);
         // The twin: the images of another epoch's order and crops are farther away.
         let other = load(&large, true, &exact, 2);
-        let far = other.images.iter().zip(&want.images).map(|(a, b)| f64::from((a - b).abs() * 127.5)).sum::<f64>();
+        let far =
+            other.images.iter().zip(&want.images).map(|(a, b)| f64::from((a - b).abs() * 127.5)).sum::<f64>();
         assert!(far / want.images.len() as f64 > 5.0 * mean);
     }
     // Images that are not twice the size are not reduced.

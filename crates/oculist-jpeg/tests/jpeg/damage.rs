@@ -87,9 +87,8 @@ fn damage_is_an_error_or_an_image_but_never_a_panic() {
                 bad.truncate(below(bad.len()));
             }
             let reduction = [1, 2, 4, 8][below(4)];
-            let decoded = Header::parse(&bad).and_then(|header| {
-                header.decode(&Request::whole().reduced(reduction))
-            });
+            let decoded =
+                Header::parse(&bad).and_then(|header| header.decode(&Request::whole().reduced(reduction)));
             match decoded {
                 Ok(image) => {
                     images += 1;
@@ -129,11 +128,11 @@ fn what_is_not_decoded_here_is_told() {
         Header::parse(&bytes).map(|_| ()).unwrap_err()
     };
     for (place, value) in [
-        (frame + 1, 0xc2), // progressive
-        (frame + 1, 0xc9), // arithmetic
-        (frame + 4, 12),   // 12 bits
-        (frame + 6, 0),    // a height of 0 is told later
-        (frame + 9, 4),    // four components
+        (frame + 1, 0xc2),  // progressive
+        (frame + 1, 0xc9),  // arithmetic
+        (frame + 4, 12),    // 12 bits
+        (frame + 6, 0),     // a height of 0 is told later
+        (frame + 9, 4),     // four components
         (frame + 11, 0x41), // 4:1:1
         (frame + 14, 0x21), // chroma as fine as luma
     ] {

@@ -61,7 +61,9 @@ fn regions_outside_and_other_reductions_are_refused() {
     let (_, bytes) = &files()[0];
     let header = Header::parse(bytes).unwrap();
     let (w, h) = (header.width(), header.height());
-    for (x, y, width, height) in [(0, 0, 0, 1), (0, 0, w + 1, 1), (w, 0, 1, 1), (usize::MAX, 0, 2, 1), (0, h - 1, 1, 2)] {
+    for (x, y, width, height) in
+        [(0, 0, 0, 1), (0, 0, w + 1, 1), (w, 0, 1, 1), (usize::MAX, 0, 2, 1), (0, h - 1, 1, 2)]
+    {
         let region = Region { x, y, width, height };
         assert_eq!(header.decode(&Request::whole().of(region)), Err(Error::Region), "{region:?}");
     }

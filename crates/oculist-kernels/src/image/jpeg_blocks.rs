@@ -88,7 +88,12 @@ fn all_groups<T: Transform>(
     stride: usize,
 ) {
     let (groups, rest) = coefficients.as_chunks::<GROUP_LEN>();
-    assert!(rest.is_empty() && groups.len() == last.len(), "{} groups for {} coefficients", last.len(), coefficients.len());
+    assert!(
+        rest.is_empty() && groups.len() == last.len(),
+        "{} groups for {} coefficients",
+        last.len(),
+        coefficients.len()
+    );
     for (g, (group, &last)) in groups.iter().zip(last).enumerate() {
         let out = &mut out[g * ROW..];
         assert!(out.len() >= 7 * stride + ROW, "room for a group");

@@ -35,7 +35,12 @@ fn run(isa: Isa, coefficients: &[i16], last: &[u8], quantization: &[u16; 64]) ->
 }
 
 /// The definition in f64, not cut to 0..=255: the samples of block `b` of group `g`, means of `reduction` a side.
-fn definition(coefficients: &[i16], quantization: &[u16; 64], (g, b): (usize, usize), reduction: usize) -> Vec<f64> {
+fn definition(
+    coefficients: &[i16],
+    quantization: &[u16; 64],
+    (g, b): (usize, usize),
+    reduction: usize,
+) -> Vec<f64> {
     let side = 8 / reduction;
     let scale = |k: usize| if k == 0 { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 };
     let wave = |x: usize, u: usize| ((2 * x + 1) as f64 * u as f64 * std::f64::consts::PI / 16.0).cos();
@@ -87,7 +92,10 @@ fn all_instruction_sets_give_the_same_samples() {
             let (coefficients, quantization) = (random(GROUPS, density, range, seed), table(seed));
             let want = run(Isa::Portable, &coefficients, &[63; GROUPS], &quantization);
             for isa in Isa::available() {
-                assert!(run(isa, &coefficients, &[1; GROUPS], &quantization) == want, "{isa} {density} {range}");
+                assert!(
+                    run(isa, &coefficients, &[1; GROUPS], &quantization) == want,
+                    "{isa} {density} {range}"
+                );
             }
         }
     }

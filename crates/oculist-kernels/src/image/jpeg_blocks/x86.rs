@@ -1,8 +1,8 @@
 //! The transform in registers of two (AVX2) or four (AVX-512) blocks; shuffles stay within 128 bits, one block's row.
 
 use super::{
-    BITS, F0_298, F0_390, F0_541, F0_765, F0_899, F1_175, F1_501, F1_847, F1_961, F2_053, F2_562, F3_072, FIRST,
-    GROUP_LEN, ROW, SECOND, Transform,
+    BITS, F0_298, F0_390, F0_541, F0_765, F0_899, F1_175, F1_501, F1_847, F1_961, F2_053, F2_562, F3_072,
+    FIRST, GROUP_LEN, ROW, SECOND, Transform,
 };
 use crate::image::lanes::x86::{Avx2, Vbmi};
 use core::arch::x86_64::*;
@@ -177,10 +177,7 @@ fn factors<W: Words>(w: W, first: i32, second: i32) -> W::Register {
 
 /// Pairs of rows 0 and 4, 2 and 6, 7 and 1, 5 and 3, and of the sums z3 and z4, to the sums before shifting.
 #[inline(always)]
-fn half<W: Words, const SHIFT: i32>(
-    w: W,
-    [p04, p26, p71, p53, z34]: [W::Register; 5],
-) -> [W::Register; 8] {
+fn half<W: Words, const SHIFT: i32>(w: W, [p04, p26, p71, p53, z34]: [W::Register; 5]) -> [W::Register; 8] {
     let round = w.splat32(1 << (SHIFT - 1));
     let one = 1 << BITS;
     let sum = w.add32(w.multiply_pairs(p04, factors(w, one, one)), round);
@@ -218,7 +215,13 @@ fn pass<W: Words, const SHIFT: i32>(w: W, x: [W::Register; 8]) -> [W::Register; 
     );
     let high = half::<W, SHIFT>(
         w,
-        [w.high16(x[0], x[4]), w.high16(x[2], x[6]), w.high16(x[7], x[1]), w.high16(x[5], x[3]), w.high16(z3, z4)],
+        [
+            w.high16(x[0], x[4]),
+            w.high16(x[2], x[6]),
+            w.high16(x[7], x[1]),
+            w.high16(x[5], x[3]),
+            w.high16(z3, z4),
+        ],
     );
     [
         w.pack32(low[0], high[0]),
