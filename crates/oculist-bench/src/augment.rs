@@ -136,7 +136,7 @@ impl Chosen {
                 let plan = |width, height| preprocessing.reading(pipeline, key, (width, height), true);
                 match decode_part(&files[i], DEFAULT_MAX_PIXELS, &plan)? {
                     (part, Some(reading)) => {
-                        preprocessing.augment_read_into(part, &reading, &mut self.row)?
+                        preprocessing.augment_read_into(part, &reading, &mut self.row)?;
                     }
                     (image, None) => preprocessing.augment_into(image, pipeline, key, &mut self.row)?,
                 }

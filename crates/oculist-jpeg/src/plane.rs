@@ -179,7 +179,7 @@ impl Plane {
     fn near_and_far(&self, y: usize) -> (usize, usize) {
         let near = y / self.scale.1;
         let far = match self.filter {
-            Filter::Down | Filter::Both if y % 2 == 0 => near.saturating_sub(1),
+            Filter::Down | Filter::Both if y.is_multiple_of(2) => near.saturating_sub(1),
             Filter::Down | Filter::Both => (near + 1).min(self.height - 1),
             _ => near,
         };
@@ -208,7 +208,9 @@ impl Plane {
                 }
             }
             Filter::Across => double_width(isa, near, &mut self.wide),
-            Filter::Down => between_rows(isa, near, far, if y % 2 == 0 { 1 } else { 2 }, &mut self.wide),
+            Filter::Down => {
+                between_rows(isa, near, far, if y.is_multiple_of(2) { 1 } else { 2 }, &mut self.wide);
+            }
             Filter::Both => double_both(isa, near, far, &mut self.sums, &mut self.wide),
         }
         &self.wide[x - self.scale.0 * self.columns.start..]

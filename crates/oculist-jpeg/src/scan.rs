@@ -75,7 +75,8 @@ impl Reader<'_> {
         };
         self.bits |= word >> self.count;
         self.at += ((63 - self.count) >> 3) as usize;
-        self.count |= 56;
+        // At least 56, and what is below a whole byte as it was.
+        self.count |= 0x38;
     }
 
     /// The next bits from the highest on.

@@ -5,6 +5,12 @@ use crate::error::Result;
 use crate::geometry::{self, Interpolation};
 use crate::{Image, Pipeline, ResizeRule, SampleKey, Start, Transform};
 
+/// Left, top, width and height in whole pixels.
+type Region = (usize, usize, usize, usize);
+
+/// Left, top, width and height, between pixels.
+type Window = (f64, f64, f64, f64);
+
 /// The part of an image that a training input is made of, with all parameters drawn.
 ///
 /// A decoder that decodes only this part saves the rest; [`Preprocessing::augment_read_into`] goes on from it.
@@ -29,14 +35,14 @@ enum First {
     /// Preprocessing.
     Prepare,
     /// A window between the part's pixels is resized to a width and a height.
-    Resample { window: (f64, f64, f64, f64), size: (usize, usize), interpolation: Interpolation },
+    Resample { window: Window, size: (usize, usize), interpolation: Interpolation },
 }
 
 /// A window of the image that is resized before anything else.
 #[derive(Clone, Copy)]
 struct Resizing {
     /// Left, top, width and height in pixels.
-    window: (f64, f64, f64, f64),
+    window: Window,
     /// Width and height of the result.
     size: (usize, usize),
     interpolation: Interpolation,
@@ -54,11 +60,7 @@ impl Resizing {
     }
 
     /// The window in pixels of the reduced image, and the pixels that its filter looks at.
-    fn reduced(
-        &self,
-        reduction: usize,
-        image: (usize, usize),
-    ) -> ((f64, f64, f64, f64), (usize, usize, usize, usize)) {
+    fn reduced(&self, reduction: usize, image: (usize, usize)) -> (Window, Region) {
         let r = reduction as f64;
         let (left, top, w, h) = self.window;
         let window = (left / r, top / r, w / r, h / r);
@@ -106,16 +108,16 @@ impl Preprocessing {
                 let inside = |start: usize, len: usize, side: usize| {
                     len > 0 && start.checked_add(len).is_some_and(|end| end <= side)
                 };
-                let (window, size, interpolation) = match transforms.first()? {
-                    &Transform::ResizedCrop { window, width, height, interpolation } => {
+                let (window, size, interpolation) = match *transforms.first()? {
+                    Transform::ResizedCrop { window, width, height, interpolation } => {
                         (window, (width, height), interpolation)
                     }
-                    &Transform::Crop { left, top, width, height, .. } if left >= 0 && top >= 0 => (
+                    Transform::Crop { left, top, width, height, .. } if left >= 0 && top >= 0 => (
                         (left as usize, top as usize, width, height),
                         (width, height),
                         Interpolation::Nearest,
                     ),
-                    &Transform::Resize { width: w, height: h, interpolation } => {
+                    Transform::Resize { width: w, height: h, interpolation } => {
                         ((0, 0, width, height), (w, h), interpolation)
                     }
                     _ => return None,
