@@ -2,6 +2,9 @@
 
 mod metadata;
 mod normalize;
+mod reading;
+
+pub use reading::Reading;
 
 use crate::color::{to_grey, to_rgb};
 use crate::error::{Result, parameter};
@@ -174,17 +177,32 @@ impl Preprocessing {
     /// Resizes by the shorter side and cuts out the middle, in one step: only what remains is computed, so
     /// that a very long image costs no more memory than any other.
     fn scale_and_crop(&self, image: &Image, side: usize) -> Result<Image> {
-        let (width, height) = (image.width(), image.height());
-        let short = width.min(height);
-        let (scaled_width, scaled_height) = (width * side / short, height * side / short);
-        if (scaled_width, scaled_height) == (width, height) {
+        let size = (image.width(), image.height());
+        let short = size.0.min(size.1);
+        let scaled = (size.0 * side / short, size.1 * side / short);
+        if scaled == size {
             return geometry::center_crop(image, self.width, self.height, Border::Edge);
         }
-        if scaled_width < self.width || scaled_height < self.height {
+        let Some(window) = self.shorter_side_window(size, side) else {
             let found = format!("{side} for an input of {}x{}", self.width, self.height);
             return Err(parameter("preprocessing", "shorter_side", "at least the input's sides", found));
+        };
+        geometry::resample(image, window, self.width, self.height, self.interpolation)
+    }
+
+    /// Left, top, width and height of what [`ResizeRule::ShorterSide`] keeps, in pixels of the image; None if the scaled
+    /// image is smaller than the input.
+    fn shorter_side_window(
+        &self,
+        (width, height): (usize, usize),
+        side: usize,
+    ) -> Option<(f64, f64, f64, f64)> {
+        let short = width.min(height);
+        let (scaled_width, scaled_height) = (width * side / short, height * side / short);
+        if scaled_width < self.width || scaled_height < self.height {
+            return None;
         }
-        // The window of the scaled image, in the pixels of the original; rounding must not leave the image.
+        // Rounding must not leave the image.
         let window = |have: usize, scaled: usize, want: usize| {
             let scale = have as f64 / scaled as f64;
             let start = ((scaled - want) / 2) as f64 * scale;
@@ -192,7 +210,7 @@ impl Preprocessing {
         };
         let (left, w) = window(width, scaled_width, self.width);
         let (top, h) = window(height, scaled_height, self.height);
-        geometry::resample(image, (left, top, w, h), self.width, self.height, self.interpolation)
+        Some((left, top, w, h))
     }
 
     /// The network's input, dense NHWC of one image: `[height][width][channels]`.
@@ -247,6 +265,11 @@ impl Preprocessing {
             Start::Original => self.color.convert(image),
         };
         let image = pipeline.apply(image, key)?;
+        self.fitted(image)
+    }
+
+    /// Brings what a pipeline leaves to the network's size.
+    fn fitted(&self, image: Image) -> Result<Image> {
         if (image.width(), image.height()) == (self.width, self.height) {
             return Ok(image);
         }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use oculist_augment::{ColorMode, Image, Op, Pipeline, Preprocessing, SampleKey, Transform};
-use oculist_data::{DEFAULT_MAX_PIXELS, decode_image};
+use oculist_data::{DEFAULT_MAX_PIXELS, decode_image, decode_part};
 use serde_json::{Value, json};
 
 use crate::memory;
@@ -137,6 +137,18 @@ impl Chosen {
         self.epoch += 1;
         for i in 0..self.pool.len() {
             let key = SampleKey { seed: 1, epoch: self.epoch, sample: i as u64 };
+            if let (Pool::Jpegs(files), Job::Pipeline(pipeline, preprocessing)) = (&self.pool, &self.job) {
+                // As a worker of the loader does it.
+                let plan = |width, height| preprocessing.reading(pipeline, key, (width, height), true);
+                match decode_part(&files[i], DEFAULT_MAX_PIXELS, &plan)? {
+                    (part, Some(reading)) => {
+                        preprocessing.augment_read_into(part, &reading, &mut self.row)?;
+                    }
+                    (image, None) => preprocessing.augment_into(image, pipeline, key, &mut self.row)?,
+                }
+                black_box(&self.row);
+                continue;
+            }
             let image = match &self.pool {
                 Pool::Images(images) => images[i].clone(),
                 Pool::Jpegs(files) => decode_image(&files[i], DEFAULT_MAX_PIXELS)?,

@@ -4,13 +4,17 @@
 //! palettes are looked up, 16-bit values are divided by 257 and rounded, CMYK is converted (with the
 //! inversion that all JPEG writers use, as libjpeg-based readers do), transparent pixels are composited on
 //! white. The EXIF orientation is applied. Of animations the first frame is taken.
+//!
+//! JPEG files of the common kind are decoded by `oculist-jpeg`; all others, and those in which it finds a fault, by the
+//! crate `image`, which also tells what is wrong with them.
 
 mod complete;
+mod jpeg;
 mod tiff_palette;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
-use oculist_augment::Image;
+use oculist_augment::{Image, Reading};
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -91,6 +95,11 @@ pub fn decode_file(path: &Path, max_pixels: u64) -> Result<Image, DecodeError> {
 /// See [`DecodeError`]; a truncated file is an error even where a decoder could fill in grey.
 pub fn decode_image(bytes: &[u8], max_pixels: u64) -> Result<Image, DecodeError> {
     let format = guess(bytes)?;
+    if format == ImageFormat::Jpeg
+        && let Some(image) = jpeg::whole(bytes, max_pixels)
+    {
+        return Ok(image);
+    }
     check_complete(format, bytes)?;
     let decode = || decode_complete(format, bytes, max_pixels);
     // A decoder that panics on a damaged file must not take the training down with it.
@@ -98,6 +107,24 @@ pub fn decode_image(bytes: &[u8], max_pixels: u64) -> Result<Image, DecodeError>
         let detail = "the decoder does not know how to go on".to_owned();
         Err(DecodeError::Broken { format: format_name(format), detail })
     })
+}
+
+/// Decodes the part of an image that `plan` asks for, given the image's width and height.
+///
+/// Where it asks for none, or the file does not allow it (other formats than common JPEG, an EXIF orientation), the image
+/// is decoded as a whole, and there is no reading in the result.
+///
+/// # Errors
+/// As for [`decode_image`]. Damage behind the part may go unnoticed, except that the file ends too early.
+pub fn decode_part(
+    bytes: &[u8],
+    max_pixels: u64,
+    plan: &dyn Fn(usize, usize) -> Option<Reading>,
+) -> Result<(Image, Option<Reading>), DecodeError> {
+    if let Some((image, reading)) = jpeg::part(bytes, max_pixels, plan) {
+        return Ok((image, Some(reading)));
+    }
+    decode_image(bytes, max_pixels).map(|image| (image, None))
 }
 
 fn decode_complete(format: ImageFormat, bytes: &[u8], max_pixels: u64) -> Result<Image, DecodeError> {

@@ -48,7 +48,9 @@ pub mod fixture;
 
 pub use coco::{Coco, CocoAnnotation, CocoCategory, CocoImage, CocoMask, Rle, read_coco};
 pub use dataset::{Dataset, OpenOptions, Verify};
-pub use decode::{DEFAULT_MAX_PIXELS, DecodeError, ImageHeader, decode_file, decode_image, read_header};
+pub use decode::{
+    DEFAULT_MAX_PIXELS, DecodeError, ImageHeader, decode_file, decode_image, decode_part, read_header,
+};
 pub use error::{Error, Result};
 pub use idx::{IdxImages, read_idx_images, read_idx_labels};
 pub use loader::{Batch, Batches, Loader, LoaderConfig, Sampling};

@@ -4,6 +4,9 @@
 //! epoch, index). Workers take chunks of batches in order and may finish in any order; each writes its rows
 //! into the place that belongs to them. So the number of workers changes nothing but the time. Where an epoch
 //! shows an image several times ([`Sampling`]), the number of the repeat is part of the augmentation's key.
+//!
+//! Where augmentation begins with a crop, its parameters are drawn before the image is decoded, and of JPEG files only
+//! what the crop needs is decoded: the same numbers, bit for bit, in less time.
 
 mod batch;
 mod cache;
@@ -47,6 +50,9 @@ pub struct LoaderConfig {
     pub max_unreadable: f64,
     /// Bytes of decoded images kept from one epoch to the next; 0 keeps none.
     pub cache_bytes: u64,
+    /// Decode JPEG files at 1/2, 1/4 or 1/8 of their size where the first step makes them smaller still; see
+    /// [`Preprocessing::reading`]. This changes pixels a little. With a cache it is not done, as what is kept are whole images.
+    pub reduce: bool,
 }
 
 impl LoaderConfig {
@@ -70,16 +76,23 @@ impl LoaderConfig {
             max_unreadable: 0.05,
             sampling: Sampling::Once,
             cache_bytes: 0,
+            reduce: true,
         }
     }
 
-    /// For evaluation: in order, not augmented, all images.
+    /// For evaluation: in order, not augmented, all images, none decoded at a reduced size.
     pub fn evaluation(batch_size: usize, workers: usize, preprocessing: Preprocessing) -> Self {
         Self {
             shuffle: false,
             drop_last: false,
+            reduce: false,
             ..Self::training(batch_size, workers, 0, Pipeline::none(), preprocessing)
         }
+    }
+
+    /// Whether images may be decoded at a reduced size.
+    fn reduces(&self) -> bool {
+        self.reduce && self.cache_bytes == 0
     }
 }
 

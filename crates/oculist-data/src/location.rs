@@ -1,7 +1,7 @@
 //! Where the bytes of an image file lie: in a file of their own, in an archive, or in memory.
 
-use crate::{DecodeError, decode_image};
-use oculist_augment::Image;
+use crate::{DecodeError, decode_image, decode_part};
+use oculist_augment::{Image, Reading};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
@@ -89,6 +89,15 @@ impl Location {
     /// The image.
     pub(crate) fn decode(&self, max_pixels: u64) -> Result<Image, DecodeError> {
         decode_image(&self.read()?, max_pixels)
+    }
+
+    /// The part of the image that `plan` asks for, or all of it; see [`decode_part`].
+    pub(crate) fn decode_part(
+        &self,
+        max_pixels: u64,
+        plan: &dyn Fn(usize, usize) -> Option<Reading>,
+    ) -> Result<(Image, Option<Reading>), DecodeError> {
+        decode_part(&self.read()?, max_pixels, plan)
     }
 
     /// The path, if it is a file of its own.

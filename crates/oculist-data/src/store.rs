@@ -4,7 +4,7 @@ use crate::DecodeError;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use image::metadata::Orientation;
-use oculist_augment::Image;
+use oculist_augment::{Image, Reading};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,19 @@ pub trait ImageStore: Send + Sync {
     /// # Errors
     /// [`Error::Image`] if this one image cannot be read; others if the store cannot go on.
     fn image(&self, index: usize) -> Result<Image>;
+
+    /// The part of image i that `plan` asks for, given the image's width and height; the whole image, without a reading,
+    /// where it asks for none or the store cannot decode parts.
+    ///
+    /// # Errors
+    /// As for [`image`](Self::image).
+    fn part(
+        &self,
+        index: usize,
+        _plan: &dyn Fn(usize, usize) -> Option<Reading>,
+    ) -> Result<(Image, Option<Reading>)> {
+        self.image(index).map(|image| (image, None))
+    }
 
     /// Width and height of image i, known without decoding.
     fn size(&self, index: usize) -> (usize, usize);
@@ -127,9 +140,11 @@ impl FileStore {
         Self { files, max_pixels, late: Mutex::default() }
     }
 
-    fn note(&self, index: usize, error: &DecodeError) {
+    /// Notes why a file cannot be read.
+    fn failed(&self, index: usize, source: DecodeError) -> Error {
         let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
-        late.entry(index).or_insert_with(|| error.to_string());
+        late.entry(index).or_insert_with(|| source.to_string());
+        Error::Image { path: self.files[index].location.display_path(), source }
     }
 }
 
@@ -140,10 +155,16 @@ impl ImageStore for FileStore {
 
     fn image(&self, index: usize) -> Result<Image> {
         let file = self.files.get(index).ok_or(Error::Index { index, len: self.files.len() })?;
-        file.location.decode(self.max_pixels).map_err(|source| {
-            self.note(index, &source);
-            Error::Image { path: file.location.display_path(), source }
-        })
+        file.location.decode(self.max_pixels).map_err(|source| self.failed(index, source))
+    }
+
+    fn part(
+        &self,
+        index: usize,
+        plan: &dyn Fn(usize, usize) -> Option<Reading>,
+    ) -> Result<(Image, Option<Reading>)> {
+        let file = self.files.get(index).ok_or(Error::Index { index, len: self.files.len() })?;
+        file.location.decode_part(self.max_pixels, plan).map_err(|source| self.failed(index, source))
     }
 
     fn size(&self, index: usize) -> (usize, usize) {

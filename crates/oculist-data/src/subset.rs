@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::{ImageStore, stratified_parts};
-use oculist_augment::Image;
+use oculist_augment::{Image, Reading};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,6 +69,18 @@ impl Subset {
     /// [`Error::Image`] for a file that cannot be read, [`Error::Index`] past the end.
     pub fn image(&self, index: usize) -> Result<Image> {
         self.store.image(self.item(index)?)
+    }
+
+    /// The part of image i that `plan` asks for, or all of it; see [`ImageStore::part`].
+    ///
+    /// # Errors
+    /// As for [`image`](Self::image).
+    pub fn part(
+        &self,
+        index: usize,
+        plan: &dyn Fn(usize, usize) -> Option<Reading>,
+    ) -> Result<(Image, Option<Reading>)> {
+        self.store.part(self.item(index)?, plan)
     }
 
     /// The class of image i.

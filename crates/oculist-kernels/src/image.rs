@@ -11,6 +11,8 @@ mod columns;
 pub mod field;
 pub mod flip;
 mod jpeg;
+mod jpeg_blocks;
+mod jpeg_color;
 mod lanes;
 mod layer;
 mod noise;
@@ -24,6 +26,8 @@ pub use color::{
     channel_bounds, channel_sums, colors_to_grey, luma, luma_sum, saturate_colors, shuffle_colors, turn_hue,
 };
 pub use jpeg::jpeg_round_trip;
+pub use jpeg_blocks::{GROUP_BLOCKS, GROUP_LEN, inverse_dct, inverse_dct_reduced};
+pub use jpeg_color::{between_rows, double_both, double_width, ycc_to_rgb};
 pub use layer::{add_weighted, normalize, shade_colors, snow_colors};
 pub use noise::{add_normal_noise, multiply_normal_noise, normals, salt_and_pepper};
 pub use table::{ByteMap, map_bytes, map_colors, map_values};

@@ -2,14 +2,15 @@
 
 use crate::Subset;
 use crate::error::Result;
-use oculist_augment::Image;
+use oculist_augment::{Image, Reading};
 use std::sync::OnceLock;
 
 /// Keeps the first images of a subset whose pixels fit the budget.
 ///
 /// Which images are kept is decided once, from their sizes: nothing is thrown out again. In a random order every
 /// image is as likely to come as any other, so no choice serves better. What is kept is what decoding gave, so
-/// results are the same with and without.
+/// results are the same with and without, except that nothing is decoded at a reduced size with a cache
+/// ([`LoaderConfig::reduce`](super::LoaderConfig::reduce)).
 pub(super) struct Cache {
     images: Vec<OnceLock<Image>>,
 }
@@ -29,14 +30,19 @@ impl Cache {
         Self { images: std::iter::repeat_with(OnceLock::new).take(count).collect() }
     }
 
-    /// Image i of the subset, decoded now or before.
+    /// Image i of the subset, decoded now or before; of an image that is not kept the part that `plan` asks for.
     ///
     /// # Errors
     /// As for [`Subset::image`]; failures are not kept.
-    pub(super) fn image(&self, subset: &Subset, index: usize) -> Result<Image> {
-        let Some(slot) = self.images.get(index) else { return subset.image(index) };
+    pub(super) fn image(
+        &self,
+        subset: &Subset,
+        index: usize,
+        plan: &dyn Fn(usize, usize) -> Option<Reading>,
+    ) -> Result<(Image, Option<Reading>)> {
+        let Some(slot) = self.images.get(index) else { return subset.part(index, plan) };
         if let Some(image) = slot.get() {
-            return Ok(image.clone());
+            return Ok((image.clone(), None));
         }
         let image = subset.image(index)?;
         let (width, height) = subset.size(index);
@@ -45,7 +51,7 @@ impl Cache {
             // Two workers may decode the same image at once; the first one's is kept.
             let _ = slot.set(image.clone());
         }
-        Ok(image)
+        Ok((image, None))
     }
 
     /// Bytes of pixels held now.

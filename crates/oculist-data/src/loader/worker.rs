@@ -154,22 +154,33 @@ impl Shared {
                 break;
             }
             tries -= 1;
-            let image = match self.cache.image(&self.subset, index as usize) {
-                Ok(image) => image,
+            let LoaderConfig { preprocessing, pipeline, seed, sampling, .. } = &*self.config;
+            // Views that are compared share the draws of their first steps, and are made of whole images.
+            let view = match *sampling {
+                Sampling::Views { shared, .. } => Some((shared, repeat)),
+                _ => None,
+            };
+            let draw = if view.is_some() { 0 } else { repeat };
+            let sample = u64::from(draw) << 32 | u64::from(index);
+            let key = SampleKey { seed: *seed, epoch: self.epoch, sample };
+            let plan = |width, height| {
+                let size = (width, height);
+                view.is_none()
+                    .then(|| preprocessing.reading(pipeline, key, size, self.config.reduces()))
+                    .flatten()
+            };
+            let (image, reading) = match self.cache.image(&self.subset, index as usize, &plan) {
+                Ok(found) => found,
                 Err(error) if error.is_one_image() => {
                     unreadable.push(Unreadable { index, error });
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            let LoaderConfig { seed, sampling, pipeline, preprocessing, .. } = &*self.config;
-            let key = |sample| SampleKey { seed: *seed, epoch: self.epoch, sample };
-            if let Sampling::Views { shared, .. } = *sampling {
-                let key = key(u64::from(index));
-                preprocessing.augment_view_into(image, pipeline, key, (shared, repeat), row)?;
-            } else {
-                let key = key(u64::from(repeat) << 32 | u64::from(index));
-                preprocessing.augment_into(image, pipeline, key, row)?;
+            match (view, reading) {
+                (Some(view), _) => preprocessing.augment_view_into(image, pipeline, key, view, row)?,
+                (None, Some(reading)) => preprocessing.augment_read_into(image, &reading, row)?,
+                (None, None) => preprocessing.augment_into(image, pipeline, key, row)?,
             }
             return Ok(Some(index));
         }

@@ -5,5 +5,6 @@ mod bad_input;
 mod decoding;
 mod formats;
 mod loader;
+mod parts;
 mod sampling;
 mod sources;

@@ -1,0 +1,5 @@
+//! The decoder from outside.
+
+mod damage;
+mod oracle;
+mod regions;
