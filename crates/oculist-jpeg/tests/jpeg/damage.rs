@@ -107,7 +107,6 @@ fn absurd_sizes_are_refused_before_memory_is_taken() {
     for (name, mut bytes) in files() {
         let frame = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
         bytes[frame + 5..frame + 9].copy_from_slice(&[0xff, 0xff, 0xff, 0xff]);
-        // The factor 16 of the area of these small files.
         let err = decode(&bytes).unwrap_err();
         let expected = [
             Error::Truncated("its scan can be complete"),
