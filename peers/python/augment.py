@@ -46,8 +46,9 @@ class Server:
         source, make, self.comparison = self.library.table[name]
         if source not in self.pools:
             self.pools[source] = [self.library.enter(image) for image in read(self.folder, source)]
-        self.images, self.job = self.pools[source], make()
+        self.images = self.pools[source]
         try:
+            self.job = make()
             self.run_once()
         except Exception as error:
             return {"missing": f"{type(error).__name__}: {error}".splitlines()[0]}

@@ -189,7 +189,7 @@ table = {
     "shot noise": ("224", lambda: op(A.ShotNoise(scale_range=(0.1, 0.1), p=1)), RANDOM),
     "colour temperature": (
         "224",
-        lambda: op(A.PlanckianJitter(mode="blackbody", temperature_limit=(4000, 4000), sampling_method="uniform", p=1)),
+        lambda: op(A.PlanckianJitter(mode="blackbody", temperature_limit=(3000, 9000), sampling_method="uniform", p=1)),
         "another table of colours",
     ),
     "speckle noise": (

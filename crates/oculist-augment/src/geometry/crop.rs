@@ -58,10 +58,8 @@ fn cut(
     // Where the window lies beside the image, all its columns are outside, counted as those to the left.
     let before = if run.is_empty() { width } else { (inside_from - left) as usize };
     let after = width - before - run.len() / channels;
-    // The byte of the image's row that each byte outside shows.
-    let outside = |columns: Range<usize>| -> Vec<usize> {
-        let places = columns.filter_map(|x| border.resolve(left.saturating_add_unsigned(x), image.width()));
-        places.flat_map(|x| x * channels..(x + 1) * channels).collect()
+    let outside = |columns: Range<usize>| {
+        runs(columns.filter_map(|x| border.resolve(left.saturating_add_unsigned(x), image.width())), channels)
     };
     let (at_left, at_right) = (outside(0..before), outside(width - after..width));
     let isa = Isa::detect();
@@ -81,11 +79,19 @@ fn cut(
             continue;
         }
         let row = image.row(source_y);
-        let side = |pixels: &mut Vec<u8>, bytes: &[usize], columns: usize| {
+        let side = |pixels: &mut Vec<u8>, runs: &[Run], columns: usize| {
             if border.is_constant() {
                 pixels.resize(pixels.len() + columns * channels, border.fill());
-            } else {
-                pixels.extend(bytes.iter().map(|&i| row[i]));
+            }
+            for run in runs {
+                let shown = &row[run.bytes.clone()];
+                if run.mirrored {
+                    let from = pixels.len();
+                    pixels.resize(from + shown.len(), 0);
+                    reverse(isa, shown, &mut pixels[from..], channels);
+                } else {
+                    pixels.extend_from_slice(shown);
+                }
             }
         };
         side(&mut pixels, &at_left, before);
@@ -97,6 +103,28 @@ fn cut(
         }
     }
     Ok(Image::from_parts(width, height, channels, pixels))
+}
+
+/// Neighbouring pixels of a row, shown in their order or the other way round.
+struct Run {
+    bytes: Range<usize>,
+    mirrored: bool,
+}
+
+/// Columns that are shown one after the other, as few runs.
+fn runs(columns: impl Iterator<Item = usize>, channels: usize) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for x in columns {
+        let bytes = x * channels..(x + 1) * channels;
+        match runs.last_mut() {
+            Some(run) if run.bytes.end == bytes.start && !run.mirrored => run.bytes.end = bytes.end,
+            Some(run) if run.bytes.start == bytes.end && (run.mirrored || run.bytes.len() == channels) => {
+                (run.bytes.start, run.mirrored) = (bytes.start, true);
+            }
+            _ => runs.push(Run { bytes, mirrored: false }),
+        }
+    }
+    runs
 }
 
 /// Cuts the middle window of `width` x `height`; the odd pixel stays at the right and the bottom.
