@@ -1,7 +1,7 @@
 //! Random corruptions against numpy: what each draws is drawn again here, in the same order, and given to
 //! `tests/oracle/fields.py`, which computes the image from it.
 
-use super::plane::Plane;
+use super::plane::{Plane, shown, zoom_axis};
 use super::weather::frost_pattern;
 use super::{Rain, Snow, Spatter, SpatterKind};
 use crate::{Image, Result, Rng};
@@ -98,9 +98,17 @@ impl Operation {
                 (0..count).map(|_| rng.uniform()).collect()
             }
             Self::Frost { .. } => frost_pattern(width, height, seed).unwrap().values,
-            Self::Snow(_) => {
+            Self::Snow(Snow { zoom, .. }) => {
                 let angle = rng.range(-135.0, -45.0);
-                [vec![angle], normal(Rng::keyed(&[rng.next_u64()]))].concat()
+                // Noise is drawn where it shows; the rest of the plane is never looked at.
+                let [(left, w), (top, h)] =
+                    [width, height].map(|side| shown(&zoom_axis(side, f64::from(zoom))));
+                let noise = Plane::normal(w, h, 0.0, 1.0, Rng::keyed(&[rng.next_u64()]));
+                let mut plane = vec![0.0; width * height];
+                for (y, row) in noise.values.chunks_exact(w).enumerate() {
+                    plane[(top + y) * width + left..][..w].copy_from_slice(row);
+                }
+                [vec![angle], plane].concat()
             }
             Self::Rain(Rain { drops, .. }) => {
                 let count = (drops * (width * height) as f32 / 1000.0).round() as usize;

@@ -114,11 +114,7 @@ impl Plane {
     ) -> Self {
         let factor = f64::from(factor);
         let (columns, rows) = (zoom_axis(width, factor), zoom_axis(height, factor));
-        let window = |axis: &[Place]| {
-            let low = axis.iter().map(|p| p.low).min().unwrap_or(0);
-            (low, axis.iter().map(|p| p.high).max().unwrap_or(0) + 1 - low)
-        };
-        let ((left, w), (top, h)) = (window(&columns), window(&rows));
+        let ((left, w), (top, h)) = (shown(&columns), shown(&rows));
         let noise = Self::normal(w, h, mean, std, rng);
         let mut wide = Self::filled(width, h, 0.0);
         for (y, out) in wide.values.chunks_exact_mut(width).enumerate() {
@@ -148,6 +144,12 @@ impl Plane {
         }
         self
     }
+}
+
+/// The first sample that the places of an axis look at, and how many from there on.
+pub(super) fn shown(axis: &[Place]) -> (usize, usize) {
+    let low = axis.iter().map(|p| p.low).min().unwrap_or(0);
+    (low, axis.iter().map(|p| p.high).max().unwrap_or(0) + 1 - low)
 }
 
 /// Between which two samples a place lies, and how far along.
