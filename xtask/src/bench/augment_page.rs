@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::augment::{Agreement, LIBRARIES, Theirs};
+use super::page::number;
 
 /// One case, measured.
 #[derive(Debug, Clone)]
@@ -123,16 +124,8 @@ fn table(lines: &[&Line]) -> String {
     text
 }
 
-/// Three or more digits.
 fn micros(seconds: f64) -> String {
-    let value = seconds * 1e6;
-    if value >= 100.0 {
-        format!("{value:.0}")
-    } else if value >= 10.0 {
-        format!("{value:.1}")
-    } else {
-        format!("{value:.2}")
-    }
+    number(seconds * 1e6)
 }
 
 #[cfg(test)]

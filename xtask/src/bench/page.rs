@@ -219,8 +219,8 @@ fn convolutions(rows: &[Row]) -> String {
     text
 }
 
-/// Three or four digits.
-fn number(value: f64) -> String {
+/// Three or more digits.
+pub(super) fn number(value: f64) -> String {
     if value >= 100.0 {
         format!("{value:.0}")
     } else if value >= 10.0 {

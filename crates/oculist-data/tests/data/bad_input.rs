@@ -166,7 +166,8 @@ fn too_few_images_to_split() {
 #[test]
 fn a_link_to_nowhere_is_an_unreadable_file() {
     let folder = folder();
-    std::os::unix::fs::symlink("/nonexistent/file.png", folder.path().join("class0/link.png")).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("missing.png"), folder.path().join("class0/link.png"))
+        .unwrap();
     let dataset = open(folder.path()).unwrap();
     assert_eq!(dataset.skipped().len(), 1);
     assert!(dataset.skipped()[0].reason.starts_with("cannot be read"), "{:?}", dataset.skipped());
