@@ -15,16 +15,25 @@ use crate::{elpv, process, workspace};
 use methods::{METHODS, Method};
 
 pub(crate) const ARGUMENTS: &str =
-    "[fashion-mnist|elpv]... [--seeds N] [--epochs N] [--arch NAME] [--jobs N]";
+    "[fashion-mnist|elpv]... [--seeds N] [--epochs N] [--arch NAME] [--width FACTOR] [--jobs N]";
 pub(crate) const ABOUT: &str = "Trains one network with no augmentation, flips and crops, TrivialAugment, RandAugment, random erasing,\n\
                                 MixUp and CutMix, with several seeds, and writes docs/augmentation-results.md. Takes hours; runs that are\n\
                                 finished are kept in target/augmentations, so an interrupted table goes on where it was.";
+
+/// The network and how long it is trained.
+#[derive(Debug, Clone, Copy)]
+struct Budget {
+    arch: &'static str,
+    width: f64,
+    epochs: usize,
+}
 
 /// A data set, and the budget that is the same for every method.
 #[derive(Debug, Clone, PartialEq)]
 struct Study {
     data: Data,
     arch: String,
+    width: f64,
     epochs: usize,
     seeds: usize,
     jobs: usize,
@@ -54,11 +63,11 @@ impl Data {
         }
     }
 
-    /// Architecture and epochs: a short schedule of a small network.
-    fn budget(self) -> (&'static str, usize) {
+    /// A short schedule of a small network.
+    fn budget(self) -> Budget {
         match self {
-            Self::FashionMnist => ("resnet20", 24),
-            Self::Elpv => ("resnet8", 100),
+            Self::FashionMnist => Budget { arch: "vgg13", width: 0.25, epochs: 40 },
+            Self::Elpv => Budget { arch: "resnet18", width: 0.25, epochs: 100 },
         }
     }
 
@@ -89,7 +98,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 fn parse(arguments: &[String]) -> Result<Vec<Study>> {
     let mut data = Vec::new();
-    let (mut seeds, mut jobs, mut epochs, mut arch) = (3, 2, None, None);
+    let (mut seeds, mut jobs, mut epochs, mut arch, mut width) = (3, 2, None, None, None);
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word}: expected a value"));
@@ -98,6 +107,7 @@ fn parse(arguments: &[String]) -> Result<Vec<Study>> {
             "--jobs" => jobs = number(word, value()?)?,
             "--epochs" => epochs = Some(number(word, value()?)?),
             "--arch" => arch = Some(value()?.clone()),
+            "--width" => width = Some(factor(word, value()?)?),
             name => match Data::ALL.into_iter().find(|d| d.name() == name) {
                 Some(found) => data.push(found),
                 None => bail!(
@@ -113,8 +123,10 @@ fn parse(arguments: &[String]) -> Result<Vec<Study>> {
         let budget = data.budget();
         Study {
             data,
-            arch: arch.clone().unwrap_or_else(|| budget.0.into()),
-            epochs: epochs.unwrap_or(budget.1),
+            // Another architecture comes in its published width.
+            width: width.unwrap_or(if arch.is_some() { 1.0 } else { budget.width }),
+            arch: arch.clone().unwrap_or_else(|| budget.arch.into()),
+            epochs: epochs.unwrap_or(budget.epochs),
             seeds,
             jobs,
         }
@@ -127,11 +139,15 @@ fn number(option: &str, text: &str) -> Result<usize> {
     found.with_context(|| format!("{option}: expected a number above 0, found `{text}`"))
 }
 
+fn factor(option: &str, text: &str) -> Result<f64> {
+    let found = text.parse().ok().filter(|x: &f64| *x > 0.0 && x.is_finite());
+    found.with_context(|| format!("{option}: expected a number above 0, found `{text}`"))
+}
+
 fn measure(study: &Study) -> Result<()> {
     let target = workspace::target()?;
     build()?;
-    let folder =
-        target.join("augmentations").join(format!("{}-{}-{}", study.data.name(), study.arch, study.epochs));
+    let folder = target.join("augmentations").join(study.name());
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let source = match study.data {
         Data::FashionMnist => PathBuf::from("fashion-mnist"),
@@ -165,6 +181,14 @@ fn measure(study: &Study) -> Result<()> {
     page::write(study, &folder)
 }
 
+impl Study {
+    /// The folder of its runs.
+    fn name(&self) -> String {
+        let Self { data, arch, width, epochs, .. } = self;
+        format!("{}-{arch}-{width}-{epochs}", data.name())
+    }
+}
+
 impl Job {
     fn name(&self) -> String {
         format!("{}-{}", self.method.name.replace(' ', "-"), self.seed)
@@ -186,7 +210,7 @@ fn train(study: &Study, target: &Path, source: &Path, folder: &Path, job: Job) -
     let output = folder.join(job.name());
     let mut command = Command::new(target.join("release").join("oculist"));
     command.arg("train").arg(source);
-    command.args(["--threads", "1", "--arch", &study.arch, "--quiet"]);
+    command.args(["--threads", "1", "--arch", &study.arch, "--width", &study.width.to_string(), "--quiet"]);
     command.args(["--epochs", &study.epochs.to_string(), "--seed", &job.seed.to_string()]);
     command.args(["--image-size", &study.data.side().to_string(), "--measure-seconds", "0.1"]);
     command.args(study.data.rate());
@@ -274,15 +298,25 @@ mod tests {
         let studies = parse(&[]).unwrap();
         assert_eq!(studies.iter().map(|s| s.data).collect::<Vec<_>>(), Data::ALL);
         assert_ne!(studies[0].epochs, studies[1].epochs);
-        let [study] = &parse(&words("elpv --epochs 5 --seeds 1 --jobs 3")).unwrap()[..] else {
+        let [study] = &parse(&words("elpv --epochs 5 --seeds 1 --jobs 3 --width 0.5")).unwrap()[..] else {
             panic!("one study")
         };
         assert_eq!((study.data, study.epochs, study.seeds, study.jobs), (Data::Elpv, 5, 1, 3));
+        assert_eq!(study.name(), "elpv-resnet18-0.5-5");
+        let [study] = &parse(&words("fashion-mnist --arch resnet20 --epochs 24")).unwrap()[..] else {
+            panic!("one study")
+        };
+        assert_eq!(study.name(), "fashion-mnist-resnet20-1-24");
     }
 
     #[test]
     fn what_is_unknown_is_named() {
-        for (text, named) in [("cifar", "`cifar`"), ("--seeds 0", "--seeds"), ("--epochs", "--epochs")] {
+        for (text, named) in [
+            ("cifar", "`cifar`"),
+            ("--seeds 0", "--seeds"),
+            ("--epochs", "--epochs"),
+            ("--width x", "--width"),
+        ] {
             let error = parse(&words(text)).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
         }

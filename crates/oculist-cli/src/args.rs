@@ -115,6 +115,9 @@ pub(crate) struct NetworkArgs {
     /// Architecture (see `oculist zoo list`).
     #[arg(long, value_name = "NAME")]
     pub(crate) arch: Option<String>,
+    /// Factor on the architecture's number of channels, such as 0.5 or 2 (default: 1, the published width).
+    #[arg(long, value_name = "FACTOR", value_parser = values::width)]
+    pub(crate) width: Option<f64>,
     /// Side of the network's square input in pixels.
     #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
     pub(crate) image_size: Option<usize>,

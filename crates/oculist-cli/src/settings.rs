@@ -28,7 +28,12 @@ pub(crate) fn data(name: Option<&str>, args: &DataArgs) -> Settings {
 
 /// The settings that the network arguments give.
 pub(crate) fn network(args: &NetworkArgs) -> Settings {
-    Settings { arch: args.arch.clone(), image_size: args.image_size, ..Settings::default() }
+    Settings {
+        arch: args.arch.clone(),
+        width: args.width,
+        image_size: args.image_size,
+        ..Settings::default()
+    }
 }
 
 /// The settings that the training arguments give.

@@ -81,6 +81,9 @@ pub struct Recipe {
     pub data: String,
     /// Architecture.
     pub arch: String,
+    /// Factor on the architecture's number of channels.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub width: f64,
     /// Seed.
     pub seed: u64,
     /// Threads.
@@ -135,6 +138,7 @@ impl Recipe {
         Ok(Self {
             data: facts.name.clone(),
             arch,
+            width: settings.width.unwrap_or(1.0),
             seed: settings.seed.unwrap_or(0),
             threads: settings.threads(),
             preprocessing,
@@ -181,6 +185,15 @@ impl Recipe {
         batch.over(given.clone()).over(decided)
     }
 
+    /// The network's name for people: the architecture, and its width where it is not the published one.
+    pub fn network(&self) -> String {
+        if is_one(&self.width) {
+            self.arch.clone()
+        } else {
+            format!("{} at {} times its width", self.arch, self.width)
+        }
+    }
+
     /// The recipe as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).unwrap_or_default()
@@ -190,6 +203,19 @@ impl Recipe {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::float_cmp,
+    reason = "serde calls it; the default is exact"
+)]
+fn is_one(value: &f64) -> bool {
+    *value == 1.0
 }
 
 /// The loss, the weight of each class, and how frequent each is; the latter two only where the loss needs them.
@@ -436,6 +462,7 @@ mod tests {
                 mosaic: Some(0.25),
                 ..Settings::default()
             },
+            Settings { arch: Some("resnet18".into()), width: Some(0.25), ..Settings::default() },
             Settings { augment: Some(Augmentation::Augmix), consistency: Some(6.0), ..Settings::default() },
         ];
         for (given, facts) in

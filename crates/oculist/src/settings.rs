@@ -173,6 +173,8 @@ pub struct Settings {
     pub cache: Option<ByteSize>,
     /// Architecture.
     pub arch: Option<String>,
+    /// Factor on the architecture's number of channels; 1 is the published width.
+    pub width: Option<f64>,
     /// A model to start from.
     pub model: Option<PathBuf>,
     /// Side of the square input in pixels.
@@ -263,6 +265,7 @@ impl Settings {
             max_image_bytes,
             cache,
             arch,
+            width,
             model,
             image_size,
             epochs,
@@ -339,6 +342,14 @@ impl Settings {
         let repeated = matches!(self.sampling, Some(SamplingName::Repeated | SamplingName::BatchAugment));
         if self.repeats.is_some() && !repeated {
             return fail("--repeats", "expected --sampling repeated or batch-augment with it".into());
+        }
+        if let Some(width) = self.width
+            && !(0.0625..=16.0).contains(&width)
+        {
+            return fail("--width", format!("expected a factor of 0.0625 to 16, found {width:?}"));
+        }
+        if self.width.is_some() && self.model.is_some() {
+            return fail("--width", "expected no --model with it: a trained model has its width".into());
         }
         if let Some(seconds) = self.measure_seconds
             && !(seconds > 0.0 && seconds <= 3600.0)
@@ -441,6 +452,9 @@ mod tests {
         let bad = [
             Settings { max_drop: Some(-1.0), ..Settings::default() },
             Settings { image_size: Some(4), ..Settings::default() },
+            Settings { width: Some(0.0), ..Settings::default() },
+            Settings { width: Some(f64::NAN), ..Settings::default() },
+            Settings { width: Some(0.5), model: Some("m.onnx".into()), ..Settings::default() },
             Settings { threads: Some(0), ..Settings::default() },
             Settings { epochs: Some(0), ..Settings::default() },
             Settings { lr: Some(f32::NAN), ..Settings::default() },

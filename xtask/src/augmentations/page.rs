@@ -63,9 +63,10 @@ fn heading(data: Data) -> &'static str {
 
 fn section(study: &Study, rows: &[Row]) -> String {
     let mut text = format!(
-        "`cargo xtask augmentations {} --arch {} --epochs {} --seeds {}`\n\n",
+        "`cargo xtask augmentations {} --arch {} --width {} --epochs {} --seeds {}`\n\n",
         study.data.name(),
         study.arch,
+        study.width,
         study.epochs,
         study.seeds
     );
@@ -109,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_row_has_mean_spread_and_change() {
-        let study = Study { data: Data::Elpv, arch: "resnet8".into(), epochs: 3, seeds: 3, jobs: 1 };
+        let study =
+            Study { data: Data::Elpv, arch: "resnet8".into(), width: 1.0, epochs: 3, seeds: 3, jobs: 1 };
         let rows = [
             Row { method: &METHODS[0], errors: vec![10.0, 11.0, 12.0], mirrored: vec![11.5, 10.4] },
             Row { method: &METHODS[1], errors: vec![8.0], mirrored: vec![] },

@@ -12,6 +12,11 @@ pub(crate) fn pixels(text: &str) -> Result<usize, String> {
     within(text, "8 to 1024 pixels", |n| (8..=1024).contains(n))
 }
 
+/// A factor on the number of channels.
+pub(crate) fn width(text: &str) -> Result<f64, String> {
+    within(text, "a factor of 0.0625 to 16", |x| (0.0625..=16.0).contains(x))
+}
+
 /// Points of accuracy.
 pub(crate) fn points(text: &str) -> Result<f64, String> {
     within(text, "0 to 100 points", |x| (0.0..=100.0).contains(x))

@@ -17,6 +17,7 @@ fn wrong_usage_is_code_2() {
         ("train demo --epochs many", &["'many'", "--epochs", "whole number"]),
         ("train demo --threads 0", &["'0'", "--threads", "at least 1"]),
         ("train demo --image-size 4", &["'4'", "--image-size", "8 to 1024"]),
+        ("train demo --width 0", &["'0'", "--width", "0.0625 to 16"]),
         ("train demo --lr 0", &["'0'", "--lr", "positive"]),
         ("train demo --lr -1", &["'-1'", "--lr", "positive"]),
         ("train demo --lr nan", &["'nan'", "--lr", "positive"]),

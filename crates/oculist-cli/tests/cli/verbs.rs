@@ -32,6 +32,22 @@ fn train_leaves_a_model_and_a_report() {
 }
 
 #[test]
+fn a_width_multiplies_the_channels() {
+    let dir = scratch();
+    let out = dir.path().join("wide");
+    let options = "--arch resnet8 --width 2 --epochs 1 --image-size 16 --threads 2 --measure-seconds 0.01";
+    oculist("train").arg(&trained().data).args(options).option("--output", &out).run().ok();
+    let summary = read_json(&out.join("summary.json"));
+    // Convolutions of 3x3 with batch norm, twice as wide as ResNet-8's 16, 32 and 64 channels, and the classifier.
+    let layer = |c_in: u64, c_out: u64| 9 * c_in * c_out + 2 * c_out;
+    let c_in = summary["input"]["channels"].as_u64().expect("channels");
+    let blocks: u64 = [(32, 32), (32, 64), (64, 128)].iter().map(|&(i, o)| layer(i, o) + layer(o, o)).sum();
+    let params = layer(c_in, 32) + blocks + 128 * CLASSES as u64 + CLASSES as u64;
+    assert_eq!(summary["models"][0]["params"].as_u64(), Some(params));
+    assert!(read_text(&out.join("settings.toml")).contains("width = 2"));
+}
+
+#[test]
 fn eval_as_table_and_as_json() {
     let call = || {
         oculist("eval")

@@ -22,7 +22,7 @@ pub(crate) fn obtain(run: &mut Run, watch: &mut Watch<'_>) -> Result<Candidate, 
         run.stage("Take the given model as the baseline", watch);
         (graph, format!("{} as given", run.recipe.arch))
     } else {
-        let title = format!("Train the baseline: {}", run.recipe.arch);
+        let title = format!("Train the baseline: {}", run.recipe.network());
         run.stage(&title, watch);
         train(run, watch)?
     };
@@ -46,7 +46,8 @@ pub(crate) fn obtain(run: &mut Run, watch: &mut Watch<'_>) -> Result<Candidate, 
 fn train(run: &mut Run, watch: &mut Watch<'_>) -> Result<(oculist_graph::Graph, String), OculistError> {
     let recipe = &run.recipe;
     let p = &recipe.preprocessing;
-    let options = BuildOptions::new(run.source.class_names().len(), (p.channels(), p.height, p.width));
+    let options = BuildOptions::new(run.source.class_names().len(), (p.channels(), p.height, p.width))
+        .with_width(recipe.width);
     let mut graph = oculist_zoo::build(&recipe.arch, &options)?;
     oculist_zoo::initialize(&mut graph, recipe.seed);
     let count = graph.cost();

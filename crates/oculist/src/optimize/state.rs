@@ -248,7 +248,8 @@ fn batch_warning(settings: &Settings, recipe: &Recipe) -> Option<String> {
 fn needed_bytes(recipe: &Recipe, source: &Source) -> Result<u64, OculistError> {
     let p = &recipe.preprocessing;
     let options =
-        oculist_zoo::BuildOptions::new(source.class_names().len(), (p.channels(), p.height, p.width));
+        oculist_zoo::BuildOptions::new(source.class_names().len(), (p.channels(), p.height, p.width))
+            .with_width(recipe.width);
     let params = oculist_zoo::build(&recipe.arch, &options)?.cost().params;
     // Last and best checkpoints hold weights, optimiser state and averages; each phase has its own.
     let checkpoints = 4 * params * 5 * (1 + recipe.compression.candidates as u64);
