@@ -171,6 +171,17 @@ pub(crate) struct TrainingArgs {
     /// Epochs without improvement after which training stops (0: never).
     #[arg(long, value_name = "N")]
     pub(crate) patience: Option<usize>,
+    /// Which weights training ends with (default: best).
+    #[arg(long, value_enum)]
+    pub(crate) keep: Option<KeepArg>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum KeepArg {
+    /// Those with the best top-1 on the validation images.
+    Best,
+    /// Those at the end of the schedule, whatever the validation images say.
+    Last,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

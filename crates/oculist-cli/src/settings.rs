@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use oculist::{
-    Augmentation, Calibration, Existing, LossName, OptimizerName, RunOptions, SamplingName, Settings, Target,
-    Tta,
+    Augmentation, Calibration, Existing, Keep, LossName, OptimizerName, RunOptions, SamplingName, Settings,
+    Target, Tta,
 };
 
 use crate::args::{
-    AugmentArg, CalibrationArg, CompressionArgs, DataArgs, LossArg, NetworkArgs, OptimizerArg, OutputArgs,
-    SamplingArg, TargetArg, TrainingArgs, TtaArg, TtaArgs,
+    AugmentArg, CalibrationArg, CompressionArgs, DataArgs, KeepArg, LossArg, NetworkArgs, OptimizerArg,
+    OutputArgs, SamplingArg, TargetArg, TrainingArgs, TtaArg, TtaArgs,
 };
 
 /// The settings that the data arguments give.
@@ -67,6 +67,10 @@ pub(crate) fn training(args: &TrainingArgs) -> Settings {
         repeats: args.repeats,
         cache: args.cache,
         patience: args.patience,
+        keep: args.keep.map(|k| match k {
+            KeepArg::Best => Keep::Best,
+            KeepArg::Last => Keep::Last,
+        }),
         ..Settings::default()
     }
 }

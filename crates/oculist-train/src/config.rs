@@ -9,6 +9,17 @@ use crate::optimizer::OptimizerConfig;
 /// Views of each image in a batch where the consistency loss is on: the image, and two augmentations of it.
 pub const VIEWS: usize = 3;
 
+/// Which weights a run ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// Those of the epoch with the best validation top-1, the later of two equal ones.
+    #[default]
+    Best,
+    /// Those of the last epoch, at the end of the schedule.
+    Last,
+}
+
 /// The settings of one training run; all of them together determine the result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -71,6 +82,9 @@ pub struct TrainConfig {
     /// each image in a row, the first without augmentation by AugMix, and cannot be mixed.
     #[serde(skip_serializing_if = "is_default")]
     pub consistency: f32,
+    /// Which weights the run ends with.
+    #[serde(skip_serializing_if = "is_default")]
+    pub keep: Keep,
 }
 
 // What has its default is not written: settings stored before these fields existed keep their text, and with it
@@ -117,6 +131,7 @@ impl Default for TrainConfig {
             mix_probability: 1.0,
             mix_switch: 0.5,
             consistency: 0.0,
+            keep: Keep::Best,
         }
     }
 }
@@ -191,6 +206,9 @@ impl TrainConfig {
         if self.consistency > 0.0 && mixes {
             return fail("consistency", "0 where batches are mixed", self.consistency.to_string());
         }
+        if self.keep == Keep::Last && self.patience > 0 {
+            return fail("patience", "0 where the last weights are kept", self.patience.to_string());
+        }
         self.loss.validate()?;
         if self.loader_workers == 0 {
             return fail("loader_workers", "at least 1", "0".into());
@@ -230,6 +248,7 @@ mod tests {
                 "consistency",
                 TrainConfig { consistency: 12.0, mosaic_probability: 1.0, ..TrainConfig::default() },
             ),
+            ("patience", TrainConfig { patience: 3, keep: Keep::Last, ..TrainConfig::default() }),
             ("loss.gamma", TrainConfig { loss: Loss::Focal { gamma: 11.0 }, ..TrainConfig::default() }),
         ];
         for (name, config) in broken {
@@ -252,6 +271,7 @@ mod tests {
             mix_probability: 0.0,
             mix_switch: 0.0,
             consistency: 12.0,
+            keep: Keep::Last,
             ..TrainConfig::default()
         };
         let text = serde_json::to_string(&config).unwrap();

@@ -18,7 +18,7 @@ mod sensitivity;
 mod trainer;
 
 pub use checkpoint::{RunState, write_atomically};
-pub use config::{TrainConfig, VIEWS};
+pub use config::{Keep, TrainConfig, VIEWS};
 pub use ema::Ema;
 pub use error::TrainError;
 pub use executor::{Executor, Mode};

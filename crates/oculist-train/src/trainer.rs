@@ -12,7 +12,7 @@ use oculist_kernels::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Buffers, RunState};
-use crate::config::{TrainConfig, VIEWS};
+use crate::config::{Keep, TrainConfig, VIEWS};
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::executor::{Executor, Mode};
@@ -329,6 +329,9 @@ impl<'a> Run<'a> {
         if best {
             self.state.best_top1 = val_top1;
             self.state.best_epoch = self.state.epoch;
+        }
+        let keep = best || config.keep == Keep::Last;
+        if keep {
             let (weights, stats) = match &self.ema {
                 Some(ema) => (&ema.weights, &ema.stats),
                 None => (&self.executor.weights, &self.executor.stats),
@@ -337,7 +340,7 @@ impl<'a> Run<'a> {
             self.best.1.copy_from_slice(stats);
         }
         self.state.history.push(record.clone());
-        self.save(best)?;
+        self.save(keep)?;
         observer(Event::Epoch { record: &record, epochs: config.epochs, best });
         Ok(())
     }
@@ -401,11 +404,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn save(&self, best: bool) -> Result<(), TrainError> {
+    fn save(&self, keep: bool) -> Result<(), TrainError> {
         let (weights, stats) = (self.executor.params(), self.executor.statistics());
-        // The best is written first: a crash in between leaves `last` one epoch behind, and that epoch, repeated,
-        // gives the same best again.
-        if best && let Some(path) = self.path("best.safetensors") {
+        // What is kept is written first: a crash in between leaves `last` one epoch behind, and that epoch, repeated,
+        // gives the same weights again.
+        if keep && let Some(path) = self.path("best.safetensors") {
             let buffers =
                 Buffers { weights: self.best.0.clone(), stats: self.best.1.clone(), ..Buffers::default() };
             checkpoint::save(&path, &self.state, &buffers, weights, stats)?;
@@ -435,7 +438,12 @@ impl<'a> Run<'a> {
         self.executor.set_parameters(&self.best.0, &self.best.1);
         let mut trained = graph.clone();
         self.executor.store(&mut trained);
-        Outcome { graph: trained, val_top1: self.state.best_top1, history: self.state.history }
+        let last = self.state.history.last().map(|record| record.val_top1);
+        let val_top1 = match self.trainer.config.keep {
+            Keep::Best => self.state.best_top1,
+            Keep::Last => last.unwrap_or(self.state.best_top1),
+        };
+        Outcome { graph: trained, val_top1, history: self.state.history }
     }
 }
 

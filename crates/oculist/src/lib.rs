@@ -50,6 +50,7 @@ pub use images::Images;
 pub use model_file::{ARCH_KEY, CLASSES_KEY, Model, VERSION_KEY};
 pub use oculist_data::Split;
 pub use oculist_runtime::cpu_name;
+pub use oculist_train::Keep;
 pub use oculist_zoo::{ArchitectureInfo, architectures};
 pub use optimize::{Finished, RunOptions, optimize, train};
 pub use predict::{EvaluateOptions, Evaluated, PredictOptions, evaluate_file, predict_files};

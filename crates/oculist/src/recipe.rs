@@ -274,6 +274,7 @@ fn training(
         optimizer,
         weight_decay,
         patience: settings.patience.unwrap_or(0),
+        keep: settings.keep.unwrap_or_default(),
         seed: settings.seed.unwrap_or(0),
         ..TrainConfig::default()
     })
@@ -462,7 +463,12 @@ mod tests {
                 mosaic: Some(0.25),
                 ..Settings::default()
             },
-            Settings { arch: Some("resnet18".into()), width: Some(0.25), ..Settings::default() },
+            Settings {
+                arch: Some("resnet18".into()),
+                width: Some(0.25),
+                keep: Some(oculist_train::Keep::Last),
+                ..Settings::default()
+            },
             Settings { augment: Some(Augmentation::Augmix), consistency: Some(6.0), ..Settings::default() },
         ];
         for (given, facts) in

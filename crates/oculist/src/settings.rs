@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use oculist_train::Keep;
 use serde::{Deserialize, Serialize};
 
 use crate::error::OculistError;
@@ -207,6 +208,8 @@ pub struct Settings {
     pub repeats: Option<usize>,
     /// Epochs without improvement after which training stops; 0 never stops.
     pub patience: Option<usize>,
+    /// Which weights training ends with.
+    pub keep: Option<Keep>,
     /// Points of validation top-1 that compression may lose.
     pub max_drop: Option<f64>,
     /// What to make small.
@@ -282,6 +285,7 @@ impl Settings {
             sampling,
             repeats,
             patience,
+            keep,
             max_drop,
             target,
             finetune_epochs,
@@ -342,6 +346,9 @@ impl Settings {
         let repeated = matches!(self.sampling, Some(SamplingName::Repeated | SamplingName::BatchAugment));
         if self.repeats.is_some() && !repeated {
             return fail("--repeats", "expected --sampling repeated or batch-augment with it".into());
+        }
+        if self.keep == Some(Keep::Last) && self.patience.is_some_and(|epochs| epochs > 0) {
+            return fail("--patience", "expected none with --keep last, which goes to the end".into());
         }
         if let Some(width) = self.width
             && !(0.0625..=16.0).contains(&width)
@@ -452,6 +459,7 @@ mod tests {
         let bad = [
             Settings { max_drop: Some(-1.0), ..Settings::default() },
             Settings { image_size: Some(4), ..Settings::default() },
+            Settings { keep: Some(Keep::Last), patience: Some(3), ..Settings::default() },
             Settings { width: Some(0.0), ..Settings::default() },
             Settings { width: Some(f64::NAN), ..Settings::default() },
             Settings { width: Some(0.5), model: Some("m.onnx".into()), ..Settings::default() },

@@ -1,5 +1,6 @@
 //! Whole training runs: learning, resuming bit for bit, stopping, refusals.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +10,8 @@ use oculist_graph::{Graph, Tensor};
 use oculist_kernels::Context;
 use oculist_testing::formula;
 use oculist_train::{
-    BatchIterator, Event, Loss, OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer, TrainingData,
-    balanced_weights, class_priors,
+    BatchIterator, Event, Keep, Loss, OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer,
+    TrainingData, balanced_weights, class_priors,
 };
 
 use super::nets;
@@ -193,6 +194,46 @@ fn early_stopping_keeps_the_best_epoch() {
         assert_eq!(outcome.history.len(), best_epoch + 2, "two epochs of patience");
     } else {
         assert_eq!(outcome.history.len(), 50);
+    }
+}
+
+/// The weights and statistics of the moving average in a checkpoint, by name.
+fn averaged(file: &Path) -> BTreeMap<String, Vec<u32>> {
+    let bytes = std::fs::read(file).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let part = |prefix| {
+        tensors.iter().filter_map(move |(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor)))
+    };
+    let words =
+        |bytes: &[u8]| bytes.chunks_exact(4).map(|w| u32::from_le_bytes(w.try_into().unwrap())).collect();
+    part("ema.").chain(part("ema_stats.")).map(|(name, tensor)| (name, words(tensor.data()))).collect()
+}
+
+/// The same of a graph.
+fn held(graph: &Graph) -> BTreeMap<String, Vec<u32>> {
+    let bits = |t: &Tensor| t.as_f32().unwrap().iter().map(|x| x.to_bits()).collect();
+    graph.params().map(|(_, value, tensor)| (value.name.clone(), bits(tensor))).collect()
+}
+
+#[test]
+fn the_last_weights_are_those_of_the_last_epoch_and_the_best_are_not() {
+    // Constant large steps: the accuracy goes up and down.
+    let config = TrainConfig { lr: 0.6, min_lr: 0.6, ..config(4) };
+    for keep in [Keep::Last, Keep::Best] {
+        let config = TrainConfig { keep, ..config.clone() };
+        let dir = tempfile::tempdir().unwrap();
+        let outcome = train(&config, Some(dir.path()), false, 1, None).unwrap();
+        let top1: Vec<f64> = outcome.history.iter().map(|r| r.val_top1).collect();
+        let best = top1.iter().copied().fold(0.0, f64::max);
+        assert!(top1[3] < best, "the last epoch must not be the best, else this shows nothing: {top1:?}");
+        assert_eq!(outcome.val_top1, if keep == Keep::Last { top1[3] } else { best });
+        let same = held(&outcome.graph) == averaged(&dir.path().join("last.safetensors"));
+        assert_eq!(same, keep == Keep::Last);
+        // Cut off in the middle and continued, the same comes out.
+        let again = tempfile::tempdir().unwrap();
+        assert!(train(&config, Some(again.path()), false, 1, Some(2)).is_err());
+        let resumed = train(&config, Some(again.path()), true, 1, None).unwrap();
+        assert_eq!((held(&resumed.graph), resumed.val_top1), (held(&outcome.graph), outcome.val_top1));
     }
 }
 
