@@ -25,7 +25,7 @@ pub(crate) struct Phase<'a> {
 }
 
 impl Phase<'_> {
-    /// Trains `graph` and returns the best weights.
+    /// Trains `graph` and returns the weights that are kept.
     pub(crate) fn run(&self, graph: &Graph, watch: &mut Watch<'_>) -> Result<Outcome, OculistError> {
         std::fs::create_dir_all(&self.checkpoints)
             .map_err(|source| OculistError::Io { path: self.checkpoints.clone(), source })?;
