@@ -188,7 +188,8 @@ struct Run<'a> {
     optimizer: Optimizer,
     ema: Option<Ema>,
     state: RunState,
-    best: (Vec<f32>, Vec<f32>),
+    /// Weights and statistics the run would end with now.
+    chosen: (Vec<f32>, Vec<f32>),
     gradient: Vec<f32>,
 }
 
@@ -227,8 +228,8 @@ impl<'a> Run<'a> {
             history: Vec::new(),
         };
         let gradient = vec![0.0; executor.logits().len()];
-        let best = (executor.weights.clone(), executor.stats.clone());
-        Ok(Self { trainer, executor, criterion, teacher, optimizer, ema, state, best, gradient })
+        let chosen = (executor.weights.clone(), executor.stats.clone());
+        Ok(Self { trainer, executor, criterion, teacher, optimizer, ema, state, chosen, gradient })
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
@@ -261,8 +262,8 @@ impl<'a> Run<'a> {
         if state.best_epoch > 0
             && let Some(path) = self.path("best.safetensors")
         {
-            let (_, best) = checkpoint::load(&path, self.executor.params(), self.executor.statistics())?;
-            self.best = (best.weights, best.stats);
+            let (_, chosen) = checkpoint::load(&path, self.executor.params(), self.executor.statistics())?;
+            self.chosen = (chosen.weights, chosen.stats);
         }
         observer(Event::Resumed { epoch: state.epoch });
         self.state = state;
@@ -336,8 +337,8 @@ impl<'a> Run<'a> {
                 Some(ema) => (&ema.weights, &ema.stats),
                 None => (&self.executor.weights, &self.executor.stats),
             };
-            self.best.0.copy_from_slice(weights);
-            self.best.1.copy_from_slice(stats);
+            self.chosen.0.copy_from_slice(weights);
+            self.chosen.1.copy_from_slice(stats);
         }
         self.state.history.push(record.clone());
         self.save(keep)?;
@@ -409,8 +410,11 @@ impl<'a> Run<'a> {
         // What is kept is written first: a crash in between leaves `last` one epoch behind, and that epoch, repeated,
         // gives the same weights again.
         if keep && let Some(path) = self.path("best.safetensors") {
-            let buffers =
-                Buffers { weights: self.best.0.clone(), stats: self.best.1.clone(), ..Buffers::default() };
+            let buffers = Buffers {
+                weights: self.chosen.0.clone(),
+                stats: self.chosen.1.clone(),
+                ..Buffers::default()
+            };
             checkpoint::save(&path, &self.state, &buffers, weights, stats)?;
         }
         if let Some(path) = self.path("last.safetensors") {
@@ -435,7 +439,7 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self, graph: &Graph) -> Outcome {
-        self.executor.set_parameters(&self.best.0, &self.best.1);
+        self.executor.set_parameters(&self.chosen.0, &self.chosen.1);
         let mut trained = graph.clone();
         self.executor.store(&mut trained);
         let last = self.state.history.last().map(|record| record.val_top1);

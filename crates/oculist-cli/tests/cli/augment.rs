@@ -202,6 +202,7 @@ fn training_compares_views_of_an_image() {
         ("--consistency 12 --augment augmix --mixup 0.2", &["--consistency", "--mixup"]),
         ("--consistency 12 --augment augmix --cutmix 1", &["--consistency", "--cutmix"]),
         ("--consistency 12 --augment augmix --mosaic 0.5", &["--consistency", "--mosaic"]),
+        ("--keep last --patience 3", &["--patience", "--keep last"]),
         ("--consistency 12 --augment augmix --sampling repeated", &["--consistency", "--sampling once"]),
     ] {
         train("no").args(flags).run().fails(1, words);
@@ -218,10 +219,17 @@ fn training_takes_a_pipeline_a_loss_mixing_and_sampling() {
     std::fs::write(&file, pipeline).expect("a file");
     let call = oculist("train").arg(&data).option("--augmentation", &file);
     let options = "--arch resnet8 --epochs 1 --batch-size 16 --threads 2 --mixup 0.2 --cutmix 1 --loss weighted \
-                   --sampling balanced --image-size 16 --measure-seconds 0.01";
+                   --sampling balanced --keep last --image-size 16 --measure-seconds 0.01";
     call.args(options).option("--output", &out).run().ok();
     let config = read_text(&out.join("config.toml"));
-    for part in ["posterize", "mixup_alpha", "cutmix_alpha = 1", "class_weights", "balanced = true"] {
+    for part in [
+        "posterize",
+        "mixup_alpha",
+        "cutmix_alpha = 1",
+        "class_weights",
+        "balanced = true",
+        "keep = \"last\"",
+    ] {
         assert!(config.contains(part), "{part} in {config}");
     }
     assert!(read_json(&out.join("summary.json"))["models"][0]["top1"].is_f64());
