@@ -4,7 +4,6 @@ mod augment;
 mod augment_page;
 mod cases;
 mod convolutions;
-mod machine;
 mod measure;
 mod page;
 mod peers;

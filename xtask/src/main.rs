@@ -5,6 +5,7 @@ mod augmentations;
 mod bench;
 mod elpv;
 mod golden;
+mod machine;
 mod process;
 mod sanitize;
 mod test;

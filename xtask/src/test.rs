@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{process, venv, workspace};
+use crate::{machine, process, venv, workspace};
 use tally::Tally;
 
 pub(crate) const ARGUMENTS: &str = "[--only STEPS] [-- ARGS]";
@@ -95,6 +95,9 @@ fn step_called(name: &str) -> Result<Step> {
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = Options::parse(arguments)?;
     let begin = Instant::now();
+    // What an oracle computes may depend on the processor, so a report of a failure needs these words.
+    println!("    {}", machine::describe());
+    println!("    {}", covered(machine::has_avx512(), machine::has_vnni()));
     let mut python = None;
     let mut tally = None;
     let mut times = Vec::new();
@@ -134,6 +137,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         println!("{} passed", names.join(", "));
     }
     Ok(())
+}
+
+/// Which instruction sets the tests can reach here. The kernels' tests run on each one that the processor has, the
+/// slower ones too; the oracles choose for themselves.
+fn covered(avx512: bool, vnni: bool) -> &'static str {
+    match (avx512, vnni) {
+        (true, true) => "the kernels' tests reach the portable, AVX2, AVX-512 and VNNI paths",
+        (true, false) => "the kernels' tests reach the portable, AVX2 and AVX-512 paths; the VNNI path is not tested here",
+        _ => "the kernels' tests reach the portable and AVX2 paths; AVX-512 and VNNI are not tested here",
+    }
 }
 
 fn cargo(arguments: &[&str]) -> Command {
@@ -217,6 +230,14 @@ mod tests {
         let options = parse("--only test -- -p xtask").unwrap();
         assert_eq!(options.steps, [Step::Oracles, Step::Test]);
         assert_eq!(options.cargo_test_args, ["-p", "xtask"]);
+    }
+
+    #[test]
+    fn what_the_processor_leaves_untested_is_said() {
+        assert!(covered(false, false).contains("AVX-512 and VNNI are not tested"));
+        assert!(covered(false, true).contains("AVX-512 and VNNI are not tested"), "VNNI is a path of AVX-512 here");
+        assert!(covered(true, false).contains("the VNNI path is not tested"));
+        assert!(!covered(true, true).contains("not tested"));
     }
 
     #[test]

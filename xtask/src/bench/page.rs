@@ -11,7 +11,8 @@ use super::augment_page::{self, Line};
 use super::cases::Bench;
 use super::peers::Peers;
 use super::row::{self, Row};
-use super::{Options, augment, machine, measure};
+use super::{Options, augment, measure};
+use crate::machine;
 use crate::process;
 
 /// A section.

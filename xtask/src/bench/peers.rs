@@ -9,7 +9,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::cases::{Bench, Case, Work};
-use super::{Options, machine};
+use super::Options;
+use crate::machine;
 use crate::{process, venv, workspace};
 
 /// Where the programs lie.

@@ -52,6 +52,11 @@ pub(crate) fn residual(blocks: usize, widths: [usize; 3], size: usize) -> Graph 
     graph
 }
 
+/// The largest quantised weight: seven bits and a sign. On processors without VNNI, ONNX Runtime adds two products of an
+/// unsigned and a signed byte in 16 bits and saturates there; up to this weight no such sum leaves them, so that its
+/// answer is the same on every machine.
+const LARGEST_WEIGHT: f32 = 64.0;
+
 /// Adds Q/DQ nodes as a quantised model has them.
 struct Quantiser {
     b: GraphBuilder,
@@ -78,7 +83,7 @@ impl Quantiser {
         let per_channel = values.len() / channels;
         let scales: Vec<f32> = values
             .chunks(per_channel)
-            .map(|c| c.iter().fold(0.0f32, |m, v| m.max(v.abs())) / 127.0)
+            .map(|c| c.iter().fold(0.0f32, |m, v| m.max(v.abs())) / LARGEST_WEIGHT)
             .collect();
         let q = (0..values.len()).map(|i| (values[i] / scales[i / per_channel]).round() as i8).collect();
         let zeros = Tensor::i8(&[channels], vec![0; channels]);

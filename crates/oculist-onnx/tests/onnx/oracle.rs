@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use oculist_graph::{Graph, Op};
+use oculist_graph::{Graph, Op, Tensor};
 use oculist_onnx::write;
 use oculist_testing::interpret::{self, Array};
 use oculist_testing::python;
@@ -79,6 +79,8 @@ fn onnx_runtime_computes_the_same_for_whole_networks() {
     let inputs = [cases::input("image", &[3, 3, 12, 12])];
     let float = networks::residual(2, [4, 8, 12], 12);
     let int8 = networks::residual_int8(2, [4, 8, 12], 12);
+    // What ONNX Runtime answers must not depend on the processor that this runs on.
+    assert!(pairs_fit_16_bits(&int8));
     let jobs: Vec<(&Graph, &[Array])> = vec![(&float, &inputs), (&int8, &inputs)];
     for optimised in [false, true] {
         let Some(results) = run(&jobs, optimised) else { return };
@@ -94,6 +96,24 @@ fn onnx_runtime_computes_the_same_for_whole_networks() {
         assert_eq!(ops["QLinearConv"].as_u64(), optimised.then_some(convolutions as u64), "{ops}");
         assert_eq!(ops["Conv"].as_u64(), (!optimised).then_some(convolutions as u64), "{ops}");
     }
+}
+
+/// Whether two products of any byte and any two weights of the graph add up in 16 bits.
+fn pairs_fit_16_bits(graph: &Graph) -> bool {
+    let largest = |t: &Tensor| t.as_i8().map_or(0, |v| v.iter().map(|w| i32::from(w.unsigned_abs())).max().unwrap_or(0));
+    graph.params().all(|(_, _, t)| 2 * 255 * largest(t) <= i32::from(i16::MAX))
+}
+
+#[test]
+fn full_bytes_as_weights_would_depend_on_the_machine() {
+    let mut graph = networks::residual_int8(1, [4, 4, 4], 8);
+    assert!(pairs_fit_16_bits(&graph));
+    let weight = graph.params().find(|(_, _, t)| t.as_i8().is_some_and(|v| v.len() > 16)).expect("a weight");
+    let (id, mut values) = (weight.0, weight.2.as_i8().expect("bytes").to_vec());
+    let shape = weight.2.shape().to_vec();
+    values[0] = 65;
+    graph.set_param(id, Tensor::i8(&shape, values));
+    assert!(!pairs_fit_16_bits(&graph));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The machine that a measurement belongs to.
+//! The machine that a measurement or a run of the tests belongs to.
 
 use std::fs;
 
@@ -28,6 +28,11 @@ pub(crate) fn describe() -> String {
 
 fn kib(text: &str) -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
+}
+
+/// Whether the processor has AVX-512.
+pub(crate) fn has_avx512() -> bool {
+    fs::read_to_string("/proc/cpuinfo").unwrap_or_default().contains("avx512f")
 }
 
 /// Whether the processor has instructions for sums of products of bytes.
