@@ -104,6 +104,9 @@ pub(crate) struct DataArgs {
     /// Threads (default: all cores).
     #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) threads: Option<usize>,
+    /// Memory that a plan of a network may take, such as 512M or 8G (default: what the machine or its control group has).
+    #[arg(long, value_name = "BYTES", value_parser = values::memory)]
+    pub(crate) max_memory: Option<ByteSize>,
     /// Seed of splitting, initialisation, shuffling and augmentation (default: 0).
     #[arg(long, value_name = "S")]
     pub(crate) seed: Option<u64>,
@@ -424,6 +427,9 @@ pub(crate) struct PredictArgs {
     /// Threads (default: all cores).
     #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) threads: Option<usize>,
+    /// Memory that a plan of a network may take, such as 512M or 8G (default: what the machine or its control group has).
+    #[arg(long, value_name = "BYTES", value_parser = values::memory)]
+    pub(crate) max_memory: Option<ByteSize>,
 }
 
 #[derive(Debug, Args)]
@@ -434,6 +440,9 @@ pub(crate) struct BenchArgs {
     /// Threads (default: all cores).
     #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) threads: Option<usize>,
+    /// Memory that a plan of a network may take, such as 512M or 8G (default: what the machine or its control group has).
+    #[arg(long, value_name = "BYTES", value_parser = values::memory)]
+    pub(crate) max_memory: Option<ByteSize>,
     /// Seconds per measurement.
     #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = values::seconds)]
     pub(crate) seconds: f64,
@@ -471,6 +480,9 @@ pub(crate) struct ExportArgs {
     /// Threads (default: all cores).
     #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) threads: Option<usize>,
+    /// Memory that a plan of a network may take, such as 512M or 8G (default: what the machine or its control group has).
+    #[arg(long, value_name = "BYTES", value_parser = values::memory)]
+    pub(crate) max_memory: Option<ByteSize>,
 }
 
 #[derive(Debug, Args)]

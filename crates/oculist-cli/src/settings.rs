@@ -21,6 +21,7 @@ pub(crate) fn data(name: Option<&str>, args: &DataArgs) -> Settings {
         strict: args.strict.then_some(true),
         seed: args.seed,
         threads: args.threads,
+        max_memory: args.max_memory,
         max_image_bytes: args.max_image_bytes,
         ..Settings::default()
     }

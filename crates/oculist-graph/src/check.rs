@@ -20,6 +20,7 @@ impl Graph {
                 self.outputs.len()
             ));
         }
+        self.check_inputs()?;
         let mut names = HashSet::new();
         for value in &self.values {
             if !names.insert(value.name.as_str()) {

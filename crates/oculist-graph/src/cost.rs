@@ -1,5 +1,6 @@
 //! The cost account: multiply-adds, parameters, bytes.
 
+use crate::error::GraphError;
 use crate::graph::{Graph, NodeId};
 use crate::op::Op;
 
@@ -27,7 +28,58 @@ pub struct Cost {
     pub param_bytes: u64,
 }
 
+/// The product, `u64::MAX` where it is larger.
+fn times(a: usize, b: usize) -> u64 {
+    (a as u64).saturating_mul(b as u64)
+}
+
 impl Graph {
+    /// The most operations for one sample that executors plan, 10^12.
+    ///
+    /// The largest published convolutional classifiers stay below half of it. A processor with two cores takes about
+    /// half a minute for so many, and a training step or a batch takes a hundred times as long.
+    pub const MAX_OPERATIONS: u64 = 1_000_000_000_000;
+
+    /// Refuses a graph that would compute for hours: one of more than [`Graph::MAX_OPERATIONS`] operations.
+    ///
+    /// Counted are the multiply-adds of [`Graph::cost`], the elements that pooling windows read, and the elements of
+    /// every input and result.
+    ///
+    /// # Errors
+    /// [`GraphError::Structure`] with the count and the node that takes the most.
+    pub fn check_operations(&self) -> Result<(), GraphError> {
+        let (mut total, mut most) = (0u64, (0u64, ""));
+        for (node, (_, cost)) in self.nodes.iter().zip(&self.cost().nodes) {
+            let out = self.shape(node.output).elements_per_sample();
+            let window = match &node.op {
+                Op::MaxPool(pool) | Op::AveragePool { pool, .. } => {
+                    pool.kernel.iter().fold(1, |n: usize, &k| n.saturating_mul(k))
+                }
+                _ => 1,
+            };
+            let read = node.inputs.first().map_or(0, |&x| self.shape(x).elements_per_sample());
+            let operations = cost.macs.saturating_add(times(out, window)).saturating_add(read as u64);
+            total = total.saturating_add(operations);
+            if operations > most.0 {
+                most = (operations, &node.name);
+            }
+        }
+        if total <= Self::MAX_OPERATIONS {
+            return Ok(());
+        }
+        Err(GraphError::Structure {
+            graph: self.name.clone(),
+            problem: format!(
+                "one sample takes {:.1e} operations, of which node `{}` takes {:.1e}; at most {:.0e} are planned, for \
+                 more would take hours",
+                total as f64,
+                most.1,
+                most.0 as f64,
+                Self::MAX_OPERATIONS as f64
+            ),
+        })
+    }
+
     /// Counts the work of one sample.
     ///
     /// The count is the one that torchvision's model pages use: one multiply-accumulate for each product in a
@@ -39,20 +91,22 @@ impl Graph {
         let mut counted = vec![false; self.values.len()];
         for (i, node) in self.nodes.iter().enumerate() {
             let mut c = NodeCost {
-                activation_bytes: (self.shape(node.output).elements_per_sample()
-                    * self.value(node.output).dtype.size()) as u64,
+                activation_bytes: times(
+                    self.shape(node.output).elements_per_sample(),
+                    self.value(node.output).dtype.size(),
+                ),
                 ..NodeCost::default()
             };
             let out = self.shape(node.output);
             match &node.op {
                 Op::Conv(_) => {
                     let weight = self.shape(node.inputs[1]);
-                    let per_output: usize = (1..4).filter_map(|a| weight.get(a)).product();
-                    c.macs = (out.elements_per_sample() * per_output) as u64;
+                    let per_output = (1..4).filter_map(|a| weight.get(a)).fold(1, usize::saturating_mul);
+                    c.macs = times(out.elements_per_sample(), per_output);
                 }
                 Op::Gemm => {
-                    c.macs =
-                        (out.elements_per_sample() * self.shape(node.inputs[1]).get(1).unwrap_or(0)) as u64;
+                    let inputs = self.shape(node.inputs[1]).get(1).unwrap_or(0);
+                    c.macs = times(out.elements_per_sample(), inputs);
                 }
                 _ => {}
             }
@@ -74,7 +128,7 @@ impl Graph {
                     c.params += t.len() as u64;
                 }
             }
-            cost.macs += c.macs;
+            cost.macs = cost.macs.saturating_add(c.macs);
             cost.params += c.params;
             cost.nodes.push((i, c));
         }
@@ -85,7 +139,7 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Conv, DataType, Graph, GraphBuilder, Op, Shape, Tensor};
+    use crate::{Conv, DataType, Graph, GraphBuilder, Op, Pool, Shape, Tensor};
 
     #[test]
     fn costs_match_hand_computed_numbers() {
@@ -139,5 +193,26 @@ mod tests {
         let cost = g.cost();
         assert_eq!((cost.params, cost.macs), (12, 12));
         assert_eq!(cost.param_bytes, 12 + 3 * 4 + 3);
+    }
+
+    #[test]
+    fn what_would_take_hours_is_refused_with_the_node() {
+        let graph = |side: usize, channels: usize| {
+            let mut b = GraphBuilder::new("net");
+            let x = b.input("x", 3, side, side);
+            let y = b.conv("narrow", x, 8, Conv::square(1, 1, 0), false);
+            let y = b.conv("wide", y, channels, Conv::square(3, 1, 1), false);
+            b.finish(y).unwrap()
+        };
+        assert!(graph(1024, 64).check_operations().is_ok());
+        // 2^40 pixels of 4 channels, 8 * 9 products each: 3.2e14.
+        let error = graph(1 << 20, 4).check_operations().unwrap_err().to_string();
+        assert!(error.contains("`wide`") && error.contains("operations") && error.contains("1e12"), "{error}");
+        // Windows count as well.
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 16, 8192, 8192);
+        let y = b.op("pool", Op::MaxPool(Pool::square(255, 1, 0)), &[x]);
+        let error = b.finish(y).unwrap().check_operations().unwrap_err().to_string();
+        assert!(error.contains("`pool`"), "{error}");
     }
 }

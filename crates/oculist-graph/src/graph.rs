@@ -226,19 +226,16 @@ impl Graph {
         value.kind = ValueKind::Param(tensor);
     }
 
-    /// Makes every reader of `old` (and the output list) read `new`.
+    /// Makes every reader of `old` (and the output list) read `new`. It looks at all nodes: for many values, see
+    /// [`Graph::map_uses`].
     pub fn replace_uses(&mut self, old: ValueId, new: ValueId) {
-        for node in &mut self.nodes {
-            for input in &mut node.inputs {
-                if *input == old {
-                    *input = new;
-                }
-            }
-        }
-        for output in &mut self.outputs {
-            if *output == old {
-                *output = new;
-            }
+        self.map_uses(|v| if v == old { new } else { v });
+    }
+
+    /// Makes every reader of a value, and the output list, read `new(value)` instead.
+    pub fn map_uses(&mut self, mut new: impl FnMut(ValueId) -> ValueId) {
+        for v in self.nodes.iter_mut().flat_map(|node| &mut node.inputs).chain(&mut self.outputs) {
+            *v = new(*v);
         }
     }
 
@@ -260,32 +257,7 @@ impl Graph {
                 stack.extend(&self.nodes[n].inputs);
             }
         }
-        // Kahn's algorithm that always takes the first ready node, so that an already sorted list stays as it is.
-        let mut ready: Vec<bool> =
-            self.values.iter().map(|v| !matches!(v.kind, ValueKind::Activation)).collect();
-        let mut order = Vec::new();
-        let mut waiting: Vec<NodeId> = (0..self.nodes.len()).filter(|&n| needed[n]).collect();
-        while !waiting.is_empty() {
-            let before = waiting.len();
-            waiting.retain(|&n| {
-                let node = &self.nodes[n];
-                let go = node.inputs.iter().all(|v| ready[v.0]);
-                if go {
-                    ready[node.output.0] = true;
-                    order.push(n);
-                }
-                !go
-            });
-            if waiting.len() == before {
-                return Err(GraphError::Structure {
-                    graph: self.name.clone(),
-                    problem: format!(
-                        "node `{}` waits for a value that nothing produces before it (cycle or missing producer)",
-                        self.nodes[waiting[0]].name
-                    ),
-                });
-            }
-        }
+        let order = self.sorted(&producers, &needed)?;
         let mut keep: Vec<bool> = self.values.iter().map(|v| matches!(v.kind, ValueKind::Input)).collect();
         let mut produced = vec![false; self.values.len()];
         for &n in &order {
@@ -314,12 +286,58 @@ impl Graph {
             }
         }
         self.values = values;
-        self.nodes = order.iter().map(|&n| self.nodes[n].clone()).collect();
+        let mut nodes: Vec<Option<Node>> = std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
+        self.nodes = order.iter().filter_map(|&n| nodes[n].take()).collect();
         let ids = self.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut().chain([&mut n.output]));
         for v in ids.chain(&mut self.outputs).chain(&mut self.inputs) {
             *v = renumbered[v.0];
         }
         self.infer_shapes()
+    }
+
+    /// The needed nodes in topological order, in the order that passes over the list give: each pass takes, from front
+    /// to back, every node whose inputs have been computed. A list that is sorted already stays as it is.
+    ///
+    /// A node is taken in the pass of its latest producer, or in the next one where that stands behind it. So the passes
+    /// need not be made: their numbers are computed along the edges (Kahn's algorithm), each node once.
+    fn sorted(&self, producers: &[Option<NodeId>], needed: &[bool]) -> Result<Vec<NodeId>, GraphError> {
+        let produced = |v: &ValueId| matches!(self.values[v.0].kind, ValueKind::Activation);
+        let mut readers = vec![Vec::new(); self.nodes.len()];
+        let mut waits_for = vec![0usize; self.nodes.len()];
+        for (n, node) in self.nodes.iter().enumerate().filter(|&(n, _)| needed[n]) {
+            for v in node.inputs.iter().filter(|v| produced(v)) {
+                // Without a producer it waits forever.
+                waits_for[n] += 1;
+                if let Some(p) = producers[v.0] {
+                    readers[p].push(n);
+                }
+            }
+        }
+        let mut pass = vec![0usize; self.nodes.len()];
+        let mut ready: Vec<NodeId> =
+            (0..self.nodes.len()).filter(|&n| needed[n] && waits_for[n] == 0).collect();
+        let mut order = Vec::new();
+        while let Some(n) = ready.pop() {
+            order.push(n);
+            for &reader in &readers[n] {
+                pass[reader] = pass[reader].max(pass[n] + usize::from(n > reader));
+                waits_for[reader] -= 1;
+                if waits_for[reader] == 0 {
+                    ready.push(reader);
+                }
+            }
+        }
+        if let Some(n) = (0..self.nodes.len()).find(|&n| needed[n] && waits_for[n] > 0) {
+            return Err(GraphError::Structure {
+                graph: self.name.clone(),
+                problem: format!(
+                    "node `{}` waits for a value that nothing produces before it (cycle or missing producer)",
+                    self.nodes[n].name
+                ),
+            });
+        }
+        order.sort_unstable_by_key(|&n| (pass[n], n));
+        Ok(order)
     }
 
     fn push_value(

@@ -12,12 +12,38 @@ impl Graph {
     /// # Errors
     /// [`GraphError::Node`] naming the first node whose inputs do not fit.
     pub fn infer_shapes(&mut self) -> Result<(), GraphError> {
-        for i in 0..self.nodes.len() {
+        self.infer_shapes_from(0).map(|_| ())
+    }
+
+    /// Infers the nodes from number `first` on, for a graph that is being built and whose earlier nodes are inferred;
+    /// returns the number of nodes, from which the next call can go on.
+    ///
+    /// # Errors
+    /// As [`Graph::infer_shapes`].
+    pub fn infer_shapes_from(&mut self, first: usize) -> Result<usize, GraphError> {
+        if first == 0 {
+            self.check_inputs()?;
+        }
+        for i in first..self.nodes.len() {
             let (shape, dtype) = infer_node(self, &self.nodes[i])?;
             let output = self.nodes[i].output;
             let value = &mut self.values[output.0];
             value.shape = Some(shape);
             value.dtype = dtype;
+        }
+        Ok(self.nodes.len())
+    }
+
+    /// Checks that the graph's inputs have elements, and not too many.
+    pub(crate) fn check_inputs(&self) -> Result<(), GraphError> {
+        for input in &self.inputs {
+            let value = &self.values[input.0];
+            if let Some(shape) = &value.shape
+                && let Err(problem) = check_elements(shape)
+            {
+                let problem = format!("input `{}`: {problem}", value.name);
+                return Err(GraphError::Structure { graph: self.name.clone(), problem });
+            }
         }
         Ok(())
     }
@@ -116,7 +142,7 @@ impl Ctx<'_> {
                     size[0], size[1]
                 )));
             }
-            out[a] = (padded - reach) / stride[a] + 1;
+            out[a] = ((padded - reach) / stride[a]).saturating_add(1);
         }
         Ok(out)
     }
@@ -132,8 +158,27 @@ impl Ctx<'_> {
     }
 }
 
+/// Refuses a shape without elements and one of more than [`Shape::MAX_ELEMENTS`].
+fn check_elements(shape: &Shape) -> Result<(), String> {
+    match shape.elements_per_sample() {
+        0 => Err(format!("expected at least one element, found the shape {shape}")),
+        n if n > Shape::MAX_ELEMENTS => {
+            Err(format!("expected at most {} elements, found the shape {shape}", Shape::MAX_ELEMENTS))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Shape and element type of a node's output from those of its inputs.
 pub(crate) fn infer_node(graph: &Graph, node: &Node) -> Result<(Shape, DataType), GraphError> {
+    let (shape, dtype) = infer_operator(graph, node)?;
+    let ctx = Ctx { graph, node };
+    check_elements(&shape).map_err(|problem| ctx.error(format!("its result: {problem}")))?;
+    Ok((shape, dtype))
+}
+
+/// [`infer_node`] without regard to the size of the result.
+fn infer_operator(graph: &Graph, node: &Node) -> Result<(Shape, DataType), GraphError> {
     let ctx = Ctx { graph, node };
     let f32_out = |shape: Shape| Ok((shape, DataType::F32));
     match &node.op {
@@ -242,7 +287,8 @@ pub(crate) fn infer_node(graph: &Graph, node: &Node) -> Result<(Shape, DataType)
                 if !fits {
                     return Err(ctx.error(format!("inputs differ beyond the channels: {first} and {shape}")));
                 }
-                channels += shape.channels().ok_or_else(|| ctx.error("channels must be known"))?;
+                let more = shape.channels().ok_or_else(|| ctx.error("channels must be known"))?;
+                channels = more.saturating_add(channels);
             }
             let mut dims = first.dims().to_vec();
             dims[1] = Dim::Fixed(channels);

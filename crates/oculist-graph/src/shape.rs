@@ -68,9 +68,15 @@ impl Shape {
         }
     }
 
-    /// Number of elements for one sample: the product of all known dimensions.
+    /// The most elements that a value of a graph may have for one sample, 2^45: far beyond any memory, and so few that
+    /// what executors make of it (padding, batches, bytes) stays within 63 bits.
+    pub const MAX_ELEMENTS: usize = (isize::MAX as usize) >> 18;
+
+    /// Number of elements for one sample: the product of all known dimensions, `usize::MAX` where that is larger.
     pub fn elements_per_sample(&self) -> usize {
-        self.0.iter().map(|d| if let Dim::Fixed(d) = d { *d } else { 1 }).product()
+        let known = self.0.iter().map(|d| if let Dim::Fixed(d) = d { *d } else { 1 });
+        // Without elements, no other dimension is too large.
+        if known.clone().any(|d| d == 0) { 0 } else { known.fold(1, usize::saturating_mul) }
     }
 }
 
@@ -87,5 +93,18 @@ impl fmt::Display for Shape {
             }
         }
         f.write_str("]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_product_beyond_the_range_is_no_small_number() {
+        assert_eq!(Shape::nchw(3, 5, 7).elements_per_sample(), 105);
+        // 2^64 wraps to 0.
+        assert_eq!(Shape::nchw(1 << 22, 1 << 21, 1 << 21).elements_per_sample(), usize::MAX);
+        assert_eq!(Shape::fixed(&[1 << 40, 0, 1 << 40]).elements_per_sample(), 0);
     }
 }

@@ -1,10 +1,11 @@
 //! Threads and instruction set, handed to every kernel.
 
 use crate::layout::LANES;
+use crate::memory::{self, machine_memory};
 use crate::pool::Pool;
 use crate::{Isa, KernelError};
 
-/// The threads and the instruction set that kernels run on.
+/// The threads and the instruction set that kernels run on, and the memory that plans may take.
 ///
 /// There is no global state: two contexts in one process do not know of each other. Kernels called from several
 /// threads on one context take turns.
@@ -13,6 +14,7 @@ pub struct Context {
     pool: Pool,
     isa: Isa,
     winograd: bool,
+    max_memory: usize,
 }
 
 impl Context {
@@ -33,7 +35,7 @@ impl Context {
         if !isa.is_available() {
             return Err(KernelError::UnsupportedIsa { isa });
         }
-        Ok(Self { pool: Pool::new(threads)?, isa, winograd: true })
+        Ok(Self { pool: Pool::new(threads)?, isa, winograd: true, max_memory: machine_memory() })
     }
 
     /// The same context, on which [`ConvPlan::new`](crate::ConvPlan::new) never picks a Winograd algorithm, to see what
@@ -42,6 +44,26 @@ impl Context {
     pub fn without_winograd(mut self) -> Self {
         self.winograd = false;
         self
+    }
+
+    /// The same context, on which a plan may take `bytes` of memory; without it, [`machine_memory`].
+    #[must_use]
+    pub fn with_max_memory(mut self, bytes: usize) -> Self {
+        self.max_memory = bytes.min(isize::MAX as usize);
+        self
+    }
+
+    /// Bytes of memory that a plan may take.
+    pub fn max_memory(&self) -> usize {
+        self.max_memory
+    }
+
+    /// Refuses to give `what` more memory than a plan may take.
+    ///
+    /// # Errors
+    /// [`KernelError::Memory`] with both numbers.
+    pub fn check_memory(&self, what: &str, needed: usize) -> Result<(), KernelError> {
+        memory::check(what, needed, self.max_memory)
     }
 
     /// Whether f32 convolutions may be planned with a Winograd algorithm.
@@ -54,7 +76,8 @@ impl Context {
     /// # Errors
     /// As [`Context::with_isa`].
     pub fn serial(&self) -> Result<Self, KernelError> {
-        Ok(Self { pool: Pool::new(1)?, isa: self.isa, winograd: self.winograd })
+        let Self { isa, winograd, max_memory, .. } = *self;
+        Ok(Self { pool: Pool::new(1)?, isa, winograd, max_memory })
     }
 
     /// Number of threads, the calling one included.

@@ -2,7 +2,7 @@
 
 use crate::KernelError;
 use crate::activation::Activation;
-use crate::layout::channel_stride;
+use crate::layout::{channel_stride, check_elements, product};
 
 mod algorithm;
 mod block;
@@ -94,13 +94,19 @@ impl Conv2d {
     }
 
     fn out_size(&self, axis: usize) -> usize {
-        let size = [self.height, self.width][axis] + self.padding[axis] + self.padding[axis + 2];
-        (size - self.extent(axis)) / self.stride[axis] + 1
+        let rest = self.padded(axis).saturating_sub(self.extent(axis));
+        (rest / self.stride[axis].max(1)).saturating_add(1)
     }
 
-    /// Pixels that the dilated kernel covers along an axis.
+    /// Pixels of the input along an axis, padding included; `usize::MAX` where they are more.
+    fn padded(&self, axis: usize) -> usize {
+        let size = [self.height, self.width][axis];
+        size.saturating_add(self.padding[axis]).saturating_add(self.padding[axis + 2])
+    }
+
+    /// Pixels that the dilated kernel covers along an axis; `usize::MAX` where they are more.
     fn extent(&self, axis: usize) -> usize {
-        (self.kernel[axis] - 1) * self.dilation[axis] + 1
+        product(&[self.kernel[axis].saturating_sub(1), self.dilation[axis]]).saturating_add(1)
     }
 
     /// Channel stride of `y`.
@@ -110,44 +116,44 @@ impl Conv2d {
 
     /// f32 of `x`.
     pub fn x_len(&self) -> usize {
-        self.batch * self.height * self.width * self.x_stride
+        product(&[self.batch, self.height, self.width, self.x_stride])
     }
 
     /// f32 of `y`.
     pub fn y_len(&self) -> usize {
-        self.batch * self.out_height() * self.out_width() * self.y_stride()
+        product(&[self.batch, self.out_height(), self.out_width(), self.y_stride()])
     }
 
     /// f32 of the packed weights.
     pub fn weights_len(&self) -> usize {
         if self.is_depthwise() {
-            self.taps() * self.y_stride()
+            product(&[self.taps(), self.y_stride()])
         } else {
-            self.y_stride() * self.taps() * self.packed_inputs()
+            product(&[self.y_stride(), self.taps(), self.packed_inputs()])
         }
     }
 
     /// f32 of the weights transposed for the data gradient.
     pub(crate) fn weights_len_transposed(&self) -> usize {
-        channel_stride(self.x_stride) * self.taps() * self.y_stride()
+        product(&[channel_stride(self.x_stride), self.taps(), self.y_stride()])
     }
 
     /// Input channels that the packed weights of one output channel hold.
     pub(crate) fn packed_inputs(&self) -> usize {
-        if self.groups == 1 { self.x_stride } else { self.c_in / self.groups }
+        if self.groups == 1 { self.x_stride } else { self.c_in / self.groups.max(1) }
     }
 
     /// Kernel positions.
     pub fn taps(&self) -> usize {
-        self.kernel[0] * self.kernel[1]
+        product(&self.kernel)
     }
 
-    /// Multiply-accumulate operations without the padding of channels, taps on padding included.
+    /// Multiply-accumulate operations without the padding of channels, taps on padding included; `u64::MAX` where they
+    /// are more.
     pub fn macs(&self) -> u64 {
-        (self.batch * self.out_height() * self.out_width()) as u64
-            * self.c_out as u64
-            * (self.c_in / self.groups) as u64
-            * self.taps() as u64
+        let pixels = [self.batch, self.out_height(), self.out_width()];
+        let products = [self.c_out, self.c_in / self.groups.max(1), self.taps()];
+        pixels.iter().chain(&products).fold(1u64, |macs, &n| macs.saturating_mul(n as u64))
     }
 
     /// Whether every channel is convolved on its own, one output channel each.
@@ -159,7 +165,8 @@ impl Conv2d {
     ///
     /// # Errors
     /// [`KernelError::Geometry`] when a size is 0, the kernel does not fit the padded input, the groups do not
-    /// divide the channels, or the channel stride is neither dense nor padded.
+    /// divide the channels, the channel stride is neither dense nor padded, or a tensor, the padded input or a step over
+    /// it has more than [`MAX_ELEMENTS`](crate::MAX_ELEMENTS) elements.
     pub fn check(&self) -> Result<(), KernelError> {
         let fail = |reason: String| Err(KernelError::Geometry { operation: "convolution", reason });
         let sizes = [
@@ -180,12 +187,9 @@ impl Conv2d {
             return fail(format!("expected {name} of at least 1, found 0"));
         }
         for axis in 0..2 {
-            let padded = [self.height, self.width][axis] + self.padding[axis] + self.padding[axis + 2];
-            if self.extent(axis) > padded {
-                return fail(format!(
-                    "kernel covers {} pixels, padded input has {padded}",
-                    self.extent(axis)
-                ));
+            let (extent, padded) = (self.extent(axis), self.padded(axis));
+            if extent > padded {
+                return fail(format!("kernel covers {extent} pixels, padded input has {padded}"));
             }
         }
         if !self.c_in.is_multiple_of(self.groups) || !self.c_out.is_multiple_of(self.groups) {
@@ -199,7 +203,24 @@ impl Conv2d {
         if self.x_stride != padded && !(dense_allowed && self.x_stride == self.c_in) {
             return fail(format!("expected a channel stride of {padded}, found {}", self.x_stride));
         }
-        Ok(())
+        self.check_size()
+    }
+
+    /// Checks that nothing that a kernel computes of the geometry can leave the range of an index, whatever `x_stride` is.
+    pub(crate) fn check_size(&self) -> Result<(), KernelError> {
+        let (rows, columns) = (self.padded(0), self.padded(1));
+        let widest = channel_stride(self.x_stride).max(self.y_stride());
+        let step = |[a, b]: [usize; 2]| product(&[a.max(b), columns, widest]);
+        check_elements(
+            "convolution",
+            &[
+                ("the padded input", product(&[self.batch, rows, columns, channel_stride(self.x_stride)])),
+                ("the output", self.y_len()),
+                ("the weights", self.weights_len().max(self.weights_len_transposed())),
+                ("a step of the stride", step(self.stride)),
+                ("a step of the dilation", step(self.dilation)),
+            ],
+        )
     }
 
     /// The convolution in words, for messages and benchmarks.

@@ -1,7 +1,7 @@
 //! Moving channels between tensors and layouts.
 
 use crate::context::{Context, SendPtr};
-use crate::layout::channel_stride;
+use crate::layout::{channel_stride, product};
 
 /// Which channels [`copy_channels`] moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +28,9 @@ pub struct ChannelCopy {
 /// When a range leaves its tensor.
 pub fn copy_channels(ctx: &Context, copy: ChannelCopy, src: &[f32], dst: &mut [f32], accumulate: bool) {
     let ChannelCopy { rows, channels, src_stride, src_offset, dst_stride, dst_offset } = copy;
-    assert!(
-        src_offset + channels <= src_stride && dst_offset + channels <= dst_stride,
-        "channels out of range"
-    );
-    let (src, dst) = (&src[..rows * src_stride], &mut dst[..rows * dst_stride]);
+    let inside = |offset: usize, stride| offset.checked_add(channels).is_some_and(|end| end <= stride);
+    assert!(inside(src_offset, src_stride) && inside(dst_offset, dst_stride), "channels out of range");
+    let (src, dst) = (&src[..product(&[rows, src_stride])], &mut dst[..product(&[rows, dst_stride])]);
     if dst.is_empty() {
         return;
     }
@@ -58,7 +56,7 @@ pub fn copy_channels(ctx: &Context, copy: ChannelCopy, src: &[f32], dst: &mut [f
 /// When a slice is shorter than the shape says.
 pub fn pad_channels(ctx: &Context, rows: usize, channels: usize, dense: &[f32], padded: &mut [f32]) {
     let stride = channel_stride(channels);
-    let (dense, padded) = (&dense[..rows * channels], &mut padded[..rows * stride]);
+    let (dense, padded) = (&dense[..product(&[rows, channels])], &mut padded[..product(&[rows, stride])]);
     if dense.is_empty() {
         return;
     }
@@ -78,7 +76,7 @@ pub fn pad_channels(ctx: &Context, rows: usize, channels: usize, dense: &[f32], 
 /// When a slice is shorter than the shape says.
 pub fn unpad_channels(ctx: &Context, rows: usize, channels: usize, padded: &[f32], dense: &mut [f32]) {
     let stride = channel_stride(channels);
-    let (padded, dense) = (&padded[..rows * stride], &mut dense[..rows * channels]);
+    let (padded, dense) = (&padded[..product(&[rows, stride])], &mut dense[..product(&[rows, channels])]);
     if dense.is_empty() {
         return;
     }
@@ -105,8 +103,8 @@ pub fn nchw_to_nhwc(
     nhwc: &mut [f32],
 ) {
     assert!(stride >= channels, "stride {stride} below {channels} channels");
-    let nchw = &nchw[..batch * channels * pixels];
-    let nhwc = &mut nhwc[..batch * pixels * stride];
+    let nchw = &nchw[..product(&[batch, channels, pixels])];
+    let nhwc = &mut nhwc[..product(&[batch, pixels, stride])];
     if nhwc.is_empty() {
         return;
     }
@@ -135,8 +133,8 @@ pub fn nhwc_to_nchw(
     nchw: &mut [f32],
 ) {
     assert!(stride >= channels, "stride {stride} below {channels} channels");
-    let nhwc = &nhwc[..batch * pixels * stride];
-    let nchw = &mut nchw[..batch * channels * pixels];
+    let nhwc = &nhwc[..product(&[batch, pixels, stride])];
+    let nchw = &mut nchw[..product(&[batch, channels, pixels])];
     if nchw.is_empty() {
         return;
     }

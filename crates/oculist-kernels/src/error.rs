@@ -34,6 +34,16 @@ pub enum KernelError {
         /// What was expected and found.
         reason: String,
     },
+    /// Something needs more memory than it may have.
+    #[error("{what} needs {needed} of memory, the limit is {limit} (--max-memory sets another)")]
+    Memory {
+        /// What needs it.
+        what: String,
+        /// How much, with a unit.
+        needed: String,
+        /// The limit, with a unit.
+        limit: String,
+    },
     /// The forced algorithm cannot compute this convolution.
     #[error("algorithm {algorithm} cannot compute the {pass} pass of {convolution}")]
     Algorithm {

@@ -39,6 +39,7 @@ pub mod int8;
 mod isa;
 mod layout;
 pub mod measure;
+mod memory;
 mod norm;
 mod pool;
 mod pooling;
@@ -58,7 +59,8 @@ pub use copy::{
 pub use elementwise::{add, add_assign, add_scaled, channel_scale, channel_scale_backward, scale};
 pub use error::KernelError;
 pub use isa::Isa;
-pub use layout::{LANES, Rows, channel_stride};
+pub use layout::{LANES, MAX_ELEMENTS, Rows, channel_stride};
+pub use memory::machine_memory;
 pub use norm::{
     BatchNormBackward, BatchNormGradients, GroupNorm, GroupNormBackward, LayerNormBackward,
     batch_norm_backward, batch_statistics, column_sums, fold_scale_shift, group_norm, group_norm_backward,

@@ -6,7 +6,7 @@ pub use max::{max_pool, max_pool_backward};
 
 use crate::KernelError;
 use crate::context::Context;
-use crate::layout::channel_stride;
+use crate::layout::{MAX_ELEMENTS, channel_stride, check_elements, product};
 
 /// The geometry of a pooling.
 ///
@@ -35,8 +35,8 @@ impl Pooling {
     ///
     /// # Errors
     /// [`KernelError::Geometry`] when a size is 0, the window does not fit the padded input, the padding is not
-    /// smaller than the window (a window of padding alone has no maximum), or the window has more than 65,535
-    /// pixels.
+    /// smaller than the window (a window of padding alone has no maximum), the window has more than 65,535 pixels, or a
+    /// tensor or the padded input has more than [`MAX_ELEMENTS`](crate::MAX_ELEMENTS) elements.
     pub fn check(&self) -> Result<(), KernelError> {
         let fail = |reason: String| Err(KernelError::Geometry { operation: "pooling", reason });
         let sizes = [self.batch, self.height, self.width, self.channels];
@@ -45,7 +45,7 @@ impl Pooling {
         }
         for axis in 0..2 {
             let (before, after) = (self.padding[axis], self.padding[axis + 2]);
-            let padded = [self.height, self.width][axis] + before + after;
+            let padded = self.padded(axis);
             if self.kernel[axis] > padded {
                 return fail(format!(
                     "window covers {} pixels, padded input has {padded}",
@@ -59,30 +59,50 @@ impl Pooling {
                 ));
             }
         }
-        if self.kernel[0] * self.kernel[1] > usize::from(u16::MAX) {
+        if product(&self.kernel) > usize::from(u16::MAX) {
             return fail(format!("a window of {} x {} pixels is too large", self.kernel[0], self.kernel[1]));
         }
-        Ok(())
+        let cs = channel_stride(self.channels);
+        let padded = product(&[self.batch, self.padded(0), self.padded(1), cs]);
+        check_elements("pooling", &[("the padded input", padded), ("the output", self.y_len())])
+    }
+
+    /// Panics unless the geometry is sound.
+    pub(crate) fn assert_sound(&self) {
+        if let Err(error) = self.check() {
+            panic!("{error}");
+        }
+    }
+
+    /// Pixels of the input along an axis, padding included; `usize::MAX` where they are more.
+    fn padded(&self, axis: usize) -> usize {
+        let size = [self.height, self.width][axis];
+        size.saturating_add(self.padding[axis]).saturating_add(self.padding[axis + 2])
+    }
+
+    fn out_size(&self, axis: usize) -> usize {
+        let rest = self.padded(axis).saturating_sub(self.kernel[axis]);
+        (rest / self.stride[axis].max(1)).saturating_add(1)
     }
 
     /// Rows of `y`.
     pub fn out_height(&self) -> usize {
-        (self.height + self.padding[0] + self.padding[2] - self.kernel[0]) / self.stride[0] + 1
+        self.out_size(0)
     }
 
     /// Columns of `y`.
     pub fn out_width(&self) -> usize {
-        (self.width + self.padding[1] + self.padding[3] - self.kernel[1]) / self.stride[1] + 1
+        self.out_size(1)
     }
 
     /// f32 of `x`.
     pub fn x_len(&self) -> usize {
-        self.batch * self.height * self.width * channel_stride(self.channels)
+        product(&[self.batch, self.height, self.width, channel_stride(self.channels)])
     }
 
     /// f32 of `y`.
     pub fn y_len(&self) -> usize {
-        self.batch * self.out_height() * self.out_width() * channel_stride(self.channels)
+        product(&[self.batch, self.out_height(), self.out_width(), channel_stride(self.channels)])
     }
 
     /// The pixels that output position `o` sees along an axis: first and one past the last.
@@ -206,8 +226,9 @@ fn average_backward(
 /// `y = average over the window`; padding counts as zeros with `count_include_pad`, else it does not count.
 ///
 /// # Panics
-/// When a slice has another length than the geometry says.
+/// When [`Pooling::check`] refuses the geometry or a slice has another length than it says.
 pub fn average_pool(ctx: &Context, pool: &Pooling, count_include_pad: bool, x: &[f32], y: &mut [f32]) {
+    pool.assert_sound();
     assert_eq!(x.len(), pool.x_len(), "input of {pool:?}");
     assert_eq!(y.len(), pool.y_len(), "output of {pool:?}");
     let windows = Fixed { pool, count_include_pad };
@@ -217,7 +238,7 @@ pub fn average_pool(ctx: &Context, pool: &Pooling, count_include_pad: bool, x: &
 /// Gradient of [`average_pool`]; `dx` is overwritten or added to.
 ///
 /// # Panics
-/// When a slice has another length than the geometry says.
+/// When [`Pooling::check`] refuses the geometry or a slice has another length than it says.
 pub fn average_pool_backward(
     ctx: &Context,
     pool: &Pooling,
@@ -226,6 +247,7 @@ pub fn average_pool_backward(
     dx: &mut [f32],
     accumulate: bool,
 ) {
+    pool.assert_sound();
     assert_eq!(dx.len(), pool.x_len(), "input gradient of {pool:?}");
     assert_eq!(dy.len(), pool.y_len(), "output gradient of {pool:?}");
     let windows = Fixed { pool, count_include_pad };
@@ -259,8 +281,11 @@ impl AdaptivePooling {
 
     fn assert_lengths(&self, x: usize, y: usize) {
         let cs = channel_stride(self.channels);
-        assert_eq!(x, self.batch * self.input[0] * self.input[1] * cs, "input of {self:?}");
-        assert_eq!(y, self.batch * self.out[0] * self.out[1] * cs, "output of {self:?}");
+        assert_eq!(x, product(&[self.batch, self.input[0], self.input[1], cs]), "input of {self:?}");
+        assert_eq!(y, product(&[self.batch, self.out[0], self.out[1], cs]), "output of {self:?}");
+        // A window's ends are products of the two sizes.
+        let largest = (0..2).map(|axis| product(&[self.input[axis], self.out[axis]])).max();
+        assert!(largest <= Some(MAX_ELEMENTS), "sizes of {self:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 mod attributes;
 mod names;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use oculist_graph::{DataType, Dim, Graph, Node, Op, Tensor, TensorData, ValueId, ValueKind};
 
@@ -76,7 +76,7 @@ impl Exporter<'_> {
             return;
         }
         // A zero point that is zero is written only where it tells the type.
-        let read = if names::has_implied_zero_point(self.graph, node) { 2 } else { node.inputs.len() };
+        let read = self.names.inputs_written(node);
         let mut inputs: Vec<String> = node.inputs[..read].iter().map(|&v| self.value(v)).collect();
         match &node.op {
             Op::Clip { min, max } => {
@@ -141,13 +141,13 @@ impl Exporter<'_> {
     /// gets an `Identity`, because ONNX wants a producer of that name.
     fn outputs(&mut self) -> Vec<ValueInfoProto> {
         let mut declared = Vec::new();
-        let mut seen = Vec::new();
+        let mut seen = BTreeSet::new();
         for &output in self.graph.outputs() {
             let source = self.names.source(output);
             let own =
                 matches!(self.graph.value(source).kind, ValueKind::Activation) && !seen.contains(&source);
             let name = if own {
-                seen.push(source);
+                seen.insert(source);
                 self.names.of(source).to_owned()
             } else {
                 let name = self.names.fresh(names::OUTPUT);

@@ -96,6 +96,13 @@ struct Importer {
     nodes: HashSet<String>,
     /// Names of the file's nodes that the graph already has.
     emitted: HashSet<String>,
+    /// Which node of the graph computes a value.
+    producers: HashMap<ValueId, usize>,
+    /// How far the search for a free name of a node and of a value has come, by stem.
+    node_numbers: HashMap<String, usize>,
+    value_numbers: HashMap<String, usize>,
+    /// Nodes of the graph whose shapes are inferred.
+    inferred: usize,
     /// Whether the file fixes the batch size at 1 (the graph leaves it open).
     batch_of_one: bool,
 }
@@ -124,6 +131,10 @@ impl Importer {
             // Names that the file gives; made-up names must keep clear of them.
             nodes: proto.node.iter().filter_map(|node| node.name.clone()).collect(),
             emitted: HashSet::new(),
+            producers: HashMap::new(),
+            node_numbers: HashMap::new(),
+            value_numbers: HashMap::new(),
+            inferred: 0,
             batch_of_one: false,
         }
     }

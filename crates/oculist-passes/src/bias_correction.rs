@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use oculist_graph::{Conv, Graph, Op, Tensor, ValueId};
 
-use crate::edit::fresh_name;
+use crate::edit::Names;
 use crate::quantize::{QuantizeOptions, integer_layers, rounded_weights};
 use crate::{PassError, Result};
 
@@ -39,6 +39,7 @@ pub fn correct_bias(
 ) -> Result<Graph> {
     graph.check()?;
     let mut out = graph.clone();
+    let mut names = Names::of(graph);
     for i in integer_layers(graph, options)? {
         let node = &graph.nodes()[i];
         let x = node.inputs[0];
@@ -79,7 +80,7 @@ pub fn correct_bias(
             .map(|(o, s)| (old.map_or(0.0, |b| f64::from(b[o])) - s) as f32)
             .collect();
         // A new parameter, even where there was one: another layer may read the old one.
-        let name = fresh_name(&out, &format!("{}.bias.corrected", node.name));
+        let name = names.fresh(&format!("{}.bias.corrected", node.name));
         let new = out.add_param(name, Tensor::f32(&[rows], bias));
         let inputs = &mut out.nodes_mut()[i].inputs;
         inputs.truncate(2);

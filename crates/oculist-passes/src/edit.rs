@@ -1,6 +1,6 @@
 //! Small graph queries and edits that several passes share.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use oculist_graph::Graph;
 
@@ -14,18 +14,31 @@ pub(crate) fn consumer_counts(graph: &Graph) -> Vec<usize> {
     counts
 }
 
-/// `wish`, or `wish` with a number behind it if a value has that name already.
-pub(crate) fn fresh_name(graph: &Graph, wish: &str) -> String {
-    if graph.find(wish).is_none() {
-        return wish.to_owned();
+/// The names of a graph's values, for passes that add many.
+pub(crate) struct Names {
+    taken: HashSet<String>,
+    /// The number at which the search for a free name goes on, by what was wished for.
+    numbers: HashMap<String, usize>,
+}
+
+impl Names {
+    /// Those of a graph.
+    pub(crate) fn of(graph: &Graph) -> Self {
+        Self { taken: graph.values().iter().map(|v| v.name.clone()).collect(), numbers: HashMap::new() }
     }
-    let taken: HashSet<&str> = graph.values().iter().map(|v| v.name.as_str()).collect();
-    let mut n = 2;
-    loop {
-        let name = format!("{wish}.{n}");
-        if !taken.contains(name.as_str()) {
-            return name;
+
+    /// `wish`, or `wish` with a number behind it if a value has that name already; from now on it is taken.
+    pub(crate) fn fresh(&mut self, wish: &str) -> String {
+        if self.taken.insert(wish.to_owned()) {
+            return wish.to_owned();
         }
-        n += 1;
+        let number = self.numbers.entry(wish.to_owned()).or_insert(2);
+        loop {
+            let name = format!("{wish}.{number}");
+            *number += 1;
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
     }
 }

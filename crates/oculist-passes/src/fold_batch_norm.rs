@@ -3,7 +3,7 @@
 use oculist_graph::{Graph, Op, Tensor, ValueId};
 
 use crate::Result;
-use crate::edit::consumer_counts;
+use crate::edit::{Names, consumer_counts};
 
 /// Folds every foldable `BatchNormalization`; the others stay.
 ///
@@ -31,6 +31,7 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
     let mut out = graph.clone();
     let producers = graph.producers();
     let uses = consumer_counts(graph);
+    let mut names = Names::of(graph);
     for (i, node) in graph.nodes().iter().enumerate() {
         let Op::BatchNormalization { epsilon, .. } = node.op else { continue };
         let Some(p) = producers[node.inputs[0].index()] else { continue };
@@ -73,23 +74,19 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
         if let Some(&b) = layer.inputs.get(2) {
             out.set_param(b, tensor);
         } else {
-            let name = crate::edit::fresh_name(&out, &format!("{}.bias", layer.name));
+            let name = names.fresh(&format!("{}.bias", layer.name));
             let b = out.add_param(name, tensor);
             out.nodes_mut()[p].inputs.push(b);
         }
         // The layer takes over the normalisation's output, so that later passes and readers find its name.
         out.nodes_mut()[p].output = node.output;
-        out.nodes_mut()[i].output = out_of_the_way(&mut out, i);
+        // The normalisation is about to be dropped; its output must be out of the way.
+        let spare = out.add_activation(names.fresh(&format!("{}.folded", node.name)));
+        out.nodes_mut()[i].output = spare;
     }
     out.tidy()?;
     out.check()?;
     Ok(out)
-}
-
-/// A value for the output of a node that is about to be dropped.
-fn out_of_the_way(graph: &mut Graph, node: usize) -> ValueId {
-    let name = crate::edit::fresh_name(graph, &format!("{}.folded", graph.nodes()[node].name));
-    graph.add_activation(name)
 }
 
 #[cfg(test)]

@@ -46,11 +46,11 @@ mod params;
 mod placement;
 mod weights;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use oculist_graph::{Graph, Node, NodeId, Op, Tensor, ValueId};
 
-use crate::edit::{consumer_counts, fresh_name};
+use crate::edit::{Names, consumer_counts};
 use crate::{PassError, Result};
 pub use params::{QParams, Range};
 use placement::Placement;
@@ -156,9 +156,13 @@ struct Writer<'a> {
     params: BTreeMap<ValueId, (QParams, ValueId, ValueId)>,
     /// The `DQ` output of each quantised value.
     dequantized: BTreeMap<ValueId, ValueId>,
-    weights: BTreeMap<ValueId, ValueId>,
+    /// The `DQ` output of each quantised weight, and its scales.
+    weights: BTreeMap<ValueId, (ValueId, Vec<f32>)>,
     /// Constants that several nodes share, by a name that says what they hold.
     constants: BTreeMap<String, ValueId>,
+    names: Names,
+    /// Names of the float graph's nodes.
+    node_names: HashSet<&'a str>,
     counter: usize,
 }
 
@@ -174,6 +178,8 @@ impl<'a> Writer<'a> {
             dequantized: BTreeMap::new(),
             weights: BTreeMap::new(),
             constants: BTreeMap::new(),
+            names: Names::of(graph),
+            node_names: graph.nodes().iter().map(|n| n.name.as_str()).collect(),
             counter: 0,
         }
     }
@@ -258,16 +264,16 @@ impl<'a> Writer<'a> {
         let channels = scales.len();
         let scale_of = |scales: &[f32]| Tensor::f32(&[scales.len()], scales.to_vec());
         // A weight that several layers read is stored once, unless their biases ask for different scales.
-        let w_dq = if let Some(&dq) = self.weights.get(&weight)
-            && self.weight_scale(dq).as_f32() == Some(&scales)
+        let w_dq = if let Some((dq, stored)) = self.weights.get(&weight)
+            && *stored == scales
         {
-            dq
+            *dq
         } else {
             let q = self.replace_param(weight, weights::quantize_weight(w, &scales, options.weights));
             let scale = self.param("ws", scale_of(&scales));
             let zero = self.constant(&format!("zw{channels}"), || Tensor::i8(&[channels], vec![0; channels]));
             let dq = self.push("w", Op::DequantizeLinear { axis: 0 }, vec![q, scale, zero]);
-            self.weights.insert(weight, dq);
+            self.weights.insert(weight, (dq, scales.clone()));
             dq
         };
         let b_dq = if let (Some(bias), Some(values)) = (bias, b.and_then(Tensor::as_f32)) {
@@ -283,25 +289,19 @@ impl<'a> Writer<'a> {
         Ok((w_dq, b_dq))
     }
 
-    fn weight_scale(&self, dq: ValueId) -> &Tensor {
-        let node =
-            self.nodes.iter().find(|n| n.output == dq).expect("the weight's DequantizeLinear was pushed");
-        self.out.param(node.inputs[1]).expect("its scale is a parameter")
-    }
-
     /// Stores a quantised tensor under the float parameter's name if nothing else reads that parameter.
     fn replace_param(&mut self, old: ValueId, tensor: Tensor) -> ValueId {
         if self.uses[old.index()] == 1 {
             self.out.set_param(old, tensor);
             return old;
         }
-        let name = fresh_name(&self.out, &format!("{}.q", self.graph.value(old).name));
+        let name = self.names.fresh(&format!("{}.q", self.graph.value(old).name));
         self.out.add_param(name, tensor)
     }
 
     fn param(&mut self, prefix: &str, tensor: Tensor) -> ValueId {
         self.counter += 1;
-        let name = fresh_name(&self.out, &format!("{prefix}{}", self.counter));
+        let name = self.names.fresh(&format!("{prefix}{}", self.counter));
         self.out.add_param(name, tensor)
     }
 
@@ -309,7 +309,7 @@ impl<'a> Writer<'a> {
         if let Some(&v) = self.constants.get(key) {
             return v;
         }
-        let name = fresh_name(&self.out, key);
+        let name = self.names.fresh(key);
         let v = self.out.add_param(name, tensor());
         self.constants.insert(key.to_owned(), v);
         v
@@ -319,10 +319,10 @@ impl<'a> Writer<'a> {
         // Short names: in a small model, names of Q/DQ nodes would weigh as much as a layer.
         self.counter += 1;
         let mut name = format!("{prefix}{}", self.counter);
-        while self.graph.nodes().iter().any(|n| n.name == name) {
+        while self.node_names.contains(name.as_str()) {
             name.push('_');
         }
-        let value = fresh_name(&self.out, &name);
+        let value = self.names.fresh(&name);
         let output = self.out.add_activation(value);
         self.nodes.push(Node { name, op, inputs, output });
         output

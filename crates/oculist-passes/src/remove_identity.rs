@@ -1,8 +1,9 @@
 //! Removes nodes that do nothing in inference.
 
-use oculist_graph::{Graph, Op};
+use oculist_graph::{Graph, Op, ValueId};
 
 use crate::Result;
+use crate::edit::Names;
 
 /// Removes `Dropout` and `Identity`.
 ///
@@ -24,33 +25,50 @@ use crate::Result;
 pub fn remove_identity(graph: &Graph) -> Result<Graph> {
     graph.check()?;
     let mut out = graph.clone();
+    let mut is_output = vec![false; out.values().len()];
+    for output in out.outputs() {
+        is_output[output.index()] = true;
+    }
+    let mut producers = out.producers();
+    // What stands for each value; uses are changed once, at the end.
+    let mut stands_for: Vec<ValueId> = out.value_ids().collect();
+    let mut names = Names::of(graph);
     for i in 0..out.nodes().len() {
         let node = &out.nodes()[i];
         if !matches!(node.op, Op::Dropout { .. } | Op::Identity) {
             continue;
         }
-        let (input, output) = (node.inputs[0], node.output);
-        if !out.outputs().contains(&output) {
-            out.replace_uses(output, input);
+        let (input, output) = (resolve(&stands_for, node.inputs[0]), node.output);
+        if !is_output[output.index()] {
+            stands_for[output.index()] = input;
             continue;
         }
         // The output's name is part of the model's interface: its producer takes it over.
-        let producer = out.producers()[input.index()];
-        if let Some(p) = producer
-            && !out.outputs().contains(&input)
+        if let Some(p) = producers[input.index()]
+            && !is_output[input.index()]
         {
-            out.replace_uses(input, output);
-            let spare = crate::edit::fresh_name(&out, &format!("{}.removed", out.nodes()[i].name));
+            stands_for[input.index()] = output;
+            producers[output.index()] = Some(p);
+            let spare = names.fresh(&format!("{}.removed", node.name));
             let spare = out.add_activation(spare);
+            stands_for.push(spare);
             out.nodes_mut()[p].output = output;
-            let node = &mut out.nodes_mut()[i];
-            node.output = spare;
-            node.inputs[0] = output;
+            out.nodes_mut()[i].output = spare;
         }
     }
+    out.map_uses(|v| resolve(&stands_for, v));
     out.tidy()?;
     out.check()?;
     Ok(out)
+}
+
+/// What stands for a value in the end. The way is short: what stands for a removed node's output was resolved before, and
+/// only a graph output can still take its place.
+fn resolve(stands_for: &[ValueId], mut v: ValueId) -> ValueId {
+    while stands_for[v.index()] != v {
+        v = stands_for[v.index()];
+    }
+    v
 }
 
 #[cfg(test)]

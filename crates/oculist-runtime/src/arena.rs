@@ -4,11 +4,14 @@
 //! size, the largest first, each at the lowest offset where it meets no tensor of an overlapping lifetime; this
 //! greedy order stays close to the lower bound (the largest sum of tensors alive at once) on CNNs.
 
+mod placed;
+
 use std::ops::Range;
 
 use oculist_kernels::Buffer;
 
 use crate::tensor::TensorId;
+use placed::{Life, Placed};
 
 /// f32 of one cache line; every tensor starts on one.
 const LINE: usize = 16;
@@ -28,7 +31,7 @@ pub(crate) struct Request {
     /// Bytes.
     pub(crate) bytes: usize,
     /// First and last step that touch it, both inclusive; `None` when no step does.
-    pub(crate) life: Option<(usize, usize)>,
+    pub(crate) life: Option<Life>,
     /// The tensor whose place it takes over.
     pub(crate) takes_over: Option<TensorId>,
     /// Whether it is the caller's slice.
@@ -40,18 +43,30 @@ pub(crate) struct Request {
 pub(crate) struct Arena {
     memory: Buffer,
     places: Vec<Place>,
+    /// f32 of the memory.
+    len: usize,
 }
 
 impl Arena {
-    /// Places the tensors and allocates the memory.
+    /// Places the tensors; the memory comes with [`Arena::allocated`].
     pub(crate) fn new(requests: &[Request]) -> Self {
         let (places, len) = place(requests);
-        Self { memory: Buffer::zeroed(len), places }
+        Self { memory: Buffer::zeroed(0), places, len }
+    }
+
+    /// The same arena with its memory.
+    pub(crate) fn allocated(self) -> Self {
+        Self { memory: Buffer::zeroed(self.len), ..self }
+    }
+
+    /// The same places in memory of their own.
+    pub(crate) fn twin(&self) -> Self {
+        Self { memory: Buffer::zeroed(self.len), places: self.places.clone(), len: self.len }
     }
 
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        4 * self.memory.len()
+        self.len.saturating_mul(4)
     }
 
     /// Whether two tensors share their place.
@@ -89,22 +104,27 @@ impl Arena {
     }
 }
 
+/// Tensors alive together that a tensor is fitted in between; with more of them it gets a place of its own behind all.
+/// Networks have a few dozens at the most. Without a bound, a graph of which everything lives to the end would take
+/// quadratic time.
+const NEIGHBOURS: usize = 256;
+
 /// The place of each tensor and the length of the arena in f32.
 fn place(requests: &[Request]) -> (Vec<Place>, usize) {
-    // A tensor that takes over another's place is one block with it, alive over both lifetimes.
-    let owner: Vec<TensorId> = (0..requests.len())
-        .map(|mut id| {
-            while let Some(source) = requests[id].takes_over {
-                id = source;
-            }
-            id
-        })
-        .collect();
-    let mut lives: Vec<Option<(usize, usize)>> = vec![None; requests.len()];
+    // A tensor that takes over another's place is one block with it, alive over both lifetimes. The one that takes over
+    // was made later, so the owner of the other is known.
+    let mut owner: Vec<TensorId> = (0..requests.len()).collect();
+    for (id, request) in requests.iter().enumerate() {
+        if let Some(source) = request.takes_over {
+            debug_assert!(source < id, "tensor {id} takes over {source}");
+            owner[id] = owner[source];
+        }
+    }
+    let mut lives: Vec<Option<Life>> = vec![None; requests.len()];
     let mut lens = vec![0; requests.len()];
     for (id, request) in requests.iter().enumerate() {
         let block = owner[id];
-        lens[block] = lens[block].max(request.bytes.div_ceil(4 * LINE) * LINE);
+        lens[block] = lens[block].max(request.bytes.div_ceil(4 * LINE).saturating_mul(LINE));
         lives[block] = match (lives[block], request.life) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (a, b) => a.or(b),
@@ -113,40 +133,39 @@ fn place(requests: &[Request]) -> (Vec<Place>, usize) {
     let mut order: Vec<TensorId> =
         (0..requests.len()).filter(|&id| owner[id] == id && !requests[id].input).collect();
     order.sort_by_key(|&id| (std::cmp::Reverse(lens[id]), id));
-    let mut starts: Vec<Option<usize>> = vec![None; requests.len()];
+    let mut starts = vec![0; requests.len()];
+    let mut placed = Placed::new(order.iter().filter_map(|&id| Some((id, lives[id]?))).collect());
+    let mut alive = Vec::new();
     let mut len = 0;
     for &id in &order {
         let Some(life) = lives[id] else {
-            starts[id] = Some(0);
             lens[id] = 0;
             continue;
         };
-        let mut taken: Vec<Range<usize>> = order
-            .iter()
-            .filter_map(|&other| {
-                let start = starts[other]?;
-                let (first, last) = lives[other]?;
-                (first <= life.1 && life.0 <= last).then_some(start..start + lens[other])
-            })
-            .collect();
-        taken.sort_by_key(|range| range.start);
-        let mut start = 0;
-        for range in taken {
-            if start + lens[id] <= range.start {
-                break;
+        placed.alive(life, NEIGHBOURS + 1, &mut alive);
+        let mut start: usize = 0;
+        if alive.len() > NEIGHBOURS {
+            start = len;
+        } else {
+            alive.sort_by_key(|&other| starts[other]);
+            for &other in &alive {
+                if start.saturating_add(lens[id]) <= starts[other] {
+                    break;
+                }
+                start = start.max(starts[other].saturating_add(lens[other]));
             }
-            start = start.max(range.end);
         }
-        starts[id] = Some(start);
-        len = len.max(start + lens[id]);
+        starts[id] = start;
+        placed.insert(id);
+        len = len.max(start.saturating_add(lens[id]));
     }
     let places = (0..requests.len())
         .map(|id| {
             if requests[id].input {
                 return Place::Input;
             }
-            let start = starts[owner[id]].expect("every block was placed");
-            Place::Arena(start..start + lens[owner[id]])
+            let block = owner[id];
+            Place::Arena(starts[block]..starts[block].saturating_add(lens[block]))
         })
         .collect();
     (places, len)
@@ -183,6 +202,71 @@ mod tests {
             }
         }
         assert!(len >= peak && len <= peak * 3 / 2, "arena of {len} for a peak of {peak}");
+    }
+
+    /// The length that comes of looking at all tensors for each.
+    fn by_all_pairs(requests: &[Request]) -> usize {
+        let mut order: Vec<&Request> = requests.iter().collect();
+        order.sort_by_key(|r| std::cmp::Reverse(r.bytes));
+        let mut placed: Vec<(usize, &Request)> = Vec::new();
+        for request in order {
+            let (first, last) = request.life.unwrap();
+            let mut taken: Vec<(usize, usize)> = placed
+                .iter()
+                .filter(|(_, other)| other.life.is_some_and(|(a, b)| a <= last && first <= b))
+                .map(|(start, other)| (*start, start + other.bytes / 4))
+                .collect();
+            taken.sort_unstable();
+            let len = request.bytes / 4;
+            let start =
+                taken.iter().fold((0, false), |(at, fits), &(a, b)| if fits || at + len <= a { (at, true) } else { (at.max(b), false) }).0;
+            placed.push((start, request));
+        }
+        placed.iter().map(|(start, r)| start + r.bytes / 4).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn the_index_leads_to_the_places_that_all_pairs_give() {
+        let mut state = 3u64;
+        let mut random = |n: usize| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % n
+        };
+        for case in 0..50 {
+            let requests: Vec<Request> = (0..1 + 4 * case)
+                .map(|_| {
+                    let first = random(100);
+                    request(1 + random(30), (first, first + random(12)))
+                })
+                .collect();
+            assert_eq!(place(&requests).1, by_all_pairs(&requests), "case {case}");
+        }
+    }
+
+    #[test]
+    fn tensors_that_all_live_to_the_end_do_not_overlap() {
+        let n = 3 * NEIGHBOURS;
+        let mut requests: Vec<Request> = (0..n).map(|i| request(1 + i % 7, (i, n))).collect();
+        requests.push(request(5, (n, n)));
+        let (places, len) = place(&requests);
+        let mut ranges: Vec<&Range<usize>> = places
+            .iter()
+            .map(|place| match place {
+                Place::Arena(range) => range,
+                Place::Input => panic!("no input was asked for"),
+            })
+            .collect();
+        ranges.sort_by_key(|range| range.start);
+        assert!(ranges.windows(2).all(|pair| pair[0].end <= pair[1].start));
+        let all: usize = requests.iter().map(|r| r.bytes / 4).sum();
+        assert_eq!(len, all);
+    }
+
+    #[test]
+    fn absurd_sizes_do_not_wrap() {
+        let mut requests: Vec<Request> = (0..3).map(|i| request(1, (i, i + 1))).collect();
+        requests[1].bytes = usize::MAX;
+        assert_eq!(Arena::new(&requests).bytes(), usize::MAX);
     }
 
     #[test]

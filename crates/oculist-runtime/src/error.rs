@@ -32,6 +32,9 @@ pub enum RuntimeError {
     /// Threads or instruction set cannot be had.
     #[error("cannot set up the kernels: {0}")]
     Context(KernelError),
+    /// The plan would need more memory than it may take.
+    #[error(transparent)]
+    Memory(KernelError),
     /// The graph as a whole does not fit the runtime.
     #[error("graph `{graph}`: {problem}")]
     Model {

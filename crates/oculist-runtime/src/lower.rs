@@ -53,6 +53,8 @@ struct Lowering<'a> {
     options: &'a PlanOptions,
     consumers: Vec<Vec<NodeId>>,
     producers: Vec<Option<NodeId>>,
+    /// Values that are the same in every run.
+    constants: Vec<bool>,
     /// Values that must exist: graph outputs and observed ones.
     kept: Vec<bool>,
     observed: Vec<bool>,
@@ -62,6 +64,8 @@ struct Lowering<'a> {
     tensors: Vec<Tensor>,
     steps: Vec<Step>,
     taps: Vec<Tap>,
+    /// Bytes of the weights so far, as the algorithms read them.
+    weight_bytes: usize,
 }
 
 /// Lowers a graph.
@@ -95,6 +99,8 @@ pub(crate) fn lower(graph: &Graph, options: &PlanOptions) -> Result<Lowered, Run
         options,
         consumers: graph.consumers(),
         producers: graph.producers(),
+        constants: constant::constants(graph)?,
+        weight_bytes: 0,
         kept,
         observed,
         states: vec![State::default(); n_values],
@@ -141,6 +147,13 @@ impl<'a> Lowering<'a> {
     fn kernel_error(&self, id: NodeId) -> impl FnOnce(KernelError) -> RuntimeError + use<> {
         let node = self.node(id).name.clone();
         move |source| RuntimeError::Kernel { node, source }
+    }
+
+    /// Refuses weights of `bytes` more if they exceed what the plan may take, before they are packed.
+    fn check_weights(&self, id: NodeId, bytes: usize) -> Result<(), RuntimeError> {
+        let what = format!("the plan of `{}` up to the weights of node `{}`", self.graph.name(), self.node(id).name);
+        let needed = self.weight_bytes.saturating_add(bytes);
+        self.ctx().check_memory(&what, needed).map_err(RuntimeError::Memory)
     }
 
     fn tensor(&mut self, tensor: Tensor) -> TensorId {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
-use oculist_graph::Graph;
+use oculist_graph::{Dim, Graph, ValueKind};
 use oculist_kernels::{Buffer, Context};
 
 use crate::arena::{Arena, Request};
@@ -45,6 +45,7 @@ impl Plan {
         if options.batch == 0 {
             return Err(RuntimeError::Options("expected a batch of at least 1, found 0".into()));
         }
+        Self::check(graph, options)?;
         let Lowered { tensors, steps, taps, output } = lower(graph, options)?;
         if options.observe.is_empty() && apart_is_faster(options, &steps) {
             return Self::of_single_images(graph, options);
@@ -52,7 +53,15 @@ impl Plan {
         let arena = Arena::new(&requests(options.batch, &tensors, &steps, &taps, output));
         let threads = options.context.threads();
         let scratch = steps.iter().map(|step| step.work.scratch_len(threads)).max().unwrap_or(0);
-        let staging = if options.batch > 1 { options.batch * tensors[0].image_len() } else { 0 };
+        let input = options.batch.saturating_mul(tensors[0].image_len());
+        let staging = if options.batch > 1 { input } else { 0 };
+        let weights = steps.iter().fold(0, |sum: usize, step| sum.saturating_add(step.work.weight_bytes()));
+        let logits = options.batch.saturating_mul(tensors[output].image_len());
+        // What a run is given and gives counts too: it is of this size because the plan is.
+        let floats = [scratch, staging, input, logits].into_iter().fold(0, usize::saturating_add);
+        let bytes = [weights, arena.bytes(), floats.saturating_mul(4)].into_iter().fold(0, usize::saturating_add);
+        options.context.check_memory(&plan_of(graph, options.batch), bytes).map_err(RuntimeError::Memory)?;
+        let arena = arena.allocated();
         Ok(Self {
             context: Arc::clone(&options.context),
             batch: options.batch,
@@ -69,12 +78,40 @@ impl Plan {
         })
     }
 
+    /// Looks whether a graph can be planned as far as that shows without planning it: whether its values fit into the
+    /// memory that a plan may take, and whether it computes for a bearable time. [`Plan::new`] asks the same first.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Memory`] naming the value that is too large; [`RuntimeError::Graph`] for a graph of more than
+    /// [`Graph::MAX_OPERATIONS`] operations per image.
+    pub fn check(graph: &Graph, options: &PlanOptions) -> Result<(), RuntimeError> {
+        for value in graph.values() {
+            let Some(shape) = value.shape.as_ref().filter(|_| !matches!(value.kind, ValueKind::Param(_))) else {
+                continue;
+            };
+            let images = if shape.dims().contains(&Dim::Batch) { options.batch } else { 1 };
+            // A byte for each element: what is quantised takes no more.
+            let bytes = images.saturating_mul(shape.elements_per_sample());
+            let what = || format!("value `{}` {shape} of {}", value.name, plan_of(graph, options.batch));
+            if bytes > options.context.max_memory() {
+                options.context.check_memory(&what(), bytes).map_err(RuntimeError::Memory)?;
+            }
+        }
+        Ok(graph.check_operations()?)
+    }
+
     /// A plan of which every thread computes whole images.
     fn of_single_images(graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
         let threads = options.context.threads();
         let serial = options.context.serial().map_err(|e| RuntimeError::Options(e.to_string()))?;
         let single =
             Self::new(graph, &PlanOptions { batch: 1, context: Arc::new(serial), ..options.clone() })?;
+        let image = single.input_len().saturating_add(single.output_len()).saturating_mul(4);
+        let input = image.saturating_mul(options.batch);
+        let each = single.arena_bytes().saturating_add(single.scratch_bytes());
+        let weights = single.steps.iter().map(|step| step.work.weight_bytes()).sum::<usize>();
+        let bytes = each.saturating_mul(threads + 1).saturating_add(weights).saturating_add(input);
+        options.context.check_memory(&plan_of(graph, options.batch), bytes).map_err(RuntimeError::Memory)?;
         let mut apart = Vec::new();
         for _ in 0..threads {
             apart.push(Mutex::new(single.twin()?));
@@ -90,7 +127,7 @@ impl Plan {
             batch: self.batch,
             tensors: self.tensors.clone(),
             steps: Arc::clone(&self.steps),
-            arena: Arena::new(&requests(self.batch, &self.tensors, &self.steps, &self.taps, self.output)),
+            arena: self.arena.twin(),
             scratch: Buffer::zeroed(self.scratch.len()),
             output: self.output,
             taps: self.taps.clone(),
@@ -140,7 +177,8 @@ impl Plan {
 
     /// Bytes that the intermediate results would take without sharing memory.
     pub fn unshared_bytes(&self) -> usize {
-        self.batch * self.tensors.iter().skip(1).map(Tensor::image_bytes).sum::<usize>()
+        let images = self.tensors.iter().skip(1).map(Tensor::image_bytes).fold(0, usize::saturating_add);
+        self.batch.saturating_mul(images)
     }
 
     /// The steps, one a line: node, kind, result, geometry, algorithm and what is fused.
@@ -252,6 +290,12 @@ impl Plan {
     }
 }
 
+/// What needs memory, in words.
+fn plan_of(graph: &Graph, batch: usize) -> String {
+    let images = if batch == 1 { "image" } else { "images" };
+    format!("the plan of `{}` for {batch} {images}", graph.name())
+}
+
 /// Bytes of weights up to which every thread may well read all of them for each image: they stay in the caches.
 const WEIGHTS_FOR_EACH: usize = 10 << 20;
 
@@ -277,7 +321,7 @@ fn requests(
         .iter()
         .enumerate()
         .map(|(id, tensor)| Request {
-            bytes: batch * tensor.image_bytes(),
+            bytes: batch.saturating_mul(tensor.image_bytes()),
             life: None,
             takes_over: None,
             input: id == 0,

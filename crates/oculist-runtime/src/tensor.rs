@@ -43,20 +43,20 @@ impl Tensor {
         Self { channels, size, stride: channel_stride(channels), format: Format::U8 }
     }
 
-    /// Pixels of one image.
+    /// Pixels of one image; this and the other sizes are `usize::MAX` where they would be larger.
     pub(crate) fn pixels(&self) -> usize {
-        self.size[0] * self.size[1]
+        self.size[0].saturating_mul(self.size[1])
     }
 
     /// Elements of one image, padding included.
     pub(crate) fn image_len(&self) -> usize {
-        self.pixels() * self.stride
+        self.pixels().saturating_mul(self.stride)
     }
 
     /// Bytes of one image.
     pub(crate) fn image_bytes(&self) -> usize {
         match self.format {
-            Format::F32 => 4 * self.image_len(),
+            Format::F32 => self.image_len().saturating_mul(4),
             Format::U8 => self.image_len(),
         }
     }

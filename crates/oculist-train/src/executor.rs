@@ -68,11 +68,13 @@ impl Executor {
     /// Plans `graph` for batches of exactly `batch` images and takes over its parameters.
     ///
     /// # Errors
-    /// [`TrainError::Unsupported`] naming the node that has no training rule.
+    /// [`TrainError::Unsupported`] naming the node that has no training rule; [`TrainError::Kernel`] if the buffers need
+    /// more memory than a plan may take; [`TrainError::Graph`] for a graph of more than [`Graph::MAX_OPERATIONS`].
     pub fn new(ctx: Arc<Context>, graph: &Graph, batch: usize, mode: Mode) -> Result<Self, TrainError> {
         let plan = Plan::new(&ctx, graph, batch)?;
         let train = mode == Mode::Train;
         let gradients = if train { GradientPlan::new(&plan, batch) } else { GradientPlan::default() };
+        check_memory(&ctx, graph, &plan, &gradients, batch, mode)?;
         let saved_norms = plan
             .steps
             .iter()
@@ -214,6 +216,38 @@ impl Executor {
             input[rows * map.stride..].fill(0.0);
         }
     }
+}
+
+/// Refuses a plan whose buffers need more memory than the context allows, before they are made.
+fn check_memory(
+    ctx: &Context,
+    graph: &Graph,
+    plan: &Plan,
+    gradients: &GradientPlan,
+    batch: usize,
+    mode: Mode,
+) -> Result<(), TrainError> {
+    let sum = |lengths: &mut dyn Iterator<Item = usize>| lengths.fold(0, usize::saturating_add);
+    let activations = sum(&mut plan.slots.iter().map(|m| m.len(batch)));
+    let largest = plan.slots.iter().map(|m| m.len(batch)).max().unwrap_or(0);
+    let train = mode == Mode::Train;
+    let (copies, spare) = if train { (2, largest) } else { (1, 0) };
+    let floats = [
+        plan.weights.len().saturating_mul(copies),
+        plan.stats.len(),
+        activations,
+        sum(&mut gradients.lengths.iter().copied()),
+        plan.scratch,
+        spare,
+    ];
+    let maxima = sum(&mut plan.steps.iter().map(|step| match step {
+        plan::Step::MaxPool { y, .. } => plan.slots[*y].len(batch),
+        _ => 0,
+    }));
+    let bytes = sum(&mut floats.into_iter()).saturating_mul(4).saturating_add(maxima.saturating_mul(2));
+    let work = if train { "training" } else { "running" };
+    let what = format!("{work} `{}` on batches of {batch} images", graph.name());
+    Ok(ctx.check_memory(&what, bytes)?)
 }
 
 /// SplitMix64's output function: a well-mixed number for each state.

@@ -5,6 +5,8 @@
 //! The graph's NCHW tensors are unpacked on demand; packing and unpacking only move numbers, so a round trip is
 //! exact.
 
+use std::collections::HashMap;
+
 use oculist_graph::{Graph, Tensor, ValueId};
 use oculist_kernels::{Conv2d, channel_stride, pack_weights, unpack_weights};
 
@@ -63,14 +65,17 @@ impl Param {
 #[derive(Debug, Clone, Default)]
 pub struct ParamSet {
     params: Vec<Param>,
+    /// Where each value stands in `params`.
+    positions: HashMap<ValueId, usize>,
     len: usize,
 }
 
 impl ParamSet {
     pub(crate) fn add(&mut self, graph: &Graph, value: ValueId, layout: ParamLayout, decays: bool) -> usize {
-        if let Some(i) = self.params.iter().position(|p| p.value == value) {
+        if let Some(&i) = self.positions.get(&value) {
             return i;
         }
+        self.positions.insert(value, self.params.len());
         let len = match &layout {
             ParamLayout::Weights(conv) => conv.weights_len(),
             ParamLayout::Channels(c) => channel_stride(*c),
@@ -78,7 +83,7 @@ impl ParamSet {
         let v = graph.value(value);
         let shape = graph.param(value).map(|t| t.shape().to_vec()).unwrap_or_default();
         self.params.push(Param { name: v.name.clone(), value, decays, layout, shape, offset: self.len, len });
-        self.len += len;
+        self.len = self.len.saturating_add(len);
         self.params.len() - 1
     }
 

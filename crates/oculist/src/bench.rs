@@ -1,37 +1,44 @@
 //! Latency and throughput of model files.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use oculist_report::terminal::BenchResult;
-use oculist_runtime::{Context, Plan, PlanOptions};
+use oculist_runtime::{Plan, PlanOptions};
 
 use crate::error::OculistError;
 use crate::measure;
 use crate::model_file::is_int8;
+use crate::settings::{ByteSize, context};
 
 /// Measures each file at batch 1 and batch 32; also returns the plan of each in words.
 ///
 /// Any ONNX classifier that the runtime supports will do; it need not be made by Oculist.
 ///
 /// # Errors
-/// [`OculistError::Onnx`] or [`OculistError::Runtime`] naming the file or node.
+/// [`OculistError::Onnx`] or [`OculistError::Model`] naming the file, and the node if it is one's fault.
 pub fn bench_files(
     models: &[PathBuf],
     threads: usize,
+    max_memory: Option<ByteSize>,
     time: Duration,
 ) -> Result<(Vec<BenchResult>, Vec<String>), OculistError> {
-    let ctx = Arc::new(Context::new(threads)?);
+    let ctx = context(threads, max_memory)?;
     let stop = &AtomicBool::new(false);
     let (mut results, mut plans) = (Vec::new(), Vec::new());
     // All are read before any is measured: a wrong name should not cost the time of those before it.
     let graphs =
         models.iter().map(|path| Ok(oculist_onnx::read(path)?)).collect::<Result<Vec<_>, OculistError>>()?;
     for (path, graph) in models.iter().zip(graphs) {
-        let latency = measure::latency(&graph, &ctx, time, stop)?;
-        let rate = measure::throughput(&graph, &ctx, time, stop)?;
+        let of_file = |e: OculistError| match e {
+            OculistError::Runtime(e) => {
+                OculistError::Model { path: path.clone(), problem: e.to_string() }
+            }
+            other => other,
+        };
+        let latency = measure::latency(&graph, &ctx, time, stop).map_err(of_file)?;
+        let rate = measure::throughput(&graph, &ctx, time, stop).map_err(of_file)?;
         let precision = if is_int8(&graph) { "int8" } else { "f32" };
         let ms = |n: f64| n * 1e3 / latency.median;
         let batch = rate.batch as f64;

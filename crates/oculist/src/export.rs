@@ -1,15 +1,14 @@
 //! Writes a model again: folded, or quantised to int8.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use oculist_data::Split;
 use oculist_passes::{fold_batch_norm, remove_identity};
-use oculist_runtime::Context;
 
 use crate::compress::quantization::Quantizer;
 use crate::data::Source;
 use crate::error::OculistError;
+use crate::evaluate::BATCH;
 use crate::images::Images;
 use crate::model_file::Model;
 use crate::progress::Watch;
@@ -58,9 +57,10 @@ pub fn export_file(
     let mut what = String::from("as it was");
     let mut graph = model.graph.clone();
     if settings.data.is_some() {
+        let ctx = settings.context()?;
+        model.check_size(path, BATCH, &ctx)?;
         let source = Source::open(settings, threads)?;
         model.check_classes(path, source.class_names())?;
-        let ctx = Arc::new(Context::new(threads)?);
         let n = settings.calibration_images.unwrap_or(512);
         let subset = source.split(Split::Train).sample(n, settings.seed.unwrap_or(0))?;
         let calibration = Images::load_until(&subset, &model.preprocessing, threads, watch.stop)?;

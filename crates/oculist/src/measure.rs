@@ -13,7 +13,7 @@ use crate::progress::go_on;
 
 /// Images per run when throughput is measured.
 pub(crate) const THROUGHPUT_BATCH: usize = 32;
-/// Runs that are counted at least.
+/// Runs that are counted at least, unless a single one takes very long.
 const MIN_RUNS: usize = 5;
 /// Runs that are enough for a measurement of up to two seconds; longer ones take more in proportion.
 const MAX_RUNS: usize = 1000;
@@ -50,7 +50,7 @@ pub(crate) fn throughput(
 }
 
 /// Seconds that a run of `batch` images takes: a fifth of `time` to warm up, then runs until `time` is over or there are
-/// enough. Given up between two runs once `stop` is set, which `oculist_runtime::measure` cannot do.
+/// enough, at least [`MIN_RUNS`] unless these would take more than ten times `time`. Given up between two runs once `stop` is set, which `oculist_runtime::measure` cannot do.
 fn seconds(
     graph: &Graph,
     ctx: &Arc<Context>,
@@ -77,7 +77,8 @@ fn seconds(
     let enough = MAX_RUNS.max((time.as_secs_f64() * MAX_RUNS as f64 / 2.0) as usize);
     let mut runs = Vec::new();
     let began = Instant::now();
-    while runs.len() < MIN_RUNS || (began.elapsed() < time && runs.len() < enough) {
+    let few = |runs: usize| runs == 0 || (runs < MIN_RUNS && began.elapsed() < 10 * time);
+    while few(runs.len()) || (began.elapsed() < time && runs.len() < enough) {
         runs.push(run()?);
     }
     runs.sort_by(f64::total_cmp);

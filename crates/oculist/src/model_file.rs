@@ -1,9 +1,11 @@
 //! A model as a file: the graph with its preprocessing and class names in the metadata.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use oculist_augment::Preprocessing;
 use oculist_graph::Graph;
+use oculist_runtime::{Context, Plan, PlanOptions};
 
 use crate::dropout;
 use crate::error::OculistError;
@@ -70,6 +72,33 @@ impl Model {
         }
         let arch = graph.metadata.get(ARCH_KEY).cloned().unwrap_or_else(|| graph.name().to_owned());
         Ok(Self { graph, preprocessing, class_names, arch })
+    }
+
+    /// [`Model::read`] for runs of `batch` images: also checks that it can be planned for them, before any image is read at
+    /// the size that the model asks for.
+    ///
+    /// # Errors
+    /// As [`Model::read`]; [`OculistError::Model`] if the model needs more memory or time than there is.
+    pub(crate) fn read_for(path: &Path, batch: usize, ctx: &Arc<Context>) -> Result<Self, OculistError> {
+        let model = Self::read(path)?;
+        model.check_size(path, batch, ctx)?;
+        Ok(model)
+    }
+
+    /// Checks that the model, read from `path`, can be planned for `batch` images as far as its sizes tell.
+    ///
+    /// # Errors
+    /// [`OculistError::Model`] if it needs more memory or time than there is.
+    pub(crate) fn check_size(
+        &self,
+        path: &Path,
+        batch: usize,
+        ctx: &Arc<Context>,
+    ) -> Result<(), OculistError> {
+        Plan::check(&self.graph, &PlanOptions::new(batch, ctx.clone())).map_err(|e| OculistError::Model {
+            path: path.to_path_buf(),
+            problem: e.to_string(),
+        })
     }
 
     /// Checks that the model, read from `path`, tells the classes of some data apart.

@@ -1,13 +1,12 @@
 //! Uses a finished model: on a split with labels, or on image files.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use oculist_data::{DEFAULT_MAX_PIXELS, Split, decode_file, natural_cmp};
 use oculist_report::terminal::Prediction;
 use oculist_report::{Model as ModelFacts, Robustness, TtaResult};
-use oculist_runtime::{Context, Plan, PlanOptions};
+use oculist_runtime::{Plan, PlanOptions};
 use serde::Serialize;
 
 use crate::data::Source;
@@ -15,13 +14,13 @@ use crate::error::OculistError;
 use crate::evaluate::corruptions::{corrupted, severities};
 use crate::evaluate::tta::{Sum, augmented};
 use crate::evaluate::views::{Judge, Prepared, View};
-use crate::evaluate::{Tta, evaluate_until};
+use crate::evaluate::{BATCH, Tta, evaluate_until};
 use crate::images::Images;
 use crate::measure;
 use crate::model_file::{Model, file_name};
 use crate::pictures::guesses;
 use crate::progress::Watch;
-use crate::settings::Settings;
+use crate::settings::{ByteSize, Settings, context};
 use crate::summary::Measured;
 
 /// What to evaluate beside the accuracy on the images as they are.
@@ -71,7 +70,8 @@ pub fn evaluate_file(
 ) -> Result<Evaluated, OculistError> {
     settings.validate()?;
     let severities = options.corruptions.as_deref().map(severities).transpose()?;
-    let model = Model::read(path)?;
+    let ctx = settings.context()?;
+    let model = Model::read_for(path, BATCH, &ctx)?;
     let views = options.tta.as_ref().map(|tta| tta.views(&model.preprocessing)).transpose()?;
     let threads = settings.threads();
     let source = Source::open(settings, threads)?;
@@ -80,7 +80,6 @@ pub fn evaluate_file(
     }
     model.check_classes(path, source.class_names())?;
     let images = Images::load_until(source.split(options.split), &model.preprocessing, threads, watch.stop)?;
-    let ctx = Arc::new(Context::new(threads)?);
     let test = evaluate_until(&model.graph, &images, &ctx, watch.stop)?;
     drop(images);
     let (mut robustness, mut tta) = (None, None);
@@ -126,6 +125,8 @@ pub struct PredictOptions {
     pub strict: bool,
     /// Threads.
     pub threads: usize,
+    /// Bytes of memory that the plan may take; without it, what the machine has.
+    pub max_memory: Option<ByteSize>,
     /// Test-time augmentation; its draws depend on the seed and are the same for all images.
     pub tta: Option<Tta>,
     /// Seed of these draws.
@@ -142,12 +143,12 @@ pub fn predict_files(
     paths: &[PathBuf],
     options: &PredictOptions,
 ) -> Result<Vec<Prediction>, OculistError> {
-    let model = Model::read(model)?;
+    let ctx = context(options.threads, options.max_memory)?;
+    let model = Model::read_for(model, 1, &ctx)?;
     let views = match &options.tta {
         Some(tta) => tta.views(&model.preprocessing)?,
         None => vec![View::Plain],
     };
-    let ctx = Arc::new(Context::new(options.threads)?);
     let mut plan = Plan::new(&model.graph, &PlanOptions::new(1, ctx))?;
     let mut logits = vec![0.0; plan.output_len()];
     let mut input = vec![0.0; model.preprocessing.len()];

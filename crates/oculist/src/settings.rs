@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
+use oculist_kernels::Context;
 use oculist_train::Keep;
 use serde::{Deserialize, Serialize};
 
@@ -168,6 +170,8 @@ pub struct Settings {
     pub seed: Option<u64>,
     /// Threads.
     pub threads: Option<usize>,
+    /// Bytes of memory that a plan of a network may take.
+    pub max_memory: Option<ByteSize>,
     /// Bytes of encoded images that may be held in memory (Parquet).
     pub max_image_bytes: Option<ByteSize>,
     /// Bytes of decoded training and validation images kept from one epoch to the next.
@@ -265,6 +269,7 @@ impl Settings {
             strict,
             seed,
             threads,
+            max_memory,
             max_image_bytes,
             cache,
             arch,
@@ -320,6 +325,7 @@ impl Settings {
             ("--batch-size", self.batch_size),
             ("--calibration-images", self.calibration_images),
             ("--repeats", self.repeats),
+            ("--max-memory", self.max_memory.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX))),
         ] {
             if value == Some(0) {
                 return fail(option, "expected at least 1, found 0".into());
@@ -397,6 +403,20 @@ impl Settings {
     pub fn threads(&self) -> usize {
         self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
+
+    /// What networks run on: the threads, and the memory that a plan may take.
+    pub(crate) fn context(&self) -> Result<Arc<Context>, OculistError> {
+        context(self.threads(), self.max_memory)
+    }
+}
+
+/// What networks run on; without a limit a plan may take what the machine has.
+pub(crate) fn context(threads: usize, max_memory: Option<ByteSize>) -> Result<Arc<Context>, OculistError> {
+    let context = Context::new(threads)?;
+    Ok(Arc::new(match max_memory {
+        Some(ByteSize(bytes)) => context.with_max_memory(usize::try_from(bytes).unwrap_or(usize::MAX)),
+        None => context,
+    }))
 }
 
 #[cfg(test)]

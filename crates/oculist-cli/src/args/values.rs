@@ -2,9 +2,17 @@
 
 use std::path::PathBuf;
 
+use oculist::ByteSize;
+
 /// A count of at least 1.
 pub(crate) fn positive(text: &str) -> Result<usize, String> {
     within(text, "a whole number of at least 1", |&n| n >= 1)
+}
+
+/// An amount of memory.
+pub(crate) fn memory(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    if size.0 == 0 { Err("expected at least one byte, found 0".to_owned()) } else { Ok(size) }
 }
 
 /// A side of the network's input in pixels.
@@ -96,6 +104,7 @@ mod tests {
     #[test]
     fn ranges_hold_at_their_ends() {
         assert_eq!((positive("1"), positive("0").is_err()), (Ok(1), true));
+        assert_eq!((memory("2G"), memory("0").is_err(), memory("-1").is_err()), (Ok(ByteSize(2 << 30)), true, true));
         assert_eq!((pixels("8"), pixels("1024"), pixels("1025").is_err()), (Ok(8), Ok(1024), true));
         assert_eq!((points("0"), points("100"), points("-0.1").is_err()), (Ok(0.0), Ok(100.0), true));
         assert_eq!((seconds("3600"), seconds("0").is_err()), (Ok(3600.0), true));

@@ -46,6 +46,7 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
         top: args.top,
         strict: args.strict,
         threads,
+        max_memory: args.max_memory,
         tta: tta(&args.tta),
         seed: args.seed.unwrap_or(0),
     };
@@ -71,7 +72,7 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
 pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<()> {
     let threads = Settings { threads: args.threads, ..Settings::default() }.threads();
     let time = Duration::from_secs_f64(args.seconds);
-    let (results, plans) = oculist::bench_files(&args.models, threads, time)?;
+    let (results, plans) = oculist::bench_files(&args.models, threads, args.max_memory, time)?;
     if args.json {
         return print(&serde_json::to_string_pretty(&results)?);
     }
@@ -89,6 +90,7 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
         data_dir: args.data_dir.clone(),
         calibration: args.calibration.map(calibration),
         threads: args.threads,
+        max_memory: args.max_memory,
         ..Settings::default()
     };
     let options =

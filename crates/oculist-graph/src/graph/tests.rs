@@ -1,4 +1,4 @@
-use crate::{Conv, Graph, GraphBuilder, GraphError, Op, Shape, Tensor, ValueId};
+use crate::{Conv, Graph, GraphBuilder, GraphError, Node, Op, Shape, Tensor, ValueId, ValueKind};
 
 /// input -> relu "a" -> relu "b" -> output, with a dead branch "dead" and an unused parameter.
 fn chain() -> Graph {
@@ -158,4 +158,61 @@ fn the_builder_keeps_the_first_error() {
     let y = b.max_pool("second", y, 2, 2, 0);
     let error = b.finish(y).unwrap_err().to_string();
     assert!(error.starts_with("node `first` (Conv)"), "{error}");
+}
+
+/// The order that passes over the list give, made by making them.
+fn by_passes(graph: &Graph) -> Vec<String> {
+    let mut ready: Vec<bool> =
+        graph.values().iter().map(|v| !matches!(v.kind, ValueKind::Activation)).collect();
+    let mut waiting: Vec<&Node> = graph.nodes().iter().collect();
+    let mut order = Vec::new();
+    while !waiting.is_empty() {
+        waiting.retain(|node| {
+            let go = node.inputs.iter().all(|v| ready[v.index()]);
+            if go {
+                ready[node.output.index()] = true;
+                order.push(node.name.clone());
+            }
+            !go
+        });
+    }
+    order
+}
+
+#[test]
+fn tidy_gives_the_order_of_passes_over_the_list() {
+    let mut state = 5u64;
+    let mut random = |n: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % n
+    };
+    for case in 0..60 {
+        let mut graph = Graph::new("net");
+        let x = graph.add_input("x", Shape::nc(3));
+        let mut values = vec![x];
+        for i in 0..1 + case {
+            let (a, b) = (values[random(values.len())], values[random(values.len())]);
+            values.push(graph.add_node(format!("n{i}"), Op::Add, vec![a, b]));
+        }
+        graph.set_outputs(values[1..].to_vec());
+        let n = graph.nodes().len();
+        for i in 0..n {
+            graph.nodes_mut().swap(i, random(n));
+        }
+        let want = by_passes(&graph);
+        graph.tidy().unwrap();
+        let got: Vec<String> = graph.nodes().iter().map(|n| n.name.clone()).collect();
+        assert_eq!(got, want, "case {case}");
+        graph.check().unwrap();
+    }
+}
+
+#[test]
+fn uses_are_replaced_everywhere() {
+    let mut graph = Graph::new("net");
+    let (x, y) = (graph.add_input("x", Shape::nc(3)), graph.add_input("y", Shape::nc(3)));
+    let sum = graph.add_node("sum", Op::Add, vec![x, x]);
+    graph.set_outputs(vec![sum, x]);
+    graph.replace_uses(x, y);
+    assert_eq!((&graph.nodes()[0].inputs, graph.outputs()), (&vec![y, y], &[sum, y][..]));
 }

@@ -241,3 +241,43 @@ fn an_input_without_shape_is_named() {
     let error = graph.infer_shapes().unwrap_err().to_string();
     assert!(error.contains("`relu`") && error.contains("`orphan`"), "{error}");
 }
+
+#[test]
+fn a_result_beyond_memory_is_refused_at_its_node() {
+    // Padding of a 1x1 kernel, as a damaged file may have it: 2^64 elements and more.
+    let padded = |padding: [usize; 4]| {
+        infer(Op::Conv(Conv { padding, ..Conv::square(1, 1, 0) }), |g| vec![image(g, 1, 32, 32), param(g, &[21_648, 1, 1, 1])])
+    };
+    gives(padded([1; 4]), &Shape::nchw(21_648, 34, 34));
+    fails(padded([12_764_823, 16_688_841, 12_764_824, 16_688_841]), "its result: expected at most");
+    for n in [1 << 40, 1 << 62, usize::MAX] {
+        fails(padded([n; 4]), "its result: expected at most");
+        fails(infer(Op::PadChannels { before: n, after: n }, |g| vec![image(g, 3, 1 << 12, 1 << 12)]), "at most");
+    }
+    let pool = |kernel, stride, padding| {
+        infer(Op::MaxPool(Pool { kernel, stride, padding }), |g| vec![image(g, 3, 8, 8)])
+    };
+    gives(pool([2; 2], [1 << 62; 2], [0; 4]), &Shape::nchw(3, 1, 1));
+    fails(pool([1 << 62; 2], [1; 2], [(1 << 62) - 1; 4]), "at most");
+    fails(pool([usize::MAX; 2], [1; 2], [0; 4]), "reaches over");
+    let dilated = infer(Op::Conv(Conv { dilation: [usize::MAX; 2], ..Conv::square(3, 1, 1) }), |g| {
+        vec![image(g, 1, 8, 8), param(g, &[1, 1, 3, 3])]
+    });
+    fails(dilated, "reaches over");
+    let joined = infer(Op::Concat, |g| {
+        let x = image(g, 1 << 44, 1, 1);
+        vec![x, x, x]
+    });
+    fails(joined, "at most");
+}
+
+#[test]
+fn an_input_without_elements_or_with_too_many_is_named() {
+    for (c, h, w, found) in [(1 << 22, 1 << 22, 1 << 22, "at most"), (3, 0, 8, "at least one element")] {
+        let mut graph = Graph::new("test");
+        let x = graph.add_input("picture", Shape::nchw(c, h, w));
+        graph.add_node("relu", Op::Relu, vec![x]);
+        let error = graph.infer_shapes().unwrap_err().to_string();
+        assert!(error.contains("input `picture`") && error.contains(found), "{error}");
+    }
+}

@@ -113,11 +113,11 @@ impl Algorithm {
     /// with AVX2 and AVX-512. Frozen weights, which are transformed before, are not told apart.
     pub fn cost(self, pass: Pass, conv: &Conv2d) -> f64 {
         let (oh, ow) = (conv.out_height(), conv.out_width());
-        let pixels = (conv.batch * oh * ow) as f64;
+        let pixels = conv.batch as f64 * oh as f64 * ow as f64;
         let (inputs, outputs) = (conv.x_stride as f64, (conv.y_stride() / LANES) as f64);
         let direct = pixels * inputs * outputs * conv.taps() as f64;
         let winograd = |positions: f64, tile: usize, [input, output]: [f64; 2]| {
-            let tiles = (conv.batch * oh.div_ceil(tile) * ow.div_ceil(tile)) as f64;
+            let tiles = conv.batch as f64 * oh.div_ceil(tile) as f64 * ow.div_ceil(tile) as f64;
             let products = positions * tiles * inputs * outputs;
             let transforms = tiles * (input * inputs / LANES as f64 + output * outputs);
             // Few tiles do not pay for the transform of the weights or of their gradient.

@@ -118,7 +118,7 @@ impl BlockPlan {
             }
             stripes.push(bands);
         }
-        let inner = (0..ctx.threads()).map(|_| Context::with_isa(1, ctx.isa())).collect::<Result<_, _>>()?;
+        let inner = (0..ctx.threads()).map(|_| ctx.serial()).collect::<Result<_, _>>()?;
         let bands = || stripes.iter().flatten();
         let scratch = |band: &Band| {
             let expand = band.expand.as_ref().map_or(0, ConvPlan::forward_scratch_len);
@@ -272,7 +272,7 @@ fn band(
     let carried = previous.saturating_sub(top).min(bottom - top);
     let one = |conv: Conv2d| {
         // Threads do not matter to the plans of a band: it runs on one.
-        let serial = Context::with_isa(1, ctx.isa())?;
+        let serial = ctx.serial()?;
         let algorithms = Algorithms::pick(&conv);
         ConvPlan::with_algorithms(&serial, conv, algorithms)
     };

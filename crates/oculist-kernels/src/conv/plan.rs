@@ -1,5 +1,6 @@
 //! Picking an algorithm for each pass of a convolution, once.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::algorithm::{Algorithm, Algorithms, Pass};
@@ -22,7 +23,8 @@ pub struct ConvPlan {
     threads: usize,
     isa: Isa,
     forward: Gather,
-    backward: Gather,
+    /// Made when a gradient first asks for it: inference never does, and a large stride has many phases.
+    backward: OnceLock<Gather>,
 }
 
 /// Weights in the form that a plan's forward pass reads, made once for frozen networks.
@@ -77,8 +79,15 @@ impl ConvPlan {
                 });
             }
         }
-        let (forward, backward) = (Gather::forward(&conv), Gather::backward(&conv));
-        Ok(Self { conv, algorithms, threads: ctx.threads(), isa: ctx.isa(), forward, backward })
+        let forward = Gather::forward(&conv);
+        Ok(Self {
+            conv,
+            algorithms,
+            threads: ctx.threads(),
+            isa: ctx.isa(),
+            forward,
+            backward: OnceLock::new(),
+        })
     }
 
     /// The geometry.
@@ -122,17 +131,21 @@ impl ConvPlan {
         }
     }
 
+    fn backward(&self) -> &Gather {
+        self.backward.get_or_init(|| Gather::backward(&self.conv))
+    }
+
     fn pass_scratch_len(&self, pass: Pass) -> usize {
         let (conv, threads) = (&self.conv, self.threads);
         let needed = match (self.algorithms.of(pass), pass) {
             (Algorithm::General, _) => 0,
             (Algorithm::Direct, Pass::Forward) => direct::scratch_len(&self.forward, threads),
             (Algorithm::Direct, Pass::BackwardData) => {
-                conv.weights_len_transposed() + direct::scratch_len(&self.backward, threads)
+                conv.weights_len_transposed() + direct::scratch_len(self.backward(), threads)
             }
             (Algorithm::Direct, Pass::BackwardWeights) => direct_weights::scratch_len(conv, threads),
             (Algorithm::Depthwise, Pass::Forward) => depthwise::scratch_len(&self.forward, threads),
-            (Algorithm::Depthwise, Pass::BackwardData) => depthwise::scratch_len(&self.backward, threads),
+            (Algorithm::Depthwise, Pass::BackwardData) => depthwise::scratch_len(self.backward(), threads),
             (Algorithm::Depthwise, Pass::BackwardWeights) => depthwise::weights_scratch_len(conv),
             (Algorithm::Winograd | Algorithm::Winograd2, Pass::Forward) => {
                 winograd::scratch_len(&self.winograd_shape(pass), self.isa, threads)
@@ -198,6 +211,15 @@ impl ConvPlan {
     fn transforms_once(&self) -> bool {
         self.algorithms.forward.is_winograd()
             && !winograd::packed_is_faster(&self.winograd_shape(Pass::Forward), self.isa)
+    }
+
+    /// f32 that [`ConvPlan::prepare`] makes of the weights.
+    pub fn prepared_len(&self) -> usize {
+        if !self.transforms_once() {
+            return self.conv.weights_len();
+        }
+        let blocks = self.conv.y_stride() / LANES;
+        winograd::filter_len(self.algorithms.forward.tile_size(), self.conv.x_stride, blocks)
     }
 
     /// Transforms the weights for [`ConvPlan::forward_prepared`].
@@ -273,7 +295,7 @@ impl ConvPlan {
                 let store = Store::gradient(dx, accumulate);
                 direct::run(
                     ctx,
-                    &self.backward,
+                    self.backward(),
                     conv.taps(),
                     dy,
                     transposed,
@@ -284,7 +306,7 @@ impl ConvPlan {
                 );
             }
             Algorithm::Depthwise => {
-                depthwise::run(ctx, &self.backward, dy, w, Store::gradient(dx, accumulate), scratch);
+                depthwise::run(ctx, self.backward(), dy, w, Store::gradient(dx, accumulate), scratch);
             }
         }
     }

@@ -12,7 +12,7 @@ use super::algorithm::Algorithms;
 use super::{Conv2d, ConvPlan, Epilogue, pack_weights, unpack_weights};
 use crate::KernelError;
 use crate::context::Context;
-use crate::layout::{Rows, channel_stride};
+use crate::layout::{Rows, channel_stride, product};
 use crate::norm::column_sums;
 
 /// The geometry of a transposed convolution.
@@ -86,18 +86,20 @@ impl TransposedConv2d {
 
     fn out_size(&self, axis: usize) -> usize {
         let size = [self.height, self.width][axis].saturating_sub(1);
-        let full = size * self.stride[axis] + self.kernel[axis].saturating_sub(1) * self.dilation[axis] + 1;
-        (full + self.output_padding[axis]).saturating_sub(self.padding[axis] + self.padding[axis + 2])
+        let reach = product(&[self.kernel[axis].saturating_sub(1), self.dilation[axis]]);
+        let full = product(&[size, self.stride[axis]]).saturating_add(reach).saturating_add(1);
+        let cut = self.padding[axis].saturating_add(self.padding[axis + 2]);
+        full.saturating_add(self.output_padding[axis]).saturating_sub(cut)
     }
 
     /// f32 of `x`.
     pub fn x_len(&self) -> usize {
-        self.batch * self.height * self.width * channel_stride(self.c_in)
+        product(&[self.batch, self.height, self.width, channel_stride(self.c_in)])
     }
 
     /// f32 of `y`.
     pub fn y_len(&self) -> usize {
-        self.batch * self.out_height() * self.out_width() * channel_stride(self.c_out)
+        product(&[self.batch, self.out_height(), self.out_width(), channel_stride(self.c_out)])
     }
 
     /// The convolution from `y` to `x` whose adjoint this is.
@@ -107,8 +109,8 @@ impl TransposedConv2d {
     ///
     /// # Errors
     /// [`KernelError::Geometry`] when a size is 0, nothing of the output is left, the output padding is not below the
-    /// stride or the dilation (PyTorch's rule), it exceeds the far padding by the stride or more, or the groups do not
-    /// divide the channels.
+    /// stride or the dilation (PyTorch's rule), it exceeds the far padding by the stride or more, the groups do not
+    /// divide the channels, or something is too large, as [`Conv2d::check`] says.
     pub fn adjoint(&self) -> Result<Conv2d, KernelError> {
         let fail = |reason| Err(KernelError::Geometry { operation: "transposed convolution", reason });
         let channels = [self.c_in, self.c_out, self.groups];

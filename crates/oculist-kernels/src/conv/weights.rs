@@ -1,7 +1,7 @@
 //! Packed weights: the order in which the micro-kernels read them.
 
 use super::Conv2d;
-use crate::layout::LANES;
+use crate::layout::{LANES, product};
 
 /// Packs weights `[c_out, c_in / groups, k_h, k_w]` as the kernels read them.
 ///
@@ -14,8 +14,8 @@ use crate::layout::LANES;
 /// # Panics
 /// When `oihw` has another length than the convolution says.
 pub fn pack_weights(conv: &Conv2d, oihw: &[f32]) -> Vec<f32> {
-    let mut packed = vec![0.0; conv.weights_len()];
     assert_eq!(oihw.len(), oihw_len(conv), "weights of {}", conv.label());
+    let mut packed = vec![0.0; conv.weights_len()];
     for_each(conv, |plain, at| packed[at] = oihw[plain]);
     packed
 }
@@ -25,14 +25,14 @@ pub fn pack_weights(conv: &Conv2d, oihw: &[f32]) -> Vec<f32> {
 /// # Panics
 /// When `packed` has another length than [`Conv2d::weights_len`].
 pub fn unpack_weights(conv: &Conv2d, packed: &[f32]) -> Vec<f32> {
-    let mut oihw = vec![0.0; oihw_len(conv)];
     assert_eq!(packed.len(), conv.weights_len(), "packed weights of {}", conv.label());
+    let mut oihw = vec![0.0; oihw_len(conv)];
     for_each(conv, |plain, at| oihw[plain] = packed[at]);
     oihw
 }
 
 fn oihw_len(conv: &Conv2d) -> usize {
-    conv.c_out * (conv.c_in / conv.groups) * conv.taps()
+    product(&[conv.c_out, conv.c_in / conv.groups, conv.taps()])
 }
 
 /// Calls `f(index in OIHW, index in the packed weights)` for every weight.

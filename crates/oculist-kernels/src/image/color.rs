@@ -208,7 +208,7 @@ fn grey<L: Lanes>(lanes: L, pixels: &mut [u8], channels: usize) {
 
 #[inline(always)]
 fn luma_of<L: Lanes>(lanes: L, pixels: &[u8], channels: usize, out: &mut [u8]) {
-    assert_eq!(out.len() * channels, pixels.len(), "length of the luma");
+    assert_eq!(out.len().checked_mul(channels), Some(pixels.len()), "length of the luma");
     let mut rest = out;
     planar_read(lanes, pixels, channels, |planes, n| {
         let mut y = [0; BLOCK];

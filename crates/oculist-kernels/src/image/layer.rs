@@ -38,7 +38,8 @@ fn shade<L: Lanes>(
     offset: &[f32],
     tint: [f32; 3],
 ) {
-    assert_eq!((scale.len() * channels, scale.len()), (pixels.len(), offset.len()), "lengths of the layers");
+    let bytes = scale.len().checked_mul(channels);
+    assert!(bytes == Some(pixels.len()) && scale.len() == offset.len(), "lengths of the layers");
     if channels == 1 {
         for ((v, s), o) in pixels.iter_mut().zip(scale).zip(offset) {
             *v = to_byte(f32::from(*v) * s + o * tint[0] + 0.5);
@@ -56,7 +57,7 @@ fn shade<L: Lanes>(
 
 #[inline(always)]
 fn snow<L: Lanes>(lanes: L, pixels: &mut [u8], channels: usize, flakes: &[f32], keep: f32) {
-    assert_eq!(flakes.len() * channels, pixels.len(), "length of the flakes");
+    assert_eq!(flakes.len().checked_mul(channels), Some(pixels.len()), "length of the flakes");
     let whiten = |v: &mut u8, luma: u8, flake: f32| {
         let (x, lit) = (f32::from(*v), f32::from(luma) * 1.5 + 127.5);
         let light = if x > lit { x } else { lit };

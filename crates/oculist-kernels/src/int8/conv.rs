@@ -13,6 +13,7 @@ use crate::context::{Context, SendPtr};
 use crate::conv::Conv2d;
 use crate::int8::Quant;
 use crate::int8::simd::{IntPath, Line};
+use crate::layout::product;
 use crate::{KernelError, channel_stride};
 use finish::{Finish, Target};
 
@@ -188,6 +189,22 @@ fn task_count(threads: usize, micros: f64) -> usize {
     }
 }
 
+/// Checks the geometry and the number of weights: everything else counts on them.
+fn check_lengths(problem: &IntConv) -> Result<(), KernelError> {
+    let conv = problem.conv;
+    let fail = |reason: String| KernelError::Geometry { operation: "integer convolution", reason };
+    Conv2d { x_stride: channel_stride(conv.c_in), ..conv }.check()?;
+    if !conv.x_stride.is_multiple_of(4) || conv.x_stride < conv.c_in {
+        return Err(fail(format!("channel stride {} for {} channels", conv.x_stride, conv.c_in)));
+    }
+    conv.check_size()?;
+    let expected = product(&[conv.c_out, conv.c_in / conv.groups, conv.taps()]);
+    if problem.weights.len() != expected {
+        return Err(fail(format!("expected {expected} weights, found {}", problem.weights.len())));
+    }
+    Ok(())
+}
+
 impl IntConvPlan {
     /// Checks the geometry, picks an algorithm and packs the weights.
     ///
@@ -195,6 +212,7 @@ impl IntConvPlan {
     /// [`KernelError::Geometry`] for an inconsistent geometry, lengths that do not fit it, or scales that are not
     /// positive.
     pub fn new(ctx: &Context, problem: &IntConv) -> Result<Self, KernelError> {
+        check_lengths(problem)?;
         let path = IntPath::of(ctx);
         let fast = winograd::is_faster(problem, path) && winograd::is_exact(problem);
         let algorithm = if fast { IntAlgorithm::Winograd } else { IntAlgorithm::Direct };
@@ -213,14 +231,7 @@ impl IntConvPlan {
     ) -> Result<Self, KernelError> {
         let conv = problem.conv;
         let fail = |reason: String| KernelError::Geometry { operation: "integer convolution", reason };
-        Conv2d { x_stride: channel_stride(conv.c_in), ..conv }.check()?;
-        if !conv.x_stride.is_multiple_of(4) || conv.x_stride < conv.c_in {
-            return Err(fail(format!("channel stride {} for {} channels", conv.x_stride, conv.c_in)));
-        }
-        let expected = conv.c_out * (conv.c_in / conv.groups) * conv.taps();
-        if problem.weights.len() != expected {
-            return Err(fail(format!("expected {expected} weights, found {}", problem.weights.len())));
-        }
+        check_lengths(problem)?;
         let scales = problem.weight_scales;
         if scales.len() != 1 && scales.len() != conv.c_out {
             return Err(fail(format!("expected 1 or {} weight scales, found {}", conv.c_out, scales.len())));

@@ -1,6 +1,7 @@
 //! Moving channels of byte tensors: concatenation and padding.
 
 use crate::context::Context;
+use crate::layout::product;
 
 /// Which channels [`int_copy_channels`] moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +30,9 @@ pub fn int_copy_channels(
     dst: &mut [u8],
 ) {
     let IntChannelCopy { rows, channels, src_stride, dst_stride, dst_offset } = copy;
-    assert!(channels <= src_stride && dst_offset + channels <= dst_stride, "channels out of range");
-    let (src, dst) = (&src[..rows * src_stride], &mut dst[..rows * dst_stride]);
+    let fits = channels <= src_stride && dst_offset.checked_add(channels).is_some_and(|end| end <= dst_stride);
+    assert!(fits, "channels out of range");
+    let (src, dst) = (&src[..product(&[rows, src_stride])], &mut dst[..product(&[rows, dst_stride])]);
     if dst.is_empty() {
         return;
     }

@@ -4,7 +4,7 @@ use super::Quant;
 use super::simd::{IntKernel, IntPath, IntSimd, dispatch};
 use crate::activation::tail_mask;
 use crate::context::Context;
-use crate::layout::{LANES, Rows};
+use crate::layout::{LANES, Rows, product};
 
 /// Bytes of one task of an elementwise pass.
 const PIECE: usize = 16 * 1024;
@@ -107,7 +107,7 @@ pub fn int_quantize(
         }
     }
     let Rows { rows, channels } = shape;
-    let (x, y) = (&x[..rows * x_stride], &mut y[..rows * y_stride]);
+    let (x, y) = (&x[..product(&[rows, x_stride])], &mut y[..product(&[rows, y_stride])]);
     let piece = piece_len(y_stride);
     let path = IntPath::of(ctx);
     ctx.for_pieces(y, piece, |i, y| {
@@ -304,7 +304,7 @@ pub fn int_gate(
     (y, y_quant): (&mut [u8], Quant),
 ) {
     let stride = shape.stride();
-    let (x, y, gate) = (&x[..shape.len()], &mut y[..shape.len()], &gate[..batch * stride]);
+    let (x, y, gate) = (&x[..shape.len()], &mut y[..shape.len()], &gate[..product(&[batch, stride])]);
     if y.is_empty() {
         return;
     }

@@ -3,7 +3,7 @@
 use super::Quant;
 use super::simd::{IntKernel, IntPath, IntSimd, dispatch};
 use crate::context::Context;
-use crate::layout::{LANES, channel_stride};
+use crate::layout::{LANES, channel_stride, product};
 use crate::pooling::Pooling;
 
 /// Input pixels under an output position along an axis: first and one past the last.
@@ -20,7 +20,7 @@ fn window(pool: &Pooling, axis: usize, o: usize) -> (usize, usize) {
 /// As [`Pooling`], in bytes.
 ///
 /// # Panics
-/// When a slice has another length than the geometry says.
+/// When [`Pooling::check`] refuses the geometry or a slice has another length than it says.
 pub fn int_max_pool(ctx: &Context, pool: &Pooling, x: &[u8], y: &mut [u8]) {
     struct Row<'a> {
         pool: &'a Pooling,
@@ -50,6 +50,7 @@ pub fn int_max_pool(ctx: &Context, pool: &Pooling, x: &[u8], y: &mut [u8]) {
             }
         }
     }
+    pool.assert_sound();
     assert_eq!(x.len(), pool.x_len(), "input of {pool:?}");
     assert_eq!(y.len(), pool.y_len(), "output of {pool:?}");
     let stride = channel_stride(pool.channels);
@@ -110,7 +111,7 @@ impl Mean<'_> {
 /// As [`Pooling`], in bytes.
 ///
 /// # Panics
-/// When a slice has another length than the geometry says.
+/// When [`Pooling::check`] refuses the geometry or a slice has another length than it says.
 pub fn int_average_pool(
     ctx: &Context,
     pool: &Pooling,
@@ -142,6 +143,7 @@ pub fn int_average_pool(
             }
         }
     }
+    pool.assert_sound();
     assert_eq!(x.len(), pool.x_len(), "input of {pool:?}");
     assert_eq!(y.len(), pool.y_len(), "output of {pool:?}");
     let stride = channel_stride(pool.channels);
@@ -188,7 +190,7 @@ pub fn int_global_average_pool(
         }
     }
     let stride = channel_stride(channels);
-    let (x, y) = (&x[..n * pixels * stride], &mut y[..n * stride]);
+    let (x, y) = (&x[..product(&[n, pixels, stride])], &mut y[..product(&[n, stride])]);
     let path = IntPath::of(ctx);
     let factor = x_quant.scale / (y_quant.scale * pixels as f32);
     ctx.for_pieces(y, stride, |i, y| {

@@ -13,7 +13,7 @@
 use super::{INNER, flush};
 use crate::KernelError;
 use crate::context::{Context, SendPtr};
-use crate::layout::{LANES, blocks, blocks_mut, channel_stride};
+use crate::layout::{LANES, blocks, blocks_mut, channel_stride, check_elements, product};
 use crate::simd::{Kernel, Simd, dispatch};
 
 /// f32 that a task of this module handles at least, if an image has so many.
@@ -54,8 +54,8 @@ impl GroupNorm {
     /// Checks the geometry.
     ///
     /// # Errors
-    /// [`KernelError::Geometry`] when there are no channels, the groups do not divide them, or `eps` is not a
-    /// finite number above 0.
+    /// [`KernelError::Geometry`] when there are no channels, the groups do not divide them, `eps` is not a finite
+    /// number above 0, or a tensor has more than [`MAX_ELEMENTS`](crate::MAX_ELEMENTS) elements.
     pub fn check(&self) -> Result<(), KernelError> {
         let fail = |reason: String| Err(KernelError::Geometry { operation: "group normalisation", reason });
         if self.channels == 0 || self.groups == 0 || !self.channels.is_multiple_of(self.groups) {
@@ -64,7 +64,13 @@ impl GroupNorm {
         if !(self.eps > 0.0 && self.eps.is_finite()) {
             return fail(format!("expected an eps above 0, found {}", self.eps));
         }
-        Ok(())
+        let parts = [
+            ("an image", self.image_len()),
+            ("the input", self.len()),
+            ("the channels", self.stride()),
+            ("the statistics", product(&[self.batch, self.stride()])),
+        ];
+        check_elements("group normalisation", &parts)
     }
 
     /// Channel stride in f32.
@@ -74,7 +80,7 @@ impl GroupNorm {
 
     /// f32 of `x`, padding included.
     pub const fn len(&self) -> usize {
-        self.batch * self.pixels * self.stride()
+        product(&[self.batch, self.pixels, self.stride()])
     }
 
     /// Whether there is no element at all.
@@ -84,17 +90,17 @@ impl GroupNorm {
 
     /// f32 of `mean` and of `inv_std`.
     pub const fn statistics_len(&self) -> usize {
-        self.batch * self.groups
+        product(&[self.batch, self.groups])
     }
 
     /// f32 of an image.
     const fn image_len(&self) -> usize {
-        self.pixels * self.stride()
+        product(&[self.pixels, self.stride()])
     }
 
     /// Elements that a mean is taken of.
     const fn group_len(&self) -> usize {
-        self.pixels * (self.channels / self.groups)
+        product(&[self.pixels, self.channels / self.groups])
     }
 
     /// The channels of group `g`.

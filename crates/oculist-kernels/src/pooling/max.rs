@@ -10,8 +10,9 @@ use crate::simd::{Kernel, Simd, dispatch};
 /// The first of equal values wins, as in PyTorch. NaN is not treated specially.
 ///
 /// # Panics
-/// When a slice has another length than the geometry says.
+/// When [`Pooling::check`] refuses the geometry or a slice has another length than it says.
 pub fn max_pool(ctx: &Context, pool: &Pooling, x: &[f32], y: &mut [f32], argmax: Option<&mut [u16]>) {
+    pool.assert_sound();
     let (oh, ow, cs) = (pool.out_height(), pool.out_width(), channel_stride(pool.channels));
     assert_eq!(x.len(), pool.x_len(), "input of {pool:?}");
     assert_eq!(y.len(), pool.y_len(), "output of {pool:?}");
@@ -81,7 +82,7 @@ impl Kernel for Row<'_> {
 /// Gradient of [`max_pool`]: each `dy` goes to the pixel that was the maximum; `dx` is overwritten or added to.
 ///
 /// # Panics
-/// When a slice has another length than the geometry says.
+/// When [`Pooling::check`] refuses the geometry or a slice has another length than it says.
 pub fn max_pool_backward(
     ctx: &Context,
     pool: &Pooling,
@@ -90,6 +91,7 @@ pub fn max_pool_backward(
     dx: &mut [f32],
     accumulate: bool,
 ) {
+    pool.assert_sound();
     let (oh, ow, cs) = (pool.out_height(), pool.out_width(), channel_stride(pool.channels));
     assert_eq!(dx.len(), pool.x_len(), "input gradient of {pool:?}");
     assert!(dy.len() == pool.y_len() && argmax.len() == dy.len(), "output gradient of {pool:?}");

@@ -11,6 +11,7 @@ mod pooling;
 mod portable;
 mod pytorch;
 mod set_norm;
+mod sizes;
 mod softmax;
 mod threads;
 mod transposed;

@@ -14,7 +14,11 @@ pub(super) struct Names {
     chosen: Vec<String>,
     /// The value that stands for each value: a dropout's input for its output, the first of equal zero points.
     sources: Vec<ValueId>,
+    /// Per value, whether it is dequantised with a zero point that need not be written.
+    implied: Vec<bool>,
     taken: BTreeSet<String>,
+    /// The number at which the search for a free name of a stem goes on.
+    numbers: BTreeMap<String, usize>,
     counter: usize,
 }
 
@@ -27,7 +31,9 @@ impl Names {
         let mut names = Self {
             chosen: vec![String::new(); graph.values().len()],
             sources: sources(graph, &constants),
+            implied: implied_zero_points(graph),
             taken: BTreeSet::new(),
+            numbers: BTreeMap::new(),
             counter: 0,
         };
         // Names that must not change come first, so that nothing else can take them.
@@ -51,7 +57,8 @@ impl Names {
             }
         }
         // The rest in the order in which nodes mention it: the same file results when it is read and written again.
-        let mentioned = graph.nodes().iter().flat_map(|node| mentions(graph, node));
+        let implied = names.implied.clone();
+        let mentioned = graph.nodes().iter().flat_map(|node| mentions(&implied, node));
         for id in graph.inputs().iter().chain(mentioned) {
             let source = names.sources[id.index()];
             if !names.chosen[source.index()].is_empty() {
@@ -76,13 +83,22 @@ impl Names {
 
     /// A name that nothing else has: `stem`, or with a number behind it.
     pub(super) fn fresh(&mut self, stem: &str) -> String {
-        let mut name = stem.to_owned();
-        let mut number = 1;
-        while !self.taken.insert(name.clone()) {
-            name = format!("{stem}_{number}");
-            number += 1;
+        if self.taken.insert(stem.to_owned()) {
+            return stem.to_owned();
         }
-        name
+        let number = self.numbers.entry(stem.to_owned()).or_insert(1);
+        loop {
+            let name = format!("{stem}_{number}");
+            *number += 1;
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
+
+    /// How many inputs of a node are written: a zero point that is implied is not.
+    pub(super) fn inputs_written(&self, node: &Node) -> usize {
+        inputs_written(&self.implied, node)
     }
 
     /// The shortest free name: `a` to `z`, `aa`, `ab`, ...
@@ -111,20 +127,31 @@ fn is_quantisation(node: &Node) -> bool {
     matches!(node.op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. })
 }
 
-/// Whether a node dequantises a constant with zero points that are all zero: ONNX takes a missing zero point as
-/// zero, and the constant tells its type. A quarter of the constants of a quantised model is like that. Those of a
-/// `Gemm` stay: ONNX Runtime fuses a quantised `Gemm` only if its weight's zero points are written out.
-pub(super) fn has_implied_zero_point(graph: &Graph, node: &Node) -> bool {
+/// Per value, whether its node dequantises a constant with zero points that are all zero: ONNX takes a missing zero
+/// point as zero, and the constant tells its type. A quarter of the constants of a quantised model is like that. Those
+/// of a `Gemm` stay: ONNX Runtime fuses a quantised `Gemm` only if its weight's zero points are written out.
+fn implied_zero_points(graph: &Graph) -> Vec<bool> {
     let zeros = |tensor: &Tensor| raw_bytes(tensor.data()).iter().all(|&byte| byte == 0);
-    matches!(node.op, Op::DequantizeLinear { .. })
-        && graph.param(node.inputs[0]).is_some()
-        && graph.param(node.inputs[2]).is_some_and(zeros)
-        && !graph.nodes().iter().any(|n| n.op == Op::Gemm && n.inputs.contains(&node.output))
+    let mut implied = vec![false; graph.values().len()];
+    for node in graph.nodes() {
+        implied[node.output.index()] = matches!(node.op, Op::DequantizeLinear { .. })
+            && graph.param(node.inputs[0]).is_some()
+            && graph.param(node.inputs[2]).is_some_and(zeros);
+    }
+    for node in graph.nodes().iter().filter(|n| n.op == Op::Gemm) {
+        for input in &node.inputs {
+            implied[input.index()] = false;
+        }
+    }
+    implied
 }
 
-fn mentions<'a>(graph: &Graph, node: &'a Node) -> impl Iterator<Item = &'a ValueId> {
-    let read = if has_implied_zero_point(graph, node) { 2 } else { node.inputs.len() };
-    node.inputs[..read].iter().chain([&node.output])
+fn inputs_written(implied: &[bool], node: &Node) -> usize {
+    if implied[node.output.index()] { 2 } else { node.inputs.len() }
+}
+
+fn mentions<'a>(implied: &[bool], node: &'a Node) -> impl Iterator<Item = &'a ValueId> + use<'a> {
+    node.inputs[..inputs_written(implied, node)].iter().chain([&node.output])
 }
 
 /// Per value, whether it is a parameter that only serves as scale or zero point.
@@ -142,13 +169,16 @@ fn quantisation_constants(graph: &Graph) -> Vec<bool> {
 
 fn sources(graph: &Graph, constants: &[bool]) -> Vec<ValueId> {
     let mut sources: Vec<ValueId> = graph.value_ids().collect();
+    let mut seen = vec![false; sources.len()];
     let mut zero_points: BTreeMap<(i32, &[usize], Vec<u8>), ValueId> = BTreeMap::new();
     for node in graph.nodes() {
         match node.op {
             Op::Dropout { .. } => sources[node.output.index()] = sources[node.inputs[0].index()],
             Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
                 let id = node.inputs[2];
-                if let (Some(tensor), true) = (graph.param(id), constants[id.index()]) {
+                // Its content is looked at once, however many nodes read it.
+                let first = !std::mem::replace(&mut seen[id.index()], true);
+                if let (Some(tensor), true) = (graph.param(id), first && constants[id.index()]) {
                     sources[id.index()] = *zero_points.entry(content(tensor)).or_insert(id);
                 }
             }

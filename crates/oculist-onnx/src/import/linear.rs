@@ -51,7 +51,7 @@ pub(super) fn add(importer: &mut Importer, node: &mut NodeContext) -> Result<(),
     let (x_position, bias_position) = if first { (1, 0) } else { (0, 1) };
     let x = importer.activation(node, x_position)?;
     let sole_reader = importer.uses.get(node.required(x_position)?) == Some(&1);
-    let layer = importer.graph.nodes().iter().rposition(|n| n.output == x);
+    let layer = importer.producers.get(&x).copied();
     let open = layer.filter(|&l| {
         let n = &importer.graph.nodes()[l];
         n.op == Op::Gemm && n.inputs.len() == 2

@@ -364,3 +364,25 @@ fn shapes_that_do_not_fit_are_the_graphs_own_errors() {
     let message = refused(|m| set_ints(node(m, "conv"), "kernel_shape", &[1, 1]));
     assert!(message.contains("kernel [1, 1] does not match the weight"), "{message}");
 }
+
+#[test]
+fn attributes_that_make_a_result_larger_than_any_memory_are_refused() {
+    let with_pads = |pads: [i64; 4]| {
+        let mut model = good();
+        set_ints(node(&mut model, "conv"), "pads", &pads);
+        graph(model).map(|_| ()).map_err(|e| e.to_string())
+    };
+    let error = with_pads([12_764_823, 16_688_841, 12_764_824, 16_688_841]).unwrap_err();
+    assert!(error.contains("`conv`") && error.contains("at most"), "{error}");
+    for pad in [1 << 24, 1 << 31, 1 << 62, i64::MAX] {
+        assert!(with_pads([pad; 4]).unwrap_err().contains("`conv`"));
+    }
+    let mut model = good();
+    let input = &mut model.graph.as_mut().expect("a graph").input[0];
+    let shape = input.r#type.as_mut().and_then(|t| t.tensor_type.as_mut()).and_then(|t| t.shape.as_mut());
+    for dim in &mut shape.expect("a shape").dim[1..] {
+        dim.value = Some(Dimension::Value(1 << 22));
+    }
+    let error = graph(model).unwrap_err().to_string();
+    assert!(error.contains("input `input`") && error.contains("at most"), "{error}");
+}

@@ -1,5 +1,7 @@
 //! What the names of the file stand for.
 
+use std::collections::{HashMap, HashSet};
+
 use oculist_graph::{Node, Op, Shape, Tensor, TensorData, ValueId, ValueKind};
 
 use crate::error::OnnxError;
@@ -204,6 +206,7 @@ impl Importer {
 
     fn append(&mut self, name: String, op: Op, inputs: Vec<ValueId>, output: String) -> ValueId {
         let id = self.graph.add_activation(output);
+        self.producers.insert(id, self.graph.nodes().len());
         self.graph.nodes_mut().push(Node { name, op, inputs, output: id });
         id
     }
@@ -213,7 +216,7 @@ impl Importer {
         if let Some(shape) = &self.graph.value(id).shape {
             return Ok(shape.clone());
         }
-        self.graph.infer_shapes()?;
+        self.inferred = self.graph.infer_shapes_from(self.inferred)?;
         Ok(self.graph.shape(id).clone())
     }
 
@@ -232,21 +235,26 @@ impl Importer {
     }
 
     fn free_node_name(&mut self, stem: &str) -> String {
-        free(&mut self.nodes, stem)
+        free(&mut self.nodes, &mut self.node_numbers, stem)
     }
 
     /// A name for a value that the file does not have.
     pub(super) fn free_value_name(&mut self, stem: &str) -> String {
-        free(&mut self.taken, stem)
+        free(&mut self.taken, &mut self.value_numbers, stem)
     }
 }
 
-fn free(taken: &mut std::collections::HashSet<String>, stem: &str) -> String {
-    let mut name = stem.to_owned();
-    let mut number = 1;
-    while !taken.insert(name.clone()) {
-        number += 1;
-        name = format!("{stem}_{number}");
+/// `stem`, or with the first free number behind it; `numbers` remembers how far each stem has come.
+fn free(taken: &mut HashSet<String>, numbers: &mut HashMap<String, usize>, stem: &str) -> String {
+    if taken.insert(stem.to_owned()) {
+        return stem.to_owned();
     }
-    name
+    let number = numbers.entry(stem.to_owned()).or_insert(1);
+    loop {
+        *number += 1;
+        let name = format!("{stem}_{number}");
+        if taken.insert(name.clone()) {
+            return name;
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Decides which nodes work on integers and which values are quantised.
 
+use std::collections::HashSet;
+
 use oculist_graph::{Graph, NodeId, Op, ValueId};
 
 use super::{PASS, QuantizeOptions};
@@ -196,6 +198,7 @@ fn has_pattern(op: &Op) -> bool {
 
 fn refuse_unprepared(graph: &Graph) -> Result<()> {
     let producers = graph.producers();
+    let uses = consumer_counts(graph);
     for node in graph.nodes() {
         let problem = match &node.op {
             Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
@@ -204,7 +207,7 @@ fn refuse_unprepared(graph: &Graph) -> Result<()> {
             Op::BatchNormalization { .. }
                 if producers[node.inputs[0].index()]
                     .is_some_and(|p| matches!(graph.nodes()[p].op, Op::Conv(_) | Op::Gemm))
-                    && consumer_counts(graph)[node.inputs[0].index()] == 1 =>
+                    && uses[node.inputs[0].index()] == 1 =>
             {
                 "expected batch normalisation to be folded before"
             }
@@ -224,8 +227,9 @@ fn refuse_unprepared(graph: &Graph) -> Result<()> {
 fn check_names(graph: &Graph, options: &QuantizeOptions) -> Result<()> {
     let named = options.keep_f32.iter().map(|n| ("keep_f32", n));
     let only = options.only.iter().flatten().map(|n| ("only", n));
+    let nodes: HashSet<&str> = graph.nodes().iter().map(|n| n.name.as_str()).collect();
     for (option, name) in named.chain(only) {
-        if !graph.nodes().iter().any(|n| n.name == *name) {
+        if !nodes.contains(name.as_str()) {
             return Err(PassError::Option {
                 pass: PASS,
                 option,

@@ -4,7 +4,6 @@ use oculist_kernels::{BlockPlan, Context, InvertedResidual};
 
 use super::Lowered;
 use crate::step::{BlockStep, ConvStep, Step, Work};
-use crate::tensor::TensorId;
 
 /// Replaces the convolutions of each block whose expanded map is too large for the caches.
 pub(super) fn fuse_blocks(ctx: &Context, lowered: &mut Lowered) {
@@ -14,8 +13,9 @@ pub(super) fn fuse_blocks(ctx: &Context, lowered: &mut Lowered) {
         uses[tensor] += 1;
     }
     let mut steps: Vec<Option<Step>> = std::mem::take(&mut lowered.steps).into_iter().map(Some).collect();
+    let neighbours = Neighbours::of(&steps, uses);
     for at in 0..steps.len() {
-        let Some(found) = find(&steps, &uses, at) else { continue };
+        let Some(found) = find(&steps, &neighbours, at) else { continue };
         let geometry = |i: usize| conv(&steps, i).map(|conv| *conv.plan.conv());
         let (Some(depthwise), Some(project)) = (geometry(at), geometry(found.project)) else { continue };
         let block = InvertedResidual { expand: found.expand.and_then(geometry), depthwise, project };
@@ -35,8 +35,11 @@ pub(super) fn fuse_blocks(ctx: &Context, lowered: &mut Lowered) {
         steps[found.project] = Some(Step { inputs: step_inputs, work, ..step });
     }
     // Values are shown before the step that came next.
+    let mut before = 0;
+    let mut left: Vec<usize> = steps.iter().map(|step| std::mem::replace(&mut before, before + usize::from(step.is_some()))).collect();
+    left.push(before);
     for tap in &mut lowered.taps {
-        tap.step = steps[..tap.step].iter().flatten().count();
+        tap.step = left[tap.step];
     }
     lowered.steps = steps.into_iter().flatten().collect();
     for step in &mut lowered.steps {
@@ -64,23 +67,45 @@ fn is_pointwise(conv: &ConvStep) -> bool {
     conv.taps() == 1 && conv.groups == 1 && conv.stride == [1, 1] && conv.padding == [0; 4]
 }
 
+/// Which steps write and read each tensor.
+struct Neighbours {
+    /// How often it is read, handed out or the output.
+    uses: Vec<usize>,
+    writer: Vec<Option<usize>>,
+    /// The step that reads it as its first input; the last of several.
+    reader: Vec<Option<usize>>,
+}
+
+impl Neighbours {
+    fn of(steps: &[Option<Step>], uses: Vec<usize>) -> Self {
+        let mut writer: Vec<Option<usize>> = vec![None; uses.len()];
+        let mut reader = writer.clone();
+        for (i, step) in steps.iter().enumerate() {
+            let Some(step) = step else { continue };
+            writer[step.output] = Some(i);
+            if let Some(&first) = step.inputs.first() {
+                reader[first] = Some(i);
+            }
+        }
+        Self { uses, writer, reader }
+    }
+}
+
 /// The block around step `at`, if that is a depthwise convolution whose map only the next one reads.
-fn find(steps: &[Option<Step>], uses: &[usize], at: usize) -> Option<Found> {
+fn find(steps: &[Option<Step>], neighbours: &Neighbours, at: usize) -> Option<Found> {
+    let Neighbours { uses, writer, reader } = neighbours;
     let depthwise = conv(steps, at)?;
     let step = steps[at].as_ref()?;
     if !depthwise.plan.conv().is_depthwise() || depthwise.residual || uses[step.output] != 1 {
         return None;
     }
-    let reads = |tensor: TensorId| move |step: &Step| step.inputs.first() == Some(&tensor);
-    let project = (at + 1..steps.len()).find(|&i| steps[i].as_ref().is_some_and(reads(step.output)))?;
+    // One use and so one reader at the most.
+    let project = reader[step.output]?;
     if !conv(steps, project).is_some_and(is_pointwise) {
         return None;
     }
     let input = step.inputs[0];
-    let expand = (0..at).find(|&i| {
-        steps[i].as_ref().is_some_and(|step| step.output == input)
-            && conv(steps, i).is_some_and(|conv| is_pointwise(conv) && !conv.residual)
-    });
+    let expand = writer[input].filter(|&i| conv(steps, i).is_some_and(|conv| is_pointwise(conv) && !conv.residual));
     Some(Found { expand: expand.filter(|_| uses[input] == 1), project })
 }
 

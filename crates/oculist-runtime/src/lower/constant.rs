@@ -1,6 +1,6 @@
 //! Values known when the plan is made.
 
-use oculist_graph::{NodeId, Op, Shape, Tensor, TensorData, ValueId};
+use oculist_graph::{Graph, NodeId, Op, Shape, Tensor, TensorData, ValueId, ValueKind};
 
 use super::Lowering;
 use crate::error::RuntimeError;
@@ -63,16 +63,37 @@ impl Lowering<'_> {
 
     /// Whether a value is the same in every run.
     pub(super) fn is_constant(&self, value: ValueId) -> bool {
-        if self.graph.param(value).is_some() {
-            return true;
-        }
-        self.node_of(value).is_some_and(|node| {
-            matches!(
-                node.op,
-                Op::Identity | Op::Dropout { .. } | Op::DequantizeLinear { .. } | Op::QuantizeLinear { .. }
-            ) && self.is_constant(node.inputs[0])
-        })
+        self.constants[value.index()]
     }
+}
+
+/// Nodes in a row that may compute a constant. A quantised weight has one or two; as [`Lowering::constant`] computes a
+/// constant wherever it is read, longer rows would take time and stack without a bound.
+const LONGEST: usize = 8;
+
+/// Per value, whether it is the same in every run: a parameter, or computed from such by nodes that
+/// [`Lowering::constant`] knows.
+pub(super) fn constants(graph: &Graph) -> Result<Vec<bool>, RuntimeError> {
+    let mut depths: Vec<Option<usize>> =
+        graph.values().iter().map(|v| matches!(v.kind, ValueKind::Param(_)).then_some(0)).collect();
+    for node in graph.nodes() {
+        let computed = matches!(
+            node.op,
+            Op::Identity | Op::Dropout { .. } | Op::DequantizeLinear { .. } | Op::QuantizeLinear { .. }
+        ) && depths[node.inputs[0].index()].is_some();
+        if computed {
+            let deepest = node.inputs.iter().filter_map(|v| depths[v.index()]).max().unwrap_or(0);
+            if deepest >= LONGEST {
+                return Err(RuntimeError::Unsupported {
+                    node: node.name.clone(),
+                    op: node.op.name(),
+                    problem: format!("expected a constant behind at most {LONGEST} nodes, found more in a row"),
+                });
+            }
+            depths[node.output.index()] = Some(deepest + 1);
+        }
+    }
+    Ok(depths.iter().map(Option::is_some).collect())
 }
 
 /// Maps an element index to the index of its scale.

@@ -72,6 +72,9 @@ impl Lowering<'_> {
     ) -> Result<(), RuntimeError> {
         let node = self.node(id);
         let plan = ConvPlan::new(self.ctx(), geometry).map_err(self.kernel_error(id))?;
+        // Packed, and prepared from that.
+        let bytes = plan.prepared_len().saturating_add(geometry.weights_len()).saturating_mul(4);
+        self.check_weights(id, bytes)?;
         let mut bias = match node.inputs.len() {
             3 => Some(self.constant_input(id, 2, "bias")?.values),
             _ => None,
@@ -96,6 +99,7 @@ impl Lowering<'_> {
         }
         let mut packed = pack_weights(&geometry, &weight);
         let weights = plan.prepare(self.ctx(), &packed);
+        self.weight_bytes = self.weight_bytes.saturating_add(weights.bytes());
         if geometry.taps() > 1 && !geometry.is_depthwise() {
             packed = Vec::new();
         }

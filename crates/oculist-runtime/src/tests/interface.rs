@@ -209,3 +209,39 @@ fn a_profile_lists_every_step() {
 fn top1_takes_the_first_of_equals() {
     assert_eq!(top1(&[0.0, 2.0, 2.0, 5.0, 1.0, 5.0], 3), [1, 0]);
 }
+
+#[test]
+fn a_plan_beyond_the_memory_is_refused_before_it_is_made() {
+    let graph = small();
+    let limited = |batch: usize, threads: usize, bytes: usize| {
+        let context = oculist_kernels::Context::new(threads).unwrap().with_max_memory(bytes);
+        Plan::new(&graph, &PlanOptions::new(batch, std::sync::Arc::new(context))).map(|plan| plan.batch())
+    };
+    // Weights of some 100 KiB; 16 channels of 64 pixels, two alive at a time, are 8 KiB for each image.
+    assert_eq!(limited(1, 1, 1 << 20).unwrap(), 1);
+    for (batch, threads) in [(4000, 1), (4000, 4)] {
+        let error = limited(batch, threads, 1 << 20).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, RuntimeError::Memory(_)), "{text}");
+        assert!(text.contains("for 4000 images needs") && text.contains("limit is 1.0 MiB"), "{text}");
+        assert_eq!(limited(batch, threads, 1 << 30).unwrap(), 4000);
+    }
+    let error = limited(1, 1, 8000).unwrap_err().to_string();
+    assert!(error.contains("weights of node"), "{error}");
+}
+
+#[test]
+fn absurd_batches_and_maps_overflow_nothing() {
+    let graph = small();
+    for batch in [1 << 40, 1 << 62, usize::MAX] {
+        let error = Plan::new(&graph, &options(batch)).unwrap_err().to_string();
+        assert!(error.contains("needs"), "{error}");
+    }
+    let mut b = oculist_graph::GraphBuilder::new("wide");
+    let x = b.input("x", 1, 32, 32);
+    let padding = [1 << 19; 4];
+    let y = b.conv("pad", x, 4, Conv { padding, ..Conv::square(1, 1, 0) }, false);
+    let graph = b.finish(y).unwrap();
+    let error = Plan::new(&graph, &options(1)).unwrap_err().to_string();
+    assert!(error.contains("value `pad.out` [N, 4, 1048608, 1048608]") && error.contains("TiB"), "{error}");
+}

@@ -1,5 +1,7 @@
 //! Where gradients lie: buffers are shared by lifetime, since a gradient is dead once its producer has used it.
 
+use std::collections::BTreeSet;
+
 use super::plan::{Plan, Slot};
 
 /// The buffers of the backward pass.
@@ -20,7 +22,7 @@ impl GradientPlan {
             lengths: Vec::new(),
             accumulate: vec![Vec::new(); plan.steps.len()],
         };
-        let mut free: Vec<usize> = Vec::new();
+        let mut free = BTreeSet::new();
         let mut written = vec![false; plan.slots.len()];
         written[plan.output] = true;
         result.assign(plan.output, plan.slots[plan.output].len(batch), &mut free);
@@ -33,17 +35,20 @@ impl GradientPlan {
                 }
             }
             if let Some(buffer) = result.buffer_of[step.output()] {
-                free.push(buffer);
+                free.insert((result.lengths[buffer], buffer));
             }
         }
         result
     }
 
-    /// Takes the free buffer that fits best, or a new one.
-    fn assign(&mut self, slot: Slot, len: usize, free: &mut Vec<usize>) {
-        let best = (0..free.len()).min_by_key(|&i| self.lengths[free[i]].abs_diff(len));
-        let buffer = if let Some(i) = best {
-            free.swap_remove(i)
+    /// Takes the free buffer that fits best, or a new one. `free` holds lengths and numbers of buffers.
+    fn assign(&mut self, slot: Slot, len: usize, free: &mut BTreeSet<(usize, usize)>) {
+        let larger = free.range((len, 0)..).next();
+        let smaller = free.range(..(len, 0)).next_back();
+        let best = [smaller, larger].into_iter().flatten().min_by_key(|(length, _)| length.abs_diff(len)).copied();
+        let buffer = if let Some(found) = best {
+            free.remove(&found);
+            found.1
         } else {
             self.lengths.push(0);
             self.lengths.len() - 1

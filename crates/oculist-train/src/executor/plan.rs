@@ -24,16 +24,17 @@ impl Map {
         Self { channels, height, width, stride: channel_stride(channels) }
     }
 
+    /// Pixels of one image; this and the lengths are `usize::MAX` where they would be larger.
     pub(crate) fn pixels(&self) -> usize {
-        self.height * self.width
+        self.height.saturating_mul(self.width)
     }
 
     pub(crate) fn len(&self, batch: usize) -> usize {
-        batch * self.pixels() * self.stride
+        batch.saturating_mul(self.pixels()).saturating_mul(self.stride)
     }
 
     pub(crate) fn rows(&self, batch: usize) -> Rows {
-        Rows::new(batch * self.pixels(), self.channels)
+        Rows::new(batch.saturating_mul(self.pixels()), self.channels)
     }
 }
 
@@ -220,6 +221,7 @@ impl Plan {
                 }));
             }
         };
+        graph.check_operations()?;
         let mut planner = Planner {
             ctx,
             graph,
@@ -352,6 +354,7 @@ impl Planner<'_> {
             }
             Op::MaxPool(pool) => {
                 let pool = pool_of(pool, map, self.batch);
+                pool.check()?;
                 let y = self
                     .new_slot(node.output, Map::padded(map.channels, pool.out_height(), pool.out_width()));
                 let saved = self.plan.max_pools;
@@ -360,6 +363,7 @@ impl Planner<'_> {
             }
             Op::AveragePool { pool, count_include_pad } => {
                 let pool = pool_of(pool, map, self.batch);
+                pool.check()?;
                 let y = self
                     .new_slot(node.output, Map::padded(map.channels, pool.out_height(), pool.out_width()));
                 let count_include_pad = *count_include_pad;

@@ -47,7 +47,7 @@ pub(super) fn check(
     let shares = vec![1.0 / folds as f64; folds - 1];
     // Copies of an image are judged together, so that none is judged by a model that has learned its label.
     let parts = grouped_parts(all.labels(), classes, &audit.groups, &shares, recipe.seed);
-    let ctx = Arc::new(Context::new(recipe.threads)?);
+    let ctx = settings.context()?;
     let mut probabilities = vec![0f32; all.len() * classes];
     let mut seen = vec![false; all.len()];
     let (mut right, mut judged) = (0usize, 0usize);

@@ -14,6 +14,7 @@ use oculist_runtime::Context;
 
 use crate::data::Source;
 use crate::error::OculistError;
+use crate::evaluate::BATCH;
 use crate::evaluate::views::{Judge, Prepared, View};
 use crate::files::write;
 use crate::metrics::argmax;
@@ -86,7 +87,7 @@ pub fn check_augmentation(
         let problem = "expected validation images, found none".to_owned();
         return Err(OculistError::Option { option: "DATA".into(), problem });
     }
-    let ctx = Arc::new(Context::new(threads)?);
+    let ctx = settings.context()?;
     let (graph, preprocessing, classifier) = classifier(&source, settings, options, &ctx, watch)?;
     let images = Prepared::load(&val, &preprocessing, threads, watch.stop)?;
     let mut judge = Judge::new(&graph, &ctx)?;
@@ -152,7 +153,7 @@ fn classifier(
     watch: &mut Watch<'_>,
 ) -> Result<(Graph, Preprocessing, String), OculistError> {
     if let Some(path) = &options.model {
-        let model = Model::read(path)?;
+        let model = Model::read_for(path, BATCH, ctx)?;
         model.check_classes(path, source.class_names())?;
         return Ok((model.graph, model.preprocessing, path.display().to_string()));
     }

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 type Table = serde_json::Map<String, Value>;
 
 /// Settings that change no result, so that a run may be continued with others.
-const FREE: [&str; 3] = ["cache", "max_image_bytes", "measure_seconds"];
+const FREE: [&str; 4] = ["cache", "max_image_bytes", "max_memory", "measure_seconds"];
 
 /// Checks that the folder's run was begun with this recipe.
 ///

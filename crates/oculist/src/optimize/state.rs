@@ -13,6 +13,7 @@ use super::{RunOptions, resume};
 use crate::compress::candidate::{Candidate, Cost};
 use crate::data::{Source, facts, preprocessing_text};
 use crate::error::OculistError;
+use crate::evaluate::BATCH;
 use crate::images::Images;
 use crate::measure;
 use crate::model_file::Model;
@@ -59,7 +60,8 @@ impl Run {
         RunFolder::check(&options.output, options.existing)?;
         watch.tell(Progress::Stage { number: 1, title: "Read the data" });
         let threads = settings.threads();
-        let given = settings.model.as_deref().map(Model::read).transpose()?;
+        let ctx = settings.context()?;
+        let given = settings.model.as_deref().map(|path| Model::read_for(path, BATCH, &ctx)).transpose()?;
         let source = Source::open(settings, threads)?;
         for line in source.describe_lines() {
             watch.note(&line);
@@ -94,7 +96,6 @@ impl Run {
         }
         folder.write(CONFIG_FILE, recipe.to_toml().as_bytes())?;
         folder.write(SETTINGS_FILE, recipe.settings(settings).to_toml().as_bytes())?;
-        let ctx = Arc::new(Context::new(threads)?);
         let images = |split| {
             Images::load_until(source.split(split), &recipe.preprocessing, threads, watch.stop)
                 .map_err(OculistError::resumable)

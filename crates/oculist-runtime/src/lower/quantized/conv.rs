@@ -140,7 +140,11 @@ impl Lowering<'_> {
         let finish = ending.finish;
         let problem =
             IntConv { conv, x, weights: &weight.values, weight_scales: &weight.scales, bias, finish };
+        // Widened to 16 bits, or transformed from 9 bytes to 72.
+        let widened = if conv.kernel == [3, 3] { 8 } else { 2 };
+        self.check_weights(id, conv.weights_len().saturating_mul(widened))?;
         let plan = IntConvPlan::new(self.ctx(), &problem).map_err(self.kernel_error(id))?;
+        self.weight_bytes = self.weight_bytes.saturating_add(plan.weight_bytes());
         let residual = ending.residual.is_some();
         let work = Work::IntConv(Box::new(IntConvStep { plan, residual, fused: ending.fused.concat() }));
         let inputs = std::iter::once(input).chain(ending.residual).collect();
