@@ -35,9 +35,10 @@ pub(super) fn fuse_blocks(ctx: &Context, lowered: &mut Lowered) {
         steps[found.project] = Some(Step { inputs: step_inputs, work, ..step });
     }
     // Values are shown before the step that came next.
-    let mut before = 0;
-    let mut left: Vec<usize> = steps.iter().map(|step| std::mem::replace(&mut before, before + usize::from(step.is_some()))).collect();
-    left.push(before);
+    let mut left = vec![0];
+    for (i, step) in steps.iter().enumerate() {
+        left.push(left[i] + usize::from(step.is_some()));
+    }
     for tap in &mut lowered.taps {
         tap.step = left[tap.step];
     }
