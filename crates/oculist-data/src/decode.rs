@@ -27,6 +27,7 @@ use std::path::Path;
 use tiff_palette::PaletteTiff;
 
 pub(crate) use complete::check_complete;
+pub(crate) use orientation::swaps_sides;
 
 /// Largest accepted image: 100 million pixels.
 pub const DEFAULT_MAX_PIXELS: u64 = 100_000_000;

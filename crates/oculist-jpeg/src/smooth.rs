@@ -88,12 +88,11 @@ fn component_of(stored: &mut Stored, v: usize) {
     let divisors: Vec<i32> = estimates.iter().map(|e| divisor(e.place)).collect();
     let first = divisor(0);
     for row in 0..down {
-        // Blocks that only fill units count as neighbours, but not those below the last row of units' own.
-        let last_row = if row / v + 1 == stored.rows / v { down - 1 } else { stored.rows - 1 };
+        let rows = neighbours(row, v, down, stored.rows / v);
         for column in 0..across {
             let around: Window = std::array::from_fn(|y| {
-                let row = (row + y).saturating_sub(2).min(last_row);
-                std::array::from_fn(|x| means[row * across + (column + x).saturating_sub(2).min(across - 1)])
+                let means = &means[rows[y] * across..][..across];
+                std::array::from_fn(|x| means[(column + x).saturating_sub(2).min(across - 1)])
             });
             let sum = |window: &Window| -> i64 {
                 let products = window.as_flattened().iter().zip(around.as_flattened());
@@ -118,4 +117,16 @@ fn component_of(stored: &mut Stored, v: usize) {
             }
         }
     }
+}
+
+/// The five rows around a row, of `down` rows in `units` rows of units of `v` each; beyond an end its last row repeats.
+///
+/// libjpeg counts the rows before a row as if all rows of units had as many as the row's own, which the last one may not
+/// have; above, blocks that only fill units count as neighbours.
+fn neighbours(row: usize, v: usize, down: usize, units: usize) -> [usize; 5] {
+    let (unit_row, within) = (row / v, row % v);
+    let own = if unit_row + 1 == units { down - unit_row * v } else { v };
+    let (before, all) = (unit_row * own + within, own * units);
+    let behind = all - 1 - before;
+    [row - before.min(2), row - before.min(1), row, row + behind.min(1), row + behind.min(2)]
 }

@@ -70,7 +70,8 @@ impl<'a> Directory<'a> {
         let len = 4 + 2 * wide;
         // No entry lies behind the end of the file, whatever their number is said to be.
         let places = (0..self.entries.min(bytes.len() / len)).map(|i| start + i * len);
-        let at = places.take_while(|at| at + len <= bytes.len()).find(|&at| order.u16(bytes, at) == Some(tag))?;
+        let at =
+            places.take_while(|at| at + len <= bytes.len()).find(|&at| order.u16(bytes, at) == Some(tag))?;
         let kind = order.u16(bytes, at + 2)?;
         let size = match kind {
             1 | 2 | 6 | 7 => 1,
@@ -81,7 +82,8 @@ impl<'a> Directory<'a> {
         let count = usize::try_from(order.at(bytes, at + 4, wide)?).ok()?;
         let total = count.checked_mul(size)?;
         let inside = at + 4 + wide;
-        let from = if total <= wide { inside } else { usize::try_from(order.at(bytes, inside, wide)?).ok()? };
+        let from =
+            if total <= wide { inside } else { usize::try_from(order.at(bytes, inside, wide)?).ok()? };
         Some((kind, bytes.get(from..from.checked_add(total)?)?))
     }
 

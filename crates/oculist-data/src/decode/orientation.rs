@@ -21,7 +21,8 @@ pub(super) fn of(format: ImageFormat, bytes: &[u8]) -> Orientation {
                 .or_else(|| png::xmp(bytes).and_then(|packet| xmp(&packet)))
         }
         ImageFormat::WebP => {
-            let chunk = |name: &[u8; 4]| riff::chunks(bytes).find(|(kind, _)| kind == name).map(|(_, data)| data);
+            let chunk =
+                |name: &[u8; 4]| riff::chunks(bytes).find(|(kind, _)| kind == name).map(|(_, data)| data);
             chunk(b"EXIF").and_then(exif).or_else(|| chunk(b"XMP ").and_then(xmp))
         }
         ImageFormat::Tiff => Directory::find(bytes)

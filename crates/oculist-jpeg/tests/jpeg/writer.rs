@@ -58,9 +58,20 @@ fn code(symbol: u8) -> (u32, u32) {
     if index < 100 { (index, 8) } else { ((100 << 4) + index - 100, 12) }
 }
 
+/// The same for the sizes of means: four of 3 bits, eight of 6.
+fn mean_code(size: u32) -> (u32, u32) {
+    if size < 4 { (size, 3) } else { ((4 << 3) + size - 4, 6) }
+}
+
 fn huffman_segment(class: u8) -> Vec<u8> {
     let mut segment = vec![class << 4];
     let mut counts = [0u8; 16];
+    if class == 0 {
+        (counts[2], counts[5]) = (4, 8);
+        segment.extend(counts);
+        segment.extend(0..12u8);
+        return segment;
+    }
     (counts[7], counts[11]) = (100, 156);
     segment.extend(counts);
     segment.extend((0..=255u8).map(|i| (i & 15) << 4 | i >> 4));
@@ -199,7 +210,8 @@ impl State {
         if first == 0 {
             let mean = block[0] >> now;
             let difference = mean - std::mem::replace(&mut self.means[component], mean);
-            bits.symbol(size(difference) as u8);
+            let (code, length) = mean_code(size(difference));
+            bits.put(code, length);
             bits.value(difference, size(difference));
         }
         if before > 0 {
@@ -277,7 +289,8 @@ impl Layout {
     }
 
     fn segment(&self, file: &mut Vec<u8>, marker: u8, content: &[u8]) {
-        if self.padding {
+        // Readers tell the format by the marker behind the start.
+        if self.padding && file.len() > 2 {
             file.extend([0, 0, 0xff, 0xff]);
         }
         file.extend([0xff, marker]);
