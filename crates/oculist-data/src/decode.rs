@@ -255,12 +255,18 @@ fn decoder(
         true => Err(DecodeError::TooLarge { width, height, max_pixels }),
         false => Ok(()),
     };
+    // Decoders take memory as they read their headers, so sizes are compared before, where they are easily found. Those of
+    // TIFF, BMP and GIF take little until their limits are set.
+    let declared = match format {
+        ImageFormat::Png => png::size(bytes).into_iter().collect(),
+        ImageFormat::WebP => riff::sizes(bytes),
+        _ => Vec::new(),
+    };
+    for &(width, height) in &declared {
+        check(width, height)?;
+    }
+    let (width, height) = declared.first().copied().unwrap_or_default();
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    // The decoder of PNG takes memory as it reads the header; those of other formats have limits of their own until
-    // theirs are known.
-    let (width, height) =
-        if format == ImageFormat::Png { png::size(bytes).unwrap_or_default() } else { (0, 0) };
-    check(width, height)?;
     reader.limits(limits(width, height));
     let decoder = reader.into_decoder().map_err(|err| broken(format, &err))?;
     let (width, height) = decoder.dimensions();

@@ -56,9 +56,15 @@ pub(super) fn essential(bytes: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(bytes);
     }
     let mut kept = bytes[..SIGNATURE].to_vec();
-    for chunk in chunks(bytes).filter(wanted) {
-        kept.extend(chunk.whole);
+    let mut end = SIGNATURE;
+    for chunk in chunks(bytes) {
+        end += chunk.whole.len();
+        if wanted(&chunk) {
+            kept.extend(chunk.whole);
+        }
     }
+    // A chunk that is cut short is for the decoder to find.
+    kept.extend(&bytes[end..]);
     Cow::Owned(kept)
 }
 

@@ -117,47 +117,31 @@ fn absurd_sizes_are_refused_before_memory_is_taken() {
 #[test]
 fn what_is_not_decoded_here_is_told() {
     let (_, bytes) = &files()[3];
-    let at = |marker: u8| bytes.windows(2).position(|pair| pair == [0xff, marker]).unwrap();
-    let frame = at(0xc0);
-    let changed = |changes: &[(usize, u8)]| {
-        let mut bytes = bytes.clone();
-        for &(place, value) in changes {
-            bytes[place] = value;
-        }
-        Header::parse(&bytes).map(|_| ()).unwrap_err()
-    };
-    for (changes, kind) in [
-        (&[(frame + 1, 0xc3)][..], "lossless coding"),
-        (&[(frame + 1, 0xc5)], "hierarchical coding"),
-        (&[(frame + 1, 0xc9)], "arithmetic coding"),
-        (&[(frame + 1, 0xca)], "arithmetic coding"),
-        (&[(frame + 1, 0xcb)], "lossless arithmetic coding"),
-        (&[(frame + 4, 12)], "samples of 12 bits"),
-        (&[(frame + 4, 16)], "samples of neither 8 nor 12 bits"),
-        (&[(frame + 5, 0), (frame + 6, 0)], "a number of lines after the scan"),
-        (&[(frame + 9, 2)], "a number of components other than 1, 3 and 4"),
-        (&[(frame + 11, 0x32)], "sampling factors without a whole ratio"),
-    ]
-    .map(|(changes, kind)| (changes.to_vec(), kind))
-    {
-        let (changes, whole_ratio) = if kind.starts_with("sampling") {
-            ([changes, vec![(frame + 14, 0x21)]].concat(), false)
-        } else {
-            (changes, true)
-        };
-        assert_eq!(changed(&changes), Error::Unsupported(kind), "{changes:?} {whole_ratio}");
-    }
-    for (changes, kind) in [
+    let frame = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    // Places behind the marker: its kind, depth, height, width, components, factors of luma and of the first chroma.
+    let (kind, depth, height, count, luma, chroma) = (1, 4, 5, 9, 11, 14);
+    let cases: [(&[(usize, u8)], Error); 13] = [
+        (&[(kind, 0xc3)], Error::Unsupported("lossless coding")),
+        (&[(kind, 0xc5)], Error::Unsupported("hierarchical coding")),
+        (&[(kind, 0xc9)], Error::Unsupported("arithmetic coding")),
+        (&[(kind, 0xca)], Error::Unsupported("arithmetic coding")),
+        (&[(kind, 0xcb)], Error::Unsupported("lossless arithmetic coding")),
+        (&[(depth, 12)], Error::Unsupported("samples of 12 bits")),
+        (&[(depth, 16)], Error::Unsupported("samples of neither 8 nor 12 bits")),
+        (&[(height, 0), (height + 1, 0)], Error::Unsupported("a number of lines after the scan")),
+        (&[(count, 2)], Error::Unsupported("a number of components other than 1, 3 and 4")),
+        (&[(luma, 0x32), (chroma, 0x21)], Error::Unsupported("sampling factors without a whole ratio")),
         // A sequential file that calls itself progressive has a scan of all coefficients at once.
-        ([(frame + 1, 0xc2)], "a progressive scan of an impossible band"),
-        ([(frame + 11, 0x51)], "a component outside its ranges"),
-        ([(frame + 11, 0x42)], "units of more than 10 blocks"),
-    ]
-    .map(|(changes, kind)| (changes.to_vec(), kind))
-    {
-        let changes =
-            if changes[0].1 == 0x42 { [changes, vec![(frame + 14, 0x21)]].concat() } else { changes };
-        assert_eq!(changed(&changes), Error::Corrupt(kind), "{changes:?}");
+        (&[(kind, 0xc2)], Error::Corrupt("a progressive scan of an impossible band")),
+        (&[(luma, 0x51)], Error::Corrupt("a component outside its ranges")),
+        (&[(luma, 0x42), (chroma, 0x21)], Error::Corrupt("units of more than 10 blocks")),
+    ];
+    for (changes, expected) in cases {
+        let mut changed = bytes.clone();
+        for &(place, value) in changes {
+            changed[frame + place] = value;
+        }
+        assert_eq!(Header::parse(&changed).map(|_| ()), Err(expected), "{changes:?}");
     }
     assert_eq!(Header::parse(b"GIF89a").err(), Some(Error::Corrupt("no start of image")));
 }
@@ -252,19 +236,22 @@ fn scans_out_of_order_and_too_many_are_refused() {
     assert_eq!(refused(&|l| l.scans.push(l.scans[l.scans.len() - 1].clone())), order);
     let before = refused(&|l| l.scans.rotate_left(1));
     assert!(matches!(before, Error::Corrupt(_)), "{before}");
+}
 
-    // A large image whose thousands of scans are a few bytes each.
-    let mut bytes = layout.write();
-    bytes.truncate(bytes.len() - 2);
-    let (start, end) = scans(&layout.write())[layout.scans.len() - 1];
-    let head = start - 10;
-    assert_eq!(bytes[head..head + 2], [0xff, 0xda]);
-    let last = bytes[head..end].to_vec();
-    for _ in 0..600 {
-        bytes.extend(&last);
-    }
-    bytes.extend([0xff, 0xd9]);
-    assert!(matches!(decode(&bytes), Err(Error::Corrupt(_) | Error::Unsupported(_))));
+#[test]
+fn files_of_very_many_scans_are_refused() {
+    let (_, mut layout) =
+        crate::family::layouts().into_iter().find(|(name, _)| name.starts_with("grey bits")).unwrap();
+    let scan = |k: usize, bits: (u8, u8)| crate::writer::Scan { components: vec![0], band: (k, k), bits };
+    // Each coefficient alone, bit by bit.
+    let all = (1..64)
+        .flat_map(|k| (0..=9u8).rev().map(move |bit| scan(k, (if bit == 9 { 0 } else { bit + 1 }, bit))));
+    let all: Vec<_> = std::iter::once(scan(0, (0, 0))).chain(all).collect();
+    assert!(all.len() > 500);
+    layout.scans = all[..500].to_vec();
+    assert!(decode(&layout.write()).is_ok());
+    layout.scans = all[..501].to_vec();
+    assert_eq!(decode(&layout.write()), Err(Error::Unsupported("more than 500 scans")));
 }
 
 #[test]
