@@ -3,24 +3,31 @@
 //! The format is told from the content, never from the name. Grey files give 1 channel, all others RGB:
 //! palettes are looked up, 16-bit values are divided by 257 and rounded, CMYK is converted (with the
 //! inversion that all JPEG writers use, as libjpeg-based readers do), transparent pixels are composited on
-//! white. The EXIF orientation is applied. Of animations the first frame is taken.
+//! white. The EXIF (or else XMP) orientation is applied. Of animations the first frame is taken.
 //!
-//! JPEG files of the common kind are decoded by `oculist-jpeg`; all others, and those in which it finds a fault, by the
-//! crate `image`, which also tells what is wrong with them.
+//! JPEG files are decoded by `oculist-jpeg`, all others by the crate `image`. What is wrong is told in three kinds: the
+//! file ends too early, contradicts itself, or is sound and of a kind that is not supported.
 
 mod complete;
+mod ifd;
 mod jpeg;
+mod orientation;
+mod png;
+mod riff;
 mod tiff_palette;
 
+use ifd::Directory;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use oculist_augment::{Image, Reading};
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use tiff_palette::PaletteTiff;
 
 pub(crate) use complete::check_complete;
+pub(crate) use orientation::swaps_sides;
 
 /// Largest accepted image: 100 million pixels.
 pub const DEFAULT_MAX_PIXELS: u64 = 100_000_000;
@@ -56,7 +63,15 @@ pub enum DecodeError {
         /// The limit.
         max_pixels: u64,
     },
-    /// The decoder gave up.
+    /// A sound file of a kind that cannot be decoded here.
+    #[error("not supported {format} image: {detail}")]
+    Unsupported {
+        /// The format.
+        format: &'static str,
+        /// The kind.
+        detail: String,
+    },
+    /// The file contradicts itself, or the decoder gave up.
     #[error("broken {format} image: {detail}")]
     Broken {
         /// The format.
@@ -95,10 +110,8 @@ pub fn decode_file(path: &Path, max_pixels: u64) -> Result<Image, DecodeError> {
 /// See [`DecodeError`]; a truncated file is an error even where a decoder could fill in grey.
 pub fn decode_image(bytes: &[u8], max_pixels: u64) -> Result<Image, DecodeError> {
     let format = guess(bytes)?;
-    if format == ImageFormat::Jpeg
-        && let Some(image) = jpeg::whole(bytes, max_pixels)
-    {
-        return Ok(image);
+    if format == ImageFormat::Jpeg {
+        return jpeg::whole(bytes, max_pixels);
     }
     check_complete(format, bytes)?;
     let decode = || decode_complete(format, bytes, max_pixels);
@@ -111,7 +124,7 @@ pub fn decode_image(bytes: &[u8], max_pixels: u64) -> Result<Image, DecodeError>
 
 /// Decodes the part of an image that `plan` asks for, given the image's width and height.
 ///
-/// Where it asks for none, or the file does not allow it (other formats than common JPEG, an EXIF orientation), the image
+/// Where it asks for none, or the file does not allow it (other formats than JPEG, an EXIF orientation), the image
 /// is decoded as a whole, and there is no reading in the result.
 ///
 /// # Errors
@@ -121,33 +134,67 @@ pub fn decode_part(
     max_pixels: u64,
     plan: &dyn Fn(usize, usize) -> Option<Reading>,
 ) -> Result<(Image, Option<Reading>), DecodeError> {
-    if let Some((image, reading)) = jpeg::part(bytes, max_pixels, plan) {
+    if guess(bytes)? == ImageFormat::Jpeg
+        && let Some((image, reading)) = jpeg::part(bytes, max_pixels, plan)?
+    {
         return Ok((image, Some(reading)));
     }
     decode_image(bytes, max_pixels).map(|image| (image, None))
 }
 
 fn decode_complete(format: ImageFormat, bytes: &[u8], max_pixels: u64) -> Result<Image, DecodeError> {
-    let palette = (format == ImageFormat::Tiff).then(|| tiff_palette::disguise(bytes)).flatten();
-    let bytes = palette.as_ref().map_or(bytes, |palette| &palette.bytes);
-    let (mut decoder, orientation) = decoder(format, bytes, max_pixels)?;
+    let source = Source::new(format, bytes);
+    let mut decoder = decoder(format, &source.bytes, max_pixels)?;
     let (width, height) = decoder.dimensions();
-    let mut limits = Limits::no_limits();
-    // Eight bytes a pixel, and as much again for what decoders keep beside it.
-    limits.max_alloc = Some(u64::from(width) * u64::from(height) * 16 + (64 << 20));
-    decoder.set_limits(limits).map_err(|err| broken(format, &err))?;
+    decoder.set_limits(limits(width, height)).map_err(|err| broken(format, &err))?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(|err| broken(format, &err))?;
-    image.apply_orientation(orientation);
+    image.apply_orientation(orientation::of(format, bytes));
     let (width, height) = (image.width() as usize, image.height() as usize);
-    let (channels, pixels) = match palette {
-        Some(PaletteTiff { colors, .. }) => {
+    let (channels, pixels) = match source.colors {
+        Some(colors) => {
             let indices = image.into_luma8();
             (3, indices.iter().flat_map(|&index| colors[usize::from(index)]).collect())
         }
-        None => flatten(image),
+        None => flatten(image, is_premultiplied(format, bytes)),
     };
     Image::new(width, height, channels, pixels)
         .map_err(|err| DecodeError::Broken { format: format_name(format), detail: err.to_string() })
+}
+
+/// A file as the decoder is to see it.
+struct Source<'a> {
+    bytes: Cow<'a, [u8]>,
+    /// Of a palette TIFF, the colours that its values stand for.
+    colors: Option<Vec<[u8; 3]>>,
+}
+
+impl<'a> Source<'a> {
+    fn new(format: ImageFormat, bytes: &'a [u8]) -> Self {
+        match format {
+            ImageFormat::Png => Self { bytes: png::essential(bytes), colors: None },
+            ImageFormat::Tiff => match tiff_palette::disguise(bytes) {
+                Some(PaletteTiff { bytes, colors }) => {
+                    Self { bytes: Cow::Owned(bytes), colors: Some(colors) }
+                }
+                None => Self { bytes: Cow::Borrowed(bytes), colors: None },
+            },
+            _ => Self { bytes: Cow::Borrowed(bytes), colors: None },
+        }
+    }
+}
+
+/// Eight bytes a pixel, and as much again for what decoders keep beside it.
+fn limits(width: u32, height: u32) -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(u64::from(width) * u64::from(height) * 16 + (64 << 20));
+    limits
+}
+
+/// Whether the colours of a TIFF are those over black already: associated alpha.
+fn is_premultiplied(format: ImageFormat, bytes: &[u8]) -> bool {
+    const EXTRA_SAMPLES: u16 = 338;
+    let directory = (format == ImageFormat::Tiff).then(|| Directory::find(bytes)).flatten();
+    directory.and_then(|directory| directory.number(EXTRA_SAMPLES)) == Some(1)
 }
 
 /// Reads no more than the header of an image.
@@ -156,17 +203,14 @@ fn decode_complete(format: ImageFormat, bytes: &[u8], max_pixels: u64) -> Result
 /// See [`DecodeError`].
 pub fn read_header(bytes: &[u8], max_pixels: u64) -> Result<ImageHeader, DecodeError> {
     let format = guess(bytes)?;
-    let palette = (format == ImageFormat::Tiff).then(|| tiff_palette::disguise(bytes)).flatten();
-    let bytes = palette.as_ref().map_or(bytes, |palette| &palette.bytes);
-    let (decoder, orientation) = decoder(format, bytes, max_pixels)?;
+    if format == ImageFormat::Jpeg {
+        return jpeg::describe(bytes, max_pixels);
+    }
+    let source = Source::new(format, bytes);
+    let decoder = decoder(format, &source.bytes, max_pixels)?;
     let (mut width, mut height) = decoder.dimensions();
-    if matches!(
-        orientation,
-        Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH
-    ) {
+    let orientation = orientation::of(format, bytes);
+    if orientation::swaps_sides(orientation) {
         (width, height) = (height, width);
     }
     let color = decoder.color_type();
@@ -174,7 +218,7 @@ pub fn read_header(bytes: &[u8], max_pixels: u64) -> Result<ImageHeader, DecodeE
         format: format_name(format),
         width,
         height,
-        grey: palette.is_none() && !color.has_color() && !color.has_alpha(),
+        grey: source.colors.is_none() && !color.has_color() && !color.has_alpha(),
         orientation,
     })
 }
@@ -193,6 +237,10 @@ pub(crate) fn guess(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
             | ImageFormat::Tiff
             | ImageFormat::Gif),
         ) => Ok(format),
+        // The form of TIFF for files of more than 4 GB.
+        _ if bytes.starts_with(b"II+\0\x08\0\0\0") || bytes.starts_with(b"MM\0+\0\x08\0\0") => {
+            Ok(ImageFormat::Tiff)
+        }
         _ => Err(DecodeError::NotAnImage),
     }
 }
@@ -202,17 +250,28 @@ fn decoder(
     format: ImageFormat,
     bytes: &[u8],
     max_pixels: u64,
-) -> Result<(impl ImageDecoder + '_, Orientation), DecodeError> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.no_limits();
-    let mut decoder = reader.into_decoder().map_err(|err| broken(format, &err))?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > max_pixels {
-        return Err(DecodeError::TooLarge { width, height, max_pixels });
+) -> Result<impl ImageDecoder + '_, DecodeError> {
+    let check = |width: u32, height: u32| match u64::from(width) * u64::from(height) > max_pixels {
+        true => Err(DecodeError::TooLarge { width, height, max_pixels }),
+        false => Ok(()),
+    };
+    // Decoders take memory as they read their headers, so sizes are compared before, where they are easily found. Those of
+    // TIFF, BMP and GIF take little until their limits are set.
+    let declared = match format {
+        ImageFormat::Png => png::size(bytes).into_iter().collect(),
+        ImageFormat::WebP => riff::sizes(bytes),
+        _ => Vec::new(),
+    };
+    for &(width, height) in &declared {
+        check(width, height)?;
     }
-    // A damaged EXIF block makes no image unreadable.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok((decoder, orientation))
+    let (width, height) = declared.first().copied().unwrap_or_default();
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits(width, height));
+    let decoder = reader.into_decoder().map_err(|err| broken(format, &err))?;
+    let (width, height) = decoder.dimensions();
+    check(width, height)?;
+    Ok(decoder)
 }
 
 /// The format's usual name.
@@ -234,18 +293,20 @@ fn broken(format: ImageFormat, err: &image::ImageError) -> DecodeError {
         image::ImageError::IoError(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
             DecodeError::Truncated { format, detail: "the data ends too early".into() }
         }
+        image::ImageError::Unsupported(_) => DecodeError::Unsupported { format, detail },
         _ => DecodeError::Broken { format, detail },
     }
 }
 
 /// Channels and bytes: grey without alpha stays grey, alpha is composited on white, the rest is RGB.
-fn flatten(image: DynamicImage) -> (usize, Vec<u8>) {
+fn flatten(image: DynamicImage, premultiplied: bool) -> (usize, Vec<u8>) {
     match image {
         DynamicImage::ImageLuma8(grey) => (1, grey.into_raw()),
         DynamicImage::ImageLuma16(_) => (1, image.into_luma8().into_raw()),
         DynamicImage::ImageRgb8(rgb) => (3, rgb.into_raw()),
         other if other.color().has_alpha() => {
             let rgba = other.into_rgba8();
+            let on_white = if premultiplied { premultiplied_on_white } else { on_white };
             (3, rgba.pixels().flat_map(|pixel| on_white(pixel.0)).collect())
         }
         other => (3, other.into_rgb8().into_raw()),
@@ -256,4 +317,9 @@ fn flatten(image: DynamicImage) -> (usize, Vec<u8>) {
 fn on_white([r, g, b, a]: [u8; 4]) -> [u8; 3] {
     let alpha = u32::from(a);
     [r, g, b].map(|v| ((u32::from(v) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
+}
+
+/// [`on_white`] for `x` that was multiplied by alpha before; more than alpha allows is white.
+fn premultiplied_on_white([r, g, b, a]: [u8; 4]) -> [u8; 3] {
+    [r, g, b].map(|v| v.saturating_add(255 - a))
 }

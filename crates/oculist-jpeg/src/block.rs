@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use oculist_kernels::image::GROUP_LEN;
 
 /// Place of the k-th coefficient in a group's first block; past the end the last one, which takes zeros only.
-const PLACES: [u8; 256] = {
+pub(crate) const PLACES: [u8; 256] = {
     let mut places = [7 * 32 + 7; 256];
     let mut k = 0;
     while k < 64 {
@@ -76,7 +76,7 @@ pub(crate) fn read(
 
 /// Reads a mean, which is coded as the difference to the one before.
 #[inline(always)]
-fn read_mean(reader: &mut Reader<'_>, means: &Table, mean: &mut i16) -> Result<()> {
+pub(crate) fn read_mean(reader: &mut Reader<'_>, means: &Table, mean: &mut i16) -> Result<()> {
     reader.refill();
     let bits = reader.peek();
     let entry = means.entry(bits)?;

@@ -1,34 +1,33 @@
 //! Everything before the entropy-coded data.
 
-use crate::{Error, Result};
+use crate::color::{Hints, Meaning};
+use crate::frame::Frame;
+use crate::segment::{self, END_OF_IMAGE, START_OF_SCAN, byte, take, word};
+use crate::{Error, Result, standard};
 
 /// What a file says about itself, and where its tables are.
 #[derive(Debug, Clone)]
 pub struct Header<'a> {
-    pub(crate) width: usize,
-    pub(crate) height: usize,
-    pub(crate) components: Vec<Component>,
+    pub(crate) frame: Frame,
+    pub(crate) meaning: Meaning,
+    /// The tables at the first scan.
+    pub(crate) tables: Tables<'a>,
+    pub(crate) first: ScanHeader,
+    /// From the first entropy-coded byte on.
+    pub(crate) scan: &'a [u8],
+    exif: Vec<&'a [u8]>,
+    xmp: Option<&'a [u8]>,
+}
+
+/// Tables as the segments so far have set them.
+#[derive(Debug, Clone)]
+pub(crate) struct Tables<'a> {
     /// Divisors, row by row.
     pub(crate) quantization: [Option<[u16; 64]>; 4],
     /// Counts and symbols of the Huffman tables, of means and of other coefficients.
     pub(crate) codes: [[Option<Codes<'a>>; 4]; 2],
     /// Minimum coded units between restart markers; 0 without.
     pub(crate) restart_interval: usize,
-    /// From the first entropy-coded byte on.
-    pub(crate) scan: &'a [u8],
-    exif: Option<&'a [u8]>,
-}
-
-/// One component of the frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Component {
-    id: u8,
-    /// Blocks across and down in a minimum coded unit.
-    pub(crate) h: usize,
-    pub(crate) v: usize,
-    pub(crate) quantization: usize,
-    /// The tables of means and of other coefficients.
-    pub(crate) codes: [usize; 2],
 }
 
 /// A Huffman table as it is written.
@@ -39,6 +38,17 @@ pub(crate) struct Codes<'a> {
     pub(crate) symbols: &'a [u8],
 }
 
+/// What a scan holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ScanHeader {
+    /// Index of each component in the frame, and its tables of means and of other coefficients.
+    pub(crate) components: Vec<(usize, [usize; 2])>,
+    /// The first and the last coefficient, in zigzag order.
+    pub(crate) band: (u8, u8),
+    /// The bit positions that were sent before and are sent now; (0, 0) for all at once.
+    pub(crate) bits: (u8, u8),
+}
+
 /// Row-by-row index of the k-th coefficient in zigzag order.
 pub(crate) const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
@@ -46,26 +56,8 @@ pub(crate) const ZIGZAG: [u8; 64] = [
     46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-const SHORT: Error = Error::Corrupt("a segment is shorter than its content");
-
-/// Takes the next byte off.
-fn byte(bytes: &mut &[u8]) -> Result<u8> {
-    let (&first, rest) = bytes.split_first().ok_or(SHORT)?;
-    *bytes = rest;
-    Ok(first)
-}
-
-/// Takes the next two bytes off, the higher one first.
-fn word(bytes: &mut &[u8]) -> Result<usize> {
-    Ok(usize::from(byte(bytes)?) << 8 | usize::from(byte(bytes)?))
-}
-
-/// Takes the next bytes off.
-fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8]> {
-    let (taken, rest) = bytes.split_at_checked(n).ok_or(SHORT)?;
-    *bytes = rest;
-    Ok(taken)
-}
+/// Blocks that a unit of several components may have.
+const MOST_BLOCKS: usize = 10;
 
 impl<'a> Header<'a> {
     /// Reads the segments before the entropy-coded data.
@@ -75,106 +67,121 @@ impl<'a> Header<'a> {
     /// [`Error::Corrupt`] for those that nobody can.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         let mut rest = bytes.strip_prefix(&[0xff, 0xd8]).ok_or(Error::Corrupt("no start of image"))?;
-        let mut header = Self {
-            width: 0,
-            height: 0,
-            components: Vec::new(),
-            quantization: [None; 4],
-            codes: [[None; 4]; 2],
-            restart_interval: 0,
-            scan: &[],
-            exif: None,
-        };
-        let mut colors = Colors::default();
+        let mut tables = Tables::new();
+        let (mut frame, mut hints, mut exif, mut xmp) = (None, Hints::default(), Vec::new(), None);
         loop {
-            let (marker, mut segment) = next_segment(&mut rest)?;
+            let (marker, segment) = segment::next(&mut rest, "the scan")?;
+            hints.look(marker, segment);
             match marker {
-                0xc0 | 0xc1 => header.frame(&mut segment)?,
-                0xc4 => header.huffman_tables(&mut segment)?,
-                0xdb => header.quantization_tables(&mut segment)?,
-                0xdd => header.restart_interval = word(&mut segment)?,
-                0xc2..=0xcf => return Err(Error::Unsupported("progressive, lossless or arithmetic coding")),
-                0xdc => return Err(Error::Unsupported("a number of lines after the scan")),
-                0xd9 => return Err(Error::Corrupt("no scan before the end of image")),
-                0xe0 if segment.starts_with(b"JFIF\0") => colors.jfif = true,
-                0xe1 if segment.starts_with(b"Exif\0\0") => header.exif = Some(&segment[6..]),
-                0xee if segment.starts_with(b"Adobe") && segment.len() >= 12 => {
-                    colors.adobe = Some(segment[11]);
+                0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                    if frame.replace(Frame::parse(marker, segment)?).is_some() {
+                        return Err(Error::Corrupt("two frames"));
+                    }
                 }
-                0xda => {
-                    header.scan_header(&mut segment)?;
-                    colors.check(&header.components)?;
-                    header.scan = rest;
-                    return Ok(header);
+                0xde | 0xdf => return Err(Error::Unsupported("hierarchical coding")),
+                0xe1 => {
+                    exif.extend(segment.strip_prefix(b"Exif\0\0"));
+                    xmp = xmp.or(segment.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0"));
                 }
-                _ => {}
+                END_OF_IMAGE => return Err(Error::Corrupt("no scan before the end of image")),
+                START_OF_SCAN => {
+                    let frame = frame.ok_or(Error::Corrupt("a scan before its frame"))?;
+                    let first = ScanHeader::parse(segment, &frame)?;
+                    tables.check(&first, &frame)?;
+                    let meaning = hints.meaning(&frame.components);
+                    return Ok(Self { frame, meaning, tables, first, scan: rest, exif, xmp });
+                }
+                _ => tables.read(marker, segment)?,
             }
         }
     }
 
     /// Width in pixels.
     pub fn width(&self) -> usize {
-        self.width
+        self.frame.width
     }
 
     /// Height in pixels.
     pub fn height(&self) -> usize {
-        self.height
+        self.frame.height
     }
 
     /// 1 (grey) or 3 (colour).
     pub fn channels(&self) -> usize {
-        self.components.len()
+        if self.meaning == Meaning::Grey { 1 } else { 3 }
     }
 
-    /// How many times lower the resolution of chroma is across and down: 1 or 2 each.
-    pub fn subsampling(&self) -> (usize, usize) {
-        (self.components[0].h, self.components[0].v)
+    /// The EXIF blocks in their order, from their TIFF headers on.
+    pub fn exif(&self) -> &[&'a [u8]] {
+        &self.exif
     }
 
-    /// The last EXIF block, from its TIFF header on.
-    pub fn exif(&self) -> Option<&'a [u8]> {
-        self.exif
+    /// The first XMP packet.
+    pub fn xmp(&self) -> Option<&'a [u8]> {
+        self.xmp
+    }
+}
+
+impl<'a> Tables<'a> {
+    fn new() -> Self {
+        let mut codes = [[None; 4]; 2];
+        // Frames of films leave out the tables that everyone knows.
+        codes[0][..2].copy_from_slice(&[Some(standard::LUMA_MEANS), Some(standard::CHROMA_MEANS)]);
+        codes[1][..2].copy_from_slice(&[Some(standard::LUMA_OTHERS), Some(standard::CHROMA_OTHERS)]);
+        Self { quantization: [None; 4], codes, restart_interval: 0 }
     }
 
-    fn frame(&mut self, segment: &mut &[u8]) -> Result<()> {
-        if !self.components.is_empty() {
-            return Err(Error::Corrupt("two frames"));
-        }
-        if byte(segment)? != 8 {
-            return Err(Error::Unsupported("samples of other than 8 bits"));
-        }
-        self.height = word(segment)?;
-        self.width = word(segment)?;
-        if self.height == 0 {
-            return Err(Error::Unsupported("a number of lines after the scan"));
-        }
-        if self.width == 0 {
-            return Err(Error::Corrupt("a width of 0"));
-        }
-        let count = byte(segment)?;
-        if !matches!(count, 1 | 3) {
-            return Err(Error::Unsupported("components other than grey or luma and chroma"));
-        }
-        for _ in 0..count {
-            let (id, factors, quantization) = (byte(segment)?, byte(segment)?, byte(segment)?);
-            let (h, v) = (usize::from(factors >> 4), usize::from(factors & 15));
-            if !(1..=4).contains(&h) || !(1..=4).contains(&v) || quantization > 3 {
-                return Err(Error::Corrupt("a component outside its ranges"));
+    /// Reads a segment if it has tables.
+    pub(crate) fn read(&mut self, marker: u8, mut segment: &'a [u8]) -> Result<()> {
+        match marker {
+            0xc4 => self.huffman_tables(&mut segment),
+            0xdb => self.quantization_tables(&mut segment),
+            0xdd => {
+                self.restart_interval = word(&mut segment)?;
+                Ok(())
             }
-            let quantization = usize::from(quantization);
-            self.components.push(Component { id, h, v, quantization, codes: [0; 2] });
+            _ => Ok(()),
         }
-        if let [grey] = &mut self.components[..] {
-            // A scan of one component is not interleaved: its factors mean nothing.
-            (grey.h, grey.v) = (1, 1);
-        }
-        let factors = |c: &Component| (c.h, c.v);
-        let (luma, chroma) = (factors(&self.components[0]), &self.components[1..]);
-        if !matches!(luma, (1 | 2, 1 | 2)) || chroma.iter().any(|c| factors(c) != (1, 1)) {
-            return Err(Error::Unsupported("unusual sampling factors"));
+    }
+
+    /// Refuses a scan whose tables are not there.
+    pub(crate) fn check(&self, scan: &ScanHeader, frame: &Frame) -> Result<()> {
+        for &(component, codes) in &scan.components {
+            let exists = |class: usize| self.codes[class].get(codes[class]).is_some_and(Option::is_some);
+            // The last bits of means have no codes, and a progressive scan has codes of one class.
+            let wanted = match (frame.progressive, scan.band.0, scan.bits.0) {
+                (false, ..) => [true, true],
+                (true, 0, 0) => [true, false],
+                (true, 0, _) => [false, false],
+                (true, ..) => [false, true],
+            };
+            if (0..2).any(|class| wanted[class] && !exists(class)) {
+                return Err(Error::Corrupt("a scan without its Huffman table"));
+            }
+            if self.quantization[frame.components[component].quantization].is_none() {
+                return Err(Error::Corrupt("a component without its quantisation table"));
+            }
         }
         Ok(())
+    }
+
+    /// Goes on to the next scan; None at the end of the image.
+    pub(crate) fn to_next_scan(&mut self, rest: &mut &'a [u8], frame: &Frame) -> Result<Option<ScanHeader>> {
+        loop {
+            let (marker, segment) = segment::next(rest, "the end-of-image marker")?;
+            match marker {
+                END_OF_IMAGE => return Ok(None),
+                START_OF_SCAN => {
+                    let scan = ScanHeader::parse(segment, frame)?;
+                    self.check(&scan, frame)?;
+                    return Ok(Some(scan));
+                }
+                0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                    return Err(Error::Corrupt("two frames"));
+                }
+                _ => self.read(marker, segment)?,
+            }
+        }
     }
 
     fn quantization_tables(&mut self, segment: &mut &[u8]) -> Result<()> {
@@ -195,7 +202,7 @@ impl<'a> Header<'a> {
     fn huffman_tables(&mut self, segment: &mut &'a [u8]) -> Result<()> {
         while !segment.is_empty() {
             let kind = byte(segment)?;
-            let counts = take(segment, 16)?.as_array().ok_or(SHORT)?;
+            let counts = take(segment, 16)?.as_array().ok_or(Error::Corrupt("a table without its counts"))?;
             let symbols = take(segment, counts.iter().map(|&n| usize::from(n)).sum())?;
             let class = self.codes.get_mut(usize::from(kind >> 4));
             let slot = class.and_then(|tables| tables.get_mut(usize::from(kind & 15)));
@@ -203,77 +210,41 @@ impl<'a> Header<'a> {
         }
         Ok(())
     }
+}
 
-    fn scan_header(&mut self, segment: &mut &[u8]) -> Result<()> {
-        if self.components.is_empty() {
-            return Err(Error::Corrupt("a scan before its frame"));
+impl ScanHeader {
+    /// Reads the segment behind a start-of-scan marker.
+    fn parse(mut segment: &[u8], frame: &Frame) -> Result<Self> {
+        let segment = &mut segment;
+        let count = usize::from(byte(segment)?);
+        if !(1..=frame.components.len()).contains(&count) {
+            return Err(Error::Corrupt("a scan of no components, or of more than there are"));
         }
-        if usize::from(byte(segment)?) != self.components.len() {
-            return Err(Error::Unsupported("several scans"));
-        }
-        for component in &mut self.components {
+        let mut components = Vec::with_capacity(count);
+        let mut next = 0;
+        for _ in 0..count {
             let (id, tables) = (byte(segment)?, byte(segment)?);
-            if id != component.id {
-                return Err(Error::Unsupported("components in another order"));
-            }
-            let codes = [usize::from(tables >> 4), usize::from(tables & 15)];
-            let exist = (0..2).all(|class| self.codes[class].get(codes[class]).is_some_and(Option::is_some));
-            if !exist || self.quantization[component.quantization].is_none() {
-                // Some cameras leave tables out that everyone knows.
-                return Err(Error::Unsupported("a missing table"));
-            }
-            component.codes = codes;
+            let found = frame.components[next..].iter().position(|component| component.id == id);
+            let index = next + found.ok_or(Error::Corrupt("a scan of other components than the frame's"))?;
+            components.push((index, [usize::from(tables >> 4), usize::from(tables & 15)]));
+            next = index + 1;
         }
-        if (byte(segment)?, byte(segment)?, byte(segment)?) != (0, 63, 0) {
-            return Err(Error::Corrupt("a sequential scan of some coefficients"));
+        let blocks = |&(i, _): &(usize, _)| frame.components[i].h * frame.components[i].v;
+        if count > 1 && components.iter().map(blocks).sum::<usize>() > MOST_BLOCKS {
+            return Err(Error::Corrupt("units of more than 10 blocks"));
         }
-        Ok(())
-    }
-}
-
-/// The next marker and, without its length, its segment.
-fn next_segment<'a>(rest: &mut &'a [u8]) -> Result<(u8, &'a [u8])> {
-    const EARLY: Error = Error::Truncated("the scan");
-    let (&0xff, after) = rest.split_first().ok_or(EARLY)? else {
-        return Err(Error::Corrupt("bytes between segments"));
-    };
-    let fill = after.iter().take_while(|&&b| b == 0xff).count();
-    let (&marker, after) = after[fill..].split_first().ok_or(EARLY)?;
-    if matches!(marker, 0x00 | 0x01 | 0xd0..=0xd8) {
-        return Err(Error::Corrupt("a marker where it means nothing"));
-    }
-    if marker == 0xd9 {
-        return Ok((marker, &[]));
-    }
-    let (length, _) = after.split_first_chunk::<2>().ok_or(EARLY)?;
-    let length = usize::from(u16::from_be_bytes(*length));
-    if length < 2 {
-        return Err(Error::Corrupt("a segment shorter than its length"));
-    }
-    let (segment, after) = after.split_at_checked(length).ok_or(EARLY)?;
-    *rest = after;
-    Ok((marker, &segment[2..]))
-}
-
-/// What tells how three components are to be read.
-#[derive(Default)]
-struct Colors {
-    jfif: bool,
-    /// The transform: 0 none, 1 luma and chroma.
-    adobe: Option<u8>,
-}
-
-impl Colors {
-    /// Refuses three components that are not, or may not be, luma and chroma.
-    fn check(&self, components: &[Component]) -> Result<()> {
-        if components.len() == 1 {
-            return Ok(());
+        let (first, last, bits) = (byte(segment)?, byte(segment)?, byte(segment)?);
+        let bits = (bits >> 4, bits & 15);
+        let scan = Self { components, band: (first, last), bits };
+        if !frame.progressive {
+            // Sequential scans have one meaning, whatever else some writers say.
+            return Ok(Self { band: (0, 63), bits: (0, 0), ..scan });
         }
-        let sure = match (self.jfif, self.adobe) {
-            (_, Some(transform)) => transform == 1,
-            (true, None) => true,
-            (false, None) => components.iter().map(|c| c.id).eq([1, 2, 3]),
-        };
-        if sure { Ok(()) } else { Err(Error::Unsupported("colours other than luma and chroma")) }
+        let of_means = (first, last) == (0, 0);
+        let of_others = 0 < first && first <= last && last < 64 && count == 1;
+        if !of_means && !of_others || bits.1 > 13 || bits.0 > 0 && bits.0 != bits.1 + 1 {
+            return Err(Error::Corrupt("a progressive scan of an impossible band"));
+        }
+        Ok(scan)
     }
 }

@@ -26,6 +26,9 @@ pub(crate) enum Class {
     Mean,
     /// Other coefficients.
     Other,
+    /// Other coefficients of a progressive scan, where blocks without any more come in runs: [`END`] and more are the bits
+    /// that tell how many.
+    Band,
 }
 
 /// A table for decoding.
@@ -45,11 +48,13 @@ pub(crate) struct Table {
 fn entry(class: Class, symbol: u8, length: u32) -> Entry {
     let (run, size) = match class {
         Class::Mean => (0, u32::from(symbol)),
-        Class::Other => (u32::from(symbol >> 4), u32::from(symbol & 15)),
+        Class::Other | Class::Band => (u32::from(symbol >> 4), u32::from(symbol & 15)),
     };
     let (run, size) = match (class, run, size) {
-        (Class::Mean, _, 0..=11) | (Class::Other, _, 1..=10) | (Class::Other, 15, 0) => (run, size),
+        (Class::Mean, _, 0..=11) | (Class::Other | Class::Band, _, 1..=10) => (run, size),
+        (Class::Other | Class::Band, 15, 0) => (run, size),
         (Class::Other, _, 0) => (END, 0),
+        (Class::Band, _, 0) => (END + run, 0),
         _ => return 0,
     };
     (length + size) | length << 8 | (63 - size) << 16 | run << 24

@@ -1,11 +1,13 @@
-//! A decoder of sequential JPEG for training: whole images, regions, and sizes of 1/2, 1/4 and 1/8.
+//! A decoder of JPEG for training: whole images, regions, and sizes of 1/2, 1/4 and 1/8.
 //!
-//! It decodes baseline and extended sequential Huffman files of 8 bits with one interleaved scan: grey, or luma and chroma
-//! with chroma at the full or half the resolution each way. [`Header::parse`] refuses all others as
-//! [`Error::Unsupported`]: they are for a decoder that knows everything. Files that end early or contradict themselves are
-//! errors, as far as they are read: of a region, blocks below it are not looked at, but the end of the file is.
+//! It decodes baseline, extended sequential and progressive Huffman files of 8 bits, in one scan or several: grey, luma and
+//! chroma, RGB, and ink with black (which it turns to RGB), with sampling factors that have whole ratios.
+//! [`Header::parse`] refuses arithmetic, lossless and hierarchical coding, 12 bits and other numbers of components as
+//! [`Error::Unsupported`]. Files that end early or contradict themselves are errors, as far as they are read: of a region,
+//! blocks below it are not looked at, but the end of the file is.
 //!
-//! Samples are those of libjpeg (accurate integer transform, triangular chroma filter, 16-bit colours), bit for bit; a
+//! Samples are those of libjpeg (accurate integer transform, triangular filters for halved samples and repetition for others, 16-bit colours, estimates
+//! for what a progressive file leaves open), bit for bit; a
 //! region is what one would cut from the whole.
 //!
 //! ```
@@ -24,6 +26,9 @@
 //! 3. Row of blocks by row of blocks: coefficients are read, those outside the region only passed over, and four blocks at
 //!    a time transformed into a ring of samples; rows of pixels are made as soon as their chroma is there (`decode`).
 //!
+//! Files of several scans go another way to the coefficients: all are gathered first (`several`, `progressive`), then the
+//! same transform and pixels follow.
+//!
 //! The pixel loops are in `oculist-kernels`, module `image`.
 //!
 //! # Source
@@ -31,11 +36,19 @@
 #![forbid(unsafe_code)]
 
 mod block;
+mod color;
 mod decode;
+mod frame;
 mod header;
 mod huffman;
 mod plane;
+mod progressive;
 mod scan;
+mod segment;
+mod several;
+mod smooth;
+mod standard;
+mod stored;
 
 pub use decode::{Image, Region, Request};
 pub use header::Header;

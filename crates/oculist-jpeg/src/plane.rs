@@ -1,6 +1,7 @@
 //! One component: its coefficients of a row of units, and a ring of samples.
 
-use crate::header::Component;
+use crate::frame::Component;
+use crate::stored::Stored;
 use oculist_kernels::Isa;
 use oculist_kernels::image::{
     GROUP_BLOCKS, GROUP_LEN, between_rows, double_both, double_width, inverse_dct, inverse_dct_reduced,
@@ -81,7 +82,10 @@ impl Plane {
         let Component { h, v, .. } = *component;
         // Rather than reducing chroma and doubling it again, it is reduced less.
         let mut side = least_side;
-        while side < 8 && h * side * 2 <= most.0 * least_side && v * side * 2 <= most.1 * least_side {
+        while side < 8
+            && (most.0 * least_side).is_multiple_of(h * side * 2)
+            && (most.1 * least_side).is_multiple_of(v * side * 2)
+        {
             side *= 2;
         }
         let scale = (most.0 * least_side / (h * side), most.1 * least_side / (v * side));
@@ -151,6 +155,28 @@ impl Plane {
         let group = row * self.groups + i / GROUP_BLOCKS;
         let coefficients = &mut self.coefficients.as_chunks_mut::<GROUP_LEN>().0[group];
         (coefficients, &mut self.last[group], i % GROUP_BLOCKS * 8)
+    }
+
+    /// Takes the coefficients of a row of units from those of the whole image.
+    pub(crate) fn load(&mut self, stored: &Stored, unit_row: usize) {
+        self.last.fill(0);
+        for row in 0..self.v {
+            if !self.needs_row(unit_row * self.v + row) {
+                continue;
+            }
+            for column in self.blocks.clone() {
+                let (from, from_at) = stored.block(unit_row * self.v + row, column);
+                let (group, last, at) = self.slot(row, column);
+                let mut others = 0;
+                let rows = group.as_chunks_mut::<32>().0.iter_mut().zip(from.as_chunks::<32>().0);
+                for (v, (to, from)) in rows.enumerate() {
+                    let from = &from[from_at..from_at + 8];
+                    to[at..at + 8].copy_from_slice(from);
+                    others = from[usize::from(v == 0)..].iter().fold(others, |all, value| all | value);
+                }
+                *last |= u8::from(others != 0);
+            }
+        }
     }
 
     fn stride(&self) -> usize {

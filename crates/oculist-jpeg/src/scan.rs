@@ -1,6 +1,7 @@
 //! Entropy-coded data without what is not code.
 
 use crate::{Error, Result};
+use std::cmp::Ordering;
 
 /// Zeros behind the data, so that words can be read to the end.
 const PADDING: usize = 16;
@@ -13,11 +14,11 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// Copies everything up to the end of image.
+    /// Copies everything up to the next marker; also gives what begins with that marker.
     ///
     /// # Errors
-    /// A file without end of image; restart markers out of order; something else than the end behind the scan.
-    pub(crate) fn copy(mut rest: &[u8]) -> Result<Self> {
+    /// A file that ends without another marker; restart markers out of order.
+    pub(crate) fn copy(mut rest: &[u8]) -> Result<(Self, &[u8])> {
         let mut bytes = Vec::with_capacity(rest.len() + PADDING);
         let mut ends = Vec::new();
         let early = Error::Truncated("the end-of-image marker");
@@ -26,18 +27,34 @@ impl Scan {
             bytes.extend_from_slice(&rest[..at]);
             let fill = rest[at + 1..].iter().take_while(|&&b| b == 0xff).count();
             let marker = *rest.get(at + 1 + fill).ok_or(early)?;
-            rest = &rest[at + 2 + fill..];
             match marker {
-                0x00 if fill == 0 => bytes.push(0xff),
+                // Fill bytes may stand before a stuffed zero too.
+                0x00 => bytes.push(0xff),
                 0xd0..=0xd7 if usize::from(marker - 0xd0) == ends.len() % 8 => ends.push(bytes.len()),
-                0xd9 => break,
-                0x00 | 0x01 | 0xd0..=0xd8 => return Err(Error::Corrupt("a marker out of order in the scan")),
-                _ => return Err(Error::Unsupported("several scans or tables behind the scan")),
+                0x01 | 0xd0..=0xd8 => return Err(Error::Corrupt("a marker out of order in the scan")),
+                _ => {
+                    rest = &rest[at + fill..];
+                    break;
+                }
             }
+            rest = &rest[at + 2 + fill..];
         }
         ends.push(bytes.len());
         bytes.resize(bytes.len() + PADDING, 0);
-        Ok(Self { bytes, ends })
+        Ok((Self { bytes, ends }, rest))
+    }
+
+    /// Checks that there are as many restarts as the units need.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] for too few: what is missing lies behind the last one; [`Error::Corrupt`] for too many.
+    pub(crate) fn check_parts(&self, units: usize, interval: usize) -> Result<()> {
+        let parts = if interval == 0 { 1 } else { units.div_ceil(interval) };
+        match self.ends.len().cmp(&parts) {
+            Ordering::Less => Err(Error::Truncated("the last restart marker")),
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(Error::Corrupt("more restart markers than the image has room for")),
+        }
     }
 
     /// Number of entropy-coded bytes.
@@ -92,6 +109,26 @@ impl Reader<'_> {
         self.count -= n & 63;
     }
 
+    /// The next bit.
+    #[inline]
+    pub(crate) fn bit(&mut self) -> bool {
+        if self.count == 0 {
+            self.refill();
+        }
+        let bit = self.bits >> 63 != 0;
+        self.skip(1);
+        bit
+    }
+
+    /// The next up to 16 bits as a number.
+    #[inline]
+    pub(crate) fn number(&mut self, n: u32) -> u32 {
+        self.refill();
+        let number = (self.bits >> 32 >> (32 - n)) as u32;
+        self.skip(n);
+        number
+    }
+
     /// Whether more bits were taken than there are before this byte.
     pub(crate) fn is_past(&self, end: usize) -> bool {
         self.at * 8 - self.count as usize > end * 8
@@ -104,14 +141,20 @@ mod tests {
 
     #[test]
     fn stuffing_goes_and_restarts_are_noted() {
-        let scan = Scan::copy(&[1, 0xff, 0, 2, 0xff, 0xd0, 3, 0xff, 0xff, 0xd1, 0xff, 0xd9, 9]).unwrap();
-        assert_eq!(scan.bytes[..scan.len()], [1, 0xff, 2, 3]);
-        assert_eq!(scan.ends, [3, 4, 4]);
+        let bytes = [1, 0xff, 0, 2, 0xff, 0xd0, 3, 0xff, 0xff, 0xd1, 0xff, 0xff, 0, 0xff, 0xff, 0xd9, 9];
+        let (scan, rest) = Scan::copy(&bytes).unwrap();
+        assert_eq!(scan.bytes[..scan.len()], [1, 0xff, 2, 3, 0xff]);
+        assert_eq!((&scan.ends[..], rest), (&[3, 4, 5][..], &[0xff, 0xd9, 9][..]));
+        assert_eq!(scan.check_parts(7, 3), Ok(()));
+        assert!(matches!(scan.check_parts(9, 2), Err(Error::Truncated(_))));
+        assert!(matches!(scan.check_parts(9, 0), Err(Error::Corrupt(_))));
+        // A scan ends at any marker that is not its own.
+        let (scan, rest) = Scan::copy(&[5, 0xff, 0xda, 7]).unwrap();
+        assert_eq!((scan.len(), rest), (1, &[0xff, 0xda, 7][..]));
         for (bytes, error) in [
             (&[1, 2, 0xff, 0][..], Error::Truncated("the end-of-image marker")),
             (&[1, 2, 0xff], Error::Truncated("the end-of-image marker")),
             (&[1, 0xff, 0xd1, 0xff, 0xd9], Error::Corrupt("a marker out of order in the scan")),
-            (&[1, 0xff, 0xda], Error::Unsupported("several scans or tables behind the scan")),
         ] {
             assert_eq!(Scan::copy(bytes).err(), Some(error), "{bytes:?}");
         }
@@ -120,7 +163,8 @@ mod tests {
     #[test]
     fn bits_come_in_order_whatever_is_taken_at_once() {
         let data: Vec<u8> = (0..40u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 & 0xfe).collect();
-        let scan = Scan::copy(&[&data[..], &[0xff, 0xd9]].concat()).unwrap();
+        let bytes = [&data[..], &[0xff, 0xd9]].concat();
+        let (scan, _) = Scan::copy(&bytes).unwrap();
         let bit = |i: usize| u64::from(data.get(i / 8).map_or(0, |b| b >> (7 - i % 8) & 1));
         let mut reader = scan.reader(0);
         let mut at = 0;
@@ -133,5 +177,12 @@ mod tests {
             assert_eq!(reader.is_past(data.len()), at > 8 * data.len());
         }
         assert!(at < 320 && !reader.is_past(data.len()));
+        let mut reader = scan.reader(0);
+        assert_eq!(
+            (0..100).map(|_| u64::from(reader.bit())).collect::<Vec<_>>(),
+            (0..100).map(bit).collect::<Vec<_>>()
+        );
+        let want = (100..116).fold(0, |v, i| v << 1 | bit(i));
+        assert_eq!((reader.number(0), u64::from(reader.number(16))), (0, want));
     }
 }

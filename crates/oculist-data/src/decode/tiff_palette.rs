@@ -6,6 +6,8 @@
 //! # Source
 //! TIFF 6.0, sections 2 (structure) and 5 (palette-color images).
 
+use super::ifd::Order;
+
 const BITS_PER_SAMPLE: u16 = 258;
 const PHOTOMETRIC: u16 = 262;
 const COLOR_MAP: u16 = 320;
@@ -53,28 +55,4 @@ pub(super) fn disguise(bytes: &[u8]) -> Option<PaletteTiff> {
     };
     bytes[photometric + 8..photometric + 10].copy_from_slice(&one);
     Some(PaletteTiff { bytes, colors: sixteen.into_iter().map(|color| color.map(reduce)).collect() })
-}
-
-#[derive(Clone, Copy)]
-enum Order {
-    Little,
-    Big,
-}
-
-impl Order {
-    fn u16(self, bytes: &[u8], at: usize) -> Option<u16> {
-        let value = bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
-        Some(match self {
-            Self::Little => u16::from_le_bytes(value),
-            Self::Big => u16::from_be_bytes(value),
-        })
-    }
-
-    fn u32(self, bytes: &[u8], at: usize) -> Option<u32> {
-        let value = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
-        Some(match self {
-            Self::Little => u32::from_le_bytes(value),
-            Self::Big => u32::from_be_bytes(value),
-        })
-    }
 }

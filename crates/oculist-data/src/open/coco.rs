@@ -9,6 +9,7 @@
 
 use super::assemble::{ClassNames, Collected, Entry, check_skipped, file_name, files_ending_in, note};
 use crate::coco::{Coco, CocoAnnotation, CocoImage, read_coco};
+use crate::decode::swaps_sides;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::scan::{Candidate, scan};
@@ -251,17 +252,6 @@ fn pixels_of([x, y, w, h]: [f64; 4], (width, height): (u32, u32)) -> Option<[u32
     let high = |v: f64, end: u32| (v.ceil().max(0.0) as u32).min(end);
     let [left, top, right, bottom] = [low(x), low(y), high(x + w, width), high(y + h, height)];
     (left < right && top < bottom).then_some([left, top, right, bottom])
-}
-
-/// True if the orientation makes width of height.
-fn swaps_sides(orientation: Orientation) -> bool {
-    matches!(
-        orientation,
-        Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH
-    )
 }
 
 /// How the grid that boxes refer to is turned to stand upright: as the stored pixels are, unless the declared size is

@@ -4,6 +4,8 @@ mod bad_formats;
 mod bad_input;
 mod decoding;
 mod formats;
+mod kinds;
+mod limits;
 mod loader;
 mod parts;
 mod sampling;

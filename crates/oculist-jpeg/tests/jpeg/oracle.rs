@@ -16,10 +16,16 @@ pub(crate) fn cases() -> Option<Vec<Case>> {
     let folder = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/decode.py");
     let listed = python::run_file(&script, [folder.path()])?.expect_success().json();
+    Some(cases_of(&listed, folder.path()))
+}
+
+/// The cases that a script lists, with their files.
+pub(crate) fn cases_of(listed: &serde_json::Value, folder: &Path) -> Vec<Case> {
     let cases = listed.as_array().expect("a list").iter().map(|case| {
+        assert!(case["error"].is_null(), "{case}");
         let text = |key: &str| case[key].as_str().expect("text");
         let number = |key: &str| case[key].as_u64().expect("a number") as usize;
-        let read = |key: &str| std::fs::read(folder.path().join(text(key))).expect("a file");
+        let read = |key: &str| std::fs::read(folder.join(text(key))).expect("a file");
         Case {
             name: text("pixels").to_owned(),
             bytes: read("file"),
@@ -32,11 +38,11 @@ pub(crate) fn cases() -> Option<Vec<Case>> {
             },
         }
     });
-    Some(cases.collect())
+    cases.collect()
 }
 
 /// None if the images are the same, else how many values differ and by how much.
-fn disagreement(case: &Case, found: &Image) -> Option<String> {
+pub(crate) fn disagreement(case: &Case, found: &Image) -> Option<String> {
     if found == &case.expected {
         return None;
     }

@@ -1,6 +1,7 @@
 //! Regions are what one would cut from the whole.
 
 use crate::damage::files;
+use crate::family::layouts;
 use oculist_jpeg::{Error, Header, Image, Region, Request};
 use oculist_kernels::Isa;
 
@@ -33,7 +34,8 @@ fn a_region_is_cut_from_the_whole() {
         draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (draw >> 33) as usize % n
     };
-    for (name, bytes) in files() {
+    let layouts = layouts().into_iter().step_by(13).map(|(name, layout)| (name, layout.write()));
+    for (name, bytes) in files().into_iter().chain(layouts) {
         let header = Header::parse(&bytes).unwrap();
         for reduction in [1, 2, 4, 8] {
             let request = Request::whole().reduced(reduction);
