@@ -12,7 +12,7 @@ mod profile;
 use std::sync::Arc;
 
 use oculist_graph::Graph;
-use oculist_kernels::{Buffer, Context};
+use oculist_kernels::{Buffer, Context, Rows};
 
 use crate::error::TrainError;
 use crate::optimizer::{Optimizer, global_norm};
@@ -214,6 +214,12 @@ impl Executor {
             input[rows * map.stride..].fill(0.0);
         }
     }
+}
+
+/// The rows of `x` as its product with `gate` takes them: a gate of as many pixels is one of as many channels over a
+/// single pixel.
+fn gated_rows(x: plan::Map, gate: plan::Map, batch: usize) -> Rows {
+    if gate.pixels() == x.pixels() { Rows::new(batch, x.pixels() * x.stride) } else { x.rows(batch) }
 }
 
 /// SplitMix64's output function: a well-mixed number for each state.

@@ -2,11 +2,11 @@
 
 use oculist_kernels::{
     AdaptivePooling, ChannelCopy, Epilogue, activation_forward, adaptive_average_pool, add, average_pool,
-    batch_statistics, channel_scale, copy_channels, fold_scale_shift, max_pool, scale_shift,
+    batch_statistics, channel_scale, copy_channels, flatten, fold_scale_shift, max_pool, scale_shift,
 };
 
-use super::plan::Step;
-use super::{Executor, Mode, dropout};
+use super::plan::{Map, Step};
+use super::{Executor, Mode, dropout, gated_rows};
 
 impl Executor {
     /// Runs a training step's forward pass: batch statistics, running statistics updated, dropout drawn from
@@ -103,7 +103,12 @@ impl Executor {
             }
             Step::Add { a, b, .. } => add(ctx, &act[*a], &act[*b], &mut out),
             Step::Gate { x, gate, .. } => {
-                channel_scale(ctx, slots[*x].rows(batch), batch, &act[*x], &act[*gate], &mut out);
+                let rows = gated_rows(slots[*x], slots[*gate], batch);
+                channel_scale(ctx, rows, batch, &act[*x], &act[*gate], &mut out);
+            }
+            Step::Flatten { x, .. } => {
+                let Map { channels, stride, .. } = slots[*x];
+                flatten(ctx, batch, channels, slots[*x].pixels(), stride, &act[*x], &mut out);
             }
             Step::Concat { inputs, y } => {
                 for (slot, begin) in inputs {
