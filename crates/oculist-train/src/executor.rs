@@ -8,6 +8,7 @@ mod forward;
 mod gradients;
 mod plan;
 mod profile;
+mod statistics;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::optimizer::{Optimizer, global_norm};
 use crate::params::ParamSet;
 use gradients::GradientPlan;
 use plan::Plan;
+use statistics::Moments;
 
 /// What an executor is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Executor {
     /// A gradient that must be added to another one lands here first.
     spare: Buffer,
     dropout_seed: u64,
+    /// Collects the statistics of whole batches, while they are measured anew.
+    moments: Option<Moments>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -114,6 +118,7 @@ impl Executor {
             scratch: Buffer::zeroed(plan.scratch),
             spare: Buffer::zeroed(if train { largest } else { 0 }),
             dropout_seed: 0,
+            moments: None,
             gradients,
             plan,
             ctx,

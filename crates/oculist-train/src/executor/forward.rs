@@ -25,7 +25,7 @@ impl Executor {
         self.run(images, Mode::Eval)
     }
 
-    fn run(&mut self, images: &[f32], mode: Mode) -> &[f32] {
+    pub(super) fn run(&mut self, images: &[f32], mode: Mode) -> &[f32] {
         self.load(images);
         for i in 0..self.plan.steps.len() {
             self.step(i, mode);
@@ -73,12 +73,18 @@ impl Executor {
                     batch_statistics(ctx, rows, &act[*x], &mut saved.mean, &mut saved.variance);
                     let n = rows.rows as f32;
                     let unbiased = if rows.rows > 1 { n / (n - 1.0) } else { 1.0 };
-                    for c in 0..map.channels {
-                        let (m, v) = (&mut self.stats[mean_range.start + c], saved.mean[c]);
-                        *m = momentum * *m + (1.0 - momentum) * v;
-                        let v = saved.variance[c] * unbiased;
-                        let var = &mut self.stats[var_range.start + c];
-                        *var = momentum * *var + (1.0 - momentum) * v;
+                    if let Some(moments) = &mut self.moments {
+                        let at = [mean_range.start, var_range.start];
+                        let channels = ..map.channels;
+                        moments.add(at, rows.rows, &saved.mean[channels], &saved.variance[channels]);
+                    } else {
+                        for c in 0..map.channels {
+                            let (m, v) = (&mut self.stats[mean_range.start + c], saved.mean[c]);
+                            *m = momentum * *m + (1.0 - momentum) * v;
+                            let v = saved.variance[c] * unbiased;
+                            let var = &mut self.stats[var_range.start + c];
+                            *var = momentum * *var + (1.0 - momentum) * v;
+                        }
                     }
                 } else {
                     saved.mean.copy_from_slice(&self.stats[mean_range]);
@@ -136,7 +142,8 @@ impl Executor {
                 adaptive_average_pool(ctx, &pool, &act[*x], &mut out);
             }
             Step::Dropout { x, ratio, key, .. } => {
-                if mode == Mode::Train {
+                // Deployed, the layers behind see everything: that is what they are to be normalised by.
+                if mode == Mode::Train && self.moments.is_none() {
                     dropout(self.dropout_seed, *key, *ratio, &act[*x], &mut out, false);
                 } else {
                     out.copy_from_slice(&act[*x]);

@@ -264,9 +264,13 @@ impl Planner<'_> {
     /// multiply the work of the first layer.
     fn input(&mut self, input: ValueId) {
         let (c, h, w) = self.graph.shape(input).chw().unwrap_or((0, 0, 0));
-        let dense = self.consumers[input.index()]
-            .iter()
-            .all(|&n| matches!(&self.graph.nodes()[n].op, Op::Conv(conv) if conv.groups == 1));
+        let readers = &self.consumers[input.index()];
+        let dense = readers.iter().all(|&n| {
+            let node = &self.graph.nodes()[n];
+            // A weight that others read too must lie as they want it.
+            let own = || self.consumers[node.inputs[1].index()].iter().all(|other| readers.contains(other));
+            matches!(&node.op, Op::Conv(conv) if conv.groups == 1) && own()
+        });
         let mut map = Map::padded(c, h, w);
         if dense {
             map.stride = c;
