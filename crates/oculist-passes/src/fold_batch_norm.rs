@@ -1,6 +1,6 @@
 //! Folds batch normalisation into the convolution or fully connected layer before it.
 
-use oculist_graph::{Graph, Op, Tensor, ValueId};
+use oculist_graph::{Graph, Node, NodeId, Op, Tensor, ValueId};
 
 use crate::Result;
 use crate::edit::consumer_counts;
@@ -14,7 +14,7 @@ use crate::edit::consumer_counts;
 ///
 /// # Applies when
 /// The normalisation reads the output of a `Conv` or `Gemm` that nothing else reads and that is no graph output,
-/// and weight and bias are parameters that no other node reads.
+/// and weight and bias are parameters that no other node reads. Of several normalisations in a row each is folded.
 ///
 /// # Preserves
 /// The function in inference, up to the rounding of the folded parameters to f32. Names of values and nodes that
@@ -29,19 +29,39 @@ use crate::edit::consumer_counts;
 pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
     graph.check()?;
     let mut out = graph.clone();
+    loop {
+        let before = out.nodes().len();
+        out = fold_once(&out)?;
+        if out.nodes().len() == before {
+            return Ok(out);
+        }
+    }
+}
+
+/// For each node: the layer that it can be folded into, if it is a normalisation behind one.
+pub(crate) fn foldable(graph: &Graph) -> Vec<Option<NodeId>> {
     let producers = graph.producers();
     let uses = consumer_counts(graph);
-    for (i, node) in graph.nodes().iter().enumerate() {
-        let Op::BatchNormalization { epsilon, .. } = node.op else { continue };
-        let Some(p) = producers[node.inputs[0].index()] else { continue };
+    let f32s = |v: ValueId| graph.param(v).is_some_and(|t| t.as_f32().is_some());
+    let into = |node: &Node| {
+        let p = producers[node.inputs[0].index()]?;
         let layer = &graph.nodes()[p];
-        if !matches!(layer.op, Op::Conv(_) | Op::Gemm) || uses[layer.output.index()] != 1 {
-            continue;
-        }
-        let own = |v: ValueId| uses[v.index()] == 1 && graph.param(v).is_some_and(|t| t.as_f32().is_some());
-        if !layer.inputs[1..].iter().all(|&v| own(v)) {
-            continue;
-        }
+        let folds = matches!(node.op, Op::BatchNormalization { .. })
+            && matches!(layer.op, Op::Conv(_) | Op::Gemm)
+            && uses[layer.output.index()] == 1
+            && layer.inputs[1..].iter().all(|&v| uses[v.index()] == 1 && f32s(v))
+            && node.inputs[1..].iter().all(|&v| f32s(v));
+        folds.then_some(p)
+    };
+    graph.nodes().iter().map(into).collect()
+}
+
+/// Folds the first normalisation behind each layer.
+fn fold_once(graph: &Graph) -> Result<Graph> {
+    let mut out = graph.clone();
+    for (i, (node, layer)) in graph.nodes().iter().zip(foldable(graph)).enumerate() {
+        let (Op::BatchNormalization { epsilon, .. }, Some(p)) = (&node.op, layer) else { continue };
+        let layer = &graph.nodes()[p];
         let [Some(gamma), Some(beta), Some(mean), Some(var)] =
             [1, 2, 3, 4].map(|k| graph.param(node.inputs[k]).and_then(Tensor::as_f32))
         else {
@@ -50,7 +70,7 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
         let factor: Vec<f64> = gamma
             .iter()
             .zip(var)
-            .map(|(&g, &v)| f64::from(g) / (f64::from(v) + f64::from(epsilon)).sqrt())
+            .map(|(&g, &v)| f64::from(g) / (f64::from(v) + f64::from(*epsilon)).sqrt())
             .collect();
         let channels = factor.len();
         let weight = layer.inputs[1];
@@ -145,6 +165,20 @@ mod tests {
   output relu.out
 ";
         assert_eq!(fold_batch_norm(&graph).unwrap().dump(), after);
+    }
+
+    #[test]
+    fn norms_in_a_row_all_go() {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 2, 4, 4);
+        let y = b.conv("conv", x, 3, Conv::square(1, 1, 0), false);
+        let y = b.batch_norm("one", y, 1e-5, 0.9);
+        let y = b.batch_norm("two", y, 1e-3, 0.9);
+        let y = b.batch_norm("three", y, 1e-2, 0.9);
+        let graph = models::fill(b.finish(y).unwrap());
+        let folded = fold_batch_norm(&graph).unwrap();
+        assert_eq!(folded.nodes().len(), 1);
+        assert!(distance(&output(&folded), &output(&graph)) < 1e-6);
     }
 
     #[test]

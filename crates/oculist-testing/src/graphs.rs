@@ -207,8 +207,7 @@ pub fn pairs() -> Vec<Graph> {
 pub fn fill(mut graph: Graph) -> Graph {
     let mut noise = Noise::new(7);
     let floats = graph.params().filter(|(_, _, t)| t.as_f32().is_some() && !t.shape().is_empty());
-    let params: Vec<_> =
-        floats.map(|(id, value, t)| (id, value.name.clone(), t.shape().to_vec())).collect();
+    let params: Vec<_> = floats.map(|(id, value, t)| (id, value.name.clone(), t.shape().to_vec())).collect();
     for (id, name, shape) in params {
         let n: usize = shape.iter().product();
         let per_output = (n / shape[0]).max(1);

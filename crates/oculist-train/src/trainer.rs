@@ -247,7 +247,18 @@ impl<'a> Run<'a> {
         let gradient = vec![0.0; executor.logits().len()];
         let chosen = (executor.weights.clone(), executor.stats.clone());
         let statistics = statistics::batches(&executor, config, data.steps_per_epoch());
-        Ok(Self { trainer, executor, criterion, teacher, optimizer, ema, statistics, state, chosen, gradient })
+        Ok(Self {
+            trainer,
+            executor,
+            criterion,
+            teacher,
+            optimizer,
+            ema,
+            statistics,
+            state,
+            chosen,
+            gradient,
+        })
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {

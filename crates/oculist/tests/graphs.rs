@@ -99,8 +99,7 @@ fn quantised(float: &Graph, ctx: &Arc<Context>) -> Result<Graph, String> {
 
 /// Gradients of one training step.
 fn gradients(graph: &Graph, ctx: &Arc<Context>) -> Result<BTreeMap<ValueId, oculist_graph::Tensor>, String> {
-    let mut executor =
-        Executor::new(ctx.clone(), graph, BATCH, Mode::Train).map_err(|e| e.to_string())?;
+    let mut executor = Executor::new(ctx.clone(), graph, BATCH, Mode::Train).map_err(|e| e.to_string())?;
     let ones = vec![1.0; executor.forward_train(&images(graph).0, 0).len()];
     executor.backward(&ones);
     Ok(executor.gradient_tensors().into_iter().collect())

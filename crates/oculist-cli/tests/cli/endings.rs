@@ -112,7 +112,11 @@ fn other_endings_are_refused_in_every_verb() {
             call.run().fails(1, &words);
         }
         oculist("eval").arg(&trained.data).option("--model", file).run().fails(1, &words);
-        oculist("predict").arg(trained.data.join("class0/1.png")).option("--model", file).run().fails(1, &words);
+        oculist("predict")
+            .arg(trained.data.join("class0/1.png"))
+            .option("--model", file)
+            .run()
+            .fails(1, &words);
         oculist("export").arg(file).option("--output", &out).run().fails(1, &words);
         let call = oculist("export").arg(file).option("--int8", &trained.data).option("--output", &out);
         call.run().fails(1, &words);

@@ -41,8 +41,9 @@ fn with_batch_statistics(graph: &Graph, x: &Array) -> Graph {
         let pixels = per_image / channels;
         let (mut means, mut variances) = (Vec::new(), Vec::new());
         for c in 0..channels {
-            let of_channel =
-                || (0..BATCH * pixels).map(|i| values.data()[i / pixels * per_image + c * pixels + i % pixels]);
+            let of_channel = || {
+                (0..BATCH * pixels).map(|i| values.data()[i / pixels * per_image + c * pixels + i % pixels])
+            };
             let n = (BATCH * pixels) as f64;
             let mean = of_channel().sum::<f64>() / n;
             means.push(mean as f32);
@@ -122,8 +123,11 @@ fn check(graph: &Graph, trained: &Trained) -> Result<(), String> {
         let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
         let largest = gradient.iter().fold(1e-2f64, |m, g| m.max(f64::from(g.abs())));
         // Along the gradient, and along single elements.
-        let mut steps: Vec<Vec<f64>> =
-            if norm > 1e-3 { vec![gradient.iter().map(|g| f64::from(*g) / norm).collect()] } else { Vec::new() };
+        let mut steps: Vec<Vec<f64>> = if norm > 1e-3 {
+            vec![gradient.iter().map(|g| f64::from(*g) / norm).collect()]
+        } else {
+            Vec::new()
+        };
         for k in 0..3.min(gradient.len()) {
             let mut step = vec![0.0; gradient.len()];
             step[k * (gradient.len() - 1) / 2.min(gradient.len() - 1).max(1)] = 1.0;

@@ -18,7 +18,8 @@ const SIDE: usize = 6;
 
 /// Three classes, told apart by a stripe, on images whose mean is far from zero.
 fn batch(seed: u64) -> Batch {
-    let mut images: Vec<f32> = Noise::new(seed).vector(BATCH * SIDE * SIDE).iter().map(|v| 0.5 * v + 3.0).collect();
+    let mut images: Vec<f32> =
+        Noise::new(seed).vector(BATCH * SIDE * SIDE).iter().map(|v| 0.5 * v + 3.0).collect();
     let labels: Vec<u32> = (0..BATCH as u32).map(|i| (i + seed as u32) % 3).collect();
     for (i, &label) in labels.iter().enumerate() {
         for x in 0..SIDE {
@@ -82,8 +83,7 @@ fn measured_statistics_are_those_of_all_pixels() {
     let mut graph = network();
     let batches: Vec<Batch> = (0..3).map(batch).collect();
     let (mean, variance) = in_front_of_the_first(&graph, &batches);
-    let mut executor =
-        Executor::new(Arc::new(Context::new(2).unwrap()), &graph, BATCH, Mode::Eval).unwrap();
+    let mut executor = Executor::new(Arc::new(Context::new(2).unwrap()), &graph, BATCH, Mode::Eval).unwrap();
     assert!((executor.statistics_window().unwrap() - 100.0).abs() < 1e-3);
     let images = executor.estimate_statistics(batches.iter().cloned().map(Ok::<_, TrainError>)).unwrap();
     assert_eq!(images, 3 * BATCH);
@@ -102,8 +102,7 @@ fn measured_statistics_are_those_of_all_pixels() {
 #[test]
 fn a_batch_that_cannot_be_read_leaves_them_as_they_were() {
     let graph = network();
-    let mut executor =
-        Executor::new(Arc::new(Context::new(1).unwrap()), &graph, BATCH, Mode::Train).unwrap();
+    let mut executor = Executor::new(Arc::new(Context::new(1).unwrap()), &graph, BATCH, Mode::Train).unwrap();
     let failed = executor.estimate_statistics([Ok(batch(0)), Err("gone")].into_iter());
     assert_eq!(failed, Err("gone"));
     let nothing = Batch { images: Vec::new(), labels: Vec::new(), indices: Vec::new() };

@@ -97,7 +97,12 @@ fn a_taken_name_gets_a_number() {
     // A pass has meanwhile used these names.
     let logits = graph.outputs()[0];
     let x = graph.add_activation("softmax.out");
-    graph.nodes_mut().push(Node { name: "softmax".into(), op: Op::Identity, inputs: vec![logits], output: x });
+    graph.nodes_mut().push(Node {
+        name: "softmax".into(),
+        op: Op::Identity,
+        inputs: vec![logits],
+        output: x,
+    });
     graph.set_outputs(vec![x]);
     graph.tidy().unwrap();
     head.put_back(&mut graph).unwrap();
