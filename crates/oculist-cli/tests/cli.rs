@@ -18,6 +18,8 @@ mod bad_model;
 mod bad_output;
 #[path = "cli/determinism.rs"]
 mod determinism;
+#[path = "cli/endings.rs"]
+mod endings;
 #[path = "cli/large_model.rs"]
 mod large_model;
 #[path = "cli/optimize.rs"]

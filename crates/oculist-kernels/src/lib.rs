@@ -34,6 +34,7 @@ mod conv;
 mod copy;
 mod elementwise;
 mod error;
+mod flatten;
 pub mod image;
 pub mod int8;
 mod isa;
@@ -58,6 +59,7 @@ pub use copy::{
 };
 pub use elementwise::{add, add_assign, add_scaled, channel_scale, channel_scale_backward, scale};
 pub use error::KernelError;
+pub use flatten::{flatten, flatten_backward};
 pub use isa::Isa;
 pub use layout::{LANES, MAX_ELEMENTS, Rows, channel_stride};
 pub use memory::machine_memory;

@@ -1,6 +1,6 @@
 //! Folds batch normalisation into the convolution or fully connected layer before it.
 
-use oculist_graph::{Graph, Op, Tensor, ValueId};
+use oculist_graph::{Graph, Node, NodeId, Op, Tensor, ValueId};
 
 use crate::Result;
 use crate::edit::{Names, consumer_counts};
@@ -14,7 +14,7 @@ use crate::edit::{Names, consumer_counts};
 ///
 /// # Applies when
 /// The normalisation reads the output of a `Conv` or `Gemm` that nothing else reads and that is no graph output,
-/// and weight and bias are parameters that no other node reads.
+/// and weight and bias are parameters that no other node reads. Of several normalisations in a row each is folded.
 ///
 /// # Preserves
 /// The function in inference, up to the rounding of the folded parameters to f32. Names of values and nodes that
@@ -29,20 +29,14 @@ use crate::edit::{Names, consumer_counts};
 pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
     graph.check()?;
     let mut out = graph.clone();
-    let producers = graph.producers();
-    let uses = consumer_counts(graph);
     let mut names = Names::of(graph);
+    let mut producers = graph.producers();
+    let uses = consumer_counts(graph);
     for (i, node) in graph.nodes().iter().enumerate() {
-        let Op::BatchNormalization { epsilon, .. } = node.op else { continue };
-        let Some(p) = producers[node.inputs[0].index()] else { continue };
-        let layer = &graph.nodes()[p];
-        if !matches!(layer.op, Op::Conv(_) | Op::Gemm) || uses[layer.output.index()] != 1 {
-            continue;
-        }
-        let own = |v: ValueId| uses[v.index()] == 1 && graph.param(v).is_some_and(|t| t.as_f32().is_some());
-        if !layer.inputs[1..].iter().all(|&v| own(v)) {
-            continue;
-        }
+        let Op::BatchNormalization { epsilon, .. } = &node.op else { continue };
+        // The layer is looked at as it is by now: of several normalisations in a row it may have taken one in already.
+        let Some(p) = layer_before(&out, &producers, &uses, node) else { continue };
+        let layer = out.nodes()[p].clone();
         let [Some(gamma), Some(beta), Some(mean), Some(var)] =
             [1, 2, 3, 4].map(|k| graph.param(node.inputs[k]).and_then(Tensor::as_f32))
         else {
@@ -51,7 +45,7 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
         let factor: Vec<f64> = gamma
             .iter()
             .zip(var)
-            .map(|(&g, &v)| f64::from(g) / (f64::from(v) + f64::from(epsilon)).sqrt())
+            .map(|(&g, &v)| f64::from(g) / (f64::from(v) + f64::from(*epsilon)).sqrt())
             .collect();
         let channels = factor.len();
         let weight = layer.inputs[1];
@@ -63,7 +57,7 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
                 }
             }
         }
-        let old_bias = layer.inputs.get(2).and_then(|&b| graph.param(b)).and_then(Tensor::as_f32);
+        let old_bias = layer.inputs.get(2).and_then(|&b| out.param(b)).and_then(Tensor::as_f32);
         let bias: Vec<f32> = (0..channels)
             .map(|c| {
                 let b = old_bias.map_or(0.0, |b| f64::from(b[c]));
@@ -80,6 +74,7 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
         }
         // The layer takes over the normalisation's output, so that later passes and readers find its name.
         out.nodes_mut()[p].output = node.output;
+        producers[node.output.index()] = Some(p);
         // The normalisation is about to be dropped; its output must be out of the way.
         let spare = out.add_activation(names.fresh(&format!("{}.folded", node.name)));
         out.nodes_mut()[i].output = spare;
@@ -87,6 +82,31 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
     out.tidy()?;
     out.check()?;
     Ok(out)
+}
+
+/// For each node: the layer that it can be folded into, if it is a normalisation behind one.
+pub(crate) fn foldable(graph: &Graph) -> Vec<Option<NodeId>> {
+    let (producers, uses) = (graph.producers(), consumer_counts(graph));
+    graph.nodes().iter().map(|node| layer_before(graph, &producers, &uses, node)).collect()
+}
+
+/// The layer before a normalisation that can take it in. Values that are newer than `uses` are read once.
+fn layer_before(
+    graph: &Graph,
+    producers: &[Option<NodeId>],
+    uses: &[usize],
+    node: &Node,
+) -> Option<NodeId> {
+    let p = producers[node.inputs[0].index()]?;
+    let layer = &graph.nodes()[p];
+    let once = |v: ValueId| uses.get(v.index()).is_none_or(|&n| n == 1);
+    let f32s = |v: ValueId| graph.param(v).is_some_and(|t| t.as_f32().is_some());
+    let folds = matches!(node.op, Op::BatchNormalization { .. })
+        && matches!(layer.op, Op::Conv(_) | Op::Gemm)
+        && once(layer.output)
+        && layer.inputs[1..].iter().all(|&v| once(v) && f32s(v))
+        && node.inputs[1..].iter().all(|&v| f32s(v));
+    folds.then_some(p)
 }
 
 #[cfg(test)]
@@ -142,6 +162,20 @@ mod tests {
   output relu.out
 ";
         assert_eq!(fold_batch_norm(&graph).unwrap().dump(), after);
+    }
+
+    #[test]
+    fn norms_in_a_row_all_go() {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 2, 4, 4);
+        let y = b.conv("conv", x, 3, Conv::square(1, 1, 0), false);
+        let y = b.batch_norm("one", y, 1e-5, 0.9);
+        let y = b.batch_norm("two", y, 1e-3, 0.9);
+        let y = b.batch_norm("three", y, 1e-2, 0.9);
+        let graph = models::fill(b.finish(y).unwrap());
+        let folded = fold_batch_norm(&graph).unwrap();
+        assert_eq!(folded.nodes().len(), 1);
+        assert!(distance(&output(&folded), &output(&graph)) < 1e-6);
     }
 
     #[test]

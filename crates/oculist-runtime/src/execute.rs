@@ -7,7 +7,7 @@ use oculist_kernels::int8::{
 };
 use oculist_kernels::{
     AdaptivePooling, ChannelCopy, Rows, activation_forward, adaptive_average_pool, add, add_assign,
-    average_pool, channel_scale, copy_channels, fill_zero, max_pool, nchw_to_nhwc, nhwc_to_nchw,
+    average_pool, channel_scale, copy_channels, fill_zero, flatten, max_pool, nchw_to_nhwc, nhwc_to_nchw,
     pad_channels, scale_shift, softmax, unpad_channels,
 };
 
@@ -36,7 +36,7 @@ impl Plan {
             }
             Work::Flatten => {
                 let ([x], y) = arena.split([inputs[0]], *output, input);
-                flatten(batch, x_shape, y_shape.stride, x, y);
+                flatten(ctx, batch, x_shape.channels, x_shape.pixels(), x_shape.stride, x, y);
             }
             Work::Conv(conv) => {
                 if conv.residual {
@@ -238,20 +238,5 @@ fn int_copy(batch: usize, x: &Tensor, y: &Tensor, dst_offset: usize) -> IntChann
         src_stride: x.stride,
         dst_stride: y.stride,
         dst_offset,
-    }
-}
-
-/// `[batch, pixels, stride]` to `[batch, y_stride]` in the order channel, pixel; the padding becomes 0.
-fn flatten(batch: usize, shape: &Tensor, y_stride: usize, x: &[f32], y: &mut [f32]) {
-    let (pixels, channels) = (shape.pixels(), shape.channels);
-    for n in 0..batch {
-        let image = &x[n * shape.image_len()..][..shape.image_len()];
-        let row = &mut y[n * y_stride..][..y_stride];
-        for (p, pixel) in image.chunks_exact(shape.stride).enumerate() {
-            for (c, &value) in pixel[..channels].iter().enumerate() {
-                row[c * pixels + p] = value;
-            }
-        }
-        row[channels * pixels..].fill(0.0);
     }
 }

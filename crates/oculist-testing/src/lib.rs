@@ -2,6 +2,7 @@
 
 pub mod formula;
 pub mod golden;
+pub mod graphs;
 pub mod interpret;
 pub mod python;
 pub mod reference;

@@ -8,17 +8,19 @@ mod forward;
 mod gradients;
 mod plan;
 mod profile;
+mod statistics;
 
 use std::sync::Arc;
 
 use oculist_graph::Graph;
-use oculist_kernels::{Buffer, Context};
+use oculist_kernels::{Buffer, Context, Rows};
 
 use crate::error::TrainError;
 use crate::optimizer::{Optimizer, global_norm};
 use crate::params::ParamSet;
 use gradients::GradientPlan;
 use plan::Plan;
+use statistics::Moments;
 
 /// What an executor is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Executor {
     /// A gradient that must be added to another one lands here first.
     spare: Buffer,
     dropout_seed: u64,
+    /// Collects the statistics of whole batches, while they are measured anew.
+    moments: Option<Moments>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -116,6 +120,7 @@ impl Executor {
             scratch: Buffer::zeroed(plan.scratch),
             spare: Buffer::zeroed(if train { largest } else { 0 }),
             dropout_seed: 0,
+            moments: None,
             gradients,
             plan,
             ctx,
@@ -248,6 +253,12 @@ fn check_memory(
     let work = if train { "training" } else { "running" };
     let what = format!("{work} `{}` on batches of {batch} images", graph.name());
     Ok(ctx.check_memory(&what, bytes)?)
+}
+
+/// The rows of `x` as its product with `gate` takes them: a gate of as many pixels is one of as many channels over a
+/// single pixel.
+fn gated_rows(x: plan::Map, gate: plan::Map, batch: usize) -> Rows {
+    if gate.pixels() == x.pixels() { Rows::new(batch, x.pixels() * x.stride) } else { x.rows(batch) }
 }
 
 /// SplitMix64's output function: a well-mixed number for each state.

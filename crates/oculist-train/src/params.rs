@@ -32,6 +32,38 @@ pub struct Param {
     pub(crate) shape: Vec<usize>,
     pub(crate) offset: usize,
     pub(crate) len: usize,
+    /// How many inputs of nodes it is: the gradients of all of them are added.
+    pub(crate) readers: usize,
+}
+
+impl ParamLayout {
+    fn len(&self) -> usize {
+        match self {
+            Self::Weights(conv) => conv.weights_len(),
+            Self::Channels(c) => channel_stride(*c),
+        }
+    }
+
+    /// Elements of the tensor in the graph's layout.
+    fn elements(&self) -> usize {
+        match self {
+            Self::Weights(conv) => conv.c_out * (conv.c_in / conv.groups) * conv.taps(),
+            Self::Channels(c) => *c,
+        }
+    }
+
+    /// Whether every element lies at the same place.
+    fn agrees(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Weights(a), Self::Weights(b)) => {
+                let form =
+                    |conv: &Conv2d| (conv.c_out, conv.c_in / conv.groups, conv.taps(), conv.is_depthwise());
+                form(a) == form(b) && a.weights_len() == b.weights_len()
+            }
+            (Self::Channels(a), Self::Channels(b)) => a == b,
+            _ => false,
+        }
+    }
 }
 
 impl Param {
@@ -71,20 +103,40 @@ pub struct ParamSet {
 }
 
 impl ParamSet {
-    pub(crate) fn add(&mut self, graph: &Graph, value: ValueId, layout: ParamLayout, decays: bool) -> usize {
+    /// Adds a parameter, or a reader to one that is there; what is wrong with it in words.
+    pub(crate) fn add(
+        &mut self,
+        graph: &Graph,
+        value: ValueId,
+        layout: ParamLayout,
+        decays: bool,
+    ) -> Result<usize, String> {
+        let name = &graph.value(value).name;
         if let Some(&i) = self.positions.get(&value) {
-            return i;
+            let shared = &mut self.params[i];
+            if !shared.layout.agrees(&layout) {
+                return Err(format!("it shares `{name}` with a node that reads it in another form"));
+            }
+            shared.readers += 1;
+            return Ok(i);
         }
-        self.positions.insert(value, self.params.len());
-        let len = match &layout {
-            ParamLayout::Weights(conv) => conv.weights_len(),
-            ParamLayout::Channels(c) => channel_stride(*c),
+        let Some(tensor) = graph.param(value) else {
+            return Err(format!("expected a parameter, found the computed value `{name}`"));
         };
-        let v = graph.value(value);
-        let shape = graph.param(value).map(|t| t.shape().to_vec()).unwrap_or_default();
-        self.params.push(Param { name: v.name.clone(), value, decays, layout, shape, offset: self.len, len });
+        if tensor.as_f32().map(<[f32]>::len) != Some(layout.elements()) {
+            return Err(format!(
+                "expected {} numbers in `{name}`, found {} of shape {:?}",
+                layout.elements(),
+                tensor.dtype().name(),
+                tensor.shape()
+            ));
+        }
+        let (shape, len) = (tensor.shape().to_vec(), layout.len());
+        let (name, offset) = (name.clone(), self.len);
+        self.positions.insert(value, self.params.len());
+        self.params.push(Param { name, value, decays, layout, shape, offset, len, readers: 1 });
         self.len = self.len.saturating_add(len);
-        self.params.len() - 1
+        Ok(self.params.len() - 1)
     }
 
     /// The parameters in order.

@@ -1,5 +1,8 @@
 //! The training loop: epochs, validation, checkpoints, early stopping, resuming.
 
+mod evaluate;
+mod statistics;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +19,11 @@ use crate::config::{Keep, TrainConfig, VIEWS};
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::executor::{Executor, Mode};
-use crate::loss::{Criterion, Distillation, loss_and_gradient};
+use crate::loss::{Criterion, Distillation};
 use crate::mixing::mix_batch;
 use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
+use evaluate::evaluate;
 
 /// Where the trainer's batches come from.
 pub trait TrainingData {
@@ -76,6 +80,14 @@ impl EpochRecord {
 /// Told to the observer while training.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// An epoch has few updates for the momentum of the batch-norm statistics: they are measured anew before each
+    /// validation.
+    Statistics {
+        /// Training images over which they are measured.
+        images: usize,
+        /// Updates of an epoch.
+        updates: usize,
+    },
     /// Training goes on from a checkpoint.
     Resumed {
         /// Epochs done before.
@@ -168,6 +180,9 @@ impl Trainer<'_> {
         if self.resume {
             run.resume(observer)?;
         }
+        if run.statistics > 0 && run.state.epoch < config.epochs {
+            observer(Event::Statistics { images: run.statistics * config.rows(), updates: steps });
+        }
         while run.state.epoch < config.epochs {
             if config.patience > 0 && run.state.epoch >= run.state.best_epoch + config.patience {
                 observer(Event::EarlyStop { best_epoch: run.state.best_epoch });
@@ -187,6 +202,8 @@ struct Run<'a> {
     teacher: Option<Executor>,
     optimizer: Optimizer,
     ema: Option<Ema>,
+    /// Batches over which batch-norm statistics are measured before a validation; 0 if the running ones do.
+    statistics: usize,
     state: RunState,
     /// Weights and statistics the run would end with now.
     chosen: (Vec<f32>, Vec<f32>),
@@ -229,7 +246,19 @@ impl<'a> Run<'a> {
         };
         let gradient = vec![0.0; executor.logits().len()];
         let chosen = (executor.weights.clone(), executor.stats.clone());
-        Ok(Self { trainer, executor, criterion, teacher, optimizer, ema, state, chosen, gradient })
+        let statistics = statistics::batches(&executor, config, data.steps_per_epoch());
+        Ok(Self {
+            trainer,
+            executor,
+            criterion,
+            teacher,
+            optimizer,
+            ema,
+            statistics,
+            state,
+            chosen,
+            gradient,
+        })
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
@@ -313,6 +342,7 @@ impl<'a> Run<'a> {
         }
         drop(batches);
         let training = began.elapsed().as_secs_f64();
+        self.measure_statistics(data)?;
         let (val_loss, val_top1) = self.validate(data)?;
         self.state.epoch += 1;
         let record = EpochRecord {
@@ -465,25 +495,6 @@ fn check_views(config: &TrainConfig, batch: &Batch) -> Result<(), TrainError> {
         expected: "used with data that give three views of each image in a row",
         found: format!("a batch of the images {:?}", batch.indices),
     })
-}
-
-fn evaluate(executor: &mut Executor, data: &dyn TrainingData) -> Result<(f64, f64), TrainError> {
-    let (classes, stride) = (executor.classes(), executor.logits_stride());
-    let (mut count, mut right, mut loss) = (0usize, 0usize, 0.0);
-    let mut ignored = vec![0.0; executor.logits().len()];
-    for batch in data.validation()? {
-        let batch = batch?;
-        let n = batch.labels.len();
-        let logits = executor.forward_eval(&batch.images);
-        loss += loss_and_gradient(classes, &batch.labels, 0.0, None, logits, &mut ignored) * n as f64;
-        for (row, &label) in logits.chunks_exact(stride).zip(&batch.labels) {
-            let best = (1..classes).fold(0, |best, c| if row[c] > row[best] { c } else { best });
-            right += usize::from(best == label as usize);
-        }
-        count += n;
-    }
-    let n = count.max(1) as f64;
-    Ok((loss / n, 100.0 * right as f64 / n))
 }
 
 /// Digest of everything that determines the result, so that a resumed run cannot silently mix two runs.

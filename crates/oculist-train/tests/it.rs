@@ -3,7 +3,9 @@
 mod it {
     mod consistency;
     mod golden_steps;
+    mod graphs;
     mod losses;
     mod nets;
     mod runs;
+    mod statistics;
 }

@@ -47,7 +47,7 @@ pub use error::OculistError;
 pub use evaluate::{Tta, evaluate, logits};
 pub use export::{ExportOptions, export_file};
 pub use images::Images;
-pub use model_file::{ARCH_KEY, CLASSES_KEY, Model, VERSION_KEY};
+pub use model_file::{ARCH_KEY, CLASSES_KEY, Head, Model, VERSION_KEY};
 pub use oculist_data::Split;
 pub use oculist_runtime::cpu_name;
 pub use oculist_train::Keep;

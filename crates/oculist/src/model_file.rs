@@ -1,14 +1,18 @@
 //! A model as a file: the graph with its preprocessing and class names in the metadata.
 
+mod head;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oculist_augment::Preprocessing;
-use oculist_graph::Graph;
+use oculist_graph::{Graph, Op};
 use oculist_runtime::{Context, Plan, PlanOptions};
 
 use crate::dropout;
 use crate::error::OculistError;
+
+pub use head::Head;
 
 /// Metadata key of the class names, a JSON list in the order of the logits.
 pub const CLASSES_KEY: &str = "oculist.classes";
@@ -20,8 +24,10 @@ pub const VERSION_KEY: &str = "oculist.version";
 /// A classifier with all that is needed to use it.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// The network.
+    /// The network; it ends in logits.
     pub graph: Graph,
+    /// What stands behind the logits in the file.
+    pub head: Head,
     /// How an image becomes its input.
     pub preprocessing: Preprocessing,
     /// Class names in the order of the logits.
@@ -31,15 +37,18 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads an ONNX file that Oculist wrote.
+    /// Reads an ONNX file that Oculist wrote. A `Softmax` at its end is taken off and comes back with
+    /// [`Model::write`].
     ///
     /// # Errors
     /// [`OculistError::Onnx`] if it is no ONNX file or holds an unsupported operator; [`OculistError::Model`] if the
-    /// metadata are missing or contradict the graph.
+    /// metadata are missing or contradict the graph, or the graph is no classifier.
     pub fn read(path: &Path) -> Result<Self, OculistError> {
         let mut graph = oculist_onnx::read(path)?;
         let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem };
         dropout::restore(&mut graph).map_err(problem)?;
+        classifies(&graph).map_err(problem)?;
+        let head = Head::take(&mut graph).map_err(problem)?;
         let preprocessing = Preprocessing::from_metadata(&graph.metadata).map_err(|e| {
             problem(format!("expected a model made by oculist, with its preprocessing in the metadata: {e}"))
         })?;
@@ -71,7 +80,7 @@ impl Model {
             )));
         }
         let arch = graph.metadata.get(ARCH_KEY).cloned().unwrap_or_else(|| graph.name().to_owned());
-        Ok(Self { graph, preprocessing, class_names, arch })
+        Ok(Self { graph, head, preprocessing, class_names, arch })
     }
 
     /// [`Model::read`] for runs of `batch` images: also checks that it can be planned for them, before any image is read at
@@ -131,7 +140,7 @@ impl Model {
     /// # Errors
     /// [`OculistError::Onnx`] naming the file.
     pub fn write(&self, path: &Path) -> Result<u64, OculistError> {
-        let graph = self.with_metadata();
+        let graph = self.with_metadata()?;
         oculist_onnx::write(&graph, path)?;
         let io = |source| OculistError::Io { path: path.to_path_buf(), source };
         Ok(std::fs::metadata(path).map_err(io)?.len())
@@ -142,7 +151,7 @@ impl Model {
     /// # Errors
     /// [`OculistError::Onnx`] if the graph cannot be expressed.
     pub fn file_bytes(&self) -> Result<u64, OculistError> {
-        Ok(oculist_onnx::to_bytes(&self.with_metadata())?.len() as u64)
+        Ok(oculist_onnx::to_bytes(&self.with_metadata()?)?.len() as u64)
     }
 
     /// The same classifier with another graph.
@@ -150,21 +159,45 @@ impl Model {
         Self { graph, ..self.clone() }
     }
 
-    fn with_metadata(&self) -> Graph {
+    /// The graph as it goes into the file.
+    fn with_metadata(&self) -> Result<Graph, OculistError> {
         let mut graph = self.graph.clone();
+        self.head.put_back(&mut graph)?;
         dropout::note(&mut graph);
         graph.metadata.extend(self.preprocessing.to_metadata());
         let classes = serde_json::to_string(&self.class_names).unwrap_or_default();
         graph.metadata.insert(CLASSES_KEY.into(), classes);
         graph.metadata.insert(ARCH_KEY.into(), self.arch.clone());
         graph.metadata.insert(VERSION_KEY.into(), env!("CARGO_PKG_VERSION").into());
-        graph
+        Ok(graph)
     }
 }
 
 /// Whether a graph computes in int8, at least in parts.
 pub(crate) fn is_int8(graph: &Graph) -> bool {
-    graph.nodes().iter().any(|n| n.op.name() == "QuantizeLinear")
+    // Weights alone may be quantised: then there is no `QuantizeLinear`.
+    graph.nodes().iter().any(|n| matches!(n.op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. }))
+}
+
+/// Checks that a graph gives one row of numbers, one for each class, for an image.
+fn classifies(graph: &Graph) -> Result<(), String> {
+    let (inputs, outputs) = (graph.inputs().len(), graph.outputs().len());
+    let &[output] = graph.outputs() else {
+        let names: Vec<&str> = graph.outputs().iter().map(|&o| graph.value(o).name.as_str()).collect();
+        return Err(format!("expected a classifier with one output, found {outputs}: {}", names.join(", ")));
+    };
+    if inputs != 1 {
+        return Err(format!("expected a classifier with one input, found {inputs}"));
+    }
+    let shape = graph.shape(output);
+    match shape.chw() {
+        Some((_, 1, 1)) => Ok(()),
+        Some(_) => Err(format!(
+            "it is no classifier: expected logits [N, classes], one row for each image, found the dense output \
+             {shape}, a row for every place of the image"
+        )),
+        None => Err(format!("it is no classifier: expected logits [N, classes], found the output {shape}")),
+    }
 }
 
 /// The first names of a list and the number of the others.
@@ -194,6 +227,7 @@ mod tests {
     fn other_classes_are_named_but_not_all_of_them() {
         let model = Model {
             graph: Graph::new("m"),
+            head: Head::default(),
             preprocessing: Preprocessing::exact(ColorMode::Grey, 28, 28),
             class_names: names(3),
             arch: "resnet8".into(),
@@ -214,6 +248,7 @@ mod tests {
         let options = oculist_zoo::BuildOptions::new(3, (3, 32, 32));
         let model = Model {
             graph: oculist_zoo::build("mobilenet_v3_small", &options).unwrap(),
+            head: Head::default(),
             preprocessing: Preprocessing::exact(ColorMode::Rgb, 32, 32),
             class_names: names(3),
             arch: "mobilenet_v3_small".into(),

@@ -43,6 +43,10 @@ impl Phase<'_> {
             Event::Resumed { epoch } => {
                 observer(Progress::Note(&format!("{phase}: going on after epoch {epoch} of {epochs}")));
             }
+            Event::Statistics { images, updates } => observer(Progress::Note(&format!(
+                "{phase}: {updates} updates an epoch are few for running batch-norm statistics: before each validation \
+                 they are measured over {images} training images"
+            ))),
             Event::Step { epoch, step, steps, loss } => {
                 observer(Progress::TrainStep { phase, epoch, epochs, step, steps, loss });
             }

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use oculist::{Images, Model, Settings, Source, Split};
+use oculist_graph::Op;
 use oculist_runtime::{Context, top1};
 use oculist_testing::python;
 use serde_json::Value;
 
+use crate::endings::with_ending;
 use crate::support::{oculist, read, read_json, scratch};
 
 const IMAGES: usize = 1000;
@@ -143,6 +145,34 @@ fn exported_models_in_onnx_runtime() {
     assert!(ours > 60.0 && (ours - theirs).abs() < 5.0, "{ours}% and {theirs}%");
 
     views_and_corruptions(&models.f32);
+    probabilities(&models);
+}
+
+fn softmax(row: &[f32]) -> Vec<f32> {
+    let sum: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
+    row.iter().map(|&x| (f64::from(x).exp() / sum) as f32).collect()
+}
+
+/// A model that ends in a `Softmax`: our probabilities are the file's, also of the int8 model and of what is written.
+fn probabilities(models: &Models) {
+    let folder = scratch();
+    for (name, model, tolerance) in [("f32", &models.f32, 1e-5), ("int8", &models.int8, 0.1)] {
+        let [file, again] = ["file", "again"].map(|what| folder.path().join(format!("{name}-{what}.onnx")));
+        with_ending(model, Op::Softmax, &file);
+        oculist("export").arg(&file).option("--output", &again).run().ok();
+        let (_, logits) = ours(&file);
+        let ours: Vec<f32> = logits.chunks_exact(CLASSES).flat_map(softmax).collect();
+        for path in [&file, &again] {
+            let Some((found, want)) = theirs(path, IMAGES, "plain") else { return };
+            let worst = distance(&ours, &want);
+            println!("{name}: probabilities differ by {worst:e}");
+            assert!(worst <= tolerance, "{name}: probabilities differ by {worst:e}");
+            assert!(found["metadata"]["oculist.arch"] == "resnet8");
+            // Twin: with a second softmax nothing is likelier than e / (e + 9).
+            let twice: Vec<f32> = want.chunks_exact(CLASSES).flat_map(softmax).collect();
+            assert!(distance(&twice, &want) > 0.5);
+        }
+    }
 }
 
 /// Top-1 under a corruption and with test-time augmentation, on all test images of the demo.

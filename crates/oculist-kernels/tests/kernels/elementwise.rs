@@ -2,7 +2,8 @@
 
 use oculist_kernels::{
     Activation, ChannelCopy, Rows, activation_backward, activation_forward, add, add_assign, add_scaled,
-    channel_scale, channel_scale_backward, copy_channels, fill_zero, pad_channels, scale, unpad_channels,
+    channel_scale, channel_scale_backward, copy_channels, fill_zero, flatten, flatten_backward, pad_channels,
+    scale, unpad_channels,
 };
 use oculist_testing::reference::{Noise, relative_error};
 
@@ -165,5 +166,33 @@ fn channels_move_between_tensors() {
         }
         copy_channels(&ctx, first, &padded_a, &mut joined, true);
         assert_eq!(joined[0], 2.0 * a[0]);
+    }
+}
+
+#[test]
+fn a_flattened_map_has_the_order_of_nchw_and_its_gradient_goes_back() {
+    let mut noise = Noise::new(24);
+    for (batch, channels, pixels) in [(2, 3, 4), (1, 20, 6), (3, 16, 1)] {
+        let nchw = noise.vector(batch * channels * pixels);
+        for ctx in contexts() {
+            let nhwc = to_nhwc(&ctx, batch, channels, &nchw);
+            let stride = nhwc.len() / (batch * pixels);
+            let features = channels * pixels;
+            let y_stride = features.div_ceil(16) * 16;
+            let mut y = vec![f32::NAN; batch * y_stride];
+            flatten(&ctx, batch, channels, pixels, stride, &nhwc, &mut y);
+            for (row, want) in y.chunks_exact(y_stride).zip(nchw.chunks_exact(features)) {
+                assert_eq!(row[..features], *want);
+                assert!(row[features..].iter().all(|v| *v == 0.0));
+            }
+            // The order in memory is another one, except for a single pixel.
+            assert_eq!(y[..features] == nhwc[..features], pixels == 1);
+            let mut dx = vec![f32::NAN; nhwc.len()];
+            flatten_backward(&ctx, batch, channels, pixels, stride, &y, &mut dx, false);
+            assert_eq!(dx, nhwc);
+            flatten_backward(&ctx, batch, channels, pixels, stride, &y, &mut dx, true);
+            let doubled: Vec<f32> = nhwc.iter().map(|v| 2.0 * v).collect();
+            assert_eq!(dx, doubled);
+        }
     }
 }

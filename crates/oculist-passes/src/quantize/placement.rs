@@ -6,6 +6,7 @@ use oculist_graph::{Graph, NodeId, Op, ValueId};
 
 use super::{PASS, QuantizeOptions};
 use crate::edit::consumer_counts;
+use crate::fold_batch_norm::foldable;
 use crate::{PassError, Result};
 
 /// The decisions for one graph and one set of options.
@@ -197,18 +198,13 @@ fn has_pattern(op: &Op) -> bool {
 }
 
 fn refuse_unprepared(graph: &Graph) -> Result<()> {
-    let producers = graph.producers();
-    let uses = consumer_counts(graph);
-    for node in graph.nodes() {
+    for (node, layer) in graph.nodes().iter().zip(foldable(graph)) {
         let problem = match &node.op {
             Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
                 "expected a float graph, found one that is quantised already"
             }
-            Op::BatchNormalization { .. }
-                if producers[node.inputs[0].index()]
-                    .is_some_and(|p| matches!(graph.nodes()[p].op, Op::Conv(_) | Op::Gemm))
-                    && uses[node.inputs[0].index()] == 1 =>
-            {
+            // One that cannot be folded, for example behind a layer that shares its weight, stays in floats.
+            Op::BatchNormalization { .. } if layer.is_some() => {
                 "expected batch normalisation to be folded before"
             }
             Op::Dropout { .. } | Op::Identity => "expected no-ops to be removed before",

@@ -5,11 +5,12 @@ use std::ops::Range;
 use oculist_kernels::{
     AdaptivePooling, BatchNormBackward, BatchNormGradients, Buffer, ChannelCopy, activation_backward,
     adaptive_average_pool_backward, add_assign, average_pool_backward, batch_norm_backward,
-    channel_scale_backward, column_sums, copy_channels, max_pool_backward,
+    channel_scale_backward, column_sums, copy_channels, flatten_backward, max_pool_backward,
 };
 
-use super::plan::{Slot, Step};
-use super::{Executor, dropout};
+use super::plan::{Map, Slot, Step};
+use super::{Executor, dropout, gated_rows};
+use crate::params::Param;
 
 impl Executor {
     /// Runs the backward pass of the last [`Executor::forward_train`] from the gradient of the logits and leaves
@@ -91,15 +92,19 @@ impl Executor {
         let wanted = !dx.is_empty();
         match &self.plan.steps[i] {
             Step::Conv { x, weights, bias, plan, y } => {
-                let range = self.plan.weights.get(*weights).range();
-                let dw = &mut self.grads[range.clone()];
-                plan.backward_weights(ctx, &act[*x], dy, dw, &mut self.scratch);
+                let weights = self.plan.weights.get(*weights);
+                let scratch = &mut self.scratch;
+                add_gradient(&mut self.grads, weights, |dw| {
+                    plan.backward_weights(ctx, &act[*x], dy, dw, scratch);
+                });
                 if let Some(bias) = bias {
-                    let db = &mut self.grads[self.plan.weights.get(*bias).range()];
-                    column_sums(ctx, slots[*y].rows(batch), dy, db);
+                    add_gradient(&mut self.grads, self.plan.weights.get(*bias), |db| {
+                        column_sums(ctx, slots[*y].rows(batch), dy, db);
+                    });
                 }
                 if wanted {
-                    plan.backward_data(ctx, dy, &self.weights[range], dx, accumulate, &mut self.scratch);
+                    let w = &self.weights[weights.range()];
+                    plan.backward_data(ctx, dy, w, dx, accumulate, &mut self.scratch);
                 }
             }
             Step::Norm { .. } => self.norm_backward(i, dy, dx, accumulate),
@@ -113,44 +118,32 @@ impl Executor {
                     dx.copy_from_slice(dy);
                 }
             }
-            Step::Gate { x, gate, .. } => {
+            Step::Gate { x, gate, .. } if wanted => {
                 // Both gradients come out of one pass; the one that is not asked for lands in the spare buffer.
-                let rows = slots[*x].rows(batch);
+                let rows = gated_rows(slots[*x], slots[*gate], batch);
                 let (x_len, gate_len) = (slots[*x].len(batch), slots[*gate].len(batch));
+                let (x, gate) = (&act[*x], &act[*gate]);
                 if position == 0 {
-                    let (_, rest) = self.spare.split_at_mut(0);
-                    let dgate = &mut rest[..gate_len];
-                    channel_scale_backward(
-                        ctx,
-                        rows,
-                        batch,
-                        &act[*x],
-                        &act[*gate],
-                        dy,
-                        dx,
-                        accumulate,
-                        dgate,
-                    );
+                    let dgate = &mut self.spare[..gate_len];
+                    channel_scale_backward(ctx, rows, batch, x, gate, dy, dx, accumulate, dgate);
+                } else if x_len == gate_len {
+                    // The factors of an element-wise product may change places.
+                    let ignored = &mut self.spare[..x_len];
+                    channel_scale_backward(ctx, rows, batch, gate, x, dy, dx, accumulate, ignored);
                 } else {
                     let mut dgate = vec![0.0; gate_len];
                     let ignored = &mut self.spare[..x_len];
-                    channel_scale_backward(
-                        ctx,
-                        rows,
-                        batch,
-                        &act[*x],
-                        &act[*gate],
-                        dy,
-                        ignored,
-                        false,
-                        &mut dgate,
-                    );
+                    channel_scale_backward(ctx, rows, batch, x, gate, dy, ignored, false, &mut dgate);
                     if accumulate {
                         add_assign(ctx, &dgate, dx);
                     } else {
                         dx.copy_from_slice(&dgate);
                     }
                 }
+            }
+            Step::Flatten { x, .. } if wanted => {
+                let Map { channels, stride, .. } = slots[*x];
+                flatten_backward(ctx, batch, channels, slots[*x].pixels(), stride, dy, dx, accumulate);
             }
             Step::Concat { inputs, y } if wanted => {
                 let map = slots[slot];
@@ -198,7 +191,7 @@ impl Executor {
         let Step::Norm { x, gamma, beta, saved, residual, activation, y, .. } = &self.plan.steps[i] else {
             return;
         };
-        let (gamma, beta) = (self.plan.weights.get(*gamma).range(), self.plan.weights.get(*beta).range());
+        let (gamma, beta) = (self.plan.weights.get(*gamma), self.plan.weights.get(*beta));
         let residual = *residual;
         let residual_accumulate = residual.is_some() && self.gradients.accumulate[i][1];
         let mut residual_buffer = residual.and_then(|slot| self.gradients.buffer_of[slot]).map(|b| {
@@ -212,14 +205,20 @@ impl Executor {
             y: &self.activations[*y],
             residual: residual.map(|r| &self.activations[r][..]),
             dy,
-            gamma: &self.weights[gamma.clone()],
-            beta: &self.weights[beta.clone()],
+            gamma: &self.weights[gamma.range()],
+            beta: &self.weights[beta.range()],
             mean: &saved.mean,
             inv_std: &saved.inv_std,
             activation: *activation,
         };
         let ctx = &*self.ctx;
-        let [dgamma, dbeta] = disjoint(&mut self.grads, gamma, beta);
+        let shared = gamma.readers > 1 || beta.readers > 1;
+        let mut own = if shared { vec![0.0; gamma.len + beta.len] } else { Vec::new() };
+        let [dgamma, dbeta] = if shared {
+            own.split_at_mut(gamma.len).into()
+        } else {
+            disjoint(&mut self.grads, gamma.range(), beta.range())
+        };
         let spare = &mut self.spare[..rows.len()];
         // A gradient that others have written already, or that nobody wants, goes through the spare buffer.
         let direct = !accumulate && dx.len() == rows.len();
@@ -231,6 +230,12 @@ impl Executor {
             dresidual: residual_buffer.as_mut().map(|(_, b)| (&mut b[..rows.len()], residual_accumulate)),
         };
         batch_norm_backward(ctx, rows, &input, output);
+        if shared {
+            let (dgamma, dbeta) = own.split_at(gamma.len);
+            for (param, gradient) in [(gamma, dgamma), (beta, dbeta)] {
+                self.grads[param.range()].iter_mut().zip(gradient).for_each(|(sum, g)| *sum += g);
+            }
+        }
         if !direct && !dx.is_empty() {
             add_assign(ctx, spare, dx);
         }
@@ -251,6 +256,17 @@ fn slice_gradient(
         oculist_kernels::fill_zero(ctx, dx);
     }
     copy_channels(ctx, copy, dy, dx, accumulate);
+}
+
+/// Lets `write` compute the gradient of a parameter, which is added to those of its other readers if there are any.
+fn add_gradient(grads: &mut [f32], param: &Param, write: impl FnOnce(&mut [f32])) {
+    let sum = &mut grads[param.range()];
+    if param.readers == 1 {
+        return write(sum);
+    }
+    let mut own = vec![0.0; param.len];
+    write(&mut own);
+    sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
 }
 
 fn disjoint(flat: &mut [f32], a: Range<usize>, b: Range<usize>) -> [&mut [f32]; 2] {

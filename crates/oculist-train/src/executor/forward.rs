@@ -2,11 +2,11 @@
 
 use oculist_kernels::{
     AdaptivePooling, ChannelCopy, Epilogue, activation_forward, adaptive_average_pool, add, average_pool,
-    batch_statistics, channel_scale, copy_channels, fold_scale_shift, max_pool, scale_shift,
+    batch_statistics, channel_scale, copy_channels, flatten, fold_scale_shift, max_pool, scale_shift,
 };
 
-use super::plan::Step;
-use super::{Executor, Mode, dropout};
+use super::plan::{Map, Step};
+use super::{Executor, Mode, dropout, gated_rows};
 
 impl Executor {
     /// Runs a training step's forward pass: batch statistics, running statistics updated, dropout drawn from
@@ -25,7 +25,7 @@ impl Executor {
         self.run(images, Mode::Eval)
     }
 
-    fn run(&mut self, images: &[f32], mode: Mode) -> &[f32] {
+    pub(super) fn run(&mut self, images: &[f32], mode: Mode) -> &[f32] {
         self.load(images);
         for i in 0..self.plan.steps.len() {
             self.step(i, mode);
@@ -73,12 +73,18 @@ impl Executor {
                     batch_statistics(ctx, rows, &act[*x], &mut saved.mean, &mut saved.variance);
                     let n = rows.rows as f32;
                     let unbiased = if rows.rows > 1 { n / (n - 1.0) } else { 1.0 };
-                    for c in 0..map.channels {
-                        let (m, v) = (&mut self.stats[mean_range.start + c], saved.mean[c]);
-                        *m = momentum * *m + (1.0 - momentum) * v;
-                        let v = saved.variance[c] * unbiased;
-                        let var = &mut self.stats[var_range.start + c];
-                        *var = momentum * *var + (1.0 - momentum) * v;
+                    if let Some(moments) = &mut self.moments {
+                        let at = [mean_range.start, var_range.start];
+                        let channels = ..map.channels;
+                        moments.add(at, rows.rows, &saved.mean[channels], &saved.variance[channels]);
+                    } else {
+                        for c in 0..map.channels {
+                            let (m, v) = (&mut self.stats[mean_range.start + c], saved.mean[c]);
+                            *m = momentum * *m + (1.0 - momentum) * v;
+                            let v = saved.variance[c] * unbiased;
+                            let var = &mut self.stats[var_range.start + c];
+                            *var = momentum * *var + (1.0 - momentum) * v;
+                        }
                     }
                 } else {
                     saved.mean.copy_from_slice(&self.stats[mean_range]);
@@ -103,7 +109,12 @@ impl Executor {
             }
             Step::Add { a, b, .. } => add(ctx, &act[*a], &act[*b], &mut out),
             Step::Gate { x, gate, .. } => {
-                channel_scale(ctx, slots[*x].rows(batch), batch, &act[*x], &act[*gate], &mut out);
+                let rows = gated_rows(slots[*x], slots[*gate], batch);
+                channel_scale(ctx, rows, batch, &act[*x], &act[*gate], &mut out);
+            }
+            Step::Flatten { x, .. } => {
+                let Map { channels, stride, .. } = slots[*x];
+                flatten(ctx, batch, channels, slots[*x].pixels(), stride, &act[*x], &mut out);
             }
             Step::Concat { inputs, y } => {
                 for (slot, begin) in inputs {
@@ -131,7 +142,8 @@ impl Executor {
                 adaptive_average_pool(ctx, &pool, &act[*x], &mut out);
             }
             Step::Dropout { x, ratio, key, .. } => {
-                if mode == Mode::Train {
+                // Deployed, the layers behind see everything: that is what they are to be normalised by.
+                if mode == Mode::Train && self.moments.is_none() {
                     dropout(self.dropout_seed, *key, *ratio, &act[*x], &mut out, false);
                 } else {
                     out.copy_from_slice(&act[*x]);

@@ -27,6 +27,11 @@ impl GradientPlan {
         written[plan.output] = true;
         result.assign(plan.output, plan.slots[plan.output].len(batch), &mut free);
         for (i, step) in plan.steps.iter().enumerate().rev() {
+            if result.buffer_of[step.output()].is_none() {
+                // Nothing behind it leads to the logits.
+                result.accumulate[i] = vec![false; step.inputs().len()];
+                continue;
+            }
             for slot in step.inputs() {
                 result.accumulate[i].push(written[slot]);
                 if slot != plan.input && !written[slot] {

@@ -2,9 +2,11 @@
 //!
 //! Fusion happens here: a `BatchNormalization` takes the residual `Add` and the activation that follow it into one
 //! step, and a fully connected layer becomes a convolution whose kernel covers the map, so that `Flatten` is only
-//! another name for its input.
+//! another name for its input. Whatever else reads a flattened value gets it in the graph's order ([`Planner::flat`]).
 
-use oculist_graph::{Graph, NodeId, Op, Pool, ValueId};
+mod bindings;
+
+use oculist_graph::{Graph, Node, NodeId, Op, Pool, ValueId};
 use oculist_kernels::{Activation, Context, Conv2d, ConvPlan, Pooling, Rows, channel_stride};
 
 use crate::error::TrainError;
@@ -76,10 +78,15 @@ pub(crate) enum Step {
         b: Slot,
         y: Slot,
     },
-    /// `y[n, h, w, c] = x[n, h, w, c] * gate[n, c]`.
+    /// `y[n, h, w, c] = x[n, h, w, c] * gate[n, c]`, or `* gate[n, h, w, c]` if the gate has as many pixels as `x`.
     Gate {
         x: Slot,
         gate: Slot,
+        y: Slot,
+    },
+    /// `y[n, c * pixels + p] = x[n, p, c]`.
+    Flatten {
+        x: Slot,
         y: Slot,
     },
     Concat {
@@ -128,6 +135,7 @@ impl Step {
             Self::Concat { inputs, .. } => inputs.iter().map(|(slot, _)| *slot).collect(),
             Self::Conv { x, .. }
             | Self::Activation { x, .. }
+            | Self::Flatten { x, .. }
             | Self::MaxPool { x, .. }
             | Self::AveragePool { x, .. }
             | Self::GlobalAveragePool { x, .. }
@@ -144,6 +152,7 @@ impl Step {
             | Self::Activation { y, .. }
             | Self::Add { y, .. }
             | Self::Gate { y, .. }
+            | Self::Flatten { y, .. }
             | Self::Concat { y, .. }
             | Self::MaxPool { y, .. }
             | Self::AveragePool { y, .. }
@@ -247,7 +256,7 @@ impl Plan {
                 planner.node(n)?;
             }
         }
-        planner.plan.output = planner.slot(output);
+        planner.plan.output = planner.output(output)?;
         Ok(planner.plan)
     }
 }
@@ -257,9 +266,13 @@ impl Planner<'_> {
     /// multiply the work of the first layer.
     fn input(&mut self, input: ValueId) {
         let (c, h, w) = self.graph.shape(input).chw().unwrap_or((0, 0, 0));
-        let dense = self.consumers[input.index()]
-            .iter()
-            .all(|&n| matches!(&self.graph.nodes()[n].op, Op::Conv(conv) if conv.groups == 1));
+        let readers = &self.consumers[input.index()];
+        let dense = readers.iter().all(|&n| {
+            let node = &self.graph.nodes()[n];
+            // A weight that others read too must lie as they want it.
+            let own = || self.consumers[node.inputs[1].index()].iter().all(|other| readers.contains(other));
+            matches!(&node.op, Op::Conv(conv) if conv.groups == 1) && own()
+        });
         let mut map = Map::padded(c, h, w);
         if dense {
             map.stride = c;
@@ -271,18 +284,15 @@ impl Planner<'_> {
     fn node(&mut self, n: NodeId) -> Result<(), TrainError> {
         let graph = self.graph;
         let node = &graph.nodes()[n];
-        let fail = |problem: &str| {
-            Err(TrainError::Unsupported {
-                node: node.name.clone(),
-                op: node.op.name(),
-                problem: problem.to_owned(),
-            })
-        };
+        let fail = |problem: &str| Err(unsupported(node, problem.to_owned()));
+        if matches!(node.op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. }) {
+            return fail("quantised graphs are not trained; train the f32 model");
+        }
         let first = node.inputs[0];
-        let Some(x) = self.slot_of[first.index()] else {
+        let Some(mut x) = self.slot_of[first.index()] else {
             return fail("its first input is a constant");
         };
-        let map = self.plan.slots[x];
+        let mut map = self.plan.slots[x];
         match &node.op {
             Op::Conv(conv) => {
                 let c_out = graph.shape(node.output).channels().unwrap_or(0);
@@ -317,7 +327,10 @@ impl Planner<'_> {
                 };
                 self.conv(n, x, conv)?;
             }
-            Op::BatchNormalization { epsilon, momentum } => self.norm(n, x, map, *epsilon, *momentum)?,
+            Op::BatchNormalization { epsilon, momentum } => {
+                x = self.flat(first, x);
+                self.norm(n, x, self.plan.slots[x], *epsilon, *momentum)?;
+            }
             op if op.is_activation() => {
                 let Some(activation) = activation_of(op) else {
                     return fail("no kernel for this activation");
@@ -326,35 +339,41 @@ impl Planner<'_> {
                 self.plan.steps.push(Step::Activation { x, activation, y });
             }
             Op::Add | Op::Mul => {
-                let Some(b) = self.slot_of[node.inputs[1].index()] else {
+                let second = node.inputs[1];
+                let Some(mut b) = self.slot_of[second.index()] else {
                     return fail("its second input is a constant");
                 };
-                let other = self.plan.slots[b];
-                let y = self.new_slot(node.output, map);
-                if node.op == Op::Add {
-                    self.plan.steps.push(Step::Add { a: x, b, y });
-                } else if other.pixels() == 1 {
-                    self.plan.steps.push(Step::Gate { x, gate: b, y });
-                } else {
-                    return fail("expected a [N, C, 1, 1] gate as the second input");
+                let gated = graph.shape(first) != graph.shape(second);
+                if !gated && map != self.plan.slots[b] {
+                    // Maps of different shapes may be flattened to values of the same.
+                    x = self.flat(first, x);
+                    b = self.flat(second, b);
+                    map = self.plan.slots[x];
                 }
+                let y = self.new_slot(node.output, map);
+                self.plan.steps.push(match node.op {
+                    Op::Add => Step::Add { a: x, b, y },
+                    _ => Step::Gate { x, gate: b, y },
+                });
             }
             Op::Concat => {
                 let mut inputs = Vec::new();
                 let mut channels = 0;
-                for input in &node.inputs {
+                for &input in &node.inputs {
                     let Some(slot) = self.slot_of[input.index()] else {
                         return fail("one of its inputs is a constant");
                     };
+                    let slot = self.flat(input, slot);
                     inputs.push((slot, channels));
-                    channels += self.plan.slots[slot].channels;
+                    map = self.plan.slots[slot];
+                    channels += map.channels;
                 }
                 let y = self.new_slot(node.output, Map::padded(channels, map.height, map.width));
                 self.plan.steps.push(Step::Concat { inputs, y });
             }
             Op::MaxPool(pool) => {
                 let pool = pool_of(pool, map, self.batch);
-                pool.check()?;
+                pool.check().or_else(|e| fail(&e.to_string()))?;
                 let y = self
                     .new_slot(node.output, Map::padded(map.channels, pool.out_height(), pool.out_width()));
                 let saved = self.plan.max_pools;
@@ -363,7 +382,7 @@ impl Planner<'_> {
             }
             Op::AveragePool { pool, count_include_pad } => {
                 let pool = pool_of(pool, map, self.batch);
-                pool.check()?;
+                pool.check().or_else(|e| fail(&e.to_string()))?;
                 let y = self
                     .new_slot(node.output, Map::padded(map.channels, pool.out_height(), pool.out_width()));
                 let count_include_pad = *count_include_pad;
@@ -387,9 +406,6 @@ impl Planner<'_> {
                 self.plan.steps.push(Step::PadChannels { x, before: *before, y });
             }
             Op::Softmax => return fail("the loss takes logits; end the network before the softmax"),
-            Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
-                return fail("quantised graphs are not trained; train the f32 model");
-            }
             _ => return fail("no rule for this operator"),
         }
         Ok(())
@@ -397,14 +413,13 @@ impl Planner<'_> {
 
     fn conv(&mut self, n: NodeId, x: Slot, conv: Conv2d) -> Result<(), TrainError> {
         let node = &self.graph.nodes()[n];
-        let plan = ConvPlan::new(self.ctx, conv)?;
+        let plan = ConvPlan::new(self.ctx, conv).map_err(|e| unsupported(node, e.to_string()))?;
         self.plan.scratch = self.plan.scratch.max(plan.scratch_len());
-        let weights =
-            self.plan.weights.add(self.graph, node.inputs[1], ParamLayout::Weights(Box::new(conv)), true);
-        let bias = node
-            .inputs
-            .get(2)
-            .map(|&b| self.plan.weights.add(self.graph, b, ParamLayout::Channels(conv.c_out), false));
+        let weights = self.weight(n, 1, ParamLayout::Weights(Box::new(conv)), true)?;
+        let bias = match node.inputs.len() {
+            3 => Some(self.weight(n, 2, ParamLayout::Channels(conv.c_out), false)?),
+            _ => None,
+        };
         let y = self.new_slot(node.output, Map::padded(conv.c_out, conv.out_height(), conv.out_width()));
         self.plan.steps.push(Step::Conv { x, weights, bias, plan: Box::new(plan), y });
         Ok(())
@@ -413,17 +428,16 @@ impl Planner<'_> {
     fn norm(&mut self, n: NodeId, x: Slot, map: Map, epsilon: f32, momentum: f32) -> Result<(), TrainError> {
         let node = &self.graph.nodes()[n];
         if map.stride != channel_stride(map.channels) {
-            return Err(TrainError::Unsupported {
-                node: node.name.clone(),
-                op: node.op.name(),
-                problem: "normalising the image itself is not supported".into(),
-            });
+            return Err(unsupported(node, "normalising the image itself is not supported".into()));
         }
         let vector = ParamLayout::Channels(map.channels);
-        let gamma = self.plan.weights.add(self.graph, node.inputs[1], vector.clone(), false);
-        let beta = self.plan.weights.add(self.graph, node.inputs[2], vector.clone(), false);
-        let running_mean = self.plan.stats.add(self.graph, node.inputs[3], vector.clone(), false);
-        let running_var = self.plan.stats.add(self.graph, node.inputs[4], vector, false);
+        let gamma = self.weight(n, 1, vector.clone(), false)?;
+        let beta = self.weight(n, 2, vector.clone(), false)?;
+        let running_mean = self.statistic(n, 3, vector.clone())?;
+        let running_var = self.statistic(n, 4, vector)?;
+        if running_mean == running_var {
+            return Err(unsupported(node, "its running mean and variance are one parameter".into()));
+        }
         let mut output = node.output;
         let mut residual = None;
         // The residual addition, if its other operand is known already.
@@ -432,8 +446,11 @@ impl Planner<'_> {
         {
             let add = &self.graph.nodes()[next];
             let other = if add.inputs[0] == output { add.inputs[1] } else { add.inputs[0] };
+            // What is normalised cannot be the residual as well: both gradients would be written at once.
             if other != output
-                && let Some(slot) = self.slot_of[other.index()]
+                && let Some(slot) = self.slot_of[other.index()].map(|slot| self.flat(other, slot))
+                && slot != x
+                && self.plan.slots[slot] == map
             {
                 residual = Some(slot);
                 output = add.output;
@@ -482,8 +499,8 @@ impl Planner<'_> {
         self.slot_of[value.index()] = Some(slot);
         slot
     }
+}
 
-    fn slot(&self, value: ValueId) -> Slot {
-        self.slot_of[value.index()].unwrap_or(0)
-    }
+fn unsupported(node: &Node, problem: String) -> TrainError {
+    TrainError::Unsupported { node: node.name.clone(), op: node.op.name(), problem }
 }

@@ -66,6 +66,7 @@ impl Executor {
             Step::Activation { x, activation, .. } => format!("{activation:?} {}", map(*x)),
             Step::Add { y, .. } => format!("add {}", map(*y)),
             Step::Gate { x, .. } => format!("gate {}", map(*x)),
+            Step::Flatten { x, .. } => format!("flatten {}", map(*x)),
             Step::Concat { y, .. } => format!("concatenate {}", map(*y)),
             Step::MaxPool { x, .. } => format!("max pool {}", map(*x)),
             Step::AveragePool { x, .. } => format!("average pool {}", map(*x)),

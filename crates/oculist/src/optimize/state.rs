@@ -8,6 +8,7 @@ use oculist_data::Split;
 use oculist_graph::Graph;
 use oculist_report::{RunSummary, Step, StepState};
 use oculist_runtime::Context;
+use oculist_train::{Executor, Mode};
 
 use super::{RunOptions, resume};
 use crate::compress::candidate::{Candidate, Cost};
@@ -74,6 +75,9 @@ impl Run {
         let mut decided = settings.clone();
         if let Some(model) = &given {
             model_fits(model, &source, settings)?;
+            if options.verb != "train" {
+                is_trainable(model, &ctx, settings)?;
+            }
             // A given model, not the images, says how to train: its input and its family.
             facts.preprocessing = model.preprocessing.clone();
             if decided.arch.is_none() && oculist_zoo::find(&model.arch).is_ok() {
@@ -154,6 +158,7 @@ impl Run {
     pub(crate) fn model(&self, graph: Graph) -> Model {
         Model {
             graph,
+            head: self.given.as_ref().map(|model| model.head.clone()).unwrap_or_default(),
             preprocessing: self.recipe.preprocessing.clone(),
             class_names: self.source.class_names().to_vec(),
             arch: self.recipe.arch.clone(),
@@ -213,7 +218,7 @@ fn model_fits(model: &Model, source: &Source, settings: &Settings) -> Result<(),
             ),
         });
     }
-    if model.graph.nodes().iter().any(|n| n.op.name() == "QuantizeLinear") {
+    if model.is_int8() {
         return Err(OculistError::Model {
             path,
             problem: "it is quantised already; start from the f32 model of the same run".into(),
@@ -229,6 +234,18 @@ fn model_fits(model: &Model, source: &Source, settings: &Settings) -> Result<(),
         });
     }
     Ok(())
+}
+
+/// Refuses a model that runs but that pruned forms of it could not be trained of.
+fn is_trainable(model: &Model, ctx: &Arc<Context>, settings: &Settings) -> Result<(), OculistError> {
+    // The plan is what can fail; two images keep its buffers small.
+    match Executor::new(ctx.clone(), &model.graph, 2, Mode::Eval) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(OculistError::Model {
+            path: settings.model.clone().unwrap_or_default(),
+            problem: e.to_string(),
+        }),
+    }
 }
 
 fn short_list(names: &[String]) -> String {

@@ -1,0 +1,137 @@
+//! What stands behind the logits in a model file.
+//!
+//! Everything here computes with logits: losses, distillation, calibration, the mean over views. A file whose last
+//! layer is a `Softmax` gives probabilities instead, and a second softmax on top would flatten them. So the layer is
+//! taken off when a model is read and put back when it is written.
+
+use oculist_graph::{Graph, Node, NodeId, Op, Tensor, ValueId};
+
+use crate::error::OculistError;
+
+/// The nodes that make a file's output of the logits: a `Softmax` and what only passes its result on. Empty for a file
+/// that ends in logits.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Head {
+    nodes: Vec<HeadNode>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct HeadNode {
+    name: String,
+    op: Op,
+    /// Name of its output.
+    output: String,
+    /// What it reads beside the result of the node before it.
+    params: Vec<(String, Tensor)>,
+}
+
+impl Head {
+    /// Takes the last `Softmax` off a graph of one output, which then ends in logits.
+    ///
+    /// Behind it may stand nodes that pass probabilities on: `Identity`, `Dropout`, and the `Q/DQ` of a quantised model,
+    /// whose rounding of the probabilities is left out. Of two `Softmax` one stays: the file means its result as logits.
+    ///
+    /// # Errors
+    /// What the graph ends in, in words, if that gives neither logits nor probabilities of one class for each image.
+    pub(crate) fn take(graph: &mut Graph) -> Result<Self, String> {
+        let producers = graph.producers();
+        let mut chain: Vec<NodeId> = Vec::new();
+        let Some(mut at) = graph.outputs().first().copied() else { return Ok(Self::default()) };
+        while let Some(id) = producers[at.index()] {
+            let node = &graph.nodes()[id];
+            chain.push(id);
+            match node.op {
+                Op::Identity
+                | Op::Dropout { .. }
+                | Op::QuantizeLinear { .. }
+                | Op::DequantizeLinear { .. } => at = node.inputs[0],
+                Op::Softmax => {
+                    let nodes =
+                        chain.iter().rev().map(|&id| head_node(graph, id)).collect::<Result<_, _>>()?;
+                    let logits = node.inputs[0];
+                    graph.set_outputs(vec![logits]);
+                    graph.tidy().map_err(|e| e.to_string())?;
+                    return Ok(Self { nodes });
+                }
+                Op::Sigmoid => {
+                    return Err(format!(
+                        "it ends in a Sigmoid (node `{}`), which judges every class by itself, so that several may hold \
+                         at once; expected logits or a Softmax, which tell one class for each image",
+                        node.name
+                    ));
+                }
+                _ => break,
+            }
+        }
+        Ok(Self::default())
+    }
+
+    /// Whether the file gives logits themselves.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Puts the nodes back behind the logits of a graph that may have been changed since.
+    ///
+    /// # Errors
+    /// [`OculistError`] if the graph is invalid.
+    pub(crate) fn put_back(&self, graph: &mut Graph) -> Result<(), OculistError> {
+        let Some(&logits) = graph.outputs().first() else { return Ok(()) };
+        let mut x = logits;
+        for node in &self.nodes {
+            let mut inputs = vec![x];
+            for (name, tensor) in &node.params {
+                let name = free_value(graph, name);
+                inputs.push(graph.add_param(name, tensor.clone()));
+            }
+            let output = free_value(graph, &node.output);
+            x = graph.add_activation(output);
+            let name = free_node(graph, &node.name);
+            graph.nodes_mut().push(Node { name, op: node.op.clone(), inputs, output: x });
+        }
+        if !self.is_empty() {
+            graph.set_outputs(vec![x]);
+            graph.tidy()?;
+        }
+        Ok(())
+    }
+}
+
+fn head_node(graph: &Graph, id: NodeId) -> Result<HeadNode, String> {
+    let node = &graph.nodes()[id];
+    let param = |&id: &ValueId| {
+        let name = graph.value(id).name.clone();
+        match graph.param(id) {
+            Some(tensor) => Ok((name, tensor.clone())),
+            None => Err(format!("node `{}` behind its Softmax reads the computed value `{name}`", node.name)),
+        }
+    };
+    Ok(HeadNode {
+        name: node.name.clone(),
+        op: node.op.clone(),
+        output: graph.value(node.output).name.clone(),
+        params: node.inputs[1..].iter().map(param).collect::<Result<_, _>>()?,
+    })
+}
+
+fn free_value(graph: &Graph, stem: &str) -> String {
+    free(stem, |name| graph.find(name).is_none())
+}
+
+fn free_node(graph: &Graph, stem: &str) -> String {
+    free(stem, |name| graph.nodes().iter().all(|node| node.name != name))
+}
+
+/// The stem, or the stem with the first number that makes it a new name.
+fn free(stem: &str, is_free: impl Fn(&str) -> bool) -> String {
+    let mut name = stem.to_owned();
+    let mut number = 1;
+    while !is_free(&name) {
+        number += 1;
+        name = format!("{stem}_{number}");
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests;

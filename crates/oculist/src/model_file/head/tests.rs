@@ -1,0 +1,137 @@
+use std::sync::Arc;
+
+use oculist_graph::GraphBuilder;
+use oculist_runtime::{Context, Plan, PlanOptions};
+
+use super::*;
+use crate::metrics::softmax;
+
+const CLASSES: usize = 3;
+
+/// Two features to three classes, and what `behind` makes of the logits.
+fn network(behind: impl Fn(&mut GraphBuilder, ValueId) -> ValueId) -> Graph {
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("image", 1, 1, 2);
+    let x = b.op("flatten", Op::Flatten, &[x]);
+    let weight = b.param("weight", Tensor::f32(&[3, 2], vec![1.5, -0.5, 0.25, 2.0, -1.0, 0.75]));
+    let x = b.op("fc", Op::Gemm, &[x, weight]);
+    let x = behind(&mut b, x);
+    b.finish(x).unwrap()
+}
+
+fn quantize(b: &mut GraphBuilder, name: &str, x: ValueId) -> ValueId {
+    let scale = b.param(&format!("{name}.scale"), Tensor::f32(&[], vec![1.0 / 256.0]));
+    let zero = b.param(&format!("{name}.zero_point"), Tensor::u8(&[], vec![0]));
+    let q = b.op(&format!("{name}.q"), Op::QuantizeLinear { axis: 1 }, &[x, scale, zero]);
+    b.op(&format!("{name}.dq"), Op::DequantizeLinear { axis: 1 }, &[q, scale, zero])
+}
+
+fn answers(graph: &Graph) -> Vec<f32> {
+    let ctx = Arc::new(Context::new(1).unwrap());
+    let mut plan = Plan::new(graph, &PlanOptions::new(1, ctx)).unwrap();
+    let mut out = vec![0.0; plan.output_len()];
+    plan.run(&[1.0, 0.5], &mut out).unwrap();
+    out
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!((a.len(), b.len()), (CLASSES, CLASSES));
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+type Behind = fn(&mut GraphBuilder, ValueId) -> ValueId;
+
+/// Ends of files that mean probabilities, with how exactly.
+const PROBABILITIES: [(Behind, f32); 4] = [
+    (|b, x| b.op("softmax", Op::Softmax, &[x]), 1e-6),
+    (
+        |b, x| {
+            let x = b.op("softmax", Op::Softmax, &[x]);
+            let x = b.op("dropout", Op::Dropout { ratio: 0.5 }, &[x]);
+            b.op("identity", Op::Identity, &[x])
+        },
+        1e-6,
+    ),
+    // Of the rounding to 256 levels a half remains.
+    (
+        |b, x| {
+            let x = b.op("softmax", Op::Softmax, &[x]);
+            let x = quantize(b, "out", x);
+            b.op("identity", Op::Identity, &[x])
+        },
+        0.5 / 256.0 + 1e-6,
+    ),
+    // The second takes what the first gives as logits.
+    (
+        |b, x| {
+            let x = b.op("softmax", Op::Softmax, &[x]);
+            b.op("again", Op::Softmax, &[x])
+        },
+        1e-6,
+    ),
+];
+
+#[test]
+fn probabilities_stay_what_the_file_says_and_come_back() {
+    for (behind, tolerance) in PROBABILITIES {
+        let file = network(behind);
+        let said = answers(&file);
+        let mut graph = file.clone();
+        let head = Head::take(&mut graph).unwrap();
+        assert!(!head.is_empty());
+        let ours = softmax(&answers(&graph));
+        assert!(distance(&ours, &said) <= tolerance, "{ours:?}, the file says {said:?}");
+        // What a second softmax on top gives would be noticed.
+        assert!(distance(&softmax(&said), &said) > 0.05);
+        head.put_back(&mut graph).unwrap();
+        assert_eq!(graph.dump(), file.dump());
+        assert_eq!(answers(&graph), said);
+    }
+}
+
+#[test]
+fn a_taken_name_gets_a_number() {
+    let file = network(PROBABILITIES[2].0);
+    let mut graph = file.clone();
+    let head = Head::take(&mut graph).unwrap();
+    // A pass has meanwhile used these names.
+    let logits = graph.outputs()[0];
+    let x = graph.add_activation("softmax.out");
+    graph.nodes_mut().push(Node {
+        name: "softmax".into(),
+        op: Op::Identity,
+        inputs: vec![logits],
+        output: x,
+    });
+    graph.set_outputs(vec![x]);
+    graph.tidy().unwrap();
+    head.put_back(&mut graph).unwrap();
+    graph.check().unwrap();
+    assert_eq!(answers(&graph), answers(&file));
+    assert!(graph.nodes().iter().any(|node| node.name == "softmax_2"));
+}
+
+#[test]
+fn logits_stay_and_a_softmax_within_is_none_at_the_end() {
+    let logits = network(|_, x| x);
+    let within = network(|b, x| {
+        let x = b.op("softmax", Op::Softmax, &[x]);
+        b.linear("fc2", x, 3)
+    });
+    let identity = network(|b, x| b.op("identity", Op::Identity, &[x]));
+    for file in [logits, within, identity] {
+        let mut graph = file.clone();
+        assert!(Head::take(&mut graph).unwrap().is_empty());
+        assert_eq!(graph, file);
+    }
+}
+
+#[test]
+fn classes_that_are_judged_one_by_one_are_refused() {
+    let mut graph = network(|b, x| {
+        let x = b.op("sigmoid", Op::Sigmoid, &[x]);
+        b.op("identity", Op::Identity, &[x])
+    });
+    let problem = Head::take(&mut graph).unwrap_err();
+    assert!(problem.contains("Sigmoid (node `sigmoid`)") && problem.contains("Softmax"), "{problem}");
+}
