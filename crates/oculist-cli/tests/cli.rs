@@ -20,6 +20,10 @@ mod bad_output;
 mod determinism;
 #[path = "cli/endings.rs"]
 mod endings;
+#[path = "cli/evaluation.rs"]
+mod evaluation;
+#[path = "cli/hostile_names.rs"]
+mod hostile_names;
 #[path = "cli/large_model.rs"]
 mod large_model;
 #[path = "cli/optimize.rs"]

@@ -18,6 +18,18 @@ pub enum Verify {
     Decode,
 }
 
+/// What a data set is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// To train on: there must be two classes and images of each to learn from, and the splits that the source does not
+    /// have are drawn.
+    #[default]
+    Train,
+    /// To measure a model on: the images are taken as the source gives them. No split is drawn, so that splits may be
+    /// empty; one class is enough, and any split may have any class.
+    Evaluate,
+}
+
 /// How to open a data set.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -43,6 +55,8 @@ pub struct OpenOptions {
     pub threads: usize,
     /// How thoroughly to look.
     pub verify: Verify,
+    /// What the images are for.
+    pub purpose: Purpose,
 }
 
 impl Default for OpenOptions {
@@ -58,6 +72,7 @@ impl Default for OpenOptions {
             max_encoded_bytes: 4 << 30,
             threads: 0,
             verify: Verify::Auto,
+            purpose: Purpose::Train,
         }
     }
 }
@@ -213,6 +228,26 @@ impl Dataset {
     /// Files that were left out at opening, in the order of their paths.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
+    }
+
+    /// The same images with other labels: class c of this set is `labels[c]` of `class_names`; images of a class without
+    /// a new label are left out.
+    ///
+    /// # Errors
+    /// A label that is not below the number of names.
+    pub fn relabelled(&self, labels: &[Option<u32>], class_names: Vec<String>) -> Result<Self> {
+        let classes = class_names.len();
+        let of = |subset: &Subset| subset.relabelled(labels, classes);
+        let (train, val, test) = (of(&self.train)?, of(&self.val)?, of(&self.test)?);
+        Ok(Self { train, val, test, class_names, ..self.clone() })
+    }
+
+    /// All images of the three splits, those for training first.
+    ///
+    /// # Errors
+    /// None in practice: the splits have the same classes.
+    pub fn all(&self) -> Result<Subset> {
+        Subset::joined(&[self.train.clone(), self.val.clone(), self.test.clone()])
     }
 
     /// Counts, sizes and what was left out, for display.

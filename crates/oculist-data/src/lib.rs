@@ -31,6 +31,7 @@ mod dataset;
 mod decode;
 mod error;
 mod idx;
+mod joined;
 mod loader;
 mod location;
 mod manifest;
@@ -47,7 +48,7 @@ mod summary;
 pub mod fixture;
 
 pub use coco::{Coco, CocoAnnotation, CocoCategory, CocoImage, CocoMask, Rle, read_coco};
-pub use dataset::{Dataset, OpenOptions, Verify};
+pub use dataset::{Dataset, OpenOptions, Purpose, Verify};
 pub use decode::{
     DEFAULT_MAX_PIXELS, DecodeError, ImageHeader, decode_file, decode_image, decode_part, read_header,
 };

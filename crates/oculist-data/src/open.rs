@@ -5,6 +5,7 @@ mod cifar;
 mod coco;
 mod demo;
 mod folder;
+mod foreign;
 mod idx_folder;
 mod listed;
 mod metadata;
@@ -77,6 +78,8 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
         parquet::open_folder(path, options)
     } else if metadata::is_metadata_folder(path) {
         metadata::open(path, options)
+    } else if let Some(error) = foreign::folder(path) {
+        Err(error)
     } else {
         folder::open(path, options)
     }
@@ -92,7 +95,7 @@ fn open_file(path: &Path, options: &OpenOptions) -> Result<Dataset> {
         "tar" => tar_shards::open(path, &one, &[Split::Train], options),
         "parquet" => parquet::open(path, &one, &[Split::Train], options),
         "json" => coco::open_file(path, options),
-        _ => Err(Error::NotAFolder { path: path.into() }),
+        _ => Err(foreign::file(path).unwrap_or_else(|| Error::NotAFolder { path: path.into() })),
     }
 }
 

@@ -1,19 +1,14 @@
 //! Folders of image files: `train/<class>/*` with or without `val` and `test`, or `<class>/*`.
 
-use super::assemble::{check_skipped, fill_splits};
+use super::assemble::{check_skipped, fill_splits, note};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::scan::{Candidate, scan};
 use crate::store::FileStore;
-use crate::{Dataset, OpenOptions, Split, Subset, natural_cmp};
+use crate::{Dataset, OpenOptions, Purpose, Split, Subset, natural_cmp};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use walkdir::WalkDir;
-
-/// Names of split folders.
-const TRAIN: &[&str] = Split::Train.names();
-const VAL: &[&str] = Split::Val.names();
-const TEST: &[&str] = Split::Test.names();
 
 /// A class folder of one split and the files in it.
 struct ClassFolder {
@@ -24,8 +19,8 @@ struct ClassFolder {
 }
 
 pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
-    let folders = class_folders(root)?;
-    let class_names = class_names(root, &folders)?;
+    let folders = class_folders(root, options.purpose)?;
+    let class_names = class_names(root, &folders, options.purpose)?;
     let (paths, owners): (Vec<Candidate>, Vec<usize>) = flatten(&folders);
     let mut files = Vec::with_capacity(paths.len());
     let mut members: Vec<Vec<u32>> = folders.iter().map(|_| Vec::new()).collect();
@@ -41,8 +36,11 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
     }
     check_skipped(root, &skipped, files.len(), options)?;
     for (folder, members) in folders.iter().zip(&members) {
-        if members.is_empty() {
+        if members.is_empty() && options.purpose == Purpose::Train {
             return Err(empty(folder));
+        }
+        if members.is_empty() {
+            skipped.push(note(&folder.path, "no image that can be read".into()));
         }
     }
     let store: Arc<dyn crate::ImageStore> = Arc::new(FileStore::new(files, options.max_pixels));
@@ -56,13 +54,7 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
         Subset::new(Arc::clone(&store), items, labels, class_names.len())
     };
     let [train, val, test] = [subset(Split::Train)?, subset(Split::Val)?, subset(Split::Test)?];
-    let total = train.len();
-    let [train, val, test] = fill_splits(&train, val, test, options)?;
-    for (split, subset) in [(Split::Train, &train), (Split::Val, &val), (Split::Test, &test)] {
-        if subset.is_empty() {
-            return Err(Error::EmptySplit { path: root.into(), split, images: total });
-        }
-    }
+    let [train, val, test] = fill_splits(root, train, val, test, options)?;
     Ok(Dataset { source: root.display().to_string(), class_names, train, val, test, skipped })
 }
 
@@ -75,27 +67,29 @@ fn empty(folder: &ClassFolder) -> Error {
     Error::EmptyClass { path: folder.path.clone(), class: folder.class.clone(), split: folder.split }
 }
 
-/// All class folders of all splits, with their files; a folder without files is an error.
-fn class_folders(root: &Path) -> Result<Vec<ClassFolder>> {
+/// All class folders of all splits, with their files; for training, there must be a training split, and a folder without
+/// files is an error.
+fn class_folders(root: &Path, purpose: Purpose) -> Result<Vec<ClassFolder>> {
     let mut folders = Vec::new();
-    match split_folder(root, TRAIN)? {
-        Some(train) => {
-            folders.extend(classes_in(&train, Split::Train)?);
-            for (split, names) in [(Split::Val, VAL), (Split::Test, TEST)] {
-                if let Some(path) = split_folder(root, names)? {
-                    folders.extend(classes_in(&path, split)?);
-                }
-            }
-        }
-        None if split_folder(root, VAL)?.is_some() || split_folder(root, TEST)?.is_some() => {
+    let mut splits = Vec::new();
+    for split in Split::ALL {
+        splits.extend(split_folder(root, split.names())?.map(|path| (split, path)));
+    }
+    match splits.first() {
+        None => folders.extend(classes_in(root, Split::Train)?),
+        Some((first, _)) if *first != Split::Train && purpose == Purpose::Train => {
             return Err(Error::Missing { path: root.join("train") });
         }
-        None => folders.extend(classes_in(root, Split::Train)?),
+        Some(_) => {
+            for (split, path) in splits {
+                folders.extend(classes_in(&path, split)?);
+            }
+        }
     }
-    if let Some(folder) = folders.iter().find(|folder| folder.files.is_empty()) {
-        return Err(empty(folder));
+    match folders.iter().find(|folder| folder.files.is_empty()) {
+        Some(folder) if purpose == Purpose::Train => Err(empty(folder)),
+        _ => Ok(folders),
     }
-    Ok(folders)
 }
 
 /// The folder of a split, in whatever case its name is written.
@@ -129,8 +123,14 @@ fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Class names from the training split, in natural order.
-fn class_names(root: &Path, folders: &[ClassFolder]) -> Result<Vec<String>> {
+/// Class names in natural order: those of the training split, or, to measure, of all splits.
+fn class_names(root: &Path, folders: &[ClassFolder], purpose: Purpose) -> Result<Vec<String>> {
+    if purpose == Purpose::Evaluate {
+        let mut names: Vec<String> = folders.iter().map(|folder| folder.class.clone()).collect();
+        names.sort_by(|a, b| natural_cmp(a, b).then_with(|| a.cmp(b)));
+        names.dedup();
+        return Ok(names);
+    }
     let of = |split| folders.iter().filter(move |folder| folder.split == split);
     let names: Vec<String> = of(Split::Train).map(|folder| folder.class.clone()).collect();
     if let [only] = &names[..] {
