@@ -1,6 +1,7 @@
 //! A data set: three splits, class names, and what was left out.
 
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::open;
 use crate::{DEFAULT_MAX_PIXELS, Skipped, Split, Subset, Summary};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,18 @@ pub enum Verify {
     Headers,
     /// Decode every file.
     Decode,
+}
+
+/// What a data set is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// To train on: there must be two classes and images of each to learn from, and the splits that the source does not
+    /// have are drawn.
+    #[default]
+    Train,
+    /// To measure a model on: the images are taken as the source gives them. No split is drawn, so that splits may be
+    /// empty; one class is enough, and any split may have any class.
+    Evaluate,
 }
 
 /// How to open a data set.
@@ -43,6 +56,12 @@ pub struct OpenOptions {
     pub threads: usize,
     /// How thoroughly to look.
     pub verify: Verify,
+    /// What the images are for.
+    pub purpose: Purpose,
+    /// How a folder is laid out, where what it holds leaves a choice.
+    pub layout: Option<Layout>,
+    /// Patterns of names that are left out of a folder, as for [`Exclude::new`](crate::Exclude::new).
+    pub exclude: Vec<String>,
 }
 
 impl Default for OpenOptions {
@@ -58,6 +77,9 @@ impl Default for OpenOptions {
             max_encoded_bytes: 4 << 30,
             threads: 0,
             verify: Verify::Auto,
+            purpose: Purpose::Train,
+            layout: None,
+            exclude: Vec::new(),
         }
     }
 }
@@ -127,8 +149,10 @@ impl Dataset {
     /// - `fashion-mnist`: the folder of the Debian package, or `options.data_dir`;
     /// - a folder with IDX files (`train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-...`, plain or
     ///   `.gz`), and optionally `classes.txt` with one class name a line;
-    /// - a folder with `train/<class>/*` and optionally `val` (or `valid`, `validation`) and `test`;
-    /// - a folder with `<class>/*`;
+    /// - a folder with `train/<class>/*` and optionally `val` and `test`, also called `Training`, `training_set`,
+    ///   `train_images`, `seg_train`, `dev`, `holdout` and so on, also with one more folder around (`archive/train/...`)
+    ///   or between (`train/images/<class>`);
+    /// - a folder with `<class>/*`, where a class may be called `test` too;
     /// - a manifest `*.csv` or `*.jsonl` with `file_name`, `label` and optionally `split`
     ///   ([`read_manifest`](crate::read_manifest));
     /// - a folder with CIFAR's binary files: `data_batch_*.bin`, `test_batch.bin` and `batches.meta.txt`, or
@@ -157,8 +181,10 @@ impl Dataset {
     /// Of COCO boxes, whole images are drawn, so that no image is in two splits.
     ///
     /// Class names are in natural order (`class2` before `class10`), or in the order of the labels' numbers
-    /// where the source names them. Files and folders whose name begins
-    /// with a dot are not looked at.
+    /// where the source names them. Folders are walked as [`walk`](crate::walk) does it. What is found and is of no
+    /// class (files beside class folders, folders beside splits) is listed as
+    /// [`SkipKind::Unused`](crate::SkipKind::Unused); where a folder can be read in two ways, the error
+    /// [`Ambiguous`](Error::Ambiguous) names both, and `options.layout` or `options.exclude` decides.
     ///
     /// # Errors
     /// Everything in [`Error`] that speaks of files, folders, classes and formats.

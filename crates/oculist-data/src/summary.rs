@@ -1,7 +1,7 @@
 //! What a data set holds, for display.
 
 use crate::statistics::detect_color_mode;
-use crate::{Dataset, Split};
+use crate::{Dataset, Split, told_apart};
 use serde::Serialize;
 use std::fmt;
 
@@ -94,12 +94,13 @@ impl fmt::Display for Summary {
         } else {
             writeln!(f, "width {w0} to {w1}, height {h0} to {h1}")?;
         }
-        let longest = self.class_names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+        let names = told_apart(&self.class_names);
+        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
         write!(f, "\n{:longest$}", "class")?;
         for split in &self.splits {
             write!(f, " {:>8}", split.split)?;
         }
-        for (class, name) in self.class_names.iter().enumerate() {
+        for (class, name) in names.iter().enumerate() {
             write!(f, "\n{name:longest$}")?;
             for split in &self.splits {
                 write!(f, " {:>8}", split.per_class[class])?;

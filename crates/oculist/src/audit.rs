@@ -40,7 +40,7 @@ fn open(settings: &Settings, verify: Verify) -> Result<Dataset, OculistError> {
 
 /// Reads a text file.
 fn read_text(path: &Path) -> Result<String, OculistError> {
-    std::fs::read_to_string(path).map_err(|source| OculistError::Io { path: path.into(), source })
+    oculist_files::read_to_string(path).map_err(|source| OculistError::Io { path: path.into(), source })
 }
 
 /// Refuses to replace a file unless told to.

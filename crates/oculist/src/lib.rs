@@ -53,7 +53,7 @@ pub use oculist_runtime::cpu_name;
 pub use oculist_train::Keep;
 pub use oculist_zoo::{ArchitectureInfo, architectures};
 pub use optimize::{Finished, RunOptions, optimize, train};
-pub use predict::{EvaluateOptions, Evaluated, PredictOptions, evaluate_file, predict_files};
+pub use predict::{EvaluateOptions, Evaluated, PredictOptions, Predicted, evaluate_file, predict_files};
 pub use progress::{Progress, Watch};
 pub use recipe::{CompressionConfig, DataFacts, Recipe, Repeat};
 pub use report_again::report_again;

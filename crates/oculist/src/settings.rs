@@ -237,7 +237,7 @@ impl Settings {
     /// [`OculistError::Option`] naming the file and the key that is unknown or of the wrong type.
     pub fn read(path: &Path) -> Result<Self, OculistError> {
         let io = |source| OculistError::Io { path: path.to_path_buf(), source };
-        let text = std::fs::read_to_string(path).map_err(io)?;
+        let text = oculist_files::read_to_string(path).map_err(io)?;
         toml::from_str(&text).map_err(|e| OculistError::Option {
             option: format!("--config {}", path.display()),
             problem: if toml::from_str::<Recipe>(&text).is_ok() {

@@ -49,7 +49,8 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
         tta: tta(&args.tta),
         seed: args.seed.unwrap_or(0),
     };
-    let predictions = oculist::predict_files(&args.model, &args.images, &options)?;
+    let oculist::Predicted { predictions, missing } =
+        oculist::predict_files(&args.model, &args.images, &options)?;
     let unreadable = predictions.iter().filter(|p| p.error.is_some()).count();
     if args.json {
         print(&serde_json::to_string_pretty(&predictions)?)?;
@@ -65,7 +66,12 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
     if unreadable > 0 && !quiet {
         say(&format!("{unreadable} of {} files could not be read", predictions.len()));
     }
-    Ok(())
+    // The answers are out; a path that leads nowhere is a mistake all the same.
+    match missing {
+        0 => Ok(()),
+        1 => anyhow::bail!("1 of the paths given leads to no file"),
+        n => anyhow::bail!("{n} of the paths given lead to no file"),
+    }
 }
 
 pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<()> {

@@ -223,7 +223,7 @@ fn prepare_folder(augmenter: &Augmenter, options: &ApplyOptions) -> Result<(), O
         toml::to_string(&augmenter.pipeline).unwrap_or_default(),
     );
     let file = path.join(SETTINGS_FILE);
-    match std::fs::read_to_string(&file) {
+    match oculist_files::read_to_string(&file) {
         Ok(found) if found == identity => return Ok(()),
         Ok(_) => return fail(format!("holds images made with other settings; see {SETTINGS_FILE} there")),
         Err(_) => {}
