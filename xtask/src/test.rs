@@ -3,6 +3,7 @@
 //! All steps build in the release profile with `--workspace`, so that cargo sees the same features everywhere and
 //! builds each dependency once for checking (clippy, rustdoc) and once for running (tests).
 
+mod locks;
 mod tally;
 
 use std::io::{BufRead, BufReader, Write};
@@ -16,12 +17,13 @@ use crate::{process, venv, workspace};
 use tally::Tally;
 
 pub(crate) const ARGUMENTS: &str = "[--only STEPS] [-- ARGS]";
-pub(crate) const ABOUT: &str = "Checks everything, or only STEPS: some of fmt, clippy, doc, oracles, test, separated by\n\
-                                commas. ARGS go to `cargo test`.";
+pub(crate) const ABOUT: &str = "Checks everything, or only STEPS: some of fmt, locks, clippy, doc, oracles, test,\n\
+                                separated by commas. ARGS go to `cargo test`.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Fmt,
+    Locks,
     Clippy,
     Doc,
     Oracles,
@@ -30,11 +32,13 @@ enum Step {
 
 impl Step {
     /// In the order of running: what is quick and fails often comes first, the tests' own summary last.
-    const ALL: [Self; 5] = [Self::Fmt, Self::Clippy, Self::Doc, Self::Oracles, Self::Test];
+    const ALL: [Self; 6] =
+        [Self::Fmt, Self::Locks, Self::Clippy, Self::Doc, Self::Oracles, Self::Test];
 
     fn name(self) -> &'static str {
         match self {
             Self::Fmt => "fmt",
+            Self::Locks => "locks",
             Self::Clippy => "clippy",
             Self::Doc => "doc",
             Self::Oracles => "oracles",
@@ -45,6 +49,7 @@ impl Step {
     fn describe(self) -> &'static str {
         match self {
             Self::Fmt => "formatting",
+            Self::Locks => "lock files of all workspaces are current",
             Self::Clippy => "clippy, warnings denied",
             Self::Doc => "documentation, warnings denied",
             Self::Oracles => "environment of the Python oracles",
@@ -103,6 +108,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         let start = Instant::now();
         let result = match step {
             Step::Fmt => announce_and_run(cargo(&["fmt", "--all", "--check"])),
+            Step::Locks => locks::check(&workspace::root()),
             Step::Clippy => {
                 let flags = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
                 announce_and_run(cargo(&flags))

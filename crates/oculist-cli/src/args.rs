@@ -361,9 +361,12 @@ pub(crate) struct EvalArgs {
     /// The model, an ONNX file made by oculist.
     #[arg(long, value_name = "FILE.onnx")]
     pub(crate) model: PathBuf,
-    /// Which images.
-    #[arg(long, value_enum, default_value = "test")]
+    /// Which images. A split that DATA does not have is drawn by the seed, as for training.
+    #[arg(long, value_enum, default_value = "auto")]
     pub(crate) split: SplitArg,
+    /// Leave out images of classes that the model does not know (default: an error).
+    #[arg(long)]
+    pub(crate) skip_unknown: bool,
     /// Also top-1 under the 15 corruptions of ImageNet-C and CIFAR-10-C.
     #[arg(long)]
     pub(crate) corruptions: bool,
@@ -391,6 +394,10 @@ pub(crate) struct TtaArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SplitArg {
+    /// Test images if DATA has a test split, else those of its validation split, else all.
+    Auto,
+    /// All images.
+    All,
     /// Training images.
     Train,
     /// Validation images.

@@ -24,8 +24,11 @@ const FAILED: u8 = 1;
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
-    // Wrong usage ends here with code 2 and clap's message.
-    let cli = args::Cli::parse();
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        // Wrong usage ends here with code 2 and clap's message; help and version with code 0.
+        Err(error) => terminal::visible_usage(error).exit(),
+    };
     let stop = Arc::new(AtomicBool::new(false));
     if cli.verb.stops_between_steps() {
         stop_on_ctrl_c(&stop);

@@ -1,10 +1,16 @@
-//! Progress on the terminal: bars where there is one, one plain line per epoch elsewhere.
+//! What goes to the terminal: progress as bars where there is one, one plain line per epoch elsewhere; errors and results.
+//!
+//! Nothing that a file says reaches a terminal but through [`say`], [`print`], [`visible_usage`] or a bar of [`Terminal`],
+//! which show control characters and marks of direction as escapes. Only [`print_as_is`] does not: it is for programs.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::time::Instant;
 
+use clap::error::{ContextKind, ContextValue};
 use indicatif::{ProgressBar, ProgressStyle};
 use oculist::Progress;
+use oculist_text::{visible, visible_lines};
 
 /// Prints what a recipe tells. Everything goes to standard error; results go to standard output.
 #[derive(Debug)]
@@ -17,9 +23,59 @@ pub(crate) struct Terminal {
     phase: Option<(String, Instant, usize)>,
 }
 
-/// One line on standard error. A reader that went away, as with `2>&1 | head`, is no reason to stop the work.
+/// One line on standard error, with what would break it or steer the terminal as escapes: names from files are in it. A
+/// reader that went away, as with `2>&1 | head`, is no reason to stop the work.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", visible(text));
+}
+
+/// Prints a result to standard output, each line made visible as in [`say`]; a closed pipe is an error that `main` forgives.
+///
+/// Line feeds are those of the layout: names in a text of several lines are made visible where it is laid out.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    print_as_is(&visible_lines(text))
+}
+
+/// Prints what other programs read, JSON or a script, to standard output.
+pub(crate) fn print_as_is(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints paths, one a line.
+pub(crate) fn print_paths(paths: &[impl AsRef<Path>]) -> anyhow::Result<()> {
+    let lines: Vec<String> =
+        paths.iter().map(|path| format!("  {}", visible(&path.as_ref().to_string_lossy()))).collect();
+    print(&lines.join("\n"))
+}
+
+/// Clap's error with the arguments that it repeats made visible.
+pub(crate) fn visible_usage(mut error: clap::Error) -> clap::Error {
+    let clean = |text: &String| visible(text).into_owned();
+    let mut changed = Vec::new();
+    for (kind, value) in error.context() {
+        let new = match value {
+            ContextValue::String(text) if visible(text) != *text => ContextValue::String(clean(text)),
+            ContextValue::Strings(texts) if texts.iter().any(|text| visible(text) != *text) => {
+                ContextValue::Strings(texts.iter().map(clean).collect())
+            }
+            _ => continue,
+        };
+        changed.push((kind, new));
+    }
+    // Hints are styled texts, in which an argument's own escape sequences could not be told from clap's.
+    if !changed.is_empty() && error.get(ContextKind::Suggested).is_some() {
+        changed.push((ContextKind::Suggested, ContextValue::None));
+    }
+    for (kind, value) in changed {
+        error.insert(kind, value);
+    }
+    error
 }
 
 impl Terminal {
@@ -32,7 +88,10 @@ impl Terminal {
             return;
         }
         match progress {
-            Progress::Stage { number, title } => self.line(&format!("\n{number}. {title}")),
+            Progress::Stage { number, title } => {
+                self.line("");
+                self.line(&format!("{number}. {title}"));
+            }
             Progress::Note(text) => self.line(&format!("   {text}")),
             Progress::Warning(text) => self.line(&format!("   warning: {text}")),
             Progress::TrainStep { phase, epoch, epochs, step, steps, loss } => {
@@ -87,12 +146,12 @@ impl Terminal {
             let style = ProgressStyle::with_template("   {prefix} [{bar:30}] {pos}/{len} {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .progress_chars("=> ");
-            let bar = ProgressBar::new(total as u64).with_style(style).with_prefix(what.to_owned());
+            let bar = ProgressBar::new(total as u64).with_style(style).with_prefix(visible(what).into_owned());
             self.bar = Some((what.to_owned(), bar));
         }
         if let Some((_, bar)) = &self.bar {
             bar.set_position(done as u64);
-            bar.set_message(message.to_owned());
+            bar.set_message(visible(message).into_owned());
         }
     }
 

@@ -12,7 +12,7 @@ use clap::CommandFactory;
 use oculist::{OculistError, Progress, Watch};
 
 use crate::args::{Cli, DataVerb, Verb, ZooVerb};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, print, print_as_is, print_paths};
 
 /// Runs the verb that was typed.
 pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -36,21 +36,9 @@ pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
             // Into memory first: clap_complete panics on a closed pipe.
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "oculist", &mut script);
-            print(&String::from_utf8_lossy(&script))
+            print_as_is(&String::from_utf8_lossy(&script))
         }
     }
-}
-
-/// Prints a result to standard output; a closed pipe is an error that `main` forgives.
-fn print(text: &str) -> anyhow::Result<()> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    if !text.ends_with('\n') {
-        out.write_all(b"\n")?;
-    }
-    out.flush()?;
-    Ok(())
 }
 
 /// Runs a job with progress on standard error.

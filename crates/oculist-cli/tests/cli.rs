@@ -18,6 +18,10 @@ mod bad_model;
 mod bad_output;
 #[path = "cli/determinism.rs"]
 mod determinism;
+#[path = "cli/evaluation.rs"]
+mod evaluation;
+#[path = "cli/hostile_names.rs"]
+mod hostile_names;
 #[path = "cli/optimize.rs"]
 mod optimize;
 #[path = "cli/oracle.rs"]

@@ -241,6 +241,26 @@ impl Dataset {
         &self.skipped
     }
 
+    /// The same images with other labels: class c of this set is `labels[c]` of `class_names`; images of a class without
+    /// a new label are left out.
+    ///
+    /// # Errors
+    /// A label that is not below the number of names.
+    pub fn relabelled(&self, labels: &[Option<u32>], class_names: Vec<String>) -> Result<Self> {
+        let classes = class_names.len();
+        let of = |subset: &Subset| subset.relabelled(labels, classes);
+        let (train, val, test) = (of(&self.train)?, of(&self.val)?, of(&self.test)?);
+        Ok(Self { train, val, test, class_names, ..self.clone() })
+    }
+
+    /// All images of the three splits, those for training first.
+    ///
+    /// # Errors
+    /// None in practice: the splits have the same classes.
+    pub fn all(&self) -> Result<Subset> {
+        Subset::joined(&[self.train.clone(), self.val.clone(), self.test.clone()])
+    }
+
     /// Counts, sizes and what was left out, for display.
     pub fn summary(&self) -> Summary {
         Summary::of(self)

@@ -99,6 +99,39 @@ pub enum Error {
         /// Images in the part that was split.
         images: usize,
     },
+    /// Labels that are measurements.
+    #[error(
+        "{}: the labels are numbers, {values} different ones for {images} images (such as {examples}): this looks like regression, which oculist does not do; to classify, give each image the name of a class, for example of a range of values",
+        path.display()
+    )]
+    Continuous {
+        /// The data set.
+        path: PathBuf,
+        /// Different labels.
+        values: usize,
+        /// Images.
+        images: usize,
+        /// Some of the labels.
+        examples: String,
+    },
+    /// Data in a format that others read.
+    #[error("{}: this looks like {format} ({found}), which oculist does not read; {instead}", path.display())]
+    Foreign {
+        /// The folder or file.
+        path: PathBuf,
+        /// The format.
+        format: &'static str,
+        /// What it was recognised by.
+        found: String,
+        /// What would work.
+        instead: &'static str,
+    },
+    /// Images of which none can be read, so that nothing can be said about them.
+    #[error("expected at least one image that can be read, found that none of {images} images can be read")]
+    NothingReadable {
+        /// Number of images.
+        images: usize,
+    },
     /// An image that cannot be read.
     #[error("{}: {source}", path.display())]
     Image {

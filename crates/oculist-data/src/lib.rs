@@ -34,6 +34,7 @@ mod error;
 mod exclude;
 mod identity;
 mod idx;
+mod joined;
 mod label_field;
 mod layout;
 mod loader;

@@ -5,6 +5,7 @@ mod cifar;
 mod coco;
 mod demo;
 mod folder;
+mod foreign;
 mod idx_folder;
 mod listed;
 mod metadata;
@@ -90,7 +91,10 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
                 dataset.skipped.push(note(&inner, "read as the data set: the only folder there".into()));
                 return Ok(dataset);
             }
-            folder::open(path, None, options)
+            match foreign::folder(path) {
+                Some(error) => Err(error),
+                None => folder::open(path, None, options),
+            }
         }
         // Metadata speak of the images in the folders beside them.
         [Layout::Metadata] => metadata::open(path, options),
@@ -148,7 +152,7 @@ fn open_file(path: &Path, options: &OpenOptions) -> Result<Dataset> {
         "tar" => tar_shards::open(path, &one, &[Split::Train], options),
         "parquet" => parquet::open(path, &one, &[Split::Train], options),
         "json" => coco::open_file(path, options),
-        _ => Err(Error::NotAFolder { path: path.into() }),
+        _ => Err(foreign::file(path).unwrap_or_else(|| Error::NotAFolder { path: path.into() })),
     }
 }
 

@@ -48,6 +48,9 @@ impl Split {
     }
 }
 
+/// "SPLI": keeps these draws apart from shuffling and augmentation.
+const PURPOSE: u64 = 0x5350_4c49;
+
 impl std::fmt::Display for Split {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
@@ -61,7 +64,6 @@ impl std::fmt::Display for Split {
 ///
 /// The draw for one class depends on the seed and the class alone, not on the other classes.
 pub fn stratified_parts(labels: &[u32], classes: usize, fractions: &[f64], seed: u64) -> Vec<Vec<usize>> {
-    const PURPOSE: u64 = 0x5350_4c49; // "SPLI": keeps these draws apart from shuffling and augmentation.
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); classes];
     for (i, &label) in labels.iter().enumerate() {
         members[label as usize].push(i);
@@ -83,6 +85,35 @@ pub fn stratified_parts(labels: &[u32], classes: usize, fractions: &[f64], seed:
     parts
 }
 
+/// Draws the positions of about `count` images with all classes in proportion; positions ascend.
+///
+/// Of n images, a class of m gives `round(count / n * m)`, at least one. Where more classes have images than `count`,
+/// which no proportion can serve, `count` images are drawn from all alike.
+///
+/// The draw for one class depends on the seed and the class alone, and is that of [`stratified_parts`].
+pub(crate) fn stratified_sample(labels: &[u32], classes: usize, count: usize, seed: u64) -> Vec<usize> {
+    let mut members: Vec<Vec<usize>> = vec![Vec::new(); classes];
+    for (i, &label) in labels.iter().enumerate() {
+        members[label as usize].push(i);
+    }
+    let mut drawn: Vec<usize>;
+    if members.iter().filter(|positions| !positions.is_empty()).count() > count {
+        drawn = (0..labels.len()).collect();
+        Rng::keyed(&[seed, PURPOSE]).shuffle(&mut drawn);
+        drawn.truncate(count);
+    } else {
+        let fraction = count as f64 / labels.len().max(1) as f64;
+        drawn = Vec::new();
+        for (class, mut positions) in members.into_iter().enumerate() {
+            Rng::keyed(&[seed, PURPOSE, class as u64]).shuffle(&mut positions);
+            positions.truncate(((fraction * positions.len() as f64).round() as usize).max(1));
+            drawn.extend(positions);
+        }
+    }
+    drawn.sort_unstable();
+    drawn
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +130,34 @@ mod tests {
         assert_eq!(all, (0..1000).collect::<Vec<_>>());
         assert_eq!(stratified_parts(&labels, 2, &[0.15, 0.15], 7), parts);
         assert_ne!(stratified_parts(&labels, 2, &[0.15, 0.15], 8), parts);
+    }
+
+    #[test]
+    fn a_sample_has_every_class_and_is_never_empty() {
+        // One image each: the share of every class rounds to nothing.
+        let single: Vec<u32> = (0..600).collect();
+        for count in [1, 200, 512, 599] {
+            let sample = stratified_sample(&single, 600, count, 0);
+            assert_eq!(sample.len(), count);
+            assert!(sample.windows(2).all(|pair| pair[0] < pair[1]));
+        }
+        assert_ne!(stratified_sample(&single, 600, 200, 0), stratified_sample(&single, 600, 200, 1));
+        // A class of one image beside a large one, and a class without images.
+        let labels: Vec<u32> = (0..1000).map(|i| u32::from(i == 700) * 2).collect();
+        let sample = stratified_sample(&labels, 3, 50, 0);
+        assert_eq!(sample.iter().filter(|&&i| labels[i] == 0).count(), 50);
+        assert!(sample.contains(&700) && sample.len() == 51);
+        assert_eq!(stratified_sample(&labels, 3, 1, 4).len(), 1);
+        assert!(stratified_sample(&labels, 3, 0, 0).is_empty() && stratified_sample(&[], 3, 9, 0).is_empty());
+    }
+
+    #[test]
+    fn a_sample_of_large_classes_is_the_first_part_of_a_split() {
+        let labels: Vec<u32> = (0..1000).map(|i| i % 7).collect();
+        for count in [70, 333, 900] {
+            let part = &stratified_parts(&labels, 7, &[f64::from(count) / 1000.0], 5)[0];
+            assert_eq!(&stratified_sample(&labels, 7, count as usize, 5), part);
+        }
     }
 
     #[test]

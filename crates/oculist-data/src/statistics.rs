@@ -1,9 +1,12 @@
 //! What a data set's pixels are like: mean, spread, grey or colour, and the preprocessing that fits.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::scan::in_threads;
 use crate::{Dataset, Subset};
 use oculist_augment::{ColorMode, Image, Preprocessing};
+
+/// About so many images tell whether a set is grey, wherever it is asked, so that no two places answer differently.
+pub(crate) const COLOR_SAMPLE: usize = 512;
 
 /// Mean and standard deviation per channel, in units of 0..=1.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +22,7 @@ pub struct ChannelStatistics {
 /// Images that cannot be read are left out. The same for any number of threads.
 ///
 /// # Errors
-/// A store that cannot go on.
+/// [`Error::NothingReadable`] if there is no image that can be read; a store that cannot go on.
 pub fn channel_statistics(
     subset: &Subset,
     color: ColorMode,
@@ -28,7 +31,7 @@ pub fn channel_statistics(
 ) -> Result<ChannelStatistics> {
     let channels = color.channels();
     let images = read_some(subset, max_images, threads, |image| moments(&color.convert(image), channels))?;
-    let count = images.len().max(1) as f64;
+    let count = images.len() as f64;
     let mut statistics = ChannelStatistics { mean: vec![], std: vec![] };
     for c in 0..channels {
         let average = |moment: usize| images.iter().map(|m| m[c][moment]).sum::<f64>() / count;
@@ -59,7 +62,7 @@ fn moments(image: &Image, channels: usize) -> Vec<[f64; 2]> {
 /// A pixel has colour if its channels differ by more than 4 (JPEG files of grey scenes waver by 1 or 2).
 ///
 /// # Errors
-/// A store that cannot go on.
+/// [`Error::NothingReadable`] if there is no image that can be read; a store that cannot go on.
 pub fn detect_color_mode(subset: &Subset, max_images: usize, threads: usize) -> Result<ColorMode> {
     let grey = read_some(subset, max_images, threads, |image| is_grey(&image))?;
     Ok(if grey.iter().all(|&grey| grey) { ColorMode::Grey } else { ColorMode::Rgb })
@@ -70,20 +73,37 @@ fn is_grey(image: &Image) -> bool {
     image.channels() == 1 || image.pixels().as_chunks::<3>().0.iter().all(|pixel| spread(pixel) <= 4)
 }
 
-/// Reads about `max_images` images, always the same ones, and leaves out what cannot be read.
+/// Reads about `max_images` images, always the same ones, and leaves out what cannot be read. Only if that were all of
+/// them, it goes on with the others: a statement about no image would be wrong.
+///
+/// # Errors
+/// [`Error::NothingReadable`]; a store that cannot go on.
 fn read_some<T: Send>(
     subset: &Subset,
     max_images: usize,
     threads: usize,
     f: impl Fn(Image) -> T + Sync,
 ) -> Result<Vec<T>> {
-    let some = subset.sample(max_images, 0)?;
-    let read = in_threads(some.len(), threads.max(1), |i| match some.image(i) {
-        Ok(image) => Ok(Some(f(image))),
-        Err(err) if err.is_one_image() => Ok(None),
-        Err(err) => Err(err),
-    });
-    read.into_iter().filter_map(Result::transpose).collect()
+    let read = |some: &Subset| -> Result<Vec<T>> {
+        let read = in_threads(some.len(), threads.max(1), |i| match some.image(i) {
+            Ok(image) => Ok(Some(f(image))),
+            Err(err) if err.is_one_image() => Ok(None),
+            Err(err) => Err(err),
+        });
+        read.into_iter().filter_map(Result::transpose).collect()
+    };
+    let found = read(&subset.sample(max_images, 0)?)?;
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let all: Vec<usize> = (0..subset.len()).collect();
+    for some in all.chunks(max_images.max(1)) {
+        let found = read(&subset.select(some)?)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Err(Error::NothingReadable { images: subset.len() })
 }
 
 /// The preprocessing that fits the training images.
@@ -101,9 +121,8 @@ pub fn suggest_preprocessing(
     size: Option<usize>,
     threads: usize,
 ) -> Result<Preprocessing> {
-    const SAMPLE: usize = 512;
     let train = dataset.train();
-    let color = detect_color_mode(train, SAMPLE, threads)?;
+    let color = detect_color_mode(train, COLOR_SAMPLE, threads)?;
     let sizes: Vec<(usize, usize)> = (0..train.len()).map(|i| train.size(i)).collect();
     let uniform = sizes.windows(2).all(|pair| pair[0] == pair[1]);
     let square = sizes.iter().all(|&(w, h)| w == h);
@@ -118,7 +137,7 @@ pub fn suggest_preprocessing(
             if square { Preprocessing::exact(color, size, size) } else { Preprocessing::photos(color, size) }
         }
     };
-    let ChannelStatistics { mean, std } = channel_statistics(train, color, SAMPLE * 4, threads)?;
+    let ChannelStatistics { mean, std } = channel_statistics(train, color, COLOR_SAMPLE * 4, threads)?;
     let preprocessing = preprocessing.with_statistics(mean, std);
     preprocessing.validate()?;
     Ok(preprocessing)
@@ -149,6 +168,49 @@ mod tests {
             assert!((f64::from(got.std[c]) - var.sqrt()).abs() < 1e-6);
         }
         assert_eq!(channel_statistics(&set, ColorMode::Rgb, 1000, 4).unwrap(), got);
+    }
+
+    #[test]
+    fn many_classes_of_one_image_keep_their_colour() {
+        let pixels: Vec<u8> = (0..600).flat_map(|_| [250, 20, 20]).collect();
+        let store = Arc::new(MemoryStore::new("test", (1, 1, 3), pixels).unwrap());
+        let set = Subset::new(store, (0..600).collect(), (0..600).collect(), 600).unwrap();
+        assert_eq!(detect_color_mode(&set, COLOR_SAMPLE, 2).unwrap(), ColorMode::Rgb);
+        let found = channel_statistics(&set, ColorMode::Rgb, 50, 1).unwrap();
+        assert!((found.mean[0] - 250.0 / 255.0).abs() < 1e-6, "{found:?}");
+    }
+
+    /// Images of which only the last can be read.
+    struct Broken;
+
+    impl crate::ImageStore for Broken {
+        fn len(&self) -> usize {
+            1000
+        }
+
+        fn image(&self, index: usize) -> Result<Image> {
+            let source = crate::DecodeError::Empty;
+            let error = Error::Image { path: "x.png".into(), source };
+            if index == 999 { Ok(Image::new(1, 1, 3, vec![255, 0, 0])?) } else { Err(error) }
+        }
+
+        fn size(&self, _: usize) -> (usize, usize) {
+            (1, 1)
+        }
+
+        fn name(&self, index: usize) -> String {
+            index.to_string()
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_nothing_about_the_rest() {
+        let set = Subset::new(Arc::new(Broken), (0..1000).collect(), vec![0; 1000], 2).unwrap();
+        assert_eq!(detect_color_mode(&set, 10, 2).unwrap(), ColorMode::Rgb);
+        let broken = set.select(&[0, 1, 2]).unwrap();
+        let error = channel_statistics(&broken, ColorMode::Rgb, 10, 1).unwrap_err().to_string();
+        assert!(error.contains("none of 3 images can be read"), "{error}");
+        assert!(detect_color_mode(&broken.select(&[]).unwrap(), 10, 1).is_err());
     }
 
     #[test]

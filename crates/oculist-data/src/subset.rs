@@ -1,6 +1,8 @@
 //! Labelled images: a view of a store.
 
 use crate::error::{Error, Result};
+use crate::joined::JoinedStore;
+use crate::split::stratified_sample;
 use crate::{ImageStore, stratified_parts};
 use oculist_augment::{Image, Reading};
 use std::path::{Path, PathBuf};
@@ -143,7 +145,45 @@ impl Subset {
         Self::new(Arc::clone(&self.store), items, labels, self.classes)
     }
 
+    /// The images with other labels: class c becomes `labels[c]` of `classes` classes; images of a class without a new
+    /// label are left out.
+    ///
+    /// # Errors
+    /// A new label that is not below `classes`.
+    pub fn relabelled(&self, labels: &[Option<u32>], classes: usize) -> Result<Self> {
+        let new = |label: u32| labels.get(label as usize).copied().flatten();
+        let kept = self.items.iter().zip(&*self.labels).filter_map(|(&item, &label)| Some((item, new(label)?)));
+        let (items, labels) = kept.unzip();
+        Self::new(Arc::clone(&self.store), items, labels, classes)
+    }
+
+    /// The images of several subsets of the same classes, one subset after the other.
+    ///
+    /// # Errors
+    /// Subsets with different numbers of classes; none at all.
+    pub fn joined(parts: &[Self]) -> Result<Self> {
+        let wrong = |found: String| Error::Option {
+            name: "joined subsets",
+            expected: "at least one, and the same classes in all",
+            found,
+        };
+        let first = parts.first().ok_or_else(|| wrong("none".into()))?;
+        if let Some(other) = parts.iter().find(|part| part.classes != first.classes) {
+            return Err(wrong(format!("{} and {} classes", first.classes, other.classes)));
+        }
+        let labels: Vec<u32> = parts.iter().flat_map(|part| part.labels.iter().copied()).collect();
+        if parts.iter().all(|part| part.shares_store(first)) {
+            let items = parts.iter().flat_map(|part| part.items.iter().copied()).collect();
+            return Self::new(Arc::clone(&first.store), items, labels, first.classes);
+        }
+        let items = (0..labels.len() as u32).collect();
+        Self::new(Arc::new(JoinedStore::new(parts)), items, labels, first.classes)
+    }
+
     /// About `count` images with all classes in proportion, drawn by the seed; all, if there are no more.
+    ///
+    /// No class with images is left out where `count` is at least the number of classes; where there are more classes,
+    /// exactly `count` images are drawn without regard to classes. Only a `count` of 0 gives none.
     ///
     /// # Errors
     /// None in practice: positions come from the subset itself.
@@ -151,8 +191,7 @@ impl Subset {
         if count >= self.len() {
             return Ok(self.clone());
         }
-        let parts = stratified_parts(&self.labels, self.classes, &[count as f64 / self.len() as f64], seed);
-        self.select(&parts[0])
+        self.select(&stratified_sample(&self.labels, self.classes, count, seed))
     }
 
     /// Two disjoint subsets with all classes in proportion: the first of about `fraction`, and the rest.

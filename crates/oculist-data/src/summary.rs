@@ -1,7 +1,8 @@
 //! What a data set holds, for display.
 
-use crate::statistics::detect_color_mode;
+use crate::statistics::{COLOR_SAMPLE, detect_color_mode};
 use crate::{Dataset, Split, told_apart};
+use oculist_text::visible;
 use serde::Serialize;
 use std::fmt;
 
@@ -55,7 +56,7 @@ impl Summary {
                 per_class: subset.class_counts(),
             });
         }
-        let color = detect_color_mode(dataset.train(), 200, 1).map_or("unknown", |mode| mode.name());
+        let color = detect_color_mode(dataset.train(), COLOR_SAMPLE, 1).map_or("unknown", |mode| mode.name());
         let mut skipped: Vec<(String, String)> =
             dataset.skipped().iter().map(|s| (s.path.display().to_string(), s.reason.clone())).collect();
         let mut seen: Vec<&crate::Subset> = Vec::new();
@@ -84,10 +85,11 @@ impl Summary {
 }
 
 impl fmt::Display for Summary {
-    /// A plain text of a few lines and a table of classes.
+    /// A plain text of a few lines and a table of classes; in names, what would break a line or steer a terminal is shown
+    /// as escapes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let classes = self.class_names.len();
-        writeln!(f, "{}: {} images, {classes} classes, {}", self.source, self.images(), self.color)?;
+        writeln!(f, "{}: {} images, {classes} classes, {}", visible(&self.source), self.images(), self.color)?;
         let ((w0, h0), (w1, h1)) = (self.min_size, self.max_size);
         if (w0, h0) == (w1, h1) {
             writeln!(f, "size {w0}x{h0}")?;
@@ -95,6 +97,7 @@ impl fmt::Display for Summary {
             writeln!(f, "width {w0} to {w1}, height {h0} to {h1}")?;
         }
         let names = told_apart(&self.class_names);
+        let names: Vec<_> = names.iter().map(|name| visible(name)).collect();
         let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
         write!(f, "\n{:longest$}", "class")?;
         for split in &self.splits {
@@ -114,7 +117,7 @@ impl fmt::Display for Summary {
         if !self.skipped.is_empty() {
             writeln!(f, "\nleft out: {}", self.skipped.len())?;
             for (path, reason) in self.skipped.iter().take(LISTED) {
-                writeln!(f, "  {path}: {reason}")?;
+                writeln!(f, "  {}: {}", visible(path), visible(reason))?;
             }
             if self.skipped.len() > LISTED {
                 writeln!(f, "  and {} more", self.skipped.len() - LISTED)?;

@@ -2,6 +2,7 @@
 
 mod page;
 
+use oculist_text::visible;
 use serde::{Deserialize, Serialize};
 
 use crate::{Align, Png, ReportError, Table, format};
@@ -166,9 +167,11 @@ impl AuditReport {
             let worst = self.issues.iter().find(|issue| issue.kind == kind.kind);
             let worst = worst.map_or_else(String::new, |issue| {
                 let name = if issue.image.is_empty() { &issue.class } else { &issue.image };
-                let (more, name) = (&issue.detail, short(name));
+                let (more, name) = (&issue.detail, within(&self.data, name));
                 match (&issue.partner, &issue.suggested) {
-                    (Some(partner), _) => format!("{name} = {} ({})", short(&partner.image), partner.split),
+                    (Some(partner), _) => {
+                        format!("{name} = {} ({})", within(&self.data, &partner.image), partner.split)
+                    },
                     (None, Some(class)) => format!("{name}: {}, perhaps {class}", issue.class),
                     (None, None) if more.is_empty() => format!("{name} ({})", format::limit(issue.score)),
                     (None, None) => format!("{name}: {more}"),
@@ -180,7 +183,7 @@ impl AuditReport {
             self.splits.iter().map(|(name, n)| format!("{} {name}", format::grouped(*n as u64))).collect();
         let head = format!(
             "{}: {} images ({}), {} classes",
-            self.data,
+            visible(&self.data),
             format::grouped(self.images as u64),
             splits.join(", "),
             self.classes.len()
@@ -189,8 +192,31 @@ impl AuditReport {
     }
 }
 
-/// The last two parts of a path.
-fn short(name: &str) -> String {
-    let parts: Vec<&str> = name.split(['/', '\\']).collect();
-    parts[parts.len().saturating_sub(2)..].join("/")
+/// The name of an image within its data set: without the folder that the data set is, so that split, class and all folders
+/// below stay; of other names the last three parts.
+fn within(data: &str, name: &str) -> String {
+    let is_separator = |c| matches!(c, '/' | '\\');
+    let root = data.trim_end_matches(is_separator);
+    if let Some(rest) = name.strip_prefix(root).filter(|rest| !root.is_empty() && rest.starts_with(is_separator)) {
+        return rest.trim_start_matches(is_separator).to_owned();
+    }
+    let parts: Vec<&str> = name.split(is_separator).collect();
+    parts[parts.len().saturating_sub(3)..].join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within;
+
+    #[test]
+    fn names_keep_what_tells_them_apart() {
+        let name = "photos/train/cat/day 1/0001.jpg";
+        assert_eq!(within("photos", name), "train/cat/day 1/0001.jpg");
+        assert_eq!(within("photos/", name), "train/cat/day 1/0001.jpg");
+        assert_eq!(within("photos/train", name), "cat/day 1/0001.jpg");
+        // A folder of which the name is only the beginning is another one, and a manifest holds no files.
+        assert_eq!(within("pho", name), "cat/day 1/0001.jpg");
+        assert_eq!(within("photos/list.csv", name), "cat/day 1/0001.jpg");
+        assert_eq!(within("", "0001.jpg"), "0001.jpg");
+    }
 }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use oculist_text::visible;
+
 use crate::svg::escape;
 use crate::{Align, Png, ReportError, Table, format};
 
@@ -167,7 +169,7 @@ impl AugmentCheck {
                 what,
             ]);
         }
-        format!("{}\n\n{table}", self.sentence())
+        format!("{}\n\n{table}", visible(&self.sentence()))
     }
 }
 

@@ -15,8 +15,9 @@ mod training;
 use std::fmt::Write as _;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::value::{Serde, Value};
+use minijinja::{Environment, UndefinedBehavior, escape_formatter};
+use oculist_text::visible_lines;
 use serde::Serialize;
 
 use crate::comparison::Comparison;
@@ -86,13 +87,24 @@ struct Page<'a> {
 /// # Errors
 /// [`ReportError::Template`] if a template fails, which no content of the summary makes it do.
 pub fn render_html(run: &RunSummary) -> Result<String, ReportError> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    let mut environment = environment()?;
     for (name, source) in TEMPLATES {
         environment.add_template(name, source)?;
     }
     Ok(environment.get_template("page.html")?.render(Serde(Page::new(run)))?)
+}
+
+/// The settings of all pages: what is not there is an error, and strings are escaped, for HTML as well as what cannot be
+/// seen or turns the direction of writing around, so that no name can change how the text beside it reads.
+pub(crate) fn environment() -> Result<Environment<'static>, ReportError> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.set_formatter(|out, state, value| match value.as_str().filter(|_| !value.is_safe()) {
+        Some(text) => escape_formatter(out, state, &Value::from(visible_lines(text).into_owned())),
+        None => escape_formatter(out, state, value),
+    });
+    Ok(environment)
 }
 
 impl<'a> Page<'a> {

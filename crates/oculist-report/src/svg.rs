@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use oculist_text::visible_lines;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// A drawing under construction.
@@ -122,10 +123,11 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-/// The text with the characters replaced that mean something in HTML and XML.
+/// The text with the characters replaced that mean something in HTML and XML, and those that cannot be seen or turn the
+/// direction of writing around shown as escapes.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible_lines(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

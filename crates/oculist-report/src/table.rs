@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use oculist_text::visible;
 use unicode_width::UnicodeWidthStr;
 
 use crate::format;
@@ -17,7 +18,8 @@ pub enum Align {
 
 /// A text table: a head, a rule, and rows; columns are two spaces apart.
 ///
-/// Widths are those of a terminal, so that wide and combining characters line up.
+/// Widths are those of a terminal, so that wide and combining characters line up. What would break a line or steer the
+/// terminal is shown as escapes.
 ///
 /// ```
 /// use oculist_report::{Align, Table};
@@ -38,7 +40,7 @@ impl Table {
     /// A table with these columns and no rows.
     pub fn new<S: AsRef<str>>(columns: &[(S, Align)]) -> Self {
         Table {
-            head: columns.iter().map(|c| c.0.as_ref().to_string()).collect(),
+            head: columns.iter().map(|c| visible(c.0.as_ref()).into_owned()).collect(),
             align: columns.iter().map(|c| c.1).collect(),
             rows: Vec::new(),
         }
@@ -46,7 +48,7 @@ impl Table {
 
     /// Appends a row; missing cells are empty, surplus ones are dropped.
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        let mut cells: Vec<String> = cells.into_iter().map(|c| one_line(&c.into())).collect();
+        let mut cells: Vec<String> = cells.into_iter().map(|c| visible(&c.into()).into_owned()).collect();
         cells.resize(self.head.len(), String::new());
         self.rows.push(cells);
     }
@@ -97,11 +99,6 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// Control characters in a file name must not break the table (or steer the terminal).
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
 /// A formatted number as terminals show it.
 pub(crate) fn ascii(text: &str) -> String {
     format::plain(text)
@@ -124,6 +121,10 @@ mod tests {
     fn control_characters_do_not_reach_the_terminal() {
         let mut table = Table::new(&[("file", Align::Left)]);
         table.row(["a\x1b[31m\nb"]);
-        assert!(table.to_string().contains("a?[31m?b"));
+        assert!(table.to_string().contains("a\\u{1b}[31m\\nb"), "{table}");
+        // The width is that of what is shown.
+        let mut table = Table::new(&[("file", Align::Left), ("n", Align::Right)]);
+        table.row(["\u{202e}gpj", "1"]);
+        assert_eq!(table.to_string().lines().nth(2), Some("\\u{202e}gpj  1"));
     }
 }

@@ -1,10 +1,11 @@
 //! The tables that commands print.
 //!
 //! All are plain ASCII apart from the names they are given, at most about a hundred columns wide, and end in
-//! a newline.
+//! a newline. In names, what would break a line or steer the terminal is shown as escapes.
 
 use std::fmt::Write as _;
 
+use oculist_text::visible;
 use serde::{Deserialize, Serialize};
 
 use crate::chart::confusion;
@@ -50,7 +51,7 @@ pub fn before_after(run: &RunSummary) -> String {
     let mut text = format!("{}\n", ascii(&verdict(run)));
     if let Some(promise) = &run.promise {
         let word = if promise.kept { "promise kept" } else { "promise NOT kept" };
-        let _ = writeln!(text, "{word}: {}", promise.text);
+        let _ = writeln!(text, "{word}: {}", visible(&promise.text));
     }
     let comparison = Comparison::new(run);
     if comparison.rows.is_empty() {
@@ -88,7 +89,7 @@ pub fn before_after(run: &RunSummary) -> String {
     let _ = write!(text, "Accuracies on {} test images", format::grouped(run.data.test as u64));
     if run.models.iter().any(|m| m.latency_ms.is_some() || m.images_per_s.is_some()) {
         let plural = if run.threads == 1 { "" } else { "s" };
-        let _ = write!(text, "; speeds with {} thread{plural} on {}", run.threads, run.cpu);
+        let _ = write!(text, "; speeds with {} thread{plural} on {}", run.threads, visible(&run.cpu));
     }
     text.push_str(".\n");
     text
@@ -186,6 +187,10 @@ pub fn candidates(run: &RunSummary) -> String {
 /// `class_names` may be empty; classes then go by their number.
 pub fn evaluation(model: &Model, class_names: &[String]) -> String {
     let mut table = Table::new(&[("measure", Align::Left), ("value", Align::Right)]);
+    let images: u64 = model.per_class.iter().map(|class| class.count).sum();
+    if images > 0 {
+        table.row(["images".to_string(), format::grouped(images)]);
+    }
     table.row(["top-1".to_string(), format::percent(model.top1)]);
     table.row(["top-5".to_string(), format::percent(model.top5)]);
     if let Some(ece) = model.ece {
@@ -207,13 +212,15 @@ pub fn evaluation(model: &Model, class_names: &[String]) -> String {
     }
     let mut text = ascii(&table.to_string());
 
-    if !model.per_class.is_empty() {
-        let mut order: Vec<_> = model.per_class.iter().collect();
+    // A class without images has no accuracy, neither 0% nor another.
+    let mut order: Vec<_> = model.per_class.iter().filter(|class| class.count > 0).collect();
+    if !order.is_empty() {
+        let with_images = order.len();
         let all = order.len() <= MAX_CLASSES;
         if !all {
             order.sort_by(|a, b| a.accuracy.total_cmp(&b.accuracy));
             order.truncate(MAX_CLASSES);
-            let _ = write!(text, "\nThe {MAX_CLASSES} weakest of {} classes", model.per_class.len());
+            let _ = write!(text, "\nThe {MAX_CLASSES} weakest of {with_images} classes");
         }
         let mut table =
             Table::new(&[("class", Align::Left), ("accuracy", Align::Right), ("images", Align::Right)]);
@@ -286,5 +293,5 @@ pub fn bench(list: &[BenchResult], cpu: &str) -> String {
             line.latency_ms.runs.to_string(),
         ]);
     }
-    format!("{table}CPU: {cpu}\n")
+    format!("{table}CPU: {}\n", visible(cpu))
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use oculist_graph::Graph;
 use oculist_kernels::{Buffer, Context};
+use oculist_text::visible;
 
 use crate::arena::{Arena, Request};
 use crate::error::RuntimeError;
@@ -143,11 +144,12 @@ impl Plan {
         self.batch * self.tensors.iter().skip(1).map(Tensor::image_bytes).sum::<usize>()
     }
 
-    /// The steps, one a line: node, kind, result, geometry, algorithm and what is fused.
+    /// The steps, one a line: node, kind, result, geometry, algorithm and what is fused. Names are those of the graph, with
+    /// what would break a line or steer a terminal as escapes.
     pub fn describe(&self) -> String {
         let mut out = format!(
             "plan of {} for {} images, {} threads, {} ({:?} input), arena {} KiB of {} KiB\n",
-            self.name,
+            visible(&self.name),
             self.batch,
             self.context.threads(),
             self.context.isa(),
@@ -160,7 +162,7 @@ impl Plan {
         }
         for step in self.steps.iter() {
             let result = self.tensors[step.output].label();
-            let _ = writeln!(out, "  {}: {} -> {result} {}", step.node, step.work.name(), step.work.detail());
+            let _ = writeln!(out, "  {}: {} -> {result} {}", visible(&step.node), step.work.name(), step.work.detail());
         }
         out
     }

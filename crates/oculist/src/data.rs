@@ -3,7 +3,9 @@
 use std::fmt;
 
 use oculist_augment::{Preprocessing, ResizeRule};
-use oculist_data::{Dataset, OpenOptions, Split, Subset, Summary, suggest_preprocessing};
+use oculist_data::{
+    Dataset, OpenOptions, Purpose, SkipKind, Split, Subset, Summary, suggest_preprocessing,
+};
 use serde::Serialize;
 
 use crate::error::OculistError;
@@ -14,6 +16,9 @@ use crate::summary::counted;
 /// Named sets whose objects may be mirrored.
 const MIRRORED: [&str; 2] = ["demo", "fashion-mnist"];
 
+/// So many notes on what a source has and is not used are said in full.
+const NAMED: usize = 3;
+
 /// An opened data set.
 #[derive(Debug)]
 pub struct Source {
@@ -21,11 +26,19 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens the data set that the settings name.
+    /// Opens the data set that the settings name, for training.
     ///
     /// # Errors
     /// [`OculistError::Option`] without a name; [`OculistError::Data`] if it cannot be read.
     pub fn open(settings: &Settings, threads: usize) -> Result<Self, OculistError> {
+        Self::open_for(settings, threads, Purpose::Train)
+    }
+
+    /// Opens the data set that the settings name.
+    ///
+    /// # Errors
+    /// As for [`Source::open`].
+    pub fn open_for(settings: &Settings, threads: usize, purpose: Purpose) -> Result<Self, OculistError> {
         let name = settings.data.as_deref().ok_or_else(|| OculistError::Option {
             option: "DATA".into(),
             problem: "expected `demo`, `fashion-mnist` or a folder, found nothing".into(),
@@ -35,6 +48,7 @@ impl Source {
         options.seed = settings.seed.unwrap_or(0);
         options.strict = settings.strict.unwrap_or(false);
         options.threads = threads;
+        options.purpose = purpose;
         if let Some(limit) = settings.max_image_bytes {
             options.max_encoded_bytes = limit.0;
         }
@@ -72,14 +86,34 @@ impl Source {
             counted(d.test().len(), "test image", "test images"),
             counted(d.class_names().len(), "class", "classes")
         )];
-        if !d.skipped().is_empty() {
-            let skipped = match d.skipped().len() {
-                1 => "1 unreadable file was".to_owned(),
-                n => format!("{n} unreadable files were"),
-            };
-            lines.push(format!("{skipped} skipped; the report names each"));
+        let of = |kind| d.skipped().iter().filter(move |skip| skip.kind == kind);
+        let count = |kind, one: &str, many: &str| {
+            let n = of(kind).count();
+            (n > 0).then(|| counted(n, one, many))
+        };
+        let skipped = [
+            count(SkipKind::Unreadable, "unreadable image", "unreadable images"),
+            count(SkipKind::NotAnImage, "file that is no image", "files that are no images"),
+        ];
+        let skipped: Vec<String> = skipped.into_iter().flatten().collect();
+        if let Some(first) = d.skipped().iter().find(|skip| skip.kind != SkipKind::Unused) {
+            lines.push(format!(
+                "skipped: {}; the first: {}: {}",
+                skipped.join(" and "),
+                first.path.display(),
+                first.reason
+            ));
+        }
+        lines.extend(of(SkipKind::Unused).take(NAMED).map(|s| format!("{}: {}", s.path.display(), s.reason)));
+        if let Some(more) = of(SkipKind::Unused).count().checked_sub(NAMED).filter(|&more| more > 0) {
+            lines.push(format!("and {more} more like that, which `data show` names"));
         }
         lines
+    }
+
+    /// Lines on what was left out.
+    pub(crate) fn skipped_lines(&self) -> Vec<String> {
+        self.describe_lines().split_off(1)
     }
 
     /// The facts for the report.

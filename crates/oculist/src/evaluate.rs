@@ -1,6 +1,7 @@
 //! Runs a graph over a split: as it is, corrupted, or under several views.
 
 pub(crate) mod corruptions;
+pub(crate) mod selection;
 pub(crate) mod tta;
 pub(crate) mod views;
 
@@ -15,6 +16,7 @@ use crate::images::Images;
 use crate::metrics::{Evaluation, evaluate_logits};
 use crate::progress::go_on;
 
+pub use selection::Part;
 pub use tta::Tta;
 
 /// Images per run of an evaluation.

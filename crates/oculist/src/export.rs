@@ -3,18 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oculist_data::Split;
 use oculist_passes::{fold_batch_norm, remove_identity};
 use oculist_runtime::Context;
 
 use crate::compress::quantization::Quantizer;
-use crate::data::Source;
+use crate::deciding::Deciding;
 use crate::error::OculistError;
 use crate::images::Images;
 use crate::model_file::Model;
 use crate::progress::Watch;
 use crate::settings::Settings;
-use crate::summary::bytes_text;
+use crate::summary::{bytes_text, counted};
 
 /// How to export.
 #[derive(Debug, Clone)]
@@ -31,7 +30,7 @@ pub struct ExportOptions {
 ///
 /// # Errors
 /// [`OculistError::Output`] if the file exists and may not be replaced, or cannot be written;
-/// [`OculistError::Model`] if the model is quantised already or has other classes than the data; otherwise as reading, passes and writing.
+/// [`OculistError::Model`] if the model is quantised already or does not know a class of the data; otherwise as reading, passes and writing.
 pub fn export_file(
     model: &Path,
     settings: &Settings,
@@ -58,13 +57,18 @@ pub fn export_file(
     let mut what = String::from("as it was");
     let mut graph = model.graph.clone();
     if settings.data.is_some() {
-        let source = Source::open(settings, threads)?;
-        model.check_classes(path, source.class_names())?;
+        let Deciding { train, val, .. } = Deciding::open(settings, (path, &model), watch)?;
         let ctx = Arc::new(Context::new(threads)?);
         let n = settings.calibration_images.unwrap_or(512);
-        let subset = source.split(Split::Train).sample(n, settings.seed.unwrap_or(0))?;
+        let subset = train.sample(n, settings.seed.unwrap_or(0))?;
+        watch.note(&format!(
+            "calibration on {} of the {}, the method chosen by {}",
+            subset.len(),
+            counted(train.len(), "training image", "training images"),
+            counted(val.len(), "validation image", "validation images")
+        ));
         let calibration = Images::load_until(&subset, &model.preprocessing, threads, watch.stop)?;
-        let val = Images::load_until(source.split(Split::Val), &model.preprocessing, threads, watch.stop)?;
+        let val = Images::load_until(&val, &model.preprocessing, threads, watch.stop)?;
         let quantizer = Quantizer {
             ctx: &ctx,
             calibration: &calibration,

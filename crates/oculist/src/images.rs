@@ -33,7 +33,7 @@ impl Images {
     /// Reads (or looks through) all images of a subset; unreadable ones are left out.
     ///
     /// # Errors
-    /// [`OculistError::Data`] if too many are unreadable.
+    /// [`OculistError::Data`] if too many are unreadable, or there is none.
     pub fn load(
         subset: &Subset,
         preprocessing: &Preprocessing,
@@ -63,6 +63,9 @@ impl Images {
                 labels.extend_from_slice(&batch.labels);
             }
             readable.extend(batch.indices);
+        }
+        if readable.is_empty() {
+            return Err(oculist_data::Error::NothingReadable { images: subset.len() }.into());
         }
         if in_memory {
             return Ok(Self { labels, image_len, source: Source::Memory(images) });

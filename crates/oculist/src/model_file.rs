@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use oculist_augment::Preprocessing;
+use oculist_data::Split;
 use oculist_graph::Graph;
 
+use crate::class_match::match_classes;
+use crate::data::Source;
 use crate::dropout;
 use crate::error::OculistError;
+use crate::progress::Watch;
 
 /// Metadata key of the class names, a JSON list in the order of the logits.
 pub const CLASSES_KEY: &str = "oculist.classes";
@@ -72,24 +76,36 @@ impl Model {
         Ok(Self { graph, preprocessing, class_names, arch })
     }
 
-    /// Checks that the model, read from `path`, tells the classes of some data apart.
+    /// The source with this model's classes in their order, matched by name; says what was assumed.
     ///
     /// # Errors
-    /// [`OculistError::Model`] naming both lists of classes.
-    pub(crate) fn check_classes(&self, path: &Path, class_names: &[String]) -> Result<(), OculistError> {
-        if self.class_names == class_names {
-            return Ok(());
+    /// [`OculistError::Model`], naming `path`, if the data have a class that the model does not know, or, with `complete`,
+    /// the model knows one that the data do not have.
+    pub(crate) fn order_classes(
+        &self,
+        path: &Path,
+        source: Source,
+        complete: bool,
+        watch: &mut Watch<'_>,
+    ) -> Result<Source, OculistError> {
+        let (known, names) = (&self.class_names, source.class_names());
+        if known == names {
+            return Ok(source);
         }
-        Err(OculistError::Model {
-            path: path.to_path_buf(),
-            problem: format!(
-                "its {} classes ({}) are not the {} of the data ({})",
-                self.class_names.len(),
-                short_list(&self.class_names),
-                class_names.len(),
-                short_list(class_names)
-            ),
-        })
+        let mut counts = vec![0; names.len()];
+        for split in Split::ALL {
+            counts.iter_mut().zip(source.split(split).class_counts()).for_each(|(sum, n)| *sum += n);
+        }
+        let matched = match_classes(known, names, &counts);
+        let missing = || matched.missing(known).filter(|_| complete);
+        if let Some(problem) = matched.problem(known, names, &counts).or_else(missing) {
+            return Err(OculistError::Model { path: path.to_path_buf(), problem });
+        }
+        for note in &matched.notes {
+            watch.note(note);
+        }
+        watch.note("the data have the model's classes in another order or in part; the model's is taken");
+        Ok(Source::of(source.dataset().relabelled(&matched.labels, known.clone())?))
     }
 
     /// Whether the model computes in int8, at least in parts.
@@ -138,13 +154,6 @@ pub(crate) fn is_int8(graph: &Graph) -> bool {
     graph.nodes().iter().any(|n| n.op.name() == "QuantizeLinear")
 }
 
-/// The first names of a list and the number of the others.
-fn short_list(names: &[String]) -> String {
-    let shown: Vec<&str> = names.iter().take(4).map(String::as_str).collect();
-    let rest = names.len().saturating_sub(4);
-    if rest > 0 { format!("{}, and {rest} more", shown.join(", ")) } else { shown.join(", ") }
-}
-
 /// The file name of a model within a run folder, for tables.
 pub(crate) fn file_name(path: &Path) -> String {
     path.file_name()
@@ -153,29 +162,56 @@ pub(crate) fn file_name(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use oculist_augment::ColorMode;
 
     use super::*;
+    use crate::progress::Progress;
+    use crate::settings::Settings;
 
     fn names(n: usize) -> Vec<String> {
         (0..n).map(|i| format!("c{i}")).collect()
     }
 
     #[test]
-    fn other_classes_are_named_but_not_all_of_them() {
-        let model = Model {
-            graph: Graph::new("m"),
-            preprocessing: Preprocessing::exact(ColorMode::Grey, 28, 28),
-            class_names: names(3),
-            arch: "resnet8".into(),
+    fn data_come_into_the_order_of_the_model_or_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        oculist_data::fixture::write_class_folders(dir.path(), "", 3, 10, 16).unwrap();
+        let open = || {
+            let data = Some(dir.path().display().to_string());
+            Source::open(&Settings { data, ..Settings::default() }, 1).unwrap()
         };
-        let path = Path::new("m.onnx");
-        assert!(model.check_classes(path, &names(3)).is_ok());
-        let text = model.check_classes(path, &names(10)).unwrap_err().to_string();
-        assert_eq!(
-            text,
-            "model m.onnx: its 3 classes (c0, c1, c2) are not the 10 of the data (c0, c1, c2, c3, and 6 more)"
-        );
+        let mut notes = Vec::new();
+        let mut ordered = |class_names: Vec<String>, complete| {
+            let model = Model {
+                graph: Graph::new("m"),
+                preprocessing: Preprocessing::exact(ColorMode::Grey, 28, 28),
+                class_names,
+                arch: "resnet8".into(),
+            };
+            let stop = AtomicBool::new(false);
+            let mut observer = |p: Progress<'_>| notes.push(format!("{p:?}"));
+            let mut watch = Watch { observer: &mut observer, stop: &stop };
+            model.order_classes(Path::new("m.onnx"), open(), complete, &mut watch).map_err(|e| e.to_string())
+        };
+        let source = open();
+        let mut names = source.class_names().to_vec();
+        assert_eq!(names.len(), 3);
+        let before: Vec<String> =
+            source.split(Split::Test).labels().iter().map(|&l| names[l as usize].clone()).collect();
+        names.reverse();
+        let turned = ordered(names.clone(), true).unwrap();
+        let labels = turned.split(Split::Test).labels();
+        let after: Vec<String> = labels.iter().map(|&l| names[l as usize].clone()).collect();
+        assert_eq!((before, turned.class_names()), (after, &names[..]));
+        names.push("owl".into());
+        assert!(ordered(names.clone(), false).is_ok());
+        let error = ordered(names.clone(), true).unwrap_err();
+        assert_eq!(error, "model m.onnx: 1 of its 4 classes have no images in the data: \"owl\"");
+        let error = ordered(names[1..].to_vec(), false).unwrap_err();
+        assert!(error.contains("1 class of the data is not among the model's 3"), "{error}");
+        assert!(!notes.is_empty());
     }
 
     #[test]

@@ -4,41 +4,37 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use oculist_data::{DEFAULT_MAX_PIXELS, Exclude, Split, decode_file, walk};
+use oculist_data::{DEFAULT_MAX_PIXELS, Exclude, decode_file, walk};
 use oculist_report::terminal::Prediction;
 use oculist_report::{Model as ModelFacts, Robustness, TtaResult};
 use oculist_runtime::{Context, Plan, PlanOptions};
 use serde::Serialize;
 
-use crate::data::Source;
 use crate::error::OculistError;
 use crate::evaluate::corruptions::{corrupted, severities};
+use crate::evaluate::selection::{Selection, select};
 use crate::evaluate::tta::{Sum, augmented};
 use crate::evaluate::views::{Judge, Prepared, View};
-use crate::evaluate::{Tta, evaluate_until};
+use crate::evaluate::{Part, Tta, evaluate_until};
 use crate::images::Images;
 use crate::measure;
 use crate::model_file::{Model, file_name};
 use crate::pictures::guesses;
 use crate::progress::Watch;
 use crate::settings::Settings;
-use crate::summary::Measured;
+use crate::summary::{Measured, counted};
 
 /// What to evaluate beside the accuracy on the images as they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EvaluateOptions {
     /// Which images.
-    pub split: Split,
+    pub part: Part,
+    /// Leave out images of classes that the model does not know; without, they are an error.
+    pub skip_unknown: bool,
     /// Also under the 15 corruptions of the robustness benchmarks, at these severities (1..=5; none given: all).
     pub corruptions: Option<Vec<u8>>,
     /// Also with test-time augmentation.
     pub tta: Option<Tta>,
-}
-
-impl Default for EvaluateOptions {
-    fn default() -> Self {
-        Self { split: Split::Test, corruptions: None, tta: None }
-    }
 }
 
 /// What `eval` found.
@@ -47,6 +43,14 @@ pub struct Evaluated {
     /// The facts for a table.
     #[serde(flatten)]
     pub model: ModelFacts,
+    /// The data as they were named.
+    pub data: String,
+    /// Which images were measured: `train`, `val`, `test` or `all`.
+    pub split: &'static str,
+    /// Images measured.
+    pub images: usize,
+    /// Images of classes that the model does not know, left out.
+    pub unknown: usize,
     /// Class names in label order.
     #[serde(skip)]
     pub class_names: Vec<String>,
@@ -58,11 +62,11 @@ pub struct Evaluated {
     pub tta: Option<TtaResult>,
 }
 
-/// Evaluates a model file on one split.
+/// Evaluates a model file on the images that the data give, matching their classes by name.
 ///
 /// # Errors
-/// [`OculistError::Model`] if the model's classes are not those of the data; [`OculistError::Option`] for a severity or a
-/// pipeline that cannot be used; otherwise as reading model and data.
+/// [`OculistError::Model`] if the data have classes that the model does not know; [`OculistError::Option`] for a severity,
+/// a pipeline or a split that cannot be used; otherwise as reading model and data.
 pub fn evaluate_file(
     path: &Path,
     settings: &Settings,
@@ -74,18 +78,20 @@ pub fn evaluate_file(
     let model = Model::read(path)?;
     let views = options.tta.as_ref().map(|tta| tta.views(&model.preprocessing)).transpose()?;
     let threads = settings.threads();
-    let source = Source::open(settings, threads)?;
-    for line in source.describe_lines() {
-        watch.note(&line);
+    let Selection { images: selected, data, part, unknown } =
+        select((path, &model), settings, options.part, options.skip_unknown, watch)?;
+    let images = Images::load_until(&selected, &model.preprocessing, threads, watch.stop)?;
+    if images.len() < selected.len() {
+        let lost = counted(selected.len() - images.len(), "image", "images");
+        watch.warn(&format!("{lost} could not be decoded and are not measured"));
     }
-    model.check_classes(path, source.class_names())?;
-    let images = Images::load_until(source.split(options.split), &model.preprocessing, threads, watch.stop)?;
     let ctx = Arc::new(Context::new(threads)?);
     let test = evaluate_until(&model.graph, &images, &ctx, watch.stop)?;
+    let count = images.len();
     drop(images);
     let (mut robustness, mut tta) = (None, None);
     if severities.is_some() || views.is_some() {
-        let images = Prepared::load(source.split(options.split), &model.preprocessing, threads, watch.stop)?;
+        let images = Prepared::load(&selected, &model.preprocessing, threads, watch.stop)?;
         let mut judge = Judge::new(&model.graph, &ctx)?;
         let (classes, seed) = (model.class_names.len(), settings.seed.unwrap_or(0));
         if let Some(severities) = severities {
@@ -114,7 +120,8 @@ pub fn evaluate_file(
         test,
     };
     let facts = measured.facts(&model.class_names, None);
-    Ok(Evaluated { model: facts, class_names: model.class_names, robustness, tta })
+    let class_names = model.class_names;
+    Ok(Evaluated { model: facts, data, split: part, images: count, unknown, class_names, robustness, tta })
 }
 
 /// How `predict` works.

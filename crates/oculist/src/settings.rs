@@ -7,6 +7,7 @@ use oculist_train::Keep;
 use serde::{Deserialize, Serialize};
 
 use crate::error::OculistError;
+use crate::files::toml_problem;
 use crate::recipe::Recipe;
 use crate::run_folder::SETTINGS_FILE;
 
@@ -243,7 +244,7 @@ impl Settings {
             problem: if toml::from_str::<Recipe>(&text).is_ok() {
                 format!("it is the resolved recipe of a run; give {SETTINGS_FILE}, which lies beside it")
             } else {
-                e.to_string().trim_end().to_owned()
+                toml_problem(&e, &text)
             },
         })
     }

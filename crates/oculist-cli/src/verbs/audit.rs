@@ -6,8 +6,9 @@ use oculist::{
     CheckOptions, FixOptions, Grouping, LabelOptions, SplitOptions, check_data, fix_data, split_data,
 };
 use oculist_report::{Align, Table};
+use oculist_text::visible;
 
-use super::{print, watched};
+use super::{print, print_paths, watched};
 use crate::args::{CheckArgs, FixArgs, SplitArgs};
 use crate::settings::{data, default_output};
 
@@ -23,8 +24,7 @@ pub(crate) fn check(args: &CheckArgs, quiet: bool, stop: &AtomicBool) -> anyhow:
     if quiet {
         return Ok(());
     }
-    let files: Vec<String> = checked.files.iter().map(|f| format!("  {}", f.display())).collect();
-    print(&files.join("\n"))
+    print_paths(&checked.files)
 }
 
 pub(crate) fn split(args: &SplitArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -53,7 +53,7 @@ pub(crate) fn split(args: &SplitArgs, quiet: bool, stop: &AtomicBool) -> anyhow:
     if options.groups.is_some() || options.duplicates {
         print(&format!("{} groups of several images were kept together", splits.groups))?;
     }
-    print(&options.output.display().to_string())
+    print(&visible(&options.output.display().to_string()))
 }
 
 pub(crate) fn fix(args: &FixArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -75,5 +75,5 @@ pub(crate) fn fix(args: &FixArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Res
     table.row(["new label".to_owned(), fixed.relabelled.to_string()]);
     table.row(["in the manifest".to_owned(), fixed.kept.to_string()]);
     print(&table.to_string())?;
-    print(&options.output.display().to_string())
+    print(&visible(&options.output.display().to_string()))
 }

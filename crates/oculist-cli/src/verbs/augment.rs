@@ -7,8 +7,9 @@ use oculist::{
     ApplyOptions, AugmentCheckOptions, PreviewOptions, Settings, apply_augmentation, check_augmentation,
     preview_augmentation,
 };
+use oculist_text::visible;
 
-use super::{print, watched};
+use super::{print, print_paths, watched};
 use crate::args::{AugmentVerb, CheckAugmentArgs, PipelineArgs};
 use crate::settings::{augmentation, data, default_output};
 
@@ -26,7 +27,7 @@ pub(crate) fn run(verb: &AugmentVerb, quiet: bool, stop: &AtomicBool) -> anyhow:
             if quiet {
                 return Ok(());
             }
-            print(&files.map(|f| format!("  {}", f.display())).join("\n"))
+            print_paths(&files)
         }
         AugmentVerb::Check(args) => check(args, quiet, stop),
         AugmentVerb::Apply { pipeline, copies, output } => {
@@ -36,7 +37,7 @@ pub(crate) fn run(verb: &AugmentVerb, quiet: bool, stop: &AtomicBool) -> anyhow:
             if quiet {
                 return Ok(());
             }
-            let mut text = format!("{} images in {}", applied.images, output.display());
+            let mut text = format!("{} images in {}", applied.images, visible(&output.to_string_lossy()));
             if applied.kept > 0 {
                 let _ = write!(text, ", {} of them from an earlier run", applied.kept);
             }
@@ -67,8 +68,7 @@ fn check(args: &CheckAugmentArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Res
     if quiet {
         return Ok(());
     }
-    let files: Vec<String> = checked.files.iter().map(|f| format!("  {}", f.display())).collect();
-    print(&files.join("\n"))
+    print_paths(&checked.files)
 }
 
 fn settings(args: &PipelineArgs) -> Settings {

@@ -1,9 +1,10 @@
 //! The verbs that only look: report, data show, zoo list.
 
 use oculist_report::{Align, Table, terminal};
+use oculist_text::visible;
 use serde::Serialize;
 
-use super::print;
+use super::{print, print_as_is};
 use crate::args::{DataArgs, ReportArgs, RequiredDataArg};
 use crate::settings::data;
 
@@ -15,14 +16,14 @@ pub(crate) fn report(args: &ReportArgs, quiet: bool) -> anyhow::Result<()> {
     print(&terminal::before_after(&summary))?;
     print(&terminal::candidates(&summary))?;
     if let Some(path) = path {
-        print(&path.display().to_string())?;
+        print(&visible(&path.to_string_lossy()))?;
     }
     Ok(())
 }
 
 pub(crate) fn data_show(source: &RequiredDataArg, args: &DataArgs, json: bool) -> anyhow::Result<()> {
     let shown = oculist::show_data(&data(Some(&source.data), args))?;
-    if json { print(&serde_json::to_string_pretty(&shown)?) } else { print(&shown.to_string()) }
+    if json { print_as_is(&serde_json::to_string_pretty(&shown)?) } else { print(&shown.to_string()) }
 }
 
 /// One architecture in `zoo list --json`.
@@ -53,7 +54,7 @@ pub(crate) fn zoo_list(json: bool) -> anyhow::Result<()> {
         })
         .collect();
     if json {
-        return print(&serde_json::to_string_pretty(&entries)?);
+        return print_as_is(&serde_json::to_string_pretty(&entries)?);
     }
     let right = Align::Right;
     let mut table = Table::new(&[

@@ -3,10 +3,11 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use oculist::{EvaluateOptions, PredictOptions, Progress, Settings, Split, Watch};
+use oculist::{EvaluateOptions, Part, PredictOptions, Progress, Settings, Split, Watch};
 use oculist_report::terminal;
+use oculist_text::visible;
 
-use super::print;
+use super::{print, print_as_is};
 use crate::args::{BenchArgs, EvalArgs, ExportArgs, PredictArgs, SplitArg};
 use crate::settings::{calibration, data, tta};
 use crate::terminal::{Terminal, say};
@@ -14,14 +15,17 @@ use crate::terminal::{Terminal, say};
 pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     let mut out = Terminal::new(quiet);
     let mut show = |p: Progress<'_>| out.show(&p);
-    let split = match args.split {
-        SplitArg::Train => Split::Train,
-        SplitArg::Val => Split::Val,
-        SplitArg::Test => Split::Test,
+    let part = match args.split {
+        SplitArg::Auto => Part::Auto,
+        SplitArg::All => Part::All,
+        SplitArg::Train => Part::Split(Split::Train),
+        SplitArg::Val => Part::Split(Split::Val),
+        SplitArg::Test => Part::Split(Split::Test),
     };
     let watch = &mut Watch { observer: &mut show, stop };
     let options = EvaluateOptions {
-        split,
+        part,
+        skip_unknown: args.skip_unknown,
         corruptions: args.corruptions.then(|| args.severity.clone()),
         tta: tta(&args.tta),
     };
@@ -29,7 +33,7 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
     let found = oculist::evaluate_file(&args.model, &settings, &options, watch)?;
     out.clear();
     if args.json {
-        return print(&serde_json::to_string_pretty(&found)?);
+        return print_as_is(&serde_json::to_string_pretty(&found)?);
     }
     let mut text = terminal::evaluation(&found.model, &found.class_names);
     let more = [found.tta.map(|t| t.table()), found.robustness.map(|r| r.table())];
@@ -53,7 +57,7 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
         oculist::predict_files(&args.model, &args.images, &options)?;
     let unreadable = predictions.iter().filter(|p| p.error.is_some()).count();
     if args.json {
-        print(&serde_json::to_string_pretty(&predictions)?)?;
+        print_as_is(&serde_json::to_string_pretty(&predictions)?)?;
     } else {
         print(&terminal::predictions(&predictions))?;
     }
@@ -79,7 +83,7 @@ pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<()> {
     let time = Duration::from_secs_f64(args.seconds);
     let (results, plans) = oculist::bench_files(&args.models, threads, time)?;
     if args.json {
-        return print(&serde_json::to_string_pretty(&results)?);
+        return print_as_is(&serde_json::to_string_pretty(&results)?);
     }
     if args.plan {
         print(&plans.join("\n"))?;
@@ -102,5 +106,5 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
     let text =
         oculist::export_file(&args.model, &settings, &options, &mut Watch { observer: &mut show, stop })?;
     out.clear();
-    if quiet { Ok(()) } else { print(&text) }
+    if quiet { Ok(()) } else { print(&visible(&text)) }
 }

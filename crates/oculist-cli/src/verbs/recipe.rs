@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use oculist::{Finished, Progress, Settings, Watch};
 use oculist_report::terminal;
 
-use super::print;
+use super::{print, print_paths};
 use crate::args::{CompressArgs, OptimizeArgs, TrainArgs};
 use crate::settings::{compression, data, network, run_options, training};
 use crate::terminal::Terminal;
@@ -52,8 +52,7 @@ fn watched(
     terminal.clear();
     if !quiet {
         print(&format!("\n{}", terminal::before_after(&finished.summary)))?;
-        let files: Vec<String> = finished.files.iter().map(|f| format!("  {}", f.display())).collect();
-        print(&files.join("\n"))?;
+        print_paths(&finished.files)?;
     }
     Ok(())
 }

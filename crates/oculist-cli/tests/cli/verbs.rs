@@ -53,7 +53,7 @@ fn eval_as_table_and_as_json() {
         oculist("eval")
             .arg(&trained().data)
             .option("--model", trained().file("model.onnx"))
-            .args("--threads 2")
+            .args("--threads 2 --split test")
     };
     let json = call().arg("--json").run().ok().json();
     assert!((json["top1"].as_f64().expect("an accuracy") - test_top1()).abs() < 1e-9, "{json}");
@@ -70,7 +70,8 @@ fn eval_as_table_and_as_json() {
     let table = call().run().ok();
     assert!(table.stdout.contains(&format!("{:.2}%", test_top1())), "{}", table.stdout);
     assert!(table.stdout.contains("class0") && table.stdout.contains("class2"), "{}", table.stdout);
-    let train = call().args("--split train --json").run().ok().json();
+    let call = oculist("eval").arg(&trained().data).option("--model", trained().file("model.onnx"));
+    let train = call.args("--threads 2 --split train --json").run().ok().json();
     assert_eq!(train["per_class"][0]["count"], (PER_CLASS * 7).div_ceil(10), "{}", train["per_class"]);
     // The same images as IDX files, plain and gzipped.
     let [plain, gzipped] = optimized_idx();
@@ -252,8 +253,8 @@ fn export_folded_and_int8() {
     let dir = scratch();
     let model = trained().file("model.onnx");
     let eval = |model: &std::path::Path| {
-        let call = oculist("eval").arg(&trained().data).option("--model", model).args("--json --threads 2");
-        call.run().ok().json()
+        let call = oculist("eval").arg(&trained().data).option("--model", model);
+        call.args("--json --threads 2 --split test").run().ok().json()
     };
     let (folded, int8) = (dir.path().join("folded.onnx"), dir.path().join("int8.onnx"));
     let outcome = oculist("export").arg(&model).option("-o", &folded).arg("--fold").run().ok();

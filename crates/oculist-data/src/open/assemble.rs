@@ -1,10 +1,10 @@
 //! From labelled files to a data set: the rules for classes, splits and unusable files that all sources share.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use crate::scan::{Candidate, scan};
 use crate::store::FileStore;
 use crate::{
-    Dataset, ImageStore, OpenOptions, SkipKind, Skipped, Split, Subset, natural_cmp, stratified_parts,
+    Dataset, ImageStore, OpenOptions, Purpose, SkipKind, Skipped, Split, Subset, natural_cmp, stratified_parts,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -111,7 +111,8 @@ impl Collected {
                 found: "none".into(),
             });
         }
-        if !self.entries.iter().any(|entry| entry.split == Split::Train) {
+        let training = options.purpose == Purpose::Train;
+        if training && !self.entries.iter().any(|entry| entry.split == Split::Train) {
             return Err(Error::EmptySplit { path: root, split: Split::Train, images: 0 });
         }
         // By split and class: images named, and images that can be used.
@@ -127,7 +128,7 @@ impl Collected {
                 self.skipped.push(note(&root, format!("class \"{name}\" is declared but has no image")));
                 continue;
             }
-            for split in Split::ALL {
+            for split in Split::ALL.into_iter().filter(|_| training) {
                 let (path, class_name) = (root.clone(), name.clone());
                 if named[Split::Train as usize][class] == 0 && named[split as usize][class] > 0 {
                     return Err(Error::UnknownClass { path, class: class_name, split });
@@ -138,7 +139,8 @@ impl Collected {
             }
             classes.push(class);
         }
-        if let [only] = classes[..] {
+        if let ([only], true) = (&classes[..], training) {
+            let only = *only;
             return Err(Error::OneClass { path: root, class: self.class_names[only].clone() });
         }
         if !self.ordered {
@@ -156,33 +158,64 @@ impl Collected {
             Subset::new(Arc::clone(&self.store), items, split_labels, classes.len())
         };
         let [train, val, test] = [subset(Split::Train)?, subset(Split::Val)?, subset(Split::Test)?];
-        let total = train.len();
-        let [train, val, test] = fill_splits(&train, val, test, options)?;
-        for (split, subset) in [(Split::Train, &train), (Split::Val, &val), (Split::Test, &test)] {
-            if subset.is_empty() {
-                return Err(Error::EmptySplit { path: root, split, images: total });
-            }
+        let images = self.entries.len();
+        if let Some(error) = continuous(&root, &self.class_names, images, false).filter(|_| training) {
+            return Err(error);
         }
+        let [train, val, test] = fill_splits(&root, train, val, test, options)
+            .map_err(|error| continuous(&root, &self.class_names, images, true).unwrap_or(error))?;
         let class_names = classes.iter().map(|&class| self.class_names[class].clone()).collect();
         let source = root.display().to_string();
         Ok(Dataset { source, class_names, train, val, test, skipped: self.skipped })
     }
 }
 
-/// Draws the splits that the source does not have from the training images.
+/// The error for labels that are quantities rather than classes: all are numbers, and a value has fewer than three images
+/// on average. Whole numbers may well be classes, so that they count only where `whole` says that nothing else fits.
+fn continuous(root: &Path, names: &[String], images: usize, whole: bool) -> Option<Error> {
+    let number = |name: &String| name.trim().replace(',', ".").parse::<f64>().ok().filter(|v| v.is_finite());
+    let values: Vec<f64> = names.iter().map(number).collect::<Option<_>>()?;
+    let fractions = values.iter().any(|value| value.fract() != 0.0);
+    if values.len() * 3 <= images || values.len() < 3 || !(fractions || whole) {
+        return None;
+    }
+    let examples = names.iter().take(3).map(|name| shortened(name)).collect::<Vec<_>>().join(", ");
+    Some(Error::Continuous { path: root.into(), values: values.len(), images, examples })
+}
+
+/// For training, draws the splits that the source does not have from the training images; to measure, leaves them as
+/// they are.
+///
+/// # Errors
+/// A split that stays empty; to measure, no image in any.
 pub(super) fn fill_splits(
-    train: &Subset,
+    root: &Path,
+    train: Subset,
     val: Subset,
     test: Subset,
     options: &OpenOptions,
 ) -> Result<[Subset; 3]> {
+    if options.purpose == Purpose::Evaluate {
+        if train.is_empty() && val.is_empty() && test.is_empty() {
+            return Err(Error::Layout {
+                path: root.into(),
+                expected: "at least one labelled image".into(),
+                found: "none that can be read".into(),
+            });
+        }
+        return Ok([train, val, test]);
+    }
     let fractions = options.fractions(!val.is_empty(), !test.is_empty());
     let parts = stratified_parts(train.labels(), train.classes(), &fractions, options.seed);
-    Ok([
+    let filled = [
         train.select(&parts[2])?,
         if val.is_empty() { train.select(&parts[0])? } else { val },
         if test.is_empty() { train.select(&parts[1])? } else { test },
-    ])
+    ];
+    match Split::ALL.into_iter().find(|&split| filled[split as usize].is_empty()) {
+        Some(split) => Err(Error::EmptySplit { path: root.into(), split, images: train.len() }),
+        None => Ok(filled),
+    }
 }
 
 /// Decides whether what cannot be used is tolerable.

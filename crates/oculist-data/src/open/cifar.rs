@@ -7,7 +7,7 @@
 use super::idx_folder::{Pair, build};
 use crate::error::{Error, Result};
 use crate::idx::IdxImages;
-use crate::{Dataset, OpenOptions};
+use crate::{Dataset, OpenOptions, Purpose};
 use std::path::{Path, PathBuf};
 
 const SIDE: usize = 32;
@@ -57,12 +57,19 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
     let names: Vec<String> =
         names.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     let train_files = if kind.label_bytes == 1 { batches(folder) } else { vec![folder.join("train.bin")] };
-    let (mut labels, mut pixels) = (Vec::new(), Vec::new());
-    for path in &train_files {
-        read(path, kind, &names, &mut labels, &mut pixels)?;
-    }
-    let shown = if train_files.len() == 1 { train_files[0].clone() } else { folder.join("data_batch_*.bin") };
-    let train = pair(shown, &labels, pixels)?;
+    // A model can be measured on the test file alone.
+    let absent = options.purpose == Purpose::Evaluate && !train_files.iter().any(|path| path.is_file());
+    let train = if absent {
+        None
+    } else {
+        let (mut labels, mut pixels) = (Vec::new(), Vec::new());
+        for path in &train_files {
+            read(path, kind, &names, &mut labels, &mut pixels)?;
+        }
+        let one = train_files.len() == 1;
+        let shown = if one { train_files[0].clone() } else { folder.join("data_batch_*.bin") };
+        Some(pair(shown, &labels, pixels)?)
+    };
     let test_path = folder.join(kind.test);
     let test = if test_path.is_file() {
         let (mut labels, mut pixels) = (Vec::new(), Vec::new());

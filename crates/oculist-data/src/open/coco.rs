@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::scan::{Candidate, scan};
 use crate::store::FileStore;
-use crate::{Dataset, ImageStore, OpenOptions, Skipped, Split, stratified_parts};
+use crate::{Dataset, ImageStore, OpenOptions, Purpose, Skipped, Split, stratified_parts};
 use image::metadata::Orientation;
 use oculist_augment::{Border, Image, geometry};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,7 +99,9 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
             list,
         }));
     }
-    draw_by_image(&mut file_splits, &boxes, classes.names.len(), options);
+    if options.purpose == Purpose::Train {
+        draw_by_image(&mut file_splits, &boxes, classes.names.len(), options);
+    }
     let mut usable = Vec::new();
     let mut places = Vec::with_capacity(files.len());
     for found in scan(&files, options) {
@@ -140,8 +142,8 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
         entries.push(Entry { split: file_splits[file], class, item });
     }
     // Boxes are never drawn one by one, as the rule for other sources would do with an empty split.
-    if let Some(split) =
-        Split::ALL.into_iter().find(|split| !entries.is_empty() && !file_splits.contains(split))
+    if options.purpose == Purpose::Train
+        && let Some(split) = Split::ALL.into_iter().find(|split| !entries.is_empty() && !file_splits.contains(split))
     {
         return Err(Error::EmptySplit { path: root.into(), split, images: files.len() });
     }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::idx::{IdxImages, read_idx_images, read_idx_labels};
-use crate::{Dataset, MemoryStore, OpenOptions, Split, Subset, stratified_parts};
+use crate::{Dataset, MemoryStore, OpenOptions, Purpose, Split, Subset, stratified_parts};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,9 +27,10 @@ fn find(folder: &Path, prefixes: &[&str], what: &str) -> Option<PathBuf> {
     None
 }
 
-/// True if any file of a training pair is there.
+/// True if any file of a pair is there.
 pub(super) fn is_idx_folder(folder: &Path) -> bool {
-    ["images", "labels"].iter().any(|what| find(folder, &TRAIN, what).is_some())
+    let has = |prefixes: &[&str], what| find(folder, prefixes, what).is_some();
+    ["images", "labels"].iter().any(|what| has(&TRAIN, what) || has(&TEST, what))
 }
 
 /// Images and labels that belong together.
@@ -90,34 +91,40 @@ impl Pair {
 
 pub(super) fn open(folder: &Path, names: Option<&[String]>, options: &OpenOptions) -> Result<Dataset> {
     let train = Pair::read(folder, &TRAIN)?;
-    let train = train.ok_or_else(|| Error::Missing { path: folder.join("train-images-idx3-ubyte.gz") })?;
     let test = Pair::read(folder, &TEST)?;
     let names = match names {
         Some(names) => names.to_vec(),
-        None => class_names(folder, &train.labels)?,
+        None => {
+            let pairs = train.iter().chain(test.iter().filter(|_| options.purpose == Purpose::Evaluate));
+            class_names(folder, pairs.flat_map(|pair| &pair.labels))?
+        }
     };
     build(folder, train, test, names, options)
 }
 
 /// Names from `classes.txt`, else the labels' numbers.
-fn class_names(folder: &Path, labels: &[u32]) -> Result<Vec<String>> {
+fn class_names<'a>(folder: &Path, labels: impl Iterator<Item = &'a u32>) -> Result<Vec<String>> {
     let path = folder.join("classes.txt");
     if path.is_file() {
         let text = oculist_files::read_to_string(&path).map_err(Error::io(path))?;
         return Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect());
     }
-    let classes = labels.iter().max().map_or(0, |&max| max + 1);
+    let classes = labels.max().map_or(0, |&max| max + 1);
     Ok((0..classes).map(|label| label.to_string()).collect())
 }
 
-/// Splits the training pair, and gives each part its checks.
+/// Splits the training pair, and gives each part its checks; to measure, takes the pairs as they are.
 pub(super) fn build(
     folder: &Path,
-    train: Pair,
+    train: Option<Pair>,
     test: Option<Pair>,
     class_names: Vec<String>,
     options: &OpenOptions,
 ) -> Result<Dataset> {
+    if options.purpose == Purpose::Evaluate {
+        return as_given(folder, train, test, class_names);
+    }
+    let train = train.ok_or_else(|| Error::Missing { path: folder.join("train-images-idx3-ubyte.gz") })?;
     let classes = class_names.len();
     let train_path = train.images_path.clone();
     let train = train.into_subset(classes)?;
@@ -157,4 +164,32 @@ pub(super) fn build(
         }
     }
     Ok(dataset)
+}
+
+/// The pairs as splits, whatever classes they have; there is no validation split.
+fn as_given(
+    folder: &Path,
+    train: Option<Pair>,
+    test: Option<Pair>,
+    class_names: Vec<String>,
+) -> Result<Dataset> {
+    let classes = class_names.len();
+    let [train, test] = [train, test].map(|pair| pair.map(|pair| pair.into_subset(classes)).transpose());
+    let (train, test) = (train?, test?);
+    let given = train.as_ref().or(test.as_ref());
+    let none = given
+        .ok_or_else(|| Error::Layout {
+            path: folder.into(),
+            expected: "a pair of images and labels".into(),
+            found: "none".into(),
+        })?
+        .select(&[])?;
+    Ok(Dataset {
+        source: folder.display().to_string(),
+        train: train.unwrap_or_else(|| none.clone()),
+        test: test.unwrap_or_else(|| none.clone()),
+        val: none,
+        class_names,
+        skipped: Vec::new(),
+    })
 }

@@ -1,12 +1,10 @@
 //! `audit.html`: one section for each kind of issue, with its worst examples.
 
-use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
-use super::{AuditIssue, AuditKind, AuditReport, short};
-use crate::page::STYLE;
+use super::{AuditIssue, AuditKind, AuditReport, within};
+use crate::page::{STYLE, environment};
 use crate::{Png, ReportError, format};
 
 /// Pictures narrower than this are shown with hard pixels.
@@ -74,9 +72,7 @@ struct Picture {
 /// # Errors
 /// [`ReportError::Template`] if the template fails, which no content makes it do.
 pub fn render_audit_html(report: &AuditReport) -> Result<String, ReportError> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    let mut environment = environment()?;
     environment.add_template("audit.html", include_str!("../templates/audit.html"))?;
     Ok(environment.get_template("audit.html")?.render(Serde(page(report)))?)
 }
@@ -118,7 +114,7 @@ fn page(report: &AuditReport) -> Page<'_> {
 
 fn section<'a>(report: &'a AuditReport, kind: &'a AuditKind) -> Section<'a> {
     let of_kind = || report.issues.iter().filter(|issue| issue.kind == kind.kind);
-    let cards: Vec<Card> = of_kind().filter(|issue| issue.png.is_some()).map(card).collect();
+    let cards: Vec<Card> = of_kind().filter(|issue| issue.png.is_some()).map(|i| card(&report.data, i)).collect();
     let without = || of_kind().filter(|issue| issue.png.is_none());
     let files: Vec<_> = if cards.is_empty() {
         without().take(MAX_LISTED).map(|issue| (name(issue), issue.detail.clone())).collect()
@@ -163,7 +159,7 @@ fn title(kind: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn card(issue: &AuditIssue) -> Card {
+fn card(data: &str, issue: &AuditIssue) -> Card {
     let partner = issue.partner.as_ref();
     let pictures = [Some((&issue.png, &issue.image)), partner.map(|p| (&p.png, &p.image))];
     let pictures = pictures.into_iter().flatten().filter_map(|(png, name)| {
@@ -171,7 +167,7 @@ fn card(issue: &AuditIssue) -> Card {
         Some(Picture {
             src: png.data_uri(),
             small: width(png).is_some_and(|w| w < SMALL_PICTURE),
-            alt: short(name),
+            alt: within(data, name),
         })
     });
     let place = |split: &str, class: &str| {
@@ -179,13 +175,13 @@ fn card(issue: &AuditIssue) -> Card {
     };
     Card {
         pictures: pictures.collect(),
-        name: short(&issue.image),
+        name: within(data, &issue.image),
         full: issue.image.clone(),
         place: place(&issue.split, &issue.class),
         score: format::sig3(issue.score),
         suggested: issue.suggested.clone().unwrap_or_default(),
         partner: partner
-            .map_or_else(String::new, |p| format!("{} ({})", short(&p.image), place(&p.split, &p.class))),
+            .map_or_else(String::new, |p| format!("{} ({})", within(data, &p.image), place(&p.split, &p.class))),
         partner_full: partner.map_or_else(String::new, |p| p.image.clone()),
         detail: issue.detail.clone(),
     }

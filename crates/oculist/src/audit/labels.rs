@@ -17,6 +17,7 @@ use crate::metrics::{argmax, softmax};
 use crate::progress::{Watch, go_on};
 use crate::settings::Settings;
 use crate::small_model;
+use crate::summary::counted;
 
 /// What was found, and how.
 pub(super) struct LabelResult {
@@ -28,6 +29,9 @@ pub(super) struct LabelResult {
 }
 
 /// Trains one model per fold and applies confident learning to what they say.
+///
+/// # Errors
+/// [`OculistError::Option`] if no label can be checked, as no class has images in two folds; otherwise as training.
 pub(super) fn check(
     dataset: &Dataset,
     audit: &Audit,
@@ -51,13 +55,23 @@ pub(super) fn check(
     let mut probabilities = vec![0f32; all.len() * classes];
     let mut seen = vec![false; all.len()];
     let (mut right, mut judged) = (0usize, 0usize);
+    let mut alone = 0;
     for (fold, part) in parts.iter().enumerate() {
         let others: Vec<usize> = (0..folds).filter(|&f| f != fold).flat_map(|f| parts[f].clone()).collect();
+        let others = all.select(&others)?;
+        // A model that has seen no image of a class says nothing about a label of that class.
+        let known = others.class_counts();
+        let judgeable: Vec<usize> =
+            part.iter().copied().filter(|&at| known[all.label(at) as usize] > 0).collect();
+        alone += part.len() - judgeable.len();
+        if judgeable.is_empty() {
+            continue;
+        }
         let what = format!("labels, fold {} of {folds}", fold + 1);
-        let graph = small_model::train(&all.select(&others)?, &recipe, &ctx, fold, &what, watch)?;
+        let graph = small_model::train(&others, &recipe, &ctx, fold, &what, watch)?;
         let (before_right, before) = (right, judged);
-        predict(&graph, &all.select(part)?, &recipe.preprocessing, &ctx, watch, &mut |i, row| {
-            let at = part[i];
+        predict(&graph, &all.select(&judgeable)?, &recipe.preprocessing, &ctx, watch, &mut |i, row| {
+            let at = judgeable[i];
             seen[at] = true;
             judged += 1;
             right += usize::from(argmax(row) == all.label(at) as usize);
@@ -65,6 +79,21 @@ pub(super) fn check(
         })?;
         let share = 100.0 * (right - before_right) as f64 / (judged - before).max(1) as f64;
         watch.note(&format!("{what}: agrees with {share:.1}% of {} labels", judged - before));
+    }
+    if alone > 0 {
+        watch.warn(&format!(
+            "{} cannot be checked: no image of the same class is in another fold (a class needs two that are no copies)",
+            counted(alone, "label", "labels")
+        ));
+    }
+    if alone == all.len() {
+        return Err(OculistError::Option {
+            option: "--labels".into(),
+            problem: format!(
+                "expected classes of at least two images that are no copies of each other, found none among {} images",
+                all.len()
+            ),
+        });
     }
     let places: Vec<usize> = (0..all.len()).filter(|&i| seen[i]).collect();
     let rows: Vec<f32> =

@@ -13,6 +13,7 @@ use oculist_report::{AUGMENT_CHECK_VERSION, AugmentCheck, AugmentOperation, rend
 use oculist_runtime::Context;
 
 use crate::data::Source;
+use crate::deciding::Deciding;
 use crate::error::OculistError;
 use crate::evaluate::views::{Judge, Prepared, View};
 use crate::files::write;
@@ -23,6 +24,7 @@ use crate::progress::{Progress, Watch, go_on};
 use crate::recipe::read_pipeline;
 use crate::settings::{Augmentation, Settings};
 use crate::small_model;
+use crate::summary::counted;
 
 /// The page of a check.
 pub const AUGMENT_CHECK_PAGE_FILE: &str = "augment-check.html";
@@ -59,8 +61,8 @@ pub struct AugmentChecked {
 /// a file all operations at a usual strength. No label is changed, and test images are not looked at.
 ///
 /// # Errors
-/// [`OculistError::Option`] without validation images or for a file that is no pipeline; [`OculistError::Model`] for a
-/// model of other classes; [`OculistError::Output`] if a file cannot be written; [`OculistError::Stopped`].
+/// [`OculistError::Option`] for a file that is no pipeline; [`OculistError::Model`] for a model that does not know a class
+/// of the data; [`OculistError::Output`] if a file cannot be written; [`OculistError::Stopped`].
 pub fn check_augmentation(
     settings: &Settings,
     options: &AugmentCheckOptions,
@@ -76,18 +78,30 @@ pub fn check_augmentation(
         },
     };
     let threads = settings.threads();
-    let source = Source::open(settings, threads)?;
-    for line in source.describe_lines() {
-        watch.note(&line);
-    }
+    let model = options.model.as_deref().map(|path| Ok::<_, OculistError>((path, Model::read(path)?))).transpose()?;
+    let (source, val) = match &model {
+        Some((path, model)) => {
+            let Deciding { source, val, .. } = Deciding::open(settings, (path, model), watch)?;
+            (source, val)
+        }
+        None => {
+            let source = Source::open(settings, threads)?;
+            for line in source.describe_lines() {
+                watch.note(&line);
+            }
+            let val = source.split(Split::Val).clone();
+            (source, val)
+        }
+    };
     let seed = settings.seed.unwrap_or(0);
-    let val = source.split(Split::Val).sample(options.images, seed)?;
-    if val.is_empty() {
-        let problem = "expected validation images, found none".to_owned();
-        return Err(OculistError::Option { option: "DATA".into(), problem });
-    }
+    let all = val.len();
+    let val = val.sample(options.images, seed)?;
+    watch.note(&format!("looking at {} of {}", val.len(), counted(all, "validation image", "validation images")));
     let ctx = Arc::new(Context::new(threads)?);
-    let (graph, preprocessing, classifier) = classifier(&source, settings, options, &ctx, watch)?;
+    let (graph, preprocessing, classifier) = match model {
+        Some((path, model)) => (model.graph, model.preprocessing, path.display().to_string()),
+        None => train_classifier(&source, settings, options, &ctx, watch)?,
+    };
     let images = Prepared::load(&val, &preprocessing, threads, watch.stop)?;
     let mut judge = Judge::new(&graph, &ctx)?;
     let names = source.class_names();
@@ -143,24 +157,19 @@ pub fn check_augmentation(
     Ok(AugmentChecked { report, files: vec![page, json] })
 }
 
-/// The network that judges, its preprocessing, and what it is in words.
-fn classifier(
+/// A small network that judges, its preprocessing, and what it is in words.
+fn train_classifier(
     source: &Source,
     settings: &Settings,
     options: &AugmentCheckOptions,
     ctx: &Arc<Context>,
     watch: &mut Watch<'_>,
 ) -> Result<(Graph, Preprocessing, String), OculistError> {
-    if let Some(path) = &options.model {
-        let model = Model::read(path)?;
-        model.check_classes(path, source.class_names())?;
-        return Ok((model.graph, model.preprocessing, path.display().to_string()));
-    }
     let plain = Settings { augment: Some(Augmentation::None), augmentation: None, ..settings.clone() };
     let train = source.split(Split::Train);
     let recipe = small_model::recipe(source, &plain, train.len(), options.epochs)?;
     let graph = small_model::train(train, &recipe, ctx, 0, "classifier", watch)?;
-    let epochs = crate::summary::counted(recipe.train.epochs, "epoch", "epochs");
+    let epochs = counted(recipe.train.epochs, "epoch", "epochs");
     let what = format!("{}, {epochs} on {} images as they are", small_model::ARCH, train.len());
     Ok((graph, recipe.preprocessing, what))
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::error::OculistError;
+use crate::files::toml_problem;
 use crate::recipe::Recipe;
 use crate::run_folder::{CONFIG_FILE, RunFolder, SETTINGS_FILE};
 use crate::settings::Settings;
@@ -50,7 +51,7 @@ pub(crate) fn check(folder: &RunFolder, recipe: &Recipe, given: &Settings) -> Re
 }
 
 fn table(text: &str) -> Result<Table, String> {
-    toml::from_str(text).map_err(|e| e.to_string().trim_end().to_owned())
+    toml::from_str(text).map_err(|e| toml_problem(&e, text))
 }
 
 /// The flat settings that differ, those that were given first.

@@ -60,9 +60,12 @@ impl Run {
         watch.tell(Progress::Stage { number: 1, title: "Read the data" });
         let threads = settings.threads();
         let given = settings.model.as_deref().map(Model::read).transpose()?;
-        let source = Source::open(settings, threads)?;
+        let mut source = Source::open(settings, threads)?;
         for line in source.describe_lines() {
             watch.note(&line);
+        }
+        if let (Some(model), Some(path)) = (&given, &settings.model) {
+            source = model.order_classes(path, source, true, watch)?;
         }
         let resume = options.existing == Existing::Resume;
         // Until the folder is touched there is something to continue only if there was before.
@@ -71,7 +74,7 @@ impl Run {
         let mut facts = facts(&source, settings)?;
         let mut decided = settings.clone();
         if let Some(model) = &given {
-            model_fits(model, &source, settings)?;
+            model_fits(model, settings)?;
             // A given model, not the images, says how to train: its input and its family.
             facts.preprocessing = model.preprocessing.clone();
             if decided.arch.is_none() && oculist_zoo::find(&model.arch).is_ok() {
@@ -199,19 +202,9 @@ impl Run {
     }
 }
 
-/// A given model must have the data's classes, and contradicting flags are refused rather than ignored.
-fn model_fits(model: &Model, source: &Source, settings: &Settings) -> Result<(), OculistError> {
+/// Flags that contradict a given model are refused rather than ignored.
+fn model_fits(model: &Model, settings: &Settings) -> Result<(), OculistError> {
     let path = settings.model.clone().unwrap_or_default();
-    if model.class_names != source.class_names() {
-        return Err(OculistError::Model {
-            path,
-            problem: format!(
-                "its classes ({}) are not those of the data ({})",
-                short_list(&model.class_names),
-                short_list(source.class_names())
-            ),
-        });
-    }
     if model.graph.nodes().iter().any(|n| n.op.name() == "QuantizeLinear") {
         return Err(OculistError::Model {
             path,
@@ -228,12 +221,6 @@ fn model_fits(model: &Model, source: &Source, settings: &Settings) -> Result<(),
         });
     }
     Ok(())
-}
-
-fn short_list(names: &[String]) -> String {
-    let shown: Vec<&str> = names.iter().take(4).map(String::as_str).collect();
-    let rest = names.len().saturating_sub(4);
-    if rest > 0 { format!("{}, and {rest} more", shown.join(", ")) } else { shown.join(", ") }
 }
 
 /// What to say if the batch size that was asked for is more than there are training images.

@@ -9,6 +9,7 @@ use oculist_augment::{Op, Pipeline, Preprocessing, ResizeRule, Step};
 
 use super::{DataFacts, SMALL_SIDE};
 use crate::error::OculistError;
+use crate::files::toml_problem;
 use crate::settings::{Augmentation, Settings};
 
 /// Whether images are augmented as small ones: a padded crop asks for squares that show the whole object; anything else is
@@ -86,7 +87,7 @@ pub(crate) fn read(option: &str, path: &Path) -> Result<Pipeline, OculistError> 
     let pipeline: Result<Pipeline, String> = if is_json {
         serde_json::from_str(&text).map_err(|e| e.to_string())
     } else {
-        toml::from_str(&text).map_err(|e| e.to_string().trim_end().to_owned())
+        toml::from_str(&text).map_err(|e| toml_problem(&e, &text))
     };
     let pipeline = pipeline.map_err(|problem| OculistError::Option { option: option(), problem })?;
     pipeline.validate().map_err(|e| OculistError::Option { option: option(), problem: e.to_string() })?;
