@@ -1,11 +1,13 @@
 //! Which of the layouts a folder has, where the user must say it.
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// A layout of a folder. What a folder holds tells it in nearly all cases; where two fit, the user chooses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// `<class>/*`: every folder is a class, whatever it is called and whatever lies in it.
     Classes,

@@ -72,6 +72,7 @@ pub use manifest::{Manifest, ManifestRow, read_manifest};
 pub use natural::{natural_cmp, natural_cmp_os};
 pub use scan::{SkipKind, Skipped};
 pub use split::{Split, stratified_parts};
+pub use split_name::split_of_folder;
 pub use split_groups::{grouped_parts, join_groups};
 pub use statistics::{ChannelStatistics, channel_statistics, detect_color_mode, suggest_preprocessing};
 pub use store::{ImageStore, MemoryStore};

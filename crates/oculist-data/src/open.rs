@@ -14,6 +14,7 @@ mod tar_shards;
 
 use crate::error::{Error, Result};
 use crate::manifest::is_manifest;
+use crate::outputs::{ENLARGED, output_in};
 use crate::layout::Layout;
 use crate::{Dataset, Exclude, OpenOptions, Split};
 use assemble::note;
@@ -78,6 +79,11 @@ pub(crate) fn open_path(path: &Path, options: &OpenOptions) -> Result<Dataset> {
 fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     if let Some(layout) = options.layout {
         return open_layout(path, layout, options);
+    }
+    // An enlarged data set of ours has a list that says more than its folders.
+    let list = path.join("manifest.jsonl");
+    if output_in(path) == Some(ENLARGED) && list.is_file() {
+        return listed::open(&list, options);
     }
     let exclude = Exclude::new(&options.exclude)?;
     let fitting = layouts_of(path);

@@ -9,6 +9,9 @@ use std::path::Path;
 /// How much of a file is read to recognise it.
 const HEAD: u64 = 64 << 10;
 
+/// What `augment apply` writes.
+pub(crate) const ENLARGED: &str = "an enlarged data set";
+
 /// A file that tells a result by what its text holds, and what the result is.
 const RESULTS: [(&str, &str, &str); 8] = [
     ("config.toml", "[preprocessing]", "a run"),
@@ -18,7 +21,7 @@ const RESULTS: [(&str, &str, &str); 8] = [
     ("audit.html", "name=\"generator\" content=\"oculist ", "an audit"),
     ("augment-check.html", "<title>Augmentation check of ", "a check of augmentations"),
     ("preview.html", "<title>Augmentation of ", "a preview of augmentations"),
-    ("augment.toml", "[preprocessing]", "an enlarged data set"),
+    ("augment.toml", "[preprocessing]", ENLARGED),
 ];
 
 /// What result of the program the folder holds, in words; None for all other folders.

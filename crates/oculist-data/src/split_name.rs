@@ -33,6 +33,11 @@ pub(crate) struct SplitName {
     pub(crate) rest: Vec<String>,
 }
 
+/// The split that a folder of this name holds, by the name alone: `Training`, `val_set`, `seg_test`.
+pub fn split_of_folder(name: &str) -> Option<Split> {
+    split_name(name).map(|name| name.split)
+}
+
 /// The split of a word, in whatever case.
 pub(crate) fn split_of_word(word: &str) -> Option<Split> {
     let word = word.to_lowercase();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use oculist_data::Layout;
 use oculist_train::Keep;
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +164,10 @@ pub struct Settings {
     pub data: Option<String>,
     /// Folder of a named data set.
     pub data_dir: Option<PathBuf>,
+    /// How the folder of the data is laid out, where it can be read in two ways.
+    pub layout: Option<Layout>,
+    /// Patterns of names that are left out of the folder.
+    pub exclude: Option<Vec<String>>,
     /// Whether an unreadable image is an error.
     pub strict: Option<bool>,
     /// Seed of everything random.
@@ -263,6 +268,8 @@ impl Settings {
             under,
             data,
             data_dir,
+            layout,
+            exclude,
             strict,
             seed,
             threads,

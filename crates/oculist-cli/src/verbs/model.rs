@@ -97,6 +97,8 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
     let settings = Settings {
         data: args.int8.clone(),
         data_dir: args.data_dir.clone(),
+        layout: args.layout,
+        exclude: (!args.exclude.is_empty()).then(|| args.exclude.clone()),
         calibration: args.calibration.map(calibration),
         threads: args.threads,
         ..Settings::default()

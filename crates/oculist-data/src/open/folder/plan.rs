@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::open::assemble::note;
 use crate::split_name::{says_nothing, split_name};
-use crate::{Skipped, Split};
+use crate::{Purpose, Skipped, Split};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
@@ -32,7 +32,7 @@ pub(super) struct Plan<'a> {
 /// # Errors
 /// [`Error::NoClasses`] without any; [`Error::Ambiguous`] where folders may be classes or splits; [`Error::EmptyClass`] for
 /// a class folder without files among those to train on.
-pub(super) fn plan(root: &Tree, layout: Option<Layout>) -> Result<Plan<'_>> {
+pub(super) fn plan(root: &Tree, layout: Option<Layout>, purpose: Purpose) -> Result<Plan<'_>> {
     let mut notes = Vec::new();
     let root = inner(root, &mut notes);
     let folders = match layout {
@@ -41,7 +41,7 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>) -> Result<Plan<'_>> {
     };
     let mut classes = Vec::new();
     match folders {
-        None => classes.extend(classes_in(root, Split::Train, layout, &mut notes)?),
+        None => classes.extend(classes_in(root, Split::Train, layout, purpose, &mut notes)?),
         Some(SplitFolders { splits, at_root, others }) => {
             tell_loose(root, &mut notes);
             for (split, folder) in splits {
@@ -49,7 +49,7 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>) -> Result<Plan<'_>> {
                     notes.push(note(&folder.path, format!("taken for the {split} split")));
                 }
                 let inside = inside_split(folder, split, &mut notes);
-                classes.extend(classes_in(inside, split, layout, &mut notes)?);
+                classes.extend(classes_in(inside, split, layout, purpose, &mut notes)?);
             }
             if !at_root.is_empty() {
                 notes.push(note(&root.path, format!("{} are the classes of the train split", named(&at_root))));
@@ -108,6 +108,7 @@ fn classes_in<'a>(
     folder: &'a Tree,
     split: Split,
     layout: Option<Layout>,
+    purpose: Purpose,
     notes: &mut Vec<Skipped>,
 ) -> Result<Vec<ClassFolder<'a>>> {
     let mut classes = Vec::new();
@@ -124,7 +125,7 @@ fn classes_in<'a>(
         for tree in &folder.folders {
             match (tree.is_empty(), split, tree.folders.is_empty()) {
                 (false, ..) => classes.push(class_of(tree, split)),
-                (true, Split::Train, true) => {
+                (true, Split::Train, true) if purpose == Purpose::Train => {
                     let (path, class) = (tree.path.clone(), tree.name());
                     return Err(Error::EmptyClass { path, class, split });
                 }
