@@ -7,7 +7,7 @@ mod values;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use oculist::ByteSize;
+use oculist::{ByteSize, Layout};
 
 pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};
 pub(crate) use augment::{AugmentVerb, CheckAugmentArgs, PipelineArgs};
@@ -95,6 +95,13 @@ pub(crate) struct DataArgs {
     /// Folder of the data set named by DATA, if it is not in its usual place.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// How the folder DATA is laid out, where it can be read in two ways: classes, splits, metadata, idx, cifar, coco, tar or
+    /// parquet.
+    #[arg(long, value_name = "LAYOUT")]
+    pub(crate) layout: Option<Layout>,
+    /// Leave out files and folders of this name, such as masks or '*_mask.*' (may be repeated).
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<String>,
     /// Make an unreadable image an error instead of skipping it.
     #[arg(long)]
     pub(crate) strict: bool,
@@ -478,6 +485,12 @@ pub(crate) struct ExportArgs {
     /// Folder of the data set, if it is not in its usual place.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// How the folder of the data is laid out, where it can be read in two ways.
+    #[arg(long, value_name = "LAYOUT")]
+    pub(crate) layout: Option<Layout>,
+    /// Leave out files and folders of this name (may be repeated).
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<String>,
     /// Calibration of the int8 activations.
     #[arg(long, value_enum)]
     pub(crate) calibration: Option<CalibrationArg>,

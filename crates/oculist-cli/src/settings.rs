@@ -17,6 +17,8 @@ pub(crate) fn data(name: Option<&str>, args: &DataArgs) -> Settings {
     Settings {
         data: name.map(str::to_owned),
         data_dir: args.data_dir.clone(),
+        layout: args.layout,
+        exclude: (!args.exclude.is_empty()).then(|| args.exclude.clone()),
         // A flag that is not given must not override the file.
         strict: args.strict.then_some(true),
         seed: args.seed,

@@ -215,7 +215,7 @@ enum RawCounts {
 /// JSON that has not this layout; two images or categories of one id; an annotation that names an unknown image
 /// or category; a box without four finite numbers or of negative size; a broken mask.
 pub fn read_coco(path: &Path) -> Result<Coco> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = oculist_files::read(path).map_err(Error::io(path))?;
     let wrong =
         |expected: &str, found: String| Error::Layout { path: path.into(), expected: expected.into(), found };
     let raw: RawFile = serde_json::from_slice(&bytes).map_err(|err| {

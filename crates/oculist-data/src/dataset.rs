@@ -1,6 +1,7 @@
 //! A data set: three splits, class names, and what was left out.
 
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::open;
 use crate::{DEFAULT_MAX_PIXELS, Skipped, Split, Subset, Summary};
 use std::path::{Path, PathBuf};
@@ -57,6 +58,10 @@ pub struct OpenOptions {
     pub verify: Verify,
     /// What the images are for.
     pub purpose: Purpose,
+    /// How a folder is laid out, where what it holds leaves a choice.
+    pub layout: Option<Layout>,
+    /// Patterns of names that are left out of a folder, as for [`Exclude::new`](crate::Exclude::new).
+    pub exclude: Vec<String>,
 }
 
 impl Default for OpenOptions {
@@ -73,6 +78,8 @@ impl Default for OpenOptions {
             threads: 0,
             verify: Verify::Auto,
             purpose: Purpose::Train,
+            layout: None,
+            exclude: Vec::new(),
         }
     }
 }
@@ -142,8 +149,10 @@ impl Dataset {
     /// - `fashion-mnist`: the folder of the Debian package, or `options.data_dir`;
     /// - a folder with IDX files (`train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-...`, plain or
     ///   `.gz`), and optionally `classes.txt` with one class name a line;
-    /// - a folder with `train/<class>/*` and optionally `val` (or `valid`, `validation`) and `test`;
-    /// - a folder with `<class>/*`;
+    /// - a folder with `train/<class>/*` and optionally `val` and `test`, also called `Training`, `training_set`,
+    ///   `train_images`, `seg_train`, `dev`, `holdout` and so on, also with one more folder around (`archive/train/...`)
+    ///   or between (`train/images/<class>`);
+    /// - a folder with `<class>/*`, where a class may be called `test` too;
     /// - a manifest `*.csv` or `*.jsonl` with `file_name`, `label` and optionally `split`
     ///   ([`read_manifest`](crate::read_manifest));
     /// - a folder with CIFAR's binary files: `data_batch_*.bin`, `test_batch.bin` and `batches.meta.txt`, or
@@ -172,8 +181,10 @@ impl Dataset {
     /// Of COCO boxes, whole images are drawn, so that no image is in two splits.
     ///
     /// Class names are in natural order (`class2` before `class10`), or in the order of the labels' numbers
-    /// where the source names them. Files and folders whose name begins
-    /// with a dot are not looked at.
+    /// where the source names them. Folders are walked as [`walk`](crate::walk) does it. What is found and is of no
+    /// class (files beside class folders, folders beside splits) is listed as
+    /// [`SkipKind::Unused`](crate::SkipKind::Unused); where a folder can be read in two ways, the error
+    /// [`Ambiguous`](Error::Ambiguous) names both, and `options.layout` or `options.exclude` decides.
     ///
     /// # Errors
     /// Everything in [`Error`] that speaks of files, folders, classes and formats.

@@ -101,7 +101,7 @@ pub struct ImageHeader {
 /// # Errors
 /// See [`DecodeError`].
 pub fn decode_file(path: &Path, max_pixels: u64) -> Result<Image, DecodeError> {
-    decode_image(&std::fs::read(path)?, max_pixels)
+    decode_image(&oculist_files::read(path)?, max_pixels)
 }
 
 /// Decodes an image: 1 channel if the file is grey without transparency, else 3.

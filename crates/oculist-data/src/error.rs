@@ -70,6 +70,25 @@ pub enum Error {
         /// The split that has it.
         split: Split,
     },
+    /// Images to measure on, and none to train on.
+    #[error(
+        "{}: found the {found} split alone, expected images to train on (train/<class>/* or <class>/*); a model is measured on such a folder by `eval`",
+        path.display()
+    )]
+    NoTraining {
+        /// The folder.
+        path: PathBuf,
+        /// A split that is there.
+        found: Split,
+    },
+    /// A folder that can be read in two ways with different results.
+    #[error("{}: can be read in two ways: {}", path.display(), readings.join("; or "))]
+    Ambiguous {
+        /// The folder.
+        path: PathBuf,
+        /// The ways, each with what chooses it.
+        readings: Vec<String>,
+    },
     /// A split without any image.
     #[error("{}: too few images to fill the {split} split ({images} images in all)", path.display())]
     EmptySplit {

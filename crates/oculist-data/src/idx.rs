@@ -32,7 +32,7 @@ pub struct IdxImages {
 /// # Errors
 /// A wrong magic number, impossible sizes, more or less data than the header says, a broken gzip stream.
 pub fn read_idx_images(path: &Path) -> Result<IdxImages> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = oculist_files::read(path).map_err(Error::io(path))?;
     parse_images(path, &bytes)
 }
 
@@ -41,7 +41,7 @@ pub fn read_idx_images(path: &Path) -> Result<IdxImages> {
 /// # Errors
 /// As for [`read_idx_images`].
 pub fn read_idx_labels(path: &Path) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = oculist_files::read(path).map_err(Error::io(path))?;
     parse_labels(path, &bytes)
 }
 

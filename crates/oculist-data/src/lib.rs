@@ -5,7 +5,7 @@
 //!
 //! | source | layout |
 //! |---|---|
-//! | images by class | `<class>/*`, or `train/<class>/*` with `val` and `test` |
+//! | images by class | `<class>/*`, or `train/<class>/*` with `val` and `test` (`Training`, `test_set`, ...) |
 //! | IDX | `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-*`, plain or `.gz`, `classes.txt` |
 //! | CIFAR-10, CIFAR-100 | `data_batch_*.bin`, `test_batch.bin`, `batches.meta.txt`; `train.bin`, `test.bin`, `fine_label_names.txt` |
 //! | manifest | `*.csv` or `*.jsonl` with `file_name`, `label` and perhaps `split` |
@@ -26,41 +26,56 @@
 //! thread), since the entropy-coded data must be read all the same.
 
 pub mod audit;
+mod class_name;
 mod coco;
 mod dataset;
 mod decode;
 mod error;
+mod exclude;
+mod identity;
 mod idx;
 mod joined;
+mod label_field;
+mod layout;
 mod loader;
 mod location;
 mod manifest;
 mod natural;
 mod open;
+mod outputs;
 mod scan;
 mod split;
 mod split_groups;
+mod split_name;
 mod statistics;
 mod store;
 mod subset;
 mod summary;
+mod walk;
 
 pub mod fixture;
 
+pub use class_name::told_apart;
 pub use coco::{Coco, CocoAnnotation, CocoCategory, CocoImage, CocoMask, Rle, read_coco};
 pub use dataset::{Dataset, OpenOptions, Purpose, Verify};
 pub use decode::{
     DEFAULT_MAX_PIXELS, DecodeError, ImageHeader, decode_file, decode_image, decode_part, read_header,
 };
 pub use error::{Error, Result};
+pub use exclude::Exclude;
+pub use identity::RealPaths;
 pub use idx::{IdxImages, read_idx_images, read_idx_labels};
+pub use label_field::{label_field, labels_of, name_field, name_of};
+pub use layout::Layout;
 pub use loader::{Batch, Batches, Loader, LoaderConfig, Sampling};
 pub use manifest::{Manifest, ManifestRow, read_manifest};
-pub use natural::natural_cmp;
+pub use natural::{natural_cmp, natural_cmp_os};
 pub use scan::{SkipKind, Skipped};
 pub use split::{Split, stratified_parts};
+pub use split_name::split_of_folder;
 pub use split_groups::{grouped_parts, join_groups};
 pub use statistics::{ChannelStatistics, channel_statistics, detect_color_mode, suggest_preprocessing};
 pub use store::{ImageStore, MemoryStore};
 pub use subset::Subset;
 pub use summary::{SplitSummary, Summary};
+pub use walk::{Walked, WalkedFile, walk};

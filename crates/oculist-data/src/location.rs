@@ -21,7 +21,7 @@ impl Shard {
         let mut bytes = vec![0; len as usize];
         match &self.file {
             Some(file) => read_exact_at(file, &mut bytes, offset)?,
-            None => read_exact_at(&File::open(&self.path)?, &mut bytes, offset)?,
+            None => read_exact_at(&oculist_files::open(&self.path)?, &mut bytes, offset)?,
         }
         Ok(bytes)
     }
@@ -80,7 +80,7 @@ impl Location {
     /// The encoded bytes.
     pub(crate) fn read(&self) -> io::Result<Cow<'_, [u8]>> {
         Ok(match self {
-            Self::File(path) => Cow::Owned(std::fs::read(path)?),
+            Self::File(path) => Cow::Owned(oculist_files::read(path)?),
             Self::Member { shard, offset, len, .. } => Cow::Owned(shard.read(*offset, *len)?),
             Self::Memory { bytes, .. } => Cow::Borrowed(bytes),
         })

@@ -7,12 +7,14 @@
 //! ```
 //!
 //! `file_name` is relative to the manifest's folder. `split` (train, val or validation, test) is optional, but
-//! then every line has it. Several labels are separated by `;` in CSV and are a list in JSON Lines
+//! then every line has it. Several labels are separated by `;` in CSV (`\;` is a `;` in a label, as
+//! [`label_field`](crate::label_field) writes it) and are a list in JSON Lines
 //! (`{"file_name": "images/0002.jpg", "label": ["dog", "puppy"]}`). The column names are those of Hugging
 //! Face's image folders.
 
 use crate::Split;
 use crate::error::{Error, Result, shortened};
+use crate::label_field::{labels_of, name_of};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,7 +37,7 @@ pub struct ManifestRow {
     pub line: u64,
     /// The file, as written.
     pub file_name: String,
-    /// The labels, without spaces around them.
+    /// The labels; those of CSV without the spaces around them.
     pub labels: Vec<String>,
     /// The split, if the manifest has splits.
     pub split: Option<Split>,
@@ -56,7 +58,7 @@ fn ending(path: &Path) -> String {
 /// A missing column, a row with too few or too many fields, a value that is none, an unknown split, text that
 /// is no UTF-8; each with its line.
 pub fn read_manifest(path: &Path) -> Result<Manifest> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = oculist_files::read(path).map_err(Error::io(path))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut manifest = Manifest { path: path.into(), rows: Vec::new(), ignored: Vec::new() };
     let parse = if ending(path) == "csv" { read_csv } else { read_jsonl };
@@ -110,12 +112,11 @@ fn read_csv(manifest: &mut Manifest, bytes: &[u8]) -> Result<()> {
     for record in reader.records() {
         let record = record.map_err(broken)?;
         let line = record.position().map_or(0, csv::Position::line);
-        let field = |i: usize| record.get(i).unwrap_or_default().trim();
-        let labels = field(label).split(';').map(str::trim).filter(|label| !label.is_empty());
+        let field = |i: usize| record.get(i).unwrap_or_default();
         manifest.rows.push(ManifestRow {
             line,
-            file_name: named_file(&path, line, field(file_name))?,
-            labels: labels.map(str::to_owned).collect(),
+            file_name: named_file(&path, line, &name_of(field(file_name)))?,
+            labels: labels_of(field(label)),
             split: split_column.map(|i| split(&path, line, field(i))).transpose()?,
         });
     }
@@ -163,7 +164,7 @@ fn read_jsonl(manifest: &mut Manifest, bytes: &[u8]) -> Result<()> {
                 ignored.insert(key.clone());
             }
         }
-        let file_name = named_file(&path, line, file_name.trim())?;
+        let file_name = named_file(&path, line, file_name)?;
         manifest.rows.push(ManifestRow { line, file_name, labels, split });
     }
     manifest.ignored = ignored.into_iter().collect();
@@ -172,7 +173,8 @@ fn read_jsonl(manifest: &mut Manifest, bytes: &[u8]) -> Result<()> {
 
 fn one_label(path: &Path, line: u64, label: &Value) -> Result<String> {
     match label {
-        Value::String(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
+        // JSON says where a text begins and ends.
+        Value::String(text) if !text.is_empty() => Ok(text.clone()),
         Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
         other => Err(line_error(
             path,

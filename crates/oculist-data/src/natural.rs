@@ -1,6 +1,12 @@
 //! The order in which people list names: `class2` before `class10`.
 
 use std::cmp::Ordering;
+use std::ffi::OsStr;
+
+/// [`natural_cmp`] of names as the system has them; names that are shown alike are ordered by their bytes.
+pub fn natural_cmp_os(a: &OsStr, b: &OsStr) -> Ordering {
+    natural_cmp(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b))
+}
 
 /// Compares names with runs of digits as numbers; equal numbers with leading zeros fall back to the bytes.
 pub fn natural_cmp(a: &str, b: &str) -> Ordering {

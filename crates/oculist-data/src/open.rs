@@ -14,7 +14,10 @@ mod tar_shards;
 
 use crate::error::{Error, Result};
 use crate::manifest::is_manifest;
-use crate::{Dataset, OpenOptions, Split};
+use crate::outputs::{ENLARGED, output_in};
+use crate::layout::Layout;
+use crate::{Dataset, Exclude, OpenOptions, Split};
+use assemble::note;
 use std::path::Path;
 
 /// Where Debian's package `dataset-fashion-mnist` puts its files.
@@ -61,27 +64,87 @@ pub(crate) fn open_path(path: &Path, options: &OpenOptions) -> Result<Dataset> {
             return tar_shards::open(path, &shards, &splits, options);
         }
     };
-    if meta.is_dir() { open_folder(path, options) } else { open_file(path, options) }
+    match oculist_files::irregular(meta.file_type()) {
+        None => open_file(path, options),
+        Some(_) if meta.is_dir() => open_folder(path, options),
+        Some(found) => Err(Error::Layout {
+            path: path.into(),
+            expected: "a folder or a regular file".into(),
+            found: found.into(),
+        }),
+    }
 }
 
-/// A folder is what its files say; the first that fits decides.
+/// A folder is what its files say, or what the user says.
 fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
-    if idx_folder::is_idx_folder(path) {
-        idx_folder::open(path, None, options)
-    } else if cifar::is_cifar_folder(path) {
-        cifar::open(path, options)
-    } else if coco::is_coco_folder(path) {
-        coco::open_folder(path, options)
-    } else if tar_shards::is_tar_folder(path) {
-        tar_shards::open_folder(path, options)
-    } else if parquet::is_parquet_folder(path) {
-        parquet::open_folder(path, options)
-    } else if metadata::is_metadata_folder(path) {
-        metadata::open(path, options)
-    } else if let Some(error) = foreign::folder(path) {
-        Err(error)
-    } else {
-        folder::open(path, options)
+    if let Some(layout) = options.layout {
+        return open_layout(path, layout, options);
+    }
+    // An enlarged data set of ours has a list that says more than its folders.
+    let list = path.join("manifest.jsonl");
+    if output_in(path) == Some(ENLARGED) && list.is_file() {
+        return listed::open(&list, options);
+    }
+    let exclude = Exclude::new(&options.exclude)?;
+    let fitting = layouts_of(path);
+    match &fitting[..] {
+        [] => {
+            // An archive often unpacks to one folder in another.
+            if let Some(inner) = folder::only_folder(path, &exclude)?
+                && !layouts_of(&inner).is_empty()
+            {
+                let mut dataset = open_folder(&inner, options)?;
+                dataset.skipped.push(note(&inner, "read as the data set: the only folder there".into()));
+                return Ok(dataset);
+            }
+            match foreign::folder(path) {
+                Some(error) => Err(error),
+                None => folder::open(path, None, options),
+            }
+        }
+        // Metadata speak of the images in the folders beside them.
+        [Layout::Metadata] => metadata::open(path, options),
+        [only] => {
+            let classes = folder::class_folders(path, &exclude)?;
+            if classes.is_empty() {
+                return open_layout(path, *only, options);
+            }
+            let folders = format!("class folders ({}; --layout classes)", folder::listed(&classes));
+            Err(Error::Ambiguous { path: path.into(), readings: vec![folders, offered(*only)] })
+        }
+        several => {
+            Err(Error::Ambiguous { path: path.into(), readings: several.iter().map(|&l| offered(l)).collect() })
+        }
+    }
+}
+
+fn offered(layout: Layout) -> String {
+    format!("{} (--layout {layout})", layout.words())
+}
+
+/// The layouts whose files are in a folder.
+fn layouts_of(path: &Path) -> Vec<Layout> {
+    let fits = |layout: &Layout| match layout {
+        Layout::Idx => idx_folder::is_idx_folder(path),
+        Layout::Cifar => cifar::is_cifar_folder(path),
+        Layout::Coco => coco::is_coco_folder(path),
+        Layout::Tar => tar_shards::is_tar_folder(path),
+        Layout::Parquet => parquet::is_parquet_folder(path),
+        Layout::Metadata => metadata::is_metadata_folder(path),
+        Layout::Classes | Layout::Splits => false,
+    };
+    Layout::ALL.into_iter().filter(fits).collect()
+}
+
+fn open_layout(path: &Path, layout: Layout, options: &OpenOptions) -> Result<Dataset> {
+    match layout {
+        Layout::Classes | Layout::Splits => folder::open(path, Some(layout), options),
+        Layout::Metadata => metadata::open(path, options),
+        Layout::Idx => idx_folder::open(path, None, options),
+        Layout::Cifar => cifar::open(path, options),
+        Layout::Coco => coco::open_folder(path, options),
+        Layout::Tar => tar_shards::open_folder(path, options),
+        Layout::Parquet => parquet::open_folder(path, options),
     }
 }
 

@@ -101,15 +101,19 @@ fn skipped(file: &Candidate, err: &DecodeError) -> Skipped {
     Skipped { path: file.location.display_path(), reason: err.to_string(), kind }
 }
 
-/// A file that claims to be an image, by its name or by its source, counts as a damaged one.
-fn kind_by_name(file: &Candidate) -> SkipKind {
+/// True if the name ends like that of an image, of whatever format.
+pub(crate) fn named_like_an_image(path: &Path) -> bool {
     const NAMES: [&str; 16] = [
         "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif", "avif", "heic",
         "heif", "jp2", "jxl",
     ];
-    let path = file.location.path().unwrap_or(Path::new(""));
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    if file.claimed || NAMES.contains(&extension.as_str()) {
+    NAMES.contains(&extension.as_str())
+}
+
+/// A file that claims to be an image, by its name or by its source, counts as a damaged one.
+fn kind_by_name(file: &Candidate) -> SkipKind {
+    if file.claimed || named_like_an_image(file.location.path().unwrap_or(Path::new(""))) {
         SkipKind::Unreadable
     } else {
         SkipKind::NotAnImage

@@ -1,5 +1,6 @@
 //! Splits and how they are drawn.
 
+use crate::split_name::split_of_word;
 use oculist_augment::Rng;
 
 /// The part of a data set.
@@ -26,7 +27,7 @@ impl Split {
         }
     }
 
-    /// The names that sources use for it, in lower case.
+    /// The names that formats have for it, in lower case.
     pub(crate) const fn names(self) -> &'static [&'static str] {
         match self {
             Self::Train => &["train"],
@@ -37,8 +38,7 @@ impl Split {
 
     /// The split that a source calls `name`, in whatever case.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        let name = name.trim().to_lowercase();
-        Self::ALL.into_iter().find(|split| split.names().contains(&name.as_str()))
+        split_of_word(name.trim())
     }
 
     /// The split that a file's name begins with, as in `train-00000-of-00002.parquet`.

@@ -1,7 +1,7 @@
 //! What a data set holds, for display.
 
 use crate::statistics::{COLOR_SAMPLE, detect_color_mode};
-use crate::{Dataset, Split};
+use crate::{Dataset, Split, told_apart};
 use oculist_text::visible;
 use serde::Serialize;
 use std::fmt;
@@ -96,7 +96,8 @@ impl fmt::Display for Summary {
         } else {
             writeln!(f, "width {w0} to {w1}, height {h0} to {h1}")?;
         }
-        let names: Vec<_> = self.class_names.iter().map(|name| visible(name)).collect();
+        let names = told_apart(&self.class_names);
+        let names: Vec<_> = names.iter().map(|name| visible(name)).collect();
         let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
         write!(f, "\n{:longest$}", "class")?;
         for split in &self.splits {

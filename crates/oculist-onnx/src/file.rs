@@ -61,7 +61,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Graph, OnnxError> {
     if path.is_dir() {
         return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder, not an ONNX file")));
     }
-    let bytes = fs::read(path).map_err(failed)?;
+    let bytes = oculist_files::read(path).map_err(failed)?;
     from_bytes(&bytes)
         .map_err(|problem| OnnxError::File { path: path.to_owned(), problem: Box::new(problem) })
 }

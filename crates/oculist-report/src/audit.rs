@@ -115,6 +115,12 @@ pub struct AuditReport {
     pub folder: String,
     /// Seed of random splits.
     pub seed: u64,
+    /// How the folder was said to be laid out, if it was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
+    /// Patterns of names that were left out of the folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
     /// Images looked at.
     pub images: usize,
     /// Images of each split: `train`, `val`, `test`.

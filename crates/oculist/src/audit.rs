@@ -30,6 +30,8 @@ fn open(settings: &Settings, verify: Verify) -> Result<Dataset, OculistError> {
     options.seed = settings.seed.unwrap_or(0);
     options.strict = settings.strict.unwrap_or(false);
     options.threads = settings.threads();
+    options.layout = settings.layout;
+    options.exclude = settings.exclude.clone().unwrap_or_default();
     if let Some(limit) = settings.max_image_bytes {
         options.max_encoded_bytes = limit.0;
     }
@@ -40,7 +42,7 @@ fn open(settings: &Settings, verify: Verify) -> Result<Dataset, OculistError> {
 
 /// Reads a text file.
 fn read_text(path: &Path) -> Result<String, OculistError> {
-    std::fs::read_to_string(path).map_err(|source| OculistError::Io { path: path.into(), source })
+    oculist_files::read_to_string(path).map_err(|source| OculistError::Io { path: path.into(), source })
 }
 
 /// Refuses to replace a file unless told to.

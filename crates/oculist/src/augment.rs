@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod class_folder;
 mod preview;
 
 use oculist_augment::{Image, Pipeline, Preprocessing, SampleKey, Start, Transform};

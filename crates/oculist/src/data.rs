@@ -49,6 +49,8 @@ impl Source {
         options.strict = settings.strict.unwrap_or(false);
         options.threads = threads;
         options.purpose = purpose;
+        options.layout = settings.layout;
+        options.exclude = settings.exclude.clone().unwrap_or_default();
         if let Some(limit) = settings.max_image_bytes {
             options.max_encoded_bytes = limit.0;
         }

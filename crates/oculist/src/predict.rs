@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use oculist_data::{DEFAULT_MAX_PIXELS, decode_file, natural_cmp};
+use oculist_data::{DEFAULT_MAX_PIXELS, Exclude, decode_file, walk};
 use oculist_report::terminal::Prediction;
 use oculist_report::{Model as ModelFacts, Robustness, TtaResult};
 use oculist_runtime::{Plan, PlanOptions};
@@ -140,16 +140,24 @@ pub struct PredictOptions {
     pub seed: u64,
 }
 
-/// The likeliest classes of image files; folders are searched through.
+/// What `predict` found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Predicted {
+    /// One entry for each file, in the order of the paths given; those that could not be read say why.
+    pub predictions: Vec<Prediction>,
+    /// How many of the paths given are not there, or are neither files nor folders with files.
+    pub missing: usize,
+}
+
+/// The likeliest classes of image files; folders are searched through by the rules of [`oculist_data::walk`].
 ///
 /// # Errors
-/// [`OculistError::Io`] for a path that does not exist or a folder without files; with `strict`,
-/// [`OculistError::Image`] for the first unreadable file.
+/// With `strict`, [`OculistError::Image`] for the first unreadable file; otherwise as reading the model.
 pub fn predict_files(
     model: &Path,
     paths: &[PathBuf],
     options: &PredictOptions,
-) -> Result<Vec<Prediction>, OculistError> {
+) -> Result<Predicted, OculistError> {
     let ctx = context(options.threads, options.max_memory)?;
     let model = Model::read_for(model, 1, &ctx)?;
     let views = match &options.tta {
@@ -159,10 +167,16 @@ pub fn predict_files(
     let mut plan = Plan::new(&model.graph, &PlanOptions::new(1, ctx))?;
     let mut logits = vec![0.0; plan.output_len()];
     let mut input = vec![0.0; model.preprocessing.len()];
-    let mut predictions = Vec::new();
-    for path in files(paths)? {
-        let shown = path.display().to_string();
-        match decode_file(&path, DEFAULT_MAX_PIXELS) {
+    let mut found = Predicted::default();
+    for File { path, problem, missing } in files(paths) {
+        found.missing += usize::from(missing);
+        let image = match problem {
+            Some(problem) => Err(problem),
+            None => decode_file(&path, DEFAULT_MAX_PIXELS).map_err(|err| err.to_string()),
+        };
+        let mut prediction =
+            Prediction { path: path.display().to_string(), top: Vec::new(), error: None };
+        match image {
             Ok(image) => {
                 let mut sum = Sum::new(1, logits.len());
                 for view in &views {
@@ -172,44 +186,51 @@ pub fn predict_files(
                     sum.add(&logits);
                 }
                 let answer = if views.len() == 1 { &logits } else { &sum.log_mean() };
-                let top = guesses(answer, &model.class_names, options.top.max(1));
-                predictions.push(Prediction { path: shown, top, error: None });
+                prediction.top = guesses(answer, &model.class_names, options.top.max(1));
             }
-            Err(e) if options.strict => return Err(OculistError::Image { path, problem: e.to_string() }),
-            Err(e) => {
-                predictions.push(Prediction { path: shown, top: Vec::new(), error: Some(e.to_string()) });
-            }
+            Err(problem) if options.strict => return Err(OculistError::Image { path, problem }),
+            Err(problem) => prediction.error = Some(problem),
         }
+        found.predictions.push(prediction);
     }
-    Ok(predictions)
+    Ok(found)
+}
+
+/// A file to classify, or a name that cannot be.
+struct File {
+    path: PathBuf,
+    /// Why not.
+    problem: Option<String>,
+    /// The user named it, and there is nothing to read.
+    missing: bool,
 }
 
 /// The files named, and those in the folders named, in natural order within each folder.
-fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, OculistError> {
+fn files(paths: &[PathBuf]) -> Vec<File> {
     let mut all = Vec::new();
     for path in paths {
-        let before = all.len();
-        collect(path, &mut all)?;
-        if all.len() == before {
-            let source = std::io::Error::new(std::io::ErrorKind::NotFound, "the folder holds no files");
-            return Err(OculistError::Io { path: path.clone(), source });
+        let missing =
+            |problem: String| File { path: path.clone(), problem: Some(problem), missing: true };
+        match std::fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => match walk(path, &Exclude::default()) {
+                Ok(found) if found.files.is_empty() && found.skipped.is_empty() => {
+                    all.push(missing("the folder holds no files".into()));
+                }
+                Ok(found) => {
+                    let readable = found.files.into_iter().map(|file| (file.path, None));
+                    let passed = found.skipped.into_iter().map(|skip| (skip.path, Some(skip.reason)));
+                    let listed = readable.chain(passed);
+                    all.extend(listed.map(|(path, problem)| File { path, problem, missing: false }));
+                }
+                Err(oculist_data::Error::Io { source, .. }) => all.push(missing(source.to_string())),
+                Err(err) => all.push(missing(err.to_string())),
+            },
+            Ok(meta) => match oculist_files::irregular(meta.file_type()) {
+                Some(found) => all.push(missing(format!("expected an image file or a folder, found {found}"))),
+                None => all.push(File { path: path.clone(), problem: None, missing: false }),
+            },
+            Err(err) => all.push(missing(err.to_string())),
         }
     }
-    Ok(all)
-}
-
-fn collect(path: &Path, all: &mut Vec<PathBuf>) -> Result<(), OculistError> {
-    let io = |source| OculistError::Io { path: path.to_path_buf(), source };
-    if !std::fs::metadata(path).map_err(io)?.is_dir() {
-        all.push(path.to_path_buf());
-        return Ok(());
-    }
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)
-        .map_err(io)?
-        .map(|entry| entry.map(|e| e.path()))
-        .collect::<Result<_, _>>()
-        .map_err(io)?;
-    entries.retain(|p| !file_name(p).starts_with('.'));
-    entries.sort_by(|a, b| natural_cmp(&a.to_string_lossy(), &b.to_string_lossy()));
-    entries.iter().try_for_each(|entry| collect(entry, all))
+    all
 }

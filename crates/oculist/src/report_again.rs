@@ -17,7 +17,7 @@ pub fn report_again(run: &Path, only_read: bool) -> Result<(RunSummary, Option<P
     let with_pictures = run.join(REPORT_DATA_FILE);
     let path = if with_pictures.exists() { with_pictures } else { run.join(SUMMARY_FILE) };
     let output = |path: &Path, problem: String| OculistError::Output { path: path.to_path_buf(), problem };
-    let text = std::fs::read_to_string(&path).map_err(|e| output(run, missing(run, &e)))?;
+    let text = oculist_files::read_to_string(&path).map_err(|e| output(run, missing(run, &e)))?;
     let summary = RunSummary::from_json(&text).map_err(|e| output(&path, e.to_string()))?;
     if only_read {
         return Ok((summary, None));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use oculist_data::Layout;
 use oculist_kernels::Context;
 use oculist_train::Keep;
 use serde::{Deserialize, Serialize};
@@ -165,6 +166,10 @@ pub struct Settings {
     pub data: Option<String>,
     /// Folder of a named data set.
     pub data_dir: Option<PathBuf>,
+    /// How the folder of the data is laid out, where it can be read in two ways.
+    pub layout: Option<Layout>,
+    /// Patterns of names that are left out of the folder.
+    pub exclude: Option<Vec<String>>,
     /// Whether an unreadable image is an error.
     pub strict: Option<bool>,
     /// Seed of everything random.
@@ -242,7 +247,7 @@ impl Settings {
     /// [`OculistError::Option`] naming the file and the key that is unknown or of the wrong type.
     pub fn read(path: &Path) -> Result<Self, OculistError> {
         let io = |source| OculistError::Io { path: path.to_path_buf(), source };
-        let text = std::fs::read_to_string(path).map_err(io)?;
+        let text = oculist_files::read_to_string(path).map_err(io)?;
         toml::from_str(&text).map_err(|e| OculistError::Option {
             option: format!("--config {}", path.display()),
             problem: if toml::from_str::<Recipe>(&text).is_ok() {
@@ -267,6 +272,8 @@ impl Settings {
             under,
             data,
             data_dir,
+            layout,
+            exclude,
             strict,
             seed,
             threads,

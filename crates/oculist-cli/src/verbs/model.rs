@@ -54,7 +54,8 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
         tta: tta(&args.tta),
         seed: args.seed.unwrap_or(0),
     };
-    let predictions = oculist::predict_files(&args.model, &args.images, &options)?;
+    let oculist::Predicted { predictions, missing } =
+        oculist::predict_files(&args.model, &args.images, &options)?;
     let unreadable = predictions.iter().filter(|p| p.error.is_some()).count();
     if args.json {
         print_as_is(&serde_json::to_string_pretty(&predictions)?)?;
@@ -70,7 +71,12 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
     if unreadable > 0 && !quiet {
         say(&format!("{unreadable} of {} files could not be read", predictions.len()));
     }
-    Ok(())
+    // The answers are out; a path that leads nowhere is a mistake all the same.
+    match missing {
+        0 => Ok(()),
+        1 => anyhow::bail!("1 of the paths given leads to no file"),
+        n => anyhow::bail!("{n} of the paths given lead to no file"),
+    }
 }
 
 pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<()> {
@@ -92,6 +98,8 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
     let settings = Settings {
         data: args.int8.clone(),
         data_dir: args.data_dir.clone(),
+        layout: args.layout,
+        exclude: (!args.exclude.is_empty()).then(|| args.exclude.clone()),
         calibration: args.calibration.map(calibration),
         threads: args.threads,
         max_memory: args.max_memory,

@@ -45,7 +45,7 @@ pub(super) fn misnamed(dataset: &Dataset, places: &[Place], threads: usize) -> V
 /// In words, if name and content are of different formats; nothing if the file cannot be read (any more).
 fn mismatch(path: &Path) -> Option<String> {
     let mut head = Vec::new();
-    std::fs::File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
+    oculist_files::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
     let content = guess(&head).ok()?;
     let ending = path.extension()?.to_str()?;
     let named = ImageFormat::from_extension(ending);

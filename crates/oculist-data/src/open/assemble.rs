@@ -254,7 +254,7 @@ pub(super) fn classes_file(folder: &Path) -> Result<Option<Vec<String>>> {
     if !path.is_file() {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(&path).map_err(Error::io(path))?;
+    let text = oculist_files::read_to_string(&path).map_err(Error::io(path))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     Ok(Some(lines.map(str::to_owned).collect()))
 }

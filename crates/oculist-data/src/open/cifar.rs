@@ -53,7 +53,7 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
         });
     };
     let names_path = folder.join(kind.names);
-    let names = std::fs::read_to_string(&names_path).map_err(|err| missing(&names_path, err))?;
+    let names = oculist_files::read_to_string(&names_path).map_err(|err| missing(&names_path, err))?;
     let names: Vec<String> =
         names.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     let train_files = if kind.label_bytes == 1 { batches(folder) } else { vec![folder.join("train.bin")] };
@@ -108,7 +108,7 @@ fn read(
     labels: &mut Vec<u8>,
     pixels: &mut Vec<u8>,
 ) -> Result<()> {
-    let bytes = std::fs::read(path).map_err(|err| missing(path, err))?;
+    let bytes = oculist_files::read(path).map_err(|err| missing(path, err))?;
     let record = kind.label_bytes + 3 * PLANE;
     if bytes.is_empty() || bytes.len() % record != 0 {
         return Err(Error::Layout {

@@ -1,193 +1,186 @@
 //! Folders of image files: `train/<class>/*` with or without `val` and `test`, or `<class>/*`.
+//!
+//! One walk gives the tree of folders; [`plan`] says what they mean; the images are then looked at as those of every
+//! other source. What people call the folders of splits is in [`crate::split_name`].
 
-use super::assemble::{check_skipped, fill_splits, note};
+mod masks;
+mod plan;
+mod splits;
+mod tree;
+
+use super::assemble::{Collected, Named, note};
+use crate::class_name::{class_names, told_apart};
 use crate::error::{Error, Result};
+use crate::identity::Identity;
+use crate::layout::Layout;
 use crate::location::Location;
-use crate::scan::{Candidate, scan};
-use crate::store::FileStore;
-use crate::{Dataset, OpenOptions, Purpose, Split, Subset, natural_cmp};
+use crate::scan::Candidate;
+use crate::split_name::split_name;
+use crate::walk::passed_over;
+use crate::{Dataset, Exclude, OpenOptions, Purpose, SkipKind, Skipped, Split};
+use plan::{ClassFolder, Plan, plan};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use walkdir::WalkDir;
+use tree::{Read, Tree};
 
-/// A class folder of one split and the files in it.
-struct ClassFolder {
-    split: Split,
-    class: String,
-    path: PathBuf,
-    files: Vec<Candidate>,
-}
+pub(super) use plan::listed;
 
-pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
-    let folders = class_folders(root, options.purpose)?;
-    let class_names = class_names(root, &folders, options.purpose)?;
-    let (paths, owners): (Vec<Candidate>, Vec<usize>) = flatten(&folders);
-    let mut files = Vec::with_capacity(paths.len());
-    let mut members: Vec<Vec<u32>> = folders.iter().map(|_| Vec::new()).collect();
-    let mut skipped = Vec::new();
-    for (found, owner) in scan(&paths, options).into_iter().zip(owners) {
-        match found {
-            Ok(file) => {
-                members[owner].push(files.len() as u32);
-                files.push(file);
+pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -> Result<Dataset> {
+    let exclude = Exclude::new(&options.exclude)?;
+    let Read { tree, mut skipped, links } = Tree::read(root, &exclude)?;
+    gather(&mut skipped);
+    let Plan { classes, notes } = plan(&tree, layout, options.purpose)?;
+    skipped.extend(notes);
+    if layout.is_none() {
+        masks::check(&tree, &classes)?;
+    }
+    if options.purpose == Purpose::Train && classes.iter().all(|class| class.split != Split::Train) {
+        return Err(Error::NoTraining { path: root.into(), found: classes[0].split });
+    }
+    let (names, index) = class_names(classes.iter().map(|class| class.class.as_os_str()), root)?;
+    let mut named = Vec::new();
+    let mut repeats = Repeats::default();
+    for class in &classes {
+        for file in class.tree.all_files() {
+            // Without links there is one way to each file.
+            if links && repeats.is_known(class, &file.path) {
+                continue;
             }
-            Err(skip) => skipped.push(skip),
+            let location = Location::File(file.path.clone());
+            let candidate = Candidate { location, bytes: file.bytes, claimed: false };
+            named.push(Named { candidate, split: class.split, class: index[&class.class] });
         }
     }
-    check_skipped(root, &skipped, files.len(), options)?;
-    for (folder, members) in folders.iter().zip(&members) {
-        if members.is_empty() && options.purpose == Purpose::Train {
-            return Err(empty(folder));
-        }
-        if members.is_empty() {
-            skipped.push(note(&folder.path, "no image that can be read".into()));
-        }
-    }
-    let store: Arc<dyn crate::ImageStore> = Arc::new(FileStore::new(files, options.max_pixels));
-    let subset = |split: Split| {
-        let (mut items, mut labels) = (Vec::new(), Vec::new());
-        for (folder, members) in folders.iter().zip(&members).filter(|(folder, _)| folder.split == split) {
-            let label = class_names.iter().position(|name| *name == folder.class).unwrap_or_default() as u32;
-            items.extend_from_slice(members);
-            labels.resize(items.len(), label);
-        }
-        Subset::new(Arc::clone(&store), items, labels, class_names.len())
+    skipped.extend(repeats.notes(root));
+    let shown = told_apart(&names);
+    // The class folder says more than the folder of all, and names that look alike say nothing.
+    let told = |class: String, split: Split| {
+        let at = names.iter().position(|name| *name == class).unwrap_or_default();
+        let folder = classes.iter().find(|folder| folder.split == split && index[&folder.class] as usize == at);
+        (folder.map_or_else(|| root.into(), |folder| folder.tree.path.clone()), shown[at].clone())
     };
-    let [train, val, test] = [subset(Split::Train)?, subset(Split::Val)?, subset(Split::Test)?];
-    let [train, val, test] = fill_splits(root, train, val, test, options)?;
-    Ok(Dataset { source: root.display().to_string(), class_names, train, val, test, skipped })
-}
-
-fn flatten(folders: &[ClassFolder]) -> (Vec<Candidate>, Vec<usize>) {
-    let each = folders.iter().enumerate();
-    each.flat_map(|(i, folder)| folder.files.iter().map(move |file| (file.clone(), i))).unzip()
-}
-
-fn empty(folder: &ClassFolder) -> Error {
-    Error::EmptyClass { path: folder.path.clone(), class: folder.class.clone(), split: folder.split }
-}
-
-/// All class folders of all splits, with their files; for training, there must be a training split, and a folder without
-/// files is an error.
-fn class_folders(root: &Path, purpose: Purpose) -> Result<Vec<ClassFolder>> {
-    let mut folders = Vec::new();
-    let mut splits = Vec::new();
-    for split in Split::ALL {
-        splits.extend(split_folder(root, split.names())?.map(|path| (split, path)));
-    }
-    match splits.first() {
-        None => folders.extend(classes_in(root, Split::Train)?),
-        Some((first, _)) if *first != Split::Train && purpose == Purpose::Train => {
-            return Err(Error::Missing { path: root.join("train") });
-        }
-        Some(_) => {
-            for (split, path) in splits {
-                folders.extend(classes_in(&path, split)?);
+    Collected::look_at(root, named, names.clone(), false, skipped, options)?.into_dataset(options).map_err(|err| {
+        match err {
+            Error::EmptyClass { class, split, .. } => {
+                let (path, class) = told(class, split);
+                Error::EmptyClass { path, class, split }
             }
+            Error::UnknownClass { class, split, .. } => {
+                let (path, class) = told(class, split);
+                Error::UnknownClass { path, class, split }
+            }
+            other => other,
         }
-    }
-    match folders.iter().find(|folder| folder.files.is_empty()) {
-        Some(folder) if purpose == Purpose::Train => Err(empty(folder)),
-        _ => Ok(folders),
-    }
+    })
 }
 
-/// The folder of a split, in whatever case its name is written.
-pub(super) fn split_folder(root: &Path, names: &[&str]) -> Result<Option<PathBuf>> {
+/// The folder of a split.
+///
+/// # Errors
+/// Two folders for it.
+pub(super) fn split_folder(root: &Path, split: Split) -> Result<Option<PathBuf>> {
     let mut found = Vec::new();
-    for path in folders_in(root)? {
-        if names.contains(&file_name(&path).to_lowercase().as_str()) {
+    for entry in std::fs::read_dir(root).map_err(Error::io(root))? {
+        let path = entry.map_err(Error::io(root))?.path();
+        let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+        let is = !name.starts_with('.') && split_name(&name).is_some_and(|n| n.rest.is_empty() && n.split == split);
+        if is && path.is_dir() {
             found.push(path);
         }
     }
+    found.sort();
     match &found[..] {
         [] | [_] => Ok(found.pop()),
         [first, second, ..] => Err(Error::Option {
             name: "the folder of a split",
-            expected: "there once (train; val, valid or validation; test)",
-            found: format!("{} and {}", first.display(), second.display()),
+            expected: "there once",
+            found: format!("{} and {} for the {split} split", first.display(), second.display()),
         }),
     }
 }
 
-/// The folders in a folder in natural order, without hidden ones.
-fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut folders = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
-        let path = entry.map_err(Error::io(folder))?.path();
-        if path.is_dir() && !file_name(&path).starts_with('.') {
-            folders.push(path);
+/// True if the folder has at least two class folders with files that may be images, whatever else it holds.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub(super) fn class_folders(root: &Path, exclude: &Exclude) -> Result<Vec<String>> {
+    let tree = Tree::read(root, exclude)?.tree;
+    let Ok(found) = plan(&tree, None, Purpose::Evaluate) else { return Ok(Vec::new()) };
+    let mut names: Vec<String> =
+        found.classes.iter().filter(|class| class.tree.images() > 0).map(|class| class.tree.name()).collect();
+    names.sort();
+    names.dedup();
+    Ok(if names.len() < 2 { Vec::new() } else { names })
+}
+
+/// The only folder in a folder that holds no files that may be images, if it has one and holds folders itself or anything
+/// else that is read.
+pub(super) fn only_folder(root: &Path, exclude: &Exclude) -> Result<Option<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root).map_err(Error::io(root))? {
+        let path = entry.map_err(Error::io(root))?.path();
+        let is_folder = path.is_dir();
+        if passed_over(&path, is_folder, exclude).is_some() {
+            continue;
+        }
+        if is_folder {
+            found.push(path);
+        } else if tree::may_be_an_image(&path) {
+            return Ok(None);
         }
     }
-    folders.sort_by(|a, b| natural_cmp(&file_name(a), &file_name(b)));
-    Ok(folders)
+    Ok(if found.len() == 1 { found.pop() } else { None })
 }
 
-/// Class names in natural order: those of the training split, or, to measure, of all splits.
-fn class_names(root: &Path, folders: &[ClassFolder], purpose: Purpose) -> Result<Vec<String>> {
-    if purpose == Purpose::Evaluate {
-        let mut names: Vec<String> = folders.iter().map(|folder| folder.class.clone()).collect();
-        names.sort_by(|a, b| natural_cmp(a, b).then_with(|| a.cmp(b)));
-        names.dedup();
-        return Ok(names);
+/// Files that are reached on several ways.
+#[derive(Default)]
+struct Repeats {
+    identity: Identity<(Split, OsString, PathBuf)>,
+    /// Of one class and split: read once.
+    dropped: Vec<String>,
+    /// In two splits, or of two classes: read twice, as copies would be.
+    twice: Vec<String>,
+}
+
+impl Repeats {
+    /// True for a file that its class and split have already.
+    fn is_known(&mut self, class: &ClassFolder<'_>, path: &Path) -> bool {
+        let place = (class.split, class.class.clone(), path.to_path_buf());
+        let Some((split, other, first)) = self.identity.earlier(path, place) else { return false };
+        let pair = format!("{} is {}", path.display(), first.display());
+        let same = split == class.split && other == class.class;
+        if same { self.dropped.push(pair) } else { self.twice.push(pair) }
+        same
     }
-    let of = |split| folders.iter().filter(move |folder| folder.split == split);
-    let names: Vec<String> = of(Split::Train).map(|folder| folder.class.clone()).collect();
-    if let [only] = &names[..] {
-        return Err(Error::OneClass { path: root.into(), class: only.clone() });
-    }
-    for split in [Split::Val, Split::Test] {
-        if let Some(folder) = of(split).find(|folder| !names.contains(&folder.class)) {
-            let (path, class) = (folder.path.clone(), folder.class.clone());
-            return Err(Error::UnknownClass { path, class, split });
+
+    fn notes(self, root: &Path) -> Vec<Skipped> {
+        let mut notes = Vec::new();
+        for (pairs, text) in [
+            (self.dropped, "links to files that are read already, each read once"),
+            (self.twice, "files are read in two splits or classes, because of links"),
+        ] {
+            if !pairs.is_empty() {
+                notes.push(note(root, format!("{} {text}: {}", pairs.len(), listed(&pairs))));
+            }
         }
+        notes
     }
-    Ok(names)
 }
 
-fn classes_in(folder: &Path, split: Split) -> Result<Vec<ClassFolder>> {
-    let class_folder =
-        |path: PathBuf| Ok(ClassFolder { split, class: file_name(&path), files: files_in(&path)?, path });
-    let classes = folders_in(folder)?.into_iter().map(class_folder).collect::<Result<Vec<_>>>()?;
-    if classes.is_empty() {
-        return Err(Error::NoClasses { path: folder.into() });
+/// One line for many names that are passed over for one reason.
+fn gather(skipped: &mut Vec<Skipped>) {
+    const EACH: usize = 3;
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for skip in skipped.iter().filter(|skip| skip.kind == SkipKind::Unused) {
+        *counts.entry(skip.reason.clone()).or_default() += 1;
     }
-    Ok(classes)
-}
-
-/// All files below a class folder in natural order, without hidden ones and what file managers leave behind.
-pub(super) fn files_in(folder: &Path) -> Result<Vec<Candidate>> {
-    const LEFT_BEHIND: [&str; 2] = ["Thumbs.db", "desktop.ini"];
-    let mut files = Vec::new();
-    let walk = WalkDir::new(folder)
-        .follow_links(true)
-        .sort_by(|a, b| natural_cmp(&a.file_name().to_string_lossy(), &b.file_name().to_string_lossy()))
-        .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.'));
-    for entry in walk {
-        let entry = match entry {
-            Ok(entry) => entry,
-            // A link to nowhere is an unreadable file, not the end of everything.
-            Err(err) => match (err.path(), err.io_error()) {
-                (Some(path), Some(io)) if io.kind() == std::io::ErrorKind::NotFound => {
-                    files.push(Candidate { location: Location::File(path.into()), bytes: 0, claimed: false });
-                    continue;
-                }
-                _ => {
-                    let path = err.path().unwrap_or(folder).to_path_buf();
-                    return Err(Error::Io { path, source: err.into() });
-                }
-            },
-        };
-        if entry.file_type().is_file() && !LEFT_BEHIND.contains(&&*entry.file_name().to_string_lossy()) {
-            let bytes = entry.metadata().map_or(0, |meta| meta.len());
-            let location = Location::File(entry.into_path());
-            files.push(Candidate { location, bytes, claimed: false });
-        }
-    }
-    Ok(files)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    let mut told = BTreeSet::new();
+    skipped.retain_mut(|skip| {
+        let count = counts.get(&skip.reason).copied().filter(|&n| n > EACH && skip.kind == SkipKind::Unused);
+        let Some(count) = count else { return true };
+        let first = told.insert(skip.reason.clone());
+        skip.reason = format!("{} (and {} more)", skip.reason, count - 1);
+        first
+    });
 }

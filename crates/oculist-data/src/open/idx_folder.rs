@@ -106,7 +106,7 @@ pub(super) fn open(folder: &Path, names: Option<&[String]>, options: &OpenOption
 fn class_names<'a>(folder: &Path, labels: impl Iterator<Item = &'a u32>) -> Result<Vec<String>> {
     let path = folder.join("classes.txt");
     if path.is_file() {
-        let text = std::fs::read_to_string(&path).map_err(Error::io(path))?;
+        let text = oculist_files::read_to_string(&path).map_err(Error::io(path))?;
         return Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect());
     }
     let classes = labels.max().map_or(0, |&max| max + 1);

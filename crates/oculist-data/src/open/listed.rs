@@ -1,13 +1,14 @@
 //! A CSV or JSONL manifest as a data set.
 
 use super::assemble::{ClassNames, Collected, Named, note};
+use super::folder::listed;
 use crate::error::{Error, Result};
+use crate::identity::Identity;
 use crate::location::Location;
 use crate::manifest::{Manifest, read_manifest};
 use crate::scan::Candidate;
 use crate::{Dataset, OpenOptions, Skipped, Split};
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Opens a manifest for classification; without splits, they are drawn.
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
@@ -23,19 +24,30 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
 pub(super) struct Listed {
     classes: ClassNames,
     named: Vec<Named>,
+    /// The files so far, by where they really lie.
+    identity: Identity<Place>,
     /// What is worth telling.
     pub(super) skipped: Vec<Skipped>,
+}
+
+/// Where a file is named, and as what.
+#[derive(Clone)]
+struct Place {
+    list: PathBuf,
+    line: u64,
+    label: String,
+    split: Split,
 }
 
 impl Listed {
     /// Adds the files of a manifest, with the split of each row.
     ///
     /// # Errors
-    /// A row without label or with several; a file that is named twice or is not there.
+    /// A row without label or with several; a file with two labels or in two splits, or that is not there.
     pub(super) fn add(&mut self, manifest: &Manifest, splits: &[Split]) -> Result<()> {
         let path = &manifest.path;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut lines = BTreeMap::new();
+        let mut repeats = Vec::new();
         let mut missing = Vec::new();
         for (row, &split) in manifest.rows.iter().zip(splits) {
             let wrong = |expected: &str, found: String| Error::Line {
@@ -51,10 +63,21 @@ impl Listed {
                 };
                 return Err(wrong("exactly one label, as classification needs", found));
             };
-            if let Some(first) = lines.insert(&row.file_name, row.line) {
-                return Err(wrong("each file once", format!("{}, also in line {first}", row.file_name)));
-            }
             let file = folder.join(&row.file_name);
+            let place = Place { list: path.clone(), line: row.line, label: label.clone(), split };
+            if let Some(first) = self.identity.earlier(&file, place) {
+                if first.label != *label || first.split != split {
+                    let Place { list, line, label: other, split: first_split } = first;
+                    let list = if list == *path { String::new() } else { format!(" of {}", list.display()) };
+                    let found = format!(
+                        "{} as {label} in {split}, but as {other} in {first_split} in line {line}{list}",
+                        row.file_name
+                    );
+                    return Err(wrong("each file with one label and in one split", found));
+                }
+                repeats.push(format!("line {}", row.line));
+                continue;
+            }
             if !file.is_file() {
                 missing.push((row.line, file));
                 continue;
@@ -66,6 +89,10 @@ impl Listed {
         if let Some((line, file)) = missing.into_iter().next() {
             let (path, place) = (path.clone(), format!("line {line}"));
             return Err(Error::MissingFiles { path, place, file, count, total: manifest.rows.len() });
+        }
+        if !repeats.is_empty() {
+            let text = format!("{} rows name a file that is named before, each read once: ", repeats.len());
+            self.skipped.push(note(path, text + &listed(&repeats)));
         }
         if !manifest.ignored.is_empty() {
             self.skipped.push(note(path, format!("columns not used: {}", manifest.ignored.join(", "))));

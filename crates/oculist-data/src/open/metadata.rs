@@ -6,11 +6,11 @@
 //! nothing then.
 
 use super::assemble::{file_name, note};
-use super::folder::{files_in, split_folder};
+use super::folder::split_folder;
 use super::listed::Listed;
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, read_manifest};
-use crate::{Dataset, OpenOptions, Split};
+use crate::{Dataset, Exclude, OpenOptions, Split, walk};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
@@ -25,12 +25,13 @@ pub(super) fn is_metadata_folder(folder: &Path) -> bool {
 }
 
 pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
+    let exclude = Exclude::new(&options.exclude)?;
     let mut listed = Listed::default();
     for (path, folder_split) in lists(root)? {
         let manifest = read_manifest(&path)?;
         let splits = splits_of(&manifest, folder_split)?;
         listed.add(&manifest, &splits)?;
-        let unnamed = unnamed_images(&manifest)?;
+        let unnamed = unnamed_images(&manifest, &exclude)?;
         if unnamed > 0 {
             listed.skipped.push(note(&path, format!("{unnamed} images beside it not named and not used")));
         }
@@ -46,7 +47,7 @@ fn lists(root: &Path) -> Result<Vec<List>> {
     let own = metadata_in(root)?;
     let (mut parts, mut without) = (Vec::new(), None);
     for split in Split::ALL {
-        if let Some(folder) = split_folder(root, split.names())? {
+        if let Some(folder) = split_folder(root, split)? {
             match metadata_in(&folder)? {
                 Some(path) => parts.push((path, Some(split))),
                 None => without = Some(folder),
@@ -122,10 +123,10 @@ fn first_folder(name: &str) -> Option<Split> {
 }
 
 /// How many files below the metadata's folder are named like images, but not by the metadata.
-fn unnamed_images(manifest: &Manifest) -> Result<usize> {
+fn unnamed_images(manifest: &Manifest, exclude: &Exclude) -> Result<usize> {
     let folder = manifest.path.parent().unwrap_or(Path::new(""));
     let named: BTreeSet<PathBuf> = manifest.rows.iter().map(|row| folder.join(&row.file_name)).collect();
-    let files = files_in(folder)?;
-    let paths = files.iter().filter_map(|file| file.location.path());
+    let files = walk(folder, exclude)?.files;
+    let paths = files.iter().map(|file| &file.path);
     Ok(paths.filter(|path| image::ImageFormat::from_path(path).is_ok() && !named.contains(*path)).count())
 }

@@ -19,7 +19,6 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::schema::types::SchemaDescriptor;
 use serde_json::Value;
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -121,7 +120,7 @@ fn layout(path: &Path, expected: &str, found: &str) -> Error {
 
 fn read(path: &Path, budget: &mut u64, options: &OpenOptions) -> Result<Table> {
     let broken = |err: ParquetError| layout(path, "Parquet", &err.to_string());
-    let file = File::open(path).map_err(Error::io(path))?;
+    let file = oculist_files::open(path).map_err(Error::io(path))?;
     let reader = SerializedFileReader::new(file).map_err(broken)?;
     let metadata = reader.metadata();
     let schema = metadata.file_metadata().schema_descr();

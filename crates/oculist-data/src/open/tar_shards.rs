@@ -140,7 +140,7 @@ struct Parts {
 }
 
 fn read_shard(path: &Path, keep_open: bool, skipped: &mut Vec<Skipped>) -> Result<Vec<Sample>> {
-    let file = File::open(path).map_err(Error::io(path))?;
+    let file = oculist_files::open(path).map_err(Error::io(path))?;
     let members = index(path, &file, skipped)?;
     let shard = Arc::new(Shard { path: path.into(), file: keep_open.then_some(file) });
     let wrong = |name: &str, expected: &str, found: String| Error::Layout {

@@ -65,8 +65,8 @@ fn manifests_that_lie() {
     says(&path, &["line 2: expected exactly one label", "found none"]);
     csv("file_name,label\n,a\n");
     says(&path, &["line 2: expected a file name"]);
-    csv(&format!("file_name,label\n{good}3.png,class0\n"));
-    says(&path, &["line 22: expected each file once, found 3.png, also in line 5"]);
+    csv(&format!("file_name,label\n{good}3.png,other\n"));
+    says(&path, &["line 22: expected each file with one label and in one split, found 3.png as other in train"]);
     csv(&format!("file_name,label\n{good}gone/x.png,class0\ngone/y.png,class0\n"));
     says(&path, &["line 22 names", "gone/x.png", "2 of 22 files are missing"]);
     csv("file_name,label,split\n0.png,a,train\n1.png,b,dev\n");

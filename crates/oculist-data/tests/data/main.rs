@@ -3,6 +3,7 @@
 mod bad_formats;
 mod bad_input;
 mod decoding;
+mod folders;
 mod formats;
 mod kinds;
 mod limits;

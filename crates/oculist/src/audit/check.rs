@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use oculist_data::audit::{Audit, AuditOptions, Issue, IssueKind, Place, Subject, audit};
-use oculist_data::{Dataset, Verify};
+use oculist_data::{Dataset, Split, Verify};
 use oculist_report::{
     AUDIT_SCHEMA_VERSION, AuditIssue, AuditKind, AuditPartner, AuditReport, LabelCheck, render_audit_html,
 };
@@ -153,6 +153,8 @@ fn report(dataset: &Dataset, audit: &Audit, settings: &Settings) -> AuditReport 
         data: dataset.source().to_owned(),
         folder,
         seed: settings.seed.unwrap_or(0),
+        layout: settings.layout.map(|layout| layout.name().to_owned()),
+        exclude: settings.exclude.clone().unwrap_or_default(),
         images: audit.places.len(),
         splits: oculist_data::Split::ALL.map(|s| (s.name().to_owned(), dataset.split(s).len())).to_vec(),
         classes: names.to_vec(),
@@ -177,13 +179,8 @@ fn folders_of(path: &Path, names: &[String]) -> (String, String) {
     let Some(at) = folders.iter().rposition(|folder| names.contains(folder)) else {
         return (String::new(), String::new());
     };
-    let split = match at.checked_sub(1).map(|i| folders[i].to_lowercase()).as_deref() {
-        Some("train") => "train",
-        Some("val" | "valid" | "validation") => "val",
-        Some("test") => "test",
-        _ => "",
-    };
-    (split.to_owned(), folders[at].clone())
+    let split = at.checked_sub(1).and_then(|i| oculist_data::split_of_folder(&folders[i]));
+    (split.map_or("", Split::name).to_owned(), folders[at].clone())
 }
 
 fn add_labels(

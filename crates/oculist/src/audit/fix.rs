@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use oculist_data::audit::IssueKind;
-use oculist_data::{Split, Verify};
+use oculist_data::{RealPaths, Split, Verify};
 use oculist_report::AuditReport;
 
 use super::manifest::{Row, to_csv, two_columns};
@@ -60,7 +60,15 @@ pub fn fix_data(
     let report = AuditReport::from_json(&read_text(&options.audit)?)?;
     let built_in = report.folder.is_empty();
     let data = if built_in { report.data.clone() } else { report.folder.clone() };
-    let settings = Settings { data: Some(data), seed: Some(report.seed), threads, ..Settings::default() };
+    let layout = report.layout.as_deref().map(str::parse).transpose()?;
+    let settings = Settings {
+        data: Some(data),
+        seed: Some(report.seed),
+        threads,
+        layout,
+        exclude: Some(report.exclude.clone()),
+        ..Settings::default()
+    };
     let dataset = open(&settings, Verify::Headers)?;
     let classes = dataset.class_names();
     let mut rows: BTreeMap<PathBuf, (u32, Split)> = BTreeMap::new();
@@ -96,6 +104,14 @@ pub fn fix_data(
         }
     }
     let mut relabelled = 0;
+    // A file is the same however its path is written.
+    let mut real = RealPaths::default();
+    let mut place = |path: &Path| real.of(path).unwrap_or_else(|_| path.to_path_buf());
+    let by_place: BTreeMap<PathBuf, PathBuf> = if options.relabel.is_some() {
+        rows.keys().chain(&gone).map(|path| (place(path), path.clone())).collect()
+    } else {
+        BTreeMap::new()
+    };
     if let Some(file) = &options.relabel {
         let wrong = |problem| OculistError::Option { option: file.display().to_string(), problem };
         for (name, label) in two_columns(&read_text(file)?, file, ["file_name", "label"])? {
@@ -103,6 +119,7 @@ pub fn fix_data(
                 wrong(format!("expected one of the classes {}, found {label} for {name}", classes.join(", ")))
             })?;
             let path = located(&report, &name);
+            let path = by_place.get(&place(&path)).cloned().unwrap_or(path);
             match rows.get_mut(&path) {
                 Some((old, _)) => {
                     relabelled += usize::from(*old != class);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use oculist_data::Split;
+use oculist_data::{Split, label_field, labels_of, name_field, name_of};
 
 use super::absolute;
 use crate::error::OculistError;
@@ -23,7 +23,7 @@ pub(super) struct Row {
 /// elsewhere.
 ///
 /// # Errors
-/// [`OculistError::Image`] for a name that is not Unicode.
+/// [`OculistError::Image`] for a name that is not Unicode, and for a class without a name.
 pub(super) fn to_csv(rows: &[Row], manifest: &Path) -> Result<String, OculistError> {
     let folder = manifest.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let folder = absolute(folder);
@@ -42,7 +42,12 @@ pub(super) fn to_csv(rows: &[Row], manifest: &Path) -> Result<String, OculistErr
             problem: "the name is not Unicode, which a manifest must be".into(),
         })?;
         let name = if cfg!(windows) { name.replace('\\', "/") } else { name.to_owned() };
-        let _ = writeln!(text, "{},{},{}", quoted(&name), quoted(&row.label), row.split);
+        if row.label.is_empty() {
+            let problem = "its class has no name, which a manifest cannot say".into();
+            return Err(OculistError::Image { path: row.path.clone(), problem });
+        }
+        let (name, label) = (name_field(&name), label_field(&row.label));
+        let _ = writeln!(text, "{},{},{}", quoted(&name), quoted(&label), row.split);
     }
     Ok(text)
 }
@@ -114,7 +119,7 @@ pub(super) fn two_columns(
     let mut rows = Vec::new();
     for (number, record) in records.enumerate() {
         match (record.get(first), record.get(second)) {
-            (Some(a), Some(b)) => rows.push((a.clone(), b.clone())),
+            (Some(a), Some(b)) => rows.push((field_of(columns[0], a), field_of(columns[1], b))),
             _ => {
                 return Err(wrong(format!(
                     "expected {} fields in record {}, found {}",
@@ -126,6 +131,15 @@ pub(super) fn two_columns(
         }
     }
     Ok(rows)
+}
+
+/// A cell as manifests mean it: names and labels without the spaces around them and the backslashes that keep some.
+fn field_of(column: &str, cell: &str) -> String {
+    match (column, &labels_of(cell)[..]) {
+        ("file_name", _) => name_of(cell),
+        ("label", [label]) => label.clone(),
+        _ => cell.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -147,12 +161,41 @@ mod tests {
         let records = read_csv(&text);
         assert_eq!(records[0], ["file_name", "label", "split"]);
         assert_eq!(records[1], ["a, b/x\"y.png", "one\ntwo", "val"]);
-        assert_eq!(records[2], ["/nowhere/z.png", " plain ", "val"]);
+        assert_eq!(records[2], ["/nowhere/z.png", "\\ plain\\ ", "val"], "spaces at the ends are kept");
         assert_eq!(records[3], ["a, b/é.png", "é", "val"]);
         assert_eq!(
             read_csv("\u{feff}a,b\r\n\r\n1,\"\"\r\n\"\"\n,2"),
             [vec!["a", "b"], vec!["1", ""], vec![""], vec!["", "2"]]
         );
+    }
+
+    /// Whatever classes and files are called, the reader of manifests and that of single columns give it back.
+    #[test]
+    fn every_name_is_read_back() {
+        const LETTERS: [char; 14] =
+            ['a', '1', ';', '\\', ' ', '\t', '\n', ',', '"', '\'', '%', '\u{e9}', '\u{301}', '\u{1f600}'];
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let mut rng = oculist_augment::Rng::keyed(&[14]);
+        let mut name = |len: usize| -> String { (0..len).map(|_| LETTERS[rng.below(LETTERS.len())]).collect() };
+        let mut rows: Vec<Row> = (0..2000)
+            .map(|i| Row { path: root.join(name(1 + i % 6)), label: name(1 + i % 5), split: Split::Train })
+            .collect();
+        rows.sort_by(|a, b| a.path.cmp(&b.path));
+        rows.dedup_by(|a, b| a.path == b.path);
+        let list = root.join("list.csv");
+        let text = to_csv(&rows, &list).unwrap();
+        std::fs::write(&list, &text).unwrap();
+        let manifest = oculist_data::read_manifest(&list).unwrap();
+        assert_eq!(manifest.rows.len(), rows.len());
+        let columns = two_columns(&text, &list, ["file_name", "label"]).unwrap();
+        for ((row, read), (file, label)) in rows.iter().zip(&manifest.rows).zip(&columns) {
+            assert_eq!((read.labels.as_slice(), label), ([row.label.clone()].as_slice(), &row.label));
+            assert_eq!((root.join(&read.file_name), root.join(file)), (row.path.clone(), row.path.clone()));
+        }
+        // A field that is merely put in quotes is not read back.
+        std::fs::write(&list, "file_name,label,split\na.png,nuts; bolts,train\n").unwrap();
+        assert_ne!(oculist_data::read_manifest(&list).unwrap().rows[0].labels, ["nuts; bolts"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use oculist_data::{Split, Subset};
 use serde::Serialize;
 
 use super::Augmenter;
+use super::class_folder::folder_names;
 use crate::error::OculistError;
 use crate::files::write;
 use crate::pictures::encode;
@@ -180,28 +181,6 @@ fn split_name(split: Split) -> &'static str {
     }
 }
 
-/// Folder names of the classes: what no file system takes is replaced, and what becomes equal is numbered.
-fn folder_names(classes: &[String]) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    classes
-        .iter()
-        .map(|class| {
-            let plain: String = class
-                .chars()
-                .map(|c| if c.is_control() || r#"/\:*?"<>|"#.contains(c) { '-' } else { c })
-                .collect();
-            let plain = if plain.trim_matches(['.', ' ']).is_empty() { "class".to_owned() } else { plain };
-            let mut name = plain.clone();
-            let mut n = 2;
-            while !seen.insert(name.to_lowercase()) {
-                name = format!("{plain}-{n}");
-                n += 1;
-            }
-            name
-        })
-        .collect()
-}
-
 /// Makes the folder, or checks that it is one of a run with the same settings.
 fn prepare_folder(augmenter: &Augmenter, options: &ApplyOptions) -> Result<(), OculistError> {
     let path = &options.output;
@@ -223,7 +202,7 @@ fn prepare_folder(augmenter: &Augmenter, options: &ApplyOptions) -> Result<(), O
         toml::to_string(&augmenter.pipeline).unwrap_or_default(),
     );
     let file = path.join(SETTINGS_FILE);
-    match std::fs::read_to_string(&file) {
+    match oculist_files::read_to_string(&file) {
         Ok(found) if found == identity => return Ok(()),
         Ok(_) => return fail(format!("holds images made with other settings; see {SETTINGS_FILE} there")),
         Err(_) => {}
@@ -243,15 +222,4 @@ fn real(path: &Path) -> Option<PathBuf> {
         let rest = path.strip_prefix(existing).ok()?;
         Some(existing.canonicalize().ok()?.join(rest))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn class_folders_are_distinct_and_can_be_made() {
-        let classes = ["T-shirt/top", "a:b", "a?b", "A-B", "..", ""].map(str::to_owned);
-        assert_eq!(folder_names(&classes), ["T-shirt-top", "a-b", "a-b-2", "A-B-3", "class", "class-2"]);
-    }
 }

@@ -21,13 +21,13 @@ const FREE: [&str; 4] = ["cache", "max_image_bytes", "max_memory", "measure_seco
 pub(crate) fn check(folder: &RunFolder, recipe: &Recipe, given: &Settings) -> Result<(), OculistError> {
     let path = folder.file(CONFIG_FILE);
     let begun =
-        std::fs::read_to_string(&path).map_err(|source| OculistError::Io { path: path.clone(), source })?;
+        oculist_files::read_to_string(&path).map_err(|source| OculistError::Io { path: path.clone(), source })?;
     let now = recipe.to_toml();
     if begun == now {
         return Ok(());
     }
     // Runs of older versions have no flat settings.
-    let flat = std::fs::read_to_string(folder.file(SETTINGS_FILE)).unwrap_or_default();
+    let flat = oculist_files::read_to_string(folder.file(SETTINGS_FILE)).unwrap_or_default();
     let flat = table(&flat).unwrap_or_default();
     let mut changes = changed_settings(&flat, &recipe.settings(given), given);
     if changes.is_empty() {

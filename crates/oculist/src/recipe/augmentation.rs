@@ -81,7 +81,7 @@ fn flipped_if(flip: bool, mut pipeline: Pipeline) -> Pipeline {
 /// [`OculistError::Option`] naming option and file, for one that is not a pipeline.
 pub(crate) fn read(option: &str, path: &Path) -> Result<Pipeline, OculistError> {
     let option = || format!("{option} {}", path.display());
-    let text = std::fs::read_to_string(path)
+    let text = oculist_files::read_to_string(path)
         .map_err(|source| OculistError::Io { path: path.to_path_buf(), source })?;
     let is_json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
     let pipeline: Result<Pipeline, String> = if is_json {

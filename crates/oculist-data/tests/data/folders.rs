@@ -1,0 +1,311 @@
+//! Folders of images, called and laid out as people do it.
+
+use oculist_data::{Dataset, Error, Layout, OpenOptions, Purpose, SkipKind, Split, fixture};
+use std::fs;
+use std::path::Path;
+
+/// Writes pictures: `folder` and how many.
+fn make(root: &Path, folders: &[(&str, usize)]) {
+    for &(folder, count) in folders {
+        let path = root.join(folder);
+        fs::create_dir_all(&path).unwrap();
+        for i in 0..count {
+            fixture::write_image(&path.join(format!("{i}.png")), &fixture::class_image(i % 3, 8, 3, i as u64))
+                .unwrap();
+        }
+    }
+}
+
+fn made(folders: &[(&str, usize)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    make(folder.path(), folders);
+    folder
+}
+
+fn open(root: &Path) -> Result<Dataset, Error> {
+    Dataset::open_path(root, &OpenOptions::default())
+}
+
+fn open_as(root: &Path, layout: Layout) -> Result<Dataset, Error> {
+    let mut options = OpenOptions::default();
+    options.layout = Some(layout);
+    Dataset::open_path(root, &options)
+}
+
+/// Images of each split.
+fn sizes(dataset: &Dataset) -> [usize; 3] {
+    Split::ALL.map(|split| dataset.split(split).len())
+}
+
+/// What is told of the set, as one text.
+fn told(dataset: &Dataset) -> String {
+    assert!(dataset.skipped().iter().all(|skip| skip.kind == SkipKind::Unused), "{:?}", dataset.skipped());
+    dataset.skipped().iter().map(|skip| format!("{}: {}\n", skip.path.display(), skip.reason)).collect()
+}
+
+#[test]
+fn splits_are_called_many_things() {
+    for (train, test) in [
+        ("Training", "Testing"),
+        ("training_set", "test_set"),
+        ("train_images", "test_images"),
+        ("training-images", "images_test"),
+        ("TRAIN", "HoldOut"),
+        ("trn", "eval"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+        ("train/images", "test/images"),
+        ("asl_train", "asl_test"),
+        ("archive/train", "archive/test"),
+        ("images/train", "images/test"),
+    ] {
+        let paths = [(train, "cat"), (train, "dog"), (test, "cat"), (test, "dog")].map(|(a, b)| format!("{a}/{b}"));
+        let folder = made(&[(&paths[0], 10), (&paths[1], 10), (&paths[2], 3), (&paths[3], 3)]);
+        let dataset = open(folder.path()).unwrap();
+        assert_eq!(dataset.class_names(), ["cat", "dog"], "{train}");
+        assert_eq!(sizes(&dataset), [18, 2, 6], "{train}");
+        let (test_name, told) = (dataset.test().name(0), told(&dataset));
+        assert!(test_name.contains(&*test.replace('/', std::path::MAIN_SEPARATOR_STR)), "{test_name}");
+        if train != "TRAIN" {
+            assert!(!told.is_empty(), "what was taken for what is said: {train}");
+        }
+    }
+}
+
+#[test]
+fn validation_folders_and_evaluation_beside_a_test() {
+    for val in ["dev", "val_set", "Validation", "valid"] {
+        let (cat, dog) = (format!("{val}/cat"), format!("{val}/dog"));
+        let folder = made(&[("train/cat", 10), ("train/dog", 10), (&cat, 2), (&dog, 2), ("test/cat", 3), ("test/dog", 3)]);
+        assert_eq!(sizes(&open(folder.path()).unwrap()), [20, 4, 6], "{val}");
+    }
+    // What some call the test split is the validation split beside one.
+    let folder = made(&[("train/a", 10), ("train/b", 10), ("eval/a", 2), ("eval/b", 2), ("test/a", 3), ("test/b", 3)]);
+    assert_eq!(sizes(&open(folder.path()).unwrap()), [20, 4, 6]);
+    make(folder.path(), &[("val/a", 1), ("val/b", 1)]);
+    let text = open(folder.path()).unwrap_err().to_string();
+    assert!(text.contains("two ways") && text.contains("--exclude eval") && text.contains("--exclude test"), "{text}");
+    let mut options = OpenOptions::default();
+    options.exclude = vec!["eval".into()];
+    let dataset = Dataset::open_path(folder.path(), &options).unwrap();
+    assert_eq!(sizes(&dataset), [20, 2, 6]);
+    assert!(told(&dataset).contains("eval: left out by --exclude eval"), "{}", told(&dataset));
+}
+
+#[test]
+fn classes_may_be_called_like_splits() {
+    for names in [["best", "test", "x"], ["bus", "car", "train"], ["eval", "train", "z"]] {
+        let folder = made(&names.map(|name| (name, 20)));
+        let dataset = open(folder.path()).unwrap();
+        assert_eq!(dataset.class_names(), names);
+        assert_eq!(sizes(&dataset), [42, 9, 9]);
+    }
+    // Even among the classes of splits.
+    let folder = made(&[("train/test", 10), ("train/train", 10), ("test/test", 2), ("test/train", 2)]);
+    let dataset = open(folder.path()).unwrap();
+    assert_eq!((dataset.class_names(), sizes(&dataset)), (&["test", "train"].map(str::to_owned)[..], [18, 2, 4]));
+    // Nothing but folders of splits with images in them: classes only if told so.
+    let folder = made(&[("train", 20), ("test", 20)]);
+    let text = open(folder.path()).unwrap_err().to_string();
+    assert!(text.contains("--layout classes"), "{text}");
+    assert_eq!(open_as(folder.path(), Layout::Classes).unwrap().class_names(), ["test", "train"]);
+}
+
+#[test]
+fn a_class_with_folders_that_is_called_train_is_a_question() {
+    let folder = made(&[("train/steam", 9), ("train/diesel", 9), ("car/old", 9), ("bus/red", 9)]);
+    let text = open(folder.path()).unwrap_err().to_string();
+    assert!(text.contains("--layout splits") && text.contains("--layout classes") && text.contains("car"), "{text}");
+    assert_eq!(open_as(folder.path(), Layout::Classes).unwrap().class_names(), ["bus", "car", "train"]);
+    let splits = open_as(folder.path(), Layout::Splits).unwrap();
+    assert_eq!(splits.class_names(), ["diesel", "steam"]);
+    assert!(told(&splits).contains("bus: a folder beside the splits, not read"), "{}", told(&splits));
+}
+
+#[test]
+fn what_is_not_read_is_said() {
+    let folder = made(&[
+        ("train/cat", 10), ("train/dog/poodle", 5), ("train/dog/beagle", 5), ("test/cat", 2), ("test/dog", 2),
+        ("unlabelled", 3), ("train", 1), ("test/rare", 0),
+    ]);
+    fs::write(folder.path().join("README.txt"), "x").unwrap();
+    fs::write(folder.path().join("Thumbs.db"), "x").unwrap();
+    fs::write(folder.path().join("train/cat/desktop.ini"), "x").unwrap();
+    let dataset = open(folder.path()).unwrap();
+    assert_eq!((dataset.class_names(), sizes(&dataset)), (&["cat", "dog"].map(str::to_owned)[..], [18, 2, 4]));
+    let told = told(&dataset);
+    for words in [
+        "unlabelled: a folder beside the splits, not read (3 files",
+        "1 file beside the folders belong to no class: README.txt",
+        "1 file beside the folders belong to no class: 0.png",
+        "2 folders within class folders (dog/beagle, dog/poodle): their images are of the outer folder's class",
+        "rare: an empty folder, no class",
+    ] {
+        assert!(told.contains(words), "{words} is not in {told}");
+    }
+    assert!(!told.contains("Thumbs") && !told.contains("desktop"), "{told}");
+}
+
+#[test]
+fn training_classes_beside_a_folder_of_another_split() {
+    let folder = made(&[("cat", 10), ("dog", 10), ("test/cat", 3), ("test/dog", 3)]);
+    let dataset = open(folder.path()).unwrap();
+    assert_eq!((dataset.class_names(), sizes(&dataset)), (&["cat", "dog"].map(str::to_owned)[..], [18, 2, 6]));
+    assert!(told(&dataset).contains("cat, dog are the classes of the train split"));
+}
+
+#[test]
+fn splits_within_classes() {
+    let folder = made(&[("cat/train", 10), ("cat/test", 3), ("dog/train", 10), ("dog/test", 3)]);
+    let dataset = open(folder.path()).unwrap();
+    assert_eq!((dataset.class_names(), sizes(&dataset)), (&["cat", "dog"].map(str::to_owned)[..], [18, 2, 6]));
+    let merged = open_as(folder.path(), Layout::Classes).unwrap();
+    assert_eq!(sizes(&merged).iter().sum::<usize>(), 26);
+}
+
+#[test]
+fn a_test_split_alone_is_for_measuring() {
+    let folder = made(&[("test/a", 12), ("test/b", 12)]);
+    let text = open(folder.path()).unwrap_err().to_string();
+    assert!(text.contains("found the test split alone") && text.contains("`eval`"), "{text}");
+    let mut options = OpenOptions::default();
+    options.purpose = Purpose::Evaluate;
+    if let Err(err) = Dataset::open_path(folder.path(), &options) {
+        assert!(!matches!(err, Error::NoTraining { .. }), "{err}");
+    }
+}
+
+#[test]
+fn two_formats_in_one_folder_are_a_question() {
+    let folder = made(&[("rose", 20), ("tulip", 20)]);
+    fs::write(folder.path().join("backup.tar"), [0; 1024]).unwrap();
+    let text = open(folder.path()).unwrap_err().to_string();
+    assert!(text.contains("class folders (rose, tulip; --layout classes); or tar files"), "{text}");
+    assert!(text.contains("--layout tar"), "{text}");
+    let dataset = open_as(folder.path(), Layout::Classes).unwrap();
+    assert_eq!(sizes(&dataset).iter().sum::<usize>(), 40);
+    assert!(told(&dataset).contains("backup.tar"), "{}", told(&dataset));
+    let text = open_as(folder.path(), Layout::Tar).unwrap_err().to_string();
+    assert!(text.contains("at least one labelled image"), "{text}");
+    assert!("tars".parse::<Layout>().unwrap_err().to_string().contains("classes, splits"));
+    assert_eq!("splits".parse::<Layout>().unwrap(), Layout::Splits);
+}
+
+#[test]
+fn folders_of_systems_and_masks() {
+    let folder = made(&[("cat", 20), ("dog", 20), ("cat/@eaDir/thumbs", 5), ("__MACOSX/cat", 5)]);
+    let dataset = open(folder.path()).unwrap();
+    assert_eq!((dataset.class_names(), sizes(&dataset)), (&["cat", "dog"].map(str::to_owned)[..], [28, 6, 6]));
+    assert!(told(&dataset).contains("@eaDir: ") && told(&dataset).contains("__MACOSX: "), "{}", told(&dataset));
+
+    let masks = made(&[("dog", 20), ("cat", 10)]);
+    for i in 0..10 {
+        let picture = masks.path().join(format!("cat/{i}.png"));
+        fs::copy(&picture, masks.path().join(format!("cat/{i}_mask.png"))).unwrap();
+    }
+    let text = open(masks.path()).unwrap_err().to_string();
+    assert!(text.contains("cat/0_mask.png is the mask of 0.png (10 such files"), "{text}");
+    assert!(text.contains("--exclude '*mask*'") && text.contains("--layout classes"), "{text}");
+    assert_eq!(sizes(&open_as(masks.path(), Layout::Classes).unwrap()).iter().sum::<usize>(), 40);
+    let mut options = OpenOptions::default();
+    options.exclude = vec!["*mask*".into()];
+    let dataset = Dataset::open_path(masks.path(), &options).unwrap();
+    assert_eq!(sizes(&dataset).iter().sum::<usize>(), 30);
+    assert!(told(&dataset).contains("left out by --exclude *mask* (and 9 more)"), "{}", told(&dataset));
+
+    let beside = made(&[("images", 10), ("masks", 10)]);
+    assert!(matches!(open(beside.path()), Err(Error::Ambiguous { .. })));
+    let inside = made(&[("cat/images", 10), ("cat/masks", 10), ("dog/images", 10), ("dog/masks", 10)]);
+    assert!(matches!(open(inside.path()), Err(Error::Ambiguous { .. })));
+}
+
+#[test]
+fn results_of_the_program_are_no_data() {
+    let folder = made(&[("cat", 20), ("dog", 20), ("runs/preview-.", 2), ("runs/train-./pictures", 4), ("cat/audit", 3)]);
+    let root = folder.path();
+    fs::write(root.join("runs/preview-./preview.html"), "<!doctype html><title>Augmentation of .</title>").unwrap();
+    fs::write(root.join("runs/train-./config.toml"), "seed = 1\n[preprocessing]\n").unwrap();
+    fs::write(root.join("cat/audit/audit.json"), "{\"schema_version\": 1, \"oculist_version\": \"0.1.0\"}").unwrap();
+    let dataset = open(root).unwrap();
+    assert_eq!((dataset.class_names(), sizes(&dataset)), (&["cat", "dog"].map(str::to_owned)[..], [28, 6, 6]));
+    let told = told(&dataset);
+    assert!(told.contains("a run of oculist, not read as data") && told.contains("a preview of"), "{told}");
+    assert!(told.contains("audit: an audit of oculist"), "{told}");
+    // Files that only bear such a name tell nothing.
+    fs::create_dir(root.join("config")).unwrap();
+    fs::write(root.join("dog/config.toml"), "mine = 1").unwrap();
+    make(root, &[("bird", 20)]);
+    fs::write(root.join("bird/preview.html"), "<!doctype html><title>Birds</title>").unwrap();
+    fs::remove_dir(root.join("config")).unwrap();
+    assert_eq!(open(root).unwrap().class_names(), ["bird", "cat", "dog"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn names_are_their_bytes() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = made(&[("plain", 14)]);
+    let root = folder.path();
+    for name in [&b"\xe9t\xe9"[..], b"\xe8t\xe8", "\u{e9}".as_bytes(), "e\u{301}".as_bytes()] {
+        fs::create_dir(root.join(OsStr::from_bytes(name))).unwrap();
+        for i in 0..14 {
+            fs::copy(root.join(format!("plain/{i}.png")), root.join(OsStr::from_bytes(name)).join(format!("{i}.png")))
+                .unwrap();
+        }
+    }
+    let dataset = open(root).unwrap();
+    assert_eq!(dataset.class_names(), ["\\xE8t\\xE8", "\\xE9t\\xE9", "e\u{301}", "plain", "\u{e9}"]);
+    assert_eq!(dataset.summary().images(), 70);
+    let text = dataset.summary().to_string();
+    assert!(text.contains("\ne\\u{301}") && text.contains("\n\\u{e9}"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_what_is_no_file() {
+    use std::os::unix::fs::symlink;
+    let folder = made(&[("train/cat", 10), ("train/dog", 10), ("test/cat", 2), ("test/dog", 2)]);
+    let root = folder.path();
+    symlink("0.png", root.join("train/cat/again.png")).unwrap();
+    symlink("../../train/dog/3.png", root.join("test/dog/leak.png")).unwrap();
+    symlink("..", root.join("train/cat/loop")).unwrap();
+    symlink("nowhere", root.join("train/dog/notes")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(root.join("train/dog/socket")).unwrap();
+    let dataset = open(root).unwrap();
+    assert_eq!(sizes(&dataset), [18, 2, 5]);
+    let text: String = dataset.summary().to_string();
+    for words in [
+        "1 links to files that are read already",
+        "train/cat/again.png is",
+        "1 files are read in two splits or classes",
+        "leak.png is",
+        "loop: a link back to",
+        "notes: a link to nothing",
+        "socket: a socket, no regular file",
+    ] {
+        assert!(text.contains(words), "{words} is not in {text}");
+    }
+}
+
+#[test]
+fn a_file_is_itself_however_its_path_is_written() {
+    let folder = made(&[("cat", 15), ("dog", 15)]);
+    let list = folder.path().join("spellings.csv");
+    let rows = |dog: &str| {
+        let mut text = String::from("file_name,label\n");
+        for class in ["cat", "dog"] {
+            for i in 0..15 {
+                let last = if class == "dog" && i == 14 { dog } else { class };
+                text += &format!("{class}/{i}.png,{class}\n./{class}/{i}.png,{class}\ncat/../{class}/{i}.png,{last}\n");
+            }
+        }
+        text
+    };
+    fs::write(&list, rows("dog")).unwrap();
+    let dataset = open(&list).unwrap();
+    assert_eq!(sizes(&dataset).iter().sum::<usize>(), 30);
+    assert!(told(&dataset).contains("60 rows name a file that is named before"), "{}", told(&dataset));
+    fs::write(&list, rows("cat")).unwrap();
+    let text = open(&list).unwrap_err().to_string();
+    assert!(text.contains("dog/14.png") && text.contains("cat") && text.contains("line 91"), "{text}");
+}
