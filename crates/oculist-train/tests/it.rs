@@ -6,4 +6,5 @@ mod it {
     mod losses;
     mod nets;
     mod runs;
+    mod sizes;
 }

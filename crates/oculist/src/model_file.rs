@@ -95,10 +95,8 @@ impl Model {
         batch: usize,
         ctx: &Arc<Context>,
     ) -> Result<(), OculistError> {
-        Plan::check(&self.graph, &PlanOptions::new(batch, ctx.clone())).map_err(|e| OculistError::Model {
-            path: path.to_path_buf(),
-            problem: e.to_string(),
-        })
+        Plan::check(&self.graph, &PlanOptions::new(batch, ctx.clone()))
+            .map_err(|e| OculistError::Model { path: path.to_path_buf(), problem: e.to_string() })
     }
 
     /// Checks that the model, read from `path`, tells the classes of some data apart.
