@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::KernelError;
 
-/// What is assumed where the system does not tell: 4 GiB.
-const UNKNOWN: usize = 4 << 30;
+/// What is assumed where the system does not tell: 64 GiB, so that nothing that may well fit is refused.
+const UNKNOWN: usize = 64 << 30;
 
 /// Bytes that a process on this machine can have at the most: the memory that is built in, or less where a control group
 /// or the process's own limit of address space says so.
