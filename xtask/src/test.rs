@@ -150,7 +150,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 fn covered(avx512: bool, vnni: bool) -> &'static str {
     match (avx512, vnni) {
         (true, true) => "the kernels' tests reach the portable, AVX2, AVX-512 and VNNI paths",
-        (true, false) => "the kernels' tests reach the portable, AVX2 and AVX-512 paths; the VNNI path is not tested here",
+        (true, false) => {
+            "the kernels' tests reach the portable, AVX2 and AVX-512 paths; the VNNI path is not tested here"
+        }
         _ => "the kernels' tests reach the portable and AVX2 paths; AVX-512 and VNNI are not tested here",
     }
 }
@@ -241,7 +243,10 @@ mod tests {
     #[test]
     fn what_the_processor_leaves_untested_is_said() {
         assert!(covered(false, false).contains("AVX-512 and VNNI are not tested"));
-        assert!(covered(false, true).contains("AVX-512 and VNNI are not tested"), "VNNI is a path of AVX-512 here");
+        assert!(
+            covered(false, true).contains("AVX-512 and VNNI are not tested"),
+            "VNNI is a path of AVX-512 here"
+        );
         assert!(covered(true, false).contains("the VNNI path is not tested"));
         assert!(!covered(true, true).contains("not tested"));
     }

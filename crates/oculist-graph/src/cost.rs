@@ -207,7 +207,10 @@ mod tests {
         assert!(graph(1024, 64).check_operations().is_ok());
         // 2^40 pixels of 4 channels, 8 * 9 products each: 3.2e14.
         let error = graph(1 << 20, 4).check_operations().unwrap_err().to_string();
-        assert!(error.contains("`wide`") && error.contains("operations") && error.contains("1e12"), "{error}");
+        assert!(
+            error.contains("`wide`") && error.contains("operations") && error.contains("1e12"),
+            "{error}"
+        );
         // Windows count as well.
         let mut b = GraphBuilder::new("net");
         let x = b.input("x", 16, 8192, 8192);

@@ -36,7 +36,8 @@ pub(crate) fn check_elements(operation: &'static str, parts: &[(&str, usize)]) -
     match parts.iter().find(|(_, elements)| *elements > MAX_ELEMENTS) {
         None => Ok(()),
         Some((part, elements)) => {
-            let found = if *elements == usize::MAX { "2^64 or more".to_owned() } else { elements.to_string() };
+            let found =
+                if *elements == usize::MAX { "2^64 or more".to_owned() } else { elements.to_string() };
             let reason = format!("expected at most {MAX_ELEMENTS} elements of {part}, found {found}");
             Err(KernelError::Geometry { operation, reason })
         }

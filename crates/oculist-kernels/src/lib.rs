@@ -2,7 +2,8 @@
 //!
 //! Every kernel takes a [`Context`], which holds the threads and the instruction set; nothing is global. The memory
 //! layout is described in [`channel_stride`] and [`Conv2d`]. Slices of the wrong length panic; geometries that
-//! make no sense are errors when a plan is made.
+//! make no sense are errors when a plan is made, those with more than [`MAX_ELEMENTS`] of anything among them. The length of a
+//! slice is compared with a product that does not wrap, so that no geometry, checked or not, makes a kernel leave its slices.
 //!
 //! # Threads
 //!

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::KernelError;
 
-/// What is assumed where the system does not tell: 4 GiB.
-const UNKNOWN: usize = 4 << 30;
+/// What is assumed where the system does not tell: 64 GiB, so that nothing that may well fit is refused.
+const UNKNOWN: usize = 64 << 30;
 
 /// Bytes that a process on this machine can have at the most: the memory that is built in, or less where a control group
 /// or the process's own limit of address space says so.
@@ -113,9 +113,14 @@ mod tests {
     fn what_is_too_much_is_said_with_both_numbers() {
         assert!(check("the plan", 100, 100).is_ok());
         let text = check("the plan of `net`", 41 << 30, 24 << 30).unwrap_err().to_string();
-        assert!(text.contains("the plan of `net` needs 41.0 GiB") && text.contains("limit is 24.0 GiB"), "{text}");
+        assert!(
+            text.contains("the plan of `net` needs 41.0 GiB") && text.contains("limit is 24.0 GiB"),
+            "{text}"
+        );
         assert!(text.contains("--max-memory"), "{text}");
         assert_eq!((in_words(1023), in_words(1536)), ("1023 bytes".to_owned(), "1.5 KiB".to_owned()));
-        assert!(check("it", usize::MAX, 1 << 60).unwrap_err().to_string().contains("more than any machine has"));
+        assert!(
+            check("it", usize::MAX, 1 << 60).unwrap_err().to_string().contains("more than any machine has")
+        );
     }
 }

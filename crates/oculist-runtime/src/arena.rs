@@ -218,8 +218,13 @@ mod tests {
                 .collect();
             taken.sort_unstable();
             let len = request.bytes / 4;
-            let start =
-                taken.iter().fold((0, false), |(at, fits), &(a, b)| if fits || at + len <= a { (at, true) } else { (at.max(b), false) }).0;
+            let start = taken
+                .iter()
+                .fold(
+                    (0, false),
+                    |(at, fits), &(a, b)| if fits || at + len <= a { (at, true) } else { (at.max(b), false) },
+                )
+                .0;
             placed.push((start, request));
         }
         placed.iter().map(|(start, r)| start + r.bytes / 4).max().unwrap_or(0)

@@ -151,7 +151,8 @@ impl<'a> Lowering<'a> {
 
     /// Refuses weights of `bytes` more if they exceed what the plan may take, before they are packed.
     fn check_weights(&self, id: NodeId, bytes: usize) -> Result<(), RuntimeError> {
-        let what = format!("the plan of `{}` up to the weights of node `{}`", self.graph.name(), self.node(id).name);
+        let what =
+            format!("the plan of `{}` up to the weights of node `{}`", self.graph.name(), self.node(id).name);
         let needed = self.weight_bytes.saturating_add(bytes);
         self.ctx().check_memory(&what, needed).map_err(RuntimeError::Memory)
     }

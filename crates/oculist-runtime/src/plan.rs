@@ -60,7 +60,8 @@ impl Plan {
         let logits = options.batch.saturating_mul(tensors[output].image_len());
         // What a run is given and gives counts too: it is of this size because the plan is.
         let floats = [scratch, staging, input, logits].into_iter().fold(0, usize::saturating_add);
-        let bytes = [weights, arena.bytes(), floats.saturating_mul(4)].into_iter().fold(0, usize::saturating_add);
+        let bytes =
+            [weights, arena.bytes(), floats.saturating_mul(4)].into_iter().fold(0, usize::saturating_add);
         options.context.check_memory(&plan_of(graph, options.batch), bytes).map_err(RuntimeError::Memory)?;
         let arena = arena.allocated();
         Ok(Self {
@@ -87,7 +88,8 @@ impl Plan {
     /// [`Graph::MAX_OPERATIONS`] operations per image.
     pub fn check(graph: &Graph, options: &PlanOptions) -> Result<(), RuntimeError> {
         for value in graph.values() {
-            let Some(shape) = value.shape.as_ref().filter(|_| !matches!(value.kind, ValueKind::Param(_))) else {
+            let Some(shape) = value.shape.as_ref().filter(|_| !matches!(value.kind, ValueKind::Param(_)))
+            else {
                 continue;
             };
             let images = if shape.dims().contains(&Dim::Batch) { options.batch } else { 1 };

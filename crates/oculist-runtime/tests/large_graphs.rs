@@ -183,9 +183,13 @@ fn planning() {
 
 #[test]
 fn passes() {
-    assert_linear("remove_identity", norms, |graph| drop(black_box(remove_identity(graph).expect("a graph"))));
+    assert_linear("remove_identity", norms, |graph| {
+        drop(black_box(remove_identity(graph).expect("a graph")))
+    });
     let without = |n: usize| remove_identity(&norms(n)).expect("a graph");
-    assert_linear("fold_batch_norm", without, |graph| drop(black_box(fold_batch_norm(graph).expect("a graph"))));
+    assert_linear("fold_batch_norm", without, |graph| {
+        drop(black_box(fold_batch_norm(graph).expect("a graph")))
+    });
     let float = |n: usize| {
         let graph = fold_batch_norm(&without(n)).expect("a graph");
         let ranges = ranges(&graph);

@@ -7,5 +7,6 @@ mod it {
     mod losses;
     mod nets;
     mod runs;
+    mod sizes;
     mod statistics;
 }

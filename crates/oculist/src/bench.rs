@@ -32,9 +32,7 @@ pub fn bench_files(
         models.iter().map(|path| Ok(oculist_onnx::read(path)?)).collect::<Result<Vec<_>, OculistError>>()?;
     for (path, graph) in models.iter().zip(graphs) {
         let of_file = |e: OculistError| match e {
-            OculistError::Runtime(e) => {
-                OculistError::Model { path: path.clone(), problem: e.to_string() }
-            }
+            OculistError::Runtime(e) => OculistError::Model { path: path.clone(), problem: e.to_string() },
             other => other,
         };
         let latency = measure::latency(&graph, &ctx, time, stop).map_err(of_file)?;

@@ -3,6 +3,8 @@
 //! ONNX files are for inference, where dropout does nothing, so the export leaves it out and other runtimes never see
 //! it. Training that starts from the file needs it again: its places travel in the metadata.
 
+use std::collections::{HashMap, HashSet};
+
 use oculist_graph::{Graph, Node, Op};
 use serde::{Deserialize, Serialize};
 
@@ -46,25 +48,42 @@ pub(crate) fn restore(graph: &mut Graph) -> Result<(), String> {
     let Some(text) = graph.metadata.remove(DROPOUT_KEY) else { return Ok(()) };
     let problem = |what: String| format!("metadata `{DROPOUT_KEY}`: {what}");
     let places: Vec<Place> = serde_json::from_str(&text).map_err(|e| problem(e.to_string()))?;
+    let mut values: HashSet<String> = graph.values().iter().map(|v| v.name.clone()).collect();
+    let mut nodes: HashMap<String, Option<usize>> =
+        graph.nodes().iter().enumerate().map(|(i, n)| (n.name.clone(), Some(i))).collect();
+    // The new nodes, each with the node that it is put in front of.
+    let mut added: Vec<(usize, Node)> = Vec::new();
     for Place { name, ratio, before } in places {
         if !(0.0..1.0).contains(&ratio) {
             return Err(problem(format!("expected a ratio of at least 0 and below 1, found {ratio}")));
         }
+        let readers: Vec<usize> = before.iter().filter_map(|n| *nodes.get(n)?).collect();
+        let Some(&first) = readers.iter().min() else { continue };
         let output = format!("{name}.out");
-        let taken = graph.find(&output).is_some() || graph.nodes().iter().any(|n| n.name == name);
-        let Some(first) = graph.nodes().iter().position(|n| before.contains(&n.name)) else { continue };
-        if taken {
+        if nodes.contains_key(&name) || !values.insert(output.clone()) {
             continue;
         }
         let x = graph.nodes()[first].inputs[0];
         let output = graph.add_activation(output);
-        for node in graph.nodes_mut().iter_mut().filter(|n| before.contains(&n.name)) {
-            if node.inputs[0] == x {
-                node.inputs[0] = output;
+        for reader in readers {
+            let input = &mut graph.nodes_mut()[reader].inputs[0];
+            if *input == x {
+                *input = output;
             }
         }
-        graph.nodes_mut().insert(first, Node { name, op: Op::Dropout { ratio }, inputs: vec![x], output });
+        nodes.insert(name.clone(), None);
+        added.push((first, Node { name, op: Op::Dropout { ratio }, inputs: vec![x], output }));
     }
+    added.sort_by_key(|&(first, _)| first);
+    let mut added = added.into_iter().peekable();
+    let mut all = Vec::new();
+    for (i, node) in std::mem::take(graph.nodes_mut()).into_iter().enumerate() {
+        while let Some((_, dropout)) = added.next_if(|&(first, _)| first == i) {
+            all.push(dropout);
+        }
+        all.push(node);
+    }
+    *graph.nodes_mut() = all;
     graph.tidy().map_err(|e| problem(OculistError::from(e).to_string()))
 }
 

@@ -108,10 +108,8 @@ impl Model {
         batch: usize,
         ctx: &Arc<Context>,
     ) -> Result<(), OculistError> {
-        Plan::check(&self.graph, &PlanOptions::new(batch, ctx.clone())).map_err(|e| OculistError::Model {
-            path: path.to_path_buf(),
-            problem: e.to_string(),
-        })
+        Plan::check(&self.graph, &PlanOptions::new(batch, ctx.clone()))
+            .map_err(|e| OculistError::Model { path: path.to_path_buf(), problem: e.to_string() })
     }
 
     /// The source with this model's classes in their order, matched by name; says what was assumed.

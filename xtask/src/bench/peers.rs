@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::cases::{Bench, Case, Work};
 use super::Options;
+use super::cases::{Bench, Case, Work};
 use crate::machine;
 use crate::{process, venv, workspace};
 

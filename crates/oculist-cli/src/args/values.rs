@@ -104,7 +104,10 @@ mod tests {
     #[test]
     fn ranges_hold_at_their_ends() {
         assert_eq!((positive("1"), positive("0").is_err()), (Ok(1), true));
-        assert_eq!((memory("2G"), memory("0").is_err(), memory("-1").is_err()), (Ok(ByteSize(2 << 30)), true, true));
+        assert_eq!(
+            (memory("2G"), memory("0").is_err(), memory("-1").is_err()),
+            (Ok(ByteSize(2 << 30)), true, true)
+        );
         assert_eq!((pixels("8"), pixels("1024"), pixels("1025").is_err()), (Ok(8), Ok(1024), true));
         assert_eq!((points("0"), points("100"), points("-0.1").is_err()), (Ok(0.0), Ok(100.0), true));
         assert_eq!((seconds("3600"), seconds("0").is_err()), (Ok(3600.0), true));

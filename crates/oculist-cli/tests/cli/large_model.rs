@@ -65,7 +65,10 @@ fn the_limit_is_an_option_of_every_verb_that_plans() {
     let call = oculist("export").arg(&model).option("--int8", data).option("--output", &out);
     call.args("--max-memory 1K").run().fails(1, &words);
     let train = |folder: &Path| {
-        oculist("train").arg(data).args("--epochs 1 --arch resnet8 --image-size 16").option("--output", folder)
+        oculist("train")
+            .arg(data)
+            .args("--epochs 1 --arch resnet8 --image-size 16")
+            .option("--output", folder)
     };
     train(&run).args("--max-memory 1K").run().fails(1, &words);
     // In a file of settings too; the flag is stronger.

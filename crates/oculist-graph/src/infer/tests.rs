@@ -246,13 +246,18 @@ fn an_input_without_shape_is_named() {
 fn a_result_beyond_memory_is_refused_at_its_node() {
     // Padding of a 1x1 kernel, as a damaged file may have it: 2^64 elements and more.
     let padded = |padding: [usize; 4]| {
-        infer(Op::Conv(Conv { padding, ..Conv::square(1, 1, 0) }), |g| vec![image(g, 1, 32, 32), param(g, &[21_648, 1, 1, 1])])
+        infer(Op::Conv(Conv { padding, ..Conv::square(1, 1, 0) }), |g| {
+            vec![image(g, 1, 32, 32), param(g, &[21_648, 1, 1, 1])]
+        })
     };
     gives(padded([1; 4]), &Shape::nchw(21_648, 34, 34));
     fails(padded([12_764_823, 16_688_841, 12_764_824, 16_688_841]), "its result: expected at most");
     for n in [1 << 40, 1 << 62, usize::MAX] {
         fails(padded([n; 4]), "its result: expected at most");
-        fails(infer(Op::PadChannels { before: n, after: n }, |g| vec![image(g, 3, 1 << 12, 1 << 12)]), "at most");
+        fails(
+            infer(Op::PadChannels { before: n, after: n }, |g| vec![image(g, 3, 1 << 12, 1 << 12)]),
+            "at most",
+        );
     }
     let pool = |kernel, stride, padding| {
         infer(Op::MaxPool(Pool { kernel, stride, padding }), |g| vec![image(g, 3, 8, 8)])

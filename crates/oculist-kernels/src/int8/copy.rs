@@ -30,7 +30,8 @@ pub fn int_copy_channels(
     dst: &mut [u8],
 ) {
     let IntChannelCopy { rows, channels, src_stride, dst_stride, dst_offset } = copy;
-    let fits = channels <= src_stride && dst_offset.checked_add(channels).is_some_and(|end| end <= dst_stride);
+    let fits =
+        channels <= src_stride && dst_offset.checked_add(channels).is_some_and(|end| end <= dst_stride);
     assert!(fits, "channels out of range");
     let (src, dst) = (&src[..product(&[rows, src_stride])], &mut dst[..product(&[rows, dst_stride])]);
     if dst.is_empty() {

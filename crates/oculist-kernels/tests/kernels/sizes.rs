@@ -6,10 +6,11 @@ use oculist_kernels::int8::{
     IntBias, IntConv, IntConvPlan, IntFinish, Quant, int_average_pool, int_max_pool,
 };
 use oculist_kernels::{
-    Activation, AdaptivePooling, BlockPlan, ChannelCopy, Context, Conv2d, ConvPlan, GroupNorm, InvertedResidual,
-    KernelError, MAX_ELEMENTS, Pooling, Rows, TransposedConv2d, TransposedConvPlan, activation_forward,
-    adaptive_average_pool, average_pool, average_pool_backward, batch_statistics, channel_stride, copy_channels,
-    group_norm, max_pool, max_pool_backward, nchw_to_nhwc, pack_weights, pad_channels,
+    Activation, AdaptivePooling, BlockPlan, ChannelCopy, Context, Conv2d, ConvPlan, GroupNorm,
+    InvertedResidual, KernelError, MAX_ELEMENTS, Pooling, Rows, TransposedConv2d, TransposedConvPlan,
+    activation_forward, adaptive_average_pool, average_pool, average_pool_backward, batch_statistics,
+    channel_stride, copy_channels, group_norm, max_pool, max_pool_backward, nchw_to_nhwc, pack_weights,
+    pad_channels,
 };
 
 fn ctx() -> Context {
@@ -62,7 +63,8 @@ fn countable(conv: &Conv2d) -> bool {
     let wide = |n: usize| n as u128;
     let limit = wide(MAX_ELEMENTS);
     let size = |axis: usize| {
-        let padded = wide([conv.height, conv.width][axis]) + wide(conv.padding[axis]) + wide(conv.padding[axis + 2]);
+        let padded =
+            wide([conv.height, conv.width][axis]) + wide(conv.padding[axis]) + wide(conv.padding[axis + 2]);
         let extent = wide(conv.kernel[axis] - 1) * wide(conv.dilation[axis]) + 1;
         (padded, extent)
     };
@@ -94,14 +96,17 @@ fn a_product_that_wraps_to_a_small_length_is_no_length() {
     // The fields multiply to 2^64 and more, which wraps to 0 or to the length of a small slice.
     let wraps = Conv2d { batch: 1 << 32, height: 1 << 14, width: 1 << 14, ..conv() };
     assert_eq!((wraps.x_len(), wraps.macs()), (usize::MAX, u64::MAX));
-    let padded = Conv2d { padding: [12_764_823, 16_688_841, 12_764_824, 16_688_841], c_out: 21_648, ..conv() };
+    let padded =
+        Conv2d { padding: [12_764_823, 16_688_841, 12_764_824, 16_688_841], c_out: 21_648, ..conv() };
     assert!(padded.y_len() > MAX_ELEMENTS);
     refused(ConvPlan::new(&ctx(), padded), "padding");
     refused(ConvPlan::new(&ctx(), wraps), "batch");
     panics("weights", || drop(pack_weights(&Conv2d { c_out: 1 << 62, ..conv() }, &[])));
     assert_eq!(Rows::new(1 << 60, 16).len(), usize::MAX);
     panics("rows", || activation_forward(&ctx(), Rows::new(1 << 60, 16), Activation::Relu, &[], &mut []));
-    panics("statistics", || batch_statistics(&ctx(), Rows::new(1 << 60, 16), &[], &mut [0.0; 16], &mut [0.0; 16]));
+    panics("statistics", || {
+        batch_statistics(&ctx(), Rows::new(1 << 60, 16), &[], &mut [0.0; 16], &mut [0.0; 16])
+    });
 }
 
 #[test]
@@ -164,7 +169,10 @@ fn transposed_convolutions_and_blocks_are_refused_too() {
         let InvertedResidual { depthwise, project, .. } = block;
         let expand = block.expand.map(tall);
         refused(
-            BlockPlan::new(&ctx(), InvertedResidual { expand, depthwise: tall(depthwise), project: tall(project) }),
+            BlockPlan::new(
+                &ctx(),
+                InvertedResidual { expand, depthwise: tall(depthwise), project: tall(project) },
+            ),
             "a block",
         );
     }
@@ -200,7 +208,9 @@ fn pooling_computes_nothing_beyond_the_range() {
             panics("average", || average_pool(&ctx, &wrong, true, &[], &mut []));
             panics("average backward", || average_pool_backward(&ctx, &wrong, true, &[], &mut [], false));
             panics("bytes", || int_max_pool(&ctx, &wrong, &[], &mut []));
-            panics("average of bytes", || int_average_pool(&ctx, &wrong, true, (&[], quant), (&mut [], quant)));
+            panics("average of bytes", || {
+                int_average_pool(&ctx, &wrong, true, (&[], quant), (&mut [], quant))
+            });
         }
     }
     panics("adaptive", || {

@@ -100,7 +100,9 @@ fn onnx_runtime_computes_the_same_for_whole_networks() {
 
 /// Whether two products of any byte and any two weights of the graph add up in 16 bits.
 fn pairs_fit_16_bits(graph: &Graph) -> bool {
-    let largest = |t: &Tensor| t.as_i8().map_or(0, |v| v.iter().map(|w| i32::from(w.unsigned_abs())).max().unwrap_or(0));
+    let largest = |t: &Tensor| {
+        t.as_i8().map_or(0, |v| v.iter().map(|w| i32::from(w.unsigned_abs())).max().unwrap_or(0))
+    };
     graph.params().all(|(_, _, t)| 2 * 255 * largest(t) <= i32::from(i16::MAX))
 }
 

@@ -106,7 +106,8 @@ fn find(steps: &[Option<Step>], neighbours: &Neighbours, at: usize) -> Option<Fo
         return None;
     }
     let input = step.inputs[0];
-    let expand = writer[input].filter(|&i| conv(steps, i).is_some_and(|conv| is_pointwise(conv) && !conv.residual));
+    let expand =
+        writer[input].filter(|&i| conv(steps, i).is_some_and(|conv| is_pointwise(conv) && !conv.residual));
     Some(Found { expand: expand.filter(|_| uses[input] == 1), project })
 }
 

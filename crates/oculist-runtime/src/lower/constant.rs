@@ -87,7 +87,9 @@ pub(super) fn constants(graph: &Graph) -> Result<Vec<bool>, RuntimeError> {
                 return Err(RuntimeError::Unsupported {
                     node: node.name.clone(),
                     op: node.op.name(),
-                    problem: format!("expected a constant behind at most {LONGEST} nodes, found more in a row"),
+                    problem: format!(
+                        "expected a constant behind at most {LONGEST} nodes, found more in a row"
+                    ),
                 });
             }
             depths[node.output.index()] = Some(deepest + 1);

@@ -50,7 +50,8 @@ impl GradientPlan {
     fn assign(&mut self, slot: Slot, len: usize, free: &mut BTreeSet<(usize, usize)>) {
         let larger = free.range((len, 0)..).next();
         let smaller = free.range(..(len, 0)).next_back();
-        let best = [smaller, larger].into_iter().flatten().min_by_key(|(length, _)| length.abs_diff(len)).copied();
+        let best =
+            [smaller, larger].into_iter().flatten().min_by_key(|(length, _)| length.abs_diff(len)).copied();
         let buffer = if let Some(found) = best {
             free.remove(&found);
             found.1
