@@ -22,7 +22,7 @@ pub use tta::Tta;
 /// Images per run of an evaluation.
 pub(crate) const BATCH: usize = 32;
 
-/// The logits of every image, dense `[images, classes]`.
+/// The logits of every image, dense `[images, classes]`: the graph ends in logits, as [`crate::Model::read`] gives it.
 ///
 /// # Errors
 /// [`OculistError::Runtime`] naming the node that cannot be run; [`OculistError::Data`] if an image cannot be read.

@@ -12,8 +12,9 @@ use crate::support::{oculist, scratch};
 pub(crate) fn with_ending(model: &Path, op: Op, to: &Path) -> Graph {
     let mut graph = oculist_onnx::read(model).expect("a model");
     let logits = graph.outputs()[0];
-    let output = graph.add_activation("answer");
-    graph.nodes_mut().push(Node { name: "ending".into(), op, inputs: vec![logits], output });
+    let output = graph.add_activation(format!("answer_{}", graph.nodes().len()));
+    let name = if graph.nodes().iter().any(|node| node.name == "ending") { "again" } else { "ending" };
+    graph.nodes_mut().push(Node { name: name.into(), op, inputs: vec![logits], output });
     graph.set_outputs(vec![output]);
     graph.tidy().expect("a graph");
     oculist_onnx::write(&graph, to).expect("a file");
@@ -34,13 +35,12 @@ fn eval(model: &Path) -> Value {
     oculist("eval").arg(&trained().data).option("--model", model).args("--tta flip --json").run().ok().json()
 }
 
-/// The probability of the likeliest class of one image.
+/// The largest confidence in the images of one class.
 fn predicted(model: &Path) -> f64 {
-    let image = trained().data.join("class0/1.png");
-    let answer = oculist("predict").arg(image).option("--model", model).args("--json").run().ok().json();
-    let text = answer.to_string();
-    let top = answer.pointer("/0/top/0").unwrap_or_else(|| panic!("{text}"));
-    top["probability"].as_f64().unwrap_or_else(|| panic!("{text}"))
+    let images = trained().data.join("class0");
+    let answers = oculist("predict").arg(images).option("--model", model).args("--json").run().ok().json();
+    let of = |answer: &Value| number(&answer["top"][0], "confidence");
+    answers.as_array().expect("answers").iter().map(of).fold(0.0, f64::max)
 }
 
 fn softmax_model(folder: &Path) -> PathBuf {
@@ -55,7 +55,7 @@ fn a_softmax_at_the_end_is_the_only_one() {
     let (logits, probabilities) = (trained().file("model.onnx"), softmax_model(dir.path()));
     assert_eq!(ends_in(&probabilities), "Softmax");
     let (a, b) = (eval(&logits), eval(&probabilities));
-    for key in ["top1", "top5", "loss", "ece"] {
+    for key in ["top1", "top5", "ece"] {
         assert!((number(&a, key) - number(&b, key)).abs() < 1e-6, "{key}: {a} {b}");
     }
     for key in ["top1", "ece"] {

@@ -486,13 +486,6 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn only_consumer(&self, value: ValueId) -> Option<NodeId> {
-        match self.consumers[value.index()][..] {
-            [n] if !self.graph.outputs().contains(&value) => Some(n),
-            _ => None,
-        }
-    }
-
     fn new_slot(&mut self, value: ValueId, map: Map) -> Slot {
         self.plan.slots.push(map);
         let slot = self.plan.slots.len() - 1;

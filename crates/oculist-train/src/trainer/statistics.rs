@@ -54,7 +54,7 @@ mod tests {
     fn executor(momentum: Option<f32>) -> Executor {
         let mut b = GraphBuilder::new("net");
         let mut x = b.input("image", 1, 2, 2);
-        for momentum in momentum {
+        if let Some(momentum) = momentum {
             x = b.batch_norm("faster", x, 1e-5, 0.5);
             x = b.batch_norm("norm", x, 1e-5, momentum);
         }

@@ -4,6 +4,8 @@
 //! layer is a `Softmax` gives probabilities instead, and a second softmax on top would flatten them. So the layer is
 //! taken off when a model is read and put back when it is written.
 
+use std::collections::BTreeMap;
+
 use oculist_graph::{Graph, Node, NodeId, Op, Tensor, ValueId};
 
 use crate::error::OculistError;
@@ -78,11 +80,17 @@ impl Head {
     pub(crate) fn put_back(&self, graph: &mut Graph) -> Result<(), OculistError> {
         let Some(&logits) = graph.outputs().first() else { return Ok(()) };
         let mut x = logits;
+        // Two nodes may read one parameter, as `Q` and `DQ` do.
+        let mut added: BTreeMap<&str, ValueId> = BTreeMap::new();
         for node in &self.nodes {
             let mut inputs = vec![x];
             for (name, tensor) in &node.params {
-                let name = free_value(graph, name);
-                inputs.push(graph.add_param(name, tensor.clone()));
+                let id = match added.get(name.as_str()) {
+                    Some(id) => *id,
+                    None => graph.add_param(free_value(graph, name), tensor.clone()),
+                };
+                added.insert(name, id);
+                inputs.push(id);
             }
             let output = free_value(graph, &node.output);
             x = graph.add_activation(output);

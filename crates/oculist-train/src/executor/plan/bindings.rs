@@ -7,6 +7,14 @@ use crate::error::TrainError;
 use crate::params::{ParamLayout, ParamSet};
 
 impl Planner<'_> {
+    /// The one node that reads a value which is not the output.
+    pub(super) fn only_consumer(&self, value: ValueId) -> Option<NodeId> {
+        match self.consumers[value.index()][..] {
+            [n] if !self.graph.outputs().contains(&value) => Some(n),
+            _ => None,
+        }
+    }
+
     /// The slot with a value in the graph's order: a flattened map is still a map until somebody needs it flat.
     pub(super) fn flat(&mut self, value: ValueId, x: Slot) -> Slot {
         let map = self.plan.slots[x];
