@@ -45,6 +45,9 @@ pub enum DecodeError {
     /// Not one of the formats known here.
     #[error("not an image (expected JPEG, PNG, WebP, BMP, TIFF or GIF)")]
     NotAnImage,
+    /// An image in a format that is not decoded here.
+    #[error("not supported: a {0} image (expected JPEG, PNG, WebP, BMP, TIFF or GIF)")]
+    OtherFormat(&'static str),
     /// The file ends too early.
     #[error("truncated {format} image: {detail}")]
     Truncated {
@@ -241,7 +244,29 @@ pub(crate) fn guess(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
         _ if bytes.starts_with(b"II+\0\x08\0\0\0") || bytes.starts_with(b"MM\0+\0\x08\0\0") => {
             Ok(ImageFormat::Tiff)
         }
-        _ => Err(DecodeError::NotAnImage),
+        _ => Err(other_format(bytes).map_or(DecodeError::NotAnImage, DecodeError::OtherFormat)),
+    }
+}
+
+/// The name of a format that is known, but not decoded.
+fn other_format(bytes: &[u8]) -> Option<&'static str> {
+    const STARTS: [(&[u8], &str); 7] = [
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\xff\x0a", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xff\x4f\xff\x51", "JPEG 2000"),
+        (b"8BPS", "Photoshop"),
+        (b"v/1\x01", "OpenEXR"),
+        (b"qoif", "QOI"),
+    ];
+    if let Some(&(_, name)) = STARTS.iter().find(|(start, _)| bytes.starts_with(start)) {
+        return Some(name);
+    }
+    let brand = bytes.get(4..12)?.strip_prefix(b"ftyp")?;
+    match brand {
+        b"avif" | b"avis" => Some("AVIF"),
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Some("HEIF"),
+        _ => None,
     }
 }
 
@@ -251,13 +276,15 @@ fn decoder(
     bytes: &[u8],
     max_pixels: u64,
 ) -> Result<impl ImageDecoder + '_, DecodeError> {
-    let check = |width: u32, height: u32| match u64::from(width) * u64::from(height) > max_pixels {
-        true => Err(DecodeError::TooLarge { width, height, max_pixels }),
-        false => Ok(()),
+    let check = |width: u32, height: u32| {
+        if u64::from(width) * u64::from(height) > max_pixels {
+            return Err(DecodeError::TooLarge { width, height, max_pixels });
+        }
+        Ok(())
     };
     // Decoders take memory as they read their headers, so sizes are compared before, where they are easily found. Those of
     // TIFF, BMP and GIF take little until their limits are set.
-    let declared = match format {
+    let declared: Vec<(u32, u32)> = match format {
         ImageFormat::Png => png::size(bytes).into_iter().collect(),
         ImageFormat::WebP => riff::sizes(bytes),
         _ => Vec::new(),

@@ -44,13 +44,15 @@ impl Scan {
         Ok((Self { bytes, ends }, rest))
     }
 
-    /// Checks that there are as many restarts as the units need.
+    /// Checks that there are as many restarts as the units need. One more with nothing behind it does no harm: some
+    /// encoders close the last part with it.
     ///
     /// # Errors
     /// [`Error::Truncated`] for too few: what is missing lies behind the last one; [`Error::Corrupt`] for too many.
     pub(crate) fn check_parts(&self, units: usize, interval: usize) -> Result<()> {
         let parts = if interval == 0 { 1 } else { units.div_ceil(interval) };
-        match self.ends.len().cmp(&parts) {
+        let closed = self.ends.len() == parts + 1 && self.ends[parts] == self.ends[parts - 1];
+        match self.ends.len().cmp(&(parts + usize::from(closed))) {
             Ordering::Less => Err(Error::Truncated("the last restart marker")),
             Ordering::Equal => Ok(()),
             Ordering::Greater => Err(Error::Corrupt("more restart markers than the image has room for")),
@@ -148,6 +150,9 @@ mod tests {
         assert_eq!(scan.check_parts(7, 3), Ok(()));
         assert!(matches!(scan.check_parts(9, 2), Err(Error::Truncated(_))));
         assert!(matches!(scan.check_parts(9, 0), Err(Error::Corrupt(_))));
+        let (closed, _) = Scan::copy(&[7, 0xff, 0xd0, 8, 0xff, 0xd1, 0xff, 0xd9]).unwrap();
+        assert_eq!((closed.check_parts(4, 2), closed.check_parts(6, 2)), (Ok(()), Ok(())));
+        assert!(closed.check_parts(2, 2).is_err());
         // A scan ends at any marker that is not its own.
         let (scan, rest) = Scan::copy(&[5, 0xff, 0xda, 7]).unwrap();
         assert_eq!((scan.len(), rest), (1, &[0xff, 0xda, 7][..]));

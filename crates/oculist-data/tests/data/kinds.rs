@@ -126,3 +126,18 @@ fn jpeg_files_are_told_apart() {
     }
     assert_eq!(kind(&changed(frame + 11, 0x00)).0, Kind::Broken);
 }
+
+#[test]
+fn other_formats_are_named() {
+    for (bytes, name) in [
+        (&b"\0\0\0\x1cftypheic\0\0\0\0"[..], "HEIF"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
+        (b"\xff\x0a\x11\x22", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n\0\0", "JPEG 2000"),
+    ] {
+        let text = decode_image(bytes, DEFAULT_MAX_PIXELS).unwrap_err().to_string();
+        assert!(text.starts_with(&format!("not supported: a {name} image (expected JPEG, PNG")), "{text}");
+    }
+    let err = decode_image(b"\0\0\0\x1cftypmp42", DEFAULT_MAX_PIXELS).unwrap_err();
+    assert!(matches!(err, DecodeError::NotAnImage), "{err}");
+}
