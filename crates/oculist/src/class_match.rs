@@ -27,7 +27,7 @@ pub(crate) struct ClassMatch {
 ///
 /// Names that are equal belong together. Then those that are equal up to case, surrounding space and the composition of
 /// accents (Unicode NFC), where each has only one such partner. If none is found so and the data's names are numbers, they
-/// are the numbers in the model's names, or else the positions of the model's classes from 0.
+/// are the numbers in the model's names (`7` and `class 7`), or else, if they are bare, places in the model's list from 0.
 pub(crate) fn match_classes(model: &[String], data: &[String], counts: &[usize]) -> ClassMatch {
     let present: Vec<usize> = (0..data.len()).filter(|&c| counts.get(c).is_some_and(|&n| n > 0)).collect();
     let mut labels = vec![None; data.len()];
@@ -71,8 +71,13 @@ fn by_number(
     let numbers = unique(model, number);
     let named = numbers.len() == model.len();
     let find = |class: usize| {
-        let number = number(&data[class])?;
-        if named { numbers.get(&number).copied() } else { usize::try_from(number).ok().filter(|&n| n < model.len()) }
+        let name = data[class].trim();
+        if named {
+            return numbers.get(&number(name)?).copied();
+        }
+        // Only a bare number is a place: `class 7` is a name that somebody gave.
+        let bare = name.bytes().all(|b| b.is_ascii_digit());
+        name.parse().ok().filter(|&place: &usize| bare && place < model.len())
     };
     let found: Vec<usize> = present.iter().map(|&class| find(class)).collect::<Option<_>>()?;
     let distinct: std::collections::BTreeSet<&usize> = found.iter().collect();
@@ -241,6 +246,7 @@ mod tests {
         assert_eq!(matched(&["Bag", "Coat"], &["1", "2"]).unknown, [0, 1]);
         assert_eq!(matched(&["Bag", "Coat"], &["1", "01"]).unknown, [0, 1]);
         assert_eq!(matched(&["Bag", "Coat"], &["0", "one"]).unknown, [0, 1]);
+        assert_eq!(matched(&["Bag", "Coat"], &["class0", "class1"]).unknown, [0, 1]);
         assert_eq!(matched(&["0", "Coat"], &["0", "1"]).unknown, [1], "what has a name is matched by name");
     }
 
