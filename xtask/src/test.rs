@@ -32,8 +32,7 @@ enum Step {
 
 impl Step {
     /// In the order of running: what is quick and fails often comes first, the tests' own summary last.
-    const ALL: [Self; 6] =
-        [Self::Fmt, Self::Locks, Self::Clippy, Self::Doc, Self::Oracles, Self::Test];
+    const ALL: [Self; 6] = [Self::Fmt, Self::Locks, Self::Clippy, Self::Doc, Self::Oracles, Self::Test];
 
     fn name(self) -> &'static str {
         match self {

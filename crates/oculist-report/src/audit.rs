@@ -177,7 +177,7 @@ impl AuditReport {
                 match (&issue.partner, &issue.suggested) {
                     (Some(partner), _) => {
                         format!("{name} = {} ({})", within(&self.data, &partner.image), partner.split)
-                    },
+                    }
                     (None, Some(class)) => format!("{name}: {}, perhaps {class}", issue.class),
                     (None, None) if more.is_empty() => format!("{name} ({})", format::limit(issue.score)),
                     (None, None) => format!("{name}: {more}"),
@@ -203,7 +203,9 @@ impl AuditReport {
 fn within(data: &str, name: &str) -> String {
     let is_separator = |c| matches!(c, '/' | '\\');
     let root = data.trim_end_matches(is_separator);
-    if let Some(rest) = name.strip_prefix(root).filter(|rest| !root.is_empty() && rest.starts_with(is_separator)) {
+    if let Some(rest) =
+        name.strip_prefix(root).filter(|rest| !root.is_empty() && rest.starts_with(is_separator))
+    {
         return rest.trim_start_matches(is_separator).to_owned();
     }
     let parts: Vec<&str> = name.split(is_separator).collect();

@@ -202,7 +202,13 @@ impl Plan {
         }
         for step in self.steps.iter() {
             let result = self.tensors[step.output].label();
-            let _ = writeln!(out, "  {}: {} -> {result} {}", visible(&step.node), step.work.name(), step.work.detail());
+            let _ = writeln!(
+                out,
+                "  {}: {} -> {result} {}",
+                visible(&step.node),
+                step.work.name(),
+                step.work.detail()
+            );
         }
         out
     }

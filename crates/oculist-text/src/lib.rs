@@ -63,7 +63,10 @@ mod tests {
     fn what_steers_a_terminal_is_escaped() {
         assert_eq!(visible("a\x1b[31mred\u{9b}0m"), "a\\u{1b}[31mred\\u{9b}0m");
         assert_eq!(visible("a\r\nerror: b\tc\u{7f}"), "a\\r\\nerror: b\\tc\\u{7f}");
-        for c in ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}').chain(['\u{200e}', '\u{200f}', '\u{61c}']) {
+        for c in ('\u{202a}'..='\u{202e}')
+            .chain('\u{2066}'..='\u{2069}')
+            .chain(['\u{200e}', '\u{200f}', '\u{61c}'])
+        {
             let text = format!("cat{c}gpj.exe");
             assert_eq!(visible(&text), format!("cat\\u{{{:x}}}gpj.exe", u32::from(c)));
         }
@@ -72,7 +75,16 @@ mod tests {
 
     #[test]
     fn plain_text_of_any_script_stays_as_it_is() {
-        for text in ["", "T-shirt/top", "C:\\photos", "Ärger", "日本 猫", "עברית", "می\u{200c}خواهم", "👩\u{200d}🔬❤\u{fe0f}"] {
+        for text in [
+            "",
+            "T-shirt/top",
+            "C:\\photos",
+            "Ärger",
+            "日本 猫",
+            "עברית",
+            "می\u{200c}خواهم",
+            "👩\u{200d}🔬❤\u{fe0f}",
+        ] {
             assert!(matches!(visible(text), Cow::Borrowed(same) if same == text), "{text}");
         }
     }

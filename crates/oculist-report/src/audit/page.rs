@@ -114,7 +114,8 @@ fn page(report: &AuditReport) -> Page<'_> {
 
 fn section<'a>(report: &'a AuditReport, kind: &'a AuditKind) -> Section<'a> {
     let of_kind = || report.issues.iter().filter(|issue| issue.kind == kind.kind);
-    let cards: Vec<Card> = of_kind().filter(|issue| issue.png.is_some()).map(|i| card(&report.data, i)).collect();
+    let cards: Vec<Card> =
+        of_kind().filter(|issue| issue.png.is_some()).map(|i| card(&report.data, i)).collect();
     let without = || of_kind().filter(|issue| issue.png.is_none());
     let files: Vec<_> = if cards.is_empty() {
         without().take(MAX_LISTED).map(|issue| (name(issue), issue.detail.clone())).collect()
@@ -180,8 +181,9 @@ fn card(data: &str, issue: &AuditIssue) -> Card {
         place: place(&issue.split, &issue.class),
         score: format::sig3(issue.score),
         suggested: issue.suggested.clone().unwrap_or_default(),
-        partner: partner
-            .map_or_else(String::new, |p| format!("{} ({})", within(data, &p.image), place(&p.split, &p.class))),
+        partner: partner.map_or_else(String::new, |p| {
+            format!("{} ({})", within(data, &p.image), place(&p.split, &p.class))
+        }),
         partner_full: partner.map_or_else(String::new, |p| p.image.clone()),
         detail: issue.detail.clone(),
     }

@@ -84,7 +84,7 @@ pub fn check_augmentation(
     let model = options.model.as_deref().map(read).transpose()?;
     let (source, val) = match &model {
         Some((path, model)) => {
-            let Deciding { source, val, .. } = Deciding::open(settings, (path, model), watch)?;
+            let Deciding { source, val, .. } = Deciding::open(settings, (*path, model), watch)?;
             (source, val)
         }
         None => {
@@ -99,7 +99,11 @@ pub fn check_augmentation(
     let seed = settings.seed.unwrap_or(0);
     let all = val.len();
     let val = val.sample(options.images, seed)?;
-    watch.note(&format!("looking at {} of {}", val.len(), counted(all, "validation image", "validation images")));
+    watch.note(&format!(
+        "looking at {} of {}",
+        val.len(),
+        counted(all, "validation image", "validation images")
+    ));
     let (graph, preprocessing, classifier) = match model {
         Some((path, model)) => (model.graph, model.preprocessing, path.display().to_string()),
         None => train_classifier(&source, settings, options, &ctx, watch)?,
