@@ -159,6 +159,9 @@ fn as_wide(b: &mut GraphBuilder, name: &str, x: ValueId) -> ValueId {
 }
 
 /// The graph of two pieces, named after them and filled with numbers; `None` where one does not take what it gets.
+///
+/// # Panics
+/// If a piece builds an invalid graph: that is a mistake in this module.
 pub fn pair(start: Start, first: usize, second: usize) -> Option<Graph> {
     let name = format!("{start:?}, {}, {}", PIECES[first].0, PIECES[second].0);
     let mut b = GraphBuilder::new(name);
