@@ -13,6 +13,9 @@ use crate::{Error, Result, smooth};
 /// so that a file of very many is an attack.
 const MOST_SCANS: usize = 500;
 
+/// Pixels that all scans together may walk over, some ten seconds' worth: 100 scans of the largest images.
+const MOST_WALKED: usize = 10_000_000_000;
+
 const EARLY: Error = Error::Truncated("the last block of a scan");
 
 /// Reads all scans; gives the coefficients of every component.
@@ -26,7 +29,8 @@ pub(crate) fn read(header: &Header<'_>) -> Result<Vec<Stored>> {
     let mut tables = header.tables.clone();
     let mut stored: Vec<Option<Stored>> = frame.components.iter().map(|_| None).collect();
     let (mut head, mut rest) = (header.first.clone(), header.scan);
-    for _ in 0..MOST_SCANS {
+    let most_scans = MOST_SCANS.min(MOST_WALKED / (frame.width * frame.height));
+    for _ in 0..most_scans.max(1) {
         let (scan, behind) = Scan::copy(rest)?;
         one(&head, &scan, frame, &tables, &mut stored)?;
         rest = behind;
@@ -42,7 +46,7 @@ pub(crate) fn read(header: &Header<'_>) -> Result<Vec<Stored>> {
             }
         }
     }
-    Err(Error::Unsupported("more than 500 scans"))
+    Err(Error::Unsupported("more scans than the size of the image allows (500, and 10^10 pixels in all)"))
 }
 
 /// What is read of each block.
