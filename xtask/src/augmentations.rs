@@ -255,7 +255,7 @@ fn train(study: &Study, target: &Path, source: &Path, folder: &Path, job: Job) -
 fn mirror(target: &Path, source: &Path, run: &Path) -> Result<()> {
     let mut command = Command::new(target.join("release").join("oculist"));
     command.arg("eval").arg(source).arg("--model").arg(run.join("model.onnx"));
-    command.args(["--tta", "flip", "--threads", "1", "--json", "--quiet"]);
+    command.args(["--split", "test", "--tta", "flip", "--threads", "1", "--json", "--quiet"]);
     command.stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output().context("oculist does not start")?;
     if !output.status.success() {
