@@ -75,11 +75,11 @@ pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -
     })
 }
 
-/// The folder of a split.
+/// The folders whose names are those of a split.
 ///
 /// # Errors
-/// Two folders for it.
-pub(super) fn split_folder(root: &Path, split: Split) -> Result<Option<PathBuf>> {
+/// A folder that cannot be read.
+pub(super) fn split_folders_in(root: &Path, split: Split) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(root).map_err(Error::io(root))? {
         let path = entry.map_err(Error::io(root))?.path();
@@ -90,14 +90,7 @@ pub(super) fn split_folder(root: &Path, split: Split) -> Result<Option<PathBuf>>
         }
     }
     found.sort();
-    match &found[..] {
-        [] | [_] => Ok(found.pop()),
-        [first, second, ..] => Err(Error::Option {
-            name: "the folder of a split",
-            expected: "there once",
-            found: format!("{} and {} for the {split} split", first.display(), second.display()),
-        }),
-    }
+    Ok(found)
 }
 
 /// True if the folder has at least two class folders with files that may be images, whatever else it holds.

@@ -6,7 +6,7 @@
 //! nothing then.
 
 use super::assemble::{file_name, note};
-use super::folder::split_folder;
+use super::folder::split_folders_in;
 use super::listed::Listed;
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, read_manifest};
@@ -45,12 +45,16 @@ fn lists(root: &Path) -> Result<Vec<List>> {
         Err(Error::Layout { path: root.into(), expected: expected.into(), found })
     };
     let own = metadata_in(root)?;
-    let (mut parts, mut without) = (Vec::new(), None);
+    let (mut parts, mut without): (Vec<List>, _) = (Vec::new(), None);
     for split in Split::ALL {
-        if let Some(folder) = split_folder(root, split)? {
-            match metadata_in(&folder)? {
-                Some(path) => parts.push((path, Some(split))),
-                None => without = Some(folder),
+        for folder in split_folders_in(root, split)? {
+            match (metadata_in(&folder)?, parts.last()) {
+                (Some(path), Some((other, Some(last)))) if *last == split => {
+                    let found = format!("{} and {}", other.display(), path.display());
+                    return mixed("one folder with metadata for each split", found);
+                }
+                (Some(path), _) => parts.push((path, Some(split))),
+                (None, _) => without = Some(folder),
             }
         }
     }

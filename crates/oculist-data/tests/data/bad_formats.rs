@@ -69,8 +69,8 @@ fn manifests_that_lie() {
     says(&path, &["line 22: expected each file with one label and in one split, found 3.png as other in train"]);
     csv(&format!("file_name,label\n{good}gone/x.png,class0\ngone/y.png,class0\n"));
     says(&path, &["line 22 names", "gone/x.png", "2 of 22 files are missing"]);
-    csv("file_name,label,split\n0.png,a,train\n1.png,b,dev\n");
-    says(&path, &["line 3: expected the split train, val or test, found \"dev\""]);
+    csv("file_name,label,split\n0.png,a,train\n1.png,b,other\n");
+    says(&path, &["line 3: expected the split train, val or test, found \"other\""]);
     csv("file_name,label,split\n0.png,a,test\n1.png,b,test\n");
     says(&path, &["too few images to fill the train split"]);
     fs::write(&path, b"file_name,label\n0.png,\xff\xfe\n").unwrap();

@@ -138,7 +138,7 @@ fn what_is_not_read_is_said() {
         "1 file beside the folders belong to no class: README.txt",
         "1 file beside the folders belong to no class: 0.png",
         "2 folders within class folders (dog/beagle, dog/poodle): their images are of the outer folder's class",
-        "rare: an empty folder, no class",
+        "rare: without files, no class",
     ] {
         assert!(told.contains(words), "{words} is not in {told}");
     }

@@ -123,13 +123,13 @@ fn classes_in<'a>(
         }
     } else {
         for tree in &folder.folders {
-            match (tree.is_empty(), split, tree.folders.is_empty()) {
+            match (tree.is_empty(), split, tree.folders.is_empty() && !tree.passed_over) {
                 (false, ..) => classes.push(class_of(tree, split)),
                 (true, Split::Train, true) if purpose == Purpose::Train => {
                     let (path, class) = (tree.path.clone(), tree.name());
                     return Err(Error::EmptyClass { path, class, split });
                 }
-                (true, ..) => notes.push(note(&tree.path, "an empty folder, no class".into())),
+                (true, ..) => notes.push(note(&tree.path, "without files, no class".into())),
             }
         }
         tell_nested(folder, &classes, notes);

@@ -43,7 +43,7 @@ pub(super) fn split_folders(root: &Tree, said: bool) -> Result<Option<SplitFolde
                 format!("{} are splits whose images lie in no class folders (give a list of labels)", named(&with_images)),
                 format!("{} are classes (--layout classes)", named(&with_images)),
             )),
-            _ => Err(Error::NoClasses { path: root.path.join("train") }),
+            _ => Err(Error::NoClasses { path: with_images.first().map_or(&root.path, |tree| &tree.path).clone() }),
         };
     }
     let inside: BTreeSet<OsString> =
