@@ -146,7 +146,8 @@ impl Terminal {
             let style = ProgressStyle::with_template("   {prefix} [{bar:30}] {pos}/{len} {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .progress_chars("=> ");
-            let bar = ProgressBar::new(total as u64).with_style(style).with_prefix(visible(what).into_owned());
+            let bar =
+                ProgressBar::new(total as u64).with_style(style).with_prefix(visible(what).into_owned());
             self.bar = Some((what.to_owned(), bar));
         }
         if let Some((_, bar)) = &self.bar {

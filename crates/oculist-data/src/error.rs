@@ -252,7 +252,7 @@ pub enum Error {
     },
     /// A list of images names files that are not there.
     #[error(
-        "{}: {place} names {}, but there is no such file ({count} of {total} files are missing)",
+        "{}: {place} names {}, but there is no such regular file ({count} of {total} files are missing)",
         path.display(), file.display()
     )]
     MissingFiles {

@@ -152,7 +152,8 @@ impl Subset {
     /// A new label that is not below `classes`.
     pub fn relabelled(&self, labels: &[Option<u32>], classes: usize) -> Result<Self> {
         let new = |label: u32| labels.get(label as usize).copied().flatten();
-        let kept = self.items.iter().zip(&*self.labels).filter_map(|(&item, &label)| Some((item, new(label)?)));
+        let kept =
+            self.items.iter().zip(&*self.labels).filter_map(|(&item, &label)| Some((item, new(label)?)));
         let (items, labels) = kept.unzip();
         Self::new(Arc::clone(&self.store), items, labels, classes)
     }

@@ -89,7 +89,13 @@ impl fmt::Display for Summary {
     /// as escapes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let classes = self.class_names.len();
-        writeln!(f, "{}: {} images, {classes} classes, {}", visible(&self.source), self.images(), self.color)?;
+        writeln!(
+            f,
+            "{}: {} images, {classes} classes, {}",
+            visible(&self.source),
+            self.images(),
+            self.color
+        )?;
         let ((w0, h0), (w1, h1)) = (self.min_size, self.max_size);
         if (w0, h0) == (w1, h1) {
             writeln!(f, "size {w0}x{h0}")?;

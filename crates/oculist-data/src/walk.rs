@@ -11,9 +11,9 @@
 
 use crate::error::{Error, Result};
 use crate::exclude::Exclude;
+use crate::natural_cmp_os;
 use crate::outputs::output_in;
 use crate::scan::{SkipKind, Skipped, named_like_an_image};
-use crate::natural_cmp_os;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -49,7 +49,11 @@ pub(crate) fn match_classes(model: &[String], data: &[String], counts: &[usize])
     for (at, classes) in similar {
         if let [class] = classes[..] {
             (labels[class], taken[at]) = (Some(at as u32), true);
-            notes.push(format!("class {} is taken for the model's {}", shown(&data[class]), shown(&model[at])));
+            notes.push(format!(
+                "class {} is taken for the model's {}",
+                shown(&data[class]),
+                shown(&model[at])
+            ));
         }
     }
     if labels.iter().all(Option::is_none) {
@@ -72,7 +76,11 @@ fn by_number(
     let named = numbers.len() == model.len();
     let find = |class: usize| {
         let number = number(&data[class])?;
-        if named { numbers.get(&number).copied() } else { usize::try_from(number).ok().filter(|&n| n < model.len()) }
+        if named {
+            numbers.get(&number).copied()
+        } else {
+            usize::try_from(number).ok().filter(|&n| n < model.len())
+        }
     };
     let found: Vec<usize> = present.iter().map(|&class| find(class)).collect::<Option<_>>()?;
     let distinct: std::collections::BTreeSet<&usize> = found.iter().collect();
@@ -98,7 +106,9 @@ fn unique<K: Ord>(names: &[String], key: impl Fn(&str) -> Option<K>) -> BTreeMap
             all.entry(key).or_default().push(at);
         }
     }
-    all.into_iter().filter_map(|(key, at)| if let [only] = at[..] { Some((key, only)) } else { None }).collect()
+    all.into_iter()
+        .filter_map(|(key, at)| if let [only] = at[..] { Some((key, only)) } else { None })
+        .collect()
 }
 
 /// A name without what people do not mean: case, surrounding space, the composition of accents.
@@ -109,7 +119,8 @@ fn folded(name: &str) -> String {
 /// The number that a name is: `7`, `07`, `class 7`, `class_7`.
 fn number(name: &str) -> Option<u64> {
     let name = name.trim().to_lowercase();
-    let digits = name.strip_prefix("class").map_or(&name[..], |rest| rest.trim_start_matches([' ', '_', '-']));
+    let digits =
+        name.strip_prefix("class").map_or(&name[..], |rest| rest.trim_start_matches([' ', '_', '-']));
     if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
@@ -131,8 +142,12 @@ impl ClassMatch {
     pub(crate) fn problem(&self, model: &[String], data: &[String], counts: &[usize]) -> Option<String> {
         let first = *self.unknown.first()?;
         let images = |class: usize| counted(counts[class], "image", "images");
-        let some: Vec<String> =
-            self.unknown.iter().take(NAMED).map(|&c| format!("{} ({})", shown(&data[c]), images(c))).collect();
+        let some: Vec<String> = self
+            .unknown
+            .iter()
+            .take(NAMED)
+            .map(|&c| format!("{} ({})", shown(&data[c]), images(c)))
+            .collect();
         let rest = self.unknown.len().saturating_sub(NAMED);
         let mut text = format!(
             "{} of the data {} not among the model's {}: {}",
@@ -183,14 +198,15 @@ fn difference(a: &str, b: &str) -> Option<String> {
     let (x, y) = (visible(a), visible(b));
     let other = x.iter().zip(&y).filter(|(x, y)| x != y).count();
     // One character in four may be another one that looks the same, such as a Cyrillic letter.
-    let alike = x.len() == y.len() && other <= x.len().div_ceil(4) && x.iter().zip(&y).all(|(x, y)| {
-        x == y || x.is_ascii() != y.is_ascii()
-    });
+    let alike = x.len() == y.len()
+        && other <= x.len().div_ceil(4)
+        && x.iter().zip(&y).all(|(x, y)| x == y || x.is_ascii() != y.is_ascii());
     if !alike || x.is_empty() {
         return None;
     }
     let at = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).count();
-    let point = |name: &str| name.chars().nth(at).map_or("its end".into(), |c| format!("U+{:04X}", u32::from(c)));
+    let point =
+        |name: &str| name.chars().nth(at).map_or("its end".into(), |c| format!("U+{:04X}", u32::from(c)));
     Some(format!("character {} is {} here and {} there", at + 1, point(a), point(b)))
 }
 
@@ -257,7 +273,10 @@ mod tests {
         assert!(text.contains("ca\\u{200b}t") && text.contains("character 3 is U+200B"), "{text}");
         let (model, data) = (names(&["a", "b", "c", "d", "e", "f"]), names(&["owl"]));
         let text = match_classes(&model, &data, &[1]).problem(&model, &data, &[1]).unwrap();
-        assert!(text.starts_with("1 class of the data is not among the model's 6: \"owl\" (1 image)"), "{text}");
+        assert!(
+            text.starts_with("1 class of the data is not among the model's 6: \"owl\" (1 image)"),
+            "{text}"
+        );
         assert!(text.ends_with("the model knows \"a\", \"b\", \"c\", \"d\", and 2 more"), "{text}");
     }
 }

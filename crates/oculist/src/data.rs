@@ -3,9 +3,7 @@
 use std::fmt;
 
 use oculist_augment::{Preprocessing, ResizeRule};
-use oculist_data::{
-    Dataset, OpenOptions, Purpose, SkipKind, Split, Subset, Summary, suggest_preprocessing,
-};
+use oculist_data::{Dataset, OpenOptions, Purpose, SkipKind, Split, Subset, Summary, suggest_preprocessing};
 use serde::Serialize;
 
 use crate::error::OculistError;

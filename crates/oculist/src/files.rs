@@ -34,7 +34,9 @@ mod tests {
 
     #[test]
     fn a_problem_in_toml_is_one_line_with_its_place() {
-        for (text, place) in [("a = 1\nb = = 2", "line 2, column 5: "), ("[s]\nx = \"y\" z", "line 2, column ")] {
+        for (text, place) in
+            [("a = 1\nb = = 2", "line 2, column 5: "), ("[s]\nx = \"y\" z", "line 2, column ")]
+        {
             let error = toml::from_str::<toml::Table>(text).unwrap_err();
             let problem = toml_problem(&error, text);
             assert!(problem.starts_with(place) && !problem.contains('\n'), "{problem}");

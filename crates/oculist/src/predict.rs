@@ -173,8 +173,7 @@ pub fn predict_files(
             Some(problem) => Err(problem),
             None => decode_file(&path, DEFAULT_MAX_PIXELS).map_err(|err| err.to_string()),
         };
-        let mut prediction =
-            Prediction { path: path.display().to_string(), top: Vec::new(), error: None };
+        let mut prediction = Prediction { path: path.display().to_string(), top: Vec::new(), error: None };
         match image {
             Ok(image) => {
                 let mut sum = Sum::new(1, logits.len());
@@ -208,8 +207,7 @@ struct File {
 fn files(paths: &[PathBuf]) -> Vec<File> {
     let mut all = Vec::new();
     for path in paths {
-        let missing =
-            |problem: String| File { path: path.clone(), problem: Some(problem), missing: true };
+        let missing = |problem: String| File { path: path.clone(), problem: Some(problem), missing: true };
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => match walk(path, &Exclude::default()) {
                 Ok(found) if found.files.is_empty() && found.skipped.is_empty() => {
@@ -225,7 +223,9 @@ fn files(paths: &[PathBuf]) -> Vec<File> {
                 Err(err) => all.push(missing(err.to_string())),
             },
             Ok(meta) => match oculist_files::irregular(meta.file_type()) {
-                Some(found) => all.push(missing(format!("expected an image file or a folder, found {found}"))),
+                Some(found) => {
+                    all.push(missing(format!("expected an image file or a folder, found {found}")))
+                }
                 None => all.push(File { path: path.clone(), problem: None, missing: false }),
             },
             Err(err) => all.push(missing(err.to_string())),

@@ -68,7 +68,12 @@ fn a_model_that_oculist_did_not_make() {
 fn a_model_with_other_classes_than_the_data() {
     let model = trained().file("model.onnx");
     let dir = scratch();
-    let words = ["model.onnx", "10 classes of the data are not among the model's 3", "\"T-shirt/top\" (", "and 6 more"];
+    let words = [
+        "model.onnx",
+        "10 classes of the data are not among the model's 3",
+        "\"T-shirt/top\" (",
+        "and 6 more",
+    ];
     oculist("eval").arg("demo").option("--model", &model).run().fails(1, &words);
     let out = dir.path().join("out.onnx");
     let call = oculist("export").arg(&model).option("--int8", "demo").option("--output", &out);

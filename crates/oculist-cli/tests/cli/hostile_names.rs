@@ -17,7 +17,8 @@ const SHOWN: &str = r"a\u{1b}[31m\nerror: b\u{7}\u{202e}gpj";
 #[track_caller]
 fn tame(outcome: &Outcome, shown_by: &str) {
     for (stream, text) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)] {
-        let hostile = text.chars().find(|&c| c != '\n' && (c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)));
+        let hostile =
+            text.chars().find(|&c| c != '\n' && (c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)));
         assert_eq!(hostile, None, "{stream}: {text}");
         assert!(!text.lines().any(|line| line.starts_with("error: b")), "{stream}: {text}");
     }
@@ -56,7 +57,8 @@ fn no_verb_prints_them() {
     tame(&oculist(NAME).run(), "stderr");
     let out = dir.path().join(format!("out-{NAME}"));
     tame(&oculist("data").arg("check").arg(&data).option("--output", &out).run().ok(), "stdout");
-    let preview = oculist("augment").arg("preview").arg(&data).option("--output", &out).args("--images 1 --copies 1");
+    let preview =
+        oculist("augment").arg("preview").arg(&data).option("--output", &out).args("--images 1 --copies 1");
     tame(&preview.run().ok(), "stdout");
     let page = read_text(&out.join("audit.html"));
     assert!(page.contains(r"\u{202e}gpj") && !page.contains('\u{202e}') && !page.contains('\u{1b}'));

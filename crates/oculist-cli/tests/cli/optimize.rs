@@ -158,7 +158,11 @@ fn unreadable_images_are_skipped_counted_and_listed() {
     assert_eq!(skipped.len(), 2);
     assert!(!of("class1/7.png").is_empty());
     assert!(of("class2/8.png").contains("not an image"), "{}", of("class2/8.png"));
-    assert!(run.outcome.stderr.contains("skipped: 2 unreadable images; the first: "), "{}", run.outcome.stderr);
+    assert!(
+        run.outcome.stderr.contains("skipped: 2 unreadable images; the first: "),
+        "{}",
+        run.outcome.stderr
+    );
     let page = read_text(&run.file("report.html"));
     assert!(page.contains("7.png") && page.contains("not an image"), "the page lists them");
 }

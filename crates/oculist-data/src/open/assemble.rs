@@ -4,7 +4,8 @@ use crate::error::{Error, Result, shortened};
 use crate::scan::{Candidate, scan};
 use crate::store::FileStore;
 use crate::{
-    Dataset, ImageStore, OpenOptions, Purpose, SkipKind, Skipped, Split, Subset, natural_cmp, stratified_parts,
+    Dataset, ImageStore, OpenOptions, Purpose, SkipKind, Skipped, Split, Subset, natural_cmp,
+    stratified_parts,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

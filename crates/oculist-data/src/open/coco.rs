@@ -143,7 +143,8 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
     }
     // Boxes are never drawn one by one, as the rule for other sources would do with an empty split.
     if options.purpose == Purpose::Train
-        && let Some(split) = Split::ALL.into_iter().find(|split| !entries.is_empty() && !file_splits.contains(split))
+        && let Some(split) =
+            Split::ALL.into_iter().find(|split| !entries.is_empty() && !file_splits.contains(split))
     {
         return Err(Error::EmptySplit { path: root.into(), split, images: files.len() });
     }

@@ -24,5 +24,11 @@ fn pair(images: (&str, &[u8]), labels: (&str, &[u8])) -> Result<Pair> {
 pub(super) fn open(options: &OpenOptions) -> Result<Dataset> {
     let train = pair(embedded!("train-images-idx3-ubyte.gz"), embedded!("train-labels-idx1-ubyte.gz"))?;
     let test = pair(embedded!("t10k-images-idx3-ubyte.gz"), embedded!("t10k-labels-idx1-ubyte.gz"))?;
-    build(Path::new("demo"), Some(train), Some(test), FASHION_MNIST_CLASSES.map(str::to_owned).to_vec(), options)
+    build(
+        Path::new("demo"),
+        Some(train),
+        Some(test),
+        FASHION_MNIST_CLASSES.map(str::to_owned).to_vec(),
+        options,
+    )
 }

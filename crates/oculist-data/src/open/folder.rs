@@ -57,11 +57,12 @@ pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -
     // The class folder says more than the folder of all, and names that look alike say nothing.
     let told = |class: String, split: Split| {
         let at = names.iter().position(|name| *name == class).unwrap_or_default();
-        let folder = classes.iter().find(|folder| folder.split == split && index[&folder.class] as usize == at);
+        let folder =
+            classes.iter().find(|folder| folder.split == split && index[&folder.class] as usize == at);
         (folder.map_or_else(|| root.into(), |folder| folder.tree.path.clone()), shown[at].clone())
     };
-    Collected::look_at(root, named, names.clone(), false, skipped, options)?.into_dataset(options).map_err(|err| {
-        match err {
+    Collected::look_at(root, named, names.clone(), false, skipped, options)?.into_dataset(options).map_err(
+        |err| match err {
             Error::EmptyClass { class, split, .. } => {
                 let (path, class) = told(class, split);
                 Error::EmptyClass { path, class, split }
@@ -71,8 +72,8 @@ pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -
                 Error::UnknownClass { path, class, split }
             }
             other => other,
-        }
-    })
+        },
+    )
 }
 
 /// The folders whose names are those of a split.
@@ -84,7 +85,8 @@ pub(super) fn split_folders_in(root: &Path, split: Split) -> Result<Vec<PathBuf>
     for entry in std::fs::read_dir(root).map_err(Error::io(root))? {
         let path = entry.map_err(Error::io(root))?.path();
         let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
-        let is = !name.starts_with('.') && split_name(&name).is_some_and(|n| n.rest.is_empty() && n.split == split);
+        let is = !name.starts_with('.')
+            && split_name(&name).is_some_and(|n| n.rest.is_empty() && n.split == split);
         if is && path.is_dir() {
             found.push(path);
         }
@@ -143,7 +145,11 @@ impl Repeats {
         let Some((split, other, first)) = self.identity.earlier(path, place) else { return false };
         let pair = format!("{} is {}", path.display(), first.display());
         let same = split == class.split && other == class.class;
-        if same { self.dropped.push(pair) } else { self.twice.push(pair) }
+        if same {
+            self.dropped.push(pair)
+        } else {
+            self.twice.push(pair)
+        }
         same
     }
 

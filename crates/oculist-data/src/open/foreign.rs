@@ -30,7 +30,8 @@ pub(super) fn folder(path: &Path) -> Option<Error> {
         return error("a YOLO (Darknet) data set", "obj.data, obj_train_data");
     }
     // `images/` and `labels/`, perhaps with the splits in between, or the same within each split.
-    for labels in ["labels", "labels/train", "labels/val", "train/labels", "valid/labels", "val/labels", "test/labels"]
+    for labels in
+        ["labels", "labels/train", "labels/val", "train/labels", "valid/labels", "val/labels", "test/labels"]
     {
         let folder = path.join(labels);
         let images = path.join(labels.replace("labels", "images"));
@@ -61,7 +62,18 @@ pub(super) fn file(path: &Path) -> Option<Error> {
     if let Some(end) = ends(&[".yaml", ".yml"]) {
         return error("the description of a YOLO data set", end, BOXES);
     }
-    if let Some(end) = ends(&[".arrow", ".feather", ".tfrecord", ".tfrecords", ".h5", ".hdf5", ".mat", ".npz", ".npy", ".pkl"]) {
+    if let Some(end) = ends(&[
+        ".arrow",
+        ".feather",
+        ".tfrecord",
+        ".tfrecords",
+        ".h5",
+        ".hdf5",
+        ".mat",
+        ".npz",
+        ".npy",
+        ".pkl",
+    ]) {
         let instead = "export it as class folders, a CSV with file_name and label, or Parquet";
         return error("data of another library", end, instead);
     }
@@ -79,7 +91,11 @@ fn holds(folder: &Path, extension: &str, begins_so: impl Fn(&str) -> bool) -> bo
     let wanted = |path: &&std::path::PathBuf| {
         path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension)) && path.is_file()
     };
-    names.iter().filter(wanted).take(LOOKED_AT).any(|path| beginning(path).is_some_and(|text| begins_so(&text)))
+    names
+        .iter()
+        .filter(wanted)
+        .take(LOOKED_AT)
+        .any(|path| beginning(path).is_some_and(|text| begins_so(&text)))
 }
 
 /// Some bytes from the beginning of a file as text.
@@ -98,15 +114,17 @@ fn is_markup(text: &str) -> bool {
 fn is_boxes(text: &str) -> bool {
     let Some(line) = text.lines().find(|line| !line.trim().is_empty()) else { return false };
     let words: Vec<&str> = line.split_whitespace().collect();
-    words.len() >= 5 && words[0].parse::<u32>().is_ok() && words[1..5].iter().all(|w| w.parse::<f64>().is_ok())
+    words.len() >= 5
+        && words[0].parse::<u32>().is_ok()
+        && words[1..5].iter().all(|w| w.parse::<f64>().is_ok())
 }
 
 /// True if there is a folder that is not hidden.
 fn has_folders(folder: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(folder) else { return false };
-    entries.filter_map(Result::ok).any(|entry| {
-        entry.path().is_dir() && !entry.file_name().to_string_lossy().starts_with('.')
-    })
+    entries
+        .filter_map(Result::ok)
+        .any(|entry| entry.path().is_dir() && !entry.file_name().to_string_lossy().starts_with('.'))
 }
 
 #[cfg(test)]
@@ -126,7 +144,8 @@ mod tests {
 
     #[test]
     fn exports_of_boxes_are_named_with_what_would_work() {
-        let voc = [("Annotations/1.xml", "<annotation>"), ("JPEGImages/1.jpg", ""), ("ImageSets/Main/a.txt", "1")];
+        let voc =
+            [("Annotations/1.xml", "<annotation>"), ("JPEGImages/1.jpg", ""), ("ImageSets/Main/a.txt", "1")];
         let cvat = [("annotations.xml", "<?xml version=\"1.0\"?>"), ("images/1.jpg", "")];
         let boxes = "0 0.5 0.5 0.25 0.25\n";
         let yolo = [("images/train/1.jpg", ""), ("labels/train/1.txt", boxes), ("data.yaml", "nc: 2")];
@@ -142,7 +161,10 @@ mod tests {
         ];
         for (files, format) in cases {
             let text = said(files).unwrap_or_else(|| panic!("{format} is not recognised"));
-            assert!(text.contains(format) && text.contains("COCO") && text.contains("class folders"), "{text}");
+            assert!(
+                text.contains(format) && text.contains("COCO") && text.contains("class folders"),
+                "{text}"
+            );
         }
     }
 
@@ -156,7 +178,9 @@ mod tests {
 
     #[test]
     fn files_of_other_kinds_are_named() {
-        for (name, word) in [("a.zip", "unpack"), ("b.tar.gz", "unpack"), ("c.XLSX", "CSV"), ("d.yaml", "YOLO")] {
+        for (name, word) in
+            [("a.zip", "unpack"), ("b.tar.gz", "unpack"), ("c.XLSX", "CSV"), ("d.yaml", "YOLO")]
+        {
             let text = file(Path::new(name)).unwrap().to_string();
             assert!(text.contains(word), "{text}");
         }

@@ -102,7 +102,9 @@ fn images_of_all_kinds_lie_together_and_names_are_in_natural_order() {
     assert_eq!(dataset.class_names(), ["Kind 1", "kind9", "kind10"]);
     let summary = dataset.summary();
     assert_eq!((summary.images(), summary.min_size, summary.max_size), (36, (8, 8), (19, 19)));
-    assert!(dataset.skipped().iter().all(|skip| skip.kind == SkipKind::Unused && skip.reason.contains("/deeper")));
+    assert!(
+        dataset.skipped().iter().all(|skip| skip.kind == SkipKind::Unused && skip.reason.contains("/deeper"))
+    );
     let text = summary.to_string();
     assert!(text.contains("36 images, 3 classes") && text.contains("width 8 to 19"), "{text}");
 }

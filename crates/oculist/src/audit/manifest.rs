@@ -177,7 +177,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let mut rng = oculist_augment::Rng::keyed(&[14]);
-        let mut name = |len: usize| -> String { (0..len).map(|_| LETTERS[rng.below(LETTERS.len())]).collect() };
+        let mut name =
+            |len: usize| -> String { (0..len).map(|_| LETTERS[rng.below(LETTERS.len())]).collect() };
         let mut rows: Vec<Row> = (0..2000)
             .map(|i| Row { path: root.join(name(1 + i % 6)), label: name(1 + i % 5), split: Split::Train })
             .collect();

@@ -78,7 +78,8 @@ pub fn check_augmentation(
         },
     };
     let threads = settings.threads();
-    let model = options.model.as_deref().map(|path| Ok::<_, OculistError>((path, Model::read(path)?))).transpose()?;
+    let model =
+        options.model.as_deref().map(|path| Ok::<_, OculistError>((path, Model::read(path)?))).transpose()?;
     let (source, val) = match &model {
         Some((path, model)) => {
             let Deciding { source, val, .. } = Deciding::open(settings, (path, model), watch)?;
@@ -96,7 +97,11 @@ pub fn check_augmentation(
     let seed = settings.seed.unwrap_or(0);
     let all = val.len();
     let val = val.sample(options.images, seed)?;
-    watch.note(&format!("looking at {} of {}", val.len(), counted(all, "validation image", "validation images")));
+    watch.note(&format!(
+        "looking at {} of {}",
+        val.len(),
+        counted(all, "validation image", "validation images")
+    ));
     let ctx = Arc::new(Context::new(threads)?);
     let (graph, preprocessing, classifier) = match model {
         Some((path, model)) => (model.graph, model.preprocessing, path.display().to_string()),

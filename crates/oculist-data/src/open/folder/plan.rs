@@ -52,12 +52,16 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>, purpose: Purpose) -> Res
                 classes.extend(classes_in(inside, split, layout, purpose, &mut notes)?);
             }
             if !at_root.is_empty() {
-                notes.push(note(&root.path, format!("{} are the classes of the train split", named(&at_root))));
+                notes.push(note(
+                    &root.path,
+                    format!("{} are the classes of the train split", named(&at_root)),
+                ));
             }
             classes.extend(at_root.into_iter().map(|tree| class_of(tree, Split::Train)));
             for other in others {
                 let images = other.images();
-                let text = format!("a folder beside the splits, not read ({images} files that may be images)");
+                let text =
+                    format!("a folder beside the splits, not read ({images} files that may be images)");
                 notes.push(note(&other.path, text));
             }
         }
@@ -129,6 +133,8 @@ fn classes_in<'a>(
                     let (path, class) = (tree.path.clone(), tree.name());
                     return Err(Error::EmptyClass { path, class, split });
                 }
+                // What else lies there is named already.
+                (true, ..) if tree.passed_over || tree.folders.iter().any(|inner| inner.passed_over) => {}
                 (true, ..) => notes.push(note(&tree.path, "without files, no class".into())),
             }
         }
@@ -144,7 +150,8 @@ fn classes_in<'a>(
 /// True for `<class>/train/*` and `<class>/test/*`: every folder holds nothing but splits, and some of them two.
 fn splits_within(folder: &Tree) -> bool {
     let splits = |class: &Tree| -> Option<BTreeSet<Split>> {
-        let of = |part: &Tree| split_name(&part.name()).filter(|name| name.rest.is_empty()).map(|name| name.split);
+        let of =
+            |part: &Tree| split_name(&part.name()).filter(|name| name.rest.is_empty()).map(|name| name.split);
         if class.own_images() > 0 { None } else { class.folders.iter().map(of).collect() }
     };
     let all: Option<Vec<BTreeSet<Split>>> = folder.folders.iter().map(splits).collect();
@@ -162,7 +169,8 @@ fn tell_loose(folder: &Tree, notes: &mut Vec<Skipped>) {
         .collect();
     if !names.is_empty() {
         let what = if names.len() == 1 { "file" } else { "files" };
-        let text = format!("{} {what} beside the folders belong to no class: {}", names.len(), listed(&names));
+        let text =
+            format!("{} {what} beside the folders belong to no class: {}", names.len(), listed(&names));
         notes.push(note(&folder.path, text));
     }
 }
