@@ -9,7 +9,7 @@ mod split;
 
 use std::path::{Path, PathBuf};
 
-use oculist_data::{Dataset, OpenOptions, Verify};
+use oculist_data::{Dataset, OpenOptions, Purpose, Verify};
 
 use crate::error::OculistError;
 use crate::settings::Settings;
@@ -21,6 +21,11 @@ pub use split::{Grouping, NewSplits, SplitOptions, split_data};
 
 /// Opens the data set that the settings name, however many of its files are unreadable.
 fn open(settings: &Settings, verify: Verify) -> Result<Dataset, OculistError> {
+    open_for(settings, verify, Purpose::Train)
+}
+
+/// As [`open`], for a purpose.
+fn open_for(settings: &Settings, verify: Verify, purpose: Purpose) -> Result<Dataset, OculistError> {
     let name = settings.data.as_deref().ok_or_else(|| OculistError::Option {
         option: "DATA".into(),
         problem: "expected `demo`, `fashion-mnist` or a folder, found nothing".into(),
@@ -37,6 +42,7 @@ fn open(settings: &Settings, verify: Verify) -> Result<Dataset, OculistError> {
     }
     options.max_unreadable = 0.999;
     options.verify = verify;
+    options.purpose = purpose;
     Ok(Dataset::open(name, &options)?)
 }
 

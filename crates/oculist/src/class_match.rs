@@ -72,7 +72,7 @@ fn by_number(
     present: &[usize],
     labels: &mut [Option<u32>],
 ) -> Option<String> {
-    let numbers = unique(model, |name| number(name));
+    let numbers = unique(model, number);
     let named = numbers.len() == model.len();
     let find = |class: usize| {
         let number = number(&data[class])?;
@@ -159,8 +159,8 @@ impl ClassMatch {
         if rest > 0 {
             let _ = write!(text, ", and {rest} more");
         }
-        let candidates = self.absent.iter().copied();
-        match candidates.into_iter().find_map(|at| Some((at, difference(&data[first], &model[at])?))) {
+        let alike = |&at: &usize| Some((at, difference(&data[first], &model[at])?));
+        match self.absent.iter().find_map(alike) {
             Some((at, difference)) => {
                 let _ = write!(
                     text,

@@ -69,7 +69,7 @@ impl Deciding {
 }
 
 /// Whether it is the splits or classes for training that are missing, not the images.
-fn is_about_splits(error: &Error) -> bool {
+pub(crate) fn is_about_splits(error: &Error) -> bool {
     matches!(
         error,
         Error::EmptySplit { .. }

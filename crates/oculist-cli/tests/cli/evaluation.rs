@@ -144,10 +144,10 @@ fn numbers_stand_for_classes() {
         call.run().ok()
     };
     assert_eq!(counts(&call(&model).json()), [4, 0, 4]);
-    // For a model whose classes have names, they are places in its list, which is said.
+    // For a model whose classes have names with numbers, they are those, which is said.
     let outcome = call(&trained().file("model.onnx"));
     assert_eq!(counts(&outcome.json()), [4, 0, 4]);
-    assert!(outcome.stderr.contains("\"0\" is \"class0\""), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("\"0\" is the model's \"class0\""), "{}", outcome.stderr);
 }
 
 #[test]

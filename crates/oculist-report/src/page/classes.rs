@@ -100,7 +100,7 @@ impl Classes {
 
 /// The left end of the accuracy axis: the weakest class, rounded down to ten.
 fn lowest(before: &Model, after: &Model) -> f64 {
-    let all = before.per_class.iter().chain(&after.per_class).map(|c| c.accuracy);
+    let all = before.per_class.iter().chain(&after.per_class).filter(|c| c.count > 0).map(|c| c.accuracy);
     let low = all.filter(|a| a.is_finite()).fold(100.0, f64::min);
     (((low - 1.0) / 10.0).floor() * 10.0).clamp(0.0, 90.0)
 }
@@ -124,6 +124,8 @@ fn class_rows(before: &Model, after: &Model, pair: bool) -> Vec<RankedRow> {
         .per_class
         .iter()
         .enumerate()
+        // A class without images has no accuracy.
+        .filter(|(_, class)| class.count > 0)
         .map(|(i, class)| {
             let old = if pair { old(i, class) } else { class.accuracy };
             let change = class.accuracy - old;

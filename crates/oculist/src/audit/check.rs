@@ -4,13 +4,14 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use oculist_data::audit::{Audit, AuditOptions, Issue, IssueKind, Place, Subject, audit};
-use oculist_data::{Dataset, Split, Verify};
+use oculist_data::{Dataset, Purpose, Split, Verify};
 use oculist_report::{
     AUDIT_SCHEMA_VERSION, AuditIssue, AuditKind, AuditPartner, AuditReport, LabelCheck, render_audit_html,
 };
 
 use super::labels::{self, LabelResult};
-use super::{absolute, open};
+use super::{absolute, open, open_for};
+use crate::deciding::is_about_splits;
 use crate::error::OculistError;
 use crate::files::write;
 use crate::pictures;
@@ -74,7 +75,18 @@ pub fn check_data(
         return Err(OculistError::Option { option: "--folds".into(), problem: "expected at least 2".into() });
     }
     // Every image is decoded by the audit itself.
-    let dataset = open(settings, Verify::Headers)?;
+    let dataset = match open(settings, Verify::Headers) {
+        // What cannot be trained on can be looked at, and perhaps needs it most.
+        Err(OculistError::Data(error)) if is_about_splits(&error) => {
+            watch.warn(&format!("not fit for training: {error}"));
+            open_for(settings, Verify::Headers, Purpose::Evaluate)?
+        }
+        opened => opened?,
+    };
+    if options.labels.is_some() && dataset.class_names().len() < 2 {
+        let problem = "expected at least two classes to tell apart, found one".to_owned();
+        return Err(OculistError::Option { option: "--labels".into(), problem });
+    }
     let audit = run_audit(&dataset, settings.threads(), watch)?;
     let labels = match &options.labels {
         Some(label_options) if label_options.folds > audit.places.len() => {

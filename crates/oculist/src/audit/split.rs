@@ -9,11 +9,12 @@ use regex_lite::Regex;
 use super::check::run_audit;
 use super::manifest::{Row, to_csv, two_columns};
 use super::{absolute, check_new, open, read_text};
+use crate::class_match::short_list;
+use crate::data::Source;
 use crate::error::OculistError;
 use crate::files::{make_folder, write};
 use crate::progress::Watch;
 use crate::settings::Settings;
-use crate::summary::counted;
 
 /// What keeps images together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,12 +104,20 @@ pub fn split_data(
     // The folder comes first, so that names can be made relative to it.
     make_folder(&options.output)?;
     write(&options.output, to_csv(&rows, &options.output)?.as_bytes())?;
-    if !dataset.skipped().is_empty() {
-        let n = dataset.skipped().len();
-        watch.warn(&format!(
-            "{} left out: see `oculist data check`",
-            counted(n, "unreadable file", "unreadable files")
-        ));
+    for line in Source::of(dataset.clone()).skipped_lines() {
+        watch.warn(&line);
+    }
+    for ((split, counts), fraction) in Split::ALL.iter().zip(&counts).zip(options.fractions) {
+        if fraction > 0.0 && counts.iter().all(|&n| n == 0) {
+            watch.warn(&format!("the {split} split got no image: there are too few images or groups"));
+        }
+    }
+    let untrained: Vec<&String> = (0..classes.len())
+        .filter(|&c| counts[0][c] == 0 && counts[1][c] + counts[2][c] > 0)
+        .map(|c| &classes[c])
+        .collect();
+    if !untrained.is_empty() {
+        watch.warn(&format!("classes without a training image: {}", short_list(untrained)));
     }
     let mut sizes: BTreeMap<u32, usize> = BTreeMap::new();
     for &group in &groups {

@@ -82,7 +82,7 @@ pub fn check_augmentation(
         options.model.as_deref().map(|path| Ok::<_, OculistError>((path, Model::read(path)?))).transpose()?;
     let (source, val) = match &model {
         Some((path, model)) => {
-            let Deciding { source, val, .. } = Deciding::open(settings, (path, model), watch)?;
+            let Deciding { source, val, .. } = Deciding::open(settings, (*path, model), watch)?;
             (source, val)
         }
         None => {

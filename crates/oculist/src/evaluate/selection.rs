@@ -90,8 +90,9 @@ pub(crate) fn select(
         watch.note(note);
     }
     if let Some(problem) = matched.problem(&model.class_names, names, &class_counts) {
-        if !skip_unknown || matched.unknown.len() == classes {
-            let hint = if skip_unknown { "" } else { "; --skip-unknown leaves their images out" };
+        let all = matched.unknown.len() == classes;
+        if !skip_unknown || all {
+            let hint = if all { "" } else { "; --skip-unknown leaves their images out" };
             return Err(OculistError::Model { path: path.into(), problem: problem + hint });
         }
         watch.warn(&format!("left out: {problem}"));
