@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::open;
-use crate::{DEFAULT_MAX_PIXELS, Skipped, Split, Subset, Summary};
+use crate::{DEFAULT_MAX_PIXELS, SkipKind, Skipped, Split, Subset, Summary};
 use std::path::{Path, PathBuf};
 
 /// How thoroughly image files are looked at when a folder is opened.
@@ -33,11 +33,13 @@ pub struct OpenOptions {
     pub test_fraction: f64,
     /// Any unreadable file is an error.
     pub strict: bool,
-    /// Largest part of unreadable images that is tolerated.
+    /// Largest part of the samples that may be lost: unreadable images, rows without a label or an image, members of
+    /// archives without a partner, boxes outside their picture.
     pub max_unreadable: f64,
     /// Largest number of pixels an image may declare.
     pub max_pixels: u64,
-    /// Largest number of bytes of encoded images that may be held in memory (Parquet).
+    /// Largest number of bytes of images that a source may hold in memory (encoded ones of Parquet, pixels of IDX and
+    /// CIFAR).
     pub max_encoded_bytes: u64,
     /// Threads for looking at files; 0 means as many as the machine has.
     pub threads: usize,
@@ -210,9 +212,19 @@ impl Dataset {
         }
     }
 
-    /// Files that were left out at opening, in the order of their paths.
+    /// Files and rows that were left out at opening, in the order of their paths, and what else is worth telling.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
+    }
+
+    /// Files and rows that were left out: all of [`skipped`](Self::skipped) but the notes.
+    pub fn left_out(&self) -> impl Iterator<Item = &Skipped> {
+        self.skipped.iter().filter(|skip| skip.kind != SkipKind::Unused)
+    }
+
+    /// What is worth telling although nothing is lost by it: [`SkipKind::Unused`].
+    pub fn notes(&self) -> impl Iterator<Item = &Skipped> {
+        self.skipped.iter().filter(|skip| skip.kind == SkipKind::Unused)
     }
 
     /// Counts, sizes and what was left out, for display.

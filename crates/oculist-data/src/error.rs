@@ -105,7 +105,7 @@ pub enum Error {
     },
     /// More files are unreadable than is likely to be an accident.
     #[error(
-        "{}: {count} of {total} images are unreadable, more than {allowed_percent} %; the first: {} ({reason})",
+        "{}: {count} of {total} images are unreadable, more than {allowed_percent} %; the first: {} ({reason}){others}",
         path.display(), first.display()
     )]
     TooManyUnreadable {
@@ -121,6 +121,8 @@ pub enum Error {
         first: PathBuf,
         /// What is wrong with the first.
         reason: String,
+        /// How many have which other reason, with an example of each; empty if there is none.
+        others: String,
     },
     /// An IDX file that does not begin as it must.
     #[error("{}: expected the IDX magic number {expected:#010x} ({what}), found {found:#010x}", path.display())]

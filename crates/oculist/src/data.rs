@@ -72,12 +72,17 @@ impl Source {
             counted(d.test().len(), "test image", "test images"),
             counted(d.class_names().len(), "class", "classes")
         )];
-        if !d.skipped().is_empty() {
-            let skipped = match d.skipped().len() {
-                1 => "1 unreadable file was".to_owned(),
-                n => format!("{n} unreadable files were"),
-            };
-            lines.push(format!("{skipped} skipped; the report names each"));
+        // Rows of a table and members of an archive are files, too, in these words.
+        match d.left_out().count() {
+            0 => {}
+            1 => lines.push("1 unreadable file was skipped; the report names each".to_owned()),
+            n => lines.push(format!("{n} unreadable files were skipped; the report names each")),
+        }
+        const NAMED: usize = 5;
+        lines.extend(d.notes().take(NAMED).map(|note| format!("{}: {}", note.path.display(), note.reason)));
+        match d.notes().count().saturating_sub(NAMED) {
+            0 => {}
+            more => lines.push(format!("{more} more notes: see `oculist data show`")),
         }
         lines
     }
@@ -86,8 +91,7 @@ impl Source {
     pub(crate) fn facts_for_report(&self) -> oculist_report::Data {
         let d = &self.dataset;
         let skipped = d
-            .skipped()
-            .iter()
+            .left_out()
             .map(|s| oculist_report::Skipped { path: s.path.display().to_string(), reason: s.reason.clone() })
             .collect();
         let license =

@@ -1,11 +1,11 @@
 //! Folders of image files: `train/<class>/*` with or without `val` and `test`, or `<class>/*`.
 
-use super::assemble::{check_skipped, fill_splits};
+use super::assemble::{check_skipped, fill_splits, note};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::scan::{Candidate, scan};
 use crate::store::FileStore;
-use crate::{Dataset, OpenOptions, Split, Subset, natural_cmp};
+use crate::{Dataset, OpenOptions, Skipped, Split, Subset, natural_cmp};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use walkdir::WalkDir;
@@ -24,12 +24,12 @@ struct ClassFolder {
 }
 
 pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
-    let folders = class_folders(root)?;
+    let (folders, empty_folders) = class_folders(root)?;
     let class_names = class_names(root, &folders)?;
     let (paths, owners): (Vec<Candidate>, Vec<usize>) = flatten(&folders);
     let mut files = Vec::with_capacity(paths.len());
     let mut members: Vec<Vec<u32>> = folders.iter().map(|_| Vec::new()).collect();
-    let mut skipped = Vec::new();
+    let mut skipped = empty_folders;
     for (found, owner) in scan(&paths, options).into_iter().zip(owners) {
         match found {
             Ok(file) => {
@@ -75,8 +75,8 @@ fn empty(folder: &ClassFolder) -> Error {
     Error::EmptyClass { path: folder.path.clone(), class: folder.class.clone(), split: folder.split }
 }
 
-/// All class folders of all splits, with their files; a folder without files is an error.
-fn class_folders(root: &Path) -> Result<Vec<ClassFolder>> {
+/// All class folders of all splits, with their files; a folder without files is as good as none, and is told.
+fn class_folders(root: &Path) -> Result<(Vec<ClassFolder>, Vec<Skipped>)> {
     let mut folders = Vec::new();
     match split_folder(root, TRAIN)? {
         Some(train) => {
@@ -92,10 +92,15 @@ fn class_folders(root: &Path) -> Result<Vec<ClassFolder>> {
         }
         None => folders.extend(classes_in(root, Split::Train)?),
     }
-    if let Some(folder) = folders.iter().find(|folder| folder.files.is_empty()) {
-        return Err(empty(folder));
+    let (folders, without): (Vec<_>, Vec<_>) =
+        folders.into_iter().partition(|folder: &ClassFolder| !folder.files.is_empty());
+    if folders.is_empty() {
+        return Err(Error::NoClasses { path: root.into() });
     }
-    Ok(folders)
+    let tell = |folder: &ClassFolder| {
+        note(&folder.path, format!("class \"{}\" has no file in the {} split", folder.class, folder.split))
+    };
+    Ok((folders, without.iter().map(tell).collect()))
 }
 
 /// The folder of a split, in whatever case its name is written.

@@ -103,8 +103,8 @@ pub fn split_data(
     // The folder comes first, so that names can be made relative to it.
     make_folder(&options.output)?;
     write(&options.output, to_csv(&rows, &options.output)?.as_bytes())?;
-    if !dataset.skipped().is_empty() {
-        let n = dataset.skipped().len();
+    let n = dataset.left_out().count();
+    if n > 0 {
         watch.warn(&format!(
             "{} left out: see `oculist data check`",
             counted(n, "unreadable file", "unreadable files")
