@@ -131,7 +131,7 @@ impl Dataset {
     ///   `.gz`), and optionally `classes.txt` with one class name a line;
     /// - a folder with `train/<class>/*` and optionally `val` (or `valid`, `validation`) and `test`;
     /// - a folder with `<class>/*`;
-    /// - a manifest `*.csv` or `*.jsonl` with `file_name`, `label` and optionally `split`
+    /// - a manifest `*.csv` or `*.jsonl` with `file_name`, `label` and optionally `split`, in these or other names
     ///   ([`read_manifest`](crate::read_manifest));
     /// - a folder with CIFAR's binary files: `data_batch_*.bin`, `test_batch.bin` and `batches.meta.txt`, or
     ///   `train.bin`, `test.bin` and `fine_label_names.txt`;
@@ -139,8 +139,7 @@ impl Dataset {
     ///   `png`, `webp`) and `key.cls`, or `key.json` with `label`, `cls` or `class`; `classes.txt` beside them
     ///   may name the numbers;
     /// - Parquet as Hugging Face has it: a `*.parquet`, or a folder of them (or with `data/*.parquet`), with
-    ///   `image` (`img`), a struct of `bytes` and `path`, and `label` (`labels`, `fine_label`), uncompressed
-    ///   or compressed with Snappy;
+    ///   `image` (`img`), a struct of `bytes` and `path`, and `label` (`labels`, `fine_label`);
     /// - COCO: a `*.json`, a folder with `annotations/instances_train*.json` and so on, or with
     ///   `train/_annotations.coco.json` and so on; every box that is no crowd is cut out and is an image of its
     ///   category.
@@ -148,7 +147,9 @@ impl Dataset {
     /// Names of tar and Parquet files in a folder begin with their split (`train`, `val` or `validation`,
     /// `test`), or none does. What a source declares and what is not used (further columns, crowd boxes,
     /// classes without images) is listed in [`skipped`](Self::skipped) as
-    /// [`SkipKind::Unused`](crate::SkipKind::Unused). A class that only the validation or test split has is an
+    /// [`SkipKind::Unused`](crate::SkipKind::Unused). What a source declares as a sample and that does not become one (rows
+    /// without label, members without partner, boxes outside their picture) is listed as
+    /// [`SkipKind::Unreadable`](crate::SkipKind::Unreadable) and counts towards `options.max_unreadable`. A class that only the validation or test split has is an
     /// error: its images cannot be recognised.
     ///
     /// Splits that are missing are drawn from the training images, class by class, by `options.seed`: where

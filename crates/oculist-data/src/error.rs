@@ -166,18 +166,6 @@ pub enum Error {
         /// Number of labels.
         labels: usize,
     },
-    /// A label without a class.
-    #[error("{}: label {label} of image {index}, but there are only {classes} classes", path.display())]
-    Label {
-        /// The file of labels.
-        path: PathBuf,
-        /// The label.
-        label: u32,
-        /// The image, from 0.
-        index: usize,
-        /// Number of classes.
-        classes: usize,
-    },
     /// A file that is not laid out as it must be.
     #[error("{}: expected {expected}, found {found}", path.display())]
     Layout {

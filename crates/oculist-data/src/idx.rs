@@ -170,7 +170,9 @@ fn read_exactly<R: BufRead>(
     if expected > limit {
         return Err(Error::Layout {
             path: path.into(),
-            expected: format!("at most {limit} bytes of images in memory (max_encoded_bytes)"),
+            expected: format!(
+                "at most {limit} bytes of images in memory (max_encoded_bytes, --max-image-bytes)"
+            ),
             found: format!("{expected} bytes by the IDX header"),
         });
     }

@@ -8,7 +8,7 @@
 //! | images by class | `<class>/*`, or `train/<class>/*` with `val` and `test` |
 //! | IDX | `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-*`, plain or `.gz`, `classes.txt` |
 //! | CIFAR-10, CIFAR-100 | `data_batch_*.bin`, `test_batch.bin`, `batches.meta.txt`; `train.bin`, `test.bin`, `fine_label_names.txt` |
-//! | manifest | `*.csv` or `*.jsonl` with `file_name`, `label` and perhaps `split` |
+//! | manifest | `*.csv` or `*.jsonl` with `file_name`, `label` and perhaps `split` (or other names that people use) |
 //! | WebDataset | `*.tar`, a folder of them, or `name-{000..009}.tar` with `key.jpg` and `key.cls` or `key.json` |
 //! | Parquet (Hugging Face) | `*.parquet` or a folder of them with `image` (bytes, path) and `label` |
 //! | COCO | `*.json`, or `annotations/instances_*.json`; boxes are cut out, categories are the classes |
@@ -48,7 +48,7 @@ mod summary;
 
 pub mod fixture;
 
-pub use coco::{Coco, CocoAnnotation, CocoCategory, CocoImage, CocoMask, Rle, read_coco};
+pub use coco::{Coco, CocoAnnotation, CocoBad, CocoCategory, CocoImage, CocoMask, Rle, read_coco};
 pub use dataset::{Dataset, OpenOptions, Verify};
 pub use decode::{
     DEFAULT_MAX_PIXELS, DecodeError, ImageHeader, decode_file, decode_image, decode_part, read_header,
@@ -56,7 +56,7 @@ pub use decode::{
 pub use error::{Error, Result};
 pub use idx::{IdxImages, read_idx_images, read_idx_labels};
 pub use loader::{Batch, Batches, Loader, LoaderConfig, Sampling};
-pub use manifest::{BadRow, Manifest, ManifestRow, read_manifest};
+pub use manifest::{BadRow, Manifest, ManifestRow, check_csv_quotes, read_manifest};
 pub use natural::natural_cmp;
 pub use scan::{SkipKind, Skipped};
 pub use split::{Split, stratified_parts};

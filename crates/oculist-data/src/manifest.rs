@@ -116,6 +116,14 @@ pub fn read_manifest(path: &Path) -> Result<Manifest> {
     Ok(manifest)
 }
 
+/// Checks of any CSV text, separated by commas, that its rows can be told apart; `path` is for messages.
+///
+/// # Errors
+/// A quote that is never closed, or closed in the middle of a later row; a row over its limit.
+pub fn check_csv_quotes(path: &Path, text: &str) -> Result<()> {
+    csv_rows::check_quotes(path, text.as_bytes())
+}
+
 impl Manifest {
     /// Adds a row or the reason why it is none.
     ///

@@ -50,6 +50,12 @@ pub(super) fn read(manifest: &mut Manifest, start: &[u8], rest: impl Read) -> Re
     Ok(())
 }
 
+/// Reads a text only for its quotes.
+pub(super) fn check_quotes(path: &Path, text: &[u8]) -> Result<()> {
+    let copied = std::io::copy(&mut Watched::new(text, b',', 1), &mut std::io::sink());
+    copied.map(|_| ()).map_err(|err| fault(path, err))
+}
+
 /// The delimiter of a line `sep=;` and the bytes of that line.
 fn declared_delimiter(start: &[u8]) -> (Option<u8>, usize) {
     let Some(&[delimiter, ref rest @ ..]) = start.strip_prefix(b"sep=") else { return (None, 0) };
@@ -62,13 +68,9 @@ fn header(path: &Path, start: &[u8], given: Option<u8>, line: u64) -> Result<Hea
     let mut best: Vec<String> = Vec::new();
     for delimiter in given.map_or(DELIMITERS.map(|(byte, _)| byte).to_vec(), |byte| vec![byte]) {
         let mut record = ByteRecord::new();
-        let watched = Watched::new(start, delimiter, line);
-        let mut reader =
-            csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(watched);
-        // A quote left open further down is found when the rows are read.
-        if reader.read_byte_record(&mut record).is_err() {
-            continue;
-        }
+        // Quotes are watched when the rows are read; here there is no more than a row may have.
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(start);
+        reader.read_byte_record(&mut record).map_err(|err| broken(path, err))?;
         let names: Vec<String> =
             record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let find = |column: &Column| {
@@ -174,10 +176,15 @@ fn swallowed_row(record: &ByteRecord, header: &Header) -> Option<String> {
 
 fn broken(path: &Path, err: csv::Error) -> Error {
     match err.into_kind() {
-        csv::ErrorKind::Io(err) => match err.downcast::<Fault>() {
-            Ok(fault) => line_error(path, fault.line, &fault.expected, fault.found),
-            Err(err) => Error::Io { path: path.into(), source: err },
-        },
+        csv::ErrorKind::Io(err) => fault(path, err),
         other => Error::Layout { path: path.into(), expected: "CSV".into(), found: format!("{other:?}") },
+    }
+}
+
+/// An error of [`Watched`] or of the system.
+fn fault(path: &Path, err: std::io::Error) -> Error {
+    match err.downcast::<Fault>() {
+        Ok(fault) => line_error(path, fault.line, &fault.expected, fault.found),
+        Err(source) => Error::Io { path: path.into(), source },
     }
 }

@@ -103,7 +103,8 @@ fn read(
     if !path.exists() {
         return Err(Error::Missing { path: path.into() });
     }
-    let (file, len) = open_bounded(path, *budget, "images in memory (max_encoded_bytes), in all,")?;
+    let (file, len) =
+        open_bounded(path, *budget, "images in memory (max_encoded_bytes, --max-image-bytes), in all,")?;
     let mut bytes = Vec::new();
     file.take(len).read_to_end(&mut bytes).map_err(Error::io(path))?;
     *budget -= len;

@@ -152,7 +152,8 @@ fn read(path: &Path, budget: &mut u64, options: &OpenOptions) -> Result<Table> {
     }
     let over_budget = || {
         let limit = options.max_encoded_bytes;
-        let expected = format!("at most {limit} bytes of encoded images (max_encoded_bytes)");
+        let expected =
+            format!("at most {limit} bytes of encoded images (max_encoded_bytes, --max-image-bytes)");
         layout(path, &expected, "more (WebDataset shards need no memory)")
     };
     let sizes = metadata.row_groups().iter().map(|group| group.column(image).uncompressed_size());
