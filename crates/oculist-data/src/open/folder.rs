@@ -30,7 +30,7 @@ pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -
     let exclude = Exclude::new(&options.exclude)?;
     let Read { tree, mut skipped, links } = Tree::read(root, &exclude)?;
     gather(&mut skipped);
-    let Plan { classes, notes } = plan(&tree, layout, options.purpose)?;
+    let Plan { classes, notes } = plan(&tree, layout)?;
     skipped.extend(notes);
     if layout.is_none() {
         masks::check(&tree, &classes)?;
@@ -101,7 +101,7 @@ pub(super) fn split_folders_in(root: &Path, split: Split) -> Result<Vec<PathBuf>
 /// A folder that cannot be read.
 pub(super) fn class_folders(root: &Path, exclude: &Exclude) -> Result<Vec<String>> {
     let tree = Tree::read(root, exclude)?.tree;
-    let Ok(found) = plan(&tree, None, Purpose::Evaluate) else { return Ok(Vec::new()) };
+    let Ok(found) = plan(&tree, None) else { return Ok(Vec::new()) };
     let mut names: Vec<String> =
         found.classes.iter().filter(|class| class.tree.images() > 0).map(|class| class.tree.name()).collect();
     names.sort();

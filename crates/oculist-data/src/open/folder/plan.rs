@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::open::assemble::note;
 use crate::split_name::{says_nothing, split_name};
-use crate::{Purpose, Skipped, Split};
+use crate::{Skipped, Split};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
@@ -30,9 +30,8 @@ pub(super) struct Plan<'a> {
 /// Finds the class folders of all splits.
 ///
 /// # Errors
-/// [`Error::NoClasses`] without any; [`Error::Ambiguous`] where folders may be classes or splits; [`Error::EmptyClass`] for
-/// a class folder without files among those to train on.
-pub(super) fn plan(root: &Tree, layout: Option<Layout>, purpose: Purpose) -> Result<Plan<'_>> {
+/// [`Error::NoClasses`] without any; [`Error::Ambiguous`] where folders may be classes or splits.
+pub(super) fn plan(root: &Tree, layout: Option<Layout>) -> Result<Plan<'_>> {
     let mut notes = Vec::new();
     let root = inner(root, &mut notes);
     let folders = match layout {
@@ -41,7 +40,7 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>, purpose: Purpose) -> Res
     };
     let mut classes = Vec::new();
     match folders {
-        None => classes.extend(classes_in(root, Split::Train, layout, purpose, &mut notes)?),
+        None => classes.extend(classes_in(root, Split::Train, layout, &mut notes)?),
         Some(SplitFolders { splits, at_root, others }) => {
             tell_loose(root, &mut notes);
             for (split, folder) in splits {
@@ -49,7 +48,7 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>, purpose: Purpose) -> Res
                     notes.push(note(&folder.path, format!("taken for the {split} split")));
                 }
                 let inside = inside_split(folder, split, &mut notes);
-                classes.extend(classes_in(inside, split, layout, purpose, &mut notes)?);
+                classes.extend(classes_in(inside, split, layout, &mut notes)?);
             }
             if !at_root.is_empty() {
                 notes.push(note(
@@ -112,7 +111,6 @@ fn classes_in<'a>(
     folder: &'a Tree,
     split: Split,
     layout: Option<Layout>,
-    purpose: Purpose,
     notes: &mut Vec<Skipped>,
 ) -> Result<Vec<ClassFolder<'a>>> {
     let mut classes = Vec::new();
@@ -127,15 +125,12 @@ fn classes_in<'a>(
         }
     } else {
         for tree in &folder.folders {
-            match (tree.is_empty(), split, tree.folders.is_empty() && !tree.passed_over) {
-                (false, ..) => classes.push(class_of(tree, split)),
-                (true, Split::Train, true) if purpose == Purpose::Train => {
-                    let (path, class) = (tree.path.clone(), tree.name());
-                    return Err(Error::EmptyClass { path, class, split });
-                }
-                // What else lies there is named already.
-                (true, ..) if tree.passed_over || tree.folders.iter().any(|inner| inner.passed_over) => {}
-                (true, ..) => notes.push(note(&tree.path, "without files, no class".into())),
+            if !tree.is_empty() {
+                classes.push(class_of(tree, split));
+            } else if !tree.passed_over && tree.folders.iter().all(|inner| !inner.passed_over) {
+                // What was passed over in it is named already.
+                let text = format!("class \"{}\" has no file in the {split} split", tree.name());
+                notes.push(note(&tree.path, text));
             }
         }
         tell_nested(folder, &classes, notes);
