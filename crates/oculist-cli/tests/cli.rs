@@ -20,6 +20,8 @@ mod bad_output;
 mod determinism;
 #[path = "cli/evaluation.rs"]
 mod evaluation;
+#[path = "cli/folders.rs"]
+mod folders;
 #[path = "cli/hostile_names.rs"]
 mod hostile_names;
 #[path = "cli/optimize.rs"]

@@ -144,8 +144,8 @@ pub struct PredictOptions {
 pub struct Predicted {
     /// One entry for each file, in the order of the paths given; those that could not be read say why.
     pub predictions: Vec<Prediction>,
-    /// How many of the paths given are not there, or are neither files nor folders with files.
-    pub missing: usize,
+    /// Which entries are paths given that are not there, or are neither files nor folders with files.
+    pub missing: Vec<usize>,
 }
 
 /// The likeliest classes of image files; folders are searched through by the rules of [`oculist_data::walk`].
@@ -168,7 +168,9 @@ pub fn predict_files(
     let mut input = vec![0.0; model.preprocessing.len()];
     let mut found = Predicted::default();
     for File { path, problem, missing } in files(paths) {
-        found.missing += usize::from(missing);
+        if missing {
+            found.missing.push(found.predictions.len());
+        }
         let image = match problem {
             Some(problem) => Err(problem),
             None => decode_file(&path, DEFAULT_MAX_PIXELS).map_err(|err| err.to_string()),
