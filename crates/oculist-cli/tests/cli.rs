@@ -22,6 +22,8 @@ mod determinism;
 mod endings;
 #[path = "cli/evaluation.rs"]
 mod evaluation;
+#[path = "cli/folders.rs"]
+mod folders;
 #[path = "cli/hostile_names.rs"]
 mod hostile_names;
 #[path = "cli/large_model.rs"]

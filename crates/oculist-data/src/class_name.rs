@@ -69,10 +69,7 @@ mod tests {
     #[test]
     fn names_that_look_alike_are_shown_by_their_code_points() {
         let names = ["e\u{301}t\u{e9}", "\u{e9}t\u{e9}", "\u{e9}", "cat", "cat"].map(str::to_owned);
-        assert_eq!(
-            told_apart(&names),
-            ["e\\u{301}t\\u{e9}", "\\u{e9}t\\u{e9}", "\u{e9}", "cat", "cat"]
-        );
+        assert_eq!(told_apart(&names), ["e\\u{301}t\\u{e9}", "\\u{e9}t\\u{e9}", "\u{e9}", "cat", "cat"]);
     }
 
     #[cfg(unix)]

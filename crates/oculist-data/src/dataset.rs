@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::open;
-use crate::{DEFAULT_MAX_PIXELS, Skipped, Split, Subset, Summary};
+use crate::{DEFAULT_MAX_PIXELS, SkipKind, Skipped, Split, Subset, Summary};
 use std::path::{Path, PathBuf};
 
 /// How thoroughly image files are looked at when a folder is opened.
@@ -46,11 +46,13 @@ pub struct OpenOptions {
     pub test_fraction: f64,
     /// Any unreadable file is an error.
     pub strict: bool,
-    /// Largest part of unreadable images that is tolerated.
+    /// Largest part of the samples that may be lost: unreadable images, rows without a label or an image, members of
+    /// archives without a partner, boxes outside their picture.
     pub max_unreadable: f64,
     /// Largest number of pixels an image may declare.
     pub max_pixels: u64,
-    /// Largest number of bytes of encoded images that may be held in memory (Parquet).
+    /// Largest number of bytes of images that a source may hold in memory (encoded ones of Parquet, pixels of IDX and
+    /// CIFAR).
     pub max_encoded_bytes: u64,
     /// Threads for looking at files; 0 means as many as the machine has.
     pub threads: usize,
@@ -153,7 +155,7 @@ impl Dataset {
     ///   `train_images`, `seg_train`, `dev`, `holdout` and so on, also with one more folder around (`archive/train/...`)
     ///   or between (`train/images/<class>`);
     /// - a folder with `<class>/*`, where a class may be called `test` too;
-    /// - a manifest `*.csv` or `*.jsonl` with `file_name`, `label` and optionally `split`
+    /// - a manifest `*.csv` or `*.jsonl` with `file_name`, `label` and optionally `split`, in these or other names
     ///   ([`read_manifest`](crate::read_manifest));
     /// - a folder with CIFAR's binary files: `data_batch_*.bin`, `test_batch.bin` and `batches.meta.txt`, or
     ///   `train.bin`, `test.bin` and `fine_label_names.txt`;
@@ -161,8 +163,7 @@ impl Dataset {
     ///   `png`, `webp`) and `key.cls`, or `key.json` with `label`, `cls` or `class`; `classes.txt` beside them
     ///   may name the numbers;
     /// - Parquet as Hugging Face has it: a `*.parquet`, or a folder of them (or with `data/*.parquet`), with
-    ///   `image` (`img`), a struct of `bytes` and `path`, and `label` (`labels`, `fine_label`), uncompressed
-    ///   or compressed with Snappy;
+    ///   `image` (`img`), a struct of `bytes` and `path`, and `label` (`labels`, `fine_label`);
     /// - COCO: a `*.json`, a folder with `annotations/instances_train*.json` and so on, or with
     ///   `train/_annotations.coco.json` and so on; every box that is no crowd is cut out and is an image of its
     ///   category.
@@ -170,7 +171,9 @@ impl Dataset {
     /// Names of tar and Parquet files in a folder begin with their split (`train`, `val` or `validation`,
     /// `test`), or none does. What a source declares and what is not used (further columns, crowd boxes,
     /// classes without images) is listed in [`skipped`](Self::skipped) as
-    /// [`SkipKind::Unused`](crate::SkipKind::Unused). A class that only the validation or test split has is an
+    /// [`SkipKind::Unused`](crate::SkipKind::Unused). What a source declares as a sample and that does not become one (rows
+    /// without label, members without partner, boxes outside their picture) is listed as
+    /// [`SkipKind::Unreadable`](crate::SkipKind::Unreadable) and counts towards `options.max_unreadable`. A class that only the validation or test split has is an
     /// error: its images cannot be recognised.
     ///
     /// Splits that are missing are drawn from the training images, class by class, by `options.seed`: where
@@ -236,7 +239,7 @@ impl Dataset {
         }
     }
 
-    /// Files that were left out at opening, in the order of their paths.
+    /// Files and rows that were left out at opening, in the order of their paths, and what else is worth telling.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
@@ -259,6 +262,16 @@ impl Dataset {
     /// None in practice: the splits have the same classes.
     pub fn all(&self) -> Result<Subset> {
         Subset::joined(&[self.train.clone(), self.val.clone(), self.test.clone()])
+    }
+
+    /// Files and rows that were left out: all of [`skipped`](Self::skipped) but the notes.
+    pub fn left_out(&self) -> impl Iterator<Item = &Skipped> {
+        self.skipped.iter().filter(|skip| skip.kind != SkipKind::Unused)
+    }
+
+    /// What is worth telling although nothing is lost by it: [`SkipKind::Unused`].
+    pub fn notes(&self) -> impl Iterator<Item = &Skipped> {
+        self.skipped.iter().filter(|skip| skip.kind == SkipKind::Unused)
     }
 
     /// Counts, sizes and what was left out, for display.

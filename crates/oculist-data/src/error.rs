@@ -157,7 +157,7 @@ pub enum Error {
     },
     /// More files are unreadable than is likely to be an accident.
     #[error(
-        "{}: {count} of {total} images are unreadable, more than {allowed_percent} %; the first: {} ({reason})",
+        "{}: {count} of {total} images are unreadable, more than {allowed_percent} %; the first: {} ({reason}){others}",
         path.display(), first.display()
     )]
     TooManyUnreadable {
@@ -173,6 +173,8 @@ pub enum Error {
         first: PathBuf,
         /// What is wrong with the first.
         reason: String,
+        /// How many have which other reason, with an example of each; empty if there is none.
+        others: String,
     },
     /// An IDX file that does not begin as it must.
     #[error("{}: expected the IDX magic number {expected:#010x} ({what}), found {found:#010x}", path.display())]
@@ -216,18 +218,6 @@ pub enum Error {
         /// Number of labels.
         labels: usize,
     },
-    /// A label without a class.
-    #[error("{}: label {label} of image {index}, but there are only {classes} classes", path.display())]
-    Label {
-        /// The file of labels.
-        path: PathBuf,
-        /// The label.
-        label: u32,
-        /// The image, from 0.
-        index: usize,
-        /// Number of classes.
-        classes: usize,
-    },
     /// A file that is not laid out as it must be.
     #[error("{}: expected {expected}, found {found}", path.display())]
     Layout {
@@ -252,7 +242,7 @@ pub enum Error {
     },
     /// A list of images names files that are not there.
     #[error(
-        "{}: {place} names {}, but there is no such file ({count} of {total} files are missing)",
+        "{}: {place} names {}, but there is no such regular file ({count} of {total} files are missing)",
         path.display(), file.display()
     )]
     MissingFiles {

@@ -5,7 +5,8 @@
 //! sizes as big-endian u32, then the data.
 
 use crate::error::{Error, Result};
-use std::io::Read;
+use crate::limits::MAX_PIXEL_BYTES;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 const LABELS: u32 = 0x0801;
@@ -30,10 +31,9 @@ pub struct IdxImages {
 /// Reads a file of images: three dimensions (grey), or four with 1 or 3 channels last.
 ///
 /// # Errors
-/// A wrong magic number, impossible sizes, more or less data than the header says, a broken gzip stream.
+/// A wrong magic number, impossible sizes, more or less data than the header says, a broken gzip stream, more than 4 GiB.
 pub fn read_idx_images(path: &Path) -> Result<IdxImages> {
-    let bytes = oculist_files::read(path).map_err(Error::io(path))?;
-    parse_images(path, &bytes)
+    read_images(path, MAX_PIXEL_BYTES)
 }
 
 /// Reads a file of labels, bytes in one dimension.
@@ -41,14 +41,35 @@ pub fn read_idx_images(path: &Path) -> Result<IdxImages> {
 /// # Errors
 /// As for [`read_idx_images`].
 pub fn read_idx_labels(path: &Path) -> Result<Vec<u8>> {
-    let bytes = oculist_files::read(path).map_err(Error::io(path))?;
-    parse_labels(path, &bytes)
+    read_labels(path, MAX_PIXEL_BYTES)
+}
+
+/// [`read_idx_images`] of at most `limit` bytes.
+pub(crate) fn read_images(path: &Path, limit: u64) -> Result<IdxImages> {
+    let file = oculist_files::open(path).map_err(Error::io(path))?;
+    let len = file.metadata().map_err(Error::io(path))?.len();
+    images(path, &mut Unpacked::new(path, BufReader::new(file), len)?, limit)
+}
+
+/// [`read_idx_labels`] of at most `limit` bytes.
+pub(crate) fn read_labels(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let file = oculist_files::open(path).map_err(Error::io(path))?;
+    let len = file.metadata().map_err(Error::io(path))?.len();
+    labels(path, &mut Unpacked::new(path, BufReader::new(file), len)?, limit)
 }
 
 /// Parses what a file of images holds; `path` is for messages.
 pub(crate) fn parse_images(path: &Path, bytes: &[u8]) -> Result<IdxImages> {
-    let mut reader = unpacked(bytes);
-    let magic = read_u32(path, &mut *reader)?;
+    images(path, &mut Unpacked::new(path, bytes, bytes.len() as u64)?, MAX_PIXEL_BYTES)
+}
+
+/// Parses what a file of labels holds; `path` is for messages.
+pub(crate) fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
+    labels(path, &mut Unpacked::new(path, bytes, bytes.len() as u64)?, MAX_PIXEL_BYTES)
+}
+
+fn images<R: BufRead>(path: &Path, reader: &mut Unpacked<R>, limit: u64) -> Result<IdxImages> {
+    let magic = read_u32(path, reader)?;
     if magic != GREY && magic != COLOR {
         return Err(Error::IdxMagic {
             path: path.into(),
@@ -57,7 +78,7 @@ pub(crate) fn parse_images(path: &Path, bytes: &[u8]) -> Result<IdxImages> {
             what: "unsigned bytes, images",
         });
     }
-    let mut size = || read_u32(path, &mut *reader).map(|n| n as usize);
+    let mut size = || read_u32(path, reader).map(|n| n as usize);
     let (count, height, width) = (size()?, size()?, size()?);
     let channels = if magic == COLOR { size()? } else { 1 };
     let len = [count, height, width, channels].iter().try_fold(1u64, |len, &n| len.checked_mul(n as u64));
@@ -65,14 +86,12 @@ pub(crate) fn parse_images(path: &Path, bytes: &[u8]) -> Result<IdxImages> {
         path: path.into(),
         found: format!("{count} images of {width}x{height} with {channels} channels"),
     })?;
-    let pixels = read_exactly(path, &mut *reader, len)?;
+    let pixels = read_exactly(path, reader, len, limit)?;
     Ok(IdxImages { width, height, channels, count, pixels })
 }
 
-/// Parses what a file of labels holds; `path` is for messages.
-pub(crate) fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut reader = unpacked(bytes);
-    let magic = read_u32(path, &mut *reader)?;
+fn labels<R: BufRead>(path: &Path, reader: &mut Unpacked<R>, limit: u64) -> Result<Vec<u8>> {
+    let magic = read_u32(path, reader)?;
     if magic != LABELS {
         return Err(Error::IdxMagic {
             path: path.into(),
@@ -81,20 +100,47 @@ pub(crate) fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
             what: "unsigned bytes, labels",
         });
     }
-    let count = read_u32(path, &mut *reader)?;
-    read_exactly(path, &mut *reader, u64::from(count))
+    let count = read_u32(path, reader)?;
+    read_exactly(path, reader, u64::from(count), limit)
 }
 
-/// Gzip is known by its first two bytes, not by the file's name.
-fn unpacked<'a>(bytes: &'a [u8]) -> Box<dyn Read + 'a> {
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        Box::new(flate2::read::MultiGzDecoder::new(bytes))
-    } else {
-        Box::new(bytes)
+/// The data, plain or from a gzip stream: that is known by its first two bytes, not by the file's name.
+struct Unpacked<R> {
+    reader: Source<R>,
+    /// The most bytes that there can be.
+    most: u64,
+}
+
+enum Source<R> {
+    Plain(R),
+    Gzip(Box<flate2::bufread::MultiGzDecoder<R>>),
+}
+
+impl<R: BufRead> Unpacked<R> {
+    /// Wraps a file of `len` bytes.
+    fn new(path: &Path, mut reader: R, len: u64) -> Result<Self> {
+        /// Deflate codes at most 258 bytes in 2 bits.
+        const MAX_RATIO: u64 = 1032;
+        let start = reader.fill_buf().map_err(Error::io(path))?;
+        if start.starts_with(&[0x1f, 0x8b]) {
+            let decoder = Box::new(flate2::bufread::MultiGzDecoder::new(reader));
+            Ok(Self { reader: Source::Gzip(decoder), most: len.saturating_mul(MAX_RATIO) })
+        } else {
+            Ok(Self { reader: Source::Plain(reader), most: len })
+        }
     }
 }
 
-fn read_u32(path: &Path, reader: &mut dyn Read) -> Result<u32> {
+impl<R: BufRead> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match &mut self.reader {
+            Source::Plain(reader) => reader.read(buffer),
+            Source::Gzip(reader) => reader.read(buffer),
+        }
+    }
+}
+
+fn read_u32(path: &Path, reader: &mut impl Read) -> Result<u32> {
     let mut bytes = [0; 4];
     reader.read_exact(&mut bytes).map_err(|source| match source.kind() {
         std::io::ErrorKind::UnexpectedEof => Error::Io {
@@ -108,7 +154,27 @@ fn read_u32(path: &Path, reader: &mut dyn Read) -> Result<u32> {
 
 /// Reads up to one byte more than expected, so that a longer file is seen and an absurd length in the header
 /// costs no memory before the data is there.
-fn read_exactly(path: &Path, reader: &mut dyn Read, expected: u64) -> Result<Vec<u8>> {
+fn read_exactly<R: BufRead>(
+    path: &Path,
+    reader: &mut Unpacked<R>,
+    expected: u64,
+    limit: u64,
+) -> Result<Vec<u8>> {
+    // A header that promises more than there can be is wrong before anything is read; how much there is, is found without
+    // keeping it.
+    if expected > reader.most {
+        let found = std::io::copy(&mut reader.take(expected), &mut std::io::sink()).unwrap_or_default();
+        return Err(Error::IdxLength { path: path.into(), expected, found });
+    }
+    if expected > limit {
+        return Err(Error::Layout {
+            path: path.into(),
+            expected: format!(
+                "at most {limit} bytes of images in memory (max_encoded_bytes, --max-image-bytes)"
+            ),
+            found: format!("{expected} bytes by the IDX header"),
+        });
+    }
     let mut data = Vec::new();
     let result = reader.take(expected.saturating_add(1)).read_to_end(&mut data);
     let found = data.len() as u64;

@@ -94,20 +94,45 @@ mod tests {
     #[test]
     fn every_name_is_read_as_it_was_written() {
         const LETTERS: [char; 20] = [
-            'a', 'B', '0', ';', '\\', ' ', '\t', '\n', '\r', ',', '"', '\'', '%', '#', '=', '\u{e9}', '\u{301}', '\u{a0}',
-            '\u{feff}', '\u{1f600}',
+            'a',
+            'B',
+            '0',
+            ';',
+            '\\',
+            ' ',
+            '\t',
+            '\n',
+            '\r',
+            ',',
+            '"',
+            '\'',
+            '%',
+            '#',
+            '=',
+            '\u{e9}',
+            '\u{301}',
+            '\u{a0}',
+            '\u{feff}',
+            '\u{1f600}',
         ];
         let mut rng = Rng::keyed(&[14]);
         for _ in 0..30_000 {
             let len = 1 + rng.below(7);
             let name: String = (0..len).map(|_| LETTERS[rng.below(LETTERS.len())]).collect();
             let mut writer = csv::Writer::from_writer(Vec::new());
-            writer.write_record([name_field(&name), label_field(&name), format!("{};x", label_field(&name))]).unwrap();
+            writer.write_record(["file_name", "label", "several"]).unwrap();
+            writer
+                .write_record([name_field(&name), label_field(&name), format!("{};x", label_field(&name))])
+                .unwrap();
             let bytes = writer.into_inner().unwrap();
-            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..]);
+            let mut reader = csv::Reader::from_reader(&bytes[..]);
             let record = reader.records().next().unwrap().unwrap();
             let read = name_of(&record[0]);
-            assert_eq!(read.strip_prefix("./").filter(|_| !name.starts_with("./")).unwrap_or(&read), name, "{name:?}");
+            assert_eq!(
+                read.strip_prefix("./").filter(|_| !name.starts_with("./")).unwrap_or(&read),
+                name,
+                "{name:?}"
+            );
             assert_eq!(labels_of(&record[1]), [name.clone()], "{name:?}");
             assert_eq!(labels_of(&record[2]), [name.clone(), "x".into()], "{name:?}");
         }

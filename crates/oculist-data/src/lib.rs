@@ -8,7 +8,7 @@
 //! | images by class | `<class>/*`, or `train/<class>/*` with `val` and `test` (`Training`, `test_set`, ...) |
 //! | IDX | `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-*`, plain or `.gz`, `classes.txt` |
 //! | CIFAR-10, CIFAR-100 | `data_batch_*.bin`, `test_batch.bin`, `batches.meta.txt`; `train.bin`, `test.bin`, `fine_label_names.txt` |
-//! | manifest | `*.csv` or `*.jsonl` with `file_name`, `label` and perhaps `split` |
+//! | manifest | `*.csv` or `*.jsonl` with `file_name`, `label` and perhaps `split` (or other names that people use) |
 //! | WebDataset | `*.tar`, a folder of them, or `name-{000..009}.tar` with `key.jpg` and `key.cls` or `key.json` |
 //! | Parquet (Hugging Face) | `*.parquet` or a folder of them with `image` (bytes, path) and `label` |
 //! | COCO | `*.json`, or `annotations/instances_*.json`; boxes are cut out, categories are the classes |
@@ -37,12 +37,14 @@ mod idx;
 mod joined;
 mod label_field;
 mod layout;
+mod limits;
 mod loader;
 mod location;
 mod manifest;
 mod natural;
 mod open;
 mod outputs;
+mod reasons;
 mod scan;
 mod split;
 mod split_groups;
@@ -56,7 +58,7 @@ mod walk;
 pub mod fixture;
 
 pub use class_name::told_apart;
-pub use coco::{Coco, CocoAnnotation, CocoCategory, CocoImage, CocoMask, Rle, read_coco};
+pub use coco::{Coco, CocoAnnotation, CocoBad, CocoCategory, CocoImage, CocoMask, Rle, read_coco};
 pub use dataset::{Dataset, OpenOptions, Purpose, Verify};
 pub use decode::{
     DEFAULT_MAX_PIXELS, DecodeError, ImageHeader, decode_file, decode_image, decode_part, read_header,
@@ -68,12 +70,12 @@ pub use idx::{IdxImages, read_idx_images, read_idx_labels};
 pub use label_field::{label_field, labels_of, name_field, name_of};
 pub use layout::Layout;
 pub use loader::{Batch, Batches, Loader, LoaderConfig, Sampling};
-pub use manifest::{Manifest, ManifestRow, read_manifest};
+pub use manifest::{BadRow, Manifest, ManifestRow, check_csv_quotes, read_manifest};
 pub use natural::{natural_cmp, natural_cmp_os};
 pub use scan::{SkipKind, Skipped};
 pub use split::{Split, stratified_parts};
-pub use split_name::split_of_folder;
 pub use split_groups::{grouped_parts, join_groups};
+pub use split_name::split_of_folder;
 pub use statistics::{ChannelStatistics, channel_statistics, detect_color_mode, suggest_preprocessing};
 pub use store::{ImageStore, MemoryStore};
 pub use subset::Subset;

@@ -13,9 +13,9 @@ mod parquet;
 mod tar_shards;
 
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::manifest::is_manifest;
 use crate::outputs::{ENLARGED, output_in};
-use crate::layout::Layout;
 use crate::{Dataset, Exclude, OpenOptions, Split};
 use assemble::note;
 use std::path::Path;
@@ -112,9 +112,10 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
             let folders = format!("class folders ({}; --layout classes)", folder::listed(&classes));
             Err(Error::Ambiguous { path: path.into(), readings: vec![folders, offered(*only)] })
         }
-        several => {
-            Err(Error::Ambiguous { path: path.into(), readings: several.iter().map(|&l| offered(l)).collect() })
-        }
+        several => Err(Error::Ambiguous {
+            path: path.into(),
+            readings: several.iter().map(|&l| offered(l)).collect(),
+        }),
     }
 }
 

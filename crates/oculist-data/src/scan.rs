@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Why a file was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipKind {
-    /// A damaged image, or a file named like an image that is none. Counts towards the limit.
+    /// A sample that the source declares and that does not become one: a damaged image, a file named like an image that
+    /// is none, a row without a label, an image without a partner. Counts towards the limit.
     Unreadable,
     /// Something else that lies among the images, such as a text file. Does not count.
     NotAnImage,
@@ -20,10 +21,10 @@ pub enum SkipKind {
     Unused,
 }
 
-/// A file that was left out.
+/// A file or row that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
-    /// The file.
+    /// The file, or the file and the row in it.
     pub path: PathBuf,
     /// What is wrong with it.
     pub reason: String,

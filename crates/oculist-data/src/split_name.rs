@@ -12,15 +12,57 @@ const WORDS: [(Split, &[&str]); 3] = [
     (Split::Val, &["val", "valid", "validation", "validate", "validating", "dev", "devel", "development"]),
     (
         Split::Test,
-        &["test", "testing", "tests", "tst", "holdout", "heldout", "eval", "evaluation", "evaluate", "evaluating"],
+        &[
+            "test",
+            "testing",
+            "tests",
+            "tst",
+            "holdout",
+            "heldout",
+            "eval",
+            "evaluation",
+            "evaluate",
+            "evaluating",
+        ],
     ),
 ];
 
 /// Words that say nothing about the split.
 const FILLERS: [&str; 34] = [
-    "set", "sets", "data", "dataset", "datasets", "image", "images", "img", "imgs", "picture", "pictures", "pic",
-    "pics", "photo", "photos", "file", "files", "folder", "folders", "dir", "directory", "split", "splits", "sample",
-    "samples", "seg", "part", "all", "full", "the", "of", "for", "class", "classes",
+    "set",
+    "sets",
+    "data",
+    "dataset",
+    "datasets",
+    "image",
+    "images",
+    "img",
+    "imgs",
+    "picture",
+    "pictures",
+    "pic",
+    "pics",
+    "photo",
+    "photos",
+    "file",
+    "files",
+    "folder",
+    "folders",
+    "dir",
+    "directory",
+    "split",
+    "splits",
+    "sample",
+    "samples",
+    "seg",
+    "part",
+    "all",
+    "full",
+    "the",
+    "of",
+    "for",
+    "class",
+    "classes",
 ];
 
 /// A folder's name that names a split.
@@ -52,7 +94,8 @@ pub(crate) fn split_name(name: &str) -> Option<SplitName> {
     let mut at = 0;
     while at < words.len() {
         let word = words[at].as_str();
-        let pair = words.get(at + 1).is_some_and(|next| matches!((word, next.as_str()), ("hold" | "held", "out")));
+        let pair =
+            words.get(at + 1).is_some_and(|next| matches!((word, next.as_str()), ("hold" | "held", "out")));
         at += if pair { 2 } else { 1 };
         let meaning = if pair { Some(Split::Test) } else { split_of_word(word).or_else(|| joined(word)) };
         match meaning {
@@ -122,7 +165,10 @@ mod tests {
                  train2017 trainset TrainImages train.1 trn train_data Train-Set Trainingsdata-train 01_train",
             ),
             (Split::Val, "val valid Validation val_set dev Dev_Set VAL validation-data valset ValImages"),
-            (Split::Test, "test Testing test_set images_test holdout hold_out held-out eval Evaluation test1 testset TEST"),
+            (
+                Split::Test,
+                "test Testing test_set images_test holdout hold_out held-out eval Evaluation test1 testset TEST",
+            ),
         ] {
             for name in names.split_whitespace() {
                 assert_eq!(split_name(name).map(|found| found.split), Some(split), "{name}");

@@ -1,7 +1,7 @@
 //! What a data set holds, for display.
 
 use crate::statistics::{COLOR_SAMPLE, detect_color_mode};
-use crate::{Dataset, Split, told_apart};
+use crate::{Dataset, Skipped, Split, told_apart};
 use oculist_text::visible;
 use serde::Serialize;
 use std::fmt;
@@ -26,6 +26,8 @@ pub struct Summary {
     pub color: String,
     /// Files that were left out and why, those found unreadable after opening last.
     pub skipped: Vec<(String, String)>,
+    /// What is worth telling although nothing is lost by it, such as columns that are not used: where, and what.
+    pub notes: Vec<(String, String)>,
 }
 
 /// One split.
@@ -57,8 +59,8 @@ impl Summary {
             });
         }
         let color = detect_color_mode(dataset.train(), COLOR_SAMPLE, 1).map_or("unknown", |mode| mode.name());
-        let mut skipped: Vec<(String, String)> =
-            dataset.skipped().iter().map(|s| (s.path.display().to_string(), s.reason.clone())).collect();
+        let text = |s: &Skipped| (s.path.display().to_string(), s.reason.clone());
+        let mut skipped: Vec<(String, String)> = dataset.left_out().map(text).collect();
         let mut seen: Vec<&crate::Subset> = Vec::new();
         for subset in Split::ALL.map(|split| dataset.split(split)) {
             if !seen.iter().any(|other| other.shares_store(subset)) {
@@ -75,6 +77,7 @@ impl Summary {
             max_size,
             color: color.to_owned(),
             skipped,
+            notes: dataset.notes().map(text).collect(),
         }
     }
 
@@ -127,6 +130,15 @@ impl fmt::Display for Summary {
             }
             if self.skipped.len() > LISTED {
                 writeln!(f, "  and {} more", self.skipped.len() - LISTED)?;
+            }
+        }
+        if !self.notes.is_empty() {
+            writeln!(f, "\nto note:")?;
+            for (path, text) in self.notes.iter().take(LISTED) {
+                writeln!(f, "  {path}: {text}")?;
+            }
+            if self.notes.len() > LISTED {
+                writeln!(f, "  and {} more", self.notes.len() - LISTED)?;
             }
         }
         Ok(())

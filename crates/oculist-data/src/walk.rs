@@ -11,9 +11,9 @@
 
 use crate::error::{Error, Result};
 use crate::exclude::Exclude;
+use crate::natural_cmp_os;
 use crate::outputs::output_in;
 use crate::scan::{SkipKind, Skipped, named_like_an_image};
-use crate::natural_cmp_os;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -70,6 +70,7 @@ pub(crate) enum Passed {
 /// [`Error::Io`] if the folder itself cannot be read; nothing below it is an error.
 pub fn walk(folder: &Path, exclude: &Exclude) -> Result<Walked> {
     std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    let root = std::fs::canonicalize(folder).map_err(Error::io(folder))?;
     let mut found = Walked::default();
     // Where links to folders led: each place is entered once, or links to each other's folders would never end.
     let mut entered = BTreeSet::new();
@@ -80,8 +81,16 @@ pub fn walk(folder: &Path, exclude: &Exclude) -> Result<Walked> {
         }
         let reason = match passed_over(entry.path(), entry.file_type().is_dir(), exclude) {
             None if entry.file_type().is_dir() && entry.path_is_symlink() => {
-                let again = std::fs::canonicalize(entry.path()).is_ok_and(|place| !entered.insert(place));
-                again.then(|| "a link to a folder that another link led to already".to_owned())
+                match std::fs::canonicalize(entry.path()) {
+                    // The walk itself knows the folders from its root on, but not those above.
+                    Ok(place) if root.starts_with(&place) => {
+                        Some(format!("a link back to {}, which holds it", place.display()))
+                    }
+                    Ok(place) if !entered.insert(place.clone()) => {
+                        Some(format!("a link to {}, where another link led already", place.display()))
+                    }
+                    _ => None,
+                }
             }
             None => None,
             Some(Passed::Silently) => return false,

@@ -42,7 +42,10 @@ pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 pub fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
     String::from_utf8(read(path)?).map_err(|err| {
         let at = err.utf8_error().valid_up_to();
-        io::Error::new(io::ErrorKind::InvalidData, format!("expected text in UTF-8, found other bytes at {at}"))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("expected text in UTF-8, found other bytes at {at}"),
+        )
     })
 }
 

@@ -111,7 +111,8 @@ pub(crate) fn load(
     weights: &ParamSet,
     stats: &ParamSet,
 ) -> Result<(RunState, Buffers), TrainError> {
-    let bytes = oculist_files::read(path).map_err(|source| TrainError::Io { path: path.to_path_buf(), source })?;
+    let bytes =
+        oculist_files::read(path).map_err(|source| TrainError::Io { path: path.to_path_buf(), source })?;
     let problem = |problem: String| TrainError::Checkpoint { path: path.to_path_buf(), problem };
     let (_, metadata) =
         SafeTensors::read_metadata(&bytes).map_err(|e| problem(format!("no safetensors file: {e}")))?;

@@ -120,8 +120,7 @@ impl Source {
     pub(crate) fn facts_for_report(&self) -> oculist_report::Data {
         let d = &self.dataset;
         let skipped = d
-            .skipped()
-            .iter()
+            .left_out()
             .map(|s| oculist_report::Skipped { path: s.path.display().to_string(), reason: s.reason.clone() })
             .collect();
         let license =

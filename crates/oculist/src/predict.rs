@@ -145,8 +145,8 @@ pub struct PredictOptions {
 pub struct Predicted {
     /// One entry for each file, in the order of the paths given; those that could not be read say why.
     pub predictions: Vec<Prediction>,
-    /// How many of the paths given are not there, or are neither files nor folders with files.
-    pub missing: usize,
+    /// Which entries are paths given that are not there, or are neither files nor folders with files.
+    pub missing: Vec<usize>,
 }
 
 /// The likeliest classes of image files; folders are searched through by the rules of [`oculist_data::walk`].
@@ -169,13 +169,14 @@ pub fn predict_files(
     let mut input = vec![0.0; model.preprocessing.len()];
     let mut found = Predicted::default();
     for File { path, problem, missing } in files(paths) {
-        found.missing += usize::from(missing);
+        if missing {
+            found.missing.push(found.predictions.len());
+        }
         let image = match problem {
             Some(problem) => Err(problem),
             None => decode_file(&path, DEFAULT_MAX_PIXELS).map_err(|err| err.to_string()),
         };
-        let mut prediction =
-            Prediction { path: path.display().to_string(), top: Vec::new(), error: None };
+        let mut prediction = Prediction { path: path.display().to_string(), top: Vec::new(), error: None };
         match image {
             Ok(image) => {
                 let mut sum = Sum::new(1, logits.len());
@@ -209,8 +210,7 @@ struct File {
 fn files(paths: &[PathBuf]) -> Vec<File> {
     let mut all = Vec::new();
     for path in paths {
-        let missing =
-            |problem: String| File { path: path.clone(), problem: Some(problem), missing: true };
+        let missing = |problem: String| File { path: path.clone(), problem: Some(problem), missing: true };
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => match walk(path, &Exclude::default()) {
                 Ok(found) if found.files.is_empty() && found.skipped.is_empty() => {
@@ -226,7 +226,9 @@ fn files(paths: &[PathBuf]) -> Vec<File> {
                 Err(err) => all.push(missing(err.to_string())),
             },
             Ok(meta) => match oculist_files::irregular(meta.file_type()) {
-                Some(found) => all.push(missing(format!("expected an image file or a folder, found {found}"))),
+                Some(found) => {
+                    all.push(missing(format!("expected an image file or a folder, found {found}")))
+                }
                 None => all.push(File { path: path.clone(), problem: None, missing: false }),
             },
             Err(err) => all.push(missing(err.to_string())),

@@ -56,6 +56,9 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
     };
     let oculist::Predicted { predictions, missing } =
         oculist::predict_files(&args.model, &args.images, &options)?;
+    if missing.len() == predictions.len() {
+        anyhow::bail!(lead_nowhere(&predictions, &missing));
+    }
     let unreadable = predictions.iter().filter(|p| p.error.is_some()).count();
     if args.json {
         print_as_is(&serde_json::to_string_pretty(&predictions)?)?;
@@ -72,10 +75,16 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
         say(&format!("{unreadable} of {} files could not be read", predictions.len()));
     }
     // The answers are out; a path that leads nowhere is a mistake all the same.
-    match missing {
-        0 => Ok(()),
-        1 => anyhow::bail!("1 of the paths given leads to no file"),
-        n => anyhow::bail!("{n} of the paths given lead to no file"),
+    if missing.is_empty() { Ok(()) } else { anyhow::bail!(lead_nowhere(&predictions, &missing)) }
+}
+
+/// The error for paths that lead to no file: the first, and how many there are.
+fn lead_nowhere(predictions: &[terminal::Prediction], missing: &[usize]) -> String {
+    let first = missing.first().map(|&at| &predictions[at]);
+    let (path, why) = first.map_or(("", ""), |p| (&p.path, p.error.as_deref().unwrap_or_default()));
+    match missing.len() {
+        1 => format!("{path}: {why}"),
+        n => format!("{n} of the paths given lead to no file, the first is {path}: {why}"),
     }
 }
 

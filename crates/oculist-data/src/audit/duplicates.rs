@@ -112,7 +112,9 @@ fn same_bytes(dataset: &Dataset, a: Place, b: Place) -> bool {
     let path = |place: Place| dataset.split(place.split).path(place.index);
     let (Some(a), Some(b)) = (path(a), path(b)) else { return false };
     let length = |path| std::fs::metadata(path).map(|meta| meta.len()).ok();
-    length(a).is_some() && length(a) == length(b) && oculist_files::read(a).ok() == std::fs::read(b).ok()
+    length(a).is_some()
+        && length(a) == length(b)
+        && oculist_files::read(a).ok() == oculist_files::read(b).ok()
 }
 
 /// Disjoint sets of positions; the smallest member stands for its set.

@@ -1,6 +1,8 @@
 //! From labelled files to a data set: the rules for classes, splits and unusable files that all sources share.
 
 use crate::error::{Error, Result, shortened};
+use crate::limits::{MAX_NAMES, read_text};
+use crate::reasons::other_reasons;
 use crate::scan::{Candidate, scan};
 use crate::store::FileStore;
 use crate::{
@@ -57,6 +59,11 @@ pub(super) struct Named {
     pub(super) candidate: Candidate,
     pub(super) split: Split,
     pub(super) class: u32,
+}
+
+/// A sample that the source declares and that does not become one; it counts towards the limit.
+pub(super) fn lost(path: PathBuf, reason: impl Into<String>) -> Skipped {
+    Skipped { path, reason: reason.into(), kind: SkipKind::Unreadable }
 }
 
 /// Something worth telling that is no damage.
@@ -232,10 +239,10 @@ pub(super) fn check_skipped(
         let (path, reason) = (first.path.clone(), first.reason.clone());
         return Err(Error::Strict { path, reason, count, total: count + usable });
     }
-    let mut unreadable = skipped.iter().filter(|skip| skip.kind == SkipKind::Unreadable);
+    let unreadable = skipped.iter().filter(|skip| skip.kind == SkipKind::Unreadable);
     let count = unreadable.clone().count();
     if let (true, Some(first)) =
-        (count as f64 > options.max_unreadable * (count + usable) as f64, unreadable.next())
+        (count as f64 > options.max_unreadable * (count + usable) as f64, unreadable.clone().next())
     {
         return Err(Error::TooManyUnreadable {
             path: root.into(),
@@ -244,6 +251,7 @@ pub(super) fn check_skipped(
             allowed_percent: options.max_unreadable * 100.0,
             first: first.path.clone(),
             reason: first.reason.clone(),
+            others: other_reasons(unreadable, first),
         });
     }
     Ok(())
@@ -255,9 +263,15 @@ pub(super) fn classes_file(folder: &Path) -> Result<Option<Vec<String>>> {
     if !path.is_file() {
         return Ok(None);
     }
-    let text = oculist_files::read_to_string(&path).map_err(Error::io(path))?;
+    let text = read_text(&path, MAX_NAMES, "a list of class names")?;
+    let text = text.trim_start_matches('\u{feff}');
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    Ok(Some(lines.map(str::to_owned).collect()))
+    let names: Vec<String> = lines.map(str::to_owned).collect();
+    if names.is_empty() {
+        let expected = "the name of a class in each line".into();
+        return Err(Error::Layout { path, expected, found: "none".into() });
+    }
+    Ok(Some(names))
 }
 
 /// The files in a folder whose name ends in `end`, in natural order, without hidden ones.

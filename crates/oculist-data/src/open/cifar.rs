@@ -4,10 +4,12 @@
 //! Krizhevsky's description: each record is one label byte (CIFAR-10) or a coarse and a fine one (CIFAR-100),
 //! then 1024 bytes of red, of green and of blue, each 32 rows of 32. The fine labels are the classes.
 
-use super::idx_folder::{Pair, build};
+use super::idx_folder::{Names, Pair, build};
 use crate::error::{Error, Result};
 use crate::idx::IdxImages;
+use crate::limits::{MAX_NAMES, open_bounded, read_text};
 use crate::{Dataset, OpenOptions, Purpose};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 const SIDE: usize = 32;
@@ -53,10 +55,14 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
         });
     };
     let names_path = folder.join(kind.names);
-    let names = oculist_files::read_to_string(&names_path).map_err(|err| missing(&names_path, err))?;
+    if !names_path.exists() {
+        return Err(Error::Missing { path: names_path });
+    }
+    let names = read_text(&names_path, MAX_NAMES, "a list of class names")?;
     let names: Vec<String> =
         names.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     let train_files = if kind.label_bytes == 1 { batches(folder) } else { vec![folder.join("train.bin")] };
+    let mut budget = options.max_encoded_bytes;
     // A model can be measured on the test file alone.
     let absent = options.purpose == Purpose::Evaluate && !train_files.iter().any(|path| path.is_file());
     let train = if absent {
@@ -64,7 +70,7 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
     } else {
         let (mut labels, mut pixels) = (Vec::new(), Vec::new());
         for path in &train_files {
-            read(path, kind, &names, &mut labels, &mut pixels)?;
+            read(path, kind, &mut budget, &mut labels, &mut pixels)?;
         }
         let one = train_files.len() == 1;
         let shown = if one { train_files[0].clone() } else { folder.join("data_batch_*.bin") };
@@ -73,12 +79,12 @@ pub(super) fn open(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
     let test_path = folder.join(kind.test);
     let test = if test_path.is_file() {
         let (mut labels, mut pixels) = (Vec::new(), Vec::new());
-        read(&test_path, kind, &names, &mut labels, &mut pixels)?;
+        read(&test_path, kind, &mut budget, &mut labels, &mut pixels)?;
         Some(pair(test_path, &labels, pixels)?)
     } else {
         None
     };
-    build(folder, train, test, names, options)
+    build(folder, train, test, Names::FromZero(names), options)
 }
 
 /// `data_batch_1.bin` up to the last one there, so that one missing in between is an error; at least the first.
@@ -86,13 +92,6 @@ fn batches(folder: &Path) -> Vec<PathBuf> {
     let path = |i: usize| folder.join(format!("data_batch_{i}.bin"));
     let last = (1..=99).rev().find(|&i| path(i).is_file()).unwrap_or(1);
     (1..=last).map(path).collect()
-}
-
-fn missing(path: &Path, source: std::io::Error) -> Error {
-    match source.kind() {
-        std::io::ErrorKind::NotFound => Error::Missing { path: path.into() },
-        _ => Error::Io { path: path.into(), source },
-    }
 }
 
 fn pair(path: PathBuf, labels: &[u8], pixels: Vec<u8>) -> Result<Pair> {
@@ -104,11 +103,18 @@ fn pair(path: PathBuf, labels: &[u8], pixels: Vec<u8>) -> Result<Pair> {
 fn read(
     path: &Path,
     kind: &Kind,
-    names: &[String],
+    budget: &mut u64,
     labels: &mut Vec<u8>,
     pixels: &mut Vec<u8>,
 ) -> Result<()> {
-    let bytes = oculist_files::read(path).map_err(|err| missing(path, err))?;
+    if !path.exists() {
+        return Err(Error::Missing { path: path.into() });
+    }
+    let (file, len) =
+        open_bounded(path, *budget, "images in memory (max_encoded_bytes, --max-image-bytes), in all,")?;
+    let mut bytes = Vec::new();
+    file.take(len).read_to_end(&mut bytes).map_err(Error::io(path))?;
+    *budget -= len;
     let record = kind.label_bytes + 3 * PLANE;
     if bytes.is_empty() || bytes.len() % record != 0 {
         return Err(Error::Layout {
@@ -123,14 +129,9 @@ fn read(
         });
     }
     pixels.reserve(bytes.len() / record * 3 * PLANE);
-    for (index, record) in bytes.chunks_exact(record).enumerate() {
+    for record in bytes.chunks_exact(record) {
         let (label, planes) = record.split_at(kind.label_bytes);
-        let label = label[kind.label_bytes - 1];
-        if usize::from(label) >= names.len() {
-            let (path, classes) = (path.into(), names.len());
-            return Err(Error::Label { path, label: u32::from(label), index, classes });
-        }
-        labels.push(label);
+        labels.push(label[kind.label_bytes - 1]);
         for i in 0..PLANE {
             pixels.extend([planes[i], planes[PLANE + i], planes[2 * PLANE + i]]);
         }

@@ -7,8 +7,8 @@
 //! image and not those of the stored one, boxes refer to the upright image. The crop itself stands upright either way,
 //! as every image here does.
 
-use super::assemble::{ClassNames, Collected, Entry, check_skipped, file_name, files_ending_in, note};
-use crate::coco::{Coco, CocoAnnotation, CocoImage, read_coco};
+use super::assemble::{ClassNames, Collected, Entry, check_skipped, file_name, files_ending_in, lost, note};
+use crate::coco::{Coco, CocoAnnotation, CocoImage, read_boxes};
 use crate::decode::swaps_sides;
 use crate::error::{Error, Result};
 use crate::location::Location;
@@ -79,13 +79,13 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
     let (mut files, mut file_splits, mut boxes) = (Vec::new(), Vec::new(), Vec::new());
     let mut declared = Vec::new();
     for (list, (path, split)) in lists.iter().enumerate() {
-        let coco = read_coco(path)?;
+        let coco = read_boxes(path)?;
         let mut categories: Vec<_> = coco.categories.iter().collect();
         categories.sort_by_key(|category| category.id);
         let class_of: BTreeMap<u64, u32> =
             categories.iter().map(|category| (category.id, classes.intern(&category.name))).collect();
         let used = useful(path, &coco, &mut skipped);
-        let images = find_images(path, &coco, &used)?;
+        let images = find_images(path, &coco, &used, options)?;
         let first = files.len();
         let index: BTreeMap<u64, usize> =
             images.iter().enumerate().map(|(i, (image, _))| (image.id, first + i)).collect();
@@ -106,42 +106,41 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
     let mut usable = Vec::new();
     let mut places = Vec::with_capacity(files.len());
     for found in scan(&files, options) {
-        match found {
-            Ok(file) => {
-                places.push(Some(usable.len() as u32));
-                usable.push(file);
-            }
-            Err(skip) => {
-                places.push(None);
-                skipped.push(skip);
-            }
-        }
+        places.push(found.map(|file| {
+            usable.push(file);
+            usable.len() as u32 - 1
+        }));
     }
-    check_skipped(root, &skipped, usable.len(), options)?;
     let mut crops = Vec::with_capacity(boxes.len());
     let mut entries = Vec::with_capacity(boxes.len());
     for ImageBox { id, file, class, bbox, list } in boxes {
-        let item = match places[file] {
-            Some(place) => {
-                let image = &usable[place as usize];
+        let item = match &places[file] {
+            Ok(place) => {
+                let image = &usable[*place as usize];
                 let upright = (image.width, image.height);
                 let orientation = orientation_of_grid(image.orientation, upright, declared[file]);
                 let size = if swaps_sides(orientation) { (upright.1, upright.0) } else { upright };
-                let rect = pixels_of(bbox, size).ok_or_else(|| Error::Layout {
-                    path: lists[list].0.clone(),
-                    expected: format!(
-                        "the box of annotation {id} to touch its image of {}x{}",
-                        size.0, size.1
-                    ),
-                    found: format!("x, y, width, height {bbox:?}"),
-                })?;
-                crops.push(Crop { file: place, rect: turned(rect, size, orientation), id });
+                let Some(rect) = pixels_of(bbox, size) else {
+                    let (w, h) = size;
+                    let reason = format!(
+                        "expected a box that touches its image, found x, y, width, height {bbox:?} in {w}x{h}"
+                    );
+                    skipped.push(lost(of_annotation(&lists[list].0, id), reason));
+                    continue;
+                };
+                crops.push(Crop { file: *place, rect: turned(rect, size, orientation), id });
                 Some(crops.len() as u32 - 1)
             }
-            None => None,
+            // Each box of the image is a sample that is lost.
+            Err(skip) => {
+                let path = format!("{}#{id}", skip.path.display());
+                skipped.push(lost(path.into(), skip.reason.clone()));
+                None
+            }
         };
         entries.push(Entry { split: file_splits[file], class, item });
     }
+    check_skipped(root, &skipped, crops.len(), options)?;
     // Boxes are never drawn one by one, as the rule for other sources would do with an empty split.
     if options.purpose == Purpose::Train
         && let Some(split) =
@@ -154,6 +153,11 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
     Collected { root: root.into(), class_names, ordered: true, entries, skipped, store }.into_dataset(options)
 }
 
+/// What a message calls an annotation.
+fn of_annotation(list: &Path, id: u64) -> PathBuf {
+    list.join(format!("annotation {id}"))
+}
+
 /// The annotations that are a single object with a box; the others are counted.
 fn useful<'a>(path: &Path, coco: &'a Coco, skipped: &mut Vec<Skipped>) -> Vec<&'a CocoAnnotation> {
     let crowd = coco.annotations.iter().filter(|a| a.iscrowd).count();
@@ -164,20 +168,26 @@ fn useful<'a>(path: &Path, coco: &'a Coco, skipped: &mut Vec<Skipped>) -> Vec<&'
             skipped.push(note(path, format!("{count} {what} not used")));
         }
     };
+    tell(coco.unusable_entries, "entries without id or name");
     tell(crowd, "crowd boxes");
     tell(empty, "boxes without area");
     let used: Vec<_> = coco.annotations.iter().filter(|a| !a.iscrowd && !flat(a)).collect();
     let with_boxes: BTreeSet<u64> = used.iter().map(|a| a.image_id).collect();
     tell(coco.images.len() - with_boxes.len(), "images without a box");
+    skipped.extend(coco.bad.iter().map(|bad| lost(of_annotation(path, bad.id), bad.reason.clone())));
     used
 }
 
 /// The files of the images that have boxes; they lie beside the annotations, in `images`, or in a folder named
-/// after the annotation file's split.
+/// after the annotation file's split. A file that is not there is looked for beside the annotations later.
+///
+/// # Errors
+/// More missing files than the options allow.
 fn find_images<'a>(
     path: &Path,
     coco: &'a Coco,
     used: &[&CocoAnnotation],
+    options: &OpenOptions,
 ) -> Result<Vec<(&'a CocoImage, PathBuf)>> {
     let wanted: BTreeSet<u64> = used.iter().map(|a| a.image_id).collect();
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -193,12 +203,15 @@ fn find_images<'a>(
     ];
     let (mut found, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
     for image in coco.images.iter().filter(|image| wanted.contains(&image.id)) {
-        match folders.iter().map(|folder| folder.join(&image.file_name)).find(|file| file.is_file()) {
-            Some(file) => found.push((image, file)),
-            None => missing.push(image),
+        let places = folders.iter().map(|folder| folder.join(&image.file_name));
+        let file = places.clone().find(|file| file.is_file());
+        if file.is_none() {
+            missing.push(image);
         }
+        found.push((image, file.unwrap_or_else(|| folder.join(&image.file_name))));
     }
-    match missing.first() {
+    let too_many = options.strict || missing.len() as f64 > options.max_unreadable * wanted.len() as f64;
+    match missing.first().filter(|_| too_many) {
         Some(image) => Err(Error::MissingFiles {
             path: path.into(),
             place: format!("image {}", image.id),

@@ -3,7 +3,7 @@
 //! The files in the crate's `demo` folder are IDX files as any others, made by the example `make_demo`.
 
 use super::FASHION_MNIST_CLASSES;
-use super::idx_folder::{Pair, build};
+use super::idx_folder::{Names, Pair, build};
 use crate::error::Result;
 use crate::idx::{parse_images, parse_labels};
 use crate::{Dataset, OpenOptions};
@@ -24,11 +24,6 @@ fn pair(images: (&str, &[u8]), labels: (&str, &[u8])) -> Result<Pair> {
 pub(super) fn open(options: &OpenOptions) -> Result<Dataset> {
     let train = pair(embedded!("train-images-idx3-ubyte.gz"), embedded!("train-labels-idx1-ubyte.gz"))?;
     let test = pair(embedded!("t10k-images-idx3-ubyte.gz"), embedded!("t10k-labels-idx1-ubyte.gz"))?;
-    build(
-        Path::new("demo"),
-        Some(train),
-        Some(test),
-        FASHION_MNIST_CLASSES.map(str::to_owned).to_vec(),
-        options,
-    )
+    let names = Names::FromZero(FASHION_MNIST_CLASSES.map(str::to_owned).to_vec());
+    build(Path::new("demo"), Some(train), Some(test), names, options)
 }

@@ -30,7 +30,7 @@ pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -
     let exclude = Exclude::new(&options.exclude)?;
     let Read { tree, mut skipped, links } = Tree::read(root, &exclude)?;
     gather(&mut skipped);
-    let Plan { classes, notes } = plan(&tree, layout, options.purpose)?;
+    let Plan { classes, notes } = plan(&tree, layout)?;
     skipped.extend(notes);
     if layout.is_none() {
         masks::check(&tree, &classes)?;
@@ -57,11 +57,12 @@ pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -
     // The class folder says more than the folder of all, and names that look alike say nothing.
     let told = |class: String, split: Split| {
         let at = names.iter().position(|name| *name == class).unwrap_or_default();
-        let folder = classes.iter().find(|folder| folder.split == split && index[&folder.class] as usize == at);
+        let folder =
+            classes.iter().find(|folder| folder.split == split && index[&folder.class] as usize == at);
         (folder.map_or_else(|| root.into(), |folder| folder.tree.path.clone()), shown[at].clone())
     };
-    Collected::look_at(root, named, names.clone(), false, skipped, options)?.into_dataset(options).map_err(|err| {
-        match err {
+    Collected::look_at(root, named, names.clone(), false, skipped, options)?.into_dataset(options).map_err(
+        |err| match err {
             Error::EmptyClass { class, split, .. } => {
                 let (path, class) = told(class, split);
                 Error::EmptyClass { path, class, split }
@@ -71,33 +72,27 @@ pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -
                 Error::UnknownClass { path, class, split }
             }
             other => other,
-        }
-    })
+        },
+    )
 }
 
-/// The folder of a split.
+/// The folders whose names are those of a split.
 ///
 /// # Errors
-/// Two folders for it.
-pub(super) fn split_folder(root: &Path, split: Split) -> Result<Option<PathBuf>> {
+/// A folder that cannot be read.
+pub(super) fn split_folders_in(root: &Path, split: Split) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(root).map_err(Error::io(root))? {
         let path = entry.map_err(Error::io(root))?.path();
         let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
-        let is = !name.starts_with('.') && split_name(&name).is_some_and(|n| n.rest.is_empty() && n.split == split);
+        let is = !name.starts_with('.')
+            && split_name(&name).is_some_and(|n| n.rest.is_empty() && n.split == split);
         if is && path.is_dir() {
             found.push(path);
         }
     }
     found.sort();
-    match &found[..] {
-        [] | [_] => Ok(found.pop()),
-        [first, second, ..] => Err(Error::Option {
-            name: "the folder of a split",
-            expected: "there once",
-            found: format!("{} and {} for the {split} split", first.display(), second.display()),
-        }),
-    }
+    Ok(found)
 }
 
 /// True if the folder has at least two class folders with files that may be images, whatever else it holds.
@@ -106,7 +101,7 @@ pub(super) fn split_folder(root: &Path, split: Split) -> Result<Option<PathBuf>>
 /// A folder that cannot be read.
 pub(super) fn class_folders(root: &Path, exclude: &Exclude) -> Result<Vec<String>> {
     let tree = Tree::read(root, exclude)?.tree;
-    let Ok(found) = plan(&tree, None, Purpose::Evaluate) else { return Ok(Vec::new()) };
+    let Ok(found) = plan(&tree, None) else { return Ok(Vec::new()) };
     let mut names: Vec<String> =
         found.classes.iter().filter(|class| class.tree.images() > 0).map(|class| class.tree.name()).collect();
     names.sort();
@@ -150,7 +145,11 @@ impl Repeats {
         let Some((split, other, first)) = self.identity.earlier(path, place) else { return false };
         let pair = format!("{} is {}", path.display(), first.display());
         let same = split == class.split && other == class.class;
-        if same { self.dropped.push(pair) } else { self.twice.push(pair) }
+        if same {
+            self.dropped.push(pair)
+        } else {
+            self.twice.push(pair)
+        }
         same
     }
 

@@ -102,7 +102,7 @@ fn holds(folder: &Path, extension: &str, begins_so: impl Fn(&str) -> bool) -> bo
 fn beginning(path: &Path) -> Option<String> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    std::fs::File::open(path).ok()?.take(256).read_to_end(&mut bytes).ok()?;
+    oculist_files::open(path).ok()?.take(256).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 

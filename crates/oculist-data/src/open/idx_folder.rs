@@ -1,8 +1,10 @@
 //! A folder of IDX files.
 
+use super::assemble::{check_skipped, classes_file, lost, note};
 use crate::error::{Error, Result};
-use crate::idx::{IdxImages, read_idx_images, read_idx_labels};
-use crate::{Dataset, MemoryStore, OpenOptions, Purpose, Split, Subset, stratified_parts};
+use crate::idx::{IdxImages, read_images, read_labels};
+use crate::{Dataset, MemoryStore, OpenOptions, Purpose, Skipped, Split, Subset, stratified_parts};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,7 +62,7 @@ impl Pair {
         Ok(Self { images, labels, images_path, labels_path })
     }
 
-    fn read(folder: &Path, prefixes: &[&str]) -> Result<Option<Self>> {
+    fn read(folder: &Path, prefixes: &[&str], options: &OpenOptions) -> Result<Option<Self>> {
         let (images, labels) = (find(folder, prefixes, "images"), find(folder, prefixes, "labels"));
         let missing = |what, dimensions| Error::Missing {
             path: folder.join(format!("{}-{what}-idx{dimensions}-ubyte.gz", prefixes[0])),
@@ -70,77 +72,151 @@ impl Pair {
             (None, Some(_)) => Err(missing("images", 3)),
             (Some(_), None) => Err(missing("labels", 1)),
             (Some(images_path), Some(labels_path)) => {
-                let images = read_idx_images(&images_path)?;
-                let labels = read_idx_labels(&labels_path)?;
+                let images = read_images(&images_path, options.max_encoded_bytes)?;
+                let labels = read_labels(&labels_path, options.max_encoded_bytes)?;
                 Self::new(images_path, images, labels_path, &labels).map(Some)
             }
         }
     }
 
-    fn into_subset(self, classes: usize) -> Result<Subset> {
+    /// The images whose label has a class.
+    fn into_subset(self, numbers: &Numbers, skipped: &mut Vec<Skipped>) -> Result<Subset> {
         let Self { images, labels, images_path, labels_path } = self;
-        if let Some(index) = labels.iter().position(|&label| label as usize >= classes) {
-            let label = labels[index];
-            return Err(Error::Label { path: labels_path, label, index, classes });
+        let (mut items, mut classes) = (Vec::with_capacity(labels.len()), Vec::with_capacity(labels.len()));
+        for (index, &label) in labels.iter().enumerate() {
+            if let Some(&class) = numbers.classes.get(&label) {
+                items.push(index as u32);
+                classes.push(class);
+            } else {
+                let Numbers { first, named, .. } = numbers;
+                let last = (first + named).saturating_sub(1);
+                let reason = format!(
+                    "expected a label from {first} to {last}, as {named} classes have names, found {label}"
+                );
+                skipped.push(lost(labels_path.join(format!("image {index}")), reason));
+            }
         }
         let shape = (images.width, images.height, images.channels);
         let store = MemoryStore::new(images_path.display().to_string(), shape, images.pixels)?;
-        Subset::new(Arc::new(store), (0..labels.len() as u32).collect(), labels, classes)
+        Subset::new(Arc::new(store), items, classes, numbers.classes.len())
     }
 }
 
 pub(super) fn open(folder: &Path, names: Option<&[String]>, options: &OpenOptions) -> Result<Dataset> {
-    let train = Pair::read(folder, &TRAIN)?;
-    let test = Pair::read(folder, &TEST)?;
+    let train = Pair::read(folder, &TRAIN, options)?;
+    let test = Pair::read(folder, &TEST, options)?;
     let names = match names {
-        Some(names) => names.to_vec(),
-        None => {
-            let pairs = train.iter().chain(test.iter().filter(|_| options.purpose == Purpose::Evaluate));
-            class_names(folder, pairs.flat_map(|pair| &pair.labels))?
-        }
+        Some(names) => Names::FromZero(names.to_vec()),
+        None => classes_file(folder)?.map_or(Names::None, Names::Listed),
     };
     build(folder, train, test, names, options)
 }
 
-/// Names from `classes.txt`, else the labels' numbers.
-fn class_names<'a>(folder: &Path, labels: impl Iterator<Item = &'a u32>) -> Result<Vec<String>> {
-    let path = folder.join("classes.txt");
-    if path.is_file() {
-        let text = oculist_files::read_to_string(&path).map_err(Error::io(path))?;
-        return Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect());
+/// What the classes are called.
+pub(super) enum Names {
+    /// By the labels' numbers.
+    None,
+    /// By a list whose first name is that of label 0.
+    FromZero(Vec<String>),
+    /// By a list for the labels in their order, from 0 or, if no label is 0 and the last would have no name, from 1.
+    Listed(Vec<String>),
+}
+
+/// From the numbers that labels are to classes.
+struct Numbers {
+    /// The label of the first name.
+    first: usize,
+    /// How many labels have a name.
+    named: usize,
+    /// The class of each label that occurs and has a name.
+    classes: BTreeMap<u32, u32>,
+    class_names: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Numbers {
+    /// The labels that occur are the classes, in their order.
+    fn new(present: &BTreeSet<u32>, names: Names) -> Self {
+        let (lowest, highest) = (present.first().copied(), present.last().copied().unwrap_or_default());
+        let mut notes = Vec::new();
+        let (first, names) = match names {
+            Names::None => (0, (0..=highest).map(|label| label.to_string()).collect()),
+            Names::FromZero(names) => (0, names),
+            Names::Listed(names) if lowest > Some(0) && highest as usize == names.len() => {
+                let n = names.len();
+                notes.push(format!(
+                    "labels from {} to {n} for {n} names: the first name is that of label 1",
+                    lowest.unwrap_or(1)
+                ));
+                (1, names)
+            }
+            Names::Listed(names) => (0, names),
+        };
+        let mut numbers =
+            Self { first, named: names.len(), classes: BTreeMap::new(), class_names: Vec::new(), notes };
+        let by_number = names.len() as u64 == u64::from(highest) + 1;
+        for (i, name) in names.into_iter().enumerate() {
+            let label = (i + first) as u32;
+            if present.contains(&label) {
+                numbers.classes.insert(label, numbers.class_names.len() as u32);
+                numbers.class_names.push(name);
+            } else if !(by_number && name == label.to_string()) {
+                numbers.notes.push(format!("class \"{name}\" is declared but has no image"));
+            }
+        }
+        numbers
     }
-    let classes = labels.max().map_or(0, |&max| max + 1);
-    Ok((0..classes).map(|label| label.to_string()).collect())
 }
 
 /// Splits the training pair, and gives each part its checks; to measure, takes the pairs as they are.
+///
+/// # Errors
+/// Fewer than two classes; a class that only the test images have; more labels without a class than the options allow.
 pub(super) fn build(
     folder: &Path,
     train: Option<Pair>,
     test: Option<Pair>,
-    class_names: Vec<String>,
+    names: Names,
     options: &OpenOptions,
 ) -> Result<Dataset> {
-    if options.purpose == Purpose::Evaluate {
-        return as_given(folder, train, test, class_names);
+    if train.is_none() && options.purpose == Purpose::Train {
+        return Err(Error::Missing { path: folder.join("train-images-idx3-ubyte.gz") });
     }
-    let train = train.ok_or_else(|| Error::Missing { path: folder.join("train-images-idx3-ubyte.gz") })?;
-    let classes = class_names.len();
-    let train_path = train.images_path.clone();
-    let train = train.into_subset(classes)?;
+    let Some(given) = train.as_ref().or(test.as_ref()) else {
+        return Err(Error::Layout {
+            path: folder.into(),
+            expected: "a pair of images and labels".into(),
+            found: "none".into(),
+        });
+    };
+    let (train_path, labels_path) = (given.images_path.clone(), given.labels_path.clone());
+    let test_labels_path = test.as_ref().map(|pair| pair.labels_path.clone());
+    let present: BTreeSet<u32> = train.iter().chain(&test).flat_map(|pair| &pair.labels).copied().collect();
+    let numbers = Numbers::new(&present, names);
+    let mut skipped: Vec<Skipped> =
+        numbers.notes.iter().map(|text| note(&labels_path, text.clone())).collect();
+    let mut subset =
+        |pair: Option<Pair>| pair.map(|pair| pair.into_subset(&numbers, &mut skipped)).transpose();
+    let (train, test) = (subset(train)?, subset(test)?);
+    let images = train.as_ref().map_or(0, Subset::len) + test.as_ref().map_or(0, Subset::len);
+    check_skipped(folder, &skipped, images, options)?;
+    let classes = numbers.class_names.len();
+    let train = match train {
+        Some(train) if options.purpose == Purpose::Train => train,
+        train => return as_given(folder, train, test, numbers.class_names, skipped),
+    };
     let fractions = options.fractions(false, test.is_some());
     let parts = stratified_parts(train.labels(), classes, &fractions, options.seed);
-    let test_labels_path = test.as_ref().map(|pair| pair.labels_path.clone());
     let dataset = Dataset {
         source: folder.display().to_string(),
         val: train.select(&parts[0])?,
         test: match test {
-            Some(pair) => pair.into_subset(classes)?,
+            Some(test) => test,
             None => train.select(&parts[1])?,
         },
         train: train.select(&parts[2])?,
-        class_names,
-        skipped: Vec::new(),
+        class_names: numbers.class_names,
+        skipped,
     };
     let counts = dataset.train.class_counts();
     let present: Vec<usize> = (0..classes).filter(|&c| counts[c] > 0).collect();
@@ -152,16 +228,10 @@ pub(super) fn build(
             return Err(Error::EmptySplit { path: folder.into(), split, images: train.len() });
         }
     }
-    let test_counts = dataset.test.class_counts();
-    for class in 0..classes {
-        let name = || dataset.class_names[class].clone();
-        if counts[class] == 0 && test_counts[class] > 0 {
-            let path = test_labels_path.unwrap_or(train_path);
-            return Err(Error::UnknownClass { path, class: name(), split: Split::Test });
-        }
-        if counts[class] == 0 {
-            return Err(Error::EmptyClass { path: train_path, class: name(), split: Split::Train });
-        }
+    if let Some(class) = (0..classes).find(|&class| counts[class] == 0) {
+        let path = test_labels_path.unwrap_or(train_path);
+        let class = dataset.class_names[class].clone();
+        return Err(Error::UnknownClass { path, class, split: Split::Test });
     }
     Ok(dataset)
 }
@@ -169,27 +239,19 @@ pub(super) fn build(
 /// The pairs as splits, whatever classes they have; there is no validation split.
 fn as_given(
     folder: &Path,
-    train: Option<Pair>,
-    test: Option<Pair>,
+    train: Option<Subset>,
+    test: Option<Subset>,
     class_names: Vec<String>,
+    skipped: Vec<Skipped>,
 ) -> Result<Dataset> {
-    let classes = class_names.len();
-    let [train, test] = [train, test].map(|pair| pair.map(|pair| pair.into_subset(classes)).transpose());
-    let (train, test) = (train?, test?);
-    let given = train.as_ref().or(test.as_ref());
-    let none = given
-        .ok_or_else(|| Error::Layout {
-            path: folder.into(),
-            expected: "a pair of images and labels".into(),
-            found: "none".into(),
-        })?
-        .select(&[])?;
+    let none = train.as_ref().or(test.as_ref()).map(|given| given.select(&[])).transpose()?;
+    let none = none.ok_or_else(|| Error::Missing { path: folder.into() })?;
     Ok(Dataset {
         source: folder.display().to_string(),
         train: train.unwrap_or_else(|| none.clone()),
         test: test.unwrap_or_else(|| none.clone()),
         val: none,
         class_names,
-        skipped: Vec::new(),
+        skipped,
     })
 }

@@ -1,21 +1,20 @@
 //! A CSV or JSONL manifest as a data set.
 
-use super::assemble::{ClassNames, Collected, Named, note};
-use super::folder::listed;
+use super::assemble::{ClassNames, Collected, Named, lost, note};
 use crate::error::{Error, Result};
-use crate::identity::Identity;
 use crate::location::Location;
 use crate::manifest::{Manifest, read_manifest};
 use crate::scan::Candidate;
-use crate::{Dataset, OpenOptions, Skipped, Split};
+use crate::{Dataset, OpenOptions, RealPaths, Skipped, Split};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Opens a manifest for classification; without splits, they are drawn.
 pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     let manifest = read_manifest(path)?;
-    let splits: Vec<Split> = manifest.rows.iter().map(|row| row.split.unwrap_or(Split::Train)).collect();
+    let splits: Vec<_> = manifest.rows.iter().map(|row| Ok(row.split.unwrap_or(Split::Train))).collect();
     let mut listed = Listed::default();
-    listed.add(&manifest, &splits)?;
+    listed.add(&manifest, &splits, options)?;
     listed.into_dataset(path, options)
 }
 
@@ -24,79 +23,116 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Dataset> {
 pub(super) struct Listed {
     classes: ClassNames,
     named: Vec<Named>,
-    /// The files so far, by where they really lie.
-    identity: Identity<Place>,
-    /// What is worth telling.
+    /// What is lost or worth telling.
     pub(super) skipped: Vec<Skipped>,
 }
 
-/// Where a file is named, and as what.
-#[derive(Clone)]
-struct Place {
-    list: PathBuf,
+/// The rows of one file.
+struct OneFile<'a> {
     line: u64,
-    label: String,
+    label: &'a str,
     split: Split,
+    /// Further rows that say the same.
+    repeats: usize,
+    /// What another row says of it, if it says something else.
+    contradiction: Option<String>,
 }
 
 impl Listed {
-    /// Adds the files of a manifest, with the split of each row.
+    /// Adds the files of a manifest, with the split of each row or the reason why it has none.
+    ///
+    /// A row without label or with several, and a file that is not there or of which rows say different things, is
+    /// listed as lost. Rows that say the same count once.
     ///
     /// # Errors
-    /// A row without label or with several; a file with two labels or in two splits, or that is not there.
-    pub(super) fn add(&mut self, manifest: &Manifest, splits: &[Split]) -> Result<()> {
+    /// More missing files than the options allow.
+    pub(super) fn add(
+        &mut self,
+        manifest: &Manifest,
+        splits: &[Result<Split, String>],
+        options: &OpenOptions,
+    ) -> Result<()> {
         let path = &manifest.path;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut repeats = Vec::new();
-        let mut missing = Vec::new();
-        for (row, &split) in manifest.rows.iter().zip(splits) {
-            let wrong = |expected: &str, found: String| Error::Line {
-                path: path.clone(),
-                line: row.line,
-                expected: expected.into(),
-                found,
+        let place = |line: u64| path.join(format!("line {line}"));
+        let bad = manifest.bad.iter().map(|row| lost(place(row.line), row.reason.clone()));
+        self.skipped.extend(bad);
+        // A file is known by where it really lies; one that is not there, by what is written.
+        let mut real = RealPaths::default();
+        let mut files: BTreeMap<PathBuf, OneFile> = BTreeMap::new();
+        let mut order: Vec<(PathBuf, &str)> = Vec::with_capacity(manifest.rows.len());
+        for (row, split) in manifest.rows.iter().zip(splits) {
+            let split = match split {
+                Ok(split) => *split,
+                Err(reason) => {
+                    self.skipped.push(lost(place(row.line), reason.clone()));
+                    continue;
+                }
             };
             let [label] = &row.labels[..] else {
                 let found = match row.labels.len() {
                     0 => "none".to_owned(),
                     n => format!("{n}: {}", row.labels.join("; ")),
                 };
-                return Err(wrong("exactly one label, as classification needs", found));
+                let reason = format!("expected exactly one label, as classification needs, found {found}");
+                self.skipped.push(lost(place(row.line), reason));
+                continue;
             };
             let file = folder.join(&row.file_name);
-            let place = Place { list: path.clone(), line: row.line, label: label.clone(), split };
-            if let Some(first) = self.identity.earlier(&file, place) {
-                if first.label != *label || first.split != split {
-                    let Place { list, line, label: other, split: first_split } = first;
-                    let list = if list == *path { String::new() } else { format!(" of {}", list.display()) };
-                    let found = format!(
-                        "{} as {label} in {split}, but as {other} in {first_split} in line {line}{list}",
-                        row.file_name
-                    );
-                    return Err(wrong("each file with one label and in one split", found));
+            let known = real.of(&file).unwrap_or(file);
+            match files.get_mut(&known) {
+                Some(first) if first.label == label && first.split == split => first.repeats += 1,
+                Some(first) if first.contradiction.is_none() => {
+                    let (before, now) = match first.label == label {
+                        true => (first.split.name(), split.name()),
+                        false => (first.label, label.as_str()),
+                    };
+                    first.contradiction = Some(format!("{before}, but {now} in line {}", row.line));
                 }
-                repeats.push(format!("line {}", row.line));
+                Some(_) => {}
+                None => {
+                    let line = row.line;
+                    let first = OneFile { line, label, split, repeats: 0, contradiction: None };
+                    order.push((known.clone(), &row.file_name));
+                    files.insert(known, first);
+                }
+            }
+        }
+        let mut missing: Vec<(u64, PathBuf)> = Vec::new();
+        let mut repeated: Option<(usize, &str, u64)> = None;
+        for (known, name) in &order {
+            let OneFile { line, label, split, repeats, contradiction } = &files[known];
+            if *repeats > 0 {
+                repeated.get_or_insert((0, name, *line)).0 += repeats;
+            }
+            let file = folder.join(name);
+            if let Some(contradiction) = contradiction {
+                let reason = format!("expected one label and one split of {name}, found {contradiction}");
+                self.skipped.push(lost(place(*line), reason));
                 continue;
             }
             if !file.is_file() {
-                missing.push((row.line, file));
-                continue;
+                missing.push((*line, file.clone()));
             }
+            // A file that is not there is found unreadable when it is looked at, like any other that is.
             let candidate = Candidate::claimed(Location::File(file));
-            self.named.push(Named { candidate, split, class: self.classes.intern(label) });
+            self.named.push(Named { candidate, split: *split, class: self.classes.intern(label) });
         }
-        let count = missing.len();
-        if let Some((line, file)) = missing.into_iter().next() {
+        let (count, total) = (missing.len(), manifest.rows.len() + manifest.bad.len());
+        let too_many = options.strict || count as f64 > options.max_unreadable * total as f64;
+        if let (true, Some((line, file))) = (too_many, missing.into_iter().next()) {
             let (path, place) = (path.clone(), format!("line {line}"));
-            return Err(Error::MissingFiles { path, place, file, count, total: manifest.rows.len() });
+            return Err(Error::MissingFiles { path, place, file, count, total });
         }
-        if !repeats.is_empty() {
-            let text = format!("{} rows name a file that is named before, each read once: ", repeats.len());
-            self.skipped.push(note(path, text + &listed(&repeats)));
+        if let Some((count, name, line)) = repeated {
+            let reason =
+                format!("{count} rows name a file again and count once, the first is {name} in line {line}");
+            self.skipped.push(note(path, reason));
         }
         if !manifest.ignored.is_empty() {
-            self.skipped.push(note(path, format!("columns not used: {}", manifest.ignored.join(", "))));
+            self.skipped.push(note(path, format!("columns not used: {}", names(&manifest.ignored))));
         }
+        self.skipped.extend(manifest.notes.iter().map(|text| note(path, text.clone())));
         Ok(())
     }
 
@@ -105,4 +141,9 @@ impl Listed {
         Collected::look_at(root, self.named, self.classes.names, false, self.skipped, options)?
             .into_dataset(options)
     }
+}
+
+/// Names in a line of bearable length.
+fn names(all: &[String]) -> String {
+    crate::error::shortened(&all.join(", "))
 }

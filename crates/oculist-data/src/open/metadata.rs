@@ -6,10 +6,10 @@
 //! nothing then.
 
 use super::assemble::{file_name, note};
-use super::folder::split_folder;
+use super::folder::split_folders_in;
 use super::listed::Listed;
 use crate::error::{Error, Result};
-use crate::manifest::{Manifest, read_manifest};
+use crate::manifest::{Manifest, ManifestRow, read_manifest};
 use crate::{Dataset, Exclude, OpenOptions, Split, walk};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -29,11 +29,14 @@ pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
     let mut listed = Listed::default();
     for (path, folder_split) in lists(root)? {
         let manifest = read_manifest(&path)?;
-        let splits = splits_of(&manifest, folder_split)?;
-        listed.add(&manifest, &splits)?;
+        let splits = splits_of(&manifest, folder_split);
+        listed.add(&manifest, &splits, options)?;
         let unnamed = unnamed_images(&manifest, &exclude)?;
-        if unnamed > 0 {
-            listed.skipped.push(note(&path, format!("{unnamed} images beside it not named and not used")));
+        if let Some(first) = unnamed.first() {
+            let count = unnamed.len();
+            let reason =
+                format!("{count} images beside it not named and not used, such as {}", first.display());
+            listed.skipped.push(note(&path, reason));
         }
     }
     listed.into_dataset(root, options)
@@ -45,12 +48,16 @@ fn lists(root: &Path) -> Result<Vec<List>> {
         Err(Error::Layout { path: root.into(), expected: expected.into(), found })
     };
     let own = metadata_in(root)?;
-    let (mut parts, mut without) = (Vec::new(), None);
+    let (mut parts, mut without): (Vec<List>, _) = (Vec::new(), None);
     for split in Split::ALL {
-        if let Some(folder) = split_folder(root, split)? {
-            match metadata_in(&folder)? {
-                Some(path) => parts.push((path, Some(split))),
-                None => without = Some(folder),
+        for folder in split_folders_in(root, split)? {
+            match (metadata_in(&folder)?, parts.last()) {
+                (Some(path), Some((other, Some(last)))) if *last == split => {
+                    let found = format!("{} and {}", other.display(), path.display());
+                    return mixed("one folder with metadata for each split", found);
+                }
+                (Some(path), _) => parts.push((path, Some(split))),
+                (None, _) => without = Some(folder),
             }
         }
     }
@@ -81,38 +88,30 @@ fn metadata_in(folder: &Path) -> Result<Option<PathBuf>> {
     Ok(found.pop())
 }
 
-/// The split of each row.
-///
-/// # Errors
-/// A column `split` that contradicts the folder; some names that begin with the folder of a split and others that do not.
-fn splits_of(manifest: &Manifest, folder: Option<Split>) -> Result<Vec<Split>> {
-    let wrong = |line: u64, expected: String, found: &str| {
-        Err(Error::Line { path: manifest.path.clone(), line, expected, found: found.into() })
-    };
+/// The split of each row, or why it has none: a column `split` that contradicts the folder, or a name that does not begin
+/// with the folder of a split where others do.
+fn splits_of(manifest: &Manifest, folder: Option<Split>) -> Vec<Result<Split, String>> {
     if let Some(split) = folder {
-        if let Some(row) = manifest.rows.iter().find(|row| row.split.is_some_and(|other| other != split)) {
-            let found = row.split.map_or("none", Split::name);
-            return wrong(
-                row.line,
-                format!("the split {split}, as the folder says, or no column split"),
-                found,
-            );
-        }
-        return Ok(vec![split; manifest.rows.len()]);
+        let of_row = |row: &ManifestRow| match row.split {
+            Some(other) if other != split => Err(format!(
+                "expected the split {split}, as the folder says, or no column split, found {other}"
+            )),
+            _ => Ok(split),
+        };
+        return manifest.rows.iter().map(of_row).collect();
     }
     let splits: Vec<Option<Split>> =
         manifest.rows.iter().map(|row| row.split.or_else(|| first_folder(&row.file_name))).collect();
-    if splits.iter().all(Option::is_none) {
-        return Ok(vec![Split::Train; splits.len()]);
-    }
-    match splits.iter().zip(&manifest.rows).find(|(split, _)| split.is_none()) {
-        Some((_, row)) => wrong(
-            row.line,
-            "a file below the folder of a split (train, val or validation, test), as in other rows".into(),
-            &row.file_name,
-        ),
-        None => Ok(splits.into_iter().flatten().collect()),
-    }
+    let none = splits.iter().all(Option::is_none);
+    let of_row = |(split, row): (Option<Split>, &ManifestRow)| match split {
+        Some(split) => Ok(split),
+        None if none => Ok(Split::Train),
+        None => Err(format!(
+            "expected a file below the folder of a split (train, val or validation, test), as in other rows, found {}",
+            row.file_name
+        )),
+    };
+    splits.into_iter().zip(&manifest.rows).map(of_row).collect()
 }
 
 /// The split after which the first folder of a name is called.
@@ -122,11 +121,11 @@ fn first_folder(name: &str) -> Option<Split> {
     second.and(first.as_os_str().to_str()).and_then(Split::parse)
 }
 
-/// How many files below the metadata's folder are named like images, but not by the metadata.
-fn unnamed_images(manifest: &Manifest, exclude: &Exclude) -> Result<usize> {
+/// The files below the metadata's folder that are named like images, but not by the metadata.
+fn unnamed_images(manifest: &Manifest, exclude: &Exclude) -> Result<Vec<PathBuf>> {
     let folder = manifest.path.parent().unwrap_or(Path::new(""));
     let named: BTreeSet<PathBuf> = manifest.rows.iter().map(|row| folder.join(&row.file_name)).collect();
-    let files = walk(folder, exclude)?.files;
-    let paths = files.iter().map(|file| &file.path);
-    Ok(paths.filter(|path| image::ImageFormat::from_path(path).is_ok() && !named.contains(*path)).count())
+    let paths = walk(folder, exclude)?.files.into_iter().map(|file| file.path);
+    let unnamed = |path: &PathBuf| image::ImageFormat::from_path(path).is_ok() && !named.contains(path);
+    Ok(paths.filter(unnamed).collect())
 }

@@ -4,15 +4,20 @@
 //! `label` (or `labels`, `fine_label`) holds whole numbers or text. Names of the numbers are read from the
 //! `ClassLabel` feature in the file's `huggingface` metadata. Pages may be compressed with snappy, gzip, brotli, zstd or
 //! lz4. The encoded images are held in memory, so that
-//! any order is fast; `OpenOptions::max_encoded_bytes` bounds them.
+//! any order is fast; `OpenOptions::max_encoded_bytes` bounds them. A row without image or label is listed as lost.
 
-use super::assemble::{ClassNames, Collected, Named, file_name, files_ending_in, splits_of};
+mod bounds;
+mod pages;
+mod thrift;
+
+use super::assemble::{ClassNames, Collected, Named, file_name, files_ending_in, lost, splits_of};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::scan::Candidate;
 use crate::{Dataset, OpenOptions, Split};
+use pages::CheckedPages;
 use parquet::basic::{Compression, Type};
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
@@ -25,6 +30,8 @@ use std::sync::Arc;
 
 const IMAGE: [&str; 2] = ["image", "img"];
 const LABEL: [&str; 3] = ["label", "labels", "fine_label"];
+/// What a row costs beside its bytes, in bytes.
+const ROW_COST: u64 = 128;
 
 /// The Parquet files of a folder, or of its subfolder `data`.
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -76,32 +83,41 @@ pub(super) fn open(
     for name in names.iter().flatten() {
         classes.intern(name);
     }
-    let mut named = Vec::new();
+    let (mut named, mut skipped) = (Vec::new(), Vec::new());
     for ((table, &split), path) in tables.into_iter().zip(splits).zip(files) {
         let source: Arc<Path> = path.as_path().into();
-        for (row, (bytes, label)) in table.rows.into_iter().enumerate() {
-            let class = match (&label, &names) {
-                (Label::Number(number), Some(names)) => {
-                    let name = usize::try_from(*number).ok().and_then(|label| names.get(label));
-                    let name = name.ok_or_else(|| {
-                        let expected = format!("a label from 0 to {} in row {row}", names.len() - 1);
-                        layout(path, &expected, &number.to_string())
-                    })?;
-                    classes.intern(name)
+        for (row, sample) in table.rows.into_iter().enumerate() {
+            let named_sample =
+                sample.and_then(|(bytes, label)| Ok((bytes, class_name(label, names.as_deref())?)));
+            match named_sample {
+                Ok((bytes, class)) => {
+                    let class = classes.intern(&class);
+                    let location = Location::Memory { source: Arc::clone(&source), row: row as u64, bytes };
+                    named.push(Named { candidate: Candidate::claimed(location), split, class });
                 }
-                (Label::Number(number), None) if *number < 0 => {
-                    let expected = format!("a label of at least 0 in row {row}");
-                    return Err(layout(path, &expected, &format!("{number} (images without labels?)")));
-                }
-                (Label::Number(number), None) => classes.intern(&number.to_string()),
-                (Label::Text(text), _) => classes.intern(text),
-            };
-            let location = Location::Memory { source: Arc::clone(&source), row: row as u64, bytes };
-            named.push(Named { candidate: Candidate::claimed(location), split, class });
+                Err(reason) => skipped.push(lost(path.join(format!("row {row}")), reason)),
+            }
         }
     }
     let ordered = names.is_some();
-    Collected::look_at(root, named, classes.names, ordered, Vec::new(), options)?.into_dataset(options)
+    Collected::look_at(root, named, classes.names, ordered, skipped, options)?.into_dataset(options)
+}
+
+/// The class that a label stands for, or why it stands for none.
+fn class_name(label: Label, names: Option<&[String]>) -> Result<String, String> {
+    match (label, names) {
+        (Label::Number(number), Some(names)) => {
+            let name = usize::try_from(number).ok().and_then(|label| names.get(label));
+            let last = names.len() - 1;
+            name.cloned().ok_or_else(|| format!("expected a label from 0 to {last}, found {number}"))
+        }
+        (Label::Number(number), None) if number < 0 => {
+            Err(format!("expected a label of at least 0, found {number} (images without labels?)"))
+        }
+        (Label::Number(number), None) => Ok(number.to_string()),
+        (Label::Text(text), _) if text.is_empty() => Err("expected a label, found empty text".into()),
+        (Label::Text(text), _) => Ok(text),
+    }
 }
 
 enum Label {
@@ -109,8 +125,11 @@ enum Label {
     Text(String),
 }
 
+/// The encoded image and its label, or why they are not there.
+type Row = Result<(Arc<[u8]>, Label), String>;
+
 struct Table {
-    rows: Vec<(Arc<[u8]>, Label)>,
+    rows: Vec<Row>,
     names: Option<Vec<String>>,
 }
 
@@ -120,46 +139,68 @@ fn layout(path: &Path, expected: &str, found: &str) -> Error {
 
 fn read(path: &Path, budget: &mut u64, options: &OpenOptions) -> Result<Table> {
     let broken = |err: ParquetError| layout(path, "Parquet", &err.to_string());
-    let file = oculist_files::open(path).map_err(Error::io(path))?;
-    let reader = SerializedFileReader::new(file).map_err(broken)?;
+    let mut file = oculist_files::open(path).map_err(Error::io(path))?;
+    bounds::check_footer(path, &mut file)?;
+    let reader = SerializedFileReader::new(file.try_clone().map_err(Error::io(path))?).map_err(broken)?;
     let metadata = reader.metadata();
+    bounds::check_rows(path, metadata)?;
     let schema = metadata.file_metadata().schema_descr();
     let (image, label) = (image_column(path, schema)?, label_column(path, schema)?);
     for column in [image, label] {
         check_codec(path, metadata, column)?;
     }
-    let needed: u64 = metadata
-        .row_groups()
-        .iter()
-        .map(|group| u64::try_from(group.column(image).uncompressed_size()).unwrap_or(0))
-        .sum();
-    if needed > *budget {
+    let over_budget = || {
         let limit = options.max_encoded_bytes;
-        let expected = format!("at most {limit} bytes of encoded images (max_encoded_bytes)");
-        return Err(layout(path, &expected, "more (WebDataset shards need no memory)"));
+        let expected =
+            format!("at most {limit} bytes of encoded images (max_encoded_bytes, --max-image-bytes)");
+        layout(path, &expected, "more (WebDataset shards need no memory)")
+    };
+    let sizes = metadata.row_groups().iter().map(|group| group.column(image).uncompressed_size());
+    let needed = sizes.fold(0u64, |sum, size| sum.saturating_add(u64::try_from(size).unwrap_or(0)));
+    if needed > *budget {
+        return Err(over_budget());
     }
-    *budget -= needed;
-    let mut rows = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     for i in 0..reader.num_row_groups() {
         let group = reader.get_row_group(i).map_err(broken)?;
+        for column in [image, label] {
+            bounds::check_pages(path, &mut file, group.metadata().column(column), options.max_encoded_bytes)?;
+        }
         let first = rows.len();
-        let at = |index: usize| format!("row {}", first + index);
-        let images = match group.get_column_reader(image).map_err(broken)? {
-            ColumnReader::ByteArrayColumnReader(reader) => values(reader, &*group, image).map_err(broken)?,
+        let images = match checked_reader(&*group, image).map_err(broken)? {
+            ColumnReader::ByteArrayColumnReader(reader) => reader,
             _ => return Err(layout(path, "binary image bytes", "another type")),
         };
-        let labels = labels(path, &*group, label)?;
-        if images.len() != labels.len() {
-            let found = format!("{} and {}", images.len(), labels.len());
+        let mut exhausted = false;
+        // What is kept is counted as it comes: rows may share a value of the file's, but not memory.
+        each_value(images, &*group, image, |bytes| {
+            let bytes = bytes.as_ref().map(ByteArray::data);
+            let cost = ROW_COST + bytes.map_or(0, |bytes| bytes.len() as u64);
+            exhausted = cost > *budget;
+            if exhausted {
+                return Err(ParquetError::General("over the limit".into()));
+            }
+            *budget -= cost;
+            let none =
+                || "expected the image's bytes, found none (images stored by path only, outside the file)";
+            rows.push(match bytes {
+                Some(bytes) => Ok((bytes.into(), Label::Number(0))),
+                None => Err(none().to_owned()),
+            });
+            Ok(())
+        })
+        .map_err(|err| if exhausted { over_budget() } else { broken(err) })?;
+        let labels = labels(path, &*group, label, budget)?;
+        if rows.len() - first != labels.len() {
+            let found = format!("{} and {}", rows.len() - first, labels.len());
             return Err(layout(path, "as many images as labels", &found));
         }
-        for (index, (bytes, label)) in images.into_iter().zip(labels).enumerate() {
-            let Some(bytes) = bytes else {
-                let expected = format!("the image's bytes in {}", at(index));
-                return Err(layout(path, &expected, "none (images stored by path only, outside the file)"));
-            };
-            let label = label.ok_or_else(|| layout(path, &format!("a label in {}", at(index)), "none"))?;
-            rows.push((bytes.data().into(), label));
+        for (row, label) in rows[first..].iter_mut().zip(labels) {
+            match (&mut *row, label) {
+                (Ok((_, place)), Ok(label)) => *place = label,
+                (Ok(_), Err(reason)) => *row = Err(reason),
+                (Err(_), _) => {}
+            }
         }
     }
     let label_name = schema.column(label).path().string();
@@ -179,48 +220,79 @@ fn check_codec(path: &Path, metadata: &ParquetMetaData, column: usize) -> Result
     }
 }
 
-/// All values of a column of a row group; None for null.
-fn values<T: DataType>(
+/// A reader of a column whose pages are looked at first.
+fn checked_reader(
+    group: &dyn RowGroupReader,
+    column: usize,
+) -> std::result::Result<ColumnReader, ParquetError> {
+    let description = group.metadata().column(column).column_descr_ptr();
+    let rows = u64::try_from(group.metadata().num_rows()).unwrap_or(0);
+    let (kind, nullable) = (description.physical_type(), description.max_def_level() > 0);
+    let pages = CheckedPages::new(group.get_column_page_reader(column)?, kind, nullable, rows);
+    Ok(get_column_reader(description, Box::new(pages)))
+}
+
+/// Calls `take` for all values of a column of a row group; None for null.
+fn each_value<T: DataType>(
     mut reader: ColumnReaderImpl<T>,
     group: &dyn RowGroupReader,
     column: usize,
-) -> std::result::Result<Vec<Option<T::T>>, ParquetError> {
+    mut take: impl FnMut(Option<T::T>) -> std::result::Result<(), ParquetError>,
+) -> std::result::Result<(), ParquetError> {
     let max = group.metadata().column(column).column_descr().max_def_level();
     let (mut levels, mut present) = (Vec::new(), Vec::new());
+    // A value of some encodings is built anew from a long one before, so that many at once need much memory.
+    let at_once = if T::get_physical_type() == Type::BYTE_ARRAY { 1 } else { 1024 };
     loop {
-        let (records, _, _) = reader.read_records(1024, Some(&mut levels), None, &mut present)?;
+        levels.clear();
+        present.clear();
+        let (records, _, _) = reader.read_records(at_once, Some(&mut levels), None, &mut present)?;
         if records == 0 {
-            break;
+            return Ok(());
+        }
+        let mut values = present.drain(..);
+        if max == 0 {
+            values.try_for_each(|value| take(Some(value)))?;
+        } else {
+            levels.iter().try_for_each(|&level| take(if level == max { values.next() } else { None }))?;
         }
     }
-    if max == 0 {
-        return Ok(present.into_iter().map(Some).collect());
-    }
-    let mut present = present.into_iter();
-    Ok(levels.into_iter().map(|level| if level == max { present.next() } else { None }).collect())
 }
 
-fn labels(path: &Path, group: &dyn RowGroupReader, column: usize) -> Result<Vec<Option<Label>>> {
+/// The labels of a row group, or why there is none in a row.
+fn labels(
+    path: &Path,
+    group: &dyn RowGroupReader,
+    column: usize,
+    budget: &mut u64,
+) -> Result<Vec<Result<Label, String>>> {
     let broken = |err: ParquetError| layout(path, "Parquet", &err.to_string());
-    let number = |value: Option<i64>| value.map(Label::Number);
-    match group.get_column_reader(column).map_err(broken)? {
-        ColumnReader::Int32ColumnReader(reader) => {
-            let all = values(reader, group, column).map_err(broken)?;
-            Ok(all.into_iter().map(|value| number(value.map(i64::from))).collect())
-        }
-        ColumnReader::Int64ColumnReader(reader) => {
-            Ok(values(reader, group, column).map_err(broken)?.into_iter().map(number).collect())
-        }
-        ColumnReader::ByteArrayColumnReader(reader) => {
-            let text = |bytes: ByteArray| match bytes.as_utf8() {
-                Ok(text) => Ok(Label::Text(text.trim().to_owned())),
-                Err(_) => Err(layout(path, "labels that are text or whole numbers", "other bytes")),
-            };
-            let all = values(reader, group, column).map_err(broken)?;
-            all.into_iter().map(|bytes| bytes.map(text).transpose()).collect()
-        }
-        _ => Err(layout(path, "labels that are text or whole numbers", "another type")),
+    let mut all = Vec::new();
+    let none = || Err("expected a label, found none".to_owned());
+    let number = |value: Option<i64>| value.map_or_else(none, |value| Ok(Label::Number(value)));
+    match checked_reader(group, column).map_err(broken)? {
+        ColumnReader::Int32ColumnReader(reader) => each_value(reader, group, column, |value| {
+            all.push(number(value.map(i64::from)));
+            Ok(())
+        }),
+        ColumnReader::Int64ColumnReader(reader) => each_value(reader, group, column, |value| {
+            all.push(number(value));
+            Ok(())
+        }),
+        ColumnReader::ByteArrayColumnReader(reader) => each_value(reader, group, column, |bytes| {
+            let len = bytes.as_ref().map_or(0, ByteArray::len) as u64;
+            *budget = budget.checked_sub(len).ok_or(ParquetError::EOF("labels of too many bytes".into()))?;
+            all.push(match bytes.as_ref().map(ByteArray::as_utf8) {
+                Some(Ok(text)) => Ok(Label::Text(text.trim().to_owned())),
+                Some(Err(_)) => Err("expected a label in UTF-8, found other bytes".to_owned()),
+                None => none(),
+            });
+            Ok(())
+        }),
+        _ => return Err(layout(path, "labels that are text or whole numbers", "another type")),
     }
+    .map_err(broken)?;
+    Ok(all)
 }
 
 fn columns(schema: &SchemaDescriptor) -> String {
@@ -234,6 +306,7 @@ fn image_column(path: &Path, schema: &SchemaDescriptor) -> Result<usize> {
         let found = schema.columns().iter().position(|column| column.path().parts() == wanted);
         if let Some(at) = found
             && schema.column(at).physical_type() == Type::BYTE_ARRAY
+            && schema.column(at).max_rep_level() == 0
         {
             return Ok(at);
         }
@@ -245,7 +318,7 @@ fn image_column(path: &Path, schema: &SchemaDescriptor) -> Result<usize> {
 fn label_column(path: &Path, schema: &SchemaDescriptor) -> Result<usize> {
     for name in LABEL {
         let found = schema.columns().iter().position(|column| column.path().parts() == [name]);
-        if let Some(at) = found {
+        if let Some(at) = found.filter(|&at| schema.column(at).max_rep_level() == 0) {
             return Ok(at);
         }
         if schema.columns().iter().any(|column| column.path().parts().first().is_some_and(|p| p == name)) {

@@ -1,6 +1,6 @@
 //! Manifests, archives and tables that are not as they should be.
 
-use oculist_data::{Dataset, Error, OpenOptions, SkipKind, fixture};
+use oculist_data::{CocoMask, Dataset, Error, OpenOptions, SkipKind, fixture};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -49,32 +49,35 @@ fn manifests_that_lie() {
 
     csv("");
     says(&path, &["list.csv, line 1: expected a header with the columns file_name and label"]);
-    csv(&format!("path,class,extra\n{good}"));
-    says(&path, &["line 1: expected a header", "found path, class, extra"]);
+    csv(&format!("where,what,extra\n{good}"));
+    says(&path, &["line 1: expected a header", "found where, what, extra"]);
     csv(&good);
-    says(&path, &["line 1: expected a header", "found 0.png, class0"]);
+    says(&path, &["line 1: expected a header", "found 0.png, class0", "without a header"]);
     csv("file_name,label,label\n");
     says(&path, &["each column once", "\"label\" twice"]);
     csv("file_name,label\n");
     says(&path, &["at least one labelled image"]);
     csv("file_name,label\n0.png,a\n1.png\n");
-    says(&path, &["line 3: expected 2 fields as in the header, found 1"]);
+    says(&path, &["1 of 2 images are unreadable", "line 3 (expected 2 fields as in the header, found 1)"]);
     csv("file_name,label\n0.png,a\n1.png,b;c\n");
-    says(&path, &["line 3: expected exactly one label", "found 2: b; c"]);
+    says(&path, &["line 3 (expected exactly one label", "found 2: b; c"]);
     csv("file_name,label\n0.png,\n");
-    says(&path, &["line 2: expected exactly one label", "found none"]);
+    says(&path, &["line 2 (expected exactly one label", "found none"]);
     csv("file_name,label\n,a\n");
-    says(&path, &["line 2: expected a file name"]);
-    csv(&format!("file_name,label\n{good}3.png,other\n"));
-    says(&path, &["line 22: expected each file with one label and in one split, found 3.png as other in train"]);
+    says(&path, &["line 2 (expected a file name"]);
+    csv(&format!(
+        "file_name,label\n{}",
+        good.replace("4.png,class0", "3.png,class0").replace("6.png", "5.png")
+    ));
+    says(&path, &["line 5 (expected one label and one split of 3.png, found class1, but class0 in line 6)"]);
     csv(&format!("file_name,label\n{good}gone/x.png,class0\ngone/y.png,class0\n"));
     says(&path, &["line 22 names", "gone/x.png", "2 of 22 files are missing"]);
-    csv("file_name,label,split\n0.png,a,train\n1.png,b,dev\n");
-    says(&path, &["line 3: expected the split train, val or test, found \"dev\""]);
+    csv("file_name,label,split\n0.png,a,train\n1.png,b,nowhere\n");
+    says(&path, &["line 3 (expected the split train, val or test, found \"nowhere\""]);
     csv("file_name,label,split\n0.png,a,test\n1.png,b,test\n");
     says(&path, &["too few images to fill the train split"]);
     fs::write(&path, b"file_name,label\n0.png,\xff\xfe\n").unwrap();
-    says(&path, &["line 2: expected UTF-8"]);
+    says(&path, &["line 2 (expected UTF-8"]);
     // A class that only the test split has.
     let with_split = good.replace('\n', ",train\n");
     fs::copy(folder.path().join("0.png"), folder.path().join("new.png")).unwrap();
@@ -89,25 +92,25 @@ fn manifests_that_lie() {
     let path = folder.path().join("list.jsonl");
     let jsonl = |text: &str| fs::write(&path, text).unwrap();
     jsonl("{\"file_name\":\"0.png\",\"label\":\"a\"}\n{\"file_name\":\"1.png\"}\n");
-    says(&path, &["list.jsonl, line 2: expected the key label, found file_name"]);
-    jsonl("{\"file\":\"0.png\",\"label\":\"a\"}\n");
-    says(&path, &["line 1: expected the key file_name, found file, label"]);
+    says(&path, &["list.jsonl/line 2 (expected the key label, found file_name"]);
+    jsonl("{\"which\":\"0.png\",\"label\":\"a\"}\n");
+    says(&path, &["line 1 (expected the key file_name, found label, which"]);
     jsonl("{\"file_name\":\"0.png\",\"label\":[\"a\",\"b\"]}\n");
-    says(&path, &["line 1: expected exactly one label", "found 2: a; b"]);
+    says(&path, &["line 1 (expected exactly one label", "found 2: a; b"]);
     jsonl("\n[1]\n");
-    says(&path, &["line 2: expected a JSON object, found [1]"]);
+    says(&path, &["line 2 (expected a JSON object, found [1]"]);
     jsonl(&format!("[{}1]\n", "1,".repeat(5000)));
     assert!(message(&path).len() < 500);
     jsonl("{\"file_name\":\"0.png\",\"lab");
-    says(&path, &["line 1: expected a JSON object, found broken JSON"]);
-    for (label, found) in [("1.5", "1.5"), ("null", "null"), ("\" \"", "\" \""), ("[[1]]", "[1]")] {
+    says(&path, &["line 1 (expected a JSON object, found broken JSON"]);
+    for (label, found) in [("1.5", "1.5"), ("null", "null"), ("\"\"", "\"\""), ("[[1]]", "[1]")] {
         jsonl(&format!("{{\"file_name\":\"0.png\",\"label\":{label}}}\n"));
-        says(&path, &["line 1: expected a label", found]);
+        says(&path, &["line 1 (expected a label", found]);
     }
     jsonl(
         "{\"file_name\":\"0.png\",\"label\":1,\"split\":\"train\"}\n{\"file_name\":\"1.png\",\"label\":2}\n",
     );
-    says(&path, &["line 2: expected a split as in the other rows, found none"]);
+    says(&path, &["line 2 (expected a split as in the other rows, found none"]);
     says(&folder.path().join("list.txt"), &["no such file"]);
     fs::write(folder.path().join("list.txt"), "").unwrap();
     says(&folder.path().join("list.txt"), &["*.csv", "found another file"]);
@@ -243,14 +246,14 @@ fn tar_files_that_are_cut_short_or_lie() {
     let png = &files[0].1[..];
     type Members<'a> = &'a [(&'a str, &'a [u8])];
     let cases: [(Members, &[&str]); 9] = [
-        (&[("a.png", png)], &["x.tar/a.png: expected a label of this key"]),
-        (&[("a.png", png), ("a.json", b"{\"caption\":\"x\"}")], &["x.tar/a.png: expected a label"]),
-        (&[("a.cls", b"1"), ("a.bmp", png)], &["x.tar/a: expected an image", "found a.bmp"]),
-        (&[("a.png", png), ("a.jpg", png), ("a.cls", b"1")], &["a.jpg: expected one image", "a.png"]),
-        (&[("a.png", png), ("a.cls", b" ")], &["a.cls: expected a class number or name", "nothing"]),
-        (&[("a.png", png), ("a.cls", b"\xff")], &["a.cls: expected a class number or name", "bytes"]),
-        (&[("a.png", png), ("a.json", b"{")], &["a.json: expected JSON"]),
-        (&[("a.png", png), ("a.json", b"{\"label\":[1,2]}")], &["a.json: expected one label", "[1,2]"]),
+        (&[("a.png", png)], &["x.tar/a.png (expected a label of this key"]),
+        (&[("a.png", png), ("a.json", b"{\"caption\":\"x\"}")], &["x.tar/a.png (expected a label"]),
+        (&[("a.cls", b"1"), ("a.bmp", png)], &["x.tar/a (expected an image", "found a.bmp"]),
+        (&[("a.png", png), ("a.jpg", png), ("a.cls", b"1")], &["2 of 2", "a (expected one image", "a.jpg"]),
+        (&[("a.png", png), ("a.cls", b" ")], &["a.cls (expected a class number or name", "nothing"]),
+        (&[("a.png", png), ("a.cls", b"\xff")], &["a.cls (expected a class number or name", "bytes"]),
+        (&[("a.png", png), ("a.json", b"{")], &["a.json (expected JSON"]),
+        (&[("a.png", png), ("a.json", b"{\"label\":[1,2]}")], &["a.json (expected one label", "[1,2]"]),
         (&[("readme.txt", b"x")], &["at least one labelled image"]),
     ];
     for (members, parts) in cases {
@@ -260,7 +263,9 @@ fn tar_files_that_are_cut_short_or_lie() {
     // A number without a name.
     fs::write(&path, tar_of(&[("a.png", png), ("a.cls", b"2")])).unwrap();
     fs::write(folder.path().join("classes.txt"), "zero\none\n").unwrap();
-    says(&path, &["label 2 of image 0", "2 classes"]);
+    says(&path, &["a.png (expected a label below 2, as classes.txt names 2 classes, found 2)"]);
+    fs::write(folder.path().join("classes.txt"), "\n").unwrap();
+    says(&path, &["classes.txt: expected the name of a class in each line, found none"]);
 }
 
 #[test]
@@ -317,7 +322,18 @@ fn cifar_files_that_lie() {
     write("data_batch_3.bin", &batch(&[0, 1]));
     says(root, &["data_batch_2.bin: no such file"]);
     write("data_batch_2.bin", &batch(&[0, 1, 2]));
-    says(root, &["data_batch_2.bin: label 2 of image 2, but there are only 2 classes"]);
+    // One wrong label of 25 is an image less; three are too many.
+    let dataset = Dataset::open_path(root, &OpenOptions::default()).unwrap();
+    let lost: Vec<String> =
+        dataset.left_out().map(|s| format!("{} {}", s.path.display(), s.reason)).collect();
+    assert!(
+        lost.len() == 1
+            && lost[0].contains("image 22 expected a label from 0 to 1")
+            && lost[0].ends_with("found 2"),
+        "{lost:?}"
+    );
+    write("data_batch_2.bin", &batch(&[2, 1, 2]));
+    says(root, &["2 of 25 images are unreadable", "expected a label from 0 to 1", "found 2"]);
     write("data_batch_2.bin", &batch(&[0, 1])[..6000]);
     says(
         root,
@@ -342,14 +358,14 @@ fn golden(name: &str) -> PathBuf {
 #[test]
 fn parquet_without_images_or_labels() {
     let cases: [(&str, &[&str]); 8] = [
-        ("paths_only", &["expected the image's bytes in row 0", "stored by path only"]),
+        ("paths_only", &["6 of 6", "row 0 (expected the image's bytes", "stored by path only"]),
         ("no_image", &["image bytes in a column image.bytes", "found the columns path, label"]),
         ("no_label", &["expected a column label", "image.bytes, image.path, caption"]),
         ("several", &["one label a row in the column label", "a list"]),
-        ("null_label", &["expected a label in row 2, found none"]),
-        ("hidden", &["expected a label of at least 0 in row 0, found -1"]),
+        ("null_label", &["row 2 (expected a label, found none"]),
+        ("hidden", &["row 0 (expected a label of at least 0, found -1"]),
         ("float_label", &["text or whole numbers"]),
-        ("range", &["expected a label from 0 to 2 in row 2, found 3"]),
+        ("range", &["row 2 (expected a label from 0 to 2, found 3"]),
     ];
     for (name, parts) in cases {
         let file = format!("bad_{name}.parquet");
@@ -441,15 +457,15 @@ fn metadata_of_image_folders_that_lie() {
     assert!(dataset.skipped().is_empty(), "{:?}", dataset.skipped());
     assert_eq!(dataset.summary().images(), 20);
 
-    write("metadata.csv", &good.replace("label", "class"));
+    write("metadata.csv", &good.replace("label", "what"));
     says(
         root,
-        &["metadata.csv, line 1: expected a header with the columns file_name and label", "file_name, class"],
+        &["metadata.csv, line 1: expected a header with the columns file_name and label", "file_name, what"],
     );
     write("metadata.csv", &good.replace("7.png", "gone.png"));
     says(root, &["metadata.csv: line 9 names", "gone.png", "2 of 20 files are missing"]);
     write("metadata.csv", &good.replace("3.png,class1", "3.png,"));
-    says(root, &["metadata.csv, line 5: expected exactly one label"]);
+    says(root, &["2 of 20 images are unreadable", "metadata.csv/line 5 (expected exactly one label"]);
     write("metadata.csv", &good);
     write("metadata.jsonl", "");
     says(root, &["expected one metadata file, found metadata.csv and metadata.jsonl"]);
@@ -472,23 +488,23 @@ fn metadata_of_image_folders_that_lie() {
     fs::remove_file(root.join("metadata.csv")).unwrap();
     says(root, &["in every split folder or in none", "train/metadata.csv, but none in", "validation"]);
     write("validation/metadata.csv", "file_name,label,split\ncat/a.png,cat,val\ndog/a.png,dog,test\n");
-    says(
-        root,
-        &["validation/metadata.csv, line 3: expected the split val, as the folder says", "found test"],
-    );
+    says(root, &["validation/metadata.csv/line 3 (expected the split val, as the folder says", "found test"]);
     write("validation/metadata.csv", "file_name,label\ncat/a.png,cat\ndog/a.png,owl\n");
     says(root, &["class \"owl\" is in the val split but not in the training split"]);
     // Some names tell a split and others do not.
     fs::remove_file(root.join("train/metadata.csv")).unwrap();
     fs::remove_file(root.join("validation/metadata.csv")).unwrap();
     write("metadata.csv", "file_name,label\ntrain/a.png,cat\n1.png,dog\n");
-    says(root, &["metadata.csv, line 3: expected a file below the folder of a split", "found 1.png"]);
+    says(root, &["metadata.csv/line 3 (expected a file below the folder of a split", "found 1.png"]);
     // What is not named is told; folders of classes mean nothing.
     write("metadata.csv", &good.replace("class0", "dog").replace("class1", "owl"));
     let dataset = Dataset::open_path(root, &OpenOptions::default()).unwrap();
     assert_eq!(dataset.class_names(), ["dog", "owl"]);
     let told: Vec<&str> = dataset.skipped().iter().map(|skip| skip.reason.as_str()).collect();
-    assert_eq!(told, ["4 images beside it not named and not used"]);
+    assert!(
+        told.len() == 1 && told[0].starts_with("4 images beside it not named and not used, such as "),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -506,25 +522,34 @@ fn coco_files_that_lie() {
     fs::write(&path, "{\"images\":[]}").unwrap();
     says(&path, &["a.json: expected COCO annotations", "annotations"]);
     write(image, &annotation("\"bbox\":[1,2,3]"));
-    says(&path, &["bbox of annotation 9"]);
+    says(&path, &["1 of 1", "annotation 9 (expected x, y, width and height as the bbox"]);
     write(image, &annotation("\"bbox\":[1,2,3,-1]"));
-    says(&path, &["bbox of annotation 9"]);
+    says(&path, &["1 of 1", "annotation 9 (expected x, y, width and height as the bbox"]);
     write(image, &annotation("\"bbox\":[50,2,3,3]"));
-    says(&path, &["the box of annotation 9 to touch its image of 8x8", "50.0"]);
+    says(&path, &["annotation 9 (expected a box that touches its image", "50.0", "in 8x8"]);
     write(image, &annotation("\"bbox\":[1,2,3,3]").replace("\"image_id\":5", "\"image_id\":6"));
-    says(&path, &["the image of annotation 9, found the unknown id 6"]);
+    says(&path, &["annotation 9 (expected the id of an image, found the unknown id 6"]);
     write(image, &annotation("\"bbox\":[1,2,3,3]").replace("\"category_id\":1", "\"category_id\":3"));
-    says(&path, &["the category of annotation 9, found the unknown id 3"]);
-    write(&format!("{image},{image}"), "");
-    says(&path, &["each image id once, found 5 twice"]);
+    says(&path, &["annotation 9 (expected the id of a category, found the unknown id 3"]);
+    let other = image.replace("0.png", "1.png");
+    write(&format!("{image},{image},{other}"), &annotation("\"bbox\":[1,2,3,3]"));
+    says(&path, &["annotation 9 (expected the id of one image, found 5, which two files have"]);
     write(&image.replace("0.png", "gone.png"), &annotation("\"bbox\":[1,2,3,3]"));
     says(&path, &["image 5 names gone.png", "1 of 1 files are missing"]);
-    write(image, &annotation("\"bbox\":[1,2,3,3],\"segmentation\":[[1,2,3,4]]"));
-    says(&path, &["a mask of annotation 9, found a polygon of 4 numbers"]);
-    for counts in ["[3]", "\"a\"", "\"\\u00e9\""] {
-        let mask = format!("\"bbox\":[1,2,3,3],\"segmentation\":{{\"size\":[2,2],\"counts\":{counts}}}");
-        write(image, &annotation(&mask));
-        says(&path, &["a mask of annotation 9"]);
+    // Outlines are not used for classes; the library says of each what is wrong with it.
+    for (mask, found) in [
+        ("[[1,2,3,4]]", "a polygon of 4 numbers"),
+        ("{\"size\":[2,2],\"counts\":[3]}", "runs of 3 pixels for a mask of 2x2"),
+        ("{\"size\":[2,2],\"counts\":\"a\"}", "ends within a number"),
+        ("{\"size\":[2,2],\"counts\":\"\\u00e9\"}", "the character code 195"),
+        ("\"none\"", "neither polygons nor runs"),
+        ("[[1,NaN,3,4,5,6]]", "neither polygons nor runs"),
+    ] {
+        write(image, &annotation(&format!("\"bbox\":[1,2,3,3],\"segmentation\":{mask}")));
+        says(&path, &["too few images to fill the val split (1 images in all)"]);
+        let coco = oculist_data::read_coco(&path).unwrap();
+        let CocoMask::Broken(reason) = &coco.annotations[0].mask else { panic!("{coco:?}") };
+        assert!(reason.contains(found), "{reason}");
     }
     write(image, "");
     says(&path, &["at least one labelled image"]);

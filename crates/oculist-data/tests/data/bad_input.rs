@@ -48,8 +48,33 @@ fn folders_without_classes_with_one_class_or_an_empty_one() {
     let text = message(root);
     assert!(text.contains("found only the class \"class0\""), "{text}");
     fs::create_dir(root.join("class1")).unwrap();
+    // A folder without files is as good as none.
     let text = message(root);
+    assert!(text.contains("found only the class \"class0\""), "{text}");
+    fs::write(root.join("class1/broken.png"), "x").unwrap();
+    let mut options = OpenOptions::default();
+    options.max_unreadable = 0.5;
+    let text = Dataset::open_path(root, &options).unwrap_err().to_string();
     assert!(text.contains("class \"class1\" has no readable image in the train split"), "{text}");
+}
+
+#[test]
+fn a_class_folder_that_is_empty_in_one_split_is_like_an_absent_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fixture::write_class_folders(root, "train", 3, 10, 8).unwrap();
+    fixture::write_class_folders(root, "val", 2, 4, 8).unwrap();
+    fixture::write_class_folders(root, "test", 2, 4, 8).unwrap();
+    fs::create_dir(root.join("val/class2")).unwrap();
+    let dataset = open(root).unwrap();
+    assert_eq!(dataset.val().class_counts(), [4, 4, 0]);
+    let notes: Vec<&str> = dataset.notes().map(|note| note.reason.as_str()).collect();
+    assert_eq!(notes, ["class \"class2\" has no file in the val split"]);
+    assert_eq!(dataset.left_out().count(), 0);
+    // What is empty in training cannot be learnt.
+    fs::remove_dir_all(root.join("train/class1")).unwrap();
+    fs::create_dir(root.join("train/class1")).unwrap();
+    assert!(message(root).contains("class \"class1\" is in the val split but not in the training split"));
 }
 
 #[test]
@@ -170,7 +195,7 @@ fn a_link_to_nowhere_is_an_unreadable_file() {
         .unwrap();
     let dataset = open(folder.path()).unwrap();
     assert_eq!(dataset.skipped().len(), 1);
-    assert!(dataset.skipped()[0].reason.starts_with("cannot be read"), "{:?}", dataset.skipped());
+    assert!(dataset.skipped()[0].reason.contains("a link to nothing"), "{:?}", dataset.skipped());
 }
 
 /// A picture that no format stores in a few bytes.
@@ -292,23 +317,49 @@ fn idx_files_that_lie() {
     assert!(text.contains("expected the IDX magic number 0x00000801"), "{text}");
     fixture::write_idx_labels(&labels, &[1; 40]).unwrap();
     assert!(matches!(open(root), Err(Error::OneClass { .. })));
-    fixture::write_idx_labels(&labels, &classes.iter().map(|c| c * 2).collect::<Vec<_>>()).unwrap();
-    let text = message(root);
-    assert!(text.contains("class \"1\" has no readable image"), "{text}");
+    // Labels with gaps, and from 1, are the classes that they are.
+    for (factor, start, names) in [(2, 0, ["0", "2"]), (1, 1, ["1", "2"]), (50, 7, ["7", "57"])] {
+        fixture::write_idx_labels(&labels, &classes.iter().map(|c| c * factor + start).collect::<Vec<_>>())
+            .unwrap();
+        let dataset = open(root).unwrap();
+        assert_eq!(dataset.class_names(), names);
+        assert_eq!(dataset.train().class_counts(), [14, 14]);
+    }
     fs::remove_file(&labels).unwrap();
     assert!(message(root).contains("train-labels-idx1-ubyte.gz: no such file"));
 
     good();
     fs::write(root.join("classes.txt"), "only one\n").unwrap();
     let text = message(root);
-    assert!(text.contains("label 1 of image 1, but there are only 1 classes"), "{text}");
+    assert!(
+        text.contains("20 of 40 images are unreadable")
+            && text.contains("image 1 (expected a label from 0 to 0"),
+        "{text}"
+    );
+    // Two names for the labels 1 and 2.
+    fs::write(root.join("classes.txt"), "even\nodd\n").unwrap();
+    fixture::write_idx_labels(&labels, &classes.iter().map(|c| c + 1).collect::<Vec<_>>()).unwrap();
+    let dataset = open(root).unwrap();
+    assert_eq!(
+        (dataset.class_names(), dataset.train().class_counts()),
+        (&["even".into(), "odd".into()][..], vec![14, 14])
+    );
+    assert!(dataset.notes().any(|note| note.reason.contains("the first name is that of label 1")));
+    // With a label 0, too, there is a name too few.
+    let mut three: Vec<u8> = classes.iter().map(|c| c + 1).collect();
+    three[4..8].fill(0);
+    fixture::write_idx_labels(&labels, &three).unwrap();
+    assert!(message(root).contains("18 of 40 images are unreadable"));
+    good();
     fs::write(root.join("classes.txt"), "even\nodd\n").unwrap();
     assert_eq!(open(root).unwrap().class_names(), ["even", "odd"]);
 
     fixture::write_idx_images(&root.join("t10k-images-idx3-ubyte"), 4, 3, &pixels[..24]).unwrap();
     fixture::write_idx_labels(&root.join("t10k-labels-idx1-ubyte"), &[0, 2]).unwrap();
-    let text = message(root);
-    assert!(text.contains("t10k-labels-idx1-ubyte: label 2 of image 1"), "{text}");
+    let dataset = open(root).unwrap();
+    let lost: Vec<_> = dataset.left_out().collect();
+    assert!(lost.len() == 1 && lost[0].path.ends_with("t10k-labels-idx1-ubyte/image 1"), "{lost:?}");
+    assert!(lost[0].reason.contains("expected a label from 0 to 1") && lost[0].reason.contains("found 2"));
 }
 
 #[test]

@@ -1,170 +1,321 @@
-//! Memory: what a file asks for beside its pixels is not given.
-//!
-//! Each file is decoded by a process of its own that may take no more than [`MEMORY`]; one that takes more ends.
+//! Files that ask for more memory than they may have: each is opened by a process that cannot take it.
 
-use oculist_data::{DEFAULT_MAX_PIXELS, DecodeError, decode_image, read_header};
-use std::io::Write;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use oculist_data::{Dataset, OpenOptions, fixture};
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-/// Address space of the process, in KB. Code and threads take a part of it.
-const MEMORY: u64 = 400_000;
+const MIB: u64 = 1 << 20;
 
-/// What the files below inflate to.
-const INFLATED: usize = 500_000_000;
-
-/// Set for the process that decodes.
-const FILE: &str = "OCULIST_TEST_DECODE";
-
-fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
-    let mut crc = flate2::Crc::new();
-    crc.update(kind);
-    crc.update(data);
-    [&(data.len() as u32).to_be_bytes()[..], kind, data, &crc.sum().to_be_bytes()].concat()
+/// Runs in the child alone: opens the path and prints what that gives.
+#[test]
+fn child() {
+    let Some(path) = std::env::var_os("OCULIST_LIMITS_PATH") else { return };
+    if path == "take" {
+        let taken = vec![1u8; (1500 * MIB) as usize];
+        println!("<<taken {}>>", taken.iter().map(|&b| u64::from(b)).sum::<u64>());
+        return;
+    }
+    let mut options = OpenOptions::default();
+    options.threads = 1;
+    if let Some(limit) = std::env::var_os("OCULIST_LIMITS_BYTES") {
+        options.max_encoded_bytes = limit.to_string_lossy().parse().unwrap();
+    }
+    match Dataset::open_path(Path::new(&path), &options) {
+        Ok(dataset) => println!("<<read {}>>", dataset.summary().images()),
+        Err(err) => println!("<<{err}>>"),
+    }
 }
 
-fn deflate(write: impl Fn(&mut dyn Write)) -> Vec<u8> {
-    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-    write(&mut encoder);
-    encoder.finish().unwrap()
+/// What opening gives in a process of at most 900 MiB of address space; None if it does not survive.
+fn open_in(path: &Path, limit: Option<u64>) -> Option<String> {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -v 921600 && exec \"$0\" --exact limits::child --nocapture --test-threads 1"]);
+    command.arg(std::env::current_exe().unwrap()).env("OCULIST_LIMITS_PATH", path);
+    if let Some(limit) = limit {
+        command.env("OCULIST_LIMITS_BYTES", limit.to_string());
+    }
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (_, text) = text.split_once("<<")?;
+    Some(text.rsplit_once(">>")?.0.to_owned())
 }
 
-/// A grey PNG of 4x4 pixels with further chunks before its pixels.
-fn png(size: (u32, u32), interlaced: u8, more: &[Vec<u8>]) -> Vec<u8> {
-    let (width, height) = size;
-    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 0, 0, 0, interlaced]].concat();
-    let pixels = deflate(|out| (0..4).for_each(|y| out.write_all(&[0, 10, 20, 30, y]).unwrap()));
-    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
-    file.extend(chunk(b"IHDR", &header));
-    file.extend(more.concat());
-    file.extend(chunk(b"IDAT", &pixels));
-    file.extend(chunk(b"IEND", &[]));
-    file
+#[track_caller]
+fn says(path: &Path, limit: Option<u64>, parts: &[&str]) {
+    let text = open_in(path, limit).unwrap_or_else(|| panic!("{} took all memory", path.display()));
+    assert!(parts.iter().all(|part| text.contains(part)), "{text}\nlacks one of {parts:?}");
 }
 
-fn bombs() -> Vec<(&'static str, Vec<u8>)> {
-    let zeros = deflate(|out| {
-        let part = vec![0; 1 << 20];
-        (0..INFLATED >> 20).for_each(|_| out.write_all(&part).unwrap());
-    });
-    let with = |head: &[u8]| [head, &zeros].concat();
-    let profile = chunk(b"iCCP", &with(b"name\0\0"));
-    let texts = [
-        chunk(b"zTXt", &with(b"Comment\0\0")),
-        chunk(b"zTXt", &with(b"Raw profile type exif\0\0")),
-        chunk(b"iTXt", &with(b"XML:com.adobe.xmp\0\x01\0\0\0")),
-        chunk(b"iTXt", &with(b"Title\0\x01\0\0\0")),
-    ];
-    vec![
-        ("iCCP", png((4, 4), 0, &[profile.clone()])),
-        ("texts", png((4, 4), 0, &texts)),
-        ("all", png((4, 4), 0, &[vec![profile], texts.to_vec()].concat())),
-    ]
+/// A file that begins with `start` and goes on with zeros, which take no place, to its length.
+fn sparse(path: &Path, start: &[u8], len: u64) {
+    let mut file = File::create(path).unwrap();
+    file.write_all(start).unwrap();
+    file.set_len(len).unwrap();
 }
 
 #[test]
-fn what_inflates_beside_the_pixels_takes_no_memory() {
+#[cfg(target_os = "linux")]
+fn a_process_that_takes_more_memory_is_seen() {
+    assert_eq!(open_in(Path::new("take"), None), None);
     let folder = tempfile::tempdir().unwrap();
-    for (name, bytes) in bombs() {
-        let path = folder.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        assert_eq!(decodes(path.to_str().unwrap()), Some(true), "{name}");
-    }
-    // The twin: a process that takes as much as one of the files asks for does not get it.
-    assert_eq!(decodes("hungry"), Some(false));
-}
-
-/// Decodes in a process with bounded memory; None where memory cannot be bounded.
-fn decodes(file: &str) -> Option<bool> {
-    let test = std::env::current_exe().unwrap();
-    let script = format!("ulimit -v {MEMORY} && exec \"$0\" --exact limits::decode_a_file --test-threads 1");
-    let output = Command::new("sh").args(["-c", &script]).arg(test).env(FILE, file).output().ok()?;
-    Some(output.status.success())
-}
-
-/// The part of the test above that runs in the other process; without a file there is nothing to do.
-#[test]
-fn decode_a_file() {
-    match std::env::var(FILE) {
-        Err(_) => {}
-        Ok(name) if name == "hungry" => {
-            let bytes = vec![1u8; INFLATED];
-            assert!(bytes.iter().all(|&byte| byte == 1));
-        }
-        Ok(path) => {
-            let bytes = std::fs::read(path).unwrap();
-            let header = read_header(&bytes, DEFAULT_MAX_PIXELS).unwrap();
-            assert_eq!((header.width, header.height), (4, 4));
-            let image = decode_image(&bytes, DEFAULT_MAX_PIXELS).unwrap();
-            assert_eq!(image.pixels()[..8], [10, 20, 30, 0, 10, 20, 30, 1]);
-        }
-    }
+    fixture::write_class_folders(folder.path(), "", 2, 20, 8).unwrap();
+    assert_eq!(open_in(folder.path(), None).as_deref(), Some("read 40"));
 }
 
 #[test]
-fn huge_sizes_are_refused_by_the_declared_size() {
-    let side = 200_000u32;
-    let mut tiff = b"II*\0\x08\0\0\0".to_vec();
-    let tags =
-        [(256, side), (257, side), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, side), (279, 9)];
-    tiff.extend((tags.len() as u16).to_le_bytes());
-    for (tag, value) in tags {
-        tiff.extend([&(tag as u16).to_le_bytes()[..], &[4, 0, 1, 0, 0, 0], &value.to_le_bytes()].concat());
-    }
-    tiff.extend([0; 4]);
-    let webp = |chunks: &[u8]| {
-        let length = (chunks.len() as u32 + 4).to_le_bytes();
-        [b"RIFF", &length[..], b"WEBP", chunks].concat()
-    };
-    let large = b"VP8X\x0a\0\0\0\0\0\0\0\xff\xff\x0f\xff\x0f\0";
-    let small = b"VP8X\x0a\0\0\0\0\0\0\0\x03\0\0\x03\0\0";
-    let lossy = b"VP8 \x0a\0\0\0\x10\x02\0\x9d\x01\x2a\xff\x3f\xff\x3f";
-    let lossless = b"VP8L\x06\0\0\0\x2f\xff\xff\xff\x0f\0";
-    // Progressive, with a scan of its means.
-    let mut jpeg = b"\xff\xd8\xff\xdb\0\x43\0".to_vec();
-    jpeg.extend([1; 64]);
-    jpeg.extend(
-        b"\xff\xc2\0\x0b\x08\xff\xff\xff\xff\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\0\0\x55\xff\xd9",
+#[cfg(target_os = "linux")]
+fn rows_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l.csv");
+    let row = "expected a row of at most 1048576 bytes, found more";
+    sparse(&path, b"file_name,label\na.png,", 1500 * MIB);
+    says(&path, None, &["l.csv, line 2: ", row]);
+    sparse(&path, b"file_name,label\na.png,\"", 1500 * MIB);
+    says(
+        &path,
+        None,
+        &[
+            "l.csv, line 2: expected the quote that opens in row 1 to be closed",
+            "1048576 bytes without its end",
+        ],
     );
-    for (name, bytes) in [
-        ("PNG", png((side, side), 0, &[])),
-        ("interlaced PNG", png((side, side), 1, &[])),
-        ("TIFF", tiff),
-        ("JPEG", jpeg.clone()),
-        ("WebP", webp(large)),
-        ("lossy WebP on a small canvas", webp(&[&small[..], lossy].concat())),
-        ("lossless WebP on a small canvas", webp(&[&small[..], lossless].concat())),
-    ] {
-        let err = decode_image(&bytes, DEFAULT_MAX_PIXELS).unwrap_err();
-        assert!(matches!(err, DecodeError::TooLarge { .. }), "{name}: {err}");
-        let err = read_header(&bytes, DEFAULT_MAX_PIXELS).unwrap_err();
-        assert!(matches!(err, DecodeError::TooLarge { .. }), "{name}: {err}");
+    sparse(&path, b"", 1500 * MIB);
+    says(&path, None, &["l.csv, line 1: expected"]);
+    sparse(&path, b"file_name,label\n", 5 << 30);
+    says(&path, None, &["l.csv: expected a manifest of at most 4294967296 bytes, found 5368709120 bytes"]);
+    let path = folder.path().join("l.jsonl");
+    sparse(&path, b"{\"file_name\":\"a.png\",\"label\":\"", 1500 * MIB);
+    says(&path, None, &["l.jsonl, line 1: ", row]);
+    let inner = folder.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    sparse(&inner.join("metadata.jsonl"), b"{\"file_name\":\"a.png\",\"label\":\"a\"}\n{", 1500 * MIB);
+    says(&inner, None, &["metadata.jsonl, line 2: ", row]);
+    // A row as long as it may be is read.
+    let mut text = b"file_name,label,caption\n".to_vec();
+    for i in 0..40 {
+        let name = format!("{i}.png");
+        fixture::write_image(&folder.path().join(&name), &fixture::class_image(i % 2, 8, 3, i as u64))
+            .unwrap();
+        text.extend(format!("{name},{},", i % 2).bytes());
+        text.resize(text.len() + if i < 3 { 1_000_000 } else { 3 }, b'x');
+        text.push(b'\n');
     }
-    // Within a larger limit too: the data cannot be as many blocks.
-    let err = decode_image(&jpeg, u64::MAX).unwrap_err();
-    assert!(matches!(err, DecodeError::Truncated { format: "JPEG", .. }), "{err}");
+    let path = folder.path().join("long.csv");
+    fs::write(&path, text).unwrap();
+    says(&path, None, &["read 40"]);
 }
 
 #[test]
-fn huge_counts_of_tags_are_errors() {
-    for count in [1u32 << 20, u32::MAX] {
-        let mut tiff = b"II*\0\x08\0\0\0".to_vec();
-        let tags = [
-            (256, 1, 4),
-            (257, 1, 4),
-            (258, 1, 8),
-            (259, 1, 1),
-            (262, 1, 1),
-            (273, count, 8),
-            (279, count, 8),
-        ];
-        tiff.extend((tags.len() as u16).to_le_bytes());
-        for (tag, count, value) in tags {
-            let value: u32 = value;
-            tiff.extend([&(tag as u16).to_le_bytes()[..], &[4, 0]].concat());
-            tiff.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
-        }
-        tiff.extend([0; 4]);
-        let err = decode_image(&tiff, DEFAULT_MAX_PIXELS).unwrap_err();
-        assert!(matches!(err, DecodeError::Truncated { .. } | DecodeError::Broken { .. }), "{err}");
+#[cfg(target_os = "linux")]
+fn annotations_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.json");
+    let mut text = b"{\"images\":[{\"id\":1,\"file_name\":\"".to_vec();
+    text.resize(40 << 20, b'a');
+    fs::write(&path, &text).unwrap();
+    says(&path, None, &["a.json: expected COCO annotations", "a text of more than 16777216 bytes"]);
+    sparse(&path, b"{\"images\":[", 3 << 30);
+    says(&path, None, &["a.json: expected COCO annotations"]);
+}
+
+/// A gzip stream of `start` and then zeros in members of 64 MiB.
+fn gzip(start: &[u8], members: usize) -> Vec<u8> {
+    let pack = |bytes: &[u8]| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let zeros = pack(&vec![0; (64 * MIB) as usize]);
+    let mut all = pack(start);
+    (0..members).for_each(|_| all.extend(&zeros));
+    all
+}
+
+fn idx(magic: u32, sizes: &[u32]) -> Vec<u8> {
+    [magic].iter().chain(sizes).flat_map(|value| value.to_be_bytes()).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn idx_files_that_unpack_to_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (images, labels) =
+        (folder.path().join("train-images-idx3-ubyte.gz"), folder.path().join("train-labels-idx1-ubyte"));
+    fs::write(&labels, [idx(0x0801, &[40]), vec![1; 40]].concat()).unwrap();
+    // More than the header says: a byte beyond it is read, and no more.
+    fs::write(&images, gzip(&idx(0x0803, &[40, 3, 4]), 24)).unwrap();
+    says(folder.path(), None, &["the IDX header promises 480 bytes of data, found 481"]);
+    // As much as the header says, and as the file has, but more than may be.
+    fs::write(&images, gzip(&idx(0x0803, &[1 << 20, 32, 48]), 24)).unwrap();
+    says(
+        folder.path(),
+        Some(256 * MIB),
+        &["at most 268435456 bytes of images in memory", "1610612736 bytes by the IDX header"],
+    );
+    // More than so few bytes can hold.
+    fs::write(&images, gzip(&idx(0x0803, &[1 << 31, 1 << 14, 1 << 14]), 1)).unwrap();
+    says(folder.path(), None, &["the IDX header promises 576460752303423488 bytes of data, found 67108864"]);
+    fs::remove_file(&images).unwrap();
+    let plain = folder.path().join("train-images-idx3-ubyte");
+    sparse(&plain, &idx(0x0803, &[1 << 20, 32, 48]), 16 + (1536 << 20));
+    says(folder.path(), Some(256 * MIB), &["at most 268435456 bytes of images in memory"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn cifar_files_that_are_too_large() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("batches.meta.txt"), "a\nb\n").unwrap();
+    sparse(&folder.path().join("data_batch_1.bin"), &[], 3073 * 500_000);
+    let limit = Some(256 * MIB);
+    says(
+        folder.path(),
+        limit,
+        &["data_batch_1.bin: expected images in memory", "268435456 bytes, found 1536500000 bytes"],
+    );
+    fs::remove_file(folder.path().join("data_batch_1.bin")).unwrap();
+    sparse(&folder.path().join("data_batch_1.bin"), &[], 3073 * 10);
+    sparse(&folder.path().join("batches.meta.txt"), b"a\nb\n", 1500 * MIB);
+    says(
+        folder.path(),
+        None,
+        &["batches.meta.txt: expected a list of class names of at most 16777216 bytes"],
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn tar_headers_that_are_too_large() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.tar");
+    for kind in [tar::EntryType::GNULongName, tar::EntryType::GNULongLink, tar::EntryType::XHeader] {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("././@LongLink").unwrap();
+        header.set_entry_type(kind);
+        header.set_size(1500 * MIB);
+        header.set_cksum();
+        sparse(&path, header.as_bytes(), 1501 * MIB);
+        says(&path, None, &["x.tar: expected a tar header at byte 0", "more than 1048576 bytes"]);
     }
+    // A long name that is one is read.
+    let mut builder = tar::Builder::new(File::create(&path).unwrap());
+    for i in 0..40 {
+        let name = format!("{}/{i}", "long/".repeat(60));
+        let image = folder.path().join("i.png");
+        fixture::write_image(&image, &fixture::class_image(i % 2, 8, 3, i as u64)).unwrap();
+        for (end, bytes) in [("png", fs::read(&image).unwrap()), ("cls", vec![b'0' + (i % 2) as u8])] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            builder.append_data(&mut header, format!("{name}.{end}"), bytes.as_slice()).unwrap();
+        }
+    }
+    builder.into_inner().unwrap();
+    says(&path, None, &["read 40"]);
+}
+
+/// A Parquet file of one row whose image is so many zeros, and the row's label.
+fn parquet(path: &Path, bytes: usize, codec: parquet::basic::Compression) {
+    use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+    use parquet::file::properties::WriterProperties;
+    let schema = "message m { optional group image { optional binary bytes; } optional int64 label; }";
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let properties = WriterProperties::builder().set_compression(codec).set_dictionary_enabled(false);
+    let properties = properties.set_statistics_enabled(parquet::file::properties::EnabledStatistics::None);
+    let file = File::create(path).unwrap();
+    let mut writer =
+        parquet::file::writer::SerializedFileWriter::new(file, schema, Arc::new(properties.build())).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let image = ByteArray::from(vec![0u8; bytes]);
+    column.typed::<ByteArrayType>().write_batch(&[image], Some(&[2]), None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<Int64Type>().write_batch(&[1], Some(&[1]), None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn parquet_pages_that_unpack_to_more() {
+    use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+    const SIZE: usize = 300 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let codecs = [
+        Compression::BROTLI(BrotliLevel::try_new(1).unwrap()),
+        Compression::ZSTD(ZstdLevel::default()),
+        Compression::GZIP(GzipLevel::try_new(1).unwrap()),
+    ];
+    for codec in codecs {
+        parquet(&path, SIZE, codec);
+        let whole = fs::read(&path).unwrap();
+        // Within the page's header: type, unpacked size.
+        let declared = varint(2 * (SIZE as u64 + 4 + 6));
+        let at = whole.windows(declared.len()).position(|bytes| bytes == declared);
+        let at = at.unwrap_or_else(|| panic!("{codec:?}: {:?}", &whole[..40]));
+        if whole.len() < (1 << 17) {
+            // Not even the largest page of so few bytes has this size.
+            says(
+                &path,
+                None,
+                &["a page of the column image.bytes at byte 4 to unpack to at most", "bytes by its header"],
+            );
+        } else {
+            says(&path, Some(64 * MIB), &["at most 67108864 bytes of encoded images"]);
+        }
+        // A page that says it is small.
+        let mut lying = whole.clone();
+        lying[at..at + declared.len()]
+            .copy_from_slice(&[0x80 | 0x50, 0x8f, 0x80, 0x80, 0x00][..declared.len()]);
+        fs::write(&path, &lying).unwrap();
+        if matches!(codec, Compression::ZSTD(_)) {
+            // This decoder ends at the declared size by itself.
+            says(&path, None, &["x.parquet: expected Parquet"]);
+        } else {
+            says(&path, None, &["to unpack to the 1000 bytes of its header, found more"]);
+        }
+    }
+    // Rows may name one value over and over; what is kept is counted.
+    let one = folder.path().join("one.parquet");
+    parquet(&one, 1 << 20, Compression::ZSTD(ZstdLevel::default()));
+    says(&one, Some(1 << 19), &["at most 524288 bytes of encoded images"]);
+    says(&one, Some(1 << 22), &["1 of 1 images are unreadable"]);
+    footer_that_lies(&folder.path().join("f.parquet"), &fs::read(&one).unwrap());
+}
+
+/// A footer whose list of row groups claims to have two billion entries.
+fn footer_that_lies(path: &PathBuf, whole: &[u8]) {
+    let len = u32::from_le_bytes(whole[whole.len() - 8..whole.len() - 4].try_into().unwrap()) as usize;
+    let start = whole.len() - 8 - len;
+    // Version, then the schema: a list of structures in the short form.
+    let at = start + whole[start..].windows(2).position(|bytes| bytes == [0x19, 0x4c]).unwrap();
+    let mut footer = whole[start..=at].to_vec();
+    footer.push(0xfc);
+    footer.extend(varint((1 << 31) - 1));
+    footer.extend(&whole[at + 2..whole.len() - 8]);
+    let mut file = File::create(path).unwrap();
+    file.write_all(&whole[..start]).unwrap();
+    file.write_all(&footer).unwrap();
+    file.write_all(&(footer.len() as u32).to_le_bytes()).unwrap();
+    file.write_all(b"PAR1").unwrap();
+    file.seek(SeekFrom::Start(0)).unwrap();
+    says(path, None, &["f.parquet: expected Parquet, found a footer that is none"]);
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
 }

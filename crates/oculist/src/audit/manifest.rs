@@ -98,13 +98,15 @@ pub(super) fn read_csv(text: &str) -> Vec<Vec<String>> {
 /// Two columns of a CSV file, by their names in its head, with the number of each record.
 ///
 /// # Errors
-/// [`OculistError::Option`] naming the file, if a column is missing or a record is short.
+/// [`OculistError::Option`] naming the file, if a column is missing or a record is short; [`OculistError::Data`] if a quote
+/// is never closed.
 pub(super) fn two_columns(
     text: &str,
     file: &Path,
     columns: [&str; 2],
 ) -> Result<Vec<(String, String)>, OculistError> {
     let wrong = |problem: String| OculistError::Option { option: file.display().to_string(), problem };
+    oculist_data::check_csv_quotes(file, text)?;
     let mut records = read_csv(text).into_iter();
     let head = records.next().unwrap_or_default();
     let find = |name: &str| {
@@ -177,7 +179,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let mut rng = oculist_augment::Rng::keyed(&[14]);
-        let mut name = |len: usize| -> String { (0..len).map(|_| LETTERS[rng.below(LETTERS.len())]).collect() };
+        let mut name =
+            |len: usize| -> String { (0..len).map(|_| LETTERS[rng.below(LETTERS.len())]).collect() };
         let mut rows: Vec<Row> = (0..2000)
             .map(|i| Row { path: root.join(name(1 + i % 6)), label: name(1 + i % 5), split: Split::Train })
             .collect();
@@ -208,5 +211,11 @@ mod tests {
         assert_eq!(message("file_name,class\n"), "m.csv: expected a column label, found file_name, class");
         assert_eq!(message(""), "m.csv: expected a column file_name, found an empty file");
         assert_eq!(message("file_name,label\na.png\n"), "m.csv: expected 2 fields in record 1, found 1");
+        // A quote left open would take the rows behind it.
+        let text = message("file_name,label\na.png,cat\nb.png,\"dog\nc.png,cat\n");
+        assert!(
+            text.contains("m.csv, line 3: expected the quote that opens in row 2 to be closed"),
+            "{text}"
+        );
     }
 }

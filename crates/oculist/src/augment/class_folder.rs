@@ -108,8 +108,28 @@ mod tests {
     #[test]
     fn class_folders_are_distinct_and_tell_the_class() {
         let classes = [
-            "T-shirt/top", "a:b", "a?b", "A?b", "..", "", "%", "CON", "com1.txt", "a.", " a", "b ", "cat", "Cat", "nuts; bolts",
-            "one\ntwo", ".hidden", "@eaDir", "lost+found", "caf\u{e9}", "cafe\u{301}", "console",
+            "T-shirt/top",
+            "a:b",
+            "a?b",
+            "A?b",
+            "..",
+            "",
+            "%",
+            "CON",
+            "com1.txt",
+            "a.",
+            " a",
+            "b ",
+            "cat",
+            "Cat",
+            "nuts; bolts",
+            "one\ntwo",
+            ".hidden",
+            "@eaDir",
+            "lost+found",
+            "caf\u{e9}",
+            "cafe\u{301}",
+            "console",
         ]
         .map(str::to_owned);
         let names = folder_names(&classes);

@@ -20,8 +20,8 @@ const FREE: [&str; 4] = ["cache", "max_image_bytes", "max_memory", "measure_seco
 /// [`OculistError::Option`] with every setting that differs, its value in the run and its value now.
 pub(crate) fn check(folder: &RunFolder, recipe: &Recipe, given: &Settings) -> Result<(), OculistError> {
     let path = folder.file(CONFIG_FILE);
-    let begun =
-        oculist_files::read_to_string(&path).map_err(|source| OculistError::Io { path: path.clone(), source })?;
+    let begun = oculist_files::read_to_string(&path)
+        .map_err(|source| OculistError::Io { path: path.clone(), source })?;
     let now = recipe.to_toml();
     if begun == now {
         return Ok(());

@@ -85,7 +85,9 @@ fn masks_among(tree: &Tree) -> Option<(String, String, usize)> {
     let pictures: BTreeSet<String> = names.iter().map(|name| stem(name)).collect();
     let found: Vec<(&String, String)> = names
         .iter()
-        .filter_map(|name| Some((name, picture_of(&stem(name)).filter(|of| pictures.contains(*of))?.to_owned())))
+        .filter_map(|name| {
+            Some((name, picture_of(&stem(name)).filter(|of| pictures.contains(*of))?.to_owned()))
+        })
         .collect();
     let (mask, of) = found.first()?;
     let picture = names.iter().find(|name| stem(name) == *of)?;
@@ -96,12 +98,14 @@ fn masks_among(tree: &Tree) -> Option<(String, String, usize)> {
 fn picture_of(stem: &str) -> Option<&str> {
     // Several masks of one picture are numbered: `1_mask_2`.
     let numbered = stem.trim_end_matches(|c: char| c.is_ascii_digit());
-    let stem = if numbered.len() < stem.len() { numbered.trim_end_matches(['_', '-', ' ', '.']) } else { stem };
+    let stem =
+        if numbered.len() < stem.len() { numbered.trim_end_matches(['_', '-', ' ', '.']) } else { stem };
     ENDS.into_iter().find_map(|end| {
         let at = stem.len().checked_sub(end.len()).filter(|at| stem.is_char_boundary(*at))?;
         let (before, last) = stem.split_at(at);
         let picture = before.trim_end_matches(['_', '-', ' ', '.']);
-        (last.eq_ignore_ascii_case(end) && !picture.is_empty() && picture.len() < before.len()).then_some(picture)
+        (last.eq_ignore_ascii_case(end) && !picture.is_empty() && picture.len() < before.len())
+            .then_some(picture)
     })
 }
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::open::assemble::note;
 use crate::split_name::{says_nothing, split_name};
-use crate::{Purpose, Skipped, Split};
+use crate::{Skipped, Split};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
@@ -30,9 +30,8 @@ pub(super) struct Plan<'a> {
 /// Finds the class folders of all splits.
 ///
 /// # Errors
-/// [`Error::NoClasses`] without any; [`Error::Ambiguous`] where folders may be classes or splits; [`Error::EmptyClass`] for
-/// a class folder without files among those to train on.
-pub(super) fn plan(root: &Tree, layout: Option<Layout>, purpose: Purpose) -> Result<Plan<'_>> {
+/// [`Error::NoClasses`] without any; [`Error::Ambiguous`] where folders may be classes or splits.
+pub(super) fn plan(root: &Tree, layout: Option<Layout>) -> Result<Plan<'_>> {
     let mut notes = Vec::new();
     let root = inner(root, &mut notes);
     let folders = match layout {
@@ -41,7 +40,7 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>, purpose: Purpose) -> Res
     };
     let mut classes = Vec::new();
     match folders {
-        None => classes.extend(classes_in(root, Split::Train, layout, purpose, &mut notes)?),
+        None => classes.extend(classes_in(root, Split::Train, layout, &mut notes)?),
         Some(SplitFolders { splits, at_root, others }) => {
             tell_loose(root, &mut notes);
             for (split, folder) in splits {
@@ -49,15 +48,19 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>, purpose: Purpose) -> Res
                     notes.push(note(&folder.path, format!("taken for the {split} split")));
                 }
                 let inside = inside_split(folder, split, &mut notes);
-                classes.extend(classes_in(inside, split, layout, purpose, &mut notes)?);
+                classes.extend(classes_in(inside, split, layout, &mut notes)?);
             }
             if !at_root.is_empty() {
-                notes.push(note(&root.path, format!("{} are the classes of the train split", named(&at_root))));
+                notes.push(note(
+                    &root.path,
+                    format!("{} are the classes of the train split", named(&at_root)),
+                ));
             }
             classes.extend(at_root.into_iter().map(|tree| class_of(tree, Split::Train)));
             for other in others {
                 let images = other.images();
-                let text = format!("a folder beside the splits, not read ({images} files that may be images)");
+                let text =
+                    format!("a folder beside the splits, not read ({images} files that may be images)");
                 notes.push(note(&other.path, text));
             }
         }
@@ -108,7 +111,6 @@ fn classes_in<'a>(
     folder: &'a Tree,
     split: Split,
     layout: Option<Layout>,
-    purpose: Purpose,
     notes: &mut Vec<Skipped>,
 ) -> Result<Vec<ClassFolder<'a>>> {
     let mut classes = Vec::new();
@@ -123,13 +125,12 @@ fn classes_in<'a>(
         }
     } else {
         for tree in &folder.folders {
-            match (tree.is_empty(), split, tree.folders.is_empty()) {
-                (false, ..) => classes.push(class_of(tree, split)),
-                (true, Split::Train, true) if purpose == Purpose::Train => {
-                    let (path, class) = (tree.path.clone(), tree.name());
-                    return Err(Error::EmptyClass { path, class, split });
-                }
-                (true, ..) => notes.push(note(&tree.path, "an empty folder, no class".into())),
+            if !tree.is_empty() {
+                classes.push(class_of(tree, split));
+            } else if !tree.passed_over && tree.folders.iter().all(|inner| !inner.passed_over) {
+                // What was passed over in it is named already.
+                let text = format!("class \"{}\" has no file in the {split} split", tree.name());
+                notes.push(note(&tree.path, text));
             }
         }
         tell_nested(folder, &classes, notes);
@@ -144,7 +145,8 @@ fn classes_in<'a>(
 /// True for `<class>/train/*` and `<class>/test/*`: every folder holds nothing but splits, and some of them two.
 fn splits_within(folder: &Tree) -> bool {
     let splits = |class: &Tree| -> Option<BTreeSet<Split>> {
-        let of = |part: &Tree| split_name(&part.name()).filter(|name| name.rest.is_empty()).map(|name| name.split);
+        let of =
+            |part: &Tree| split_name(&part.name()).filter(|name| name.rest.is_empty()).map(|name| name.split);
         if class.own_images() > 0 { None } else { class.folders.iter().map(of).collect() }
     };
     let all: Option<Vec<BTreeSet<Split>>> = folder.folders.iter().map(splits).collect();
@@ -162,7 +164,8 @@ fn tell_loose(folder: &Tree, notes: &mut Vec<Skipped>) {
         .collect();
     if !names.is_empty() {
         let what = if names.len() == 1 { "file" } else { "files" };
-        let text = format!("{} {what} beside the folders belong to no class: {}", names.len(), listed(&names));
+        let text =
+            format!("{} {what} beside the folders belong to no class: {}", names.len(), listed(&names));
         notes.push(note(&folder.path, text));
     }
 }

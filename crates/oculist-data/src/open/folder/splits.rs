@@ -29,7 +29,8 @@ pub(super) fn split_folders(root: &Tree, said: bool) -> Result<Option<SplitFolde
     let named_ones: Vec<(&Tree, SplitName)> = named_like_splits(&with_images);
     // A split's folder holds folders, and more images in these than beside them.
     let shaped = |tree: &Tree| tree.images() > 2 * tree.own_images();
-    let splits: Vec<(&Tree, SplitName)> = named_ones.iter().filter(|(tree, _)| shaped(tree)).cloned().collect();
+    let splits: Vec<(&Tree, SplitName)> =
+        named_ones.iter().filter(|(tree, _)| shaped(tree)).cloned().collect();
     let is_split = |tree: &Tree| splits.iter().any(|(split, _)| std::ptr::eq(*split, tree));
     let others: Vec<&Tree> = root.folders.iter().filter(|tree| !is_split(tree) && !tree.is_empty()).collect();
     let other_images: Vec<&Tree> = others.iter().copied().filter(|tree| tree.images() > 0).collect();
@@ -40,10 +41,15 @@ pub(super) fn split_folders(root: &Tree, said: bool) -> Result<Option<SplitFolde
             (false, false) => Ok(None),
             (true, false) if with_images.len() > 1 => Err(ambiguous(
                 root,
-                format!("{} are splits whose images lie in no class folders (give a list of labels)", named(&with_images)),
+                format!(
+                    "{} are splits whose images lie in no class folders (give a list of labels)",
+                    named(&with_images)
+                ),
                 format!("{} are classes (--layout classes)", named(&with_images)),
             )),
-            _ => Err(Error::NoClasses { path: root.path.join("train") }),
+            _ => Err(Error::NoClasses {
+                path: with_images.first().map_or(&root.path, |tree| &tree.path).clone(),
+            }),
         };
     }
     let inside: BTreeSet<OsString> =
@@ -63,8 +69,11 @@ pub(super) fn split_folders(root: &Tree, said: bool) -> Result<Option<SplitFolde
     }
     if has_train && !said {
         // Classes of the splits themselves, in a folder of another name, or images to be classified, say nothing against.
-        let strange: Vec<&Tree> =
-            other_images.iter().copied().filter(|tree| tree.folders.iter().all(|f| !inside.contains(&f.key()))).collect();
+        let strange: Vec<&Tree> = other_images
+            .iter()
+            .copied()
+            .filter(|tree| tree.folders.iter().all(|f| !inside.contains(&f.key())))
+            .collect();
         let nested = strange.iter().filter(|tree| shaped(tree)).count();
         if splits.len() == 1 && (strange.len() > 1 || nested > 0) {
             return Err(unclear(root, &splits, &strange));
@@ -96,7 +105,11 @@ fn assign<'a>(root: &Tree, splits: &[(&'a Tree, SplitName)]) -> Result<Vec<(Spli
         if let Some((_, first)) = found.iter().find(|(other, _)| *other == split) {
             return Err(ambiguous(
                 root,
-                format!("{} is the {split} split (leave the other out: --exclude {})", first.name(), tree.name()),
+                format!(
+                    "{} is the {split} split (leave the other out: --exclude {})",
+                    first.name(),
+                    tree.name()
+                ),
                 format!("{} is (--exclude {})", tree.name(), first.name()),
             ));
         }

@@ -11,6 +11,8 @@ pub(crate) struct Tree {
     pub(crate) path: PathBuf,
     pub(crate) files: Vec<WalkedFile>,
     pub(crate) folders: Vec<Tree>,
+    /// Whether something in it was passed over and named, so that it is not empty for the user.
+    pub(crate) passed_over: bool,
 }
 
 /// A tree, and what the walk has to tell.
@@ -38,6 +40,12 @@ impl Tree {
             let below = file.path.parent().and_then(|folder| folder.strip_prefix(root).ok());
             if let Some(below) = below.map(Path::to_path_buf) {
                 tree.folder(&below).files.push(file);
+            }
+        }
+        for skip in &found.skipped {
+            let below = skip.path.parent().and_then(|folder| folder.strip_prefix(root).ok());
+            if let Some(below) = below.map(Path::to_path_buf) {
+                tree.folder(&below).passed_over = true;
             }
         }
         tree.sort();

@@ -1,0 +1,191 @@
+//! Manifests in CSV.
+
+use super::columns::{Column, FILE, LABEL, SPLIT, is_image_name};
+use super::quotes::{Fault, Watched};
+use super::{BadRow, Manifest, ManifestRow, bad_row, line_error, named_file, split};
+use crate::Split;
+use crate::error::{Error, Result};
+use crate::label_field::{labels_of, name_of};
+use csv::ByteRecord;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+/// What may lie between the fields, in order of preference.
+const DELIMITERS: [(u8, &str); 3] = [(b',', "commas"), (b';', "semicolons"), (b'\t', "tabs")];
+
+/// The header, understood.
+struct Header {
+    names: Vec<String>,
+    delimiter: u8,
+    file: usize,
+    label: usize,
+    split: Option<usize>,
+}
+
+/// Reads all rows of a file that begins with `start`.
+pub(super) fn read(manifest: &mut Manifest, start: &[u8], rest: impl Read) -> Result<()> {
+    let path = manifest.path.clone();
+    // Spreadsheets write the delimiter into a line of its own.
+    let (given, skip) = declared_delimiter(start);
+    let first_line = 1 + u64::from(skip > 0);
+    let start = &start[skip..];
+    let header = header(&path, start, given, first_line)?;
+    describe(manifest, &header, given);
+    let watched = Watched::new(Cursor::new(start).chain(rest), header.delimiter, first_line);
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(header.delimiter).flexible(true).from_reader(watched);
+    let mut record = ByteRecord::new();
+    let mut labels = 0;
+    // The first record is the header.
+    while reader.read_byte_record(&mut record).map_err(|err| broken(&path, err))? {
+        let line = record.position().map_or(0, csv::Position::line) + first_line - 1;
+        if let Some(swallowed) = swallowed_row(&record, &header) {
+            let expected = "a quote that is closed before the next row";
+            return Err(line_error(&path, line, expected, format!("a field with the row {swallowed}")));
+        }
+        manifest.push(row(&record, &header, line), &mut labels)?;
+    }
+    if let Some(name) = header.split.map(|at| &header.names[at]).filter(|name| !SPLIT.is_called(name)) {
+        without_split(manifest, name);
+    }
+    Ok(())
+}
+
+/// Reads a text only for its quotes.
+pub(super) fn check_quotes(path: &Path, text: &[u8]) -> Result<()> {
+    let copied = std::io::copy(&mut Watched::new(text, b',', 1), &mut std::io::sink());
+    copied.map(|_| ()).map_err(|err| fault(path, err))
+}
+
+/// The delimiter of a line `sep=;` and the bytes of that line.
+fn declared_delimiter(start: &[u8]) -> (Option<u8>, usize) {
+    let Some(&[delimiter, ref rest @ ..]) = start.strip_prefix(b"sep=") else { return (None, 0) };
+    let end = if rest.starts_with(b"\r\n") { 2 } else { usize::from(rest.starts_with(b"\n")) };
+    if end == 0 { (None, 0) } else { (Some(delimiter), 5 + end) }
+}
+
+/// The header by whichever delimiter makes sense of it.
+fn header(path: &Path, start: &[u8], given: Option<u8>, line: u64) -> Result<Header> {
+    let mut best: Vec<String> = Vec::new();
+    for delimiter in given.map_or(DELIMITERS.map(|(byte, _)| byte).to_vec(), |byte| vec![byte]) {
+        let mut record = ByteRecord::new();
+        // Quotes are watched when the rows are read; here there is no more than a row may have.
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(start);
+        reader.read_byte_record(&mut record).map_err(|err| broken(path, err))?;
+        let names: Vec<String> =
+            record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+        let find = |column: &Column| {
+            column.find(&names).map_err(|found| {
+                let expected = format!("one column for {} (or one that is called so)", column.name);
+                line_error(path, line, &expected, found)
+            })
+        };
+        // With another delimiter, too, all names are one.
+        if names.len() > 1 {
+            if let Some(twice) =
+                (1..names.len()).find(|&i| names[..i].contains(&names[i]) && !names[i].is_empty())
+            {
+                let found = format!("\"{}\" twice", names[twice]);
+                return Err(line_error(path, line, "each column once", found));
+            }
+            if let (Some(file), Some(label)) = (find(&FILE)?, find(&LABEL)?) {
+                let split = find(&SPLIT)?;
+                return Ok(Header { names, delimiter, file, label, split });
+            }
+        }
+        if names.len() > best.len() {
+            best = names;
+        }
+    }
+    let mut found =
+        if best.iter().all(String::is_empty) { "an empty file".to_owned() } else { best.join(", ") };
+    if best.iter().any(|name| is_image_name(name)) {
+        found.push_str(" (a row without a header above it?)");
+    }
+    let expected = "a header with the columns file_name and label (file, path or image and class or category are \
+                    understood too)";
+    Err(line_error(path, line, expected, found))
+}
+
+/// Notes how the header was understood and what of it is not used.
+fn describe(manifest: &mut Manifest, header: &Header, given: Option<u8>) {
+    if let (Some((_, name)), None) =
+        (DELIMITERS.iter().find(|(byte, _)| *byte == header.delimiter && *byte != b','), given)
+    {
+        manifest.notes.push(format!("read as a table separated by {name}"));
+    }
+    let used = [(Some(header.file), FILE), (Some(header.label), LABEL), (header.split, SPLIT)];
+    for (place, column) in &used {
+        if let Some(name) = place.map(|at| &header.names[at]).filter(|name| !column.is_called(name)) {
+            manifest.notes.push(read_as(name, column));
+        }
+    }
+    let is_used = |i: usize| used.iter().any(|(place, _)| *place == Some(i));
+    let others = header.names.iter().enumerate().filter(|(i, _)| !is_used(*i));
+    manifest.ignored = others.map(|(_, name)| name.clone()).collect();
+}
+
+fn row(record: &ByteRecord, header: &Header, line: u64) -> std::result::Result<ManifestRow, BadRow> {
+    let count = header.names.len();
+    if record.len() != count {
+        let expected = format!("{count} fields as in the header");
+        return Err(bad_row(line, &expected, record.len().to_string()));
+    }
+    let field = |i: usize| {
+        let text = std::str::from_utf8(record.get(i).unwrap_or_default());
+        text.map_err(|_| bad_row(line, "UTF-8", "other bytes (Latin-1?)"))
+    };
+    let labels = labels_of(field(header.label)?);
+    let split = match header.split {
+        Some(at) if SPLIT.is_called(&header.names[at]) => Some(split(line, field(at)?.trim())?),
+        Some(at) => Split::parse(field(at)?),
+        None => None,
+    };
+    let file_name = named_file(line, &name_of(field(header.file)?))?;
+    Ok(ManifestRow { line, file_name, labels, split })
+}
+
+/// Gives up a column of another name as the split, if most of its values are none.
+fn without_split(manifest: &mut Manifest, name: &str) {
+    let with_split = manifest.rows.iter().filter(|row| row.split.is_some()).count();
+    if with_split * 2 < manifest.rows.len() {
+        manifest.rows.iter_mut().for_each(|row| row.split = None);
+        manifest.notes.retain(|note| *note != read_as(name, &SPLIT));
+        manifest.ignored.push(name.to_owned());
+    }
+}
+
+fn read_as(name: &str, column: &Column) -> String {
+    format!("the column \"{name}\" is read as {}", column.name)
+}
+
+/// The text of a row that lies within a field: a quote that was left open and met the next quote.
+fn swallowed_row(record: &ByteRecord, header: &Header) -> Option<String> {
+    for field in record.iter().filter(|field| field.contains(&b'\n') || field.contains(&b'\r')) {
+        for line in field.split(|byte| matches!(byte, b'\n' | b'\r')).skip(1) {
+            let parts: Vec<&[u8]> = line.split(|&byte| byte == header.delimiter).collect();
+            let name = parts.get(header.file).map(|part| String::from_utf8_lossy(part));
+            if parts.len() == header.names.len()
+                && name.is_some_and(|name| is_image_name(name.trim_matches('"')))
+            {
+                return Some(String::from_utf8_lossy(line).into_owned());
+            }
+        }
+    }
+    None
+}
+
+fn broken(path: &Path, err: csv::Error) -> Error {
+    match err.into_kind() {
+        csv::ErrorKind::Io(err) => fault(path, err),
+        other => Error::Layout { path: path.into(), expected: "CSV".into(), found: format!("{other:?}") },
+    }
+}
+
+/// An error of [`Watched`] or of the system.
+fn fault(path: &Path, err: std::io::Error) -> Error {
+    match err.downcast::<Fault>() {
+        Ok(fault) => line_error(path, fault.line, &fault.expected, fault.found),
+        Err(source) => Error::Io { path: path.into(), source },
+    }
+}

@@ -1,0 +1,107 @@
+//! Manifests in JSON Lines.
+
+use super::columns::{Column, FILE, LABEL, SPLIT};
+use super::{BadRow, Manifest, ManifestRow, bad_row, line_error, named_file, split};
+use crate::error::{Error, Result};
+use crate::limits::MAX_ROW;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read};
+
+/// Most names of unused keys that are kept for the message about them.
+const MAX_IGNORED: usize = 1000;
+
+/// Reads all rows.
+pub(super) fn read(manifest: &mut Manifest, file: impl Read) -> Result<()> {
+    let path = manifest.path.clone();
+    let mut reader = BufReader::new(file);
+    let (mut ignored, mut renamed) = (BTreeSet::new(), BTreeSet::new());
+    let (mut text, mut line, mut labels) = (Vec::new(), 0, 0);
+    loop {
+        text.clear();
+        line += 1;
+        let limit = MAX_ROW as u64 + 1;
+        if reader.by_ref().take(limit).read_until(b'\n', &mut text).map_err(Error::io(&path))? == 0 {
+            break;
+        }
+        if text.len() > MAX_ROW {
+            let expected = format!("a row of at most {MAX_ROW} bytes");
+            return Err(line_error(&path, line, &expected, "more"));
+        }
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        manifest.push(row(&text, line, &mut ignored, &mut renamed), &mut labels)?;
+    }
+    manifest.ignored = ignored.into_iter().collect();
+    manifest.notes.extend(renamed);
+    Ok(())
+}
+
+fn row(
+    text: &[u8],
+    line: u64,
+    ignored: &mut BTreeSet<String>,
+    renamed: &mut BTreeSet<String>,
+) -> Result<ManifestRow, BadRow> {
+    let object = match serde_json::from_slice(text) {
+        Ok(Value::Object(object)) => object,
+        Ok(other) => return Err(bad_row(line, "a JSON object", other.to_string())),
+        Err(err) => return Err(bad_row(line, "a JSON object", format!("broken JSON ({err})"))),
+    };
+    let names: Vec<String> = object.keys().cloned().collect();
+    let find = |column: &Column| {
+        let expected = format!("one key for {} (or one that is called so)", column.name);
+        column.find(&names).map_err(|found| bad_row(line, &expected, found))
+    };
+    let needed = |column: &Column| {
+        let found = find(column)?;
+        found.ok_or_else(|| bad_row(line, &format!("the key {}", column.name), names.join(", ")))
+    };
+    let (file, label) = (needed(&FILE)?, needed(&LABEL)?);
+    // Where another name happens to be that of a column of splits, only a split counts.
+    let split_key = find(&SPLIT)?.filter(|&at| SPLIT.is_called(&names[at]) || is_split(&object, &names[at]));
+    let Value::String(file_name) = &object[&names[file]] else {
+        return Err(bad_row(line, "file_name to be text", object[&names[file]].to_string()));
+    };
+    let labels = match &object[&names[label]] {
+        Value::Array(labels) => labels.iter().map(|label| one_label(line, label)).collect(),
+        label => one_label(line, label).map(|label| vec![label]),
+    }?;
+    let split = match split_key.map(|at| &object[&names[at]]) {
+        Some(Value::String(text)) => Some(split(line, text)?),
+        Some(other) => return Err(bad_row(line, "split to be text", other.to_string())),
+        None => None,
+    };
+    for (place, column) in [(Some(file), FILE), (Some(label), LABEL), (split_key, SPLIT)] {
+        if let Some(name) = place.map(|at| &names[at]).filter(|name| !column.is_called(name)) {
+            let note = format!("the key \"{name}\" is read as {}", column.name);
+            if !renamed.contains(&note) {
+                renamed.insert(note);
+            }
+        }
+    }
+    for (i, name) in names.iter().enumerate() {
+        let used = i == file || i == label || split_key == Some(i);
+        if !used && !ignored.contains(name) && ignored.len() < MAX_IGNORED {
+            ignored.insert(name.clone());
+        }
+    }
+    Ok(ManifestRow { line, file_name: named_file(line, file_name)?, labels, split })
+}
+
+fn is_split(object: &Map<String, Value>, key: &str) -> bool {
+    object[key].as_str().is_some_and(|text| crate::Split::parse(text).is_some())
+}
+
+fn one_label(line: u64, label: &Value) -> Result<String, BadRow> {
+    match label {
+        // JSON says where a text begins and ends.
+        Value::String(text) if !text.is_empty() => Ok(text.clone()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
+        other => {
+            let expected = "a label (text or a whole number, or a list of them)";
+            Err(bad_row(line, expected, other.to_string()))
+        }
+    }
+}

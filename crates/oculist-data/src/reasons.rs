@@ -1,0 +1,40 @@
+//! What was left out, by reason.
+
+use crate::Skipped;
+
+/// Reasons that a message names; the rest are counted together.
+const NAMED: usize = 5;
+
+/// The reasons among `skipped`, most frequent first: how many have it, and the first that does.
+///
+/// What was found (", found ...") differs from row to row and does not make another reason.
+pub(crate) fn by_reason<'a>(
+    skipped: impl IntoIterator<Item = &'a Skipped>,
+) -> Vec<(&'a str, usize, &'a Skipped)> {
+    let mut reasons: Vec<(&str, usize, &Skipped)> = Vec::new();
+    let mut places = std::collections::BTreeMap::new();
+    for skip in skipped {
+        let reason = skip.reason.split_once(", found ").map_or(&*skip.reason, |(expected, _)| expected);
+        let at = *places.entry(reason).or_insert_with(|| {
+            reasons.push((reason, 0, skip));
+            reasons.len() - 1
+        });
+        reasons[at].1 += 1;
+    }
+    reasons.sort_by_key(|&(_, count, _)| std::cmp::Reverse(count));
+    reasons
+}
+
+/// `; also 3 x expected an image file (first a.csv/line 9)` for every reason but that of `first`, which a message names already.
+pub(crate) fn other_reasons<'a>(skipped: impl IntoIterator<Item = &'a Skipped>, first: &Skipped) -> String {
+    let mut reasons = by_reason(skipped);
+    reasons.retain(|(_, _, example)| *example != first);
+    let mut text = String::new();
+    for (reason, count, example) in reasons.iter().take(NAMED) {
+        text.push_str(&format!("; also {count} x {reason} (first {})", example.path.display()));
+    }
+    if reasons.len() > NAMED {
+        text.push_str(&format!("; and {} more reasons", reasons.len() - NAMED));
+    }
+    text
+}
