@@ -35,7 +35,7 @@ pub(super) fn read(manifest: &mut Manifest, start: &[u8], rest: impl Read) -> Re
     let mut reader =
         csv::ReaderBuilder::new().delimiter(header.delimiter).flexible(true).from_reader(watched);
     let mut record = ByteRecord::new();
-    let mut labels = 0;
+    let (mut labels, mut blank) = (0, 0);
     // The first record is the header.
     while reader.read_byte_record(&mut record).map_err(|err| broken(&path, err))? {
         let line = record.position().map_or(0, csv::Position::line) + first_line - 1;
@@ -43,7 +43,15 @@ pub(super) fn read(manifest: &mut Manifest, start: &[u8], rest: impl Read) -> Re
             let expected = "a quote that is closed before the next row";
             return Err(line_error(&path, line, expected, format!("a field with the row {swallowed}")));
         }
+        // Spreadsheets leave rows of nothing but delimiters behind; they name no sample.
+        if record.iter().all(|field| field.trim_ascii().is_empty()) {
+            blank += 1;
+            continue;
+        }
         manifest.push(row(&record, &header, line), &mut labels)?;
+    }
+    if blank > 0 {
+        manifest.notes.push(format!("{blank} rows without anything in them"));
     }
     if let Some(name) = header.split.map(|at| &header.names[at]).filter(|name| !SPLIT.is_called(name)) {
         without_split(manifest, name);
@@ -59,7 +67,9 @@ pub(super) fn check_quotes(path: &Path, text: &[u8]) -> Result<()> {
 
 /// The delimiter of a line `sep=;` and the bytes of that line.
 fn declared_delimiter(start: &[u8]) -> (Option<u8>, usize) {
-    let Some(&[delimiter, ref rest @ ..]) = start.strip_prefix(b"sep=") else { return (None, 0) };
+    let Some(&[delimiter @ (b',' | b';' | b'\t' | b'|'), ref rest @ ..]) = start.strip_prefix(b"sep=") else {
+        return (None, 0);
+    };
     let end = if rest.starts_with(b"\r\n") { 2 } else { usize::from(rest.starts_with(b"\n")) };
     if end == 0 { (None, 0) } else { (Some(delimiter), 5 + end) }
 }

@@ -5,7 +5,7 @@ use flate2::write::GzEncoder;
 use oculist_data::{Dataset, OpenOptions, fixture};
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -257,10 +257,10 @@ fn parquet_pages_that_unpack_to_more() {
     for codec in codecs {
         parquet(&path, SIZE, codec);
         let whole = fs::read(&path).unwrap();
-        // Within the page's header: type, unpacked size.
-        let declared = varint(2 * (SIZE as u64 + 4 + 6));
-        let at = whole.windows(declared.len()).position(|bytes| bytes == declared);
-        let at = at.unwrap_or_else(|| panic!("{codec:?}: {:?}", &whole[..40]));
+        // In the page's header: the value, its length and the levels, whose coding is the writer's choice.
+        let sizes = (SIZE as u64 + 8..SIZE as u64 + 24).map(|size| varint(2 * size));
+        let place = |size: Vec<u8>| Some((whole[..40].windows(size.len()).position(|bytes| bytes == size)?, size));
+        let (at, declared) = sizes.filter_map(place).next().unwrap_or_else(|| panic!("{:?}", &whole[..40]));
         if whole.len() < (1 << 17) {
             // Not even the largest page of so few bytes has this size.
             says(
@@ -292,7 +292,7 @@ fn parquet_pages_that_unpack_to_more() {
 }
 
 /// A footer whose list of row groups claims to have two billion entries.
-fn footer_that_lies(path: &PathBuf, whole: &[u8]) {
+fn footer_that_lies(path: &Path, whole: &[u8]) {
     let len = u32::from_le_bytes(whole[whole.len() - 8..whole.len() - 4].try_into().unwrap()) as usize;
     let start = whole.len() - 8 - len;
     // Version, then the schema: a list of structures in the short form.

@@ -215,6 +215,8 @@ fn columns_go_by_the_names_that_people_use() {
     }
     let text = format!("sep=;\nfile_name;label\n{}\n", rows.join("\n").replace(',', ";"));
     assert_eq!(counts(&open(&write(folder.path(), "l.csv", text))), (40, 0, vec![]));
+    let blank = open(&write(folder.path(), "l.csv", format!("{},\n , \n\n,\n", csv(&rows))));
+    assert_eq!(counts(&blank), (40, 0, vec!["3 rows without anything in them"]));
     let split = |i: usize| ["train", "valid", "test", "train"][i % 4];
     let table: Vec<String> =
         rows.iter().enumerate().map(|(i, row)| format!("{i},{row},{}", split(i))).collect();
