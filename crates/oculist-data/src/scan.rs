@@ -97,7 +97,8 @@ fn look(file: &Candidate, options: &OpenOptions) -> Result<ImageFile, Skipped> {
 }
 
 fn skipped(file: &Candidate, err: &DecodeError) -> Skipped {
-    let nothing_known = matches!(err, DecodeError::NotAnImage | DecodeError::OtherFormat(_) | DecodeError::Empty);
+    let nothing_known =
+        matches!(err, DecodeError::NotAnImage | DecodeError::OtherFormat(_) | DecodeError::Empty);
     let kind = if nothing_known { kind_by_name(file) } else { SkipKind::Unreadable };
     Skipped { path: file.location.display_path(), reason: err.to_string(), kind }
 }

@@ -39,13 +39,14 @@ impl Hints {
     pub(crate) fn meaning(self, components: &[Component]) -> Meaning {
         match components {
             [_] => Meaning::Grey,
-            [a, b, c] => match self.adobe {
-                _ if self.jfif => Meaning::Ycc,
-                Some(0) => Meaning::Rgb,
-                Some(_) => Meaning::Ycc,
-                None if [a.id, b.id, c.id] == *b"RGB" => Meaning::Rgb,
-                None => Meaning::Ycc,
-            },
+            [a, b, c] => {
+                let plain = match self.adobe {
+                    _ if self.jfif => false,
+                    Some(transform) => transform == 0,
+                    None => [a.id, b.id, c.id] == *b"RGB",
+                };
+                if plain { Meaning::Rgb } else { Meaning::Ycc }
+            }
             _ => match self.adobe {
                 None | Some(0) => Meaning::Cmyk,
                 Some(_) => Meaning::Ycck,

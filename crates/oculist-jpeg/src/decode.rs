@@ -148,7 +148,7 @@ impl Header<'_> {
         if units.0 * units.1 * blocks * 2 > scan.len() * 8 {
             return Err(Error::Truncated("its scan can be complete"));
         }
-        if self.tables.clone().to_next_scan(&mut behind, &self.frame)?.is_some() {
+        if self.tables.clone().next_scan(&mut behind, &self.frame)?.is_some() {
             return Err(Error::Corrupt("a scan behind one that is complete"));
         }
         let restart = Restart { interval: self.tables.restart_interval, left: 0, part: 0 };
@@ -343,7 +343,9 @@ impl Pixels {
                 if self.meaning == Meaning::Ycck {
                     // What luma and chroma give is red, green and blue: the complements of what the file means by ink.
                     ycc_to_rgb(isa, next(), next(), next(), colors);
-                    colors.iter_mut().for_each(|v| *v = 255 - *v);
+                    for v in &mut *colors {
+                        *v = 255 - *v;
+                    }
                 } else {
                     interleave([next(), next(), next()], colors);
                 }

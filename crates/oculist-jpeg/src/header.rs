@@ -166,7 +166,7 @@ impl<'a> Tables<'a> {
     }
 
     /// Goes on to the next scan; None at the end of the image.
-    pub(crate) fn to_next_scan(&mut self, rest: &mut &'a [u8], frame: &Frame) -> Result<Option<ScanHeader>> {
+    pub(crate) fn next_scan(&mut self, rest: &mut &'a [u8], frame: &Frame) -> Result<Option<ScanHeader>> {
         loop {
             let (marker, segment) = segment::next(rest, "the end-of-image marker")?;
             match marker {

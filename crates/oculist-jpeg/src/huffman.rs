@@ -51,8 +51,9 @@ fn entry(class: Class, symbol: u8, length: u32) -> Entry {
         Class::Other | Class::Band => (u32::from(symbol >> 4), u32::from(symbol & 15)),
     };
     let (run, size) = match (class, run, size) {
-        (Class::Mean, _, 0..=11) | (Class::Other | Class::Band, _, 1..=10) => (run, size),
-        (Class::Other | Class::Band, 15, 0) => (run, size),
+        (Class::Mean, _, 0..=11)
+        | (Class::Other | Class::Band, _, 1..=10)
+        | (Class::Other | Class::Band, 15, 0) => (run, size),
         (Class::Other, _, 0) => (END, 0),
         (Class::Band, _, 0) => (END + run, 0),
         _ => return 0,

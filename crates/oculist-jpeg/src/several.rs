@@ -34,17 +34,16 @@ pub(crate) fn read(header: &Header<'_>) -> Result<Vec<Stored>> {
         let (scan, behind) = Scan::copy(rest)?;
         one(&head, &scan, frame, &tables, &mut stored)?;
         rest = behind;
-        match tables.to_next_scan(&mut rest, frame)? {
-            Some(next) => head = next,
-            None => {
-                let all = stored.into_iter().collect::<Option<Vec<_>>>();
-                let mut all = all.ok_or(Error::Truncated("the scans of all components"))?;
-                if frame.progressive {
-                    smooth::estimate(&mut all, frame);
-                }
-                return Ok(all);
-            }
+        if let Some(next) = tables.next_scan(&mut rest, frame)? {
+            head = next;
+            continue;
         }
+        let all = stored.into_iter().collect::<Option<Vec<_>>>();
+        let mut all = all.ok_or(Error::Truncated("the scans of all components"))?;
+        if frame.progressive {
+            smooth::estimate(&mut all, frame);
+        }
+        return Ok(all);
     }
     Err(Error::Unsupported("more scans than the size of the image allows (500, and 10^10 pixels in all)"))
 }

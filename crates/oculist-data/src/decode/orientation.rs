@@ -48,10 +48,7 @@ fn xmp(packet: &[u8]) -> Option<Orientation> {
     const NAME: &[u8] = b"tiff:Orientation";
     let at = packet.windows(NAME.len()).position(|window| window == NAME)?;
     let rest = &packet[at + NAME.len()..];
-    let digit = match rest {
-        [b'=', b'"' | b'\'', digit, ..] | [b'>', digit, ..] => digit,
-        _ => return None,
-    };
+    let ([b'=', b'"' | b'\'', digit, ..] | [b'>', digit, ..]) = rest else { return None };
     Orientation::from_exif(digit.wrapping_sub(b'0'))
 }
 

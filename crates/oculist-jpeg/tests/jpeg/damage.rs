@@ -251,7 +251,8 @@ fn files_of_very_many_scans_are_refused() {
     layout.scans = all[..500].to_vec();
     assert!(decode(&layout.write()).is_ok());
     layout.scans = all[..501].to_vec();
-    let many = Error::Unsupported("more scans than the size of the image allows (500, and 10^10 pixels in all)");
+    let many =
+        Error::Unsupported("more scans than the size of the image allows (500, and 10^10 pixels in all)");
     assert_eq!(decode(&layout.write()), Err(many));
 }
 

@@ -183,7 +183,7 @@ struct State {
 impl State {
     fn end_run(&mut self, bits: &mut Bits) {
         if self.run > 0 {
-            let size = 31 - self.run.leading_zeros();
+            let size = self.run.ilog2();
             bits.symbol((size << 4) as u8);
             bits.put(self.run & ((1 << size) - 1), size);
         }
