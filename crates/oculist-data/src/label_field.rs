@@ -133,7 +133,7 @@ mod tests {
                 name,
                 "{name:?}"
             );
-            assert_eq!(labels_of(&record[1]), [name.clone()], "{name:?}");
+            assert_eq!(labels_of(&record[1]), std::slice::from_ref(&name), "{name:?}");
             assert_eq!(labels_of(&record[2]), [name.clone(), "x".into()], "{name:?}");
         }
         // Without the backslashes, some of these would be read otherwise.

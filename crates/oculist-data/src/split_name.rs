@@ -125,8 +125,8 @@ fn is_filler(word: &str) -> bool {
 /// The split in a word such as `trainset` or `imagestest`.
 fn joined(word: &str) -> Option<Split> {
     let filler = |rest: Option<&str>| rest.is_some_and(|rest| FILLERS.contains(&rest));
-    let fits = |name: &&str| filler(word.strip_prefix(*name)) || filler(word.strip_suffix(*name));
-    WORDS.into_iter().find(|(_, words)| words.iter().any(|name| fits(&name))).map(|(split, _)| split)
+    let fits = |name: &&'static str| filler(word.strip_prefix(*name)) || filler(word.strip_suffix(*name));
+    WORDS.into_iter().find(|(_, words)| words.iter().any(fits)).map(|(split, _)| split)
 }
 
 /// Words in lower case: runs of letters or of digits, divided also where a capital follows a small letter.

@@ -227,7 +227,7 @@ fn files(paths: &[PathBuf]) -> Vec<File> {
             },
             Ok(meta) => match oculist_files::irregular(meta.file_type()) {
                 Some(found) => {
-                    all.push(missing(format!("expected an image file or a folder, found {found}")))
+                    all.push(missing(format!("expected an image file or a folder, found {found}")));
                 }
                 None => all.push(File { path: path.clone(), problem: None, missing: false }),
             },

@@ -146,9 +146,9 @@ impl Repeats {
         let pair = format!("{} is {}", path.display(), first.display());
         let same = split == class.split && other == class.class;
         if same {
-            self.dropped.push(pair)
+            self.dropped.push(pair);
         } else {
-            self.twice.push(pair)
+            self.twice.push(pair);
         }
         same
     }

@@ -43,7 +43,9 @@ fn sizes(dataset: &Dataset) -> [usize; 3] {
 /// What is told of the set, as one text.
 fn told(dataset: &Dataset) -> String {
     assert!(dataset.skipped().iter().all(|skip| skip.kind == SkipKind::Unused), "{:?}", dataset.skipped());
-    dataset.skipped().iter().map(|skip| format!("{}: {}\n", skip.path.display(), skip.reason)).collect()
+    let lines: Vec<String> =
+        dataset.skipped().iter().map(|skip| format!("{}: {}", skip.path.display(), skip.reason)).collect();
+    lines.join("\n")
 }
 
 #[test]
@@ -353,9 +355,9 @@ fn a_file_is_itself_however_its_path_is_written() {
         for class in ["cat", "dog"] {
             for i in 0..15 {
                 let last = if class == "dog" && i == 14 { dog } else { class };
-                text += &format!(
-                    "{class}/{i}.png,{class}\n./{class}/{i}.png,{class}\ncat/../{class}/{i}.png,{last}\n"
-                );
+                for (spelling, label) in [("", class), ("./", class), ("cat/../", last)] {
+                    text.extend([spelling, class, "/", &i.to_string(), ".png,", label, "\n"]);
+                }
             }
         }
         text
