@@ -30,6 +30,7 @@ mod coco;
 mod dataset;
 mod decode;
 mod error;
+mod identity;
 mod idx;
 mod loader;
 mod location;
@@ -52,6 +53,7 @@ pub use decode::{
     DEFAULT_MAX_PIXELS, DecodeError, ImageHeader, decode_file, decode_image, decode_part, read_header,
 };
 pub use error::{Error, Result};
+pub use identity::{Identity, ImageIdentity, KnownDigests};
 pub use idx::{IdxImages, read_idx_images, read_idx_labels};
 pub use loader::{Batch, Batches, Loader, LoaderConfig, Sampling};
 pub use manifest::{Manifest, ManifestRow, read_manifest};

@@ -4,6 +4,7 @@ mod bad_formats;
 mod bad_input;
 mod decoding;
 mod formats;
+mod identity;
 mod loader;
 mod parts;
 mod sampling;
