@@ -18,10 +18,14 @@ mod bad_model;
 mod bad_output;
 #[path = "cli/determinism.rs"]
 mod determinism;
+#[path = "cli/inputs.rs"]
+mod inputs;
 #[path = "cli/optimize.rs"]
 mod optimize;
 #[path = "cli/oracle.rs"]
 mod oracle;
+#[path = "cli/ownership.rs"]
+mod ownership;
 #[path = "cli/pipes.rs"]
 mod pipes;
 #[path = "cli/resume.rs"]

@@ -1,14 +1,17 @@
 //! The verbs that only look: report, data show, zoo list.
 
+use std::sync::atomic::AtomicBool;
+
 use oculist_report::{Align, Table, terminal};
 use serde::Serialize;
 
-use super::print;
+use super::{print, watched};
 use crate::args::{DataArgs, ReportArgs, RequiredDataArg};
 use crate::settings::data;
 
 pub(crate) fn report(args: &ReportArgs, quiet: bool) -> anyhow::Result<()> {
-    let (summary, path) = oculist::report_again(&args.run, args.print)?;
+    let stop = AtomicBool::new(false);
+    let (summary, path) = watched(quiet, &stop, |watch| oculist::report_again(&args.run, args.print, watch))?;
     if quiet && !args.print {
         return Ok(());
     }

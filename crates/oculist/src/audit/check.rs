@@ -12,7 +12,7 @@ use oculist_report::{
 use super::labels::{self, LabelResult};
 use super::{absolute, open};
 use crate::error::OculistError;
-use crate::files::write;
+use crate::files::{check_free, take_folder, tidy_beside, write};
 use crate::pictures;
 use crate::progress::{Progress, Watch, go_on};
 use crate::settings::Settings;
@@ -73,8 +73,14 @@ pub fn check_data(
     if options.labels.is_some_and(|l| l.folds < 2) {
         return Err(OculistError::Option { option: "--folds".into(), problem: "expected at least 2".into() });
     }
+    check_free(&options.output)?;
     // Every image is decoded by the audit itself.
     let dataset = open(settings, Verify::Headers)?;
+    // Only now: a folder that is made within the data set must not be taken for a class.
+    let _taken = take_folder(&options.output, &[], "data check", watch)?;
+    if let Some(json) = &options.json {
+        tidy_beside(json, watch);
+    }
     let audit = run_audit(&dataset, settings.threads(), watch)?;
     let labels = match &options.labels {
         Some(label_options) if label_options.folds > audit.places.len() => {

@@ -10,7 +10,7 @@ use super::check::run_audit;
 use super::manifest::{Row, to_csv, two_columns};
 use super::{absolute, check_new, open, read_text};
 use crate::error::OculistError;
-use crate::files::{make_folder, write};
+use crate::files::{make_folder, tidy_beside, write};
 use crate::progress::Watch;
 use crate::settings::Settings;
 use crate::summary::counted;
@@ -102,6 +102,7 @@ pub fn split_data(
         .collect();
     // The folder comes first, so that names can be made relative to it.
     make_folder(&options.output)?;
+    tidy_beside(&options.output, watch);
     write(&options.output, to_csv(&rows, &options.output)?.as_bytes())?;
     if !dataset.skipped().is_empty() {
         let n = dataset.skipped().len();

@@ -15,7 +15,7 @@ use oculist_runtime::Context;
 use crate::data::Source;
 use crate::error::OculistError;
 use crate::evaluate::views::{Judge, Prepared, View};
-use crate::files::write;
+use crate::files::{check_free, take_folder, tidy_beside, write};
 use crate::metrics::argmax;
 use crate::model_file::Model;
 use crate::pictures::png;
@@ -75,8 +75,14 @@ pub fn check_augmentation(
                 .map_err(|problem| OculistError::Option { option: "augment check".into(), problem })?,
         },
     };
+    check_free(&options.output)?;
     let threads = settings.threads();
     let source = Source::open(settings, threads)?;
+    // Only now: a folder that is made within the data set must not be taken for a class.
+    let _taken = take_folder(&options.output, &[], "augment check", watch)?;
+    if let Some(json) = &options.json {
+        tidy_beside(json, watch);
+    }
     for line in source.describe_lines() {
         watch.note(&line);
     }
