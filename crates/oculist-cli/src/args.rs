@@ -304,6 +304,10 @@ pub(crate) struct OutputArgs {
     /// Continue the interrupted run that is in the output folder, with the same settings.
     #[arg(long)]
     pub(crate) resume: bool,
+    /// With `--resume`: read every image again to see whether it has changed, instead of trusting those whose size, times
+    /// and inode have not.
+    #[arg(long, requires = "resume")]
+    pub(crate) verify: bool,
     /// TOML file with any of these settings, such as the `settings.toml` of another run; flags override it.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

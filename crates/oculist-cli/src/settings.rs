@@ -148,7 +148,8 @@ pub(crate) fn run_options(
         // Without a data set the library refuses the run before anything is written.
         default_output(verb, settings.data.as_deref().unwrap_or_default())
     });
-    let options = RunOptions { verb: verb.to_owned(), output, existing, command: command() };
+    let (verb, verify) = (verb.to_owned(), args.verify);
+    let options = RunOptions { verb, output, existing, verify, command: command() };
     Ok((options, settings))
 }
 

@@ -26,12 +26,16 @@ mod evaluation;
 mod folders;
 #[path = "cli/hostile_names.rs"]
 mod hostile_names;
+#[path = "cli/inputs.rs"]
+mod inputs;
 #[path = "cli/large_model.rs"]
 mod large_model;
 #[path = "cli/optimize.rs"]
 mod optimize;
 #[path = "cli/oracle.rs"]
 mod oracle;
+#[path = "cli/ownership.rs"]
+mod ownership;
 #[path = "cli/pipes.rs"]
 mod pipes;
 #[path = "cli/resume.rs"]

@@ -2,6 +2,7 @@
 
 use crate::{DecodeError, decode_image, decode_part};
 use oculist_augment::{Image, Reading};
+use oculist_files::Stamp;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
@@ -84,6 +85,16 @@ impl Location {
             Self::Member { shard, offset, len, .. } => Cow::Owned(shard.read(*offset, *len)?),
             Self::Memory { bytes, .. } => Cow::Borrowed(bytes),
         })
+    }
+
+    /// What tells without reading that the file, or the archive, is as it was; None for bytes in memory.
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
+        let path = match self {
+            Self::File(path) => path,
+            Self::Member { shard, .. } => &shard.path,
+            Self::Memory { .. } => return None,
+        };
+        Stamp::of(&std::fs::metadata(path).ok()?)
     }
 
     /// The image.

@@ -13,7 +13,7 @@ const HEAD: u64 = 64 << 10;
 pub(crate) const ENLARGED: &str = "an enlarged data set";
 
 /// A file that tells a result by what its text holds, and what the result is.
-const RESULTS: [(&str, &str, &str); 8] = [
+const RESULTS: [(&str, &str, &str); 9] = [
     ("config.toml", "[preprocessing]", "a run"),
     ("summary.json", "\"oculist_version\"", "a run"),
     ("report-data.json", "\"oculist_version\"", "a run"),
@@ -22,6 +22,8 @@ const RESULTS: [(&str, &str, &str); 8] = [
     ("augment-check.html", "<title>Augmentation check of ", "a check of augmentations"),
     ("preview.html", "<title>Augmentation of ", "a preview of augmentations"),
     ("augment.toml", "[preprocessing]", ENLARGED),
+    // One that has just begun holds nothing else.
+    (oculist_files::LOCK_FILE, "", "a result"),
 ];
 
 /// What result of the program the folder holds, in words; None for all other folders.

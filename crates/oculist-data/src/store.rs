@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use image::metadata::Orientation;
 use oculist_augment::{Image, Reading};
+use oculist_files::Stamp;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,25 @@ pub trait ImageStore: Send + Sync {
 
     /// The file of image i, if it is a file of its own.
     fn path(&self, _index: usize) -> Option<&Path> {
+        None
+    }
+
+    /// What the stored bytes are called that image i is made of, and the box `[left, top, right, bottom]` if it is only
+    /// a part of that picture: several images then share the bytes.
+    fn origin(&self, index: usize) -> (String, Option<[u32; 4]>) {
+        (self.name(index), None)
+    }
+
+    /// The stored bytes that image i is made of: encoded where they lie encoded, else its pixels.
+    ///
+    /// # Errors
+    /// As for [`image`](Self::image), and [`Error::Io`] for a file that cannot be read.
+    fn encoded(&self, index: usize) -> Result<Cow<'_, [u8]>> {
+        Ok(Cow::Owned(self.image(index)?.pixels().to_vec()))
+    }
+
+    /// What tells without reading that the file of these bytes is as it was; None if nothing does.
+    fn stamp(&self, _index: usize) -> Option<Stamp> {
         None
     }
 
@@ -177,6 +197,15 @@ impl ImageStore for FileStore {
 
     fn path(&self, index: usize) -> Option<&Path> {
         self.files.get(index)?.location.path()
+    }
+
+    fn encoded(&self, index: usize) -> Result<Cow<'_, [u8]>> {
+        let file = self.files.get(index).ok_or(Error::Index { index, len: self.files.len() })?;
+        file.location.read().map_err(Error::io(file.location.display_path()))
+    }
+
+    fn stamp(&self, index: usize) -> Option<Stamp> {
+        self.files.get(index)?.location.stamp()
     }
 
     fn late_failures(&self) -> Vec<(PathBuf, String)> {

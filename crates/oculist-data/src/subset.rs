@@ -5,6 +5,8 @@ use crate::joined::JoinedStore;
 use crate::split::stratified_sample;
 use crate::{ImageStore, stratified_parts};
 use oculist_augment::{Image, Reading};
+use oculist_files::Stamp;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -120,6 +122,21 @@ impl Subset {
     /// Past the end.
     pub fn path(&self, index: usize) -> Option<&Path> {
         self.store.path(self.items[index] as usize)
+    }
+
+    /// The stored bytes' name of image i, and the box that it is of that picture; see [`ImageStore::origin`].
+    pub(crate) fn origin(&self, index: usize) -> (String, Option<[u32; 4]>) {
+        self.store.origin(self.items[index] as usize)
+    }
+
+    /// The stored bytes of image i; see [`ImageStore::encoded`].
+    pub(crate) fn encoded(&self, index: usize) -> Result<Cow<'_, [u8]>> {
+        self.store.encoded(self.item(index)?)
+    }
+
+    /// The stamp of the file of image i; see [`ImageStore::stamp`].
+    pub(crate) fn stamp(&self, index: usize) -> Option<Stamp> {
+        self.store.stamp(self.items[index] as usize)
     }
 
     /// Number of images of every class.

@@ -1,9 +1,7 @@
 //! Bytes and files.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::{fs, io};
 
 use oculist_graph::Graph;
 use prost::Message;
@@ -66,45 +64,10 @@ pub fn read(path: impl AsRef<Path>) -> Result<Graph, OnnxError> {
         .map_err(|problem| OnnxError::File { path: path.to_owned(), problem: Box::new(problem) })
 }
 
-/// A new file in the folder, under a hidden name that no other writer uses.
-fn create_beside(folder: &Path, name: &OsStr) -> io::Result<(PathBuf, File)> {
-    let mut attempt = 0u32;
-    loop {
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}-{attempt}.tmp", std::process::id()));
-        let path = folder.join(hidden);
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(file) => return Ok((path, file)),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && attempt < 1000 => attempt += 1,
-            Err(e) => return Err(e),
-        }
-    }
-}
-
-/// Writes beside `path`, flushes to the disk, then renames over it.
+/// Writes the file whole or not at all, and flushes its name to the disk as well.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidInput, "the path must end with the name of a file")
-    })?;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let (temporary, mut file) = create_beside(&folder, name)?;
-    let written = (|| {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if written.is_err() {
-        // The first error is the one to tell; the leftover may not even exist.
-        let _ = fs::remove_file(&temporary);
-        return written;
-    }
-    // The new name lives in the folder; some systems cannot open folders, and there the rename is enough.
-    if let Ok(folder) = File::open(&folder) {
-        let _ = folder.sync_all();
-    }
+    oculist_files::write(path, bytes)?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    oculist_files::sync_folder(folder);
     Ok(())
 }

@@ -91,12 +91,7 @@ pub(crate) fn foldable(graph: &Graph) -> Vec<Option<NodeId>> {
 }
 
 /// The layer before a normalisation that can take it in. Values that are newer than `uses` are read once.
-fn layer_before(
-    graph: &Graph,
-    producers: &[Option<NodeId>],
-    uses: &[usize],
-    node: &Node,
-) -> Option<NodeId> {
+fn layer_before(graph: &Graph, producers: &[Option<NodeId>], uses: &[usize], node: &Node) -> Option<NodeId> {
     let p = producers[node.inputs[0].index()]?;
     let layer = &graph.nodes()[p];
     let once = |v: ValueId| uses.get(v.index()).is_none_or(|&n| n == 1);

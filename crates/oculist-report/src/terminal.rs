@@ -230,7 +230,7 @@ pub fn evaluation(model: &Model, class_names: &[String]) -> String {
         let _ = write!(text, "\n{table}");
     }
 
-    let pairs = confusion::most_confused(&model.confusion, MAX_PAIRS);
+    let pairs = confusion::most_confused_by(model, MAX_PAIRS);
     if !pairs.is_empty() {
         let name = |i: usize| class_names.get(i).cloned().unwrap_or_else(|| i.to_string());
         let mut table = Table::new(&[

@@ -3,12 +3,18 @@
 //! All tensors are in the graph's layout under the graph's names (`model.NAME`, `stats.NAME`, `first.NAME`,
 //! `second.NAME`, `ema.NAME`, `ema_stats.NAME`), so that any safetensors reader can use them. The state of the run
 //! is JSON in the file's metadata under `oculist.state`. One file, written beside its place and renamed, cannot be
-//! half new and half old.
+//! half new and half old. The state has a checksum over the whole file (with zeros in its own place), so that no flipped
+//! bit is taken for a weight.
+//!
+//! The file of the weights that are kept holds them as `model` and `stats`, and beside them all that training needs to
+//! go on from there: the optimiser's state, the weights that are trained as `trained` and `trained_stats`, and their
+//! moving average, the latter two where they are not the kept ones themselves.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 
+use oculist_files::Digest;
 use oculist_graph::Tensor;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
@@ -45,14 +51,54 @@ pub(crate) struct Buffers {
     pub(crate) second: Vec<f32>,
     pub(crate) ema_weights: Vec<f32>,
     pub(crate) ema_stats: Vec<f32>,
+    /// The weights that are being trained, where `weights` are those that are kept; else empty.
+    pub(crate) trained: Vec<f32>,
+    /// Their statistics.
+    pub(crate) trained_stats: Vec<f32>,
 }
 
 impl Buffers {
+    /// With the weights and statistics that are kept in the first place, and those that are trained beside them.
+    pub(crate) fn with_kept(mut self, (weights, stats): &(Vec<f32>, Vec<f32>)) -> Self {
+        self.trained = std::mem::replace(&mut self.weights, weights.clone());
+        self.trained_stats = std::mem::replace(&mut self.stats, stats.clone());
+        // What is there already is not written twice.
+        for (copy, kept) in [
+            (&mut self.trained, weights),
+            (&mut self.trained_stats, stats),
+            (&mut self.ema_weights, weights),
+            (&mut self.ema_stats, stats),
+        ] {
+            if same_bits(copy, kept) {
+                copy.clear();
+            }
+        }
+        self
+    }
+
+    /// Undoes [`with_kept`](Self::with_kept): what is trained comes back to the first place; returns what is kept.
+    pub(crate) fn take_kept(&mut self, averaged: bool) -> (Vec<f32>, Vec<f32>) {
+        let kept = (self.weights.clone(), self.stats.clone());
+        for (place, copy) in
+            [(&mut self.weights, &mut self.trained), (&mut self.stats, &mut self.trained_stats)]
+        {
+            if !copy.is_empty() {
+                *place = std::mem::take(copy);
+            }
+        }
+        for (copy, kept) in [(&mut self.ema_weights, &kept.0), (&mut self.ema_stats, &kept.1)] {
+            if averaged && copy.is_empty() {
+                copy.clone_from(kept);
+            }
+        }
+        kept
+    }
+
     fn parts<'a>(
         &'a self,
         weights: &'a ParamSet,
         stats: &'a ParamSet,
-    ) -> [(&'static str, &'a ParamSet, &'a [f32]); 6] {
+    ) -> [(&'static str, &'a ParamSet, &'a [f32]); 8] {
         [
             ("model", weights, &self.weights),
             ("stats", stats, &self.stats),
@@ -60,11 +106,57 @@ impl Buffers {
             ("second", weights, &self.second),
             ("ema", weights, &self.ema_weights),
             ("ema_stats", stats, &self.ema_stats),
+            ("trained", weights, &self.trained),
+            ("trained_stats", stats, &self.trained_stats),
         ]
     }
 }
 
+/// Whether both hold the same numbers, bit for bit.
+fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+impl RunState {
+    /// Checks that the numbers can be those of a run of so many epochs with so many steps each.
+    pub(crate) fn check(&self, epochs: usize, steps: usize) -> Result<(), String> {
+        if self.epoch > epochs {
+            return Err(format!("expected at most {epochs} epochs done, found {}", self.epoch));
+        }
+        if self.history.len() != self.epoch
+            || self.history.iter().enumerate().any(|(i, record)| record.epoch != i + 1)
+        {
+            return Err(format!(
+                "expected a record of each of the {} epochs done, found {}",
+                self.epoch,
+                self.history.len()
+            ));
+        }
+        let most = self.epoch as u64 * steps as u64;
+        if self.step > most || self.ema_updates > self.step {
+            return Err(format!(
+                "expected at most {most} updates, found {} and {} of the average",
+                self.step, self.ema_updates
+            ));
+        }
+        let best = self.best_epoch.checked_sub(1).map(|i| self.history.get(i));
+        match best {
+            None if self.epoch == 0 => Ok(()),
+            Some(Some(record)) if record.val_top1.to_bits() == self.best_top1.to_bits() => Ok(()),
+            _ => Err(format!(
+                "expected the best epoch among the {} done, found {} with {}%",
+                self.epoch, self.best_epoch, self.best_top1
+            )),
+        }
+    }
+}
+
 const STATE_KEY: &str = "oculist.state";
+const CHECKSUM_KEY: &str = "checksum";
+/// What stands before the checksum: its key in JSON within JSON.
+const BEFORE_CHECKSUM: &[u8] = br#"\"checksum\":\""#;
+/// The digits of a checksum that is not known yet.
+const NO_CHECKSUM: [u8; 64] = [b'0'; 64];
 
 /// Writes a checkpoint beside `path` and renames it into place.
 ///
@@ -96,24 +188,55 @@ pub(crate) fn save(
         })
         .collect::<Result<_, _>>()
         .map_err(|e| problem(e.to_string()))?;
-    let state = serde_json::to_string(state).map_err(|e| problem(e.to_string()))?;
-    let metadata = HashMap::from([(STATE_KEY.to_owned(), state)]);
-    let bytes = serialize(views, Some(metadata)).map_err(|e| problem(e.to_string()))?;
-    write_atomically(path, &bytes)
+    let mut state = serde_json::to_value(state).map_err(|e| problem(e.to_string()))?;
+    state[CHECKSUM_KEY] = String::from_utf8_lossy(&NO_CHECKSUM).into();
+    let metadata = HashMap::from([(STATE_KEY.to_owned(), state.to_string())]);
+    let mut bytes = serialize(views, Some(metadata)).map_err(|e| problem(e.to_string()))?;
+    let place = checksum_place(&bytes).ok_or_else(|| problem("its checksum has no place".into()))?;
+    let digest = Digest::of(&bytes).to_string();
+    bytes[place].copy_from_slice(digest.as_bytes());
+    oculist_files::write(path, &bytes).map_err(|source| TrainError::Io { path: path.to_path_buf(), source })
+}
+
+/// Where the digits of the checksum are: in the header, whose length is in the first eight bytes, after the key.
+fn checksum_place(bytes: &[u8]) -> Option<Range<usize>> {
+    let header = usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()?;
+    let header = bytes.get(8..header.checked_add(8)?)?;
+    let key = header.windows(BEFORE_CHECKSUM.len()).position(|window| window == BEFORE_CHECKSUM)?;
+    let begin = 8 + key + BEFORE_CHECKSUM.len();
+    let end = begin + NO_CHECKSUM.len();
+    (end <= 8 + header.len()).then_some(begin..end)
+}
+
+/// Checks that a file is as it was written.
+fn check_whole(bytes: &mut [u8]) -> Result<(), String> {
+    if bytes.is_empty() {
+        return Err("it is empty".into());
+    }
+    SafeTensors::read_metadata(bytes).map_err(|e| format!("damaged, no safetensors file: {e}"))?;
+    let place = checksum_place(bytes).ok_or(
+        "expected a checksum, found none: it is damaged, or was written by an older version of Oculist",
+    )?;
+    let found = bytes[place.clone()].to_vec();
+    bytes[place.clone()].copy_from_slice(&NO_CHECKSUM);
+    let computed = Digest::of(bytes).to_string();
+    bytes[place].copy_from_slice(&found);
+    if computed.as_bytes() == found { Ok(()) } else { Err("damaged: its checksum does not fit".into()) }
 }
 
 /// Reads a checkpoint.
 ///
 /// # Errors
-/// [`TrainError::Checkpoint`] if the file is damaged or holds other parameters than the graph.
+/// [`TrainError::Checkpoint`] if the file is damaged (its checksum tells) or holds other parameters than the graph.
 pub(crate) fn load(
     path: &Path,
     weights: &ParamSet,
     stats: &ParamSet,
 ) -> Result<(RunState, Buffers), TrainError> {
-    let bytes =
+    let mut bytes =
         oculist_files::read(path).map_err(|source| TrainError::Io { path: path.to_path_buf(), source })?;
     let problem = |problem: String| TrainError::Checkpoint { path: path.to_path_buf(), problem };
+    check_whole(&mut bytes).map_err(problem)?;
     let (_, metadata) =
         SafeTensors::read_metadata(&bytes).map_err(|e| problem(format!("no safetensors file: {e}")))?;
     let tensors =
@@ -155,41 +278,109 @@ pub(crate) fn load(
         second: read("second", weights, true)?,
         ema_weights: read("ema", weights, true)?,
         ema_stats: read("ema_stats", stats, true)?,
+        trained: read("trained", weights, true)?,
+        trained_stats: read("trained_stats", stats, true)?,
     };
     Ok((state, buffers))
 }
 
-/// Writes to a temporary file in the same folder, syncs and renames, so that `path` is either the old or the new.
-///
-/// # Errors
-/// [`TrainError::Io`] naming the file.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let io = |source| TrainError::Io { path: path.to_path_buf(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    // As any other new file: the user's umask decides who may read, not the privacy of temporary files.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
-}
-
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
+    fn state() -> RunState {
+        let record = EpochRecord {
+            epoch: 1,
+            train_loss: 1.5,
+            val_loss: f64::INFINITY,
+            val_top1: 100.0 / 3.0,
+            lr: 0.1,
+            images_per_s: 10.0,
+            seconds: 2.0,
+            wait_s: 0.5,
+        };
+        RunState {
+            epoch: 1,
+            step: 7,
+            ema_updates: 7,
+            fingerprint: "f".into(),
+            best_top1: record.val_top1,
+            best_epoch: 1,
+            history: vec![record],
+        }
+    }
+
+    /// A file without tensors: its state is what the checksum is for.
+    fn written(dir: &Path) -> (std::path::PathBuf, Vec<u8>) {
+        let path = dir.join("last.safetensors");
+        save(&path, &state(), &Buffers::default(), &ParamSet::default(), &ParamSet::default()).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        (path, bytes)
+    }
+
+    fn loaded(path: &Path) -> Result<RunState, TrainError> {
+        load(path, &ParamSet::default(), &ParamSet::default()).map(|(state, _)| state)
+    }
+
     #[test]
-    fn a_written_file_is_as_readable_as_any_other() {
+    fn a_state_comes_back_and_a_loss_beyond_numbers_is_no_obstacle() {
         let dir = tempfile::tempdir().unwrap();
-        let (plain, ours) = (dir.path().join("plain"), dir.path().join("ours"));
-        std::fs::write(&plain, "x").unwrap();
-        write_atomically(&ours, b"x").unwrap();
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
-        assert_eq!(mode(&ours), mode(&plain));
+        let (path, bytes) = written(dir.path());
+        let back = loaded(&path).unwrap();
+        assert!(back.history[0].val_loss.is_nan(), "JSON has no infinity");
+        assert_eq!(RunState { history: Vec::new(), ..back }, RunState { history: Vec::new(), ..state() });
+        assert!(SafeTensors::deserialize(&bytes).is_ok(), "any reader can read it");
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_an_error_that_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, bytes) = written(dir.path());
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                std::fs::write(&path, &flipped).unwrap();
+                let text = loaded(&path).expect_err("must be refused").to_string();
+                assert!(text.contains("last.safetensors"), "byte {at}, bit {bit}: {text}");
+            }
+            std::fs::write(&path, &bytes[..at]).unwrap();
+            assert!(loaded(&path).is_err(), "cut at {at}");
+        }
+        std::fs::write(&path, [&bytes[..], b" "].concat()).unwrap();
+        assert!(loaded(&path).is_err(), "longer than it was");
+    }
+
+    #[test]
+    fn a_file_of_an_older_version_is_told_from_a_damaged_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("last.safetensors");
+        let metadata = HashMap::from([(STATE_KEY.to_owned(), serde_json::to_string(&state()).unwrap())]);
+        let views: Vec<(String, TensorView<'_>)> = Vec::new();
+        std::fs::write(&path, serialize(views, Some(metadata)).unwrap()).unwrap();
+        let text = loaded(&path).unwrap_err().to_string();
+        assert!(text.contains("older version"), "{text}");
+    }
+
+    #[test]
+    fn numbers_that_no_run_can_have_are_refused() {
+        assert_eq!(state().check(1, 7), Ok(()));
+        assert_eq!(
+            RunState { epoch: 0, step: 0, ema_updates: 0, best_epoch: 0, history: Vec::new(), ..state() }
+                .check(1, 7),
+            Ok(())
+        );
+        for (wrong, word) in [
+            (RunState { epoch: 1_000_000_000_000_000_000, ..state() }, "at most 1 epochs"),
+            (RunState { epoch: 0, ..state() }, "record of each"),
+            (RunState { step: 8, ..state() }, "at most 7 updates"),
+            (RunState { ema_updates: 8, ..state() }, "at most 7 updates"),
+            (RunState { best_epoch: 2, ..state() }, "best epoch"),
+            (RunState { best_epoch: 0, ..state() }, "best epoch"),
+            (RunState { best_top1: 99.0, ..state() }, "best epoch"),
+        ] {
+            let text = wrong.check(1, 7).unwrap_err();
+            assert!(text.contains(word), "{text}");
+        }
     }
 }

@@ -54,7 +54,16 @@ pub enum TrainError {
         /// Where the checkpoint is, as ` in PATH`, or empty.
         kept: String,
     },
-    /// A checkpoint does not belong to this run or is damaged.
+    /// A checkpoint belongs to another run.
+    #[error(
+        "checkpoint {path}: it belongs to a run with other settings, data, network or threads; resume with the same \
+         arguments, or start anew in another folder"
+    )]
+    OtherRun {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A checkpoint is damaged, or holds what no run can have.
     #[error("checkpoint {path}: {problem}")]
     Checkpoint {
         /// The file.

@@ -17,7 +17,7 @@ mod schedule;
 mod sensitivity;
 mod trainer;
 
-pub use checkpoint::{RunState, write_atomically};
+pub use checkpoint::RunState;
 pub use config::{Keep, TrainConfig, VIEWS};
 pub use ema::Ema;
 pub use error::TrainError;

@@ -1,6 +1,8 @@
 //! The training loop: epochs, validation, checkpoints, early stopping, resuming.
 
 mod evaluate;
+mod fingerprint;
+mod resume;
 mod statistics;
 
 use std::path::PathBuf;
@@ -24,6 +26,12 @@ use crate::mixing::mix_batch;
 use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
 use evaluate::evaluate;
+use fingerprint::fingerprint;
+
+/// The checkpoint of the last epoch.
+const LAST: &str = "last.safetensors";
+/// The checkpoint of the weights that are kept.
+const BEST: &str = "best.safetensors";
 
 /// Where the trainer's batches come from.
 pub trait TrainingData {
@@ -57,6 +65,7 @@ pub struct EpochRecord {
     /// Mean training loss, with augmentation, mixing, smoothing, class weights, distillation and consistency.
     pub train_loss: f64,
     /// Mean cross-entropy on the validation split.
+    #[serde(deserialize_with = "number_or_none")]
     pub val_loss: f64,
     /// Top-1 on the validation split, percent.
     pub val_top1: f64,
@@ -68,6 +77,11 @@ pub struct EpochRecord {
     pub seconds: f64,
     /// Seconds that training waited for data.
     pub wait_s: f64,
+}
+
+/// A number that need not be finite: JSON has `null` for the others.
+fn number_or_none<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 impl EpochRecord {
@@ -92,6 +106,8 @@ pub enum Event<'a> {
     Resumed {
         /// Epochs done before.
         epoch: usize,
+        /// Whether the checkpoint is that of the best epoch, since the one of the last is not there.
+        from_best: bool,
     },
     /// A step is done.
     Step {
@@ -178,7 +194,7 @@ impl Trainer<'_> {
         };
         let mut run = Run::new(self, graph, data)?;
         if self.resume {
-            run.resume(observer)?;
+            run.resume(steps, observer)?;
         }
         if run.statistics > 0 && run.state.epoch < config.epochs {
             observer(Event::Statistics { images: run.statistics * config.rows(), updates: steps });
@@ -263,40 +279,6 @@ impl<'a> Run<'a> {
 
     fn path(&self, name: &str) -> Option<PathBuf> {
         self.trainer.checkpoints.as_ref().map(|folder| folder.join(name))
-    }
-
-    fn resume(&mut self, observer: &mut dyn FnMut(Event<'_>)) -> Result<(), TrainError> {
-        let Some(path) = self.path("last.safetensors").filter(|p| p.exists()) else {
-            return Ok(());
-        };
-        let (state, buffers) = checkpoint::load(&path, self.executor.params(), self.executor.statistics())?;
-        if state.fingerprint != self.state.fingerprint {
-            return Err(TrainError::Checkpoint {
-                path,
-                problem:
-                    "it belongs to a run with other settings, data, network or threads; resume with the same \
-                          arguments, or start anew in another folder"
-                        .into(),
-            });
-        }
-        self.executor.set_parameters(&buffers.weights, &buffers.stats);
-        self.optimizer.first = buffers.first;
-        self.optimizer.second = buffers.second;
-        self.optimizer.step = state.step;
-        if let Some(ema) = &mut self.ema {
-            ema.weights = buffers.ema_weights;
-            ema.stats = buffers.ema_stats;
-            ema.updates = state.ema_updates;
-        }
-        if state.best_epoch > 0
-            && let Some(path) = self.path("best.safetensors")
-        {
-            let (_, chosen) = checkpoint::load(&path, self.executor.params(), self.executor.statistics())?;
-            self.chosen = (chosen.weights, chosen.stats);
-        }
-        observer(Event::Resumed { epoch: state.epoch });
-        self.state = state;
-        Ok(())
     }
 
     fn epoch(
@@ -439,30 +421,26 @@ impl<'a> Run<'a> {
         let (weights, stats) = (self.executor.params(), self.executor.statistics());
         // What is kept is written first: a crash in between leaves `last` one epoch behind, and that epoch, repeated,
         // gives the same weights again.
-        if keep && let Some(path) = self.path("best.safetensors") {
-            let buffers = Buffers {
-                weights: self.chosen.0.clone(),
-                stats: self.chosen.1.clone(),
-                ..Buffers::default()
-            };
-            checkpoint::save(&path, &self.state, &buffers, weights, stats)?;
+        let Some((last, best)) = self.path(LAST).zip(self.path(BEST)) else { return Ok(()) };
+        let buffers = Buffers {
+            weights: self.executor.weights.clone(),
+            stats: self.executor.stats.clone(),
+            first: self.optimizer.first.clone(),
+            second: self.optimizer.second.clone(),
+            ema_weights: self.ema.as_ref().map(|e| e.weights.clone()).unwrap_or_default(),
+            ema_stats: self.ema.as_ref().map(|e| e.stats.clone()).unwrap_or_default(),
+            ..Buffers::default()
+        };
+        if keep {
+            let buffers = buffers.clone().with_kept(&self.chosen);
+            checkpoint::save(&best, &self.state, &buffers, weights, stats)?;
         }
-        if let Some(path) = self.path("last.safetensors") {
-            let buffers = Buffers {
-                weights: self.executor.weights.clone(),
-                stats: self.executor.stats.clone(),
-                first: self.optimizer.first.clone(),
-                second: self.optimizer.second.clone(),
-                ema_weights: self.ema.as_ref().map(|e| e.weights.clone()).unwrap_or_default(),
-                ema_stats: self.ema.as_ref().map(|e| e.stats.clone()).unwrap_or_default(),
-            };
-            checkpoint::save(&path, &self.state, &buffers, weights, stats)?;
-        }
+        checkpoint::save(&last, &self.state, &buffers, weights, stats)?;
         Ok(())
     }
 
     fn kept(&self) -> String {
-        match (self.path("last.safetensors"), self.state.epoch) {
+        match (self.path(LAST), self.state.epoch) {
             (Some(path), epoch) if epoch > 0 => format!(" ({}, epoch {epoch})", path.display()),
             _ => " (none yet: no epoch was finished)".into(),
         }
@@ -497,20 +475,4 @@ fn check_views(config: &TrainConfig, batch: &Batch) -> Result<(), TrainError> {
     })
 }
 
-/// Digest of everything that determines the result, so that a resumed run cannot silently mix two runs.
-fn fingerprint(trainer: &Trainer<'_>, graph: &Graph, data: &dyn TrainingData) -> String {
-    let settings = serde_json::to_string(trainer.config).unwrap_or_default();
-    let text = format!(
-        "{settings}\n{}\n{}\n{}\n{}\n{:?}",
-        graph.dump(),
-        trainer.teacher.map(Graph::dump).unwrap_or_default(),
-        data.describe(),
-        trainer.ctx.threads(),
-        trainer.ctx.isa(),
-    );
-    // FNV-1a, 64 bits: enough to notice a changed setting, and stable across builds.
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
-    format!("{hash:016x}")
 }

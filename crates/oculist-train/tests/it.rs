@@ -2,6 +2,7 @@
 
 mod it {
     mod consistency;
+    mod damage;
     mod golden_steps;
     mod graphs;
     mod losses;

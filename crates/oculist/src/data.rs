@@ -4,6 +4,7 @@ use std::fmt;
 
 use oculist_augment::{Preprocessing, ResizeRule};
 use oculist_data::{Dataset, OpenOptions, Purpose, SkipKind, Split, Subset, Summary, suggest_preprocessing};
+use oculist_files::Digest;
 use serde::Serialize;
 
 use crate::error::OculistError;
@@ -21,6 +22,8 @@ const NAMED: usize = 3;
 #[derive(Debug)]
 pub struct Source {
     dataset: Dataset,
+    /// Digest of what a run reads, if it has been taken.
+    identity: Option<Digest>,
 }
 
 impl Source {
@@ -52,12 +55,22 @@ impl Source {
         if let Some(limit) = settings.max_image_bytes {
             options.max_encoded_bytes = limit.0;
         }
-        Ok(Self { dataset: Dataset::open(name, &options)? })
+        Ok(Self { dataset: Dataset::open(name, &options)?, identity: None })
     }
 
     /// Wraps a data set that is open already.
     pub(crate) fn of(dataset: Dataset) -> Self {
-        Self { dataset }
+        Self { dataset, identity: None }
+    }
+
+    /// Notes the digest of what the run reads: checkpoints belong to that.
+    pub(crate) fn identify(&mut self, identity: Digest) {
+        self.identity = Some(identity);
+    }
+
+    /// That digest, or nothing.
+    pub(crate) fn identity(&self) -> String {
+        self.identity.map_or_else(String::new, |digest| digest.to_string())
     }
 
     /// The data set.

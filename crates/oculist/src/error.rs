@@ -132,13 +132,30 @@ impl From<oculist_train::TrainError> for OculistError {
 }
 
 impl OculistError {
-    /// Adds to a stop that the run can be continued.
+    /// Adds to a stop, and to a disk that is full, that the run can be continued.
     pub(crate) fn resumable(self) -> Self {
+        let full = |path: PathBuf, source: &std::io::Error| Self::Output {
+            path,
+            problem: format!("{source}; make room, then continue with --resume"),
+        };
         match self {
             Self::Stopped { .. } => Self::Stopped { hint: "; continue with --resume" },
+            Self::Train(oculist_train::TrainError::Io { path, source }) if is_full(&source) => {
+                full(path, &source)
+            }
+            Self::Io { path, source } if is_full(&source) => full(path, &source),
+            Self::Onnx(oculist_onnx::OnnxError::Write { path, cause }) if is_full(&cause) => {
+                full(path, &cause)
+            }
             other => other,
         }
     }
+}
+
+/// Whether the system has no room for what was to be written.
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 #[cfg(test)]
@@ -173,5 +190,13 @@ mod tests {
         let stopped = OculistError::Stopped { hint: "" };
         assert_eq!(stopped.to_string(), "stopped on request");
         assert_eq!(stopped.resumable().to_string(), "stopped on request; continue with --resume");
+        let io = |kind| OculistError::Io { path: "run/last".into(), source: std::io::Error::from(kind) };
+        let full = io(std::io::ErrorKind::StorageFull).resumable().to_string();
+        assert!(
+            full.contains("run/last") && full.ends_with("make room, then continue with --resume"),
+            "{full}"
+        );
+        let other = io(std::io::ErrorKind::NotFound).resumable().to_string();
+        assert!(!other.contains("--resume"), "{other}");
     }
 }

@@ -8,6 +8,7 @@ use crate::compress::quantization::Quantizer;
 use crate::deciding::Deciding;
 use crate::error::OculistError;
 use crate::evaluate::BATCH;
+use crate::files::tidy_beside;
 use crate::images::Images;
 use crate::model_file::Model;
 use crate::progress::Watch;
@@ -44,6 +45,7 @@ pub fn export_file(
         });
     }
     check_writable(&options.output)?;
+    tidy_beside(&options.output, watch);
     let path = model;
     let model = Model::read(path)?;
     if model.is_int8() && (settings.data.is_some() || options.fold) {
@@ -101,7 +103,6 @@ fn check_writable(file: &Path) -> Result<(), OculistError> {
         return Err(output(format!("the folder {} does not exist", folder.display())));
     }
     // The only sure way to know is to write; the file that is tried goes away again.
-    tempfile::NamedTempFile::new_in(folder)
-        .map(drop)
+    oculist_files::check_writable(folder)
         .map_err(|e| output(format!("the folder {} is not writable: {e}", folder.display())))
 }

@@ -1,21 +1,105 @@
-//! Files that appear whole or not at all, and what is wrong with those that are read.
+//! Files that appear whole or not at all, folders that one process writes at a time, and what is wrong with files that
+//! are read.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use oculist_files::{FolderLock, LockError, remove_leftovers, remove_leftovers_below};
 
 use crate::error::OculistError;
+use crate::progress::Watch;
 
 /// Writes a file whole or not at all, and its folder if need be.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), OculistError> {
     make_folder(path)?;
-    oculist_train::write_atomically(path, bytes)
-        .map_err(|e| OculistError::Output { path: path.to_path_buf(), problem: e.to_string() })
+    oculist_files::write(path, bytes).map_err(|e| unwritable(path, &e))
 }
 
 /// Makes the folder that a file is to be in.
 pub(crate) fn make_folder(path: &Path) -> Result<(), OculistError> {
     let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) else { return Ok(()) };
-    std::fs::create_dir_all(folder)
-        .map_err(|e| OculistError::Output { path: path.to_path_buf(), problem: e.to_string() })
+    std::fs::create_dir_all(folder).map_err(|e| unwritable(path, &e))
+}
+
+/// The error of a file that cannot be written.
+pub(crate) fn unwritable(path: &Path, error: &io::Error) -> OculistError {
+    OculistError::Output { path: path.to_path_buf(), problem: format!("cannot be written: {error}") }
+}
+
+/// Refuses a folder that another process is writing; makes nothing.
+pub(crate) fn check_free(folder: &Path) -> Result<(), OculistError> {
+    match FolderLock::holder(folder) {
+        Some(holder) => Err(in_use(folder, &LockError::Held(holder))),
+        None => Ok(()),
+    }
+}
+
+/// A folder that is this process's until the value is dropped.
+#[derive(Debug)]
+pub(crate) struct TakenFolder {
+    lock: Option<FolderLock>,
+    /// Folders that were made for it, the innermost first.
+    made: Vec<PathBuf>,
+}
+
+impl Drop for TakenFolder {
+    fn drop(&mut self) {
+        self.lock.take();
+        // What came to nothing leaves no folder; one that holds anything stays.
+        for folder in &self.made {
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+}
+
+/// Makes a folder, takes it for a job, and removes what interrupted processes left in it and anywhere below those of its
+/// folders that are ours alone. Others are not looked through: they may hold anything.
+pub(crate) fn take_folder(
+    folder: &Path,
+    ours: &[&str],
+    job: &str,
+    watch: &mut Watch<'_>,
+) -> Result<TakenFolder, OculistError> {
+    let named = |p: &&Path| !p.as_os_str().is_empty() && !p.exists();
+    let made = folder.ancestors().take_while(named).map(Path::to_path_buf).collect();
+    let mut taken = TakenFolder { lock: None, made };
+    std::fs::create_dir_all(folder).map_err(|e| OculistError::Output {
+        path: folder.to_path_buf(),
+        problem: format!("cannot be made: {e}"),
+    })?;
+    let lock = FolderLock::acquire(folder, job).map_err(|e| in_use(folder, &e))?;
+    if !lock.is_exclusive() {
+        watch.warn(&format!(
+            "the file system of {} has no locks: nothing keeps another process out of it",
+            folder.display()
+        ));
+    }
+    taken.lock = Some(lock);
+    let mut removed = remove_leftovers(folder);
+    for below in ours {
+        removed += remove_leftovers_below(&folder.join(below));
+    }
+    if removed.files > 0 {
+        watch.note(&format!("{}: {removed}", folder.display()));
+    }
+    Ok(taken)
+}
+
+/// Removes what interrupted processes left beside a file that is to be written.
+pub(crate) fn tidy_beside(file: &Path, watch: &mut Watch<'_>) {
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let removed = remove_leftovers(folder);
+    if removed.files > 0 {
+        watch.note(&format!("{}: {removed}", folder.display()));
+    }
+}
+
+fn in_use(folder: &Path, error: &LockError) -> OculistError {
+    let problem = match error {
+        LockError::Held(_) => format!("{error}; wait for its end, or choose another folder with --output"),
+        _ => format!("is not writable: {error}"),
+    };
+    OculistError::Output { path: folder.to_path_buf(), problem }
 }
 
 /// What is wrong with a TOML text, in one line with the place: `line 2, column 5: ...`.

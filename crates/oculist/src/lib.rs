@@ -60,8 +60,8 @@ pub use progress::{Progress, Watch};
 pub use recipe::{CompressionConfig, DataFacts, Recipe, Repeat};
 pub use report_again::report_again;
 pub use run_folder::{
-    BASELINE_FILE, CONFIG_FILE, Existing, INT8_FILE, METRICS_FILE, MODEL_FILE, REPORT_DATA_FILE, REPORT_FILE,
-    RunFolder, SETTINGS_FILE, SUMMARY_FILE,
+    BASELINE_FILE, CONFIG_FILE, Existing, INPUTS_FILE, INT8_FILE, METRICS_FILE, MODEL_FILE, REPORT_DATA_FILE,
+    REPORT_FILE, RunFolder, SETTINGS_FILE, SUMMARY_FILE,
 };
 pub use settings::{
     Augmentation, ByteSize, Calibration, LossName, OptimizerName, SamplingName, Settings, Target,

@@ -2,6 +2,7 @@
 
 mod baseline;
 mod finish;
+pub(crate) mod inputs;
 mod pruning;
 mod resume;
 pub(crate) mod state;
@@ -26,6 +27,9 @@ pub struct RunOptions {
     pub output: PathBuf,
     /// What to do if it holds a run already.
     pub existing: Existing,
+    /// Whether a run that is continued reads every image again, instead of trusting size, times and inode of those that
+    /// it has read before.
+    pub verify: bool,
     /// The exact command, for the report.
     pub command: String,
 }

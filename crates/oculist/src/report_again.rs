@@ -5,14 +5,23 @@ use std::path::{Path, PathBuf};
 use oculist_report::RunSummary;
 
 use crate::error::OculistError;
+use crate::files::{take_folder, write};
+use crate::progress::Watch;
 use crate::run_folder::{CONFIG_FILE, REPORT_DATA_FILE, REPORT_FILE, SUMMARY_FILE};
 
 /// Reads the numbers of a run and, unless `only_read`, writes `report.html` again; returns the page's path.
 ///
 /// # Errors
-/// [`OculistError::Output`] if the folder holds no finished run, if its numbers are unreadable, or if the page cannot
+/// [`OculistError::Output`] if the folder holds no finished run, if another process is writing it, if its numbers are unreadable, or if the page cannot
 /// be written.
-pub fn report_again(run: &Path, only_read: bool) -> Result<(RunSummary, Option<PathBuf>), OculistError> {
+pub fn report_again(
+    run: &Path,
+    only_read: bool,
+    watch: &mut Watch<'_>,
+) -> Result<(RunSummary, Option<PathBuf>), OculistError> {
+    // A run that is still going would write the page itself, and an interrupted rewriting is tidied up.
+    let writing = !only_read && run.is_dir();
+    let _taken = if writing { Some(take_folder(run, &[], "report", watch)?) } else { None };
     // The file with pictures is preferred; the numbers alone make a page without them.
     let with_pictures = run.join(REPORT_DATA_FILE);
     let path = if with_pictures.exists() { with_pictures } else { run.join(SUMMARY_FILE) };
@@ -23,8 +32,7 @@ pub fn report_again(run: &Path, only_read: bool) -> Result<(RunSummary, Option<P
         return Ok((summary, None));
     }
     let page = run.join(REPORT_FILE);
-    oculist_train::write_atomically(&page, oculist_report::render_html(&summary)?.as_bytes())
-        .map_err(|e| output(&page, e.to_string()))?;
+    write(&page, oculist_report::render_html(&summary)?.as_bytes())?;
     Ok((summary, Some(page)))
 }
 
@@ -47,7 +55,11 @@ mod tests {
     fn what_is_no_finished_run_is_told_apart() {
         let dir = tempfile::tempdir().unwrap();
         let run = dir.path().join("run");
-        let text = || report_again(&run, true).unwrap_err().to_string();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let text = || {
+            let watch = &mut Watch { observer: &mut |_| {}, stop: &stop };
+            report_again(&run, true, watch).unwrap_err().to_string()
+        };
         assert!(text().contains("run: expected the folder of a finished run, found nothing"), "{}", text());
         std::fs::create_dir(&run).unwrap();
         assert!(text().contains("found no summary.json"), "{}", text());

@@ -1,14 +1,19 @@
-//! The folder of one run: refused if it holds another run, checked for space and permission before work starts.
+//! The folder of one run: refused if it holds another run or if another process is writing it, checked for permission
+//! before work starts, and locked until the run ends.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::OculistError;
+use crate::files::{TakenFolder, check_free, take_folder, unwritable};
+use crate::progress::Watch;
 
 /// The resolved recipe of the run; its presence says that a folder holds a run.
 pub const CONFIG_FILE: &str = "config.toml";
 /// The settings of the run, flat, for `--config`.
 pub const SETTINGS_FILE: &str = "settings.toml";
+/// What the run read: every image with its label and the digest of its bytes, and the model and pipeline given.
+pub const INPUTS_FILE: &str = "inputs.jsonl";
 /// The numbers of the run.
 pub const SUMMARY_FILE: &str = "summary.json";
 /// The numbers of the run with pictures, from which `oculist report` makes the page again.
@@ -24,10 +29,11 @@ pub const INT8_FILE: &str = "model.int8.onnx";
 /// The model before compression.
 pub const BASELINE_FILE: &str = "baseline.onnx";
 
-/// The files of a run.
-const FILES: [&str; 9] = [
-    CONFIG_FILE,
-    SETTINGS_FILE,
+/// Its folder of checkpoints.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
+
+/// The files of a run. The first to be written is the last here: as long as it is there, the folder holds a run.
+const FILES: [&str; 10] = [
     SUMMARY_FILE,
     REPORT_DATA_FILE,
     REPORT_FILE,
@@ -35,6 +41,9 @@ const FILES: [&str; 9] = [
     MODEL_FILE,
     INT8_FILE,
     BASELINE_FILE,
+    INPUTS_FILE,
+    SETTINGS_FILE,
+    CONFIG_FILE,
 ];
 
 /// What to do with a folder that holds a run already.
@@ -48,49 +57,82 @@ pub enum Existing {
     Resume,
 }
 
-/// A folder that is ready for a run.
+/// A folder that is ready for a run, and this process's alone as long as a copy of this value lives.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
+    _taken: Arc<TakenFolder>,
 }
 
 impl RunFolder {
-    /// Makes the folder and checks that a run can be written there.
+    /// Makes the folder, takes it for a job such as `train`, removes what interrupted processes left half written, and
+    /// checks that a run can be written there. Nothing else is removed before [`RunFolder::clear`].
     ///
     /// # Errors
-    /// As [`RunFolder::check`]; [`OculistError::Output`] if it cannot be made or written, or if fewer than `needed_bytes`
-    /// are free.
-    pub fn prepare(path: &Path, existing: Existing, needed_bytes: u64) -> Result<Self, OculistError> {
-        let output = |problem: String| OculistError::Output { path: path.to_path_buf(), problem };
+    /// As [`RunFolder::check`]; [`OculistError::Output`] if another process has it, or if it cannot be made or written.
+    pub fn prepare(
+        path: &Path,
+        existing: Existing,
+        job: &str,
+        watch: &mut Watch<'_>,
+    ) -> Result<Self, OculistError> {
         Self::check(path, existing)?;
-        std::fs::create_dir_all(path).map_err(|e| output(format!("cannot be made: {e}")))?;
-        // The only sure way to know that a folder is writable is to write.
-        let mut probe =
-            tempfile::NamedTempFile::new_in(path).map_err(|e| output(format!("is not writable: {e}")))?;
-        probe
-            .write_all(&[0; 4096])
-            .and_then(|()| probe.flush())
-            .map_err(|e| output(format!("is not writable: {e}")))?;
-        let free = fs4::available_space(path).map_err(|e| output(format!("free space is unknown: {e}")))?;
-        if free < needed_bytes {
-            return Err(output(format!(
-                "the run needs about {} MB, only {} MB are free",
-                needed_bytes.div_ceil(1_000_000),
+        let taken = take_folder(path, &[CHECKPOINTS], job, watch)?;
+        // Again, now that nobody else can change it.
+        Self::check_content(path, existing)?;
+        remove_old_leftovers(&path.join(CHECKPOINTS));
+        oculist_files::check_writable(path).map_err(|e| OculistError::Output {
+            path: path.to_path_buf(),
+            problem: format!("is not writable: {e}"),
+        })?;
+        Ok(Self { path: path.to_path_buf(), _taken: Arc::new(taken) })
+    }
+
+    /// Removes the files of the run that the folder held, and nothing else that may lie there.
+    ///
+    /// # Errors
+    /// [`OculistError::Output`] if one cannot be removed.
+    pub fn clear(&self) -> Result<(), OculistError> {
+        clear(&self.path).map_err(|e| OculistError::Output {
+            path: self.path.clone(),
+            problem: format!("the old run cannot be removed: {e}"),
+        })
+    }
+
+    /// What to say if a run that is estimated to need so many bytes finds fewer: an estimate refuses nothing, since what
+    /// the run finds when it is there is certain, and a full disk costs no finished epoch.
+    pub fn space_warning(&self, needed_bytes: u64) -> Option<String> {
+        let free = match fs4::available_space(&self.path) {
+            Ok(free) => free,
+            Err(e) => return Some(format!("{}: free space is unknown: {e}", self.path.display())),
+        };
+        // What is there of this run is written over.
+        let there: u64 = files_below(&self.path.join(CHECKPOINTS))
+            .chain(FILES.iter().map(|name| self.file(name)))
+            .filter_map(|file| Some(std::fs::metadata(file).ok()?.len()))
+            .sum();
+        let needed = needed_bytes.saturating_sub(there);
+        (free < needed).then(|| {
+            format!(
+                "{}: the run may need about {} MB, and {} MB are free",
+                self.path.display(),
+                needed.div_ceil(1_000_000),
                 free / 1_000_000
-            )));
-        }
-        if existing == Existing::Replace {
-            clear(path).map_err(|e| output(format!("the old run cannot be removed: {e}")))?;
-        }
-        Ok(Self { path: path.to_path_buf() })
+            )
+        })
     }
 
     /// Checks, without writing, that what the folder holds fits what is to be done with it.
     ///
     /// # Errors
-    /// [`OculistError::RunExists`] if it holds another run; [`OculistError::Output`] if it is no folder, holds files
-    /// that a run would replace, or holds no run to go on with.
+    /// [`OculistError::RunExists`] if it holds another run; [`OculistError::Output`] if it is no folder, if another process
+    /// is writing it, if it holds files that a run would replace, or no run to go on with.
     pub fn check(path: &Path, existing: Existing) -> Result<(), OculistError> {
+        check_free(path)?;
+        Self::check_content(path, existing)
+    }
+
+    fn check_content(path: &Path, existing: Existing) -> Result<(), OculistError> {
         let output = |problem: String| OculistError::Output { path: path.to_path_buf(), problem };
         if path.exists() && !path.is_dir() {
             return Err(output("expected a folder, found a file".into()));
@@ -144,31 +186,65 @@ impl RunFolder {
     /// [`OculistError::Output`] naming the file.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), OculistError> {
         let path = self.file(name);
-        oculist_train::write_atomically(&path, bytes)
-            .map_err(|e| OculistError::Output { path, problem: e.to_string() })
+        oculist_files::write(&path, bytes).map_err(|e| unwritable(&path, &e))
     }
 }
 
-/// Removes what an earlier run wrote, and nothing else that may lie in the folder.
+/// Removes what an earlier run wrote, and nothing else that may lie in the folder. Interrupted, it leaves a run that has
+/// lost its results and no results that have lost their run.
 fn clear(path: &Path) -> std::io::Result<()> {
+    for name in [CHECKPOINTS, "candidates"] {
+        let folder = path.join(name);
+        if folder.is_dir() {
+            std::fs::remove_dir_all(folder)?;
+        }
+    }
     for name in FILES {
         let file = path.join(name);
         if file.exists() {
             std::fs::remove_file(file)?;
         }
     }
-    for name in ["checkpoints", "candidates"] {
-        let folder = path.join(name);
-        if folder.is_dir() {
-            std::fs::remove_dir_all(folder)?;
+    Ok(())
+}
+
+/// The files below a folder.
+fn files_below(folder: &Path) -> Box<dyn Iterator<Item = PathBuf>> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    Box::new(entries.flat_map(|entry| -> Box<dyn Iterator<Item = PathBuf>> {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files_below(&entry.path()),
+            _ => Box::new(std::iter::once(entry.path())),
+        }
+    }))
+}
+
+/// Removes the unfinished checkpoints that earlier versions left, `.tmp` and six letters, where nobody else writes.
+fn remove_old_leftovers(checkpoints: &Path) {
+    for file in files_below(checkpoints) {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.strip_prefix(".tmp").is_some_and(|rest| rest.len() == 6) {
+            // One that stays harms nobody.
+            let _ = std::fs::remove_file(file);
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
+
+    /// Prepares a folder and drops what was said.
+    fn prepare(path: &Path, existing: Existing) -> Result<RunFolder, OculistError> {
+        RunFolder::prepare(
+            path,
+            existing,
+            "train",
+            &mut Watch { observer: &mut |_| {}, stop: &AtomicBool::new(false) },
+        )
+    }
 
     fn message(result: Result<RunFolder, OculistError>) -> String {
         result.map(|f| f.path().display().to_string()).expect_err("must be refused").to_string()
@@ -178,21 +254,63 @@ mod tests {
     fn another_run_is_refused_replaced_or_resumed() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("run");
-        RunFolder::prepare(&folder, Existing::Refuse, 0).unwrap().write(CONFIG_FILE, b"seed = 1").unwrap();
+        prepare(&folder, Existing::Refuse).unwrap().write(CONFIG_FILE, b"seed = 1").unwrap();
         std::fs::write(folder.join("notes.txt"), "mine").unwrap();
-        let text = message(RunFolder::prepare(&folder, Existing::Refuse, 0));
+        let text = message(prepare(&folder, Existing::Refuse));
         assert!(text.contains("--force") && text.contains("run"), "{text}");
-        assert!(RunFolder::prepare(&folder, Existing::Resume, 0).unwrap().file(CONFIG_FILE).exists());
-        let replaced = RunFolder::prepare(&folder, Existing::Replace, 0).unwrap();
+        assert!(prepare(&folder, Existing::Resume).unwrap().file(CONFIG_FILE).exists());
+        let replaced = prepare(&folder, Existing::Replace).unwrap();
+        assert!(replaced.file(CONFIG_FILE).exists(), "not before the new run is sure to begin");
+        replaced.clear().unwrap();
         assert!(!replaced.file(CONFIG_FILE).exists());
         assert!(replaced.file("notes.txt").exists(), "files that no run wrote stay");
+    }
+
+    #[test]
+    fn a_folder_in_use_is_refused_whatever_is_to_be_done_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let live = prepare(dir.path(), Existing::Refuse).unwrap();
+        live.write(CONFIG_FILE, b"seed = 1").unwrap();
+        for existing in [Existing::Refuse, Existing::Replace, Existing::Resume] {
+            let text = message(prepare(dir.path(), existing));
+            assert!(text.contains(&format!("in use by process {}", std::process::id())), "{text}");
+            assert!(text.contains("oculist train, since 2"), "{text}");
+        }
+        let copy = live.clone();
+        drop(live);
+        message(prepare(dir.path(), Existing::Resume));
+        drop(copy);
+        prepare(dir.path(), Existing::Resume).unwrap();
+    }
+
+    #[test]
+    fn what_interrupted_runs_left_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let phase = dir.path().join("checkpoints/baseline");
+        std::fs::create_dir_all(&phase).unwrap();
+        let go = [phase.join(".last.safetensors.77-0.oculist-tmp"), phase.join(".tmpAbCd12")];
+        let stay = [dir.path().join(".tmpAbCd12"), phase.join(".tmp"), dir.path().join(CONFIG_FILE)];
+        for file in go.iter().chain(&stay) {
+            std::fs::write(file, "half").unwrap();
+        }
+        prepare(dir.path(), Existing::Resume).unwrap();
+        assert!(go.iter().all(|file| !file.exists()) && stay.iter().all(|file| file.exists()));
+    }
+
+    #[test]
+    fn a_run_that_comes_to_nothing_leaves_no_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(prepare(&dir.path().join("runs/one"), Existing::Refuse).unwrap());
+        assert!(!dir.path().join("runs").exists());
+        prepare(&dir.path().join("runs/one"), Existing::Refuse).unwrap().write(CONFIG_FILE, b"").unwrap();
+        assert!(dir.path().join("runs/one").join(CONFIG_FILE).exists());
     }
 
     #[test]
     fn a_folder_without_a_run_is_not_continued() {
         let dir = tempfile::tempdir().unwrap();
         for folder in [dir.path().to_path_buf(), dir.path().join("absent")] {
-            let text = message(RunFolder::prepare(&folder, Existing::Resume, 0));
+            let text = message(prepare(&folder, Existing::Resume));
             let name = folder.display().to_string();
             assert!(text.contains(&name) && text.contains("no run to continue"), "{text}");
         }
@@ -203,17 +321,25 @@ mod tests {
     fn a_file_of_the_users_own_is_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(MODEL_FILE), "mine").unwrap();
-        let text = message(RunFolder::prepare(dir.path(), Existing::Refuse, 0));
+        let text = message(prepare(dir.path(), Existing::Refuse));
         assert!(text.contains(MODEL_FILE) && text.contains("--force"), "{text}");
         assert_eq!(std::fs::read(dir.path().join(MODEL_FILE)).unwrap(), b"mine");
-        RunFolder::prepare(dir.path(), Existing::Replace, 0).unwrap();
+        prepare(dir.path(), Existing::Replace).unwrap();
     }
 
     #[test]
-    fn too_little_space_is_noticed_before_work_starts() {
+    fn too_little_space_is_said_and_refuses_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let text = message(RunFolder::prepare(dir.path(), Existing::Refuse, u64::MAX));
-        assert!(text.contains("MB are free"), "{text}");
+        let folder = prepare(dir.path(), Existing::Refuse).unwrap();
+        let text = folder.space_warning(u64::MAX).expect("a warning");
+        assert!(text.contains("may need about") && text.contains("MB are free"), "{text}");
+        assert_eq!(folder.space_warning(0), None);
+        // What is there is written over.
+        let free = fs4::available_space(dir.path()).unwrap();
+        let there = 1_000_000_000_000;
+        let phase = folder.subfolder(CHECKPOINTS).unwrap();
+        std::fs::File::create(phase.join("last.safetensors")).unwrap().set_len(there).unwrap();
+        assert_eq!(folder.space_warning(free / 2 + there), None);
     }
 
     #[test]
@@ -221,9 +347,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("taken");
         std::fs::write(&file, "x").unwrap();
-        let text = message(RunFolder::prepare(&file, Existing::Refuse, 0));
+        let text = message(prepare(&file, Existing::Refuse));
         assert!(text.contains("taken") && text.contains("found a file"), "{text}");
-        let text = message(RunFolder::prepare(&file.join("below"), Existing::Refuse, 0));
+        let text = message(prepare(&file.join("below"), Existing::Refuse));
         assert!(text.contains("cannot be made"), "{text}");
     }
 }

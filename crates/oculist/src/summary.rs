@@ -34,7 +34,7 @@ impl Measured {
                 count: row.iter().map(|&n| u64::from(n)).sum(),
             })
             .collect();
-        ModelFacts {
+        let mut facts = ModelFacts {
             name: self.name.to_owned(),
             file: self.file.clone(),
             precision: self.precision.to_owned(),
@@ -49,14 +49,12 @@ impl Measured {
             ece: Some(self.test.ece / 100.0),
             calibration: self.test.calibration_bins(),
             per_class,
-            confusion: self
-                .test
-                .confusion
-                .iter()
-                .map(|row| row.iter().map(|&n| u64::from(n)).collect())
-                .collect(),
             agreement_with_baseline: baseline.map(|b| agreement(&self.test.predictions, b)),
-        }
+            ..ModelFacts::default()
+        };
+        let rows = self.test.confusion.iter();
+        facts.set_confusion(rows.map(|row| row.iter().map(|&n| u64::from(n)).collect()).collect());
+        facts
     }
 }
 

@@ -40,8 +40,9 @@ impl Phase<'_> {
         let (phase, epochs) = (self.name, self.config.epochs);
         let observer = &mut *watch.observer;
         let outcome = trainer.run(graph, self.data, &mut |event| match event {
-            Event::Resumed { epoch } => {
-                observer(Progress::Note(&format!("{phase}: going on after epoch {epoch} of {epochs}")));
+            Event::Resumed { epoch, from_best } => {
+                let from = if from_best { ", the best so far, as the last is not there" } else { "" };
+                observer(Progress::Note(&format!("{phase}: going on after epoch {epoch} of {epochs}{from}")));
             }
             Event::Statistics { images, updates } => observer(Progress::Note(&format!(
                 "{phase}: {updates} updates an epoch are few for running batch-norm statistics: before each validation \

@@ -45,8 +45,9 @@ impl TrainingImages {
         train.cache_bytes = (u128::from(cache_bytes) * n / (n + of_val).max(1)) as u64;
         val.cache_bytes = cache_bytes - train.cache_bytes;
         let description = format!(
-            "{} {:?} {:?} {:?} {:?}",
+            "{} {} {:?} {:?} {:?} {:?}",
             recipe.data,
+            source.identity(),
             source.split(Split::Train).class_counts(),
             source.split(Split::Val).class_counts(),
             recipe.augmentation,

@@ -54,8 +54,13 @@ fn run(
             stop.store(true, Ordering::Relaxed);
         }
     };
-    let options =
-        RunOptions { verb: "optimize".into(), output: output.into(), existing, command: "oculist".into() };
+    let options = RunOptions {
+        verb: "optimize".into(),
+        output: output.into(),
+        existing,
+        verify: false,
+        command: "oculist".into(),
+    };
     let result = optimize(&settings(data), &options, &mut Watch { observer: &mut observer, stop: &stop });
     (result, after)
 }

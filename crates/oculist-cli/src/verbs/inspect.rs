@@ -1,15 +1,18 @@
 //! The verbs that only look: report, data show, zoo list.
 
+use std::sync::atomic::AtomicBool;
+
 use oculist_report::{Align, Table, terminal};
 use oculist_text::visible;
 use serde::Serialize;
 
-use super::{print, print_as_is};
+use super::{print, print_as_is, watched};
 use crate::args::{DataArgs, ReportArgs, RequiredDataArg};
 use crate::settings::data;
 
 pub(crate) fn report(args: &ReportArgs, quiet: bool) -> anyhow::Result<()> {
-    let (summary, path) = oculist::report_again(&args.run, args.print)?;
+    let stop = AtomicBool::new(false);
+    let (summary, path) = watched(quiet, &stop, |watch| oculist::report_again(&args.run, args.print, watch))?;
     if quiet && !args.print {
         return Ok(());
     }

@@ -111,10 +111,11 @@ fn a_disk_that_fills_up_leaves_no_half_file() {
     let run = dir.path().join("run");
     let options = "train \"$1\" --output \"$2\" --arch resnet8 --batch-size 16 --epochs 2 --threads 2";
     let outcome = with_small_files(100, options, &[&trained().data, &run]);
-    let outcome = outcome.fails(1, &["checkpoints/baseline", ".safetensors", "File too large"]);
+    let words = ["checkpoints/baseline", ".safetensors", "File too large", "make room", "--resume"];
+    let outcome = outcome.fails(1, &words);
     assert!(outcome.stderr.contains("Train the baseline"), "{}", outcome.stderr);
     let left: Vec<_> = contents(&run).into_keys().collect();
-    let settings = ["config.toml", "settings.toml"].map(|f| run.join(f));
+    let settings = ["config.toml", "inputs.jsonl", "settings.toml"].map(|f| run.join(f));
     assert_eq!(left, settings, "neither half a checkpoint nor its temporary file");
 
     let file = dir.path().join("small.onnx");
@@ -124,6 +125,9 @@ fn a_disk_that_fills_up_leaves_no_half_file() {
     let left: Vec<_> = contents(dir.path()).into_keys().collect();
     assert_eq!(left, settings, "no half model");
     with_small_files(2000, "export \"$1\" --output \"$2\" --fold", &[&model, &file]).ok();
+    // With room again, the run goes on as if nothing had been.
+    let resumed = with_small_files(20_000, &format!("{options} --resume"), &[&trained().data, &run]).ok();
+    assert!(run.join("model.onnx").exists(), "{resumed:?}");
 }
 
 #[cfg(target_os = "linux")]

@@ -17,6 +17,8 @@ use crate::store::FileStore;
 use crate::{Dataset, ImageStore, OpenOptions, Purpose, Skipped, Split, stratified_parts};
 use image::metadata::Orientation;
 use oculist_augment::{Border, Image, geometry};
+use oculist_files::Stamp;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -335,6 +337,21 @@ impl ImageStore for CropStore {
         self.crops
             .get(index)
             .map_or_else(String::new, |crop| format!("{}#{}", self.files.name(crop.file as usize), crop.id))
+    }
+
+    fn origin(&self, index: usize) -> (String, Option<[u32; 4]>) {
+        self.crops
+            .get(index)
+            .map_or_else(Default::default, |crop| (self.files.name(crop.file as usize), Some(crop.rect)))
+    }
+
+    fn encoded(&self, index: usize) -> Result<Cow<'_, [u8]>> {
+        let crop = self.crops.get(index).ok_or(Error::Index { index, len: self.crops.len() })?;
+        self.files.encoded(crop.file as usize)
+    }
+
+    fn stamp(&self, index: usize) -> Option<Stamp> {
+        self.files.stamp(self.crops.get(index)?.file as usize)
     }
 
     fn late_failures(&self) -> Vec<(PathBuf, String)> {

@@ -76,7 +76,8 @@ fn what_inflates_beside_the_pixels_takes_no_memory() {
 /// Decodes in a process with bounded memory; None where memory cannot be bounded.
 fn decodes(file: &str) -> Option<bool> {
     let test = std::env::current_exe().unwrap();
-    let script = format!("ulimit -v {MEMORY} && exec \"$0\" --exact image_limits::decode_a_file --test-threads 1");
+    let script =
+        format!("ulimit -v {MEMORY} && exec \"$0\" --exact image_limits::decode_a_file --test-threads 1");
     let output = Command::new("sh").args(["-c", &script]).arg(test).env(FILE, file).output().ok()?;
     Some(output.status.success())
 }

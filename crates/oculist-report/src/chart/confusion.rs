@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::Model;
 use crate::chart::Size;
 use crate::svg::{Anchor, Svg, ellipsis, number};
 
@@ -39,6 +40,21 @@ pub(crate) fn most_confused(matrix: &[Vec<u64>], limit: usize) -> Vec<Pair> {
         let wrong = row.iter().enumerate().filter(|&(predicted, &count)| predicted != truth && count > 0);
         pairs.extend(wrong.map(|(predicted, &count)| Pair { truth, predicted, count, of }));
     }
+    pairs.sort_by_key(|p| (std::cmp::Reverse(p.count), p.truth, p.predicted));
+    pairs.truncate(limit);
+    pairs
+}
+
+/// The same of a model whose mistakes may stand in a list instead of a matrix.
+pub(crate) fn most_confused_by(model: &Model, limit: usize) -> Vec<Pair> {
+    if !model.confusion.is_empty() {
+        return most_confused(&model.confusion, limit);
+    }
+    let pair = |&[truth, predicted, count]: &[u64; 3]| {
+        let of = model.per_class.get(truth as usize)?.count;
+        Some(Pair { truth: truth as usize, predicted: predicted as usize, count, of })
+    };
+    let mut pairs: Vec<Pair> = model.mistakes.iter().filter_map(pair).collect();
     pairs.sort_by_key(|p| (std::cmp::Reverse(p.count), p.truth, p.predicted));
     pairs.truncate(limit);
     pairs

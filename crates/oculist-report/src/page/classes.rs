@@ -177,7 +177,7 @@ fn groups(rows: &[RankedRow], pair: bool) -> (Vec<Group>, Vec<ClassRow>) {
 
 /// The names of all classes, as the matrix wants them.
 fn names(run: &RunSummary, model: &Model) -> Vec<String> {
-    (0..model.confusion.len())
+    (0..model.classes())
         .map(|i| match model.per_class.get(i) {
             Some(class) if run.data.class_names.is_empty() => class.class.clone(),
             _ => run.class_name(i),
@@ -208,28 +208,36 @@ fn is_square(matrix: &[Vec<u64>]) -> bool {
 }
 
 fn matrix_note(model: &Model) -> String {
-    let n = model.confusion.len();
+    let n = model.classes();
     if n <= MAX_DRAWN {
         return String::new();
     }
+    let all = if model.confusion.is_empty() { "all mistakes are" } else { "the full one is" };
     format!(
-        "A matrix of {} classes cannot be read as a picture; the full one is in summary.json. These are the \
-         mistakes made most often.",
+        "A matrix of {} classes cannot be read as a picture; {all} in summary.json. These are the mistakes made most \
+         often.",
         format::grouped(n as u64)
     )
 }
 
 fn pairs(run: &RunSummary, before: &Model, model: &Model, pair: bool) -> Vec<PairRow> {
     // With two classes the matrix says it all.
-    if !is_square(&model.confusion) || model.confusion.len() <= 2 {
+    if (!is_square(&model.confusion) && model.mistakes.is_empty()) || model.classes() <= 2 {
         return Vec::new();
     }
     let names = names(run, model);
-    let limit = if model.confusion.len() > MAX_DRAWN { 3 * MOST_CONFUSED } else { MOST_CONFUSED };
-    let pairs = confusion::most_confused(&model.confusion, limit);
+    let limit = if model.classes() > MAX_DRAWN { 3 * MOST_CONFUSED } else { MOST_CONFUSED };
+    let mut pairs = confusion::most_confused_by(model, limit);
+    // A file may name classes that it does not have.
+    pairs.retain(|p| p.truth < names.len() && p.predicted < names.len());
     let most = pairs.first().map_or(1, |p| p.count) as f64;
+    let listed = |truth: usize, predicted: usize| {
+        let same = |m: &&[u64; 3]| m[..2] == [truth as u64, predicted as u64];
+        before.mistakes.iter().find(same).map(|m| &m[2])
+    };
     let baseline_count = |truth: usize, predicted: usize| {
-        before.confusion.get(truth).and_then(|row| row.get(predicted)).filter(|_| pair)
+        let in_matrix = before.confusion.get(truth).and_then(|row| row.get(predicted));
+        in_matrix.or_else(|| listed(truth, predicted)).filter(|_| pair)
     };
     pairs
         .iter()

@@ -34,10 +34,35 @@ pub struct Model {
     pub calibration: Vec<CalibrationBin>,
     /// Accuracy of each class, in label order.
     pub per_class: Vec<ClassAccuracy>,
-    /// Confusion matrix: `confusion[truth][predicted]` counts test images; may be empty.
+    /// Confusion matrix: `confusion[truth][predicted]` counts test images; empty beyond [`Model::MATRIX_CLASSES`] classes.
     pub confusion: Vec<Vec<u64>>,
+    /// Where the matrix is left out, its mistakes: `[truth, predicted, count]` of each pair that occurred.
+    pub mistakes: Vec<[u64; 3]>,
     /// Share of the test images on which the top-1 class equals the baseline's, percent.
     pub agreement_with_baseline: Option<f64>,
+}
+
+impl Model {
+    /// Up to this many classes the confusion matrix is written; it grows with their square, and what is in it does not.
+    pub const MATRIX_CLASSES: usize = 200;
+
+    /// Puts a confusion matrix where it belongs: whole, or as a list of the mistakes.
+    pub fn set_confusion(&mut self, matrix: Vec<Vec<u64>>) {
+        if matrix.len() <= Self::MATRIX_CLASSES {
+            (self.confusion, self.mistakes) = (matrix, Vec::new());
+            return;
+        }
+        let rows = matrix.iter().enumerate();
+        let cells = rows.flat_map(|(t, row)| row.iter().enumerate().map(move |(p, &n)| (t, p, n)));
+        self.mistakes =
+            cells.filter(|&(t, p, n)| t != p && n > 0).map(|(t, p, n)| [t as u64, p as u64, n]).collect();
+        self.confusion = Vec::new();
+    }
+
+    /// Number of classes that were told apart.
+    pub fn classes(&self) -> usize {
+        self.confusion.len().max(self.per_class.len())
+    }
 }
 
 /// A repeated measurement.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use oculist_report::{Epoch, Png, ReportError, RunSummary, SCHEMA_VERSION};
+use oculist_report::{
+    ClassAccuracy, Epoch, Model, Png, ReportError, RunSummary, SCHEMA_VERSION, render_html,
+};
 use serde_json::{Value, json};
 
 use crate::sample_run::sample_run;
@@ -170,4 +172,37 @@ fn fields_of_the_future_are_ignored_and_missing_ones_filled() {
     let text = r#"{"schema_version": 1, "seed": 7, "new_field": [1, 2]}"#;
     let run = RunSummary::from_json(text).expect("reads");
     assert_eq!(run, RunSummary { seed: 7, ..RunSummary::default() });
+}
+
+#[test]
+fn many_classes_give_a_small_summary_that_still_names_every_mistake() {
+    let n = 2000;
+    let mut matrix = vec![vec![0u64; n]; n];
+    for (truth, row) in matrix.iter_mut().enumerate() {
+        row[truth] = 9;
+        row[(truth + 7) % n] = 1 + truth as u64 % 3;
+    }
+    let class = |i: usize| ClassAccuracy { class: format!("species {i}"), accuracy: 81.8, count: 11 };
+    let mut run = sample_run(10);
+    run.data.class_names = (0..n).map(|i| class(i).class).collect();
+    for model in &mut run.models {
+        model.per_class = (0..n).map(class).collect();
+        model.set_confusion(matrix.clone());
+        assert!(model.confusion.is_empty());
+        assert_eq!(model.mistakes.len(), n);
+        assert_eq!(model.mistakes[5], [5, 12, 3]);
+    }
+    let (bytes, bound) = (run.to_summary_json().unwrap().len(), 1_000_000 * run.models.len());
+    assert!(bytes < bound, "{bytes} bytes for {} models", run.models.len());
+    let page = render_html(&run).unwrap();
+    assert!(page.len() < 3_000_000, "{} bytes", page.len());
+    assert!(
+        page.contains("all mistakes are in summary.json") && page.contains("species 12"),
+        "mistakes are listed"
+    );
+    assert!(!page.contains("id=\"matrix-0\""), "no matrix of 2,000 classes");
+    // Up to the limit the matrix stands as it did.
+    let model = &mut run.models[0];
+    model.set_confusion(vec![vec![1; Model::MATRIX_CLASSES]; Model::MATRIX_CLASSES]);
+    assert_eq!((model.confusion.len(), model.mistakes.len()), (Model::MATRIX_CLASSES, 0));
 }

@@ -13,7 +13,7 @@ use super::labels::{self, LabelResult};
 use super::{absolute, open, open_for};
 use crate::deciding::is_about_splits;
 use crate::error::OculistError;
-use crate::files::write;
+use crate::files::{check_free, take_folder, tidy_beside, write};
 use crate::pictures;
 use crate::progress::{Progress, Watch, go_on};
 use crate::settings::Settings;
@@ -74,6 +74,7 @@ pub fn check_data(
     if options.labels.is_some_and(|l| l.folds < 2) {
         return Err(OculistError::Option { option: "--folds".into(), problem: "expected at least 2".into() });
     }
+    check_free(&options.output)?;
     // Every image is decoded by the audit itself.
     let dataset = match open(settings, Verify::Headers) {
         // What cannot be trained on can be looked at, and perhaps needs it most.
@@ -86,6 +87,11 @@ pub fn check_data(
     if options.labels.is_some() && dataset.class_names().len() < 2 {
         let problem = "expected at least two classes to tell apart, found one".to_owned();
         return Err(OculistError::Option { option: "--labels".into(), problem });
+    }
+    // Only now: a folder that is made within the data set must not be taken for a class.
+    let _taken = take_folder(&options.output, &[], "data check", watch)?;
+    if let Some(json) = &options.json {
+        tidy_beside(json, watch);
     }
     let audit = run_audit(&dataset, settings.threads(), watch)?;
     let labels = match &options.labels {

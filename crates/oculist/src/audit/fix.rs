@@ -11,7 +11,7 @@ use super::manifest::{Row, to_csv, two_columns};
 use super::split::files;
 use super::{check_new, open, read_text};
 use crate::error::OculistError;
-use crate::files::{make_folder, write};
+use crate::files::{make_folder, tidy_beside, write};
 use crate::progress::Watch;
 use crate::settings::Settings;
 use crate::summary::counted;
@@ -144,6 +144,7 @@ pub fn fix_data(
     }
     // The folder comes first, so that names can be made relative to it.
     make_folder(&options.output)?;
+    tidy_beside(&options.output, watch);
     write(&options.output, to_csv(&list, &options.output)?.as_bytes())?;
     watch.note(&format!("{} written", counted(list.len(), "row", "rows")));
     let left_out = kinds.iter().zip(left_out).map(|(kind, n)| (kind.name().to_owned(), n)).collect();

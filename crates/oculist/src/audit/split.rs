@@ -12,7 +12,7 @@ use super::{absolute, check_new, open, read_text};
 use crate::class_match::short_list;
 use crate::data::Source;
 use crate::error::OculistError;
-use crate::files::{make_folder, write};
+use crate::files::{make_folder, tidy_beside, write};
 use crate::progress::Watch;
 use crate::settings::Settings;
 
@@ -103,6 +103,7 @@ pub fn split_data(
         .collect();
     // The folder comes first, so that names can be made relative to it.
     make_folder(&options.output)?;
+    tidy_beside(&options.output, watch);
     write(&options.output, to_csv(&rows, &options.output)?.as_bytes())?;
     for line in Source::of(dataset.clone()).skipped_lines() {
         watch.warn(&line);

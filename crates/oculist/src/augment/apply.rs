@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oculist_augment::{Image, Transform};
 use oculist_data::{Split, Subset};
+use oculist_files::{LOCK_FILE, Seal, seal, unseal};
 use serde::Serialize;
 
 use super::Augmenter;
 use super::class_folder::folder_names;
 use crate::error::OculistError;
-use crate::files::write;
+use crate::files::{take_folder, write};
+use crate::optimize::inputs::Inputs;
 use crate::pictures::encode;
 use crate::progress::{Watch, go_on};
 use crate::settings::Settings;
@@ -21,6 +23,8 @@ use crate::settings::Settings;
 pub const MANIFEST_FILE: &str = "manifest.jsonl";
 /// What the copies were made with; tells an interrupted run from another one.
 const SETTINGS_FILE: &str = "augment.toml";
+/// What the copies were made of; hidden, so that the folder is a data set and nothing else.
+const INPUTS_FILE: &str = ".inputs.jsonl";
 
 /// How many copies, and where.
 #[derive(Debug, Clone)]
@@ -80,7 +84,9 @@ pub fn apply_augmentation(
     for line in augmenter.source.describe_lines() {
         watch.note(&line);
     }
-    prepare_folder(&augmenter, options)?;
+    check_apart(&augmenter, options)?;
+    let _taken = take_folder(&options.output, &Split::ALL.map(split_name), "augment apply", watch)?;
+    prepare_folder(settings, &augmenter, options, watch)?;
     let names = folder_names(augmenter.source.class_names());
     let mut jobs = Vec::new();
     for split in [Split::Train, Split::Val, Split::Test] {
@@ -181,18 +187,28 @@ fn split_name(split: Split) -> &'static str {
     }
 }
 
-/// Makes the folder, or checks that it is one of a run with the same settings.
-fn prepare_folder(augmenter: &Augmenter, options: &ApplyOptions) -> Result<(), OculistError> {
+/// Refuses a folder within the data set's own, or around it.
+fn check_apart(augmenter: &Augmenter, options: &ApplyOptions) -> Result<(), OculistError> {
     let path = &options.output;
-    let fail = |problem: String| Err(OculistError::Output { path: path.clone(), problem });
     let source = Path::new(augmenter.source.dataset().source());
     if let (Ok(source), Some(output)) = (source.canonicalize(), real(path))
         && (output.starts_with(&source) || source.starts_with(&output))
     {
-        return fail(format!("is not apart from the data set {}", source.display()));
+        let problem = format!("is not apart from the data set {}", source.display());
+        return Err(OculistError::Output { path: path.clone(), problem });
     }
-    std::fs::create_dir_all(path)
-        .map_err(|e| OculistError::Output { path: path.clone(), problem: e.to_string() })?;
+    Ok(())
+}
+
+/// Checks that the folder is empty or one of a run with the same settings and images, and notes what they are.
+fn prepare_folder(
+    settings: &Settings,
+    augmenter: &Augmenter,
+    options: &ApplyOptions,
+    watch: &mut Watch<'_>,
+) -> Result<(), OculistError> {
+    let path = &options.output;
+    let fail = |problem: String| Err(OculistError::Output { path: path.clone(), problem });
     let identity = format!(
         "data = {:?}\nseed = {}\ncopies = {}\n\n[preprocessing]\n{}\n[augmentation]\n{}",
         augmenter.source.dataset().source(),
@@ -201,17 +217,45 @@ fn prepare_folder(augmenter: &Augmenter, options: &ApplyOptions) -> Result<(), O
         toml::to_string(&augmenter.preprocessing).unwrap_or_default(),
         toml::to_string(&augmenter.pipeline).unwrap_or_default(),
     );
-    let file = path.join(SETTINGS_FILE);
-    match oculist_files::read_to_string(&file) {
-        Ok(found) if found == identity => return Ok(()),
-        Ok(_) => return fail(format!("holds images made with other settings; see {SETTINGS_FILE} there")),
-        Err(_) => {}
+    let (file, list) = (path.join(SETTINGS_FILE), path.join(INPUTS_FILE));
+    let before = match oculist_files::read(&list) {
+        Ok(bytes) => {
+            let text = unseal(&bytes, Seal::Json).map_err(|e| e.to_string());
+            match text.and_then(Inputs::from_lines) {
+                Ok(inputs) => Some(inputs),
+                Err(problem) => return Err(OculistError::Output { path: list, problem }),
+            }
+        }
+        Err(_) => None,
+    };
+    let inputs = Inputs::read(settings, augmenter.source.dataset(), before.as_ref(), watch)?;
+    match (oculist_files::read_to_string(&file), &before) {
+        (Ok(found), Some(before)) => {
+            // The preprocessing follows from the images, so these are told first.
+            if let Some(changes) = before.changes(&inputs) {
+                return fail(format!("holds images made of other data: {changes}"));
+            }
+            if found != identity {
+                return fail(format!("holds images made with other settings; see {SETTINGS_FILE} there"));
+            }
+            return Ok(());
+        }
+        (Ok(_), None) => {
+            return fail(format!(
+                "{INPUTS_FILE} is not there, which says what its images were made of: it was removed, or an older \
+                 version made them; expected a new or empty folder"
+            ));
+        }
+        (Err(_), _) => {}
     }
-    let mut entries =
+    let entries =
         std::fs::read_dir(path).map_err(|source| OculistError::Io { path: path.clone(), source })?;
-    if entries.next().is_some() {
+    // The list is written first: alone, it is of a run that was interrupted before it had made anything.
+    let ours = [LOCK_FILE, INPUTS_FILE];
+    if entries.flatten().any(|entry| !ours.iter().any(|name| entry.file_name() == *name)) {
         return fail("holds other files; expected a new or empty folder".into());
     }
+    write(&list, seal(&inputs.to_lines(), Seal::Json).as_bytes())?;
     write(&file, identity.as_bytes())
 }
 

@@ -17,7 +17,7 @@ use crate::deciding::Deciding;
 use crate::error::OculistError;
 use crate::evaluate::BATCH;
 use crate::evaluate::views::{Judge, Prepared, View};
-use crate::files::write;
+use crate::files::{check_free, take_folder, tidy_beside, write};
 use crate::metrics::argmax;
 use crate::model_file::Model;
 use crate::pictures::png;
@@ -78,6 +78,7 @@ pub fn check_augmentation(
                 .map_err(|problem| OculistError::Option { option: "augment check".into(), problem })?,
         },
     };
+    check_free(&options.output)?;
     let threads = settings.threads();
     let ctx = settings.context()?;
     let read = |path| Ok::<_, OculistError>((path, Model::read_for(path, BATCH, &ctx)?));
@@ -96,6 +97,11 @@ pub fn check_augmentation(
             (source, val)
         }
     };
+    // Only now: a folder that is made within the data set must not be taken for a class.
+    let _taken = take_folder(&options.output, &[], "augment check", watch)?;
+    if let Some(json) = &options.json {
+        tidy_beside(json, watch);
+    }
     let seed = settings.seed.unwrap_or(0);
     let all = val.len();
     let val = val.sample(options.images, seed)?;

@@ -1,53 +1,107 @@
-//! Whether a run may be continued: only with the settings that it was begun with.
+//! Whether a run may be continued: only with the settings that it was begun with, and with the same images and files.
 
+use oculist_files::{Seal, unseal};
 use serde_json::Value;
 
+use super::inputs::Inputs;
 use crate::error::OculistError;
 use crate::files::toml_problem;
 use crate::recipe::Recipe;
-use crate::run_folder::{CONFIG_FILE, RunFolder, SETTINGS_FILE};
+use crate::run_folder::{CHECKPOINTS, CONFIG_FILE, INPUTS_FILE, RunFolder, SETTINGS_FILE};
 use crate::settings::Settings;
 
 /// What a TOML file holds. Unlike `toml::Table` it has room for every seed.
 type Table = serde_json::Map<String, Value>;
 
-/// Settings that change no result, so that a run may be continued with others.
-const FREE: [&str; 4] = ["cache", "max_image_bytes", "max_memory", "measure_seconds"];
+/// Settings that change no result, so that a run may be continued with others. The cache is none of them: what it keeps
+/// are whole photos, and what it does not keep is decoded at a reduced size where that is enough.
+const FREE: [&str; 3] = ["max_image_bytes", "max_memory", "measure_seconds"];
 
-/// Checks that the folder's run was begun with this recipe.
+/// Settings that decide which images are in which split: where they differ, the images differ for that reason.
+const OF_DATA: [&str; 7] = ["data", "data_dir", "layout", "exclude", "seed", "strict", "image_size"];
+
+/// The inputs that the folder's run was begun with; None if it was interrupted before it had written them and has
+/// computed nothing yet.
 ///
 /// # Errors
-/// [`OculistError::Option`] with every setting that differs, its value in the run and its value now.
-pub(crate) fn check(folder: &RunFolder, recipe: &Recipe, given: &Settings) -> Result<(), OculistError> {
-    let path = folder.file(CONFIG_FILE);
-    let begun = oculist_files::read_to_string(&path)
-        .map_err(|source| OculistError::Io { path: path.clone(), source })?;
-    let now = recipe.to_toml();
-    if begun == now {
-        return Ok(());
+/// [`OculistError::Output`] naming the file, if it is damaged or if the run is one of an older version.
+pub(crate) fn inputs_of(folder: &RunFolder) -> Result<Option<Inputs>, OculistError> {
+    let Some(text) = state_file(folder, INPUTS_FILE, Seal::Json)? else { return Ok(None) };
+    match Inputs::from_lines(&text) {
+        Ok(inputs) => Ok(Some(inputs)),
+        Err(problem) => Err(OculistError::Output { path: folder.file(INPUTS_FILE), problem }),
     }
-    // Runs of older versions have no flat settings.
-    let flat = oculist_files::read_to_string(folder.file(SETTINGS_FILE)).unwrap_or_default();
-    let flat = table(&flat).unwrap_or_default();
-    let mut changes = changed_settings(&flat, &recipe.settings(given), given);
-    if changes.is_empty() {
-        // Not a setting but something that follows from the data or from the version.
-        let unreadable = |problem| OculistError::Output { path: path.clone(), problem };
-        let (begun, now) = (table(&begun).map_err(unreadable)?, table(&now).map_err(unreadable)?);
-        changes = changed_keys("", &begun, &now);
+}
+
+/// The text of a file that the run wrote when it began, as it was written.
+fn state_file(folder: &RunFolder, name: &str, seal: Seal) -> Result<Option<String>, OculistError> {
+    let path = folder.file(name);
+    let anew = "begin anew with --force, or in another folder with --output";
+    let bytes = match oculist_files::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            // The first files of a run are written one after the other; before the last there is nothing to mix up.
+            if !folder.file(CHECKPOINTS).exists() {
+                return Ok(None);
+            }
+            let problem = format!(
+                "is not there: it was removed, or the run is one of an older version, which did not keep what it had \
+                 read; {anew}"
+            );
+            return Err(OculistError::Output { path, problem });
+        }
+        Err(source) => return Err(OculistError::Io { path, source }),
+    };
+    match unseal(&bytes, seal) {
+        Ok(text) => Ok(Some(text.to_owned())),
+        Err(broken) => Err(OculistError::Output { path, problem: format!("{broken}; {anew}") }),
     }
-    if changes.is_empty() {
-        // The same values in other words, as another version may write them.
-        return Ok(());
+}
+
+/// Checks that the folder's run was begun with this recipe and has read the same.
+///
+/// # Errors
+/// [`OculistError::Option`] with every setting that differs, its value in the run and its value now, or with the images
+/// and files that do; [`OculistError::Output`] naming a file of the run that is damaged or missing.
+pub(crate) fn check(
+    folder: &RunFolder,
+    recipe: &Recipe,
+    given: &Settings,
+    (before, now): (Option<&Inputs>, &Inputs),
+) -> Result<(), OculistError> {
+    let refuse = |what: &str, changes: &str| {
+        Err(OculistError::Option {
+            option: "--resume".into(),
+            problem: format!("the run in {} was begun with other {what}: {changes}", folder.path().display()),
+        })
+    };
+    let begun = state_file(folder, CONFIG_FILE, Seal::Toml)?.unwrap_or_default();
+    let flat = state_file(folder, SETTINGS_FILE, Seal::Toml)?.unwrap_or_default();
+    let unreadable = |name: &str| {
+        let path = folder.file(name);
+        move |problem| OculistError::Output { path, problem }
+    };
+    let flat = table(&flat).map_err(unreadable(SETTINGS_FILE))?;
+    let settings = changed_settings(&flat, &recipe.settings(given), given);
+    let follows = |change: &String| OF_DATA.iter().any(|key| change.starts_with(&format!("{key}: ")));
+    // Other images can decide other settings, so they are told first, unless a setting decided the images.
+    if !settings.iter().any(follows)
+        && let Some(changes) = before.and_then(|before| before.changes(now))
+    {
+        return refuse("data", &changes);
     }
-    Err(OculistError::Option {
-        option: "--resume".into(),
-        problem: format!(
-            "the run in {} was begun with other settings: {}",
-            folder.path().display(),
-            changes.join("; ")
-        ),
-    })
+    let mut changes = settings;
+    let recipe = recipe.to_toml();
+    if changes.is_empty() && begun.trim_end() != recipe.trim_end() {
+        // Not a setting but something that follows from a file given or from the version. The same values in other
+        // words, as another version may write them, are no change.
+        let tables = (
+            table(&begun).map_err(unreadable(CONFIG_FILE))?,
+            table(&recipe).map_err(unreadable(CONFIG_FILE))?,
+        );
+        changes = changed_keys("", &tables.0, &tables.1);
+    }
+    if changes.is_empty() { Ok(()) } else { refuse("settings", &changes.join("; ")) }
 }
 
 fn table(text: &str) -> Result<Table, String> {

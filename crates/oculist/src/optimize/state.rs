@@ -5,11 +5,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime};
 
 use oculist_data::Split;
+use oculist_files::{Seal, seal, utc_text};
 use oculist_graph::Graph;
 use oculist_report::{RunSummary, Step, StepState};
 use oculist_runtime::Context;
-use oculist_train::{Executor, Mode};
+use oculist_train::{Executor, Mode, OptimizerConfig};
 
+use super::inputs::Inputs;
 use super::{RunOptions, resume};
 use crate::compress::candidate::{Candidate, Cost};
 use crate::data::{Source, facts, preprocessing_text};
@@ -20,7 +22,7 @@ use crate::measure;
 use crate::model_file::Model;
 use crate::progress::{Progress, Watch, go_on};
 use crate::recipe::Recipe;
-use crate::run_folder::{CONFIG_FILE, Existing, RunFolder, SETTINGS_FILE};
+use crate::run_folder::{CONFIG_FILE, Existing, INPUTS_FILE, RunFolder, SETTINGS_FILE};
 use crate::settings::Settings;
 
 /// Seconds that one latency measurement of a candidate takes.
@@ -93,16 +95,28 @@ impl Run {
             recipe.arch.clone_from(&model.arch);
         }
         go_on(watch.stop)?;
-        let folder = RunFolder::prepare(&options.output, options.existing, needed_bytes(&recipe, &source)?)?;
+        let folder = RunFolder::prepare(&options.output, options.existing, &options.verb, watch)?;
+        let before = if resume { resume::inputs_of(&folder)? } else { None };
+        let known = before.as_ref().filter(|_| !options.verify);
+        let inputs = Inputs::read(settings, source.dataset(), known, watch)
+            .map_err(|e| if resume { e.resumable() } else { e })?;
         if resume {
-            resume::check(&folder, &recipe, settings)?;
+            resume::check(&folder, &recipe, settings, (before.as_ref(), &inputs))?;
         }
-        let warnings: Vec<String> = batch_warning(settings, &recipe).into_iter().collect();
+        source.identify(inputs.digest());
+        if options.existing == Existing::Replace {
+            folder.clear()?;
+        }
+        let needed = needed_bytes(&recipe, &source, given.as_ref(), options.verb != "train")?;
+        let warnings: Vec<String> =
+            batch_warning(settings, &recipe).into_iter().chain(folder.space_warning(needed)).collect();
         for warning in &warnings {
             watch.warn(warning);
         }
-        folder.write(CONFIG_FILE, recipe.to_toml().as_bytes())?;
-        folder.write(SETTINGS_FILE, recipe.settings(settings).to_toml().as_bytes())?;
+        let toml = |text: &str| seal(text, Seal::Toml);
+        folder.write(CONFIG_FILE, toml(&recipe.to_toml()).as_bytes())?;
+        folder.write(SETTINGS_FILE, toml(&recipe.settings(settings).to_toml()).as_bytes())?;
+        folder.write(INPUTS_FILE, seal(&inputs.to_lines(), Seal::Json).as_bytes())?;
         let images = |split| {
             Images::load_until(source.split(split), &recipe.preprocessing, threads, watch.stop)
                 .map_err(OculistError::resumable)
@@ -249,33 +263,32 @@ fn batch_warning(settings: &Settings, recipe: &Recipe) -> Option<String> {
     })
 }
 
-/// An estimate of what the run writes: models and checkpoints of a baseline and its candidates.
-fn needed_bytes(recipe: &Recipe, source: &Source) -> Result<u64, OculistError> {
-    let p = &recipe.preprocessing;
-    let options =
-        oculist_zoo::BuildOptions::new(source.class_names().len(), (p.channels(), p.height, p.width))
-            .with_width(recipe.width);
-    let params = oculist_zoo::build(&recipe.arch, &options)?.cost().params;
-    // Last and best checkpoints hold weights, optimiser state and averages; each phase has its own.
-    let checkpoints = 4 * params * 5 * (1 + recipe.compression.candidates as u64);
-    Ok(checkpoints + 4 * params * 4 + REPORT_BYTES)
-}
-
-/// `2026-11-24 04:31:07 UTC`, from the days since 1970 by the civil calendar.
-fn utc_text(time: SystemTime) -> String {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let (days, rest) = ((seconds / 86_400) as i64, seconds % 86_400);
-    // Years are counted from March, so that the leap day is the last of its year.
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", rest / 3600, rest / 60 % 60, rest % 60)
+/// An estimate of what the run writes: models, and the checkpoints of the baseline and, if it compresses, of candidates.
+fn needed_bytes(
+    recipe: &Recipe,
+    source: &Source,
+    given: Option<&Model>,
+    compresses: bool,
+) -> Result<u64, OculistError> {
+    let params = if let Some(model) = given {
+        model.graph.cost().params
+    } else {
+        let p = &recipe.preprocessing;
+        let options =
+            oculist_zoo::BuildOptions::new(source.class_names().len(), (p.channels(), p.height, p.width))
+                .with_width(recipe.width);
+        oculist_zoo::build(&recipe.arch, &options)?.cost().params
+    };
+    let weights = 4 * params;
+    let moments = if matches!(recipe.train.optimizer, OptimizerConfig::AdamW { .. }) { 2 } else { 1 };
+    let last = weights * (1 + moments + u64::from(recipe.train.ema_decay > 0.0));
+    // That of the weights that are kept has as much as the last one.
+    let phase = 2 * last;
+    let phases =
+        u64::from(given.is_none()) + if compresses { recipe.compression.candidates as u64 } else { 0 };
+    let models = if compresses { 3 * weights } else { 2 * weights };
+    // One file more, since each is written beside the one that it replaces.
+    Ok(phases * phase + last + models + REPORT_BYTES)
 }
 
 #[cfg(test)]
@@ -283,11 +296,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_by_the_calendar() {
-        let at = |s| utc_text(SystemTime::UNIX_EPOCH + Duration::from_secs(s));
-        assert_eq!(at(0), "1970-01-01 00:00:00 UTC");
-        assert_eq!(at(951_782_399), "2000-02-28 23:59:59 UTC");
-        assert_eq!(at(951_782_400), "2000-02-29 00:00:00 UTC");
-        assert_eq!(at(1_795_494_667), "2026-11-24 04:31:07 UTC");
+    fn a_training_is_estimated_without_the_candidates_of_compression() {
+        let dir = tempfile::tempdir().unwrap();
+        oculist_data::fixture::write_class_folders(dir.path(), "", 2, 12, 32).unwrap();
+        let settings = Settings {
+            data: Some(dir.path().display().to_string()),
+            arch: Some("resnet18".into()),
+            threads: Some(1),
+            ..Settings::default()
+        };
+        let source = Source::open(&settings, 1).unwrap();
+        let recipe = Recipe::resolve(&settings, &facts(&source, &settings).unwrap()).unwrap();
+        let megabytes = |compresses| needed_bytes(&recipe, &source, None, compresses).unwrap() / 1_000_000;
+        // 11.2 million parameters are 45 MB: with momentum and average three times that in `last` and in `best`, once
+        // more while one is written, and two models.
+        assert!((300..600).contains(&megabytes(false)), "{}", megabytes(false));
+        assert!(megabytes(true) > 2 * megabytes(false), "{}", megabytes(true));
     }
 }

@@ -1,0 +1,153 @@
+//! What a run reads: the images with their labels, the model and the pipeline given. A run is continued only with the
+//! same.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use oculist_data::{Dataset, Identity, KnownDigests};
+use oculist_files::{Digest, Hasher};
+use serde::{Deserialize, Serialize};
+
+use crate::error::OculistError;
+use crate::progress::{Progress, Watch, go_on};
+use crate::settings::Settings;
+
+/// Files above which reading them is shown as work.
+const SHOWN: usize = 1000;
+/// Differences that are told in full.
+const TOLD: usize = 3;
+
+/// A file that was given beside the images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct GivenFile {
+    /// The option that names it.
+    option: String,
+    path: PathBuf,
+    bytes: u64,
+    blake3: String,
+}
+
+/// All that a run reads.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Inputs {
+    files: Vec<GivenFile>,
+    data: Identity,
+}
+
+impl Inputs {
+    /// Reads everything but the images that `before` knows to be the same.
+    ///
+    /// # Errors
+    /// [`OculistError::Io`] or [`OculistError::Data`] naming a file that cannot be read; [`OculistError::Stopped`].
+    pub(crate) fn read(
+        settings: &Settings,
+        dataset: &Dataset,
+        before: Option<&Self>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Self, OculistError> {
+        let given = [("--model", &settings.model), ("--augmentation", &settings.augmentation)];
+        let files = given
+            .into_iter()
+            .filter_map(|(option, path)| Some(given_file(option, path.as_deref()?)))
+            .collect::<Result<_, _>>()?;
+        let known = before.map_or_else(KnownDigests::default, |inputs| KnownDigests::of(&inputs.data));
+        let stop = watch.stop;
+        let data = Identity::of(dataset, &known, settings.threads(), &mut |done, total| {
+            if total > SHOWN {
+                watch.tell(Progress::Work { what: "files fingerprinted", done, total });
+            }
+            if go_on(stop).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok(Self { files, data: data.ok_or(OculistError::Stopped { hint: "" })? })
+    }
+
+    /// One digest of everything.
+    pub(crate) fn digest(&self) -> Digest {
+        let mut hasher = Hasher::new();
+        for file in &self.files {
+            hasher.part(file.option.as_bytes()).part(file.blake3.as_bytes());
+        }
+        hasher.part(self.data.digest().to_string().as_bytes());
+        hasher.finish()
+    }
+
+    /// A line of JSON for the files given, then those of the data set.
+    pub(crate) fn to_lines(&self) -> String {
+        format!("{}\n{}", serde_json::to_string(&self.files).unwrap_or_default(), self.data.to_lines())
+    }
+
+    /// Reads [`to_lines`](Self::to_lines) back.
+    pub(crate) fn from_lines(text: &str) -> Result<Self, String> {
+        let (first, rest) = text.split_once('\n').ok_or("expected several lines, found one")?;
+        let files = serde_json::from_str(first).map_err(|e| format!("first line: {e}"))?;
+        Ok(Self { files, data: Identity::from_lines(rest)? })
+    }
+
+    /// What is different in `now`, in a sentence; None if nothing is.
+    pub(crate) fn changes(&self, now: &Self) -> Option<String> {
+        let mut changes = Vec::new();
+        for file in &now.files {
+            let of_option = |f: &&GivenFile| f.option == file.option;
+            // Whether there is one at all is a setting.
+            if let Some(old) = self.files.iter().find(of_option)
+                && (old.bytes, &old.blake3) != (file.bytes, &file.blake3)
+            {
+                changes.push(format!("{} {} has other content", file.option, file.path.display()));
+            }
+        }
+        changes.extend(self.data.differences(&now.data));
+        if changes.is_empty() {
+            return None;
+        }
+        let more = changes.len().saturating_sub(TOLD);
+        changes.truncate(TOLD);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        Some(changes.join("; ") + &more)
+    }
+}
+
+fn given_file(option: &str, path: &Path) -> Result<GivenFile, OculistError> {
+    let bytes =
+        oculist_files::read(path).map_err(|source| OculistError::Io { path: path.to_path_buf(), source })?;
+    let (option, path, digest) = (option.to_owned(), path.to_path_buf(), Digest::of(&bytes));
+    Ok(GivenFile { option, path, bytes: bytes.len() as u64, blake3: digest.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use oculist_data::OpenOptions;
+    use oculist_data::fixture::write_class_folders;
+
+    use super::*;
+
+    fn read(settings: &Settings, folder: &Path, before: Option<&Inputs>) -> Inputs {
+        let dataset = Dataset::open(&folder.display().to_string(), &OpenOptions::default()).unwrap();
+        let watch = &mut Watch { observer: &mut |_| {}, stop: &AtomicBool::new(false) };
+        Inputs::read(settings, &dataset, before, watch).unwrap()
+    }
+
+    #[test]
+    fn the_files_given_and_the_images_are_told_apart_by_their_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (data, model) = (dir.path().join("photos"), dir.path().join("m.onnx"));
+        write_class_folders(&data, "", 2, 12, 8).unwrap();
+        std::fs::write(&model, "one").unwrap();
+        let settings = Settings { model: Some(model.clone()), ..Settings::default() };
+        let inputs = read(&settings, &data, None);
+        assert_eq!(Inputs::from_lines(&inputs.to_lines()).unwrap(), inputs);
+        assert_eq!(read(&settings, &data, Some(&inputs)).digest(), inputs.digest());
+        assert_eq!(inputs.changes(&read(&settings, &data, None)), None);
+        std::fs::write(&model, "two").unwrap();
+        let now = read(&settings, &data, None);
+        assert_ne!(now.digest(), inputs.digest());
+        assert_eq!(inputs.changes(&now), Some(format!("--model {} has other content", model.display())));
+        // More than a few are counted.
+        for i in 0..5 {
+            std::fs::copy(data.join("class1/11.png"), data.join(format!("class0/{i}.png"))).unwrap();
+        }
+        let text = inputs.changes(&read(&settings, &data, Some(&inputs))).unwrap();
+        assert!(text.contains("class0/0.png has other content") && text.ends_with("; and 3 more"), "{text}");
+    }
+}
