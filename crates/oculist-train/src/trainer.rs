@@ -474,5 +474,3 @@ fn check_views(config: &TrainConfig, batch: &Batch) -> Result<(), TrainError> {
         found: format!("a batch of the images {:?}", batch.indices),
     })
 }
-
-}
