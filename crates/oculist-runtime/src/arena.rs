@@ -238,7 +238,7 @@ mod tests {
             (state >> 33) as usize % n
         };
         for case in 0..50 {
-            let requests: Vec<Request> = (0..1 + 4 * case)
+            let requests: Vec<Request> = (0..=4 * case)
                 .map(|_| {
                     let first = random(100);
                     request(1 + random(30), (first, first + random(12)))

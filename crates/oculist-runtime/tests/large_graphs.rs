@@ -124,7 +124,10 @@ fn ranges(graph: &Graph) -> BTreeMap<ValueId, Range> {
     values.into_iter().map(|v| (v, Range::new(-1.0 - v.index() as f32, 1.0))).collect()
 }
 
-const GRAPHS: [(&str, fn(usize) -> Graph); 8] = [
+/// Makes a graph of so many nodes.
+type Make = fn(usize) -> Graph;
+
+const GRAPHS: [(&str, Make); 8] = [
     ("relus", relus),
     ("residuals", residuals),
     ("sums", sums),
@@ -184,11 +187,11 @@ fn planning() {
 #[test]
 fn passes() {
     assert_linear("remove_identity", norms, |graph| {
-        drop(black_box(remove_identity(graph).expect("a graph")))
+        drop(black_box(remove_identity(graph).expect("a graph")));
     });
     let without = |n: usize| remove_identity(&norms(n)).expect("a graph");
     assert_linear("fold_batch_norm", without, |graph| {
-        drop(black_box(fold_batch_norm(graph).expect("a graph")))
+        drop(black_box(fold_batch_norm(graph).expect("a graph")));
     });
     let float = |n: usize| {
         let graph = fold_batch_norm(&without(n)).expect("a graph");

@@ -190,7 +190,7 @@ fn tidy_gives_the_order_of_passes_over_the_list() {
         let mut graph = Graph::new("net");
         let x = graph.add_input("x", Shape::nc(3));
         let mut values = vec![x];
-        for i in 0..1 + case {
+        for i in 0..=case {
             let (a, b) = (values[random(values.len())], values[random(values.len())]);
             values.push(graph.add_node(format!("n{i}"), Op::Add, vec![a, b]));
         }

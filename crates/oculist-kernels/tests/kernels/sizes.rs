@@ -17,6 +17,7 @@ fn ctx() -> Context {
     Context::new(1).unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads as a sentence where it is called")]
 fn refused<T: std::fmt::Debug>(result: Result<T, KernelError>, what: &str) {
     assert!(matches!(result, Err(KernelError::Geometry { .. })), "{what}: {result:?}");
 }
@@ -105,7 +106,7 @@ fn a_product_that_wraps_to_a_small_length_is_no_length() {
     assert_eq!(Rows::new(1 << 60, 16).len(), usize::MAX);
     panics("rows", || activation_forward(&ctx(), Rows::new(1 << 60, 16), Activation::Relu, &[], &mut []));
     panics("statistics", || {
-        batch_statistics(&ctx(), Rows::new(1 << 60, 16), &[], &mut [0.0; 16], &mut [0.0; 16])
+        batch_statistics(&ctx(), Rows::new(1 << 60, 16), &[], &mut [0.0; 16], &mut [0.0; 16]);
     });
 }
 
@@ -209,7 +210,7 @@ fn pooling_computes_nothing_beyond_the_range() {
             panics("average backward", || average_pool_backward(&ctx, &wrong, true, &[], &mut [], false));
             panics("bytes", || int_max_pool(&ctx, &wrong, &[], &mut []));
             panics("average of bytes", || {
-                int_average_pool(&ctx, &wrong, true, (&[], quant), (&mut [], quant))
+                int_average_pool(&ctx, &wrong, true, (&[], quant), (&mut [], quant));
             });
         }
     }
