@@ -253,7 +253,7 @@ impl Dataset {
         let classes = class_names.len();
         let of = |subset: &Subset| subset.relabelled(labels, classes);
         let (train, val, test) = (of(&self.train)?, of(&self.val)?, of(&self.test)?);
-        Ok(Self { train, val, test, class_names, ..self.clone() })
+        Ok(Self { class_names, train, val, test, ..self.clone() })
     }
 
     /// All images of the three splits, those for training first.

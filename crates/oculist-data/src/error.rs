@@ -174,7 +174,7 @@ pub enum Error {
         /// What is wrong with the first.
         reason: String,
         /// How many have which other reason, with an example of each; empty if there is none.
-        others: String,
+        others: Box<str>,
     },
     /// An IDX file that does not begin as it must.
     #[error("{}: expected the IDX magic number {expected:#010x} ({what}), found {found:#010x}", path.display())]

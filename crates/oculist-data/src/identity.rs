@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::{Dataset, Split, Subset};
 use oculist_files::{Digest, Hasher, Stamp};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -83,7 +83,7 @@ impl Identity {
         let mut images = Vec::new();
         // Each file once, however many images are parts of it.
         let mut files: Vec<(&Subset, usize)> = Vec::new();
-        let mut numbers: HashMap<String, usize> = HashMap::new();
+        let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
         let mut file_of = Vec::new();
         for split in Split::ALL {
             let subset = dataset.split(split);

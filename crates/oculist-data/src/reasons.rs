@@ -29,12 +29,14 @@ pub(crate) fn by_reason<'a>(
 pub(crate) fn other_reasons<'a>(skipped: impl IntoIterator<Item = &'a Skipped>, first: &Skipped) -> String {
     let mut reasons = by_reason(skipped);
     reasons.retain(|(_, _, example)| *example != first);
-    let mut text = String::new();
-    for (reason, count, example) in reasons.iter().take(NAMED) {
-        text.push_str(&format!("; also {count} x {reason} (first {})", example.path.display()));
-    }
+    let shown = reasons.iter().take(NAMED);
+    let mut parts: Vec<String> = shown
+        .map(|(reason, count, example)| {
+            format!("; also {count} x {reason} (first {})", example.path.display())
+        })
+        .collect();
     if reasons.len() > NAMED {
-        text.push_str(&format!("; and {} more reasons", reasons.len() - NAMED));
+        parts.push(format!("; and {} more reasons", reasons.len() - NAMED));
     }
-    text
+    parts.concat()
 }

@@ -1,7 +1,7 @@
 //! Bytes and files.
 
+use std::io;
 use std::path::Path;
-use std::{fs, io};
 
 use oculist_graph::Graph;
 use prost::Message;

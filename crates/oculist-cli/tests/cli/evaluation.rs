@@ -94,7 +94,8 @@ fn classes_are_matched_by_name() {
     for class in [2, 0] {
         images(&dir.path().join(format!("some/class{class}")), class, 5);
         for i in 0..5 {
-            text += &format!("some/class{class}/{i}.png,class{class}\n");
+            let row = format!("some/class{class}/{i}.png,class{class}\n");
+            text.push_str(&row);
         }
     }
     std::fs::write(&list, text).expect("a manifest");
@@ -206,7 +207,8 @@ fn a_model_goes_on_with_data_whose_classes_are_in_another_order() {
         for i in 0..24 {
             // One name in another case, which sorts before the others.
             let name = if class == 1 { "Class1".to_owned() } else { format!("class{class}") };
-            list += &format!("{at}/{i}.png,{name}\n");
+            let row = format!("{at}/{i}.png,{name}\n");
+            list.push_str(&row);
         }
     }
     std::fs::write(data.join("list.csv"), list).expect("a manifest");

@@ -92,7 +92,7 @@ fn no_training_prints_them() {
     let page = read_text(&out.join("report.html"));
     assert!(!page.contains('\u{202e}') && !page.contains('\u{7}') && page.contains(r"b\u{202e}c"));
     // The node names of a graph are strings of its file.
-    let mut graph = oculist_onnx::read(&out.join("model.onnx")).expect("a graph");
+    let mut graph = oculist_onnx::read(out.join("model.onnx")).expect("a graph");
     graph.set_name(NAME);
     let model = dir.path().join("named.onnx");
     oculist_onnx::write(&graph, &model).expect("a model");

@@ -25,7 +25,7 @@ impl Scalar {
             Self::Whole(value) => Some(value),
             Self::Text(value) => value,
             // Tables that went through floating point.
-            Self::Real(value) if value >= 0.0 && value < 9e15 && value.fract() == 0.0 => Some(value as u64),
+            Self::Real(value) if (0.0..9e15).contains(&value) && value.fract() == 0.0 => Some(value as u64),
             _ => None,
         }
     }

@@ -118,7 +118,7 @@ impl Batches {
                         Error::Image { source, .. } => source.to_string(),
                         other => other.to_string(),
                     },
-                    others: String::new(),
+                    others: Box::default(),
                 })
             }
             _ => Ok(()),

@@ -251,7 +251,7 @@ pub(super) fn check_skipped(
             allowed_percent: options.max_unreadable * 100.0,
             first: first.path.clone(),
             reason: first.reason.clone(),
-            others: other_reasons(unreadable, first),
+            others: other_reasons(unreadable, first).into(),
         });
     }
     Ok(())

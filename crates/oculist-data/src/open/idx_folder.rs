@@ -141,7 +141,6 @@ impl Numbers {
         let mut notes = Vec::new();
         let (first, names) = match names {
             Names::None => (0, (0..=highest).map(|label| label.to_string()).collect()),
-            Names::FromZero(names) => (0, names),
             Names::Listed(names) if lowest > Some(0) && highest as usize == names.len() => {
                 let n = names.len();
                 notes.push(format!(
@@ -150,7 +149,7 @@ impl Numbers {
                 ));
                 (1, names)
             }
-            Names::Listed(names) => (0, names),
+            Names::FromZero(names) | Names::Listed(names) => (0, names),
         };
         let mut numbers =
             Self { first, named: names.len(), classes: BTreeMap::new(), class_names: Vec::new(), notes };

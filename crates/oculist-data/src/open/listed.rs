@@ -83,9 +83,10 @@ impl Listed {
             match files.get_mut(&known) {
                 Some(first) if first.label == label && first.split == split => first.repeats += 1,
                 Some(first) if first.contradiction.is_none() => {
-                    let (before, now) = match first.label == label {
-                        true => (first.split.name(), split.name()),
-                        false => (first.label, label.as_str()),
+                    let (before, now) = if first.label == label {
+                        (first.split.name(), split.name())
+                    } else {
+                        (first.label, label.as_str())
                     };
                     first.contradiction = Some(format!("{before}, but {now} in line {}", row.line));
                 }

@@ -167,9 +167,9 @@ fn read(path: &Path, budget: &mut u64, options: &OpenOptions) -> Result<Table> {
             bounds::check_pages(path, &mut file, group.metadata().column(column), options.max_encoded_bytes)?;
         }
         let first = rows.len();
-        let images = match checked_reader(&*group, image).map_err(broken)? {
-            ColumnReader::ByteArrayColumnReader(reader) => reader,
-            _ => return Err(layout(path, "binary image bytes", "another type")),
+        let ColumnReader::ByteArrayColumnReader(images) = checked_reader(&*group, image).map_err(broken)?
+        else {
+            return Err(layout(path, "binary image bytes", "another type"));
         };
         let mut exhausted = false;
         // What is kept is counted as it comes: rows may share a value of the file's, but not memory.

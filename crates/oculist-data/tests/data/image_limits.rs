@@ -15,11 +15,11 @@ const INFLATED: usize = 500_000_000;
 /// Set for the process that decodes.
 const FILE: &str = "OCULIST_TEST_DECODE";
 
-fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     let mut crc = flate2::Crc::new();
-    crc.update(kind);
+    crc.update(&kind);
     crc.update(data);
-    [&(data.len() as u32).to_be_bytes()[..], kind, data, &crc.sum().to_be_bytes()].concat()
+    [&(data.len() as u32).to_be_bytes()[..], &kind, data, &crc.sum().to_be_bytes()].concat()
 }
 
 fn deflate(write: impl Fn(&mut dyn Write)) -> Vec<u8> {
@@ -34,10 +34,10 @@ fn png(size: (u32, u32), interlaced: u8, more: &[Vec<u8>]) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 0, 0, 0, interlaced]].concat();
     let pixels = deflate(|out| (0..4).for_each(|y| out.write_all(&[0, 10, 20, 30, y]).unwrap()));
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
-    file.extend(chunk(b"IHDR", &header));
+    file.extend(chunk(*b"IHDR", &header));
     file.extend(more.concat());
-    file.extend(chunk(b"IDAT", &pixels));
-    file.extend(chunk(b"IEND", &[]));
+    file.extend(chunk(*b"IDAT", &pixels));
+    file.extend(chunk(*b"IEND", &[]));
     file
 }
 
@@ -47,15 +47,15 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         (0..INFLATED >> 20).for_each(|_| out.write_all(&part).unwrap());
     });
     let with = |head: &[u8]| [head, &zeros].concat();
-    let profile = chunk(b"iCCP", &with(b"name\0\0"));
+    let profile = chunk(*b"iCCP", &with(b"name\0\0"));
     let texts = [
-        chunk(b"zTXt", &with(b"Comment\0\0")),
-        chunk(b"zTXt", &with(b"Raw profile type exif\0\0")),
-        chunk(b"iTXt", &with(b"XML:com.adobe.xmp\0\x01\0\0\0")),
-        chunk(b"iTXt", &with(b"Title\0\x01\0\0\0")),
+        chunk(*b"zTXt", &with(b"Comment\0\0")),
+        chunk(*b"zTXt", &with(b"Raw profile type exif\0\0")),
+        chunk(*b"iTXt", &with(b"XML:com.adobe.xmp\0\x01\0\0\0")),
+        chunk(*b"iTXt", &with(b"Title\0\x01\0\0\0")),
     ];
     vec![
-        ("iCCP", png((4, 4), 0, &[profile.clone()])),
+        ("iCCP", png((4, 4), 0, std::slice::from_ref(&profile))),
         ("texts", png((4, 4), 0, &texts)),
         ("all", png((4, 4), 0, &[vec![profile], texts.to_vec()].concat())),
     ]

@@ -258,10 +258,10 @@ fn parquet_pages_that_unpack_to_more() {
         parquet(&path, SIZE, codec);
         let whole = fs::read(&path).unwrap();
         // In the page's header: the value, its length and the levels, whose coding is the writer's choice.
-        let sizes = (SIZE as u64 + 8..SIZE as u64 + 24).map(|size| varint(2 * size));
+        let mut sizes = (SIZE as u64 + 8..SIZE as u64 + 24).map(|size| varint(2 * size));
         let place =
             |size: Vec<u8>| Some((whole[..40].windows(size.len()).position(|bytes| bytes == size)?, size));
-        let (at, declared) = sizes.filter_map(place).next().unwrap_or_else(|| panic!("{:?}", &whole[..40]));
+        let (at, declared) = sizes.find_map(place).unwrap_or_else(|| panic!("{:?}", &whole[..40]));
         if whole.len() < (1 << 17) {
             // Not even the largest page of so few bytes has this size.
             says(

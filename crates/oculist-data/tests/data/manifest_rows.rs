@@ -96,7 +96,7 @@ fn quotes_that_are_closed_are_read() {
             3 => "\"a \"stray\" one\"",
             _ => "",
         };
-        text += &format!("{caption},\"{file}\",\"{label}\"\r\n");
+        text.extend([caption, ",\"", file, "\",\"", label, "\"\r\n"]);
     }
     let dataset = open(&write(folder.path(), "list.csv", &text));
     assert_eq!(counts(&dataset), (40, 0, vec!["columns not used: caption"]));

@@ -83,19 +83,16 @@ pub fn check_augmentation(
     let ctx = settings.context()?;
     let read = |path| Ok::<_, OculistError>((path, Model::read_for(path, BATCH, &ctx)?));
     let model = options.model.as_deref().map(read).transpose()?;
-    let (source, val) = match &model {
-        Some((path, model)) => {
-            let Deciding { source, val, .. } = Deciding::open(settings, (*path, model), watch)?;
-            (source, val)
+    let (source, val) = if let Some((path, model)) = &model {
+        let Deciding { source, val, .. } = Deciding::open(settings, (*path, model), watch)?;
+        (source, val)
+    } else {
+        let source = Source::open(settings, threads)?;
+        for line in source.describe_lines() {
+            watch.note(&line);
         }
-        None => {
-            let source = Source::open(settings, threads)?;
-            for line in source.describe_lines() {
-                watch.note(&line);
-            }
-            let val = source.split(Split::Val).clone();
-            (source, val)
-        }
+        let val = source.split(Split::Val).clone();
+        (source, val)
     };
     // Only now: a folder that is made within the data set must not be taken for a class.
     let _taken = take_folder(&options.output, &[], "augment check", watch)?;

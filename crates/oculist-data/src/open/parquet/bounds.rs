@@ -101,7 +101,7 @@ pub(super) fn check_pages(
             file.seek(SeekFrom::Start(data + header.plain.min(header.packed))).map_err(io)?;
             let packed = (&*file).take(header.packed.saturating_sub(header.plain));
             let declared = header.unpacked.saturating_sub(header.plain);
-            if unpacks_to_more(packed, chunk.compression(), header.packed, declared).map_err(io)? {
+            if unpacks_to_more(packed, chunk.compression(), header.packed, declared) {
                 let expected = format!("{place} to unpack to the {} bytes of its header", header.unpacked);
                 return Err(layout(path, &expected, "more"));
             }
@@ -151,17 +151,12 @@ fn parse_header(bytes: &[u8]) -> Option<PageHeader> {
 }
 
 /// True if packed data give more than `declared` bytes and their decoder would keep them. The other decoders end there.
-fn unpacks_to_more(
-    mut packed: impl Read,
-    codec: Compression,
-    len: u64,
-    declared: u64,
-) -> std::io::Result<bool> {
+fn unpacks_to_more(mut packed: impl Read, codec: Compression, len: u64, declared: u64) -> bool {
     let beyond = |reader: &mut dyn Read| {
         // Damaged data are told by the decoder itself.
         copy(&mut reader.take(declared.saturating_add(1)), &mut sink()).is_ok_and(|found| found > declared)
     };
-    Ok(match codec {
+    match codec {
         Compression::GZIP(_) if len.saturating_mul(MAX_RATIO) > FREE_BYTES => {
             beyond(&mut flate2::read::MultiGzDecoder::new(packed))
         }
@@ -172,5 +167,5 @@ fn unpacks_to_more(
             packed.read_exact(&mut magic).is_ok() && magic[3] == 0x18 && matches!(magic[2], 0x4c | 0x4d)
         }
         _ => false,
-    })
+    }
 }

@@ -180,9 +180,10 @@ impl Pairs<'_> {
                 "expected a label of this key: a member .cls, or .json with \"label\", \"cls\" or \"class\", found none",
             ),
             (None, Some(_)) => {
-                let found = match parts.others.is_empty() {
-                    true => "none".to_owned(),
-                    false => crate::error::shortened(&parts.others.join(", ")),
+                let found = if parts.others.is_empty() {
+                    "none".to_owned()
+                } else {
+                    crate::error::shortened(&parts.others.join(", "))
                 };
                 let reason = format!("expected an image .jpg, .jpeg, .png or .webp of this key, found {found}");
                 self.lose(key, reason);
