@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         // Wrong usage ends here with code 2 and clap's message; help and version with code 0.
         Err(error) => terminal::visible_usage(error).exit(),
     };
+    survive_size_limit();
     let stop = Arc::new(AtomicBool::new(false));
     if cli.verb.stops_between_steps() {
         stop_on_ctrl_c(&stop);
@@ -44,7 +45,20 @@ fn main() -> ExitCode {
     }
 }
 
-/// The first Ctrl-C stops after the current step, so that the checkpoint is whole; the second stops at once.
+/// Writing beyond the limit of a file's size (`ulimit -f`) becomes an error, which is told with the file's name; by default
+/// the signal ends the process without a word.
+#[cfg(unix)]
+fn survive_size_limit() {
+    let noted = Arc::new(AtomicBool::new(false));
+    if let Err(e) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, noted) {
+        terminal::say(&format!("warning: a file that outgrows its limit will end the process: {e}"));
+    }
+}
+
+#[cfg(not(unix))]
+fn survive_size_limit() {}
+
+/// The first Ctrl-C (or request to end) stops after the current step, so that the checkpoint is whole; the second stops at once.
 fn stop_on_ctrl_c(stop: &Arc<AtomicBool>) {
     let stop = Arc::clone(stop);
     let handler = move || {

@@ -50,6 +50,14 @@ pub enum LockError {
     /// Another process has it.
     #[error("it is in use by {0}")]
     Held(Holder),
+    /// Something else has the lock file's name.
+    #[error("{} is in the way: expected a regular file, found {found}", path.display())]
+    NoFile {
+        /// The name.
+        path: PathBuf,
+        /// What has it.
+        found: &'static str,
+    },
     /// The lock file cannot be made.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -73,8 +81,12 @@ impl FolderLock {
     /// written there.
     pub fn acquire(folder: &Path, job: &str) -> Result<Self, LockError> {
         let path = folder.join(LOCK_FILE);
-        let mut tries = 0;
+        let (mut tries, mut moved) = (0, 0);
         loop {
+            // A link would lock the file that it leads to, a pipe would wait for its other end.
+            if let Some(found) = fs::symlink_metadata(&path).ok().and_then(|meta| strange(&meta)) {
+                return Err(LockError::NoFile { path, found });
+            }
             let mut file =
                 OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
             let exclusive = match file.try_lock() {
@@ -89,6 +101,10 @@ impl FolderLock {
             };
             // Whoever had it removed the file with the lock: then this is the lock of a file that nobody finds.
             if exclusive && !is_at(&file, &path) {
+                moved += 1;
+                if moved > TRIES {
+                    return Err(LockError::Held(Holder::default()));
+                }
                 continue;
             }
             file.set_len(0)?;
@@ -101,7 +117,11 @@ impl FolderLock {
 
     /// Who has the folder, if anybody has; makes nothing.
     pub fn holder(folder: &Path) -> Option<Holder> {
-        let mut file = File::open(folder.join(LOCK_FILE)).ok()?;
+        let path = folder.join(LOCK_FILE);
+        if strange(&fs::symlink_metadata(&path).ok()?).is_some() {
+            return None;
+        }
+        let mut file = crate::open(path).ok()?;
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => Some(holder(&mut file)),
             _ => None,
@@ -122,6 +142,11 @@ impl Drop for FolderLock {
     }
 }
 
+/// What is no regular file itself, in words.
+fn strange(meta: &fs::Metadata) -> Option<&'static str> {
+    if meta.is_symlink() { Some("a link") } else { crate::irregular(meta.file_type()) }
+}
+
 /// What the holder wrote about itself, as far as it can be read.
 fn holder(file: &mut File) -> Holder {
     let mut text = String::new();
@@ -138,6 +163,31 @@ fn holder(file: &mut File) -> Holder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Were the link followed or the pipe opened, this test would not end or would lock another file.
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_not_taken_for_a_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(LOCK_FILE);
+        let refused = |what: &str| {
+            assert_eq!(FolderLock::holder(dir.path()), None);
+            let text = FolderLock::acquire(dir.path(), "train").unwrap_err().to_string();
+            assert!(text.contains(LOCK_FILE) && text.ends_with(what), "{text}");
+        };
+        fs::write(dir.path().join("other"), "mine").unwrap();
+        std::os::unix::fs::symlink("other", &path).unwrap();
+        refused("found a link");
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        refused("found a pipe");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        refused("found a folder");
+        fs::remove_dir(&path).unwrap();
+        assert!(FolderLock::acquire(dir.path(), "train").is_ok());
+        assert_eq!(fs::read_to_string(dir.path().join("other")).unwrap(), "mine");
+    }
 
     #[test]
     fn a_folder_has_one_holder_and_is_free_again_afterwards() {

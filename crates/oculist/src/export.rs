@@ -8,7 +8,7 @@ use crate::compress::quantization::Quantizer;
 use crate::deciding::Deciding;
 use crate::error::OculistError;
 use crate::evaluate::BATCH;
-use crate::files::tidy_beside;
+use crate::files::{check_free_beside, tidy_beside};
 use crate::images::Images;
 use crate::model_file::Model;
 use crate::progress::Watch;
@@ -44,6 +44,7 @@ pub fn export_file(
             problem: "exists already; choose another name or replace it with --force".into(),
         });
     }
+    check_free_beside(&options.output)?;
     check_writable(&options.output)?;
     tidy_beside(&options.output, watch);
     let path = model;

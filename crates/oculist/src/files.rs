@@ -85,9 +85,19 @@ pub(crate) fn take_folder(
     Ok(taken)
 }
 
+/// Refuses a file that lies in the folder that another process is writing, and might replace it; makes nothing.
+pub(crate) fn check_free_beside(file: &Path) -> Result<(), OculistError> {
+    check_free(beside(file))
+}
+
+/// The folder of a file.
+fn beside(file: &Path) -> &Path {
+    file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
 /// Removes what interrupted processes left beside a file that is to be written.
 pub(crate) fn tidy_beside(file: &Path, watch: &mut Watch<'_>) {
-    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder = beside(file);
     let removed = remove_leftovers(folder);
     if removed.files > 0 {
         watch.note(&format!("{}: {removed}", folder.display()));
@@ -97,6 +107,7 @@ pub(crate) fn tidy_beside(file: &Path, watch: &mut Watch<'_>) {
 fn in_use(folder: &Path, error: &LockError) -> OculistError {
     let problem = match error {
         LockError::Held(_) => format!("{error}; wait for its end, or choose another folder with --output"),
+        LockError::NoFile { .. } => format!("cannot be taken for this process: {error}"),
         _ => format!("is not writable: {error}"),
     };
     OculistError::Output { path: folder.to_path_buf(), problem }

@@ -80,7 +80,9 @@ impl RunFolder {
         let taken = take_folder(path, &[CHECKPOINTS], job, watch)?;
         // Again, now that nobody else can change it.
         Self::check_content(path, existing)?;
-        remove_old_leftovers(&path.join(CHECKPOINTS));
+        if path.join(CONFIG_FILE).exists() {
+            remove_old_leftovers(&path.join(CHECKPOINTS));
+        }
         oculist_files::check_writable(path).map_err(|e| OculistError::Output {
             path: path.to_path_buf(),
             problem: format!("is not writable: {e}"),

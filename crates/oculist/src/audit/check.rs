@@ -13,7 +13,7 @@ use super::labels::{self, LabelResult};
 use super::{absolute, open, open_for};
 use crate::deciding::is_about_splits;
 use crate::error::OculistError;
-use crate::files::{check_free, take_folder, tidy_beside, write};
+use crate::files::{check_free, check_free_beside, take_folder, tidy_beside, write};
 use crate::pictures;
 use crate::progress::{Progress, Watch, go_on};
 use crate::settings::Settings;
@@ -75,6 +75,7 @@ pub fn check_data(
         return Err(OculistError::Option { option: "--folds".into(), problem: "expected at least 2".into() });
     }
     check_free(&options.output)?;
+    options.json.as_deref().map_or(Ok(()), check_free_beside)?;
     // Every image is decoded by the audit itself.
     let dataset = match open(settings, Verify::Headers) {
         // What cannot be trained on can be looked at, and perhaps needs it most.

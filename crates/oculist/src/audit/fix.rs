@@ -11,7 +11,7 @@ use super::manifest::{Row, to_csv, two_columns};
 use super::split::files;
 use super::{check_new, open, read_text};
 use crate::error::OculistError;
-use crate::files::{make_folder, tidy_beside, write};
+use crate::files::{check_free_beside, make_folder, tidy_beside, write};
 use crate::progress::Watch;
 use crate::settings::Settings;
 use crate::summary::counted;
@@ -142,6 +142,7 @@ pub fn fix_data(
             watch.warn(&format!("class {class} has no training image left"));
         }
     }
+    check_free_beside(&options.output)?;
     // The folder comes first, so that names can be made relative to it.
     make_folder(&options.output)?;
     tidy_beside(&options.output, watch);

@@ -12,7 +12,7 @@ use super::{absolute, check_new, open, read_text};
 use crate::class_match::short_list;
 use crate::data::Source;
 use crate::error::OculistError;
-use crate::files::{make_folder, tidy_beside, write};
+use crate::files::{check_free_beside, make_folder, tidy_beside, write};
 use crate::progress::Watch;
 use crate::settings::Settings;
 
@@ -101,6 +101,7 @@ pub fn split_data(
         .zip(home)
         .map(|((path, label, _), split)| Row { path, label: classes[label as usize].clone(), split })
         .collect();
+    check_free_beside(&options.output)?;
     // The folder comes first, so that names can be made relative to it.
     make_folder(&options.output)?;
     tidy_beside(&options.output, watch);

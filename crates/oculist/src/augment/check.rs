@@ -17,7 +17,7 @@ use crate::deciding::Deciding;
 use crate::error::OculistError;
 use crate::evaluate::BATCH;
 use crate::evaluate::views::{Judge, Prepared, View};
-use crate::files::{check_free, take_folder, tidy_beside, write};
+use crate::files::{check_free, check_free_beside, take_folder, tidy_beside, write};
 use crate::metrics::argmax;
 use crate::model_file::Model;
 use crate::pictures::png;
@@ -79,6 +79,7 @@ pub fn check_augmentation(
         },
     };
     check_free(&options.output)?;
+    options.json.as_deref().map_or(Ok(()), check_free_beside)?;
     let threads = settings.threads();
     let ctx = settings.context()?;
     let read = |path| Ok::<_, OculistError>((path, Model::read_for(path, BATCH, &ctx)?));
