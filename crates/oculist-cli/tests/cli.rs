@@ -40,6 +40,8 @@ mod ownership;
 mod pipes;
 #[path = "cli/resume.rs"]
 mod resume;
+#[path = "cli/unfit.rs"]
+mod unfit;
 #[path = "cli/usage.rs"]
 mod usage;
 #[path = "cli/verbs.rs"]

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::open;
-use crate::{DEFAULT_MAX_PIXELS, SkipKind, Skipped, Split, Subset, Summary};
+use crate::{DEFAULT_MAX_PIXELS, Exclude, SkipKind, Skipped, Split, Subset, Summary};
 use std::path::{Path, PathBuf};
 
 /// How thoroughly image files are looked at when a folder is opened.
@@ -62,8 +62,11 @@ pub struct OpenOptions {
     pub purpose: Purpose,
     /// How a folder is laid out, where what it holds leaves a choice.
     pub layout: Option<Layout>,
-    /// Patterns of names that are left out of a folder, as for [`Exclude::new`](crate::Exclude::new).
+    /// Patterns of names that are left out, as for [`Exclude::new`](crate::Exclude::new): files and folders, rows of
+    /// manifests, members of tar files, images of COCO lists.
     pub exclude: Vec<String>,
+    /// The same, read when a data set is opened.
+    pub(crate) left_out: Exclude,
 }
 
 impl Default for OpenOptions {
@@ -82,6 +85,7 @@ impl Default for OpenOptions {
             purpose: Purpose::Train,
             layout: None,
             exclude: Vec::new(),
+            left_out: Exclude::default(),
         }
     }
 }
@@ -141,6 +145,7 @@ pub struct Dataset {
     pub(crate) val: Subset,
     pub(crate) test: Subset,
     pub(crate) skipped: Vec<Skipped>,
+    pub(crate) drawn: Option<String>,
 }
 
 impl Dataset {
@@ -244,6 +249,11 @@ impl Dataset {
         &self.skipped
     }
 
+    /// Which splits the source does not have and were drawn, how many images each, and from how many; None if none was.
+    pub fn drawn(&self) -> Option<&str> {
+        self.drawn.as_deref()
+    }
+
     /// The same images with other labels: class c of this set is `labels[c]` of `class_names`; images of a class without
     /// a new label are left out.
     ///
@@ -266,12 +276,14 @@ impl Dataset {
 
     /// Files and rows that were left out: all of [`skipped`](Self::skipped) but the notes.
     pub fn left_out(&self) -> impl Iterator<Item = &Skipped> {
-        self.skipped.iter().filter(|skip| skip.kind != SkipKind::Unused)
+        self.skipped.iter().filter(|skip| !skip.kind.is_note())
     }
 
-    /// What is worth telling although nothing is lost by it: [`SkipKind::Unused`].
+    /// What is worth telling although no sample is lost by it: images that are not read ([`SkipKind::Unread`]) first, then
+    /// [`SkipKind::Unused`].
     pub fn notes(&self) -> impl Iterator<Item = &Skipped> {
-        self.skipped.iter().filter(|skip| skip.kind == SkipKind::Unused)
+        let of = |kind| self.skipped.iter().filter(move |skip| skip.kind == kind);
+        of(SkipKind::Unread).chain(of(SkipKind::Unused))
     }
 
     /// Counts, sizes and what was left out, for display.

@@ -90,7 +90,7 @@ pub enum Error {
         readings: Vec<String>,
     },
     /// A split without any image.
-    #[error("{}: too few images to fill the {split} split ({images} images in all)", path.display())]
+    #[error("{}: too few images to fill the {split} split ({images} training images to draw it from)", path.display())]
     EmptySplit {
         /// The data set.
         path: PathBuf,

@@ -71,7 +71,7 @@ pub use idx::{IdxImages, read_idx_images, read_idx_labels};
 pub use label_field::{label_field, labels_of, name_field, name_of};
 pub use layout::Layout;
 pub use loader::{Batch, Batches, Loader, LoaderConfig, Sampling};
-pub use manifest::{BadRow, Manifest, ManifestRow, check_csv_quotes, read_manifest};
+pub use manifest::{BadRow, Manifest, ManifestRow, is_manifest, read_manifest, read_manifest_with};
 pub use natural::{natural_cmp, natural_cmp_os};
 pub use real_path::RealPaths;
 pub use scan::{SkipKind, Skipped};

@@ -42,6 +42,8 @@ pub struct Manifest {
     pub ignored: Vec<String>,
     /// How the manifest was understood, where that was a choice.
     pub notes: Vec<String>,
+    /// The further column whose values were asked for.
+    pub(crate) wanted: Option<String>,
 }
 
 /// One row.
@@ -55,6 +57,8 @@ pub struct ManifestRow {
     pub labels: Vec<String>,
     /// The split, if the manifest has splits.
     pub split: Option<Split>,
+    /// The value of the column that [`read_manifest_with`] was asked for; None where it is empty.
+    pub wanted: Option<String>,
 }
 
 /// A row that is of no use.
@@ -67,7 +71,7 @@ pub struct BadRow {
 }
 
 /// True for the names that [`read_manifest`] reads: `*.csv`, `*.jsonl`, `*.ndjson`.
-pub(crate) fn is_manifest(path: &Path) -> bool {
+pub fn is_manifest(path: &Path) -> bool {
     matches!(ending(path).as_str(), "csv" | "jsonl" | "ndjson")
 }
 
@@ -83,6 +87,18 @@ fn ending(path: &Path) -> String {
 /// # Errors
 /// A missing or ambiguous column, a quote that is never closed, a row or a file over its limit, UTF-16.
 pub fn read_manifest(path: &Path) -> Result<Manifest> {
+    read(path, None)
+}
+
+/// As [`read_manifest`], with the values of a further column in [`ManifestRow::wanted`].
+///
+/// # Errors
+/// As for [`read_manifest`], and a column that is not there.
+pub fn read_manifest_with(path: &Path, column: &str) -> Result<Manifest> {
+    read(path, Some(column))
+}
+
+fn read(path: &Path, wanted: Option<&str>) -> Result<Manifest> {
     let (mut file, _) = open_bounded(path, MAX_MANIFEST, "a manifest")?;
     // The header lies in what a row may have at most.
     let mut start = Vec::new();
@@ -99,6 +115,7 @@ pub fn read_manifest(path: &Path) -> Result<Manifest> {
         bad: Vec::new(),
         ignored: Vec::new(),
         notes: Vec::new(),
+        wanted: wanted.map(str::to_owned),
     };
     if ending(path) == "csv" {
         csv_rows::read(&mut manifest, &start, file)?;
@@ -115,14 +132,6 @@ pub fn read_manifest(path: &Path) -> Result<Manifest> {
         manifest.bad.sort_by_key(|row| row.line);
     }
     Ok(manifest)
-}
-
-/// Checks of any CSV text, separated by commas, that its rows can be told apart; `path` is for messages.
-///
-/// # Errors
-/// A quote that is never closed, or closed in the middle of a later row; a row over its limit.
-pub fn check_csv_quotes(path: &Path, text: &str) -> Result<()> {
-    csv_rows::check_quotes(path, text.as_bytes())
 }
 
 impl Manifest {

@@ -39,11 +39,18 @@ const FASHION_MNIST_CLASSES: [&str; 10] = [
 
 pub(crate) fn open(source: &str, options: &OpenOptions) -> Result<Dataset> {
     let mut dataset = match source {
-        "demo" => demo::open(options)?,
+        "demo" => {
+            let options = &reading(options)?;
+            check_layout("demo", Layout::Idx, options)?;
+            nameless("demo", demo::open(options)?, options)?
+        }
         "fashion-mnist" => {
+            let options = &reading(options)?;
+            check_layout("fashion-mnist", Layout::Idx, options)?;
             let folder = options.data_dir.as_deref().unwrap_or(Path::new(FASHION_MNIST_FOLDER));
             existing_folder(folder)?;
-            idx_folder::open(folder, Some(&FASHION_MNIST_CLASSES.map(str::to_owned)), options)?
+            let names = FASHION_MNIST_CLASSES.map(str::to_owned);
+            nameless("fashion-mnist", idx_folder::open(folder, Some(&names), options)?, options)?
         }
         path => open_path(Path::new(path), options)?,
     };
@@ -51,7 +58,46 @@ pub(crate) fn open(source: &str, options: &OpenOptions) -> Result<Dataset> {
     Ok(dataset)
 }
 
+/// The options with the patterns read, so that all who look at names share one account of what fitted.
+fn reading(options: &OpenOptions) -> Result<OpenOptions> {
+    Ok(OpenOptions { left_out: Exclude::new(&options.exclude)?, ..options.clone() })
+}
+
 pub(crate) fn open_path(path: &Path, options: &OpenOptions) -> Result<Dataset> {
+    let options = reading(options)?;
+    let mut dataset = open_any(path, &options)?;
+    let unfitted = options.left_out.unfitted();
+    dataset
+        .skipped
+        .extend(unfitted.map(|pattern| note(path, format!("nothing here fits --exclude {pattern}"))));
+    Ok(dataset)
+}
+
+/// Refuses patterns that nothing fits where images have no names that could: they would be without effect.
+fn nameless(source: &str, dataset: Dataset, options: &OpenOptions) -> Result<Dataset> {
+    match options.left_out.unfitted().next() {
+        Some(pattern) => Err(Error::Option {
+            name: "--exclude",
+            expected: "a pattern that fits a file, as the images in IDX, CIFAR and Parquet files have no names of their own",
+            found: format!("\"{pattern}\" for {source}"),
+        }),
+        None => Ok(dataset),
+    }
+}
+
+/// Refuses a layout that is not that of a source which leaves no choice.
+fn check_layout(source: &str, is: Layout, options: &OpenOptions) -> Result<()> {
+    match options.layout {
+        Some(layout) if layout != is => Err(Error::Option {
+            name: "--layout",
+            expected: "the one that the source has, or left out",
+            found: format!("{layout} for {source}, which is {is} ({})", is.words()),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn open_any(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     let not_found = |err: std::io::Error| match err.kind() {
         std::io::ErrorKind::NotFound => Error::Missing { path: path.into() },
         _ => Error::Io { path: path.into(), source: err },
@@ -60,6 +106,7 @@ pub(crate) fn open_path(path: &Path, options: &OpenOptions) -> Result<Dataset> {
         Ok(meta) => meta,
         Err(err) => {
             let shards = tar_shards::expand(path)?.ok_or_else(|| not_found(err))?;
+            check_layout(&path.display().to_string(), Layout::Tar, options)?;
             let splits = vec![Split::Train; shards.len()];
             return tar_shards::open(path, &shards, &splits, options);
         }
@@ -85,13 +132,13 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     if output_in(path) == Some(ENLARGED) && list.is_file() {
         return listed::open(&list, options);
     }
-    let exclude = Exclude::new(&options.exclude)?;
-    let fitting = layouts_of(path);
+    let exclude = &options.left_out;
+    let fitting = layouts_of(path, exclude);
     match &fitting[..] {
         [] => {
             // An archive often unpacks to one folder in another.
-            if let Some(inner) = folder::only_folder(path, &exclude)?
-                && !layouts_of(&inner).is_empty()
+            if let Some(inner) = folder::only_folder(path, exclude)?
+                && !layouts_of(&inner, exclude).is_empty()
             {
                 let mut dataset = open_folder(&inner, options)?;
                 dataset.skipped.push(note(&inner, "read as the data set: the only folder there".into()));
@@ -105,7 +152,7 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
         // Metadata speak of the images in the folders beside them.
         [Layout::Metadata] => metadata::open(path, options),
         [only] => {
-            let classes = folder::class_folders(path, &exclude)?;
+            let classes = folder::class_folders(path, exclude)?;
             if classes.is_empty() {
                 return open_layout(path, *only, options);
             }
@@ -124,13 +171,13 @@ fn offered(layout: Layout) -> String {
 }
 
 /// The layouts whose files are in a folder.
-fn layouts_of(path: &Path) -> Vec<Layout> {
+fn layouts_of(path: &Path, exclude: &Exclude) -> Vec<Layout> {
     let fits = |layout: &Layout| match layout {
         Layout::Idx => idx_folder::is_idx_folder(path),
         Layout::Cifar => cifar::is_cifar_folder(path),
-        Layout::Coco => coco::is_coco_folder(path),
-        Layout::Tar => tar_shards::is_tar_folder(path),
-        Layout::Parquet => parquet::is_parquet_folder(path),
+        Layout::Coco => coco::is_coco_folder(path, exclude),
+        Layout::Tar => tar_shards::is_tar_folder(path, exclude),
+        Layout::Parquet => parquet::is_parquet_folder(path, exclude),
         Layout::Metadata => metadata::is_metadata_folder(path),
         Layout::Classes | Layout::Splits => false,
     };
@@ -138,27 +185,40 @@ fn layouts_of(path: &Path) -> Vec<Layout> {
 }
 
 fn open_layout(path: &Path, layout: Layout, options: &OpenOptions) -> Result<Dataset> {
+    let source = path.display().to_string();
     match layout {
         Layout::Classes | Layout::Splits => folder::open(path, Some(layout), options),
         Layout::Metadata => metadata::open(path, options),
-        Layout::Idx => idx_folder::open(path, None, options),
-        Layout::Cifar => cifar::open(path, options),
+        Layout::Idx => nameless(&source, idx_folder::open(path, None, options)?, options),
+        Layout::Cifar => nameless(&source, cifar::open(path, options)?, options),
         Layout::Coco => coco::open_folder(path, options),
         Layout::Tar => tar_shards::open_folder(path, options),
-        Layout::Parquet => parquet::open_folder(path, options),
+        Layout::Parquet => nameless(&source, parquet::open_folder(path, options)?, options),
     }
 }
 
 /// A file is what its name says.
 fn open_file(path: &Path, options: &OpenOptions) -> Result<Dataset> {
+    let source = path.display().to_string();
+    let check = |layout| check_layout(&source, layout, options);
     if is_manifest(path) {
+        check(Layout::Metadata)?;
         return listed::open(path, options);
     }
     let one = [path.to_path_buf()];
     match path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase().as_str() {
-        "tar" => tar_shards::open(path, &one, &[Split::Train], options),
-        "parquet" => parquet::open(path, &one, &[Split::Train], options),
-        "json" => coco::open_file(path, options),
+        "tar" => {
+            check(Layout::Tar)?;
+            tar_shards::open(path, &one, &[Split::Train], options)
+        }
+        "parquet" => {
+            check(Layout::Parquet)?;
+            nameless(&source, parquet::open(path, &one, &[Split::Train], options)?, options)
+        }
+        "json" => {
+            check(Layout::Coco)?;
+            coco::open_file(path, options)
+        }
         _ => Err(foreign::file(path).unwrap_or_else(|| Error::NotAFolder { path: path.into() })),
     }
 }

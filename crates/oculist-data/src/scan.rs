@@ -19,6 +19,16 @@ pub enum SkipKind {
     /// Something that the source declares and that is of no use here: a column, a class without images, a
     /// crowd box. Does not count, not even where everything must be readable.
     Unused,
+    /// Images or what may be images that lie in the source and are not read: a folder beside the splits, files beside class
+    /// folders, pictures that a list does not name. Does not count, but is told before all others.
+    Unread,
+}
+
+impl SkipKind {
+    /// True for what is worth telling and does not count as a sample that is lost.
+    pub fn is_note(self) -> bool {
+        matches!(self, Self::Unused | Self::Unread)
+    }
 }
 
 /// A file or row that was left out.

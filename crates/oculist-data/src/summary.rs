@@ -26,6 +26,8 @@ pub struct Summary {
     pub color: String,
     /// Files that were left out and why, those found unreadable after opening last.
     pub skipped: Vec<(String, String)>,
+    /// Which splits the source does not have and were drawn, how many images, and from how many.
+    pub drawn: Option<String>,
     /// What is worth telling although nothing is lost by it, such as columns that are not used: where, and what.
     pub notes: Vec<(String, String)>,
 }
@@ -77,6 +79,7 @@ impl Summary {
             max_size,
             color: color.to_owned(),
             skipped,
+            drawn: dataset.drawn().map(str::to_owned),
             notes: dataset.notes().map(text).collect(),
         }
     }
@@ -123,6 +126,9 @@ impl fmt::Display for Summary {
             write!(f, " {:>8}", split.images)?;
         }
         writeln!(f)?;
+        if let Some(drawn) = &self.drawn {
+            writeln!(f, "\n{drawn}")?;
+        }
         if !self.skipped.is_empty() {
             writeln!(f, "\nleft out: {}", self.skipped.len())?;
             for (path, reason) in self.skipped.iter().take(LISTED) {

@@ -9,6 +9,7 @@ use oculist_augment::{Image, Pipeline, Preprocessing, SampleKey, Start, Transfor
 
 use crate::data::{Source, facts};
 use crate::error::OculistError;
+use crate::progress::Watch;
 use crate::recipe::Recipe;
 use crate::settings::Settings;
 
@@ -27,8 +28,17 @@ struct Augmenter {
 }
 
 impl Augmenter {
-    fn new(settings: &Settings) -> Result<Self, OculistError> {
-        let source = Source::open(settings, settings.threads())?;
+    fn new(settings: &Settings, watch: &mut Watch<'_>) -> Result<Self, OculistError> {
+        let (source, unfit) = Source::open_to_look(settings)?;
+        if source.dataset().train().is_empty() {
+            return Err(OculistError::Option {
+                option: "DATA".into(),
+                problem: "expected training images, which are what is augmented, found none".into(),
+            });
+        }
+        if let Some(unfit) = unfit {
+            watch.warn(&unfit);
+        }
         let recipe = Recipe::resolve(settings, &facts(&source, settings)?)?;
         Ok(Self {
             source,

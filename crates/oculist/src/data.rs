@@ -7,6 +7,7 @@ use oculist_data::{Dataset, OpenOptions, Purpose, SkipKind, Split, Subset, Summa
 use oculist_files::Digest;
 use serde::Serialize;
 
+use crate::deciding::is_about_splits;
 use crate::error::OculistError;
 use crate::recipe::DataFacts;
 use crate::settings::Settings;
@@ -58,6 +59,21 @@ impl Source {
         Ok(Self { dataset: Dataset::open(name, &options)?, identity: None })
     }
 
+    /// Opens the data set for work that needs no training: what is not fit for it is taken as the source gives it, and why
+    /// it is not is returned.
+    ///
+    /// # Errors
+    /// As for [`Source::open`], but for what only training needs.
+    pub(crate) fn open_to_look(settings: &Settings) -> Result<(Self, Option<String>), OculistError> {
+        let threads = settings.threads();
+        match Self::open(settings, threads) {
+            Err(OculistError::Data(error)) if is_unfit(&error) => {
+                Ok((Self::open_for(settings, threads, Purpose::Evaluate)?, Some(unfit(&error))))
+            }
+            opened => Ok((opened?, None)),
+        }
+    }
+
     /// Wraps a data set that is open already.
     pub(crate) fn of(dataset: Dataset) -> Self {
         Self { dataset, identity: None }
@@ -99,6 +115,7 @@ impl Source {
             counted(d.test().len(), "test image", "test images"),
             counted(d.class_names().len(), "class", "classes")
         )];
+        lines.extend(d.drawn().map(str::to_owned));
         let of = |kind| d.skipped().iter().filter(move |skip| skip.kind == kind);
         let count = |kind, one: &str, many: &str| {
             let n = of(kind).count();
@@ -109,7 +126,7 @@ impl Source {
             count(SkipKind::NotAnImage, "file that is no image", "files that are no images"),
         ];
         let skipped: Vec<String> = skipped.into_iter().flatten().collect();
-        if let Some(first) = d.skipped().iter().find(|skip| skip.kind != SkipKind::Unused) {
+        if let Some(first) = d.skipped().iter().find(|skip| !skip.kind.is_note()) {
             lines.push(format!(
                 "skipped: {}; the first: {}: {}",
                 skipped.join(" and "),
@@ -117,7 +134,10 @@ impl Source {
                 first.reason
             ));
         }
-        lines.extend(of(SkipKind::Unused).take(NAMED).map(|s| format!("{}: {}", s.path.display(), s.reason)));
+        // Pictures that are there and not read are never passed over in silence.
+        let line = |s: &oculist_data::Skipped| format!("{}: {}", s.path.display(), s.reason);
+        lines.extend(of(SkipKind::Unread).map(line));
+        lines.extend(of(SkipKind::Unused).take(NAMED).map(line));
         if let Some(more) = of(SkipKind::Unused).count().checked_sub(NAMED).filter(|&more| more > 0) {
             lines.push(format!("and {more} more like that, which `data show` names"));
         }
@@ -198,25 +218,44 @@ fn flip_suits(source: &str, class_names: &[String], small: bool) -> bool {
     !(characters || sided || small)
 }
 
+/// Whether it is only for training that a data set is refused, so that it can be looked at all the same.
+pub(crate) fn is_unfit(error: &oculist_data::Error) -> bool {
+    use oculist_data::Error;
+    is_about_splits(error) || matches!(error, Error::NoTraining { .. } | Error::Continuous { .. })
+}
+
+/// The line that says so.
+pub(crate) fn unfit(error: &oculist_data::Error) -> String {
+    format!("not fit for training: {error}")
+}
+
 /// What `oculist data show` prints.
 #[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub struct Shown(Summary);
+pub struct Shown {
+    #[serde(flatten)]
+    summary: Summary,
+    /// Why the data set is not fit for training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfit: Option<String>,
+}
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        if let Some(unfit) = &self.unfit {
+            writeln!(f, "warning: {}\n", oculist_text::visible(unfit))?;
+        }
+        self.summary.fmt(f)
     }
 }
 
-/// Counts, sizes and unreadable files of a data set.
+/// Counts, sizes and unreadable files of a data set, also of one that is not fit for training.
 ///
 /// # Errors
 /// As [`Source::open`].
 pub fn show_data(settings: &Settings) -> Result<Shown, OculistError> {
     settings.validate()?;
-    let source = Source::open(settings, settings.threads())?;
-    Ok(Shown(source.dataset().summary()))
+    let (source, unfit) = Source::open_to_look(settings)?;
+    Ok(Shown { summary: source.dataset().summary(), unfit })
 }
 
 #[cfg(test)]

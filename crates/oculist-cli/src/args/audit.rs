@@ -35,7 +35,7 @@ pub(crate) struct SplitArgs {
     pub(crate) source: RequiredDataArg,
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// The manifest to write.
+    /// The manifest to write: FILE.csv, or JSON Lines as FILE.jsonl.
     #[arg(long, short, value_name = "FILE.csv")]
     pub(crate) output: PathBuf,
     /// Replace an existing manifest.
@@ -69,10 +69,10 @@ pub(crate) struct FixArgs {
     /// Kinds of issues whose images are left out, separated by commas.
     #[arg(long, value_name = "KINDS", value_delimiter = ',', required_unless_present = "relabel")]
     pub(crate) apply: Vec<String>,
-    /// CSV file with the columns file_name and label: labels that you approve.
+    /// Manifest with file_name and label (CSV or JSON Lines): labels that you approve.
     #[arg(long, value_name = "FILE.csv")]
     pub(crate) relabel: Option<PathBuf>,
-    /// The manifest to write.
+    /// The manifest to write: FILE.csv, or JSON Lines as FILE.jsonl.
     #[arg(long, short, value_name = "FILE.csv")]
     pub(crate) output: PathBuf,
     /// Replace an existing manifest.

@@ -19,6 +19,19 @@ fn refused(data: &Path, words: &[&str]) {
     assert!(!run.exists(), "a refused run leaves nothing");
 }
 
+/// Asserts that a data set is refused by the verbs that train, and that the one that looks shows it and says why.
+#[track_caller]
+fn unfit(data: &Path, words: &[&str]) {
+    let output = scratch();
+    let run = output.path().join("run");
+    train_call(data, &run).run().fails(1, words);
+    oculist("optimize").arg(data).option("--output", &run).run().fails(1, words);
+    let shown = oculist("data").arg("show").arg(data).run().ok();
+    let warning = shown.stdout.split_once("warning: not fit for training: ").expect("a warning").1;
+    assert!(words.iter().all(|word| warning.contains(word)), "{shown:?}");
+    assert!(!run.exists(), "a refused run leaves nothing");
+}
+
 /// A folder of class folders that a test may spoil.
 fn photos() -> (tempfile::TempDir, PathBuf) {
     let dir = scratch();
@@ -58,7 +71,7 @@ fn one_class_only() {
     for class in ["class1", "class2"] {
         std::fs::remove_dir_all(data.join(class)).expect("a removed class");
     }
-    refused(&data, &["only the class \"class0\"", "at least two"]);
+    unfit(&data, &["only the class \"class0\"", "at least two"]);
 }
 
 #[test]
@@ -67,7 +80,7 @@ fn a_class_that_training_never_shows() {
     class_folders(&dir.path().join("train"));
     class_folders(&dir.path().join("test"));
     std::fs::rename(dir.path().join("test/class2"), dir.path().join("test/other")).expect("a renamed class");
-    refused(dir.path(), &["\"other\"", "test split", "not in the training split"]);
+    unfit(dir.path(), &["\"other\"", "test split", "not in the training split"]);
 }
 
 #[test]

@@ -86,6 +86,24 @@ impl Column {
     }
 }
 
+/// The place of the one column that the user names, by its name or by its letters and digits.
+///
+/// # Errors
+/// What was expected and what was found.
+pub(super) fn wanted_column(name: &str, header: &[String]) -> Result<usize, (String, String)> {
+    let expected = format!("a column {name}");
+    let fits: [&dyn Fn(&str) -> bool; 2] = [&|other| other == name, &|other| plain(other) == plain(name)];
+    for fits in fits {
+        let found: Vec<usize> = (0..header.len()).filter(|&i| fits(header[i].trim())).collect();
+        match found[..] {
+            [] => {}
+            [only] => return Ok(only),
+            _ => break,
+        }
+    }
+    Err((expected, shortened(&header.join(", "))))
+}
+
 /// Letters and digits of a name, in small letters.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()

@@ -1,6 +1,6 @@
 //! Manifests in CSV.
 
-use super::columns::{Column, FILE, LABEL, SPLIT, is_image_name};
+use super::columns::{Column, FILE, LABEL, SPLIT, is_image_name, wanted_column};
 use super::quotes::{Fault, Watched};
 use super::{BadRow, Manifest, ManifestRow, bad_row, line_error, named_file, split};
 use crate::Split;
@@ -20,6 +20,8 @@ struct Header {
     file: usize,
     label: usize,
     split: Option<usize>,
+    /// The further column that was asked for.
+    wanted: Option<usize>,
 }
 
 /// Reads all rows of a file that begins with `start`.
@@ -29,7 +31,7 @@ pub(super) fn read(manifest: &mut Manifest, start: &[u8], rest: impl Read) -> Re
     let (given, skip) = declared_delimiter(start);
     let first_line = 1 + u64::from(skip > 0);
     let start = &start[skip..];
-    let header = header(&path, start, given, first_line)?;
+    let header = header(&path, start, given, first_line + empty_lines(start), manifest.wanted.as_deref())?;
     describe(manifest, &header, given);
     let watched = Watched::new(Cursor::new(start).chain(rest), header.delimiter, first_line);
     let mut reader =
@@ -38,7 +40,7 @@ pub(super) fn read(manifest: &mut Manifest, start: &[u8], rest: impl Read) -> Re
     let (mut labels, mut blank) = (0, 0);
     // The first record is the header.
     while reader.read_byte_record(&mut record).map_err(|err| broken(&path, err))? {
-        let line = record.position().map_or(0, csv::Position::line) + first_line - 1;
+        let line = reader.get_mut().line_of(record.position().map_or(0, csv::Position::byte));
         if let Some(swallowed) = swallowed_row(&record, &header) {
             let expected = "a quote that is closed before the next row";
             return Err(line_error(&path, line, expected, format!("a field with the row {swallowed}")));
@@ -59,10 +61,11 @@ pub(super) fn read(manifest: &mut Manifest, start: &[u8], rest: impl Read) -> Re
     Ok(())
 }
 
-/// Reads a text only for its quotes.
-pub(super) fn check_quotes(path: &Path, text: &[u8]) -> Result<()> {
-    let copied = std::io::copy(&mut Watched::new(text, b',', 1), &mut std::io::sink());
-    copied.map(|_| ()).map_err(|err| fault(path, err))
+/// Lines without anything in them before the header.
+fn empty_lines(start: &[u8]) -> u64 {
+    let end = start.iter().position(|byte| !matches!(byte, b'\n' | b'\r')).unwrap_or(0);
+    let ends = |i: usize| start[i] == b'\r' || i == 0 || start[i - 1] != b'\r';
+    (0..end).filter(|&i| ends(i)).count() as u64
 }
 
 /// The delimiter of a line `sep=;` and the bytes of that line.
@@ -75,7 +78,7 @@ fn declared_delimiter(start: &[u8]) -> (Option<u8>, usize) {
 }
 
 /// The header by whichever delimiter makes sense of it.
-fn header(path: &Path, start: &[u8], given: Option<u8>, line: u64) -> Result<Header> {
+fn header(path: &Path, start: &[u8], given: Option<u8>, line: u64, wanted: Option<&str>) -> Result<Header> {
     let mut best: Vec<String> = Vec::new();
     for delimiter in given.map_or(DELIMITERS.map(|(byte, _)| byte).to_vec(), |byte| vec![byte]) {
         let mut record = ByteRecord::new();
@@ -100,7 +103,11 @@ fn header(path: &Path, start: &[u8], given: Option<u8>, line: u64) -> Result<Hea
             }
             if let (Some(file), Some(label)) = (find(&FILE)?, find(&LABEL)?) {
                 let split = find(&SPLIT)?;
-                return Ok(Header { names, delimiter, file, label, split });
+                let wanted = wanted.map(|name| wanted_column(name, &names));
+                let wanted = wanted
+                    .transpose()
+                    .map_err(|(expected, found)| line_error(path, line, &expected, found))?;
+                return Ok(Header { names, delimiter, file, label, split, wanted });
             }
         }
         if names.len() > best.len() {
@@ -152,7 +159,8 @@ fn row(record: &ByteRecord, header: &Header, line: u64) -> std::result::Result<M
         None => None,
     };
     let file_name = named_file(line, &name_of(field(header.file)?))?;
-    Ok(ManifestRow { line, file_name, labels, split })
+    let wanted = header.wanted.map(|at| Ok(field(at)?.trim().to_owned())).transpose()?;
+    Ok(ManifestRow { line, file_name, labels, split, wanted: wanted.filter(|value| !value.is_empty()) })
 }
 
 /// Gives up a column of another name as the split, if most of its values are none.

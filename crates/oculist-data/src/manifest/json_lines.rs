@@ -1,6 +1,6 @@
 //! Manifests in JSON Lines.
 
-use super::columns::{Column, FILE, LABEL, SPLIT};
+use super::columns::{Column, FILE, LABEL, SPLIT, wanted_column};
 use super::{BadRow, Manifest, ManifestRow, bad_row, line_error, named_file, split};
 use crate::error::{Error, Result};
 use crate::limits::MAX_ROW;
@@ -14,6 +14,8 @@ const MAX_IGNORED: usize = 1000;
 /// Reads all rows.
 pub(super) fn read(manifest: &mut Manifest, file: impl Read) -> Result<()> {
     let path = manifest.path.clone();
+    let wanted = manifest.wanted.clone();
+    let mut known = false;
     let mut reader = BufReader::new(file);
     let (mut ignored, mut renamed) = (BTreeSet::new(), BTreeSet::new());
     let (mut text, mut line, mut labels) = (Vec::new(), 0, 0);
@@ -31,7 +33,11 @@ pub(super) fn read(manifest: &mut Manifest, file: impl Read) -> Result<()> {
         if text.trim_ascii().is_empty() {
             continue;
         }
-        manifest.push(row(&text, line, &mut ignored, &mut renamed), &mut labels)?;
+        manifest.push(row(&text, line, wanted.as_deref(), &mut ignored, &mut renamed), &mut labels)?;
+        known |= manifest.rows.last().is_some_and(|row| row.wanted.is_some());
+    }
+    if let (Some(name), false) = (&wanted, known) {
+        return Err(line_error(&path, 1, &format!("the key {name} in some row"), "none"));
     }
     manifest.ignored = ignored.into_iter().collect();
     manifest.notes.extend(renamed);
@@ -41,6 +47,7 @@ pub(super) fn read(manifest: &mut Manifest, file: impl Read) -> Result<()> {
 fn row(
     text: &[u8],
     line: u64,
+    wanted: Option<&str>,
     ignored: &mut BTreeSet<String>,
     renamed: &mut BTreeSet<String>,
 ) -> Result<ManifestRow, BadRow> {
@@ -87,7 +94,14 @@ fn row(
             ignored.insert(name.clone());
         }
     }
-    Ok(ManifestRow { line, file_name: named_file(line, file_name)?, labels, split })
+    // A row may lack the key, as many writers leave out what is empty.
+    let wanted =
+        wanted.and_then(|name| wanted_column(name, &names).ok()).and_then(|at| match &object[&names[at]] {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+            other => Some(other.to_string()),
+        });
+    Ok(ManifestRow { line, file_name: named_file(line, file_name)?, labels, split, wanted })
 }
 
 fn is_split(object: &Map<String, Value>, key: &str) -> bool {

@@ -4,6 +4,7 @@
 //! Here that is an error with the row in which the quote opens, and so is a row without end.
 
 use crate::limits::MAX_ROW;
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -43,6 +44,12 @@ pub(super) struct Watched<R> {
     at: At,
     /// The present line, from 1.
     line: u64,
+    /// The byte before this one, as CR and LF end one line together.
+    last: u8,
+    /// Bytes that are behind.
+    bytes: u64,
+    /// Where lines begin that hold something, and which lines they are; those of rows that are done are taken out.
+    starts: VecDeque<(u64, u64)>,
     /// Rows that have ended; the header is the first.
     rows: u64,
     /// Bytes of the present row.
@@ -54,7 +61,18 @@ pub(super) struct Watched<R> {
 impl<R: Read> Watched<R> {
     /// Watches a file from its header on, which is in `line`.
     pub(super) fn new(inner: R, delimiter: u8, line: u64) -> Self {
-        Self { inner, delimiter, at: At::Start, line, rows: 0, len: 0, opened: (0, 0) }
+        Self {
+            inner,
+            delimiter,
+            at: At::Start,
+            line,
+            last: 0,
+            bytes: 0,
+            starts: VecDeque::new(),
+            rows: 0,
+            len: 0,
+            opened: (0, 0),
+        }
     }
 
     fn never_closed(&self, found: &str) -> Fault {
@@ -63,7 +81,23 @@ impl<R: Read> Watched<R> {
         Fault { line, expected: format!("the quote that opens in {place} to be closed"), found: found.into() }
     }
 
+    /// The line of the row for which a reader has gone on from `byte`: between that place and the row there may be the rest
+    /// of a line's end, and empty lines. Places must ascend.
+    pub(super) fn line_of(&mut self, byte: u64) -> u64 {
+        while self.starts.front().is_some_and(|&(start, _)| start < byte) {
+            self.starts.pop_front();
+        }
+        self.starts.front().map_or(self.line, |&(_, line)| line)
+    }
+
     fn step(&mut self, byte: u8) -> Result<(), Fault> {
+        let ends_line = byte == b'\r' || (byte == b'\n' && self.last != b'\r');
+        let begins_line = self.bytes == 0 || matches!(self.last, b'\n' | b'\r');
+        if begins_line && !matches!(byte, b'\n' | b'\r') {
+            self.starts.push_back((self.bytes, self.line));
+        }
+        self.bytes += 1;
+        self.last = byte;
         self.at = match (self.at, byte) {
             (At::Quoted, b'"') => At::Closed,
             (At::Closed, b'"') | (At::Quoted, _) => At::Quoted,
@@ -73,7 +107,7 @@ impl<R: Read> Watched<R> {
             }
             (_, b'\n' | b'\r') => {
                 self.rows += u64::from(self.len > 0);
-                self.line += u64::from(byte == b'\n');
+                self.line += u64::from(ends_line);
                 self.len = 0;
                 self.at = At::Start;
                 return Ok(());
@@ -87,7 +121,7 @@ impl<R: Read> Watched<R> {
             }
             _ => At::Plain,
         };
-        self.line += u64::from(byte == b'\n');
+        self.line += u64::from(ends_line);
         self.len += 1;
         if self.len > MAX_ROW {
             let limit = format!("a row of at most {MAX_ROW} bytes");

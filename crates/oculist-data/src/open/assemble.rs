@@ -6,7 +6,7 @@ use crate::reasons::other_reasons;
 use crate::scan::{Candidate, scan};
 use crate::store::FileStore;
 use crate::{
-    Dataset, ImageStore, OpenOptions, Purpose, SkipKind, Skipped, Split, Subset, natural_cmp,
+    Dataset, Exclude, ImageStore, OpenOptions, Purpose, SkipKind, Skipped, Split, Subset, natural_cmp,
     stratified_parts,
 };
 use std::collections::BTreeMap;
@@ -69,6 +69,11 @@ pub(super) fn lost(path: PathBuf, reason: impl Into<String>) -> Skipped {
 /// Something worth telling that is no damage.
 pub(super) fn note(path: &Path, reason: String) -> Skipped {
     Skipped { path: path.into(), reason, kind: SkipKind::Unused }
+}
+
+/// Images that are there and not read.
+pub(super) fn unread(path: &Path, reason: String) -> Skipped {
+    Skipped { path: path.into(), reason, kind: SkipKind::Unread }
 }
 
 impl Collected {
@@ -170,11 +175,13 @@ impl Collected {
         if let Some(error) = continuous(&root, &self.class_names, images, false).filter(|_| training) {
             return Err(error);
         }
+        let given = [train.len(), val.len(), test.len()];
         let [train, val, test] = fill_splits(&root, train, val, test, options)
             .map_err(|error| continuous(&root, &self.class_names, images, true).unwrap_or(error))?;
         let class_names = classes.iter().map(|&class| self.class_names[class].clone()).collect();
         let source = root.display().to_string();
-        Ok(Dataset { source, class_names, train, val, test, skipped: self.skipped })
+        let drawn = drawn(given, [train.len(), val.len(), test.len()]);
+        Ok(Dataset { source, class_names, train, val, test, skipped: self.skipped, drawn })
     }
 }
 
@@ -226,6 +233,27 @@ pub(super) fn fill_splits(
     }
 }
 
+/// Which splits were drawn, how many images, and from how many: by the images of each split before and after.
+pub(super) fn drawn(given: [usize; 3], now: [usize; 3]) -> Option<String> {
+    let missing: Vec<Split> = Split::ALL
+        .into_iter()
+        .filter(|&split| given[split as usize] == 0 && now[split as usize] > 0)
+        .collect();
+    let train = given[Split::Train as usize];
+    match missing[..] {
+        [] => None,
+        [only] => Some(format!(
+            "the source has no {only} split: {} of its {train} training images are drawn for it, {} stay",
+            now[only as usize], now[0]
+        )),
+        _ => Some(format!(
+            "the source has no val and no test split: {} and {} of its {train} images are drawn for them, {} stay to train \
+             on",
+            now[1], now[2], now[0]
+        )),
+    }
+}
+
 /// Decides whether what cannot be used is tolerable.
 pub(super) fn check_skipped(
     root: &Path,
@@ -233,7 +261,7 @@ pub(super) fn check_skipped(
     usable: usize,
     options: &OpenOptions,
 ) -> Result<()> {
-    let mut unusable = skipped.iter().filter(|skip| skip.kind != SkipKind::Unused);
+    let mut unusable = skipped.iter().filter(|skip| !skip.kind.is_note());
     let count = unusable.clone().count();
     if let (true, Some(first)) = (options.strict, unusable.next()) {
         let (path, reason) = (first.path.clone(), first.reason.clone());
@@ -274,13 +302,14 @@ pub(super) fn classes_file(folder: &Path) -> Result<Option<Vec<String>>> {
     Ok(Some(names))
 }
 
-/// The files in a folder whose name ends in `end`, in natural order, without hidden ones.
-pub(super) fn files_ending_in(folder: &Path, end: &str) -> Result<Vec<PathBuf>> {
+/// The files in a folder whose name ends in `end`, in natural order, without hidden ones and those that are left out.
+pub(super) fn files_ending_in(folder: &Path, end: &str, exclude: &Exclude) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
         let path = entry.map_err(Error::io(folder))?.path();
         let name = file_name(&path);
-        if path.is_file() && !name.starts_with('.') && name.to_ascii_lowercase().ends_with(end) {
+        let fits = !name.starts_with('.') && name.to_ascii_lowercase().ends_with(end);
+        if fits && path.is_file() && exclude.matching(&path).is_none() {
             files.push(path);
         }
     }

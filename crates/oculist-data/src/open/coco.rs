@@ -7,14 +7,16 @@
 //! image and not those of the stored one, boxes refer to the upright image. The crop itself stands upright either way,
 //! as every image here does.
 
-use super::assemble::{ClassNames, Collected, Entry, check_skipped, file_name, files_ending_in, lost, note};
+use super::assemble::{
+    ClassNames, Collected, Entry, check_skipped, drawn, file_name, files_ending_in, lost, note,
+};
 use crate::coco::{Coco, CocoAnnotation, CocoImage, read_boxes};
 use crate::decode::swaps_sides;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::scan::{Candidate, scan};
 use crate::store::FileStore;
-use crate::{Dataset, ImageStore, OpenOptions, Purpose, Skipped, Split, stratified_parts};
+use crate::{Dataset, Exclude, ImageStore, OpenOptions, Purpose, Skipped, Split, stratified_parts};
 use image::metadata::Orientation;
 use oculist_augment::{Border, Image, geometry};
 use oculist_files::Stamp;
@@ -25,11 +27,11 @@ use std::sync::Arc;
 
 /// The annotation files of a folder, by split: `annotations/instances_<split>*.json` as COCO has them, or
 /// `<split>/_annotations.coco.json` as export tools write them.
-fn annotation_files(folder: &Path) -> Result<Vec<(PathBuf, Split)>> {
+fn annotation_files(folder: &Path, exclude: &Exclude) -> Result<Vec<(PathBuf, Split)>> {
     let mut files = Vec::new();
     let annotations = folder.join("annotations");
     if annotations.is_dir() {
-        for path in files_ending_in(&annotations, ".json")? {
+        for path in files_ending_in(&annotations, ".json", exclude)? {
             let split = file_name(&path).strip_prefix("instances_").and_then(Split::by_prefix);
             files.extend(split.map(|split| (path, split)));
         }
@@ -44,12 +46,12 @@ fn annotation_files(folder: &Path) -> Result<Vec<(PathBuf, Split)>> {
 }
 
 /// True if the folder has annotation files in one of the two layouts.
-pub(super) fn is_coco_folder(folder: &Path) -> bool {
-    annotation_files(folder).is_ok_and(|files| !files.is_empty())
+pub(super) fn is_coco_folder(folder: &Path, exclude: &Exclude) -> bool {
+    annotation_files(folder, exclude).is_ok_and(|files| !files.is_empty())
 }
 
 pub(super) fn open_folder(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
-    let files = annotation_files(folder)?;
+    let files = annotation_files(folder, &options.left_out)?;
     if let Some(pair) = files.windows(2).find(|pair| pair[0].1 == pair[1].1) {
         return Err(Error::Layout {
             path: folder.into(),
@@ -81,7 +83,8 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
     let (mut files, mut file_splits, mut boxes) = (Vec::new(), Vec::new(), Vec::new());
     let mut declared = Vec::new();
     for (list, (path, split)) in lists.iter().enumerate() {
-        let coco = read_boxes(path)?;
+        let mut coco = read_boxes(path)?;
+        leave_out(path, &mut coco, &options.left_out, &mut skipped);
         let mut categories: Vec<_> = coco.categories.iter().collect();
         categories.sort_by_key(|category| category.id);
         let class_of: BTreeMap<u64, u32> =
@@ -102,9 +105,11 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
             list,
         }));
     }
+    let given = boxes_by_split(&boxes, &file_splits);
     if options.purpose == Purpose::Train {
         draw_by_image(&mut file_splits, &boxes, classes.names.len(), options);
     }
+    let now = boxes_by_split(&boxes, &file_splits);
     let mut usable = Vec::new();
     let mut places = Vec::with_capacity(files.len());
     for found in scan(&files, options) {
@@ -152,7 +157,33 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
     }
     let store = Arc::new(CropStore { files: FileStore::new(usable, options.max_pixels), crops });
     let class_names = classes.names;
-    Collected { root: root.into(), class_names, ordered: true, entries, skipped, store }.into_dataset(options)
+    let collected = Collected { root: root.into(), class_names, ordered: true, entries, skipped, store };
+    Ok(Dataset { drawn: drawn(given, now), ..collected.into_dataset(options)? })
+}
+
+/// Takes out the images that the user leaves out, with their boxes.
+fn leave_out(path: &Path, coco: &mut Coco, exclude: &Exclude, skipped: &mut Vec<Skipped>) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut gone = BTreeSet::new();
+    coco.images.retain(|image| {
+        let Some(pattern) = exclude.of_name(Path::new(&image.file_name)) else { return true };
+        *counts.entry(pattern).or_default() += 1;
+        gone.insert(image.id);
+        false
+    });
+    coco.annotations.retain(|annotation| !gone.contains(&annotation.image_id));
+    for (pattern, count) in counts {
+        skipped.push(note(path, format!("{count} images left out by --exclude {pattern}")));
+    }
+}
+
+/// Boxes by the split of their image.
+fn boxes_by_split(boxes: &[ImageBox], splits: &[Split]) -> [usize; 3] {
+    let mut counts = [0; 3];
+    for found in boxes {
+        counts[splits[found.file] as usize] += 1;
+    }
+    counts
 }
 
 /// What a message calls an annotation.
@@ -247,17 +278,17 @@ fn draw_by_image(splits: &mut [Split], boxes: &[ImageBox], classes: usize, optio
     }
     let train_labels: Vec<u32> = train.iter().map(|&file| labels[file].unwrap_or_default()).collect();
     let parts = stratified_parts(&train_labels, classes, &fractions, options.seed);
-    let mut drawn = vec![false; splits.len()];
+    let mut moved = vec![false; splits.len()];
     for (part, split) in parts.iter().zip([Split::Val, Split::Test]) {
         for &at in part {
             splits[train[at]] = split;
-            drawn[train[at]] = true;
+            moved[train[at]] = true;
         }
     }
     for class in 0..classes as u32 {
         let of_class = || boxes.iter().filter(|found| found.class == class);
         if of_class().all(|found| splits[found.file] != Split::Train)
-            && let Some(found) = of_class().find(|found| drawn[found.file])
+            && let Some(found) = of_class().find(|found| moved[found.file])
         {
             splits[found.file] = Split::Train;
         }

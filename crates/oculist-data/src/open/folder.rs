@@ -27,8 +27,7 @@ use tree::{Read, Tree};
 pub(super) use plan::listed;
 
 pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -> Result<Dataset> {
-    let exclude = Exclude::new(&options.exclude)?;
-    let Read { tree, mut skipped, links } = Tree::read(root, &exclude)?;
+    let Read { tree, mut skipped, links } = Tree::read(root, &options.left_out)?;
     gather(&mut skipped);
     let Plan { classes, notes } = plan(&tree, layout)?;
     skipped.extend(notes);

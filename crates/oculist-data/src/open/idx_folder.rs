@@ -1,6 +1,6 @@
 //! A folder of IDX files.
 
-use super::assemble::{check_skipped, classes_file, lost, note};
+use super::assemble::{check_skipped, classes_file, drawn, lost, note};
 use crate::error::{Error, Result};
 use crate::idx::{IdxImages, read_images, read_labels};
 use crate::{Dataset, MemoryStore, OpenOptions, Purpose, Skipped, Split, Subset, stratified_parts};
@@ -205,8 +205,9 @@ pub(super) fn build(
         train => return as_given(folder, train, test, numbers.class_names, skipped),
     };
     let fractions = options.fractions(false, test.is_some());
+    let given = [train.len(), 0, test.as_ref().map_or(0, Subset::len)];
     let parts = stratified_parts(train.labels(), classes, &fractions, options.seed);
-    let dataset = Dataset {
+    let mut dataset = Dataset {
         source: folder.display().to_string(),
         val: train.select(&parts[0])?,
         test: match test {
@@ -216,7 +217,9 @@ pub(super) fn build(
         train: train.select(&parts[2])?,
         class_names: numbers.class_names,
         skipped,
+        drawn: None,
     };
+    dataset.drawn = drawn(given, [dataset.train.len(), dataset.val.len(), dataset.test.len()]);
     let counts = dataset.train.class_counts();
     let present: Vec<usize> = (0..classes).filter(|&c| counts[c] > 0).collect();
     if let [only] = present[..] {
@@ -252,5 +255,6 @@ fn as_given(
         val: none,
         class_names,
         skipped,
+        drawn: None,
     })
 }

@@ -61,7 +61,13 @@ impl Listed {
         let mut real = RealPaths::default();
         let mut files: BTreeMap<PathBuf, OneFile> = BTreeMap::new();
         let mut order: Vec<(PathBuf, &str)> = Vec::with_capacity(manifest.rows.len());
+        let mut excluded: BTreeMap<&str, usize> = BTreeMap::new();
         for (row, split) in manifest.rows.iter().zip(splits) {
+            let name = Path::new(&row.file_name);
+            if let Some(pattern) = options.left_out.of_name(name.strip_prefix(folder).unwrap_or(name)) {
+                *excluded.entry(pattern).or_default() += 1;
+                continue;
+            }
             let split = match split {
                 Ok(split) => *split,
                 Err(reason) => {
@@ -119,7 +125,11 @@ impl Listed {
             let candidate = Candidate::claimed(Location::File(file));
             self.named.push(Named { candidate, split: *split, class: self.classes.intern(label) });
         }
-        let (count, total) = (missing.len(), manifest.rows.len() + manifest.bad.len());
+        let left_out: usize = excluded.values().sum();
+        for (pattern, count) in excluded {
+            self.skipped.push(note(path, format!("{count} rows left out by --exclude {pattern}")));
+        }
+        let (count, total) = (missing.len(), manifest.rows.len() - left_out + manifest.bad.len());
         let too_many = options.strict || count as f64 > options.max_unreadable * total as f64;
         if let (true, Some((line, file))) = (too_many, missing.into_iter().next()) {
             let (path, place) = (path.clone(), format!("line {line}"));

@@ -5,7 +5,7 @@
 //! may give the splits by a column `split`, or by the folder that each name begins with. Folders of classes mean
 //! nothing then.
 
-use super::assemble::{file_name, note};
+use super::assemble::{file_name, unread};
 use super::folder::split_folders_in;
 use super::listed::Listed;
 use crate::error::{Error, Result};
@@ -25,18 +25,17 @@ pub(super) fn is_metadata_folder(folder: &Path) -> bool {
 }
 
 pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
-    let exclude = Exclude::new(&options.exclude)?;
     let mut listed = Listed::default();
     for (path, folder_split) in lists(root)? {
         let manifest = read_manifest(&path)?;
         let splits = splits_of(&manifest, folder_split);
         listed.add(&manifest, &splits, options)?;
-        let unnamed = unnamed_images(&manifest, &exclude)?;
+        let unnamed = unnamed_images(&manifest, &options.left_out)?;
         if let Some(first) = unnamed.first() {
             let count = unnamed.len();
             let reason =
                 format!("{count} images beside it not named and not used, such as {}", first.display());
-            listed.skipped.push(note(&path, reason));
+            listed.skipped.push(unread(&path, reason));
         }
     }
     listed.into_dataset(root, options)

@@ -14,7 +14,7 @@ use super::assemble::{ClassNames, Collected, Named, file_name, files_ending_in, 
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::scan::Candidate;
-use crate::{Dataset, OpenOptions, Split};
+use crate::{Dataset, Exclude, OpenOptions, Split};
 use pages::CheckedPages;
 use parquet::basic::{Compression, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
@@ -34,20 +34,20 @@ const LABEL: [&str; 3] = ["label", "labels", "fine_label"];
 const ROW_COST: u64 = 128;
 
 /// The Parquet files of a folder, or of its subfolder `data`.
-fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let files = files_ending_in(folder, ".parquet")?;
+fn files_in(folder: &Path, exclude: &Exclude) -> Result<Vec<PathBuf>> {
+    let files = files_ending_in(folder, ".parquet", exclude)?;
     let data = folder.join("data");
-    if files.is_empty() && data.is_dir() { files_ending_in(&data, ".parquet") } else { Ok(files) }
+    if files.is_empty() && data.is_dir() { files_ending_in(&data, ".parquet", exclude) } else { Ok(files) }
 }
 
 /// True if the folder or its subfolder `data` holds Parquet files.
-pub(super) fn is_parquet_folder(folder: &Path) -> bool {
-    files_in(folder).is_ok_and(|files| !files.is_empty())
+pub(super) fn is_parquet_folder(folder: &Path, exclude: &Exclude) -> bool {
+    files_in(folder, exclude).is_ok_and(|files| !files.is_empty())
 }
 
 /// All files of a folder, with the split that each name begins with.
 pub(super) fn open_folder(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
-    let files = files_in(folder)?;
+    let files = files_in(folder, &options.left_out)?;
     let splits = splits_of(folder, &files)?;
     open(folder, &files, &splits, options)
 }

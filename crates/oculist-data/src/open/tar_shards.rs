@@ -12,13 +12,16 @@ mod label;
 mod pair;
 
 use super::assemble::{
-    ClassNames, Collected, Named, classes_file, file_name, files_ending_in, lost, splits_of,
+    ClassNames, Collected, Named, classes_file, file_name, files_ending_in, lost, note, splits_of,
 };
 use crate::error::{Error, Result};
 use crate::location::Shard;
+use crate::manifest::is_image_name;
 use crate::scan::Candidate;
-use crate::{Dataset, OpenOptions, Split};
+use crate::{Dataset, Exclude, OpenOptions, Skipped, Split};
+use index::Member;
 use pair::Sample;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,6 +40,7 @@ pub(super) fn open(
     for (path, &split) in shards.iter().zip(splits) {
         let file = oculist_files::open(path).map_err(Error::io(path))?;
         let members = index::index(path, &file, &mut skipped)?;
+        let members = leave_out(path, members, &options.left_out, &mut skipped);
         let kept = shards.len() <= MAX_OPEN;
         let shard = Arc::new(Shard { path: path.clone(), file: kept.then_some(file) });
         samples.extend(pair::pair(&shard, members, &mut skipped).into_iter().map(|sample| (split, sample)));
@@ -71,16 +75,48 @@ pub(super) fn open(
     Collected::look_at(root, named, classes.names, ordered, skipped, options)?.into_dataset(options)
 }
 
+/// The members without those that the user leaves out; the label of an image that is left out goes with it.
+fn leave_out(
+    path: &Path,
+    members: Vec<Member>,
+    exclude: &Exclude,
+    skipped: &mut Vec<Skipped>,
+) -> Vec<Member> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut keys: BTreeSet<String> = BTreeSet::new();
+    let mut kept = Vec::with_capacity(members.len());
+    for member in members {
+        match exclude.of_name(Path::new(&member.name)) {
+            Some(pattern) => {
+                if is_image_name(&member.name) {
+                    *counts.entry(pattern).or_default() += 1;
+                    keys.extend(Path::new(&member.name).with_extension("").to_str().map(str::to_owned));
+                }
+            }
+            None => kept.push(member),
+        }
+    }
+    let is_label = |name: &str| {
+        let (stem, end) = name.rsplit_once('.').unwrap_or((name, ""));
+        matches!(end.to_ascii_lowercase().as_str(), "cls" | "json") && keys.contains(stem)
+    };
+    kept.retain(|member| !is_label(&member.name));
+    for (pattern, count) in counts {
+        skipped.push(note(path, format!("{count} images left out by --exclude {pattern}")));
+    }
+    kept
+}
+
 /// All `*.tar` in a folder, with the split that each name begins with.
 pub(super) fn open_folder(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
-    let shards = files_ending_in(folder, ".tar")?;
+    let shards = files_ending_in(folder, ".tar", &options.left_out)?;
     let splits = splits_of(folder, &shards)?;
     open(folder, &shards, &splits, options)
 }
 
 /// True if the folder itself holds tar files.
-pub(super) fn is_tar_folder(folder: &Path) -> bool {
-    files_ending_in(folder, ".tar").is_ok_and(|files| !files.is_empty())
+pub(super) fn is_tar_folder(folder: &Path, exclude: &Exclude) -> bool {
+    files_ending_in(folder, ".tar", exclude).is_ok_and(|files| !files.is_empty())
 }
 
 /// The shards of a pattern such as `train-{000..009}.tar`; None if it is none.

@@ -546,7 +546,7 @@ fn coco_files_that_lie() {
         ("[[1,NaN,3,4,5,6]]", "neither polygons nor runs"),
     ] {
         write(image, &annotation(&format!("\"bbox\":[1,2,3,3],\"segmentation\":{mask}")));
-        says(&path, &["too few images to fill the val split (1 images in all)"]);
+        says(&path, &["too few images to fill the val split (1 training images to draw it from)"]);
         let coco = oculist_data::read_coco(&path).unwrap();
         let CocoMask::Broken(reason) = &coco.annotations[0].mask else { panic!("{coco:?}") };
         assert!(reason.contains(found), "{reason}");
@@ -554,7 +554,7 @@ fn coco_files_that_lie() {
     write(image, "");
     says(&path, &["at least one labelled image"]);
     write(image, &annotation("\"bbox\":[1,2,3,3]"));
-    says(&path, &["too few images to fill the val split (1 images in all)"]);
+    says(&path, &["too few images to fill the val split (1 training images to draw it from)"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod formats;
 mod identity;
 mod image_limits;
 mod kinds;
+mod left_out;
 mod limits;
 mod loader;
 mod manifest_rows;

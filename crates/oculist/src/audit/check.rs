@@ -11,7 +11,7 @@ use oculist_report::{
 
 use super::labels::{self, LabelResult};
 use super::{absolute, open, open_for};
-use crate::deciding::is_about_splits;
+use crate::data::{is_unfit, unfit};
 use crate::error::OculistError;
 use crate::files::{check_free, check_free_beside, take_folder, tidy_beside, write};
 use crate::pictures;
@@ -79,8 +79,8 @@ pub fn check_data(
     // Every image is decoded by the audit itself.
     let dataset = match open(settings, Verify::Headers) {
         // What cannot be trained on can be looked at, and perhaps needs it most.
-        Err(OculistError::Data(error)) if is_about_splits(&error) => {
-            watch.warn(&format!("not fit for training: {error}"));
+        Err(OculistError::Data(error)) if is_unfit(&error) => {
+            watch.warn(&unfit(&error));
             open_for(settings, Verify::Headers, Purpose::Evaluate)?
         }
         opened => opened?,

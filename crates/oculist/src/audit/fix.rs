@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use oculist_data::audit::IssueKind;
-use oculist_data::{RealPaths, Split, Verify};
+use oculist_data::{Purpose, RealPaths, Split, Verify};
 use oculist_report::AuditReport;
 
-use super::manifest::{Row, to_csv, two_columns};
+use super::manifest::{Form, Row, approved_labels, to_text};
 use super::split::files;
-use super::{check_new, open, read_text};
+use super::{check_new, open, open_for, read_text};
+use crate::data::{is_unfit, unfit};
 use crate::error::OculistError;
 use crate::files::{check_free_beside, make_folder, tidy_beside, write};
 use crate::progress::Watch;
@@ -23,7 +24,7 @@ pub struct FixOptions {
     pub audit: PathBuf,
     /// Names of the kinds of issues whose images are left out.
     pub apply: Vec<String>,
-    /// CSV file with `file_name,label` of images that get another label.
+    /// CSV or JSON Lines with `file_name` and `label` of images that get another label.
     pub relabel: Option<PathBuf>,
     /// The manifest to write.
     pub output: PathBuf,
@@ -56,6 +57,7 @@ pub fn fix_data(
     watch: &mut Watch<'_>,
 ) -> Result<Fixed, OculistError> {
     let kinds = kinds(&options.apply)?;
+    let form = Form::of(&options.output)?;
     check_new(&options.output, options.force)?;
     let report = AuditReport::from_json(&read_text(&options.audit)?)?;
     let built_in = report.folder.is_empty();
@@ -69,7 +71,17 @@ pub fn fix_data(
         exclude: Some(report.exclude.clone()),
         ..Settings::default()
     };
-    let dataset = open(&settings, Verify::Headers)?;
+    let dataset = match open(&settings, Verify::Headers) {
+        // An audit is made of what is not fit for training, too.
+        Err(OculistError::Data(error)) if is_unfit(&error) => {
+            watch.warn(&unfit(&error));
+            open_for(&settings, Verify::Headers, Purpose::Evaluate)?
+        }
+        opened => opened?,
+    };
+    if let Some(drawn) = dataset.drawn() {
+        watch.note(&format!("{drawn}; the manifest keeps them"));
+    }
     let classes = dataset.class_names();
     let mut rows: BTreeMap<PathBuf, (u32, Split)> = BTreeMap::new();
     for (path, label, (split, _)) in files(&dataset)? {
@@ -114,7 +126,7 @@ pub fn fix_data(
     };
     if let Some(file) = &options.relabel {
         let wrong = |problem| OculistError::Option { option: file.display().to_string(), problem };
-        for (name, label) in two_columns(&read_text(file)?, file, ["file_name", "label"])? {
+        for (name, label) in approved_labels(file, watch)? {
             let class = class_of(&label).ok_or_else(|| {
                 wrong(format!("expected one of the classes {}, found {label} for {name}", classes.join(", ")))
             })?;
@@ -146,7 +158,7 @@ pub fn fix_data(
     // The folder comes first, so that names can be made relative to it.
     make_folder(&options.output)?;
     tidy_beside(&options.output, watch);
-    write(&options.output, to_csv(&list, &options.output)?.as_bytes())?;
+    write(&options.output, to_text(&list, &options.output, form)?.as_bytes())?;
     watch.note(&format!("{} written", counted(list.len(), "row", "rows")));
     let left_out = kinds.iter().zip(left_out).map(|(kind, n)| (kind.name().to_owned(), n)).collect();
     Ok(Fixed { kept: list.len(), left_out, relabelled })

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use oculist_data::{Dataset, Split, Verify, grouped_parts, join_groups};
+use oculist_data::{
+    Dataset, Purpose, Split, Verify, grouped_parts, is_manifest, join_groups, read_manifest_with,
+};
 use regex_lite::Regex;
 
 use super::check::run_audit;
-use super::manifest::{Row, to_csv, two_columns};
-use super::{absolute, check_new, open, read_text};
+use super::manifest::{Form, Row, to_text};
+use super::{absolute, check_new, open_for};
 use crate::class_match::short_list;
 use crate::data::Source;
 use crate::error::OculistError;
@@ -70,8 +72,11 @@ pub fn split_data(
         let problem = format!("expected parts of 0 to 1 that make 1, found {train} + {val} + {test} = {sum}");
         return Err(OculistError::Option { option: "--train, --val, --test".into(), problem });
     }
+    let form = Form::of(&options.output)?;
     check_new(&options.output, options.force)?;
-    let dataset = open(settings, Verify::Auto)?;
+    // All images are split anew, so that what training needs of the source's own splits does not matter.
+    let dataset = open_for(settings, Verify::Auto, Purpose::Evaluate)?;
+    tell_discarded(&dataset, watch);
     let files = files(&dataset)?;
     let labels: Vec<u32> = files.iter().map(|(_, label, _)| *label).collect();
     let mut groups: Vec<u32> = (0..files.len() as u32).collect();
@@ -105,7 +110,7 @@ pub fn split_data(
     // The folder comes first, so that names can be made relative to it.
     make_folder(&options.output)?;
     tidy_beside(&options.output, watch);
-    write(&options.output, to_csv(&rows, &options.output)?.as_bytes())?;
+    write(&options.output, to_text(&rows, &options.output, form)?.as_bytes())?;
     for line in Source::of(dataset.clone()).skipped_lines() {
         watch.warn(&line);
     }
@@ -127,6 +132,27 @@ pub fn split_data(
     }
     let groups = sizes.values().filter(|&&n| n > 1).count();
     Ok(NewSplits { classes: classes.to_vec(), counts, groups })
+}
+
+/// Says which splits of the source are given up, and that one class is no task.
+fn tell_discarded(dataset: &Dataset, watch: &mut Watch<'_>) {
+    let own: Vec<String> = Split::ALL
+        .into_iter()
+        .filter(|&split| !dataset.split(split).is_empty())
+        .map(|split| format!("{} {split}", dataset.split(split).len()))
+        .collect();
+    if own.len() > 1 {
+        watch.warn(&format!(
+            "the splits of {} ({} images) are given up: all images are split anew",
+            dataset.source(),
+            own.join(", ")
+        ));
+    }
+    if let [only] = dataset.class_names() {
+        watch.warn(&format!(
+            "not fit for training: found only the class {only}, a classifier needs at least two"
+        ));
+    }
 }
 
 /// A file with its label and its place in the data set.
@@ -179,16 +205,15 @@ fn named_groups(
         }
         Grouping::Column(column) => {
             let manifest = PathBuf::from(settings.data.as_deref().unwrap_or_default());
-            if !manifest.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
+            if !is_manifest(&manifest) {
                 return Err(OculistError::Option {
                     option: "--groups".into(),
                     problem:
-                        "expected a CSV manifest as DATA, whose column it is; for folders use --groups-regex"
+                        "expected a manifest (CSV or JSON Lines) as DATA, whose column it is; for folders use --groups-regex"
                             .into(),
                 });
             }
-            let text = read_text(&manifest)?;
-            column_groups(&text, &manifest, column, paths)?
+            column_groups(&manifest, column, paths)?
         }
     };
     let unnamed = names.iter().filter(|name| name.is_none()).count();
@@ -216,16 +241,15 @@ fn name_of(expression: &Regex, path: &Path) -> Option<String> {
 
 /// The values of a column of a manifest for the files that it names; an empty value is none.
 fn column_groups(
-    text: &str,
     manifest: &Path,
     column: &str,
     paths: &[&Path],
 ) -> Result<Vec<Option<String>>, OculistError> {
     let folder = manifest.parent().unwrap_or_else(|| Path::new(""));
-    let rows = two_columns(text, manifest, ["file_name", column])?;
+    let rows = read_manifest_with(manifest, column)?.rows.into_iter();
     let of: BTreeMap<PathBuf, String> =
-        rows.into_iter().map(|(file, group)| (absolute(&folder.join(file)), group)).collect();
-    Ok(paths.iter().map(|path| of.get(&absolute(path)).filter(|group| !group.is_empty()).cloned()).collect())
+        rows.filter_map(|row| Some((absolute(&folder.join(row.file_name)), row.wanted?))).collect();
+    Ok(paths.iter().map(|path| of.get(&absolute(path)).cloned()).collect())
 }
 
 #[cfg(test)]
@@ -238,16 +262,25 @@ mod tests {
         assert_eq!(name_of(&expression, Path::new("x/patient12_3.png")), Some("12".into()));
         assert_eq!(name_of(&expression, Path::new("patient12_3/a.png")), None, "folders do not count");
         assert_eq!(name_of(&Regex::new("^[a-z]+").unwrap(), Path::new("ab1.png")), Some("ab".into()));
-        let text = "file_name,label,patient\na/1.png,x,p1\na/2.png,y,\n";
-        let paths =
-            [Path::new("/nowhere/a/1.png"), Path::new("/nowhere/a/2.png"), Path::new("/nowhere/b.png")];
-        let found = column_groups(text, Path::new("/nowhere/m.csv"), "patient", &paths).unwrap();
-        assert_eq!(found, [Some("p1".to_owned()), None, None]);
-        assert!(
-            column_groups(text, Path::new("m.csv"), "clinic", &paths)
-                .unwrap_err()
-                .to_string()
-                .contains("a column clinic")
-        );
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        let paths = [place("a/1.png"), place("a/2.png"), place("b.png")];
+        let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        // The reader is that of all manifests, with whatever it understands.
+        for (name, text) in [
+            ("m.csv", "file_name,label,patient\na/1.png,x,p1\na/2.png,y,\n"),
+            ("m.csv", "Path;Class;Patient\r\na/1.png;x;p1\r\na/2.png;y;\r\n"),
+            ("m.csv", "Path\tClass\tpatient\na/1.png\tx\tp1\na/2.png\ty\t\n"),
+            (
+                "m.jsonl",
+                "{\"path\":\"a/1.png\",\"label\":\"x\",\"patient\":\"p1\"}\n{\"path\":\"a/2.png\",\"label\":\"y\"}\n",
+            ),
+        ] {
+            std::fs::write(place(name), text).unwrap();
+            let found = column_groups(&place(name), "patient", &paths).unwrap();
+            assert_eq!(found, [Some("p1".to_owned()), None, None], "{text}");
+            let error = column_groups(&place(name), "clinic", &paths).unwrap_err().to_string();
+            assert!(error.contains("clinic") && error.contains("line 1"), "{error}");
+        }
     }
 }

@@ -80,7 +80,7 @@ pub fn apply_augmentation(
     options: &ApplyOptions,
     watch: &mut Watch<'_>,
 ) -> Result<Applied, OculistError> {
-    let augmenter = Augmenter::new(settings)?;
+    let augmenter = Augmenter::new(settings, watch)?;
     for line in augmenter.source.describe_lines() {
         watch.note(&line);
     }

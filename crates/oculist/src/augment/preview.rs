@@ -55,7 +55,7 @@ pub fn preview_augmentation(
     watch: &mut Watch<'_>,
 ) -> Result<[PathBuf; 2], OculistError> {
     check_free(&options.output)?;
-    let augmenter = Augmenter::new(settings)?;
+    let augmenter = Augmenter::new(settings, watch)?;
     // Only now: a folder that is made within the data set must not be taken for a class.
     let _taken = take_folder(&options.output, &[], "augment preview", watch)?;
     for line in augmenter.source.describe_lines() {

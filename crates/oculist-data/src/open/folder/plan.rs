@@ -4,7 +4,7 @@ use super::splits::{SplitFolders, split_folders};
 use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::open::assemble::note;
+use crate::open::assemble::{note, unread};
 use crate::split_name::{says_nothing, split_name};
 use crate::{Skipped, Split};
 use std::collections::BTreeSet;
@@ -57,17 +57,32 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>) -> Result<Plan<'_>> {
                 ));
             }
             classes.extend(at_root.into_iter().map(|tree| class_of(tree, Split::Train)));
-            for other in others {
-                let images = other.images();
-                let text =
-                    format!("a folder beside the splits, not read ({images} files that may be images)");
-                notes.push(note(&other.path, text));
-            }
+            notes.extend(beside_splits(root, &others));
         }
     }
     // The order of the splits, so that the order of the images does not depend on how folders are called.
     classes.sort_by_key(|class| class.split);
     Ok(Plan { classes, notes })
+}
+
+/// Folders beside the splits: those with images each, or in one line where they are many.
+fn beside_splits(root: &Tree, others: &[&Tree]) -> Vec<Skipped> {
+    let (with, without): (Vec<&Tree>, Vec<&Tree>) = others.iter().partition(|tree| tree.images() > 0);
+    let text =
+        |images: usize| format!("a folder beside the splits, not read ({images} files that may be images)");
+    let mut notes: Vec<Skipped> = without.iter().map(|tree| note(&tree.path, text(0))).collect();
+    if with.len() > NAMED {
+        let images: usize = with.iter().map(|tree| tree.images()).sum();
+        let count = with.len();
+        let text = format!(
+            "{count} folders beside the splits, not read ({images} files that may be images): {}",
+            named(&with)
+        );
+        notes.push(unread(&root.path, text));
+    } else {
+        notes.extend(with.iter().map(|tree| unread(&tree.path, text(tree.images()))));
+    }
+    notes
 }
 
 fn class_of(tree: &Tree, split: Split) -> ClassFolder<'_> {
@@ -166,7 +181,8 @@ fn tell_loose(folder: &Tree, notes: &mut Vec<Skipped>) {
         let what = if names.len() == 1 { "file" } else { "files" };
         let text =
             format!("{} {what} beside the folders belong to no class: {}", names.len(), listed(&names));
-        notes.push(note(&folder.path, text));
+        let tell = if folder.own_images() > 0 { unread } else { note };
+        notes.push(tell(&folder.path, text));
     }
 }
 
