@@ -155,6 +155,17 @@ impl Preprocessing {
         if self.std.iter().any(|&s| s < 1e-6) {
             return Err(parameter(NAME, "std", "above 0", format!("{:?}", self.std)));
         }
+        // The largest value that an image can become; less than the largest f32, so that no order of operations passes it.
+        let beyond = |(m, s): (&f32, &f32)| (m.abs() + 1.0) / s > f32::MAX / 256.0;
+        if self.mean.iter().zip(&self.std).any(beyond) {
+            let expected = "such that (0..1 - mean) / std is a finite number";
+            return Err(parameter(
+                NAME,
+                "mean and std",
+                expected,
+                format!("{:?} and {:?}", self.mean, self.std),
+            ));
+        }
         Ok(())
     }
 
@@ -359,12 +370,14 @@ mod tests {
     #[test]
     fn bad_fields_are_named() {
         let good = Preprocessing::exact(ColorMode::Rgb, 8, 8);
-        let cases: [(&str, Preprocessing); 5] = [
+        let cases: [(&str, Preprocessing); 7] = [
             ("width", Preprocessing { width: 0, ..good.clone() }),
             ("shorter_side", Preprocessing { resize: ResizeRule::ShorterSide(7), ..good.clone() }),
             ("mean", Preprocessing { mean: vec![0.5], ..good.clone() }),
             ("std", Preprocessing { std: vec![0.5, 0.0, 0.5], ..good.clone() }),
-            ("std", Preprocessing { std: vec![0.5, f32::NAN, 0.5], ..good }),
+            ("std", Preprocessing { std: vec![0.5, f32::NAN, 0.5], ..good.clone() }),
+            ("mean and std", Preprocessing { mean: vec![3e38; 3], std: vec![1e-4; 3], ..good.clone() }),
+            ("mean and std", Preprocessing { mean: vec![0.5, -3e33, 0.5], std: vec![2e-6; 3], ..good }),
         ];
         for (name, preprocessing) in cases {
             let text = preprocessing.validate().unwrap_err().to_string();

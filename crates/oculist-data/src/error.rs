@@ -25,6 +25,9 @@ pub enum Error {
         /// The path that was asked for.
         path: PathBuf,
     },
+    /// The system does not give memory for images.
+    #[error(transparent)]
+    Memory(#[from] oculist_kernels::KernelError),
     /// The operating system refused.
     #[error("{}: {source}", path.display())]
     Io {

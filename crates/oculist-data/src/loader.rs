@@ -105,6 +105,9 @@ pub struct Loader {
 }
 
 impl Loader {
+    /// Images that one worker makes at a time.
+    pub const CHUNK: usize = worker::CHUNK;
+
     /// Checks the configuration.
     ///
     /// # Errors

@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 
 use crate::error::GraphError;
-use crate::graph::{Graph, ValueKind};
+use crate::graph::{Graph, Node, ValueKind};
 use crate::infer::infer_node;
+use crate::op::Op;
+use crate::tensor::Tensor;
 
 impl Graph {
     /// Verifies names, order, producers, parameters and shapes.
@@ -52,6 +54,7 @@ impl Graph {
                 return structure(format!("value `{}` has two producers", self.values[node.output.0].name));
             }
             known[node.output.0] = true;
+            self.check_variance(node)?;
         }
         if let Some(output) = self.outputs.iter().find(|v| !known[v.0]) {
             return structure(format!("output `{}` has no producer", self.values[output.0].name));
@@ -65,6 +68,25 @@ impl Graph {
             }
         }
         Ok(())
+    }
+
+    /// A normalisation divides by the root of its variance, which must be one.
+    fn check_variance(&self, node: &Node) -> Result<(), GraphError> {
+        let Op::BatchNormalization { epsilon, .. } = node.op else { return Ok(()) };
+        let variance = node.inputs.get(4).filter(|&&id| id.0 < self.values.len());
+        let Some(&id) = variance else { return Ok(()) };
+        let values = self.param(id).and_then(Tensor::as_f32).unwrap_or_default();
+        match values.iter().find(|&&v| v + epsilon <= 0.0) {
+            None => Ok(()),
+            Some(bad) => Err(GraphError::Structure {
+                graph: self.name.clone(),
+                problem: format!(
+                    "node `{}`: parameter `{}` holds the variance {bad}; expected more than -{epsilon} (minus epsilon), \
+                     since the node divides by the root of their sum",
+                    node.name, self.values[id.0].name
+                ),
+            }),
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! Memory that starts at the beginning of a cache line.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+
+use crate::KernelError;
+use crate::memory::refused;
 
 /// Bytes of a cache line, and of the widest register.
 const LINE: usize = 64;
@@ -30,26 +33,58 @@ impl Buffer {
     /// # Panics
     /// When `len` f32 exceed the address space.
     pub fn zeroed(len: usize) -> Self {
+        let layout = Self::layout(len).unwrap_or_else(|| panic!("{len} f32 exceed the address space"));
+        Self::allocated(len, layout).unwrap_or_else(|| handle_alloc_error(layout))
+    }
+
+    /// `len` zeros for `what`, whose size comes from a file or an option.
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`] if the system does not give so much.
+    pub fn try_zeroed(len: usize, what: &str) -> Result<Self, KernelError> {
+        Self::layout(len)
+            .and_then(|layout| Self::allocated(len, layout))
+            .ok_or_else(|| refused(what, len.saturating_mul(size_of::<f32>())))
+    }
+
+    fn allocated(len: usize, layout: Layout) -> Option<Self> {
         if len == 0 {
-            return Self { start: NonNull::dangling(), len };
+            return Some(Self { start: NonNull::dangling(), len });
         }
-        let layout = Self::layout(len);
         // SAFETY: the layout has a size above 0.
         let memory = unsafe { alloc(layout) };
         #[expect(clippy::cast_ptr_alignment, reason = "the layout is aligned to more than an f32")]
-        let Some(start) = NonNull::new(memory.cast::<f32>()) else { handle_alloc_error(layout) };
+        let start = NonNull::new(memory.cast::<f32>())?;
         ask_for_huge_pages(memory, layout);
         // SAFETY: `len` f32 were allocated; the first write comes after the request for huge pages.
         unsafe { start.as_ptr().write_bytes(0, len) };
-        Self { start, len }
+        Some(Self { start, len })
     }
 
-    fn layout(len: usize) -> Layout {
-        let bytes = len.checked_mul(size_of::<f32>()).and_then(|b| b.checked_next_multiple_of(LINE));
-        let bytes = bytes.unwrap_or(usize::MAX);
+    fn layout(len: usize) -> Option<Layout> {
+        let bytes = len.checked_mul(size_of::<f32>()).and_then(|b| b.checked_next_multiple_of(LINE))?;
         let align = if bytes >= HUGE_PAGE { HUGE_PAGE } else { LINE };
-        Layout::from_size_align(bytes, align).unwrap_or_else(|_| panic!("{len} f32 exceed the address space"))
+        Layout::from_size_align(bytes, align).ok()
     }
+}
+
+/// `len` zeros in a vector, for `what`, whose size comes from a file or an option. As with `vec![0.0; len]`, pages that
+/// the system gives as zeros are not written.
+///
+/// # Errors
+/// [`KernelError::NoMemory`] if the system does not give so much.
+pub fn try_zeros(len: usize, what: &str) -> Result<Vec<f32>, KernelError> {
+    if len == 0 {
+        return Ok(Vec::new());
+    }
+    let none = || refused(what, len.saturating_mul(size_of::<f32>()));
+    let layout = Layout::array::<f32>(len).map_err(|_| none())?;
+    // SAFETY: the layout has a size above 0.
+    let memory = unsafe { alloc_zeroed(layout) };
+    #[expect(clippy::cast_ptr_alignment, reason = "the layout is that of f32")]
+    let start = NonNull::new(memory.cast::<f32>()).ok_or_else(none)?;
+    // SAFETY: the memory was allocated for an array of `len` f32, and zeroed bytes are zeros.
+    Ok(unsafe { Vec::from_raw_parts(start.as_ptr(), len, len) })
 }
 
 /// Asks the system to back large buffers with huge pages: fewer page faults at first, fewer misses of the address
@@ -67,9 +102,11 @@ fn ask_for_huge_pages(memory: *mut u8, layout: Layout) {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.len > 0 {
+        if self.len > 0
+            && let Some(layout) = Self::layout(self.len)
+        {
             // SAFETY: the memory was allocated with this layout.
-            unsafe { dealloc(self.start.as_ptr().cast(), Self::layout(self.len)) };
+            unsafe { dealloc(self.start.as_ptr().cast(), layout) };
         }
     }
 }
@@ -119,6 +156,28 @@ impl fmt::Debug for Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_system_does_not_give_is_an_error() {
+        assert_eq!(Buffer::try_zeroed(5, "it").unwrap().len(), 5);
+        // Within the address space as a number, but not as memory; and not even as a number.
+        for len in [1 << 57, usize::MAX] {
+            let text = Buffer::try_zeroed(len, "the plan of `net`").unwrap_err().to_string();
+            assert!(text.starts_with("the plan of `net` needs") && text.contains("does not give"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_vector_of_zeros_is_one_or_an_error() {
+        let mut values = try_zeros(3, "it").unwrap();
+        assert_eq!(values, [0.0; 3]);
+        values.extend([1.0; 9]);
+        assert!(try_zeros(0, "it").unwrap().is_empty());
+        for len in [1 << 57, usize::MAX] {
+            let text = try_zeros(len, "the batch").unwrap_err().to_string();
+            assert!(text.starts_with("the batch needs") && text.contains("does not give"), "{text}");
+        }
+    }
 
     #[test]
     fn starts_on_a_line_and_holds_zeros() {

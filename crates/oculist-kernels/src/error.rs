@@ -44,6 +44,16 @@ pub enum KernelError {
         /// The limit, with a unit.
         limit: String,
     },
+    /// The system does not give memory that the limit allows.
+    #[error(
+        "{what} needs {needed} of memory, which the system does not give; a smaller batch or smaller images need less"
+    )]
+    NoMemory {
+        /// What needs it.
+        what: String,
+        /// How much, with a unit.
+        needed: String,
+    },
     /// The forced algorithm cannot compute this convolution.
     #[error("algorithm {algorithm} cannot compute the {pass} pass of {convolution}")]
     Algorithm {

@@ -49,7 +49,7 @@ mod simd;
 mod softmax;
 
 pub use activation::{Activation, activation_backward, activation_forward};
-pub use buffer::Buffer;
+pub use buffer::{Buffer, try_zeros};
 pub use context::Context;
 pub use conv::{
     Algorithm, Algorithms, BlockLayer, BlockLayers, BlockPlan, Conv2d, ConvPlan, Epilogue, InvertedResidual,

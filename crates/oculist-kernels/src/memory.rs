@@ -66,7 +66,19 @@ pub(crate) fn check(what: &str, needed: usize, limit: usize) -> Result<(), Kerne
     if needed <= limit {
         return Ok(());
     }
-    Err(KernelError::Memory { what: what.to_owned(), needed: in_words(needed), limit: in_words(limit) })
+    let (needed, limit) = both_in_words(needed, limit);
+    Err(KernelError::Memory { what: what.to_owned(), needed, limit })
+}
+
+/// The error for `bytes` that the system does not give to `what`.
+pub(crate) fn refused(what: &str, bytes: usize) -> KernelError {
+    KernelError::NoMemory { what: what.to_owned(), needed: in_words(bytes) }
+}
+
+/// Two numbers of bytes that differ, in words that differ too: in bytes where a tenth of a unit does not tell them apart.
+fn both_in_words(a: usize, b: usize) -> (String, String) {
+    let words = (in_words(a), in_words(b));
+    if words.0 == words.1 { (format!("{a} bytes"), format!("{b} bytes")) } else { words }
 }
 
 /// A number of bytes with a unit, powers of 1024.
@@ -118,6 +130,9 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("--max-memory"), "{text}");
+        // Two numbers that the unit rounds to one are said in full.
+        let text = check("it", (1 << 20) + 5, 1 << 20).unwrap_err().to_string();
+        assert!(text.contains("needs 1048581 bytes") && text.contains("limit is 1048576 bytes"), "{text}");
         assert_eq!((in_words(1023), in_words(1536)), ("1023 bytes".to_owned(), "1.5 KiB".to_owned()));
         assert!(
             check("it", usize::MAX, 1 << 60).unwrap_err().to_string().contains("more than any machine has")

@@ -8,7 +8,7 @@ mod placed;
 
 use std::ops::Range;
 
-use oculist_kernels::Buffer;
+use oculist_kernels::{Buffer, KernelError};
 
 use crate::tensor::TensorId;
 use placed::{Life, Placed};
@@ -55,13 +55,20 @@ impl Arena {
     }
 
     /// The same arena with its memory.
-    pub(crate) fn allocated(self) -> Self {
-        Self { memory: Buffer::zeroed(self.len), ..self }
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`], naming `what`.
+    pub(crate) fn allocated(self, what: &str) -> Result<Self, KernelError> {
+        Ok(Self { memory: Buffer::try_zeroed(self.len, what)?, ..self })
     }
 
     /// The same places in memory of their own.
-    pub(crate) fn twin(&self) -> Self {
-        Self { memory: Buffer::zeroed(self.len), places: self.places.clone(), len: self.len }
+    ///
+    /// # Errors
+    /// [`KernelError::NoMemory`], naming `what`.
+    pub(crate) fn twin(&self, what: &str) -> Result<Self, KernelError> {
+        let memory = Buffer::try_zeroed(self.len, what)?;
+        Ok(Self { memory, places: self.places.clone(), len: self.len })
     }
 
     /// Bytes of memory.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use oculist_graph::{Dim, Graph, ValueKind};
-use oculist_kernels::{Buffer, Context};
+use oculist_kernels::{Buffer, Context, try_zeros};
 use oculist_text::visible;
 
 use crate::arena::{Arena, Request};
@@ -46,30 +46,39 @@ impl Plan {
         if options.batch == 0 {
             return Err(RuntimeError::Options("expected a batch of at least 1, found 0".into()));
         }
-        Self::check(graph, options)?;
-        let Lowered { tensors, steps, taps, output } = lower(graph, options)?;
-        if options.observe.is_empty() && apart_is_faster(options, &steps) {
-            return Self::of_single_images(graph, options);
+        let draft = Draft::new(graph, options)?;
+        if !draft.apart {
+            return Self::allocated(graph, options, draft);
         }
-        let arena = Arena::new(&requests(options.batch, &tensors, &steps, &taps, output));
-        let threads = options.context.threads();
-        let scratch = steps.iter().map(|step| step.work.scratch_len(threads)).max().unwrap_or(0);
-        let input = options.batch.saturating_mul(tensors[0].image_len());
-        let staging = if options.batch > 1 { input } else { 0 };
-        let weights = steps.iter().fold(0, |sum: usize, step| sum.saturating_add(step.work.weight_bytes()));
-        let logits = options.batch.saturating_mul(tensors[output].image_len());
-        // What a run is given and gives counts too: it is of this size because the plan is.
-        let floats = [scratch, staging, input, logits].into_iter().fold(0, usize::saturating_add);
-        let bytes =
-            [weights, arena.bytes(), floats.saturating_mul(4)].into_iter().fold(0, usize::saturating_add);
-        options.context.check_memory(&plan_of(graph, options.batch), bytes).map_err(RuntimeError::Memory)?;
-        let arena = arena.allocated();
+        let what = plan_of(graph, options.batch);
+        let single = Self::allocated(graph, &single_image(options)?, draft)?;
+        let mut apart = Vec::new();
+        for _ in 0..options.context.threads() {
+            apart.push(Mutex::new(single.twin(&what)?));
+        }
+        Ok(Self { context: Arc::clone(&options.context), batch: options.batch, apart, ..single })
+    }
+
+    /// Looks whether a graph can be planned, without taking memory for what it computes: whether everything fits into the
+    /// memory that a plan may take, and whether it computes for a bearable time. [`Plan::new`] asks the same first.
+    /// Returns the bytes that the plan takes, with its input and output.
+    ///
+    /// # Errors
+    /// As [`Plan::new`]: [`RuntimeError::Memory`] naming the plan or the value that is too large; [`RuntimeError::Graph`]
+    /// for a graph of more than [`Graph::MAX_OPERATIONS`] operations per image.
+    pub fn check(graph: &Graph, options: &PlanOptions) -> Result<usize, RuntimeError> {
+        Ok(Draft::new(graph, options)?.bytes)
+    }
+
+    fn allocated(graph: &Graph, options: &PlanOptions, draft: Draft) -> Result<Self, RuntimeError> {
+        let what = plan_of(graph, options.batch);
+        let Draft { tensors, steps, taps, output, arena, scratch, staging, .. } = draft;
         Ok(Self {
             context: Arc::clone(&options.context),
             batch: options.batch,
-            arena,
-            scratch: Buffer::zeroed(scratch),
-            staging: vec![0.0; staging],
+            arena: arena.allocated(&what).map_err(RuntimeError::Memory)?,
+            scratch: Buffer::try_zeroed(scratch, &what).map_err(RuntimeError::Memory)?,
+            staging: try_zeros(staging, &what).map_err(RuntimeError::Memory)?,
             tensors,
             steps: Arc::new(steps),
             taps,
@@ -80,61 +89,20 @@ impl Plan {
         })
     }
 
-    /// Looks whether a graph can be planned as far as that shows without planning it: whether its values fit into the
-    /// memory that a plan may take, and whether it computes for a bearable time. [`Plan::new`] asks the same first.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Memory`] naming the value that is too large; [`RuntimeError::Graph`] for a graph of more than
-    /// [`Graph::MAX_OPERATIONS`] operations per image.
-    pub fn check(graph: &Graph, options: &PlanOptions) -> Result<(), RuntimeError> {
-        for value in graph.values() {
-            let Some(shape) = value.shape.as_ref().filter(|_| !matches!(value.kind, ValueKind::Param(_)))
-            else {
-                continue;
-            };
-            let images = if shape.dims().contains(&Dim::Batch) { options.batch } else { 1 };
-            // A byte for each element: what is quantised takes no more.
-            let bytes = images.saturating_mul(shape.elements_per_sample());
-            let what = || format!("value `{}` {shape} of {}", value.name, plan_of(graph, options.batch));
-            if bytes > options.context.max_memory() {
-                options.context.check_memory(&what(), bytes).map_err(RuntimeError::Memory)?;
-            }
-        }
-        Ok(graph.check_operations()?)
-    }
-
-    /// A plan of which every thread computes whole images.
-    fn of_single_images(graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
-        let threads = options.context.threads();
-        let serial = options.context.serial().map_err(|e| RuntimeError::Options(e.to_string()))?;
-        let single =
-            Self::new(graph, &PlanOptions { batch: 1, context: Arc::new(serial), ..options.clone() })?;
-        let image = single.input_len().saturating_add(single.output_len()).saturating_mul(4);
-        let input = image.saturating_mul(options.batch);
-        let each = single.arena_bytes().saturating_add(single.scratch_bytes());
-        let weights = single.steps.iter().map(|step| step.work.weight_bytes()).sum::<usize>();
-        let bytes = each.saturating_mul(threads + 1).saturating_add(weights).saturating_add(input);
-        options.context.check_memory(&plan_of(graph, options.batch), bytes).map_err(RuntimeError::Memory)?;
-        let mut apart = Vec::new();
-        for _ in 0..threads {
-            apart.push(Mutex::new(single.twin()?));
-        }
-        Ok(Self { context: Arc::clone(&options.context), batch: options.batch, apart, ..single })
-    }
-
     /// The same plan with memory of its own; constants are shared.
-    fn twin(&self) -> Result<Self, RuntimeError> {
+    fn twin(&self, what: &str) -> Result<Self, RuntimeError> {
         let serial = self.context.serial().map_err(|e| RuntimeError::Options(e.to_string()))?;
         Ok(Self {
             context: Arc::new(serial),
             batch: self.batch,
             tensors: self.tensors.clone(),
             steps: Arc::clone(&self.steps),
-            arena: self.arena.twin(),
-            scratch: Buffer::zeroed(self.scratch.len()),
+            arena: self.arena.twin(what).map_err(RuntimeError::Memory)?,
+            scratch: Buffer::try_zeroed(self.scratch.len(), what).map_err(RuntimeError::Memory)?,
             output: self.output,
             taps: self.taps.clone(),
             layout: self.layout,
+            // A plan of a single image has none.
             staging: self.staging.clone(),
             name: self.name.clone(),
             apart: Vec::new(),
@@ -300,6 +268,96 @@ impl Plan {
     }
 }
 
+/// A plan that is decided and has no memory yet.
+struct Draft {
+    tensors: Vec<Tensor>,
+    steps: Vec<Step>,
+    taps: Vec<Tap>,
+    output: TensorId,
+    arena: Arena,
+    /// f32 of scratch.
+    scratch: usize,
+    /// f32 for the images of an incomplete batch.
+    staging: usize,
+    /// Bytes of all, with input and output.
+    bytes: usize,
+    /// Whether it is that of a single image, of which every thread gets one of its own.
+    apart: bool,
+}
+
+impl Draft {
+    fn new(graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
+        check_values(graph, options)?;
+        let lowered = lower(graph, options)?;
+        let draft = if options.observe.is_empty() && apart_is_faster(options, &lowered.steps) {
+            Self::of_single_images(graph, options)?
+        } else {
+            Self::whole(lowered, options)
+        };
+        let what = plan_of(graph, options.batch);
+        options.context.check_memory(&what, draft.bytes).map_err(RuntimeError::Memory)?;
+        Ok(draft)
+    }
+
+    fn whole(lowered: Lowered, options: &PlanOptions) -> Self {
+        let Lowered { tensors, steps, taps, output } = lowered;
+        let arena = Arena::new(&requests(options.batch, &tensors, &steps, &taps, output));
+        let threads = options.context.threads();
+        let scratch = steps.iter().map(|step| step.work.scratch_len(threads)).max().unwrap_or(0);
+        let input = options.batch.saturating_mul(tensors[0].image_len());
+        let staging = if options.batch > 1 { input } else { 0 };
+        let logits = options.batch.saturating_mul(tensors[output].image_len());
+        // What a run is given and gives counts too: it is of this size because the plan is.
+        let floats = [scratch, staging, input, logits].into_iter().fold(0, usize::saturating_add);
+        let bytes = [weight_bytes(&steps), arena.bytes(), floats.saturating_mul(4)]
+            .into_iter()
+            .fold(0, usize::saturating_add);
+        Self { tensors, steps, taps, output, arena, scratch, staging, bytes, apart: false }
+    }
+
+    /// The draft of a plan of which every thread computes whole images.
+    fn of_single_images(graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
+        let alone = single_image(options)?;
+        let single = Self::whole(lower(graph, &alone)?, &alone);
+        let image = single.tensors[0].image_len().saturating_add(single.tensors[single.output].image_len());
+        let images = image.saturating_mul(4).saturating_mul(options.batch);
+        let each = single.arena.bytes().saturating_add(single.scratch.saturating_mul(4));
+        let bytes = each
+            .saturating_mul(options.context.threads() + 1)
+            .saturating_add(weight_bytes(&single.steps))
+            .saturating_add(images);
+        Ok(Self { bytes, apart: true, ..single })
+    }
+}
+
+/// The options of a plan for one image on one thread.
+fn single_image(options: &PlanOptions) -> Result<PlanOptions, RuntimeError> {
+    let serial = options.context.serial().map_err(|e| RuntimeError::Options(e.to_string()))?;
+    Ok(PlanOptions { batch: 1, context: Arc::new(serial), ..options.clone() })
+}
+
+/// Bytes of the packed weights.
+fn weight_bytes(steps: &[Step]) -> usize {
+    steps.iter().fold(0, |sum: usize, step| sum.saturating_add(step.work.weight_bytes()))
+}
+
+/// Refuses values that alone do not fit into the memory, and graphs that compute too long, before anything is lowered.
+fn check_values(graph: &Graph, options: &PlanOptions) -> Result<(), RuntimeError> {
+    for value in graph.values() {
+        let Some(shape) = value.shape.as_ref().filter(|_| !matches!(value.kind, ValueKind::Param(_))) else {
+            continue;
+        };
+        let images = if shape.dims().contains(&Dim::Batch) { options.batch } else { 1 };
+        // A byte for each element: what is quantised takes no more.
+        let bytes = images.saturating_mul(shape.elements_per_sample());
+        let what = || format!("value `{}` {shape} of {}", value.name, plan_of(graph, options.batch));
+        if bytes > options.context.max_memory() {
+            options.context.check_memory(&what(), bytes).map_err(RuntimeError::Memory)?;
+        }
+    }
+    Ok(graph.check_operations()?)
+}
+
 /// What needs memory, in words.
 fn plan_of(graph: &Graph, batch: usize) -> String {
     let images = if batch == 1 { "image" } else { "images" };
@@ -315,8 +373,7 @@ const WEIGHTS_FOR_EACH: usize = 10 << 20;
 /// read by every thread for each of its images.
 fn apart_is_faster(options: &PlanOptions, steps: &[Step]) -> bool {
     let threads = options.context.threads();
-    let weights = steps.iter().map(|step| step.work.weight_bytes()).sum::<usize>();
-    threads > 1 && options.batch >= 2 * threads && weights <= WEIGHTS_FOR_EACH
+    threads > 1 && options.batch >= 2 * threads && weight_bytes(steps) <= WEIGHTS_FOR_EACH
 }
 
 /// Sizes and lifetimes of the tensors.

@@ -18,6 +18,14 @@ pub enum TrainError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// The graph has no parameter that training could change.
+    #[error(
+        "`{graph}` has nothing to train: expected layers with weights (Conv, Gemm, BatchNormalization), found none"
+    )]
+    NothingToTrain {
+        /// Name of the graph.
+        graph: String,
+    },
     /// The graph is invalid.
     #[error(transparent)]
     Graph(#[from] oculist_graph::GraphError),

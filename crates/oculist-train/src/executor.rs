@@ -13,7 +13,7 @@ mod statistics;
 use std::sync::Arc;
 
 use oculist_graph::Graph;
-use oculist_kernels::{Buffer, Context, Rows};
+use oculist_kernels::{Buffer, Context, Rows, try_zeros};
 
 use crate::error::TrainError;
 use crate::optimizer::{Optimizer, global_norm};
@@ -72,13 +72,14 @@ impl Executor {
     /// Plans `graph` for batches of exactly `batch` images and takes over its parameters.
     ///
     /// # Errors
-    /// [`TrainError::Unsupported`] naming the node that has no training rule; [`TrainError::Kernel`] if the buffers need
-    /// more memory than a plan may take; [`TrainError::Graph`] for a graph of more than [`Graph::MAX_OPERATIONS`].
+    /// [`TrainError::Unsupported`] naming the node that has no training rule; [`TrainError::NothingToTrain`] in
+    /// [`Mode::Train`] for a graph without parameters; [`TrainError::Kernel`] if the buffers need more memory than a plan
+    /// may take or the system gives; [`TrainError::Graph`] for a graph of more than [`Graph::MAX_OPERATIONS`].
     pub fn new(ctx: Arc<Context>, graph: &Graph, batch: usize, mode: Mode) -> Result<Self, TrainError> {
-        let plan = Plan::new(&ctx, graph, batch)?;
+        let Planned { plan, gradients, .. } = planned(&ctx, graph, batch, mode)?;
         let train = mode == Mode::Train;
-        let gradients = if train { GradientPlan::new(&plan, batch) } else { GradientPlan::default() };
-        check_memory(&ctx, graph, &plan, &gradients, batch, mode)?;
+        let what = purpose(graph, batch, mode);
+        let buffer = |len: usize| Buffer::try_zeroed(len, &what);
         let saved_norms = plan
             .steps
             .iter()
@@ -110,21 +111,30 @@ impl Executor {
         Ok(Self {
             batch,
             classes,
-            grads: vec![0.0; if train { weights.len() } else { 0 }],
+            grads: try_zeros(if train { weights.len() } else { 0 }, &what)?,
             stats: plan.stats.pack(graph),
             weights,
-            activations: plan.slots.iter().map(|m| Buffer::zeroed(m.len(batch))).collect(),
-            gradient_buffers: gradients.lengths.iter().map(|&n| Buffer::zeroed(n)).collect(),
+            activations: plan.slots.iter().map(|m| buffer(m.len(batch))).collect::<Result<_, _>>()?,
+            gradient_buffers: gradients.lengths.iter().map(|&n| buffer(n)).collect::<Result<_, _>>()?,
             saved_norms,
             saved_maxima,
-            scratch: Buffer::zeroed(plan.scratch),
-            spare: Buffer::zeroed(if train { largest } else { 0 }),
+            scratch: buffer(plan.scratch)?,
+            spare: buffer(if train { largest } else { 0 })?,
             dropout_seed: 0,
             moments: None,
             gradients,
             plan,
             ctx,
         })
+    }
+
+    /// Looks whether [`Executor::new`] would refuse the graph, without taking memory for its buffers; returns their
+    /// bytes.
+    ///
+    /// # Errors
+    /// As [`Executor::new`].
+    pub fn check(ctx: &Arc<Context>, graph: &Graph, batch: usize, mode: Mode) -> Result<usize, TrainError> {
+        planned(ctx, graph, batch, mode).map(|planned| planned.bytes)
     }
 
     /// The kernels' context: threads and instruction set.
@@ -223,7 +233,35 @@ impl Executor {
     }
 }
 
-/// Refuses a plan whose buffers need more memory than the context allows, before they are made.
+/// The plan of a graph that may be executed, and, for training, of its gradients.
+struct Planned {
+    plan: Plan,
+    gradients: GradientPlan,
+    /// Bytes of all buffers.
+    bytes: usize,
+}
+
+fn planned(ctx: &Arc<Context>, graph: &Graph, batch: usize, mode: Mode) -> Result<Planned, TrainError> {
+    let plan = Plan::new(ctx, graph, batch)?;
+    let train = mode == Mode::Train;
+    if train && plan.weights.is_empty() {
+        return Err(TrainError::NothingToTrain { graph: graph.name().to_owned() });
+    }
+    let gradients = if train { GradientPlan::new(&plan, batch) } else { GradientPlan::default() };
+    let bytes = check_memory(ctx, graph, &plan, &gradients, batch, mode)?;
+    Ok(Planned { plan, gradients, bytes })
+}
+
+/// What an executor does, in words.
+fn purpose(graph: &Graph, batch: usize, mode: Mode) -> String {
+    let work = match mode {
+        Mode::Train => "training",
+        Mode::Eval => "running",
+    };
+    format!("{work} `{}` on batches of {batch} images", graph.name())
+}
+
+/// Refuses a plan whose buffers need more memory than the context allows, before they are made; returns their bytes.
 fn check_memory(
     ctx: &Context,
     graph: &Graph,
@@ -231,7 +269,7 @@ fn check_memory(
     gradients: &GradientPlan,
     batch: usize,
     mode: Mode,
-) -> Result<(), TrainError> {
+) -> Result<usize, TrainError> {
     let sum = |lengths: &mut dyn Iterator<Item = usize>| lengths.fold(0, usize::saturating_add);
     let activations = sum(&mut plan.slots.iter().map(|m| m.len(batch)));
     let largest = plan.slots.iter().map(|m| m.len(batch)).max().unwrap_or(0);
@@ -250,9 +288,8 @@ fn check_memory(
         _ => 0,
     }));
     let bytes = sum(&mut floats.into_iter()).saturating_mul(4).saturating_add(maxima.saturating_mul(2));
-    let work = if train { "training" } else { "running" };
-    let what = format!("{work} `{}` on batches of {batch} images", graph.name());
-    Ok(ctx.check_memory(&what, bytes)?)
+    ctx.check_memory(&purpose(graph, batch, mode), bytes)?;
+    Ok(bytes)
 }
 
 /// The rows of `x` as its product with `gate` takes them: a gate of as many pixels is one of as many channels over a

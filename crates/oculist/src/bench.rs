@@ -30,11 +30,15 @@ pub fn bench_files(
     // All are read before any is measured: a wrong name should not cost the time of those before it.
     let graphs =
         models.iter().map(|path| Ok(oculist_onnx::read(path)?)).collect::<Result<Vec<_>, OculistError>>()?;
+    // And all are planned at both batches, for the same reason.
+    for (path, graph) in models.iter().zip(&graphs) {
+        for batch in [1, measure::THROUGHPUT_BATCH] {
+            Plan::check(graph, &PlanOptions::new(batch, ctx.clone()))
+                .map_err(|e| OculistError::from(e).of_model(path))?;
+        }
+    }
     for (path, graph) in models.iter().zip(graphs) {
-        let of_file = |e: OculistError| match e {
-            OculistError::Runtime(e) => OculistError::Model { path: path.clone(), problem: e.to_string() },
-            other => other,
-        };
+        let of_file = |e: OculistError| e.of_model(path);
         let latency = measure::latency(&graph, &ctx, time, stop).map_err(of_file)?;
         let rate = measure::throughput(&graph, &ctx, time, stop).map_err(of_file)?;
         let precision = if is_int8(&graph) { "int8" } else { "f32" };

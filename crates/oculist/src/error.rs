@@ -1,6 +1,6 @@
 //! The error of the library.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -80,6 +80,17 @@ pub enum OculistError {
         /// Where the checkpoint is, in brackets, or that there is none.
         kept: String,
     },
+    /// A network's answer is no number.
+    #[error(
+        "it gives {value} for the image {image}; expected finite numbers: its weights or the mean and std in its metadata \
+         are wrong or too large"
+    )]
+    NotFinite {
+        /// The image, as its data set names it.
+        image: String,
+        /// What the network gave.
+        value: f32,
+    },
     /// The data set is unusable.
     #[error(transparent)]
     Data(#[from] oculist_data::Error),
@@ -132,6 +143,25 @@ impl From<oculist_train::TrainError> for OculistError {
 }
 
 impl OculistError {
+    /// Names the file of the model that an error came from, unless the error is about something else.
+    pub(crate) fn of_model(self, path: &Path) -> Self {
+        use oculist_train::TrainError;
+        match self {
+            Self::Runtime(_)
+            | Self::Graph(_)
+            | Self::Kernel(_)
+            | Self::Pass(_)
+            | Self::NotFinite { .. }
+            | Self::Train(
+                TrainError::Unsupported { .. }
+                | TrainError::NothingToTrain { .. }
+                | TrainError::Graph(_)
+                | TrainError::Kernel(_),
+            ) => Self::Model { path: path.to_path_buf(), problem: self.to_string() },
+            other => other,
+        }
+    }
+
     /// Adds to a stop, and to a disk that is full, that the run can be continued.
     pub(crate) fn resumable(self) -> Self {
         let full = |path: PathBuf, source: &std::io::Error| Self::Output {

@@ -46,9 +46,24 @@ pub(crate) fn logits_until(
         let start = all.len();
         all.resize(start + batch.len() / input_len * classes, 0.0);
         plan.run(batch, &mut all[start..])?;
-        Ok(())
+        finite(&all[start..], classes, &|i| images.name(start / classes + i))
     })?;
     Ok(all)
+}
+
+/// Refuses logits that are no numbers, of which every comparison would make some class.
+///
+/// # Errors
+/// [`OculistError::NotFinite`] with the name of the first image that has one; `name` gives that of row i.
+pub(crate) fn finite(
+    logits: &[f32],
+    classes: usize,
+    name: &dyn Fn(usize) -> String,
+) -> Result<(), OculistError> {
+    match logits.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(OculistError::NotFinite { image: name(at / classes.max(1)), value: logits[at] }),
+    }
 }
 
 /// Accuracy and calibration of a graph on a split.
@@ -81,6 +96,17 @@ mod tests {
     use oculist_zoo::BuildOptions;
 
     use super::*;
+
+    #[test]
+    fn what_is_no_number_is_refused_with_the_image() {
+        let names = |i: usize| format!("image {i}");
+        assert!(finite(&[0.0, -1e38, 1e38, 2.0], 2, &names).is_ok());
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let error = finite(&[0.0, 1.0, 2.0, bad], 2, &names).unwrap_err().to_string();
+            assert!(error.contains("image 1") && error.contains(&bad.to_string()), "{error}");
+        }
+    }
+
     use crate::data::Source;
     use crate::measure;
     use crate::settings::Settings;

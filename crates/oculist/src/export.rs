@@ -37,6 +37,15 @@ pub fn export_file(
     options: &ExportOptions,
     watch: &mut Watch<'_>,
 ) -> Result<String, OculistError> {
+    export_model(model, settings, options, watch).map_err(|e| e.of_model(model))
+}
+
+fn export_model(
+    model: &Path,
+    settings: &Settings,
+    options: &ExportOptions,
+    watch: &mut Watch<'_>,
+) -> Result<String, OculistError> {
     settings.validate()?;
     if options.output.exists() && !options.replace {
         return Err(OculistError::Output {

@@ -4,20 +4,57 @@ use std::sync::atomic::AtomicBool;
 
 use oculist_augment::Preprocessing;
 use oculist_data::{Loader, LoaderConfig, Subset};
+use oculist_kernels::try_zeros;
 
 use crate::error::OculistError;
+use crate::evaluate::BATCH;
 use crate::progress::go_on;
 
 /// Preprocessed images are kept in memory up to this many bytes.
 const KEEP_BYTES: usize = 400_000_000;
 /// Images per batch while reading.
 const READ_BATCH: usize = 64;
+/// Where the batches that are read ahead would take more bytes than this, fewer and smaller ones are.
+const AHEAD_BYTES: usize = 1 << 30;
+
+/// How images are read for evaluation, up to `batch` at a time.
+pub(crate) fn reading(preprocessing: &Preprocessing, batch: usize, threads: usize) -> LoaderConfig {
+    let mut config = LoaderConfig::evaluation(batch, threads, preprocessing.clone());
+    if ahead_bytes(&config) > AHEAD_BYTES {
+        config.batch_size = batch.min(BATCH);
+        config.prefetch = 1;
+    }
+    config
+}
+
+/// Images' worth of f32 that making one takes beside the result: what was decoded, and what is resized from it.
+const IN_WORK: usize = 2;
+
+/// Bytes that a single image takes on its way from the file into a network.
+pub(crate) fn image_bytes(preprocessing: &Preprocessing) -> usize {
+    preprocessing.len().saturating_mul(size_of::<f32>()).saturating_mul(1 + IN_WORK)
+}
+
+/// Bytes of the batches that a loader holds at once: those in the making, the one in use, and what every worker fills.
+pub(crate) fn ahead_bytes(config: &LoaderConfig) -> usize {
+    let image = config.preprocessing.len().saturating_mul(size_of::<f32>());
+    let batches = config.batch_size.saturating_mul(config.prefetch.max(1) + 1);
+    let rows = config.workers.max(1).saturating_mul(config.batch_size.min(Loader::CHUNK) + IN_WORK);
+    image.saturating_mul(batches.saturating_add(rows))
+}
+
+/// Bytes that reading images for evaluation takes.
+pub(crate) fn reading_bytes(preprocessing: &Preprocessing, threads: usize) -> usize {
+    ahead_bytes(&reading(preprocessing, READ_BATCH, threads))
+}
 
 /// A list of labelled, preprocessed images.
 #[derive(Debug)]
 pub struct Images {
     labels: Vec<u32>,
     image_len: usize,
+    /// The images that can be read, for their names.
+    subset: Subset,
     source: Source,
 }
 
@@ -50,11 +87,15 @@ impl Images {
         stop: &AtomicBool,
     ) -> Result<Self, OculistError> {
         let image_len = preprocessing.len();
-        let in_memory = subset.len() * image_len * size_of::<f32>() <= KEEP_BYTES;
-        let loader = |subset: Subset| {
-            Loader::new(subset, LoaderConfig::evaluation(READ_BATCH, threads, preprocessing.clone()))
-        };
+        let needed = subset.len().saturating_mul(image_len).saturating_mul(size_of::<f32>());
+        let in_memory = needed <= KEEP_BYTES;
+        let loader = |subset: Subset| Loader::new(subset, reading(preprocessing, READ_BATCH, threads));
         let (mut images, mut labels, mut readable) = (Vec::new(), Vec::new(), Vec::new());
+        if in_memory {
+            let what = format!("keeping {} images", subset.len());
+            images = try_zeros(subset.len() * image_len, &what)?;
+            images.clear();
+        }
         for batch in loader(subset.clone())?.epoch(0) {
             go_on(stop)?;
             let batch = batch?;
@@ -67,12 +108,18 @@ impl Images {
         if readable.is_empty() {
             return Err(oculist_data::Error::NothingReadable { images: subset.len() }.into());
         }
-        if in_memory {
-            return Ok(Self { labels, image_len, source: Source::Memory(images) });
-        }
         // That pass found out what can be read, so that every later one has the same images in the same order.
         let subset = subset.select(&readable)?;
-        Ok(Self { labels: subset.labels().to_vec(), image_len, source: Source::Files(loader(subset)?) })
+        if in_memory {
+            return Ok(Self { labels, image_len, subset, source: Source::Memory(images) });
+        }
+        let labels = subset.labels().to_vec();
+        Ok(Self { labels, image_len, source: Source::Files(loader(subset.clone())?), subset })
+    }
+
+    /// Image i as errors name it: its file, or its name in the data set.
+    pub(crate) fn name(&self, i: usize) -> String {
+        name_of(&self.subset, i)
     }
 
     /// Number of images.
@@ -98,17 +145,15 @@ impl Images {
         let n = count.min(self.len());
         let chosen: Vec<usize> = (0..n).map(|i| i * self.len() / n).collect();
         let labels = chosen.iter().map(|&i| self.labels[i]).collect();
+        let subset = self.subset.select(&chosen)?;
         let source = match &self.source {
             Source::Memory(all) => {
                 let one = |&i: &usize| &all[i * self.image_len..(i + 1) * self.image_len];
                 Source::Memory(chosen.iter().flat_map(one).copied().collect())
             }
-            Source::Files(loader) => {
-                let subset = loader.subset().select(&chosen)?;
-                Source::Files(Loader::new(subset, loader.config().clone())?)
-            }
+            Source::Files(loader) => Source::Files(Loader::new(subset.clone(), loader.config().clone())?),
         };
-        Ok(Self { labels, image_len: self.image_len, source })
+        Ok(Self { labels, image_len: self.image_len, subset, source })
     }
 
     /// Hands out all images in order, up to `batch` at a time, dense `[n, height, width, channels]`.
@@ -141,5 +186,28 @@ impl Images {
                 })
             }
         }
+    }
+}
+
+/// Image i of a subset as errors name it: its file, or its name in the data set.
+pub(crate) fn name_of(subset: &Subset, i: usize) -> String {
+    subset.path(i).map_or_else(|| subset.name(i), |path| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_augment::ColorMode;
+
+    use super::*;
+
+    #[test]
+    fn fewer_large_images_are_read_ahead() {
+        let sized = |side| Preprocessing::exact(ColorMode::Rgb, side, side);
+        let usual = reading(&sized(224), READ_BATCH, 2);
+        assert_eq!((usual.batch_size, usual.prefetch), (64, 3));
+        let large = reading(&sized(2048), READ_BATCH, 2);
+        assert_eq!((large.batch_size, large.prefetch), (BATCH, 1));
+        // Two batches of 32; of two workers 16 rows each and two images in work; 12 bytes a pixel.
+        assert_eq!(reading_bytes(&sized(2048), 2), (2 * 32 + 2 * (16 + 2)) * 2048 * 2048 * 12);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use oculist_graph::Graph;
+use oculist_kernels::try_zeros;
 use oculist_report::Spread;
 use oculist_runtime::{Context, Plan, PlanOptions};
 
@@ -59,7 +60,8 @@ fn seconds(
     stop: &AtomicBool,
 ) -> Result<Spread, OculistError> {
     let mut plan = Plan::new(graph, &PlanOptions::new(batch, ctx.clone()))?;
-    let input: Vec<f32> = (0..batch * plan.input_len()).map(|i| (i * 37 % 256) as f32 / 255.0).collect();
+    let mut input = try_zeros(batch * plan.input_len(), "the images of a measurement")?;
+    input.iter_mut().enumerate().for_each(|(i, x)| *x = (i * 37 % 256) as f32 / 255.0);
     let mut output = vec![0.0; batch * plan.output_len()];
     let mut run = || -> Result<f64, OculistError> {
         go_on(stop)?;

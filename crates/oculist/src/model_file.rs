@@ -2,6 +2,7 @@
 
 mod head;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,9 +15,12 @@ use crate::class_match::match_classes;
 use crate::data::Source;
 use crate::dropout;
 use crate::error::OculistError;
+use crate::images::{image_bytes, reading_bytes};
 use crate::progress::Watch;
+use crate::summary::counted;
 
 pub use head::Head;
+pub(crate) use head::softmax_as_logits;
 
 /// Metadata key of the class names, a JSON list in the order of the logits.
 pub const CLASSES_KEY: &str = "oculist.classes";
@@ -73,14 +77,19 @@ impl Model {
                 outputs.map_or("none".into(), |n| n.to_string())
             )));
         }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = class_names.iter().find(|&name| !seen.insert(name)) {
+            return Err(problem(format!(
+                "the class names in the metadata `{CLASSES_KEY}` hold {twice:?} twice; expected a name of its own for each \
+                 class"
+            )));
+        }
         let input = (preprocessing.channels(), preprocessing.height, preprocessing.width);
         if graph.input_chw() != Some(input) {
+            let (c, h, w) = input;
+            let takes = graph.input_chw().map_or("another input".into(), |(c, h, w)| format!("{c}x{h}x{w}"));
             return Err(problem(format!(
-                "the preprocessing gives {}x{}x{} (channels, height, width), the network takes {:?}",
-                input.0,
-                input.1,
-                input.2,
-                graph.input_chw()
+                "the preprocessing gives {c}x{h}x{w} (channels, height, width), the network takes {takes}"
             )));
         }
         let arch = graph.metadata.get(ARCH_KEY).cloned().unwrap_or_else(|| graph.name().to_owned());
@@ -98,7 +107,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Checks that the model, read from `path`, can be planned for `batch` images as far as its sizes tell.
+    /// Checks that the model, read from `path`, can be planned for `batch` images, with those that are read ahead for it.
     ///
     /// # Errors
     /// [`OculistError::Model`] if it needs more memory or time than there is.
@@ -108,8 +117,17 @@ impl Model {
         batch: usize,
         ctx: &Arc<Context>,
     ) -> Result<(), OculistError> {
-        Plan::check(&self.graph, &PlanOptions::new(batch, ctx.clone()))
-            .map_err(|e| OculistError::Model { path: path.to_path_buf(), problem: e.to_string() })
+        let of_file = |e: OculistError| e.of_model(path);
+        let plan =
+            Plan::check(&self.graph, &PlanOptions::new(batch, ctx.clone())).map_err(|e| of_file(e.into()))?;
+        let (images, what) = if batch == 1 {
+            (image_bytes(&self.preprocessing), "the image that it is given")
+        } else {
+            (reading_bytes(&self.preprocessing, ctx.threads()), "the batches of images that are read ahead")
+        };
+        let count = counted(batch, "image", "images");
+        let what = format!("the plan of `{}` for {count} with {what}", self.graph.name());
+        ctx.check_memory(&what, plan.saturating_add(images)).map_err(|e| of_file(e.into()))
     }
 
     /// The source with this model's classes in their order, matched by name; says what was assumed.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use oculist_data::{DEFAULT_MAX_PIXELS, Exclude, decode_file, walk};
+use oculist_kernels::try_zeros;
 use oculist_report::terminal::Prediction;
 use oculist_report::{Model as ModelFacts, Robustness, TtaResult};
 use oculist_runtime::{Plan, PlanOptions};
@@ -14,7 +15,7 @@ use crate::evaluate::corruptions::{corrupted, severities};
 use crate::evaluate::selection::{Selection, select};
 use crate::evaluate::tta::{Sum, augmented};
 use crate::evaluate::views::{Judge, Prepared, View};
-use crate::evaluate::{BATCH, Part, Tta, evaluate_until};
+use crate::evaluate::{BATCH, Part, Tta, evaluate_until, finite};
 use crate::images::Images;
 use crate::measure;
 use crate::model_file::{Model, file_name};
@@ -67,6 +68,15 @@ pub struct Evaluated {
 /// [`OculistError::Model`] if the data have classes that the model does not know; [`OculistError::Option`] for a severity,
 /// a pipeline or a split that cannot be used; otherwise as reading model and data.
 pub fn evaluate_file(
+    path: &Path,
+    settings: &Settings,
+    options: &EvaluateOptions,
+    watch: &mut Watch<'_>,
+) -> Result<Evaluated, OculistError> {
+    evaluate_model(path, settings, options, watch).map_err(|e| e.of_model(path))
+}
+
+fn evaluate_model(
     path: &Path,
     settings: &Settings,
     options: &EvaluateOptions,
@@ -158,6 +168,14 @@ pub fn predict_files(
     paths: &[PathBuf],
     options: &PredictOptions,
 ) -> Result<Predicted, OculistError> {
+    predict_with(model, paths, options).map_err(|e| e.of_model(model))
+}
+
+fn predict_with(
+    model: &Path,
+    paths: &[PathBuf],
+    options: &PredictOptions,
+) -> Result<Predicted, OculistError> {
     let ctx = context(options.threads, options.max_memory)?;
     let model = Model::read_for(model, 1, &ctx)?;
     let views = match &options.tta {
@@ -166,7 +184,7 @@ pub fn predict_files(
     };
     let mut plan = Plan::new(&model.graph, &PlanOptions::new(1, ctx))?;
     let mut logits = vec![0.0; plan.output_len()];
-    let mut input = vec![0.0; model.preprocessing.len()];
+    let mut input = try_zeros(model.preprocessing.len(), "the image that the model is given")?;
     let mut found = Predicted::default();
     for File { path, problem, missing } in files(paths) {
         if missing {
@@ -184,6 +202,7 @@ pub fn predict_files(
                     let image = view.apply(image.clone(), &model.preprocessing, options.seed, 0)?;
                     model.preprocessing.normalize_into(&image, &mut input);
                     plan.run(&input, &mut logits)?;
+                    finite(&logits, logits.len(), &|_| path.display().to_string())?;
                     sum.add(&logits);
                 }
                 let answer = if views.len() == 1 { &logits } else { &sum.log_mean() };

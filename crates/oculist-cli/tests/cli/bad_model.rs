@@ -1,6 +1,8 @@
 //! Model files that are none, or not for this use.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use oculist_graph::{Graph, GraphBuilder, Op};
 
 use crate::support::data::cut_short;
 use crate::support::runs::{copy_of_trained, trained};
@@ -98,4 +100,85 @@ fn a_model_that_is_quantised_already() {
     let call = oculist("compress").arg(data).option("--model", &int8).option("--output", &run);
     call.run().fails(1, &["int8.onnx", "quantised already"]);
     assert!(!again.exists() && !run.exists());
+}
+
+fn written(folder: &Path, name: &str, graph: &Graph) -> PathBuf {
+    let path = folder.join(name);
+    oculist_onnx::write(graph, &path).expect("a file");
+    path
+}
+
+/// A classifier of the trained model's classes and input that ends in what `end` makes of three numbers for an image.
+fn pooled(end: &[(&str, Op)]) -> Graph {
+    let trained = oculist_onnx::read(trained().file("model.onnx")).expect("a model");
+    let (c, h, w) = trained.input_chw().expect("images");
+    assert_eq!(c, 3, "as many channels as classes");
+    let mut b = GraphBuilder::new("pooled");
+    let mut x = b.input("input", c, h, w);
+    for (name, op) in end {
+        x = b.op(name, op.clone(), &[x]);
+    }
+    let mut graph = b.finish(x).expect("a valid graph");
+    graph.metadata = trained.metadata;
+    graph
+}
+
+#[test]
+fn a_classifier_without_weights_is_evaluated_and_not_compressed() {
+    let dir = scratch();
+    let (mean, flatten) = (("mean", Op::GlobalAveragePool), ("flatten", Op::Flatten));
+    let plain = written(dir.path(), "mean.onnx", &pooled(&[mean.clone(), flatten.clone()]));
+    let soft = [mean, flatten, ("softmax", Op::Softmax)];
+    let soft = written(dir.path(), "soft.onnx", &pooled(&soft));
+    let data = &trained().data;
+    for model in [&plain, &soft] {
+        oculist("eval").arg(data).option("--model", model).run().ok();
+        let run = dir.path().join("run");
+        let call = oculist("compress").arg(data).option("--model", model).option("--output", &run);
+        call.run().fails(1, &[".onnx", "nothing to train", "layers with weights"]);
+        assert!(!run.exists());
+    }
+}
+
+#[test]
+fn probabilities_that_cannot_be_taken_off_are_refused() {
+    let dir = scratch();
+    let clip = Op::Clip { min: 0.25, max: 0.75 };
+    let end =
+        [("mean", Op::GlobalAveragePool), ("flatten", Op::Flatten), ("softmax", Op::Softmax), ("clip", clip)];
+    let model = written(dir.path(), "clipped.onnx", &pooled(&end));
+    refused(&model, &["clipped.onnx", "Softmax (node `softmax`)", "logits"]);
+}
+
+#[test]
+fn two_classes_of_one_name() {
+    let dir = scratch();
+    let mut graph = oculist_onnx::read(trained().file("model.onnx")).expect("a model");
+    let names = r#"["class0", "class1", "class0"]"#;
+    graph.metadata.insert("oculist.classes".into(), names.into());
+    let model = written(dir.path(), "twice.onnx", &graph);
+    refused(&model, &["twice.onnx", "oculist.classes", "\"class0\" twice"]);
+}
+
+#[test]
+fn answers_that_are_no_numbers_name_model_and_image() {
+    let dir = scratch();
+    let mut graph = oculist_onnx::read(trained().file("model.onnx")).expect("a model");
+    let weights: Vec<_> = graph.params().filter(|(_, _, t)| t.shape().len() > 1).map(|(id, ..)| id).collect();
+    for id in weights {
+        let values = graph.param_mut(id).and_then(|t| t.as_f32_mut()).expect("floats");
+        values.iter_mut().for_each(|v| *v *= 1e37);
+    }
+    let model = written(dir.path(), "huge.onnx", &graph);
+    let data = &trained().data;
+    let words = ["huge.onnx", "class", ".png", "finite"];
+    oculist("eval").arg(data).option("--model", &model).run().fails(1, &words);
+    oculist("predict").arg(data.join("class0")).option("--model", &model).run().fails(1, &words);
+    let run = dir.path().join("run");
+    let call = oculist("compress").arg(data).option("--model", &model).option("--output", &run);
+    call.args("--epochs 1").run().fails(1, &words);
+    let out = dir.path().join("out.onnx");
+    let call = oculist("export").arg(&model).option("--int8", data).option("--output", &out);
+    call.run().fails(1, &["huge.onnx"]);
+    assert!(!out.exists());
 }

@@ -71,13 +71,40 @@ fn the_limit_is_an_option_of_every_verb_that_plans() {
             .option("--output", folder)
     };
     train(&run).args("--max-memory 1K").run().fails(1, &words);
+    assert!(!run.exists(), "the corrected command finds no run in its way");
     // In a file of settings too; the flag is stronger.
     let settings = dir.path().join("settings.toml");
     std::fs::write(&settings, "max_memory = \"1K\"\n").expect("a file");
     let again = dir.path().join("again");
     train(&again).option("--config", &settings).run().fails(1, &words);
-    let call = train(&again).option("--config", &settings).args("--max-memory 2G --force");
+    let call = train(&again).option("--config", &settings).args("--max-memory 2G");
     call.run().ok();
+}
+
+/// Runs the program with no more than `kibibytes` of address space.
+#[cfg(target_os = "linux")]
+fn confined(mut call: crate::support::Call, kibibytes: usize) -> crate::support::Outcome {
+    let inner = call.command();
+    let mut shell = std::process::Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit -v {kibibytes}; exec \"$0\" \"$@\""));
+    shell.arg(inner.get_program()).args(inner.get_args());
+    crate::support::Outcome::new(shell.output().expect("a shell"))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_that_the_system_does_not_give_is_an_error() {
+    let dir = scratch();
+    // A quarter of a gibibyte in each value, which 100 GB allow and as much address space does not hold.
+    let mut b = GraphBuilder::new("wide");
+    let x = b.input("input", 16, 2048, 2048);
+    let y = b.op("window", Op::MaxPool(Pool::square(2, 1, 0)), &[x]);
+    let y = b.relu("relu", y);
+    let y = b.op("mean", Op::GlobalAveragePool, &[y]);
+    let model = write(dir.path(), &b.finish(y).expect("a valid graph"));
+    let call = oculist("bench").arg(&model).args("--threads 1 --max-memory 100G");
+    let words = ["large.onnx", "the plan of `wide`", "MiB", "does not give"];
+    confined(call, 256 << 10).fails(1, &words);
 }
 
 #[test]

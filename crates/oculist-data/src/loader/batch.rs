@@ -1,6 +1,7 @@
 //! What the consumer gets, and how it is put together.
 
 use crate::error::Error;
+use oculist_kernels::try_zeros;
 
 /// Some images, ready for the network.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -52,14 +53,14 @@ pub(super) enum Failure {
 }
 
 impl Assembly {
+    /// Where there is no memory for the images, it has failed from the beginning.
     pub(super) fn new(rows: usize, row_len: usize, chunks: usize) -> Self {
-        Self {
-            images: vec![0.0; rows * row_len],
-            rows: vec![None; rows],
-            unreadable: Vec::new(),
-            remaining: chunks,
-            failure: None,
-        }
+        let what = format!("a batch of {rows} images");
+        let (images, failure) = match try_zeros(rows.saturating_mul(row_len), &what) {
+            Ok(images) => (images, None),
+            Err(error) => (Vec::new(), Some(Failure::Error(error.into()))),
+        };
+        Self { images, rows: vec![None; rows], unreadable: Vec::new(), remaining: chunks, failure }
     }
 
     /// Closes the gaps and looks up the labels.

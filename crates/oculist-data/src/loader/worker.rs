@@ -7,13 +7,14 @@ use super::sampling::{Place, Sampling};
 use crate::Subset;
 use crate::error::Result;
 use oculist_augment::SampleKey;
+use oculist_kernels::try_zeros;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Images that one worker does at a time; small enough that the first batch of an epoch is shared out.
-const CHUNK: usize = 16;
+pub(super) const CHUNK: usize = 16;
 
 /// How many following images are tried in place of one that cannot be read.
 const SUBSTITUTES: usize = 8;
@@ -107,7 +108,22 @@ impl Shared {
 
     fn process(&self, chunk: &Chunk, scratch: &mut Vec<f32>) {
         let row_len = self.config.preprocessing.len();
-        scratch.resize(chunk.rows.len() * row_len, 0.0);
+        let len = chunk.rows.len() * row_len;
+        let failed = lock(&chunk.assembly).failure.is_some();
+        if failed {
+            return self.finish(chunk, |_| {});
+        }
+        if scratch.len() < len {
+            // What it held goes first.
+            *scratch = Vec::new();
+            match try_zeros(len, &format!("{} images of a batch", chunk.rows.len())) {
+                Ok(zeros) => *scratch = zeros,
+                Err(error) => {
+                    return self.finish(chunk, |a| a.failure = Some(Failure::Error(error.into())));
+                }
+            }
+        }
+        let scratch = &mut scratch[..len];
         let mut filled = Vec::with_capacity(chunk.rows.len());
         let mut unreadable = Vec::new();
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -117,17 +133,24 @@ impl Shared {
             }
             Ok(())
         }));
-        let mut assembly = lock(&chunk.assembly);
-        match result {
-            Ok(Ok(())) => {
-                assembly.images[chunk.rows.start * row_len..chunk.rows.end * row_len]
-                    .copy_from_slice(scratch);
-                assembly.rows[chunk.rows.clone()].copy_from_slice(&filled);
+        self.finish(chunk, |assembly| {
+            match result {
+                Ok(Ok(())) => {
+                    assembly.images[chunk.rows.start * row_len..chunk.rows.end * row_len]
+                        .copy_from_slice(scratch);
+                    assembly.rows[chunk.rows.clone()].copy_from_slice(&filled);
+                }
+                Ok(Err(error)) => assembly.failure = Some(Failure::Error(error)),
+                Err(panic) => assembly.failure = Some(Failure::Panic(panic)),
             }
-            Ok(Err(error)) => assembly.failure = Some(Failure::Error(error)),
-            Err(panic) => assembly.failure = Some(Failure::Panic(panic)),
-        }
-        assembly.unreadable.append(&mut unreadable);
+            assembly.unreadable.append(&mut unreadable);
+        });
+    }
+
+    /// Lets `put` write what became of a chunk, which is then done; tells the consumer when it was the last.
+    fn finish(&self, chunk: &Chunk, put: impl FnOnce(&mut Assembly)) {
+        let mut assembly = lock(&chunk.assembly);
+        put(&mut assembly);
         assembly.remaining -= 1;
         if assembly.remaining == 0 {
             drop(assembly);

@@ -61,3 +61,20 @@ fn a_parameter_that_is_not_finite_is_named() {
         );
     }
 }
+
+#[test]
+fn a_variance_that_has_no_root_is_named() {
+    let set = |g: &mut Graph, variance: f32| {
+        let v = g.find("bn.running_var").unwrap();
+        g.param_mut(v).unwrap().as_f32_mut().unwrap()[1] = variance;
+    };
+    for bad in [-1.0, -1e-5, -3e38] {
+        refused(|g| set(g, bad), "node `bn`: parameter `bn.running_var` holds the variance");
+    }
+    // What rounding leaves below zero is no harm where epsilon is more.
+    for fine in [0.0, -9e-6, 1e30] {
+        let mut g = good();
+        set(&mut g, fine);
+        g.check().unwrap();
+    }
+}

@@ -10,7 +10,7 @@ use oculist_graph::Dim;
 use crate::error::OnnxError;
 use crate::import::Importer;
 use crate::import::node::NodeContext;
-use crate::import::reshape::axes;
+use crate::import::reshape::{axes, axes_in_words};
 use crate::import::values::Binding;
 use crate::proto::ElementType;
 use crate::tensor::{element_type, type_name};
@@ -92,7 +92,8 @@ pub(super) fn unsqueeze(importer: &mut Importer, node: &mut NodeContext) -> Resu
     node.at_most(2)?;
     let axes = axes(importer, node, 13)?;
     if axes.as_deref() != Some(&[0]) {
-        return Err(node.error(format!("the axes are {axes:?}, supported is 0 on a size")));
+        let found = axes_in_words(axes.as_deref());
+        return Err(node.error(format!("it inserts {found}, supported is axis 0 on a size")));
     }
     keep(importer, node)
 }

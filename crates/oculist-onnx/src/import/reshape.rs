@@ -44,6 +44,19 @@ pub(super) fn reshape(importer: &mut Importer, node: &mut NodeContext) -> Result
     flattened(importer, node, x)
 }
 
+/// Axes in the words of an error: `axis 2`, `the axes 2, 3`.
+pub(super) fn axes_in_words(axes: Option<&[i64]>) -> String {
+    match axes {
+        None => "all axes".to_owned(),
+        Some([]) => "no axis".to_owned(),
+        Some([axis]) => format!("axis {axis}"),
+        Some(axes) => {
+            let list: Vec<String> = axes.iter().map(i64::to_string).collect();
+            format!("the axes {}", list.join(", "))
+        }
+    }
+}
+
 pub(super) fn squeeze(importer: &mut Importer, node: &mut NodeContext) -> Result<(), OnnxError> {
     node.at_most(2)?;
     let axes = axes(importer, node, 13)?;
@@ -57,7 +70,8 @@ pub(super) fn squeeze(importer: &mut Importer, node: &mut NodeContext) -> Result
         flattened(importer, node, x)
     } else {
         Err(node.error(format!(
-            "it squeezes the axes {axes:?} of {shape}; supported is squeezing height and width of [N, C, 1, 1]"
+            "it squeezes {} of {shape}; supported is squeezing height and width of [N, C, 1, 1]",
+            axes_in_words(axes.as_deref())
         )))
     }
 }
@@ -71,7 +85,8 @@ pub(super) fn reduce_mean(importer: &mut Importer, node: &mut NodeContext) -> Re
     let shape = importer.shape(x)?;
     if shape.rank() != 4 || !axes.as_deref().is_some_and(is_height_and_width) {
         return Err(node.error(format!(
-            "it takes the mean over the axes {axes:?} of {shape}; supported is the mean over height and width"
+            "it takes the mean over {} of {shape}; supported is the mean over height and width",
+            axes_in_words(axes.as_deref())
         )));
     }
     if keep {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use oculist_graph::{Conv, Graph, GraphBuilder, Op, Pool};
 use oculist_kernels::Context;
-use oculist_train::{Executor, Mode};
+use oculist_train::{Executor, Mode, TrainError};
 
 fn chain(n: usize) -> Graph {
     let mut b = GraphBuilder::new("chain");
@@ -36,6 +36,21 @@ fn a_batch_beyond_the_memory_is_refused() {
     for batch in [1 << 40, 1 << 62, usize::MAX] {
         assert!(plan(&graph, batch, 1 << 30).is_err(), "{batch} images");
     }
+}
+
+#[test]
+fn a_graph_without_weights_runs_and_is_not_trained() {
+    let mut b = GraphBuilder::new("mean");
+    let x = b.input("x", 3, 2, 2);
+    let y = b.op("pool", Op::GlobalAveragePool, &[x]);
+    let y = b.op("flatten", Op::Flatten, &[y]);
+    let graph = b.finish(y).expect("a valid graph");
+    let context = Arc::new(Context::new(1).expect("a thread"));
+    assert!(Executor::new(context.clone(), &graph, 1, Mode::Eval).is_ok());
+    let error = Executor::new(context.clone(), &graph, 1, Mode::Train).expect_err("no weights");
+    assert!(matches!(error, TrainError::NothingToTrain { .. }) && error.to_string().contains("`mean`"));
+    assert!(Executor::check(&context, &graph, 1, Mode::Train).is_err());
+    assert!(Executor::check(&context, &chain(1), 1, Mode::Train).is_ok());
 }
 
 #[test]

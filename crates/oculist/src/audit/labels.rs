@@ -12,7 +12,8 @@ use super::check::LabelOptions;
 use super::confident::{Confident, confident_learning};
 use crate::data::Source;
 use crate::error::OculistError;
-use crate::evaluate::BATCH;
+use crate::evaluate::{BATCH, finite};
+use crate::images::name_of;
 use crate::metrics::{argmax, softmax};
 use crate::progress::{Watch, go_on};
 use crate::settings::Settings;
@@ -174,6 +175,7 @@ fn predict(
         let batch = batch?;
         let rows = &mut logits[..batch.len() * classes];
         plan.run(&batch.images, rows)?;
+        finite(rows, classes, &|i| name_of(images, batch.indices[i]))?;
         for (&i, row) in batch.indices.iter().zip(rows.chunks_exact(classes)) {
             take(i, row);
         }

@@ -15,7 +15,7 @@ use oculist_runtime::{Context, Plan, PlanOptions};
 
 use super::sensitivity;
 use crate::error::OculistError;
-use crate::evaluate::{BATCH, evaluate_until};
+use crate::evaluate::{BATCH, evaluate_until, finite};
 use crate::images::Images;
 use crate::progress::{Watch, go_on};
 use crate::settings::Calibration;
@@ -184,6 +184,7 @@ impl Quantizer<'_> {
         let mut plan = Plan::new(&folded, &options)?;
         let mut logits = vec![0.0; BATCH * plan.output_len()];
         let (input_len, classes) = (plan.input_len(), plan.output_len());
+        let mut seen = 0;
         self.calibration.for_each_batch(BATCH, &mut |images| {
             go_on(stop)?;
             let mut failed = None;
@@ -208,7 +209,12 @@ impl Quantizer<'_> {
                     failed.get_or_insert(e);
                 }
             })?;
-            failed.map_or(Ok(()), |e| Err(e.into()))
+            if let Some(e) = failed {
+                return Err(e.into());
+            }
+            let first = seen;
+            seen += n / classes.max(1);
+            finite(&logits[..n], classes, &|i| self.calibration.name(first + i))
         })?;
         Ok(Calibrated { means: means.means(), folded, calibrator })
     }

@@ -6,12 +6,13 @@ use std::sync::atomic::AtomicBool;
 use oculist_augment::{
     Corruption, Image, Pipeline, Preprocessing, ResizeRule, Rng, SampleKey, Start, Transform,
 };
-use oculist_data::{ImageStore, Loader, LoaderConfig, MemoryStore, Subset};
+use oculist_data::{ImageStore, Loader, MemoryStore, Subset};
 use oculist_graph::Graph;
 use oculist_runtime::{Context, Plan, PlanOptions};
 
-use super::BATCH;
+use super::{BATCH, finite};
 use crate::error::OculistError;
+use crate::images::{name_of, reading};
 use crate::progress::go_on;
 
 /// Images at the network's size are kept in memory up to this many bytes.
@@ -90,7 +91,7 @@ impl Prepared {
         // Values of 0..=1, from which the bytes come back exactly.
         let plain = preprocessing.clone().with_statistics(vec![0.0; channels], vec![1.0; channels]);
         let fits = subset.len().saturating_mul(preprocessing.len()) <= KEEP_BYTES;
-        let loader = Loader::new(subset.clone(), LoaderConfig::evaluation(READ_BATCH, threads, plain))?;
+        let loader = Loader::new(subset.clone(), reading(&plain, READ_BATCH, threads))?;
         let (mut pixels, mut readable) = (Vec::<u8>::new(), Vec::new());
         for batch in loader.epoch(0) {
             go_on(stop)?;
@@ -144,7 +145,7 @@ impl Prepared {
         let (labels, classes) = (images.labels().to_vec(), images.classes());
         let store = Viewed { images, preprocessing, view: view.clone(), seed };
         let changed = Subset::new(Arc::new(store), (0..n as u32).collect(), labels, classes)?;
-        let loader = Loader::new(changed, LoaderConfig::evaluation(BATCH, self.threads, exact))?;
+        let loader = Loader::new(changed, reading(&exact, BATCH, self.threads))?;
         let classes = judge.plan.output_len();
         let mut all = Vec::with_capacity(n * classes);
         for batch in loader.epoch(0) {
@@ -153,6 +154,7 @@ impl Prepared {
             let start = all.len();
             all.resize(start + batch.len() * classes, 0.0);
             judge.plan.run(&batch.images, &mut all[start..])?;
+            finite(&all[start..], classes, &|i| name_of(&self.original, batch.indices[i]))?;
         }
         let lost = n - all.len() / classes.max(1);
         if lost > 0 {

@@ -30,11 +30,13 @@ struct HeadNode {
 impl Head {
     /// Takes the last `Softmax` off a graph of one output, which then ends in logits.
     ///
-    /// Behind it may stand nodes that pass probabilities on: `Identity`, `Dropout`, and the `Q/DQ` of a quantised model,
-    /// whose rounding of the probabilities is left out. Of two `Softmax` one stays: the file means its result as logits.
+    /// Behind it may stand nodes that pass probabilities on ([`passes_on`]), such as `Identity`, `Relu`, and the `Q/DQ` of a
+    /// quantised model, whose rounding of the probabilities is left out. Of two `Softmax` one stays: the file means its
+    /// result as logits.
     ///
     /// # Errors
-    /// What the graph ends in, in words, if that gives neither logits nor probabilities of one class for each image.
+    /// What the graph ends in, in words, if that gives neither logits nor probabilities of one class for each image, or if
+    /// a `Softmax` cannot be taken off although nothing behind it makes logits of its probabilities.
     pub(crate) fn take(graph: &mut Graph) -> Result<Self, String> {
         let producers = graph.producers();
         let mut chain: Vec<NodeId> = Vec::new();
@@ -42,30 +44,36 @@ impl Head {
         while let Some(id) = producers[at.index()] {
             let node = &graph.nodes()[id];
             chain.push(id);
-            match node.op {
-                Op::Identity
-                | Op::Dropout { .. }
-                | Op::QuantizeLinear { .. }
-                | Op::DequantizeLinear { .. } => at = node.inputs[0],
-                Op::Softmax => {
-                    let nodes =
-                        chain.iter().rev().map(|&id| head_node(graph, id)).collect::<Result<_, _>>()?;
-                    let logits = node.inputs[0];
-                    graph.set_outputs(vec![logits]);
-                    graph.tidy().map_err(|e| e.to_string())?;
-                    return Ok(Self { nodes });
-                }
-                Op::Sigmoid => {
-                    return Err(format!(
-                        "it ends in a Sigmoid (node `{}`), which judges every class by itself, so that several may hold \
-                         at once; expected logits or a Softmax, which tell one class for each image",
-                        node.name
-                    ));
-                }
-                _ => break,
+            if node.op == Op::Softmax {
+                let nodes = chain.iter().rev().map(|&id| head_node(graph, id)).collect::<Result<_, _>>()?;
+                let logits = node.inputs[0];
+                graph.set_outputs(vec![logits]);
+                graph.tidy().map_err(|e| e.to_string())?;
+                return Ok(Self { nodes });
             }
+            if !passes_on(graph, node) {
+                break;
+            }
+            at = node.inputs[0];
         }
-        Ok(Self::default())
+        let ends = Ends::of(graph);
+        if let Some(node) = ends.judging {
+            return Err(format!(
+                "it ends in a {} (node `{}`), which judges every class by itself, so that several may hold at once; \
+                 expected logits or a Softmax, which tell one class for each image",
+                node.op.name(),
+                node.name
+            ));
+        }
+        match ends.softmax {
+            None => Ok(Self::default()),
+            Some(node) => Err(format!(
+                "its output is neither logits nor the result of one Softmax: behind the Softmax (node `{}`) the \
+                 probabilities are changed without a layer that has weights; expected a network that ends in logits or \
+                 in a Softmax",
+                node.name
+            )),
+        }
     }
 
     /// Whether the file gives logits themselves.
@@ -102,6 +110,62 @@ impl Head {
             graph.tidy()?;
         }
         Ok(())
+    }
+}
+
+/// The node whose probabilities a graph of one output gives as its logits, if there is one: a second softmax would stand
+/// on top, which no training should learn through.
+pub(crate) fn softmax_as_logits(graph: &Graph) -> Option<&Node> {
+    Ends::of(graph).softmax
+}
+
+/// Whether a node hands on probabilities in their order and, but for rounding, as they are: one row for each image.
+fn passes_on(graph: &Graph, node: &Node) -> bool {
+    // What a clip may cut off or fill up is less than a hundredth of a percent.
+    const NEARLY: f32 = 1e-4;
+    match node.op {
+        Op::Identity
+        | Op::Dropout { .. }
+        | Op::QuantizeLinear { .. }
+        | Op::DequantizeLinear { .. }
+        | Op::Relu => true,
+        Op::Clip { min, max } => min <= NEARLY && max >= 1.0 - NEARLY,
+        Op::Concat => node.inputs.len() == 1,
+        Op::PadChannels { before, after } => before == 0 && after == 0,
+        Op::Flatten | Op::GlobalAveragePool => {
+            node.inputs.first().and_then(|&x| graph.shape(x).chw()).is_some_and(|(_, h, w)| (h, w) == (1, 1))
+        }
+        _ => false,
+    }
+}
+
+/// What the output of a graph is made of, without a layer with weights in between.
+struct Ends<'a> {
+    /// A `Softmax` on some way to the output.
+    softmax: Option<&'a Node>,
+    /// A `Sigmoid` or `HardSigmoid` where every way to the output leads from one: as a gate of a product it is none.
+    judging: Option<&'a Node>,
+}
+
+impl<'a> Ends<'a> {
+    fn of(graph: &'a Graph) -> Self {
+        // For each value, the node that it is made of; nodes are in order.
+        let (mut softmax, mut judging) = (vec![None; graph.values().len()], vec![None; graph.values().len()]);
+        for node in graph.nodes() {
+            let out = node.output.index();
+            match node.op {
+                Op::Conv(_) | Op::Gemm | Op::BatchNormalization { .. } => continue,
+                Op::Softmax => softmax[out] = Some(node),
+                Op::Sigmoid | Op::HardSigmoid { .. } => judging[out] = Some(node),
+                _ => {}
+            }
+            let computed = || node.inputs.iter().filter(|&&x| graph.param(x).is_none()).map(|x| x.index());
+            softmax[out] = softmax[out].or_else(|| computed().find_map(|x| softmax[x]));
+            let all = computed().all(|x| judging[x].is_some());
+            judging[out] = judging[out].or_else(|| computed().find_map(|x| judging[x]).filter(|_| all));
+        }
+        let of_output = |nodes: &[Option<&'a Node>]| graph.outputs().first().and_then(|o| nodes[o.index()]);
+        Self { softmax: of_output(&softmax), judging: of_output(&judging) }
     }
 }
 

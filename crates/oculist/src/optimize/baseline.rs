@@ -27,7 +27,12 @@ pub(crate) fn obtain(run: &mut Run, watch: &mut Watch<'_>) -> Result<Candidate, 
         train(run, watch)?
     };
     let cost = run.cost(&graph, watch.stop)?;
-    let val_top1 = evaluate_until(&graph, &run.val, &run.ctx, watch.stop)?.top1;
+    let val_top1 = evaluate_until(&graph, &run.val, &run.ctx, watch.stop)
+        .map_err(|e| match &run.given_path {
+            Some(path) => e.of_model(path),
+            None => e,
+        })?
+        .top1;
     let baseline = Candidate {
         name: "baseline".into(),
         kind: "baseline",

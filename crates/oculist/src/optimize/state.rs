@@ -1,15 +1,17 @@
 //! What the stages of a run share: data, settings, folder, and the facts collected for the report.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime};
 
-use oculist_data::Split;
+use oculist_data::{LoaderConfig, Split};
 use oculist_files::{Seal, seal, utc_text};
 use oculist_graph::Graph;
 use oculist_report::{RunSummary, Step, StepState};
-use oculist_runtime::Context;
+use oculist_runtime::{Context, Plan, PlanOptions};
 use oculist_train::{Executor, Mode, OptimizerConfig};
+use oculist_zoo::BuildOptions;
 
 use super::inputs::Inputs;
 use super::{RunOptions, resume};
@@ -17,9 +19,9 @@ use crate::compress::candidate::{Candidate, Cost};
 use crate::data::{Source, facts, preprocessing_text};
 use crate::error::OculistError;
 use crate::evaluate::BATCH;
-use crate::images::Images;
+use crate::images::{Images, ahead_bytes, reading_bytes};
 use crate::measure;
-use crate::model_file::Model;
+use crate::model_file::{Model, softmax_as_logits};
 use crate::progress::{Progress, Watch, go_on};
 use crate::recipe::Recipe;
 use crate::run_folder::{CONFIG_FILE, Existing, INPUTS_FILE, RunFolder, SETTINGS_FILE};
@@ -47,6 +49,8 @@ pub(crate) struct Run {
     pub(crate) measure_time: Duration,
     /// The model to start from, if one was given.
     pub(crate) given: Option<Model>,
+    /// Its file.
+    pub(crate) given_path: Option<PathBuf>,
     pub(crate) summary: RunSummary,
     stage: usize,
 }
@@ -95,6 +99,10 @@ impl Run {
             recipe.arch.clone_from(&model.arch);
         }
         go_on(watch.stop)?;
+        // Before there is a folder, which would stand in the way of the corrected command.
+        if given.is_none() {
+            fits_memory(&recipe, &source, &ctx)?;
+        }
         let folder = RunFolder::prepare(&options.output, options.existing, &options.verb, watch)?;
         let before = if resume { resume::inputs_of(&folder)? } else { None };
         let known = before.as_ref().filter(|_| !options.verify);
@@ -160,6 +168,7 @@ impl Run {
             cache_bytes,
             measure_time,
             given,
+            given_path: settings.model.clone(),
             summary,
             stage: 1,
         })
@@ -245,14 +254,48 @@ fn model_fits(model: &Model, settings: &Settings) -> Result<(), OculistError> {
 
 /// Refuses a model that runs but that pruned forms of it could not be trained of.
 fn is_trainable(model: &Model, ctx: &Arc<Context>, settings: &Settings) -> Result<(), OculistError> {
-    // The plan is what can fail; two images keep its buffers small.
-    match Executor::new(ctx.clone(), &model.graph, 2, Mode::Eval) {
-        Ok(_) => Ok(()),
-        Err(e) => Err(OculistError::Model {
-            path: settings.model.clone().unwrap_or_default(),
-            problem: e.to_string(),
+    let path = settings.model.clone().unwrap_or_default();
+    // Two images: pruned forms of it need less than it does itself.
+    Executor::check(ctx, &model.graph, 2, Mode::Train).map_err(|e| OculistError::from(e).of_model(&path))?;
+    match softmax_as_logits(&model.graph) {
+        None => Ok(()),
+        Some(node) => Err(OculistError::Model {
+            path,
+            problem: format!(
+                "it cannot be trained on: its last Softmax reads the probabilities of another one (node `{}`), where \
+                 training needs logits",
+                node.name
+            ),
         }),
     }
+}
+
+/// Refuses a network of the zoo that cannot be trained or run in the memory that there may be, before any is taken.
+fn fits_memory(recipe: &Recipe, source: &Source, ctx: &Arc<Context>) -> Result<(), OculistError> {
+    let graph = oculist_zoo::build(&recipe.arch, &build_options(recipe, source))?;
+    let rows = recipe.train.rows();
+    let training = Executor::check(ctx, &graph, rows, Mode::Train)?;
+    let images = LoaderConfig::training(
+        rows,
+        recipe.train.loader_workers,
+        recipe.seed,
+        recipe.augmentation.clone(),
+        recipe.preprocessing.clone(),
+    );
+    let what =
+        format!("training `{}` on batches of {rows} images, with those that are read ahead,", graph.name());
+    ctx.check_memory(&what, training.saturating_add(ahead_bytes(&images)))?;
+    let running = Plan::check(&graph, &PlanOptions::new(BATCH, ctx.clone()))?;
+    let what =
+        format!("running `{}` on batches of {BATCH} images, with those that are read ahead,", graph.name());
+    let images = reading_bytes(&recipe.preprocessing, ctx.threads());
+    Ok(ctx.check_memory(&what, running.saturating_add(images))?)
+}
+
+/// How the zoo builds the network of a recipe.
+fn build_options(recipe: &Recipe, source: &Source) -> BuildOptions {
+    let p = &recipe.preprocessing;
+    BuildOptions::new(source.class_names().len(), (p.channels(), p.height, p.width)).with_width(recipe.width)
 }
 
 /// What to say if the batch size that was asked for is more than there are training images.
@@ -273,11 +316,7 @@ fn needed_bytes(
     let params = if let Some(model) = given {
         model.graph.cost().params
     } else {
-        let p = &recipe.preprocessing;
-        let options =
-            oculist_zoo::BuildOptions::new(source.class_names().len(), (p.channels(), p.height, p.width))
-                .with_width(recipe.width);
-        oculist_zoo::build(&recipe.arch, &options)?.cost().params
+        oculist_zoo::build(&recipe.arch, &build_options(recipe, source))?.cost().params
     };
     let weights = 4 * params;
     let moments = if matches!(recipe.train.optimizer, OptimizerConfig::AdamW { .. }) { 2 } else { 1 };

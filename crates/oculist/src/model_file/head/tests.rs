@@ -42,7 +42,7 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
 type Behind = fn(&mut GraphBuilder, ValueId) -> ValueId;
 
 /// Ends of files that mean probabilities, with how exactly.
-const PROBABILITIES: [(Behind, f32); 4] = [
+const PROBABILITIES: [(Behind, f32); 6] = [
     (|b, x| b.op("softmax", Op::Softmax, &[x]), 1e-6),
     (
         |b, x| {
@@ -60,6 +60,23 @@ const PROBABILITIES: [(Behind, f32); 4] = [
             b.op("identity", Op::Identity, &[x])
         },
         0.5 / 256.0 + 1e-6,
+    ),
+    // What keeps probabilities as they are, or nearly.
+    (
+        |b, x| {
+            let x = b.op("softmax", Op::Softmax, &[x]);
+            b.op("clip", Op::Clip { min: 1e-7, max: 1.0 }, &[x])
+        },
+        1e-6,
+    ),
+    (
+        |b, x| {
+            let x = b.op("softmax", Op::Softmax, &[x]);
+            let x = b.op("relu", Op::Relu, &[x]);
+            let x = b.op("concat", Op::Concat, &[x]);
+            b.op("pad", Op::PadChannels { before: 0, after: 0 }, &[x])
+        },
+        1e-6,
     ),
     // The second takes what the first gives as logits.
     (
@@ -127,11 +144,77 @@ fn logits_stay_and_a_softmax_within_is_none_at_the_end() {
 }
 
 #[test]
-fn classes_that_are_judged_one_by_one_are_refused() {
-    let mut graph = network(|b, x| {
-        let x = b.op("sigmoid", Op::Sigmoid, &[x]);
+fn logits_that_are_probabilities_are_known() {
+    let mut graph = network(PROBABILITIES[5].0);
+    Head::take(&mut graph).unwrap();
+    assert_eq!(softmax_as_logits(&graph).map(|n| n.name.as_str()), Some("softmax"));
+    let mut graph = network(PROBABILITIES[0].0);
+    Head::take(&mut graph).unwrap();
+    assert!(softmax_as_logits(&graph).is_none());
+}
+
+/// Probabilities that are changed on their way to the output.
+const CHANGED: [Behind; 5] = [
+    |b, x| {
+        let y = b.op("softmax", Op::Softmax, &[x]);
+        let z = b.op("other", Op::Softmax, &[x]);
+        b.add("mean", y, z)
+    },
+    |b, x| {
+        let y = b.op("softmax", Op::Softmax, &[x]);
+        b.op("narrow", Op::Clip { min: 0.2, max: 0.8 }, &[y])
+    },
+    |b, x| {
+        let y = b.op("softmax", Op::Softmax, &[x]);
+        b.add("residual", x, y)
+    },
+    |b, x| {
+        let y = b.op("softmax", Op::Softmax, &[x]);
+        b.op("swish", Op::HardSwish, &[y])
+    },
+    |b, x| {
+        let y = b.op("softmax", Op::Softmax, &[x]);
+        b.op("squared", Op::Mul, &[y, y])
+    },
+];
+
+#[test]
+fn probabilities_that_are_changed_are_no_logits() {
+    for behind in CHANGED {
+        let problem = Head::take(&mut network(behind)).unwrap_err();
+        assert!(problem.contains("behind the Softmax (node `softmax`)"), "{problem}");
+    }
+}
+
+/// Ends that judge every class by itself.
+const JUDGING: [Behind; 4] = [
+    |b, x| {
+        let x = b.op("judge", Op::Sigmoid, &[x]);
         b.op("identity", Op::Identity, &[x])
+    },
+    |b, x| b.op("judge", Op::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[x]),
+    |b, x| {
+        let x = b.op("judge", Op::Sigmoid, &[x]);
+        let x = b.op("flatten2", Op::Flatten, &[x]);
+        b.op("relu", Op::Relu, &[x])
+    },
+    |b, x| {
+        let y = b.op("judge", Op::Sigmoid, &[x]);
+        let z = b.op("other", Op::Sigmoid, &[x]);
+        b.add("sum", y, z)
+    },
+];
+
+#[test]
+fn classes_that_are_judged_one_by_one_are_refused() {
+    for behind in JUDGING {
+        let problem = Head::take(&mut network(behind)).unwrap_err();
+        assert!(problem.contains("Sigmoid (node `judge`)") && problem.contains("Softmax"), "{problem}");
+    }
+    // A gate judges nothing.
+    let mut gated = network(|b, x| {
+        let y = b.op("gate", Op::Sigmoid, &[x]);
+        b.op("gated", Op::Mul, &[x, y])
     });
-    let problem = Head::take(&mut graph).unwrap_err();
-    assert!(problem.contains("Sigmoid (node `sigmoid`)") && problem.contains("Softmax"), "{problem}");
+    assert!(Head::take(&mut gated).unwrap().is_empty());
 }
