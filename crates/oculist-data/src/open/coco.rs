@@ -152,7 +152,9 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
     }
     let store = Arc::new(CropStore { files: FileStore::new(usable, options.max_pixels), crops });
     let class_names = classes.names;
-    Collected { root: root.into(), class_names, ordered: true, entries, skipped, store }.into_dataset(options)
+    let failed = BTreeMap::new();
+    Collected { root: root.into(), class_names, ordered: true, entries, skipped, failed, store }
+        .into_dataset(options)
 }
 
 /// What a message calls an annotation.
