@@ -3,6 +3,7 @@
 //! Nothing that a file says reaches a terminal but through [`say`], [`print`], [`visible_usage`] or a bar of [`Terminal`],
 //! which show control characters and marks of direction as escapes. Only [`print_as_is`] does not: it is for programs.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -54,8 +55,11 @@ pub(crate) fn print_paths(paths: &[impl AsRef<Path>]) -> anyhow::Result<()> {
     print(&lines.join("\n"))
 }
 
-/// Clap's error with the arguments that it repeats made visible.
+/// Clap's error with the arguments that it repeats made visible, those in the words of a value's parser too.
 pub(crate) fn visible_usage(mut error: clap::Error) -> clap::Error {
+    if let Some(raw) = with_visible_reason(&error) {
+        return raw;
+    }
     let clean = |text: &String| visible(text).into_owned();
     let mut changed = Vec::new();
     for (kind, value) in error.context() {
@@ -76,6 +80,21 @@ pub(crate) fn visible_usage(mut error: clap::Error) -> clap::Error {
         error.insert(kind, value);
     }
     error
+}
+
+/// The error anew, if what a parser says of a value holds what must be escaped: clap takes that text as it is.
+fn with_visible_reason(error: &clap::Error) -> Option<clap::Error> {
+    let reason = std::error::Error::source(error)?.to_string();
+    let Cow::Owned(reason) = visible(&reason) else { return None };
+    let told = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => visible(text).into_owned(),
+        _ => String::new(),
+    };
+    let (value, argument) = (told(ContextKind::InvalidValue), told(ContextKind::InvalidArg));
+    let text = format!(
+        "invalid value '{value}' for '{argument}': {reason}\n\nFor more information, try '--help'.\n"
+    );
+    Some(clap::Error::raw(error.kind(), text))
 }
 
 impl Terminal {

@@ -47,19 +47,23 @@ pub(crate) fn class_names<'a>(
     Ok((names, index))
 }
 
-/// The names as they are shown: those that look like another one, because Unicode has two ways to write a letter, with
-/// their code points (`e\u{301}` and `\u{e9}`).
+/// The names as they are shown, no two alike: each as [`oculist_text::name`] shows it, and those that look like another one,
+/// because Unicode has two ways to write a letter, with their code points (`e\u{301}` and `\u{e9}`).
 pub fn told_apart(names: &[String]) -> Vec<String> {
+    let shown = |(name, alike): (&String, bool)| {
+        if alike { oculist_text::name_in_ascii(name) } else { oculist_text::name(name) }.into_owned()
+    };
+    names.iter().zip(look_alike(names)).map(shown).collect()
+}
+
+/// Whether each name looks like another one, because Unicode has two ways to write a letter.
+pub fn look_alike(names: &[String]) -> Vec<bool> {
     let composed = |name: &String| name.nfc().collect::<String>();
     let mut seen = BTreeMap::new();
     for name in names.iter().collect::<BTreeSet<_>>() {
         *seen.entry(composed(name)).or_insert(0) += 1;
     }
-    let escaped = |name: &String| {
-        let code = |c: char| if c.is_ascii() { c.to_string() } else { c.escape_unicode().to_string() };
-        name.chars().map(code).collect()
-    };
-    names.iter().map(|name| if seen[&composed(name)] > 1 { escaped(name) } else { name.clone() }).collect()
+    names.iter().map(|name| seen[&composed(name)] > 1).collect()
 }
 
 #[cfg(test)]
@@ -70,6 +74,14 @@ mod tests {
     fn names_that_look_alike_are_shown_by_their_code_points() {
         let names = ["e\u{301}t\u{e9}", "\u{e9}t\u{e9}", "\u{e9}", "cat", "cat"].map(str::to_owned);
         assert_eq!(told_apart(&names), ["e\\u{301}t\\u{e9}", "\\u{e9}t\\u{e9}", "\u{e9}", "cat", "cat"]);
+    }
+
+    #[test]
+    fn names_that_differ_in_what_is_not_seen_are_shown_apart() {
+        let names = ["a\nb", r"a\nb", "cat", "cat ", "e\u{301}\\n", "\u{e9}\\n"].map(str::to_owned);
+        let shown = told_apart(&names);
+        assert_eq!(shown[..4], [r"a\nb", r"a\\nb", "cat", "\"cat \""]);
+        assert_eq!(shown[4..], [r"e\u{301}\\n", r"\u{e9}\\n"]);
     }
 
     #[cfg(unix)]

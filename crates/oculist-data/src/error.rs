@@ -46,7 +46,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A class folder without a readable image.
-    #[error("{}: class \"{class}\" has no readable image in the {split} split", path.display())]
+    #[error("{}: class \"{class}\" has no readable image in the {split} split{why}", path.display())]
     EmptyClass {
         /// The class folder.
         path: PathBuf,
@@ -54,6 +54,27 @@ pub enum Error {
         class: String,
         /// The split.
         split: Split,
+        /// The first of its files and what is wrong with it, with the separator before; empty if nothing is known.
+        why: String,
+    },
+    /// Folders of splits that hold images and no class folders.
+    #[error(
+        "{}: expected class folders in the folders of the splits (train/<class>/*), found images in {folders} themselves, which tell no class: sort them into class folders, or give a list of labels (a CSV with file_name, label and split)",
+        path.display()
+    )]
+    Unsorted {
+        /// The folder.
+        path: PathBuf,
+        /// The folders of the splits.
+        folders: String,
+    },
+    /// An error, and what may be the reason or help.
+    #[error("{source}; {hint}")]
+    Hint {
+        /// What is wrong.
+        source: Box<Error>,
+        /// What else was found, as the end of a sentence.
+        hint: String,
     },
     /// One class cannot be told from nothing.
     #[error("{}: found only the class \"{class}\", a classifier needs at least two", path.display())]
@@ -127,7 +148,7 @@ pub enum Error {
         /// What it was recognised by.
         found: String,
         /// What would work.
-        instead: &'static str,
+        instead: String,
     },
     /// Images of which none can be read, so that nothing can be said about them.
     #[error("expected at least one image that can be read, found that none of {images} images can be read")]
@@ -294,6 +315,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error with a hint behind it.
+    pub(crate) fn with_hint(self, hint: String) -> Self {
+        Self::Hint { source: Box::new(self), hint }
+    }
+
     /// For `map_err` on system calls.
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

@@ -7,6 +7,8 @@ mod demo;
 mod folder;
 mod foreign;
 mod idx_folder;
+mod label_lists;
+mod labels;
 mod listed;
 mod metadata;
 mod parquet;
@@ -146,7 +148,7 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
             }
             match foreign::folder(path) {
                 Some(error) => Err(error),
-                None => folder::open(path, None, options),
+                None => folder::open(path, None, options).map_err(|error| label_lists::hinted(path, error)),
             }
         }
         // Metadata speak of the images in the folders beside them.

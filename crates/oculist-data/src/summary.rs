@@ -109,7 +109,6 @@ impl fmt::Display for Summary {
             writeln!(f, "width {w0} to {w1}, height {h0} to {h1}")?;
         }
         let names = told_apart(&self.class_names);
-        let names: Vec<_> = names.iter().map(|name| visible(name)).collect();
         let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
         write!(f, "\n{:longest$}", "class")?;
         for split in &self.splits {

@@ -34,6 +34,9 @@ const KEPT_BY_SYSTEMS: [&str; 8] = [
     "lost+found",
 ];
 
+/// How the reason begins for what the user leaves out.
+pub(crate) const LEFT_OUT: &str = "left out by --exclude";
+
 /// What a walk found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Walked {
@@ -165,7 +168,7 @@ pub(crate) fn passed_over(path: &Path, is_folder: bool, exclude: &Exclude) -> Op
         return Some(Passed::Silently);
     }
     if let Some(pattern) = exclude.matching(path) {
-        return Some(Passed::Named(format!("left out by --exclude {pattern}")));
+        return Some(Passed::Named(format!("{LEFT_OUT} {pattern}")));
     }
     if !is_folder {
         return None;

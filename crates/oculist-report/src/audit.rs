@@ -138,6 +138,31 @@ pub struct AuditReport {
     pub labels: Option<LabelCheck>,
 }
 
+impl LabelCheck {
+    /// What the check can tell, where that is little: the networks know the classes hardly better than not at all, or few
+    /// labels were judged.
+    pub fn caution(&self) -> Option<String> {
+        /// Networks that are wrong more often than this, in percent, mistake themselves more often than labels are wrong.
+        const AGREES: f64 = 70.0;
+        const IMAGES: usize = 300;
+        let share = format::percent(self.out_of_fold_top1);
+        if self.out_of_fold_top1 < AGREES {
+            return Some(format!(
+                "label-errors: the networks agree with only {share} of the {} labels, so that most of what they call errors \
+                 are their own mistakes; more epochs or images tell more",
+                format::grouped(self.images as u64)
+            ));
+        }
+        (self.images < IMAGES).then(|| {
+            format!(
+                "label-errors: judged by networks that learned from fewer than {} images and agree with {share} of the \
+                 labels; look at each before it is changed",
+                self.images
+            )
+        })
+    }
+}
+
 impl AuditReport {
     /// The text of `audit.json`.
     ///
@@ -194,7 +219,13 @@ impl AuditReport {
             splits.join(", "),
             self.classes.len()
         );
-        if table.is_empty() { format!("{head}\nno issues found\n") } else { format!("{head}\n\n{table}") }
+        let caution = self.labels.as_ref().and_then(LabelCheck::caution);
+        let caution = caution.map_or_else(String::new, |text| format!("\n{text}\n"));
+        if table.is_empty() {
+            format!("{head}\nno issues found\n{caution}")
+        } else {
+            format!("{head}\n\n{table}{caution}")
+        }
     }
 }
 

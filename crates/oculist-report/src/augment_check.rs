@@ -116,6 +116,9 @@ pub struct AugmentCheck {
     pub classifier: String,
     /// Images looked at.
     pub images: usize,
+    /// What so few images can tell; empty where there are enough.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub caution: String,
     /// Top-1 on the images as they are, percent.
     pub top1: f64,
     /// Each operation, in the order of the pipeline.
@@ -144,11 +147,13 @@ impl AugmentCheck {
     }
 
     fn sentence(&self) -> String {
+        let space = if self.caution.is_empty() { "" } else { " " };
         format!(
-            "{} validation images; the classifier ({}) is right about {} of them as they are.",
+            "{} validation images; the classifier ({}) is right about {} of them as they are.{space}{}",
             format::grouped(self.images as u64),
             self.classifier,
-            format::percent(self.top1)
+            format::percent(self.top1),
+            self.caution
         )
     }
 

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use oculist_text::visible;
+use oculist_text::{name, visible};
 use serde::{Deserialize, Serialize};
 
 use crate::chart::confusion;
@@ -225,21 +225,26 @@ pub fn evaluation(model: &Model, class_names: &[String]) -> String {
         let mut table =
             Table::new(&[("class", Align::Left), ("accuracy", Align::Right), ("images", Align::Right)]);
         for class in order {
-            table.row([class.class.clone(), format::percent(class.accuracy), format::grouped(class.count)]);
+            table.row([
+                name(&class.class).into_owned(),
+                format::percent(class.accuracy),
+                format::grouped(class.count),
+            ]);
         }
         let _ = write!(text, "\n{table}");
     }
 
     let pairs = confusion::most_confused_by(model, MAX_PAIRS);
     if !pairs.is_empty() {
-        let name = |i: usize| class_names.get(i).cloned().unwrap_or_else(|| i.to_string());
+        let shown =
+            |i: usize| class_names.get(i).map_or_else(|| i.to_string(), |class| name(class).into_owned());
         let mut table = Table::new(&[
             ("confused most", Align::Left),
             ("taken for", Align::Left),
             ("images", Align::Right),
         ]);
         for p in pairs {
-            table.row([name(p.truth), name(p.predicted), format!("{} of {}", p.count, p.of)]);
+            table.row([shown(p.truth), shown(p.predicted), format!("{} of {}", p.count, p.of)]);
         }
         let _ = write!(text, "\n{table}");
     }
@@ -261,9 +266,10 @@ pub fn predictions(list: &[Prediction]) -> String {
             table.row([prediction.path.clone(), format!("error: {error}")]);
             continue;
         };
-        let next: Vec<_> = guesses.map(|g| format!("{} {:.1}%", g.class, g.confidence * 100.0)).collect();
+        let next: Vec<_> =
+            guesses.map(|g| format!("{} {:.1}%", name(&g.class), g.confidence * 100.0)).collect();
         let confidence = format!("{:.1}%", best.confidence * 100.0);
-        table.row([prediction.path.clone(), best.class.clone(), confidence, next.join(", ")]);
+        table.row([prediction.path.clone(), name(&best.class).into_owned(), confidence, next.join(", ")]);
     }
     table.to_string()
 }

@@ -70,6 +70,9 @@ impl Deciding {
 
 /// Whether it is the splits or classes for training that are missing, not the images.
 pub(crate) fn is_about_splits(error: &Error) -> bool {
+    if let Error::Hint { source, .. } = error {
+        return is_about_splits(source);
+    }
     matches!(
         error,
         Error::EmptySplit { .. }

@@ -55,6 +55,10 @@ fn no_verb_prints_them() {
     tame(&oculist("eval").arg("demo").option("--model", &model).option("--split", NAME).run(), "stderr");
     tame(&oculist("eval").arg("demo").arg(format!("--{NAME}")).run(), "stderr");
     tame(&oculist(NAME).run(), "stderr");
+    // What a value's parser says of it.
+    for option in ["--layout", "--max-memory", "--max-image-bytes", "--cache", "--epochs", "--lr"] {
+        tame(&oculist("train").arg("demo").option(option, NAME).run(), "stderr");
+    }
     let out = dir.path().join(format!("out-{NAME}"));
     tame(&oculist("data").arg("check").arg(&data).option("--output", &out).run().ok(), "stdout");
     let preview =

@@ -144,7 +144,7 @@ fn faulty(root: &Path) {
     image::save_buffer(at("near.jpg"), near.pixels(), 64, 64, image::ColorType::Rgb8).unwrap();
     std::fs::rename(at("near.jpg"), at("val/class1/near.png")).unwrap();
     std::fs::write(at("train/class1/broken.png"), b"no image").unwrap();
-    std::fs::write(at("train/class1/notes.txt"), b"notes").unwrap();
+    std::fs::write(at("train/class1/notes"), b"notes").unwrap();
 }
 
 fn run(root: &Path, threads: usize) -> (Dataset, Audit) {
@@ -178,7 +178,7 @@ fn every_planted_fault_is_found_and_nothing_else() {
     let (dataset, found) = run(root.path(), 2);
     let expected = [
         "unreadable train/class1/broken.png",
-        "not-an-image train/class1/notes.txt",
+        "not-an-image train/class1/notes",
         "misnamed val/class1/near.png",
         "exact-duplicates-across-splits train/class0/leak.png = test/class1/2.png",
         "near-duplicates-across-splits train/class1/3.png = val/class1/near.png",

@@ -112,9 +112,10 @@ fn one_label(line: u64, label: &Value) -> Result<String, BadRow> {
     match label {
         // JSON says where a text begins and ends.
         Value::String(text) if !text.is_empty() => Ok(text.clone()),
-        Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
+        // Fractions are labels as they are in CSV; whether they are classes is seen when all are known.
+        Value::Number(number) => Ok(number.to_string()),
         other => {
-            let expected = "a label (text or a whole number, or a list of them)";
+            let expected = "a label (text or a number, or a list of them)";
             Err(bad_row(line, expected, other.to_string()))
         }
     }

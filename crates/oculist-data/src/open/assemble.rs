@@ -1,6 +1,8 @@
 //! From labelled files to a data set: the rules for classes, splits and unusable files that all sources share.
 
-use crate::error::{Error, Result, shortened};
+use super::folder::may_be_an_image;
+use super::labels;
+use crate::error::{Error, Result};
 use crate::limits::{MAX_NAMES, read_text};
 use crate::reasons::other_reasons;
 use crate::scan::{Candidate, scan};
@@ -31,6 +33,8 @@ pub(super) struct Collected {
     pub(super) ordered: bool,
     pub(super) entries: Vec<Entry>,
     pub(super) skipped: Vec<Skipped>,
+    /// The first file of a class in a split that cannot be used, and why, as an error goes on: `: a.jpg: the file is empty`.
+    pub(super) failed: BTreeMap<(Split, u32), String>,
     pub(super) store: Arc<dyn ImageStore>,
 }
 
@@ -96,18 +100,36 @@ impl Collected {
             candidates.push(candidate);
         }
         let mut files = Vec::new();
+        let mut failed = BTreeMap::new();
+        // Annotations and notes beside the pictures are no samples.
+        let mut beside: Vec<Skipped> = Vec::new();
         for (found, entry) in scan(&candidates, options).into_iter().zip(&mut entries) {
             match found {
                 Ok(file) => {
                     entry.item = Some(files.len() as u32);
                     files.push(file);
                 }
-                Err(skip) => skipped.push(skip),
+                Err(skip) => {
+                    let class = failed.entry((entry.split, entry.class));
+                    class.or_insert_with(|| format!(": {}: {}", skip.path.display(), skip.reason));
+                    let by_name = skip.kind == SkipKind::NotAnImage && !may_be_an_image(&skip.path);
+                    if by_name { beside.push(skip) } else { skipped.push(skip) }
+                }
             }
+        }
+        if let Some(first) = beside.first() {
+            let text = match beside.len() {
+                1 => format!("{} is no image by its name and was not used", first.path.display()),
+                n => format!(
+                    "{n} files among the images are none by their names and were not used, such as {}",
+                    first.path.display()
+                ),
+            };
+            skipped.push(note(root, text));
         }
         check_skipped(root, &skipped, files.len(), options)?;
         let store = Arc::new(FileStore::new(files, options.max_pixels));
-        Ok(Self { root: root.into(), class_names, ordered, entries, skipped, store })
+        Ok(Self { root: root.into(), class_names, ordered, entries, skipped, failed, store })
     }
 
     /// Checks the classes and draws the missing splits.
@@ -117,6 +139,11 @@ impl Collected {
     /// usable image.
     pub(super) fn into_dataset(mut self, options: &OpenOptions) -> Result<Dataset> {
         let root = self.root.clone();
+        if options.purpose == Purpose::Train
+            && let Some(error) = labels::continuous(&root, &self.class_names, self.entries.len(), false)
+        {
+            return Err(error);
+        }
         if self.entries.is_empty() {
             return Err(Error::Layout {
                 path: root,
@@ -147,7 +174,8 @@ impl Collected {
                     return Err(Error::UnknownClass { path, class: class_name, split });
                 }
                 if named[split as usize][class] > 0 && usable[split as usize][class] == 0 {
-                    return Err(Error::EmptyClass { path, class: class_name, split });
+                    let why = self.failed.remove(&(split, class as u32)).unwrap_or_default();
+                    return Err(Error::EmptyClass { path, class: class_name, split, why });
                 }
             }
             classes.push(class);
@@ -172,30 +200,23 @@ impl Collected {
         };
         let [train, val, test] = [subset(Split::Train)?, subset(Split::Val)?, subset(Split::Test)?];
         let images = self.entries.len();
-        if let Some(error) = continuous(&root, &self.class_names, images, false).filter(|_| training) {
-            return Err(error);
-        }
+        let unlikely = labels::unlikely(&self.class_names, classes.len(), images).filter(|_| training);
         let given = [train.len(), val.len(), test.len()];
-        let [train, val, test] = fill_splits(&root, train, val, test, options)
-            .map_err(|error| continuous(&root, &self.class_names, images, true).unwrap_or(error))?;
+        let [train, val, test] = fill_splits(&root, train, val, test, options).map_err(|error| {
+            match (labels::continuous(&root, &self.class_names, images, true), &unlikely) {
+                (Some(other), _) => other,
+                (None, Some(hint)) => error.with_hint(hint.clone()),
+                (None, None) => error,
+            }
+        })?;
+        if let Some(text) = unlikely {
+            self.skipped.insert(0, note(&root, text));
+        }
         let class_names = classes.iter().map(|&class| self.class_names[class].clone()).collect();
         let source = root.display().to_string();
         let drawn = drawn(given, [train.len(), val.len(), test.len()]);
         Ok(Dataset { source, class_names, train, val, test, skipped: self.skipped, drawn })
     }
-}
-
-/// The error for labels that are quantities rather than classes: all are numbers, and a value has fewer than three images
-/// on average. Whole numbers may well be classes, so that they count only where `whole` says that nothing else fits.
-fn continuous(root: &Path, names: &[String], images: usize, whole: bool) -> Option<Error> {
-    let number = |name: &String| name.trim().replace(',', ".").parse::<f64>().ok().filter(|v| v.is_finite());
-    let values: Vec<f64> = names.iter().map(number).collect::<Option<_>>()?;
-    let fractions = values.iter().any(|value| value.fract() != 0.0);
-    if values.len() * 3 <= images || values.len() < 3 || !(fractions || whole) {
-        return None;
-    }
-    let examples = names.iter().take(3).map(|name| shortened(name)).collect::<Vec<_>>().join(", ");
-    Some(Error::Continuous { path: root.into(), values: values.len(), images, examples })
 }
 
 /// For training, draws the splits that the source does not have from the training images; to measure, leaves them as

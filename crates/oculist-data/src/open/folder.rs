@@ -16,7 +16,7 @@ use crate::location::Location;
 use crate::real_path::Identity;
 use crate::scan::Candidate;
 use crate::split_name::split_name;
-use crate::walk::passed_over;
+use crate::walk::{LEFT_OUT, passed_over};
 use crate::{Dataset, Exclude, OpenOptions, Purpose, SkipKind, Skipped, Split};
 use plan::{ClassFolder, Plan, plan};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,10 +25,38 @@ use std::path::{Path, PathBuf};
 use tree::{Read, Tree};
 
 pub(super) use plan::listed;
+pub(super) use tree::may_be_an_image;
 
 pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -> Result<Dataset> {
-    let Read { tree, mut skipped, links } = Tree::read(root, &options.left_out)?;
-    gather(&mut skipped);
+    let mut read = Tree::read(root, &options.left_out)?;
+    let excluded: Vec<&Skipped> =
+        read.skipped.iter().filter(|skip| skip.reason.starts_with(LEFT_OUT)).collect();
+    let hint = excluded.first().map(|first| {
+        let what = if excluded.len() == 1 { "name there" } else { "names there, the first" };
+        format!("--exclude left out {} {what} {}", excluded.len(), first.path.display())
+    });
+    gather(&mut read.skipped);
+    open_read(root, read, layout, options).map_err(|error| {
+        let too_little = matches!(
+            error,
+            Error::NoClasses { .. }
+                | Error::OneClass { .. }
+                | Error::EmptyClass { .. }
+                | Error::UnknownClass { .. }
+                | Error::NoTraining { .. }
+                | Error::EmptySplit { .. }
+                | Error::Unsorted { .. }
+        );
+        // What is left out may be what is missing.
+        match hint {
+            Some(hint) if too_little => error.with_hint(hint),
+            _ => error,
+        }
+    })
+}
+
+fn open_read(root: &Path, read: Read, layout: Option<Layout>, options: &OpenOptions) -> Result<Dataset> {
+    let Read { tree, mut skipped, links } = read;
     let Plan { classes, notes } = plan(&tree, layout)?;
     skipped.extend(notes);
     if layout.is_none() {
@@ -62,9 +90,9 @@ pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -
     };
     Collected::look_at(root, named, names.clone(), false, skipped, options)?.into_dataset(options).map_err(
         |err| match err {
-            Error::EmptyClass { class, split, .. } => {
+            Error::EmptyClass { class, split, why, .. } => {
                 let (path, class) = told(class, split);
-                Error::EmptyClass { path, class, split }
+                Error::EmptyClass { path, class, split, why }
             }
             Error::UnknownClass { class, split, .. } => {
                 let (path, class) = told(class, split);

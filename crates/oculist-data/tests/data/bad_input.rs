@@ -55,7 +55,11 @@ fn folders_without_classes_with_one_class_or_an_empty_one() {
     let mut options = OpenOptions::default();
     options.max_unreadable = 0.5;
     let text = Dataset::open_path(root, &options).unwrap_err().to_string();
-    assert!(text.contains("class \"class1\" has no readable image in the train split"), "{text}");
+    assert!(text.contains("class \"class1\" has no readable image in the train split: "), "{text}");
+    assert!(
+        text.ends_with("broken.png: not an image (expected JPEG, PNG, WebP, BMP, TIFF or GIF)"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -108,7 +112,7 @@ fn a_few_unreadable_files_are_skipped_and_listed() {
     fs::write(root.join("class0/cut.png"), &png[..png.len() / 2]).unwrap();
     fs::write(root.join("class1/no image.jpg"), "this is text").unwrap();
     fs::write(root.join("class1/zero.jpg"), "").unwrap();
-    fs::write(root.join("class1/notes.txt"), "beside the point").unwrap();
+    fs::write(root.join("class1/notes"), "beside the point").unwrap();
     fs::write(root.join("class1/.hidden"), "not looked at").unwrap();
     let dataset = open(root).unwrap();
     let listed: Vec<(String, &str, SkipKind)> = dataset
@@ -126,7 +130,7 @@ fn a_few_unreadable_files_are_skipped_and_listed() {
                 SkipKind::Unreadable
             ),
             (
-                "notes.txt".to_owned(),
+                "notes".to_owned(),
                 "not an image (expected JPEG, PNG, WebP, BMP, TIFF or GIF)",
                 SkipKind::NotAnImage
             ),
@@ -164,9 +168,21 @@ fn too_many_unreadable_files_are_an_error() {
         fs::write(folder.path().join(format!("class1/notes{i}.txt")), "").unwrap();
     }
     let dataset = open(folder.path()).unwrap();
-    assert_eq!(dataset.skipped().len(), 25);
+    // Their names say that they are no samples: one line tells of all.
+    assert_eq!((dataset.skipped().len(), dataset.left_out().count()), (1, 0));
     let text = dataset.summary().to_string();
-    assert!(text.contains("left out: 25") && text.ends_with("  and 5 more\n"), "{text}");
+    let line = "25 files among the images are none by their names and were not used, such as";
+    assert!(text.contains(line) && !text.contains("left out"), "{text}");
+    let mut strict = OpenOptions::default();
+    strict.strict = true;
+    assert!(Dataset::open_path(folder.path(), &strict).is_ok());
+    // A file without an ending might have been one.
+    for i in 0..21 {
+        fs::write(folder.path().join(format!("class1/thing{i}")), "x").unwrap();
+    }
+    let text = open(folder.path()).unwrap().summary().to_string();
+    assert!(text.contains("left out: 21") && text.contains("  and 1 more\n"), "{text}");
+    assert!(Dataset::open_path(folder.path(), &strict).is_err());
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod bad_input;
 mod decoding;
 mod folders;
 mod formats;
+mod hints;
 mod identity;
 mod image_limits;
 mod kinds;

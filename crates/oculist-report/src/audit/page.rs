@@ -87,14 +87,15 @@ fn page(report: &AuditReport) -> Page<'_> {
         .map(|(class, &n)| (class.clone(), grouped(n), format!("{:.1}", n as f64 / most * 100.0)));
     let labels = report.labels.as_ref().map(|l| Labels {
         sentence: format!(
-            "{} models ({}, {} epochs) each judged the labels of images that they were not trained on and agree with \
+            "{caution}{} models ({}, {} epochs) each judged the labels of images that they were not trained on and agree with \
              {} of {}. By the confident joint about {} labels are wrong.",
             l.folds,
             l.arch,
             l.epochs,
             format::percent(l.out_of_fold_top1),
             grouped(l.images),
-            grouped(l.estimated_errors)
+            grouped(l.estimated_errors),
+            caution = l.caution().map_or_else(String::new, |text| format!("{text}. "))
         ),
     });
     Page {

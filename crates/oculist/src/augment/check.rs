@@ -128,6 +128,7 @@ pub fn check_augmentation(
         seed,
         classifier,
         images: labels.len(),
+        caution: compare::caution(labels),
         top1: top1(&before, labels),
         ..AugmentCheck::default()
     };

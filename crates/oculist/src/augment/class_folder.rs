@@ -3,7 +3,7 @@
 //! What a file system or the reading of folders would not take as it is stands as `%` and two hexadecimal digits for each
 //! byte of UTF-8, as in addresses: `T-shirt%2Ftop`. The folder `%` is the class without a name.
 
-use oculist_data::told_apart;
+use oculist_data::look_alike;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -19,13 +19,13 @@ pub(super) fn folder_names(classes: &[String]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let key = |name: &str| name.to_lowercase();
     // A file system may take two ways to write a letter for one.
-    let shown = told_apart(classes);
+    let alike = look_alike(classes);
     classes
         .iter()
         .enumerate()
         .map(|(number, class)| {
             let mut name = escaped(class);
-            if shown[number] != *class {
+            if alike[number] {
                 name = escape_all(class, |c| !c.is_ascii() || needs_escape(c));
             }
             if !seen.insert(key(&name)) {

@@ -19,7 +19,7 @@ use crate::progress::{Watch, go_on};
 use crate::run_folder::{
     BASELINE_FILE, INT8_FILE, METRICS_FILE, MODEL_FILE, REPORT_DATA_FILE, REPORT_FILE, SUMMARY_FILE,
 };
-use crate::summary::{Measured, bytes_text, metrics_csv, points_text};
+use crate::summary::{Measured, bytes_text, counted, metrics_csv, points_text};
 
 /// Measures the baseline and what compression made of it, writes models and report.
 pub(crate) fn finish(
@@ -137,12 +137,25 @@ fn promise_text(run: &Run, baseline: &Candidate, compressed: &Compressed) -> Pro
     Promise {
         kept: true,
         text: format!(
-            "validation top-1 {change}, {} allowed; {} instead of {}",
+            "validation top-1 {change}, {} allowed; {} instead of {}{}",
             points_text(max_drop),
             bytes_text(best.cost.bytes),
-            bytes_text(baseline.cost.bytes)
+            bytes_text(baseline.cost.bytes),
+            few_images(run.summary.data.val, max_drop)
         ),
     }
+}
+
+/// What a promise says that so few images were measured for, as the end of a sentence; nothing where one image is a small
+/// part of what is allowed.
+fn few_images(images: usize, max_drop: f64) -> String {
+    /// Below this, chance alone moves the accuracy by several points.
+    const FEW: usize = 100;
+    if images >= FEW && 100.0 / images as f64 <= max_drop {
+        return String::new();
+    }
+    let (all, one) = (counted(images, "validation image", "validation images"), 100.0 / images.max(1) as f64);
+    format!("; measured on {all}, of which one is {one:.2} points, so that it says little about other images")
 }
 
 fn write_report(run: &Run) -> Result<Vec<PathBuf>, OculistError> {
@@ -152,4 +165,17 @@ fn write_report(run: &Run) -> Result<Vec<PathBuf>, OculistError> {
     folder.write(REPORT_DATA_FILE, run.summary.to_data_json()?.as_bytes())?;
     folder.write(REPORT_FILE, oculist_report::render_html(&run.summary)?.as_bytes())?;
     Ok([SUMMARY_FILE, REPORT_FILE].map(|f| folder.file(f)).to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::few_images;
+
+    #[test]
+    fn a_promise_on_few_images_says_so() {
+        let text = few_images(3, 1.0);
+        assert!(text.contains("on 3 validation images, of which one is 33.33 points"), "{text}");
+        assert!(!few_images(1000, 0.05).is_empty(), "one image is more than what is allowed");
+        assert!(few_images(1000, 1.0).is_empty() && few_images(100, 1.0).is_empty());
+    }
 }

@@ -39,14 +39,10 @@ pub(super) fn split_folders(root: &Tree, said: bool) -> Result<Option<SplitFolde
         let flat = !named_ones.is_empty() && named_ones.len() == with_images.len();
         return match (flat, said) {
             (false, false) => Ok(None),
-            (true, false) if with_images.len() > 1 => Err(ambiguous(
-                root,
-                format!(
-                    "{} are splits whose images lie in no class folders (give a list of labels)",
-                    named(&with_images)
-                ),
-                format!("{} are classes (--layout classes)", named(&with_images)),
-            )),
+            // Nobody wants a classifier of training and validation images, so that this is no question.
+            (true, false) if with_images.len() > 1 => {
+                Err(Error::Unsorted { path: root.path.clone(), folders: named(&with_images) })
+            }
             _ => Err(Error::NoClasses {
                 path: with_images.first().map_or(&root.path, |tree| &tree.path).clone(),
             }),

@@ -27,6 +27,31 @@ pub(super) fn net_share(gained: usize, lost: usize, n: usize, margin: f64) -> (f
     (100.0 * net / n as f64, 100.0 * (middle - margin * error))
 }
 
+/// What so few images can tell, in a sentence; empty where each class has enough of them.
+///
+/// The least number of images of a class that an operation must change, all in one direction, before [`compare`] speaks of
+/// it, is what chance leaves: for 10 images it is 7 of them, for 100 it is 16.
+pub(super) fn caution(labels: &[u32]) -> String {
+    /// A smaller part of a class goes without a word.
+    const PART: usize = 4;
+    let mut counts = std::collections::BTreeMap::<u32, usize>::new();
+    for label in labels {
+        *counts.entry(*label).or_default() += 1;
+    }
+    let Some(&fewest) = counts.values().min() else { return String::new() };
+    let least = (1..=fewest).find(|&changed| net_share(changed, 0, fewest, MARGIN).1 >= LEAST);
+    match least {
+        Some(changed) if changed * PART <= fewest => String::new(),
+        Some(changed) => format!(
+            "Few images: in a class of {fewest}, an operation must change {changed} before it can be told from chance, so that \
+             \"safe\" says no more than that no such change was seen."
+        ),
+        None => format!(
+            "Too few images: in a class of {fewest}, no change can be told from chance, so that \"safe\" says nothing about it."
+        ),
+    }
+}
+
 /// From so many of the other classes an answer must gain to count as what the classifier says of anything unknown: a
 /// third, but at least 3.
 fn sink_classes(classes: usize) -> usize {
@@ -108,6 +133,26 @@ pub(super) fn compare(
 
 #[cfg(test)]
 mod tests {
+    /// The numbers that a caution gives are those at which the comparison speaks.
+    #[test]
+    fn few_images_are_told_with_what_they_can_tell() {
+        let names = ["a", "b"].map(str::to_owned);
+        let verdict = |n: usize, changed: usize| {
+            let labels = vec![0u32; n];
+            let after: Vec<usize> = (0..n).map(|i| usize::from(i < changed)).collect();
+            compare(&labels, &vec![0; n], &after, &names).0
+        };
+        let text = caution(&[0; 12]);
+        let least = (1..=12).find(|&changed| verdict(12, changed) != AugmentVerdict::Safe).unwrap();
+        assert!(
+            text.contains(&format!("in a class of 12, an operation must change {least} before")),
+            "{text}"
+        );
+        assert_eq!(verdict(4, 4), AugmentVerdict::Safe);
+        assert!(caution(&[0, 0, 0, 0, 1, 1, 1, 1, 1]).contains("in a class of 4, no change can be told"));
+        assert_eq!(caution(&[0; 200]), "");
+    }
+
     use oculist_augment::Rng;
 
     use super::*;
