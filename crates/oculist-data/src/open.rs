@@ -9,6 +9,7 @@ mod foreign;
 mod idx_folder;
 mod listed;
 mod metadata;
+mod numbered;
 mod parquet;
 mod tar_shards;
 

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use tree::{Read, Tree};
 
 pub(super) use plan::listed;
+pub(super) use tree::may_be_an_image;
 
 pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -> Result<Dataset> {
     let exclude = Exclude::new(&options.exclude)?;
