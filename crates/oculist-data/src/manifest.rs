@@ -20,6 +20,7 @@ mod columns;
 mod csv_rows;
 mod json_lines;
 mod quotes;
+mod swallowed;
 
 pub(crate) use columns::is_image_name;
 

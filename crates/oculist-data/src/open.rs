@@ -11,6 +11,7 @@ mod label_lists;
 mod labels;
 mod listed;
 mod metadata;
+mod numbered;
 mod parquet;
 mod tar_shards;
 

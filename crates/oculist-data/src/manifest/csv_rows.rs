@@ -2,6 +2,7 @@
 
 use super::columns::{Column, FILE, LABEL, SPLIT, is_image_name, wanted_column};
 use super::quotes::{Fault, Watched};
+use super::swallowed::{Suspect, Verdict, convicted, examine};
 use super::{BadRow, Manifest, ManifestRow, bad_row, line_error, named_file, split};
 use crate::Split;
 use crate::error::{Error, Result};
@@ -13,12 +14,15 @@ use std::path::Path;
 /// What may lie between the fields, in order of preference.
 const DELIMITERS: [(u8, &str); 3] = [(b',', "commas"), (b';', "semicolons"), (b'\t', "tabs")];
 
+/// What is expected where rows lie within a field.
+const CLOSED: &str = "a quote that is closed before the next row";
+
 /// The header, understood.
-struct Header {
-    names: Vec<String>,
-    delimiter: u8,
-    file: usize,
-    label: usize,
+pub(super) struct Header {
+    pub(super) names: Vec<String>,
+    pub(super) delimiter: u8,
+    pub(super) file: usize,
+    pub(super) label: usize,
     split: Option<usize>,
     /// The further column that was asked for.
     wanted: Option<usize>,
@@ -37,13 +41,14 @@ pub(super) fn read(manifest: &mut Manifest, start: &[u8], rest: impl Read) -> Re
     let mut reader =
         csv::ReaderBuilder::new().delimiter(header.delimiter).flexible(true).from_reader(watched);
     let mut record = ByteRecord::new();
-    let (mut labels, mut blank) = (0, 0);
+    let (mut labels, mut blank, mut suspects) = (0, 0, Vec::new());
     // The first record is the header.
     while reader.read_byte_record(&mut record).map_err(|err| broken(&path, err))? {
         let line = reader.get_mut().line_of(record.position().map_or(0, csv::Position::byte));
-        if let Some(swallowed) = swallowed_row(&record, &header) {
-            let expected = "a quote that is closed before the next row";
-            return Err(line_error(&path, line, expected, format!("a field with the row {swallowed}")));
+        match examine(&record, &header, line) {
+            Verdict::Sound => {}
+            Verdict::Swallowed(found) => return Err(line_error(&path, line, CLOSED, found)),
+            Verdict::Suspect(suspect) => suspects.push(suspect),
         }
         // Spreadsheets leave rows of nothing but delimiters behind; they name no sample.
         if record.iter().all(|field| field.trim_ascii().is_empty()) {
@@ -51,6 +56,9 @@ pub(super) fn read(manifest: &mut Manifest, start: &[u8], rest: impl Read) -> Re
             continue;
         }
         manifest.push(row(&record, &header, line), &mut labels)?;
+    }
+    if let Some(Suspect { line, found, .. }) = convicted(suspects, manifest) {
+        return Err(line_error(&path, line, CLOSED, format!("a field with the row {found}")));
     }
     if blank > 0 {
         manifest.notes.push(format!("{blank} rows without anything in them"));
@@ -175,22 +183,6 @@ fn without_split(manifest: &mut Manifest, name: &str) {
 
 fn read_as(name: &str, column: &Column) -> String {
     format!("the column \"{name}\" is read as {}", column.name)
-}
-
-/// The text of a row that lies within a field: a quote that was left open and met the next quote.
-fn swallowed_row(record: &ByteRecord, header: &Header) -> Option<String> {
-    for field in record.iter().filter(|field| field.contains(&b'\n') || field.contains(&b'\r')) {
-        for line in field.split(|byte| matches!(byte, b'\n' | b'\r')).skip(1) {
-            let parts: Vec<&[u8]> = line.split(|&byte| byte == header.delimiter).collect();
-            let name = parts.get(header.file).map(|part| String::from_utf8_lossy(part));
-            if parts.len() == header.names.len()
-                && name.is_some_and(|name| is_image_name(name.trim_matches('"')))
-            {
-                return Some(String::from_utf8_lossy(line).into_owned());
-            }
-        }
-    }
-    None
 }
 
 fn broken(path: &Path, err: csv::Error) -> Error {

@@ -18,13 +18,18 @@ pub(super) fn read(manifest: &mut Manifest, file: impl Read) -> Result<()> {
     let mut known = false;
     let mut reader = BufReader::new(file);
     let (mut ignored, mut renamed) = (BTreeSet::new(), BTreeSet::new());
-    let (mut text, mut line, mut labels) = (Vec::new(), 0, 0);
+    let (mut text, mut line, mut labels, mut first) = (Vec::new(), 0, 0, true);
     loop {
         text.clear();
         line += 1;
         let limit = MAX_ROW as u64 + 1;
         if reader.by_ref().take(limit).read_until(b'\n', &mut text).map_err(Error::io(&path))? == 0 {
             break;
+        }
+        // One array with all rows is another format, and no row that is wrong.
+        if first && text.trim_ascii_start().starts_with(b"[") {
+            let found = "a JSON array (write each of its objects in a line of its own)";
+            return Err(line_error(&path, line, "JSON Lines, with a JSON object in each line", found));
         }
         if text.len() > MAX_ROW {
             let expected = format!("a row of at most {MAX_ROW} bytes");
@@ -33,6 +38,7 @@ pub(super) fn read(manifest: &mut Manifest, file: impl Read) -> Result<()> {
         if text.trim_ascii().is_empty() {
             continue;
         }
+        first = false;
         manifest.push(row(&text, line, wanted.as_deref(), &mut ignored, &mut renamed), &mut labels)?;
         known |= manifest.rows.last().is_some_and(|row| row.wanted.is_some());
     }

@@ -12,9 +12,11 @@ use super::assemble::{
 };
 use crate::coco::{Coco, CocoAnnotation, CocoImage, read_boxes};
 use crate::decode::swaps_sides;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use crate::location::Location;
+use crate::real_path::Identity;
 use crate::scan::{Candidate, scan};
+use crate::split_name::split_of_folder;
 use crate::store::FileStore;
 use crate::{Dataset, Exclude, ImageStore, OpenOptions, Purpose, Skipped, Split, stratified_parts};
 use image::metadata::Orientation;
@@ -25,46 +27,108 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// What export tools call the annotations of the folder that they lie in.
+const BESIDE_IMAGES: &str = "_annotations.coco.json";
+
+/// The annotation files of a folder, and those that are not read.
+#[derive(Default)]
+struct Lists {
+    by_split: Vec<(PathBuf, Split)>,
+    unused: Vec<PathBuf>,
+}
+
 /// The annotation files of a folder, by split: `annotations/instances_<split>*.json` as COCO has them, or
-/// `<split>/_annotations.coco.json` as export tools write them.
-fn annotation_files(folder: &Path, exclude: &Exclude) -> Result<Vec<(PathBuf, Split)>> {
-    let mut files = Vec::new();
+/// `<split>/_annotations.coco.json` as export tools write them; splits have the names that folders of splits have. Without
+/// any, the only `annotations/instances_*.json` or `_annotations.coco.json` is all of the data.
+fn annotation_files(folder: &Path, exclude: &Exclude) -> Result<Lists> {
+    let mut lists = Lists::default();
+    let mut of_no_split = Vec::new();
     let annotations = folder.join("annotations");
     if annotations.is_dir() {
         for path in files_ending_in(&annotations, ".json", exclude)? {
-            let split = file_name(&path).strip_prefix("instances_").and_then(Split::by_prefix);
-            files.extend(split.map(|split| (path, split)));
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            match stem.strip_prefix("instances_").map(split_of_folder) {
+                Some(Some(split)) => lists.by_split.push((path, split)),
+                Some(None) => of_no_split.push(path),
+                None => lists.unused.push(path),
+            }
         }
     }
-    if files.is_empty() {
-        for split in Split::ALL {
-            let paths = split.names().iter().map(|name| folder.join(name).join("_annotations.coco.json"));
-            files.extend(paths.filter(|path| path.is_file()).map(|path| (path, split)));
+    let mut in_folders = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+        let inner = entry.map_err(Error::io(folder))?.path();
+        let path = inner.join(BESIDE_IMAGES);
+        if path.is_file() && !file_name(&inner).starts_with('.') {
+            in_folders.push((path, split_of_folder(&file_name(&inner))));
         }
     }
-    Ok(files)
+    in_folders.sort_by(|(a, first), (b, second)| first.cmp(second).then_with(|| a.cmp(b)));
+    for (path, split) in in_folders {
+        match split {
+            // One of the two layouts counts.
+            Some(split) if !lists.by_split.iter().any(|(other, _)| other.starts_with(&annotations)) => {
+                lists.by_split.push((path, split));
+            }
+            Some(_) => lists.unused.push(path),
+            None => lists.unused.push(path),
+        }
+    }
+    let here = folder.join(BESIDE_IMAGES);
+    of_no_split.extend(here.is_file().then_some(here));
+    if let ([], [only]) = (&lists.by_split[..], &of_no_split[..]) {
+        lists.by_split.push((only.clone(), Split::Train));
+    } else {
+        lists.unused.extend(of_no_split);
+    }
+    Ok(lists)
 }
 
 /// True if the folder has annotation files in one of the two layouts.
 pub(super) fn is_coco_folder(folder: &Path, exclude: &Exclude) -> bool {
-    annotation_files(folder, exclude).is_ok_and(|files| !files.is_empty())
+    annotation_files(folder, exclude).is_ok_and(|lists| !lists.by_split.is_empty())
 }
 
 pub(super) fn open_folder(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
-    let files = annotation_files(folder, &options.left_out)?;
-    if let Some(pair) = files.windows(2).find(|pair| pair[0].1 == pair[1].1) {
+    let Lists { by_split, unused } = annotation_files(folder, &options.left_out)?;
+    let mut sorted = by_split.clone();
+    sorted.sort_by_key(|(_, split)| *split);
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0].1 == pair[1].1) {
         return Err(Error::Layout {
             path: folder.into(),
             expected: format!("one annotation file for the {} split", pair[0].1),
             found: format!("{} and {}", pair[0].0.display(), pair[1].0.display()),
         });
     }
-    open(folder, &files, options)
+    if by_split.is_empty() {
+        return Err(Error::Layout {
+            path: folder.into(),
+            expected: format!("annotations/instances_<split>.json or <split>/{BESIDE_IMAGES}"),
+            found: match &unused[..] {
+                [] => "neither".into(),
+                files => format!("{} of no split (give one of these files instead)", names_of(files)),
+            },
+        });
+    }
+    let mut notes = Vec::new();
+    if !unused.is_empty() {
+        let reason = format!("annotation files not read: {}", names_of(&unused));
+        notes.push(note(folder, reason));
+    }
+    open(folder, &by_split, notes, options)
+}
+
+/// The last two parts of paths, in a line of bearable length.
+fn names_of(paths: &[PathBuf]) -> String {
+    let short = |path: &PathBuf| {
+        let folder = path.parent().map(file_name).unwrap_or_default();
+        format!("{folder}/{}", file_name(path))
+    };
+    shortened(&paths.iter().map(short).collect::<Vec<_>>().join(", "))
 }
 
 /// One file: its splits are drawn.
 pub(super) fn open_file(path: &Path, options: &OpenOptions) -> Result<Dataset> {
-    open(path, &[(path.to_path_buf(), Split::Train)], options)
+    open(path, &[(path.to_path_buf(), Split::Train)], Vec::new(), options)
 }
 
 /// A box of an image file, before the file is looked at.
@@ -75,13 +139,20 @@ struct ImageBox {
     bbox: [f64; 4],
     /// The annotation file.
     list: usize,
+    /// The image's width and height, as the annotation file has them.
+    declared: Option<(u32, u32)>,
 }
 
-fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Result<Dataset> {
+fn open(
+    root: &Path,
+    lists: &[(PathBuf, Split)],
+    mut skipped: Vec<Skipped>,
+    options: &OpenOptions,
+) -> Result<Dataset> {
     let mut classes = ClassNames::default();
-    let mut skipped = Vec::new();
     let (mut files, mut file_splits, mut boxes) = (Vec::new(), Vec::new(), Vec::new());
-    let mut declared = Vec::new();
+    // An image that is named twice is one image, or its boxes would come into several splits.
+    let mut identity = Identity::default();
     for (list, (path, split)) in lists.iter().enumerate() {
         let mut coco = read_boxes(path)?;
         leave_out(path, &mut coco, &options.left_out, &mut skipped);
@@ -91,19 +162,43 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
             categories.iter().map(|category| (category.id, classes.intern(&category.name))).collect();
         let used = useful(path, &coco, &mut skipped);
         let images = find_images(path, &coco, &used, options)?;
-        let first = files.len();
-        let index: BTreeMap<u64, usize> =
-            images.iter().enumerate().map(|(i, (image, _))| (image.id, first + i)).collect();
-        declared.extend(images.iter().map(|(image, _)| image.width.zip(image.height)));
-        files.extend(images.into_iter().map(|(_, file)| Candidate::claimed(Location::File(file))));
-        file_splits.resize(files.len(), *split);
-        boxes.extend(used.into_iter().map(|annotation| ImageBox {
-            id: annotation.id,
-            file: index[&annotation.image_id],
-            class: class_of[&annotation.category_id],
-            bbox: annotation.bbox,
-            list,
-        }));
+        let mut index = BTreeMap::new();
+        let mut again: Option<(usize, &str)> = None;
+        for (image, file) in images {
+            let place = identity.earlier(&file, files.len()).inspect(|_| {
+                again.get_or_insert((0, image.file_name.as_str())).0 += 1;
+            });
+            let place = place.unwrap_or_else(|| {
+                files.push(Candidate::claimed(Location::File(file)));
+                file_splits.push(*split);
+                files.len() - 1
+            });
+            index.insert(image.id, (place, image.width.zip(image.height)));
+        }
+        if let Some((count, name)) = again {
+            let reason =
+                format!("{count} images name a file again and are one with the first, such as {name}");
+            skipped.push(note(path, reason));
+        }
+        let mut seen = BTreeSet::new();
+        let mut repeated = 0;
+        for annotation in used {
+            let (file, declared) = index[&annotation.image_id];
+            let (id, class, bbox) = (annotation.id, class_of[&annotation.category_id], annotation.bbox);
+            if file_splits[file] != *split {
+                let found = format!("one of {} and {split}", file_splits[file]);
+                let reason = format!("expected an image in one split, found {found}");
+                skipped.push(lost(of_annotation(path, id), reason));
+            } else if seen.insert((file, class, bbox.map(f64::to_bits))) {
+                boxes.push(ImageBox { id, file, class, bbox, list, declared });
+            } else {
+                repeated += 1;
+            }
+        }
+        if repeated > 0 {
+            let reason = format!("{repeated} boxes are there again, with image and category, and count once");
+            skipped.push(note(path, reason));
+        }
     }
     let given = boxes_by_split(&boxes, &file_splits);
     if options.purpose == Purpose::Train {
@@ -120,12 +215,12 @@ fn open(root: &Path, lists: &[(PathBuf, Split)], options: &OpenOptions) -> Resul
     }
     let mut crops = Vec::with_capacity(boxes.len());
     let mut entries = Vec::with_capacity(boxes.len());
-    for ImageBox { id, file, class, bbox, list } in boxes {
+    for ImageBox { id, file, class, bbox, list, declared } in boxes {
         let item = match &places[file] {
             Ok(place) => {
                 let image = &usable[*place as usize];
                 let upright = (image.width, image.height);
-                let orientation = orientation_of_grid(image.orientation, upright, declared[file]);
+                let orientation = orientation_of_grid(image.orientation, upright, declared);
                 let size = if swaps_sides(orientation) { (upright.1, upright.0) } else { upright };
                 let Some(rect) = pixels_of(bbox, size) else {
                     let (w, h) = size;

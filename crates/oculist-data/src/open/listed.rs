@@ -114,7 +114,8 @@ impl Listed {
             }
             let file = folder.join(name);
             if let Some(contradiction) = contradiction {
-                let reason = format!("expected one label and one split of {name}, found {contradiction}");
+                let reason =
+                    format!("expected one label and one split of each file, found {name}: {contradiction}");
                 self.skipped.push(lost(place(*line), reason));
                 continue;
             }

@@ -11,10 +11,11 @@ mod pages;
 mod thrift;
 
 use super::assemble::{ClassNames, Collected, Named, file_name, files_ending_in, lost, splits_of};
+use super::numbered::{check_parts, in_split_folders};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::scan::Candidate;
-use crate::{Dataset, Exclude, OpenOptions, Split};
+use crate::{Dataset, Exclude, OpenOptions, Skipped, Split};
 use pages::CheckedPages;
 use parquet::basic::{Compression, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
@@ -40,14 +41,20 @@ fn files_in(folder: &Path, exclude: &Exclude) -> Result<Vec<PathBuf>> {
     if files.is_empty() && data.is_dir() { files_ending_in(&data, ".parquet", exclude) } else { Ok(files) }
 }
 
-/// True if the folder or its subfolder `data` holds Parquet files.
+/// True if the folder or its subfolder `data` holds Parquet files, or its folders of splits hold nothing else.
 pub(super) fn is_parquet_folder(folder: &Path, exclude: &Exclude) -> bool {
     files_in(folder, exclude).is_ok_and(|files| !files.is_empty())
+        || in_split_folders(folder, ".parquet", exclude).is_ok_and(|files| !files.is_empty())
 }
 
-/// All files of a folder, with the split that each name begins with.
+/// All files of a folder, with the split that each name begins with, or those in its folders of splits.
 pub(super) fn open_folder(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
     let files = files_in(folder, &options.left_out)?;
+    if files.is_empty() {
+        let found = in_split_folders(folder, ".parquet", &options.left_out)?;
+        let (files, splits): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        return open(folder, &files, &splits, options);
+    }
     let splits = splits_of(folder, &files)?;
     open(folder, &files, &splits, options)
 }
@@ -83,7 +90,8 @@ pub(super) fn open(
     for name in names.iter().flatten() {
         classes.intern(name);
     }
-    let (mut named, mut skipped) = (Vec::new(), Vec::new());
+    let mut named = Vec::new();
+    let mut skipped: Vec<Skipped> = check_parts(root, files, options)?.into_iter().collect();
     for ((table, &split), path) in tables.into_iter().zip(splits).zip(files) {
         let source: Arc<Path> = path.as_path().into();
         for (row, sample) in table.rows.into_iter().enumerate() {

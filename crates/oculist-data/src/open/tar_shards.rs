@@ -14,6 +14,7 @@ mod pair;
 use super::assemble::{
     ClassNames, Collected, Named, classes_file, file_name, files_ending_in, lost, note, splits_of,
 };
+use super::numbered::{check_parts, in_split_folders};
 use crate::error::{Error, Result};
 use crate::location::Shard;
 use crate::manifest::is_image_name;
@@ -36,7 +37,7 @@ pub(super) fn open(
     options: &OpenOptions,
 ) -> Result<Dataset> {
     let mut samples = Vec::new();
-    let mut skipped = Vec::new();
+    let mut skipped: Vec<Skipped> = check_parts(root, shards, options)?.into_iter().collect();
     for (path, &split) in shards.iter().zip(splits) {
         let file = oculist_files::open(path).map_err(Error::io(path))?;
         let members = index::index(path, &file, &mut skipped)?;
@@ -107,16 +108,22 @@ fn leave_out(
     kept
 }
 
-/// All `*.tar` in a folder, with the split that each name begins with.
+/// All `*.tar` in a folder, with the split that each name begins with, or those in its folders of splits.
 pub(super) fn open_folder(folder: &Path, options: &OpenOptions) -> Result<Dataset> {
     let shards = files_ending_in(folder, ".tar", &options.left_out)?;
+    if shards.is_empty() {
+        let found = in_split_folders(folder, ".tar", &options.left_out)?;
+        let (shards, splits): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        return open(folder, &shards, &splits, options);
+    }
     let splits = splits_of(folder, &shards)?;
     open(folder, &shards, &splits, options)
 }
 
-/// True if the folder itself holds tar files.
+/// True if the folder itself holds tar files, or its folders of splits hold nothing else.
 pub(super) fn is_tar_folder(folder: &Path, exclude: &Exclude) -> bool {
     files_ending_in(folder, ".tar", exclude).is_ok_and(|files| !files.is_empty())
+        || in_split_folders(folder, ".tar", exclude).is_ok_and(|files| !files.is_empty())
 }
 
 /// The shards of a pattern such as `train-{000..009}.tar`; None if it is none.

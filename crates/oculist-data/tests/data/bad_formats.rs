@@ -69,7 +69,12 @@ fn manifests_that_lie() {
         "file_name,label\n{}",
         good.replace("4.png,class0", "3.png,class0").replace("6.png", "5.png")
     ));
-    says(&path, &["line 5 (expected one label and one split of 3.png, found class1, but class0 in line 6)"]);
+    says(
+        &path,
+        &[
+            "line 5 (expected one label and one split of each file, found 3.png: class1, but class0 in line 6)",
+        ],
+    );
     csv(&format!("file_name,label\n{good}gone/x.png,class0\ngone/y.png,class0\n"));
     says(&path, &["line 22 names", "gone/x.png", "2 of 22 files are missing"]);
     csv("file_name,label,split\n0.png,a,train\n1.png,b,nowhere\n");

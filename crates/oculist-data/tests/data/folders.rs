@@ -370,5 +370,8 @@ fn a_file_is_itself_however_its_path_is_written() {
     fs::write(&list, rows("cat")).unwrap();
     let dataset = open(&list).unwrap();
     let left_out: Vec<String> = dataset.left_out().map(|skip| skip.reason.clone()).collect();
-    assert_eq!(left_out, ["expected one label and one split of dog/14.png, found dog, but cat in line 91"]);
+    assert_eq!(
+        left_out,
+        ["expected one label and one split of each file, found dog/14.png: dog, but cat in line 91"]
+    );
 }

@@ -127,7 +127,10 @@ fn rows_that_are_wrong_are_counted_with_their_reason() {
         ("cat/2.png,", "expected exactly one label"),
         ("cat/2.png,cat;dog", "expected exactly one label"),
         ("nowhere.png,cat", "cannot be read"),
-        ("dog/3.png,cat", "expected one label and one split of dog/3.png, found cat, but dog in line"),
+        (
+            "dog/3.png,cat",
+            "expected one label and one split of each file, found dog/3.png: cat, but dog in line",
+        ),
     ];
     let mut all: Vec<String> = bad.iter().map(|(row, _)| (*row).to_owned()).collect();
     all.extend(rows.clone());
@@ -182,7 +185,10 @@ fn rows_that_say_the_same_count_once() {
     let path = write(folder.path(), "l.csv", format!("file_name,label,split\n{}\n", rows.join("\n")));
     let dataset = open(&path);
     let lost: Vec<String> = dataset.left_out().map(|skip| skip.reason.clone()).collect();
-    assert_eq!(lost, ["expected one label and one split of cat/4.png, found train, but test in line 42"]);
+    assert_eq!(
+        lost,
+        ["expected one label and one split of each file, found cat/4.png: train, but test in line 42"]
+    );
 }
 
 #[test]
