@@ -15,7 +15,7 @@ mod tar_shards;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::manifest::is_manifest;
-use crate::outputs::{ENLARGED, output_in};
+use crate::outputs::{ENLARGED, only_output_in, output_in};
 use crate::{Dataset, Exclude, OpenOptions, Split};
 use assemble::note;
 use std::path::Path;
@@ -85,6 +85,13 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     if output_in(path) == Some(ENLARGED) && list.is_file() {
         return listed::open(&list, options);
     }
+    if let Some(what) = only_output_in(path).filter(|what| *what != ENLARGED) {
+        return Err(Error::Layout {
+            path: path.into(),
+            expected: "a data set".into(),
+            found: format!("{what} of oculist; a run names its data set in settings.toml there"),
+        });
+    }
     let exclude = Exclude::new(&options.exclude)?;
     let fitting = layouts_of(path);
     match &fitting[..] {
@@ -132,14 +139,14 @@ fn layouts_of(path: &Path) -> Vec<Layout> {
         Layout::Tar => tar_shards::is_tar_folder(path),
         Layout::Parquet => parquet::is_parquet_folder(path),
         Layout::Metadata => metadata::is_metadata_folder(path),
-        Layout::Classes | Layout::Splits => false,
+        Layout::Classes | Layout::Splits | Layout::Inner => false,
     };
     Layout::ALL.into_iter().filter(fits).collect()
 }
 
 fn open_layout(path: &Path, layout: Layout, options: &OpenOptions) -> Result<Dataset> {
     match layout {
-        Layout::Classes | Layout::Splits => folder::open(path, Some(layout), options),
+        Layout::Classes | Layout::Splits | Layout::Inner => folder::open(path, Some(layout), options),
         Layout::Metadata => metadata::open(path, options),
         Layout::Idx => idx_folder::open(path, None, options),
         Layout::Cifar => cifar::open(path, options),

@@ -3,6 +3,7 @@
 use super::assemble::{check_skipped, classes_file, lost, note};
 use crate::error::{Error, Result};
 use crate::idx::{IdxImages, read_images, read_labels};
+use crate::reasons::passed_over;
 use crate::{Dataset, MemoryStore, OpenOptions, Purpose, Skipped, Split, Subset, stratified_parts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -220,7 +221,8 @@ pub(super) fn build(
     let counts = dataset.train.class_counts();
     let present: Vec<usize> = (0..classes).filter(|&c| counts[c] > 0).collect();
     if let [only] = present[..] {
-        return Err(Error::OneClass { path: train_path, class: dataset.class_names[only].clone() });
+        let (class, passed) = (dataset.class_names[only].clone(), passed_over(&dataset.skipped));
+        return Err(Error::OneClass { path: train_path, class, passed });
     }
     for (split, subset) in [(Split::Val, &dataset.val), (Split::Test, &dataset.test)] {
         if subset.is_empty() {

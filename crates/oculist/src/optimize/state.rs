@@ -17,6 +17,7 @@ use crate::compress::candidate::{Candidate, Cost};
 use crate::data::{Source, facts, preprocessing_text};
 use crate::error::OculistError;
 use crate::evaluate::BATCH;
+use crate::files::check_no_images_of;
 use crate::images::Images;
 use crate::measure;
 use crate::model_file::Model;
@@ -66,6 +67,7 @@ impl Run {
         let ctx = settings.context()?;
         let given = settings.model.as_deref().map(|path| Model::read_for(path, BATCH, &ctx)).transpose()?;
         let mut source = Source::open(settings, threads)?;
+        check_no_images_of(&options.output, source.dataset())?;
         for line in source.describe_lines() {
             watch.note(&line);
         }
