@@ -58,7 +58,7 @@ mod walk;
 
 pub mod fixture;
 
-pub use class_name::told_apart;
+pub use class_name::{path_text, told_apart};
 pub use coco::{Coco, CocoAnnotation, CocoBad, CocoCategory, CocoImage, CocoMask, Rle, read_coco};
 pub use dataset::{Dataset, OpenOptions, Purpose, Verify};
 pub use decode::{

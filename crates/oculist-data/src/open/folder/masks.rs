@@ -55,7 +55,7 @@ pub(super) fn check(root: &Tree, classes: &[ClassFolder<'_>]) -> Result<()> {
         let text = if pictures.iter().all(|tree| tree.own_images() == 0 && tree.with_images().len() > 1) {
             let held = named_below(root, &masks);
             format!(
-                "{held} holds the masks of the pictures in {} (leave them out: {})",
+                "{held}: masks of the pictures in {} (leave them out: {})",
                 named(&pictures),
                 left_out(&masks)
             )
@@ -69,7 +69,7 @@ pub(super) fn check(root: &Tree, classes: &[ClassFolder<'_>]) -> Result<()> {
         let masks = masks_beside(&trees);
         if !masks.is_empty() {
             let text = format!(
-                "{} holds the masks of the pictures in the folders beside it (leave them out: {})",
+                "{}: masks of the pictures in the folders beside (leave them out: {})",
                 named_below(root, &masks),
                 left_out(&masks)
             );
@@ -106,7 +106,7 @@ fn is_pictures(name: &str) -> bool {
 }
 
 /// True for a name of folders of masks: `masks`, `binary_masks`, `GroundTruth`.
-fn is_masks(name: &str) -> bool {
+pub(super) fn is_masks(name: &str) -> bool {
     let name = name.to_lowercase();
     let mut words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).peekable();
     MASKS.contains(&name.as_str())

@@ -3,6 +3,7 @@
 //! `fold1/{cat,dog}` and `fold2/{cat,dog}` may be two classes or two parts of one set; the names cannot tell, so that the
 //! user is asked.
 
+use super::masks::is_masks;
 use super::plan::{listed, named_below};
 use super::tree::Tree;
 use crate::Split;
@@ -15,6 +16,10 @@ use std::collections::BTreeMap;
 /// # Errors
 /// [`Error::Ambiguous`] with both readings and what chooses them.
 pub(super) fn check(root: &Tree, folders: &[&Tree]) -> Result<()> {
+    // Masks beside pictures are another question.
+    if folders.iter().any(|tree| is_masks(&tree.name())) {
+        return Ok(());
+    }
     let Some(inner) = shared(folders) else { return Ok(()) };
     let (outer, inner) = (named_below(root, folders), listed(&inner));
     // Where splits lie between the classes and what they share, there is no flag for it.
