@@ -95,8 +95,8 @@ pub(crate) struct DataArgs {
     /// Folder of the data set named by DATA, if it is not in its usual place.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// How the folder DATA is laid out, where it can be read in two ways: classes, splits, metadata, idx, cifar, coco, tar or
-    /// parquet.
+    /// How the folder DATA is laid out, where it can be read in two ways: classes, splits, inner (parts
+    /// whose inner folders are the classes), metadata, idx, cifar, coco, tar or parquet.
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) layout: Option<Layout>,
     /// Leave out files and folders of this name, such as masks or '*_mask.*' (may be repeated).

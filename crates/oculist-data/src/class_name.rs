@@ -19,6 +19,22 @@ pub(crate) fn text_of(name: &OsStr) -> String {
     text
 }
 
+/// A path as text, and whether it is escaped: a path that is no Unicode has `\xNN` for each byte that is none and for each
+/// backslash of its own (`\x5C`), so that the bytes can be had back; any other path is as it is.
+pub fn path_text(path: &Path) -> (String, bool) {
+    if let Some(text) = path.to_str() {
+        return (text.to_owned(), false);
+    }
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text += &chunk.valid().replace('\\', "\\x5C");
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02X}");
+        }
+    }
+    (text, true)
+}
+
 /// The classes of folders of these names, each once in the order of their first folder: their names as text, and the number
 /// of each folder's name.
 ///
@@ -82,6 +98,15 @@ mod tests {
         let shown = told_apart(&names);
         assert_eq!(shown[..4], [r"a\nb", r"a\\nb", "cat", "\"cat \""]);
         assert_eq!(shown[4..], [r"e\u{301}\\n", r"\u{e9}\\n"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_that_are_no_unicode_can_be_had_back() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let of = |bytes: &[u8]| path_text(Path::new(OsStr::from_bytes(bytes)));
+        assert_eq!(of(b"a\\xE9.png"), ("a\\xE9.png".into(), false));
+        assert_eq!(of(b"a\xe9\\xE9.png"), ("a\\xE9\\x5CxE9.png".into(), true));
     }
 
     #[cfg(unix)]

@@ -38,12 +38,14 @@ pub enum Error {
     },
     /// The folder has neither class folders nor IDX files.
     #[error(
-        "{}: found no class folders (expected train/<class>/*, <class>/*, metadata.csv, IDX files such as train-images-idx3-ubyte.gz, CIFAR's binary files, COCO's annotations/instances_*.json, or *.tar or *.parquet files)",
+        "{}: found no class folders (expected train/<class>/*, <class>/*, metadata.csv, IDX files such as train-images-idx3-ubyte.gz, CIFAR's binary files, COCO's annotations/instances_*.json, or *.tar or *.parquet files){passed}",
         path.display()
     )]
     NoClasses {
         /// The folder.
         path: PathBuf,
+        /// What was passed over there, with the reasons; empty if nothing was.
+        passed: Box<str>,
     },
     /// A class folder without a readable image.
     #[error("{}: class \"{class}\" has no readable image in the {split} split{why}", path.display())]
@@ -77,10 +79,12 @@ pub enum Error {
         hint: String,
     },
     /// One class cannot be told from nothing.
-    #[error("{}: found only the class \"{class}\", a classifier needs at least two", path.display())]
+    #[error("{}: found only the class \"{class}\", a classifier needs at least two{passed}", path.display())]
     OneClass {
         /// The folder.
         path: PathBuf,
+        /// What was passed over there, with the reasons; empty if nothing was.
+        passed: Box<str>,
         /// The class.
         class: String,
     },

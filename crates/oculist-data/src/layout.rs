@@ -13,6 +13,8 @@ pub enum Layout {
     Classes,
     /// `train/<class>/*`, with or without `val` and `test`.
     Splits,
+    /// `<part>/<class>/*`: the folders in the folders are the classes, and the outer ones say nothing.
+    Inner,
     /// `metadata.csv` or `metadata.jsonl` in the folder or its split folders.
     Metadata,
     /// IDX files.
@@ -29,9 +31,10 @@ pub enum Layout {
 
 impl Layout {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Classes,
         Self::Splits,
+        Self::Inner,
         Self::Metadata,
         Self::Idx,
         Self::Cifar,
@@ -45,6 +48,7 @@ impl Layout {
         match self {
             Self::Classes => "classes",
             Self::Splits => "splits",
+            Self::Inner => "inner",
             Self::Metadata => "metadata",
             Self::Idx => "idx",
             Self::Cifar => "cifar",
@@ -59,6 +63,7 @@ impl Layout {
         match self {
             Self::Classes => "class folders",
             Self::Splits => "folders of splits with class folders",
+            Self::Inner => "folders of parts with class folders",
             Self::Metadata => "a list metadata.csv or metadata.jsonl",
             Self::Idx => "IDX files",
             Self::Cifar => "CIFAR's binary files",
@@ -81,7 +86,7 @@ impl FromStr for Layout {
     fn from_str(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|layout| layout.name() == name).ok_or_else(|| Error::Option {
             name: "the layout",
-            expected: "classes, splits, metadata, idx, cifar, coco, tar or parquet",
+            expected: "classes, splits, inner, metadata, idx, cifar, coco, tar or parquet",
             found: format!("\"{name}\""),
         })
     }

@@ -58,7 +58,7 @@ mod walk;
 
 pub mod fixture;
 
-pub use class_name::{look_alike, told_apart};
+pub use class_name::{look_alike, path_text, told_apart};
 pub use coco::{Coco, CocoAnnotation, CocoBad, CocoCategory, CocoImage, CocoMask, Rle, read_coco};
 pub use dataset::{Dataset, OpenOptions, Purpose, Verify};
 pub use decode::{

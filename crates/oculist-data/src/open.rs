@@ -18,7 +18,7 @@ mod tar_shards;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::manifest::is_manifest;
-use crate::outputs::{ENLARGED, output_in};
+use crate::outputs::{ENLARGED, only_output_in, output_in};
 use crate::{Dataset, Exclude, OpenOptions, Split};
 use assemble::note;
 use std::path::Path;
@@ -135,6 +135,13 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
     if output_in(path) == Some(ENLARGED) && list.is_file() {
         return listed::open(&list, options);
     }
+    if let Some(what) = only_output_in(path).filter(|what| *what != ENLARGED) {
+        return Err(Error::Layout {
+            path: path.into(),
+            expected: "a data set".into(),
+            found: format!("{what} of oculist; a run names its data set in settings.toml there"),
+        });
+    }
     let exclude = &options.left_out;
     let fitting = layouts_of(path, exclude);
     match &fitting[..] {
@@ -182,7 +189,7 @@ fn layouts_of(path: &Path, exclude: &Exclude) -> Vec<Layout> {
         Layout::Tar => tar_shards::is_tar_folder(path, exclude),
         Layout::Parquet => parquet::is_parquet_folder(path, exclude),
         Layout::Metadata => metadata::is_metadata_folder(path),
-        Layout::Classes | Layout::Splits => false,
+        Layout::Classes | Layout::Splits | Layout::Inner => false,
     };
     Layout::ALL.into_iter().filter(fits).collect()
 }
@@ -190,7 +197,7 @@ fn layouts_of(path: &Path, exclude: &Exclude) -> Vec<Layout> {
 fn open_layout(path: &Path, layout: Layout, options: &OpenOptions) -> Result<Dataset> {
     let source = path.display().to_string();
     match layout {
-        Layout::Classes | Layout::Splits => folder::open(path, Some(layout), options),
+        Layout::Classes | Layout::Splits | Layout::Inner => folder::open(path, Some(layout), options),
         Layout::Metadata => metadata::open(path, options),
         Layout::Idx => nameless(&source, idx_folder::open(path, None, options)?, options),
         Layout::Cifar => nameless(&source, cifar::open(path, options)?, options),

@@ -1,6 +1,7 @@
 //! What was left out, by reason.
 
 use crate::Skipped;
+use crate::error::shortened;
 
 /// Reasons that a message names; the rest are counted together.
 const NAMED: usize = 5;
@@ -39,4 +40,17 @@ pub(crate) fn other_reasons<'a>(skipped: impl IntoIterator<Item = &'a Skipped>, 
         parts.push(format!("; and {} more reasons", reasons.len() - NAMED));
     }
     parts.concat()
+}
+
+/// `; to note: cat: an audit of oculist, not read as data`: why something that is there was not found.
+pub(crate) fn passed_over(skipped: &[Skipped]) -> Box<str> {
+    let mut parts: Vec<String> = skipped
+        .iter()
+        .take(NAMED)
+        .map(|skip| format!("{}: {}", skip.path.display(), shortened(&skip.reason)))
+        .collect();
+    if skipped.len() > NAMED {
+        parts.push(format!("and {} more", skipped.len() - NAMED));
+    }
+    if parts.is_empty() { "".into() } else { format!("; to note: {}", parts.join("; ")).into() }
 }

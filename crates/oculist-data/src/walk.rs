@@ -12,9 +12,9 @@
 use crate::error::{Error, Result};
 use crate::exclude::Exclude;
 use crate::natural_cmp_os;
-use crate::outputs::output_in;
+use crate::outputs::{is_part, only_output_in, output_in};
 use crate::scan::{SkipKind, Skipped, named_like_an_image};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
@@ -103,18 +103,35 @@ pub fn walk(folder: &Path, exclude: &Exclude) -> Result<Walked> {
         named.push(Skipped { path: entry.path().into(), reason, kind: SkipKind::Unused });
         false
     };
-    let walk = WalkDir::new(folder)
+    // Folders with a result and images: whether the files of a folder are to be looked at is asked once.
+    let mut mixed: BTreeMap<PathBuf, Option<&'static str>> = BTreeMap::new();
+    let mut walk = WalkDir::new(folder)
         .follow_links(true)
         .sort_by(|a, b| natural_cmp_os(a.file_name(), b.file_name()))
         .into_iter()
         .filter_entry(&mut enter);
-    for entry in walk {
+    while let Some(entry) = walk.next() {
         match entry {
+            Ok(entry) if is_part(entry.path()) && entry.depth() > 0 => {
+                let holder = entry.path().parent().unwrap_or(folder).to_path_buf();
+                match *mixed.entry(holder).or_insert_with_key(|holder| output_in(holder)) {
+                    Some(_) if entry.file_type().is_dir() => walk.skip_current_dir(),
+                    Some(_) => {}
+                    None => look(entry, &mut found),
+                }
+            }
             Ok(entry) => look(entry, &mut found),
             Err(err) => found.skipped.extend(unreachable_entry(&err, folder, exclude)),
         }
     }
+    drop(walk);
     found.skipped.append(&mut named);
+    for (path, what) in mixed {
+        if let Some(what) = what {
+            let reason = format!("holds {what} of oculist, whose files are not read as data");
+            found.skipped.push(Skipped { path, reason, kind: SkipKind::Unused });
+        }
+    }
     found.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
@@ -176,5 +193,5 @@ pub(crate) fn passed_over(path: &Path, is_folder: bool, exclude: &Exclude) -> Op
     if KEPT_BY_SYSTEMS.contains(&lower.as_str()) {
         return Some(Passed::Named("a folder that a system keeps beside files, not read".into()));
     }
-    output_in(path).map(|what| Passed::Named(format!("{what} of oculist, not read as data")))
+    only_output_in(path).map(|what| Passed::Named(format!("{what} of oculist, not read as data")))
 }

@@ -18,7 +18,7 @@ mod write;
 pub use clock::utc_text;
 pub use digest::{Digest, Hasher};
 pub use leftovers::{Leftovers, remove_leftovers, remove_leftovers_below};
-pub use lock::{FolderLock, Holder, LOCK_FILE, LockError};
+pub use lock::{FolderLock, Holder, LOCK_FILE, LockError, RESULT_MARK};
 pub use regular::{irregular, open, read, read_to_string};
 pub use sealed::{Broken, Seal, seal, unseal};
 pub use stamp::Stamp;

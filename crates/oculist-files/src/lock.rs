@@ -14,6 +14,9 @@ use crate::write::is_at;
 /// The file in a folder whose lock is the folder's; it goes away with the lock.
 pub const LOCK_FILE: &str = ".oculist-lock";
 
+/// The file that stays in a folder that a process made or found empty and wrote a result into.
+pub const RESULT_MARK: &str = ".oculist-result";
+
 /// How often a lock is tried: whoever only asks who has a folder has its lock for an instant.
 const TRIES: usize = 5;
 /// Time between two tries.

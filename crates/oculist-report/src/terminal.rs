@@ -24,6 +24,9 @@ const MAX_PAIRS: usize = 5;
 pub struct Prediction {
     /// Path of the file.
     pub path: String,
+    /// Whether the path is no Unicode: then `\xNN` stands for a byte in it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub escaped: bool,
     /// The likeliest classes, best first; empty if the file could not be read.
     pub top: Vec<Guess>,
     /// Why the file could not be read.

@@ -1,10 +1,14 @@
 //! Files that appear whole or not at all, folders that one process writes at a time, and what is wrong with files that
 //! are read.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use oculist_files::{FolderLock, LockError, remove_leftovers, remove_leftovers_below};
+use oculist_data::{Dataset, Split};
+use oculist_files::{
+    FolderLock, LOCK_FILE, LockError, RESULT_MARK, remove_leftovers, remove_leftovers_below,
+};
 
 use crate::error::OculistError;
 use crate::progress::Watch;
@@ -38,12 +42,20 @@ pub(crate) fn check_free(folder: &Path) -> Result<(), OculistError> {
 #[derive(Debug)]
 pub(crate) struct TakenFolder {
     lock: Option<FolderLock>,
+    /// The folder, if it held nothing, and the job: all that it comes to hold is of the result.
+    fresh: Option<(PathBuf, String)>,
     /// Folders that were made for it, the innermost first.
     made: Vec<PathBuf>,
 }
 
 impl Drop for TakenFolder {
     fn drop(&mut self) {
+        if let Some((folder, job)) = &self.fresh
+            && !is_empty(folder)
+        {
+            // A result without its mark is still known by its files.
+            let _ = std::fs::write(folder.join(RESULT_MARK), format!("{job}\n"));
+        }
         self.lock.take();
         // What came to nothing leaves no folder; one that holds anything stays.
         for folder in &self.made {
@@ -62,11 +74,12 @@ pub(crate) fn take_folder(
 ) -> Result<TakenFolder, OculistError> {
     let named = |p: &&Path| !p.as_os_str().is_empty() && !p.exists();
     let made = folder.ancestors().take_while(named).map(Path::to_path_buf).collect();
-    let mut taken = TakenFolder { lock: None, made };
+    let mut taken = TakenFolder { lock: None, fresh: None, made };
     std::fs::create_dir_all(folder).map_err(|e| OculistError::Output {
         path: folder.to_path_buf(),
         problem: format!("cannot be made: {e}"),
     })?;
+    let fresh = is_empty(folder).then(|| (folder.to_path_buf(), job.to_owned()));
     let lock = FolderLock::acquire(folder, job).map_err(|e| in_use(folder, &e))?;
     if !lock.is_exclusive() {
         watch.warn(&format!(
@@ -75,6 +88,7 @@ pub(crate) fn take_folder(
         ));
     }
     taken.lock = Some(lock);
+    taken.fresh = fresh;
     let mut removed = remove_leftovers(folder);
     for below in ours {
         removed += remove_leftovers_below(&folder.join(below));
@@ -93,6 +107,43 @@ pub(crate) fn check_free_beside(file: &Path) -> Result<(), OculistError> {
 /// The folder of a file.
 fn beside(file: &Path) -> &Path {
     file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+/// True if nothing but a lock is in the folder.
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder)
+        .is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == LOCK_FILE))
+}
+
+/// Refuses a folder that holds images of the data that are read: the result would lie among them, and the folder could be
+/// taken for a result and no longer for a class.
+///
+/// # Errors
+/// [`OculistError::Output`] naming one of the images.
+pub(crate) fn check_no_images_of(folder: &Path, dataset: &Dataset) -> Result<(), OculistError> {
+    // A folder that is not there holds nothing.
+    let Ok(folder_itself) = folder.canonicalize() else { return Ok(()) };
+    let mut parents = BTreeMap::new();
+    for split in Split::ALL {
+        let images = dataset.split(split);
+        for path in (0..images.len()).filter_map(|i| images.path(i)) {
+            let parent =
+                path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+            parents.entry(parent).or_insert(path);
+        }
+    }
+    let inside =
+        |(parent, _): &(&Path, &Path)| parent.canonicalize().is_ok_and(|parent| parent == folder_itself);
+    match parents.into_iter().find(inside) {
+        None => Ok(()),
+        Some((_, image)) => Err(OculistError::Output {
+            path: folder.to_path_buf(),
+            problem: format!(
+                "holds images of the data set itself, such as {}; choose another folder with --output",
+                image.display()
+            ),
+        }),
+    }
 }
 
 /// Removes what interrupted processes left beside a file that is to be written.

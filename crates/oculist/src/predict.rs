@@ -1,9 +1,10 @@
 //! Uses a finished model: on a split with labels, or on image files.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use oculist_data::{DEFAULT_MAX_PIXELS, Exclude, decode_file, walk};
+use oculist_data::{DEFAULT_MAX_PIXELS, Exclude, SkipKind, Skipped, decode_file, path_text, walk};
 use oculist_kernels::try_zeros;
 use oculist_report::terminal::Prediction;
 use oculist_report::{Model as ModelFacts, Robustness, TtaResult};
@@ -157,6 +158,10 @@ pub struct Predicted {
     pub predictions: Vec<Prediction>,
     /// Which entries are paths given that are not there, or are neither files nor folders with files.
     pub missing: Vec<usize>,
+    /// Which entries are files given by name that cannot be read as images.
+    pub unreadable: Vec<usize>,
+    /// What was passed over in folders and is no image file: links that lead nowhere new, results of oculist and so on.
+    pub passed: Vec<Skipped>,
 }
 
 /// The likeliest classes of image files; folders are searched through by the rules of [`oculist_data::walk`].
@@ -186,7 +191,9 @@ fn predict_with(
     let mut logits = vec![0.0; plan.output_len()];
     let mut input = try_zeros(model.preprocessing.len(), "the image that the model is given")?;
     let mut found = Predicted::default();
-    for File { path, problem, missing } in files(paths) {
+    let (files, passed) = files(paths);
+    found.passed = passed;
+    for File { path, problem, missing, named } in files {
         if missing {
             found.missing.push(found.predictions.len());
         }
@@ -194,7 +201,8 @@ fn predict_with(
             Some(problem) => Err(problem),
             None => decode_file(&path, DEFAULT_MAX_PIXELS).map_err(|err| err.to_string()),
         };
-        let mut prediction = Prediction { path: path.display().to_string(), top: Vec::new(), error: None };
+        let (text, escaped) = path_text(&path);
+        let mut prediction = Prediction { path: text, escaped, top: Vec::new(), error: None };
         match image {
             Ok(image) => {
                 let mut sum = Sum::new(1, logits.len());
@@ -209,7 +217,12 @@ fn predict_with(
                 prediction.top = guesses(answer, &model.class_names, options.top.max(1));
             }
             Err(problem) if options.strict => return Err(OculistError::Image { path, problem }),
-            Err(problem) => prediction.error = Some(problem),
+            Err(problem) => {
+                prediction.error = Some(problem);
+                if named && !missing {
+                    found.unreadable.push(found.predictions.len());
+                }
+            }
         }
         found.predictions.push(prediction);
     }
@@ -223,23 +236,36 @@ struct File {
     problem: Option<String>,
     /// The user named it, and there is nothing to read.
     missing: bool,
+    /// The user named it, and not only a folder that it is in.
+    named: bool,
 }
 
-/// The files named, and those in the folders named, in natural order within each folder.
-fn files(paths: &[PathBuf]) -> Vec<File> {
-    let mut all = Vec::new();
+/// The files named, and those in the folders named, in natural order within each folder; and what was passed over there.
+fn files(paths: &[PathBuf]) -> (Vec<File>, Vec<Skipped>) {
+    let (mut all, mut passed) = (Vec::new(), Vec::new());
     for path in paths {
-        let missing = |problem: String| File { path: path.clone(), problem: Some(problem), missing: true };
+        let missing =
+            |problem: String| File { path: path.clone(), problem: Some(problem), missing: true, named: true };
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => match walk(path, &Exclude::default()) {
                 Ok(found) if found.files.is_empty() && found.skipped.is_empty() => {
                     all.push(missing("the folder holds no files".into()));
                 }
                 Ok(found) => {
-                    let readable = found.files.into_iter().map(|file| (file.path, None));
-                    let passed = found.skipped.into_iter().map(|skip| (skip.path, Some(skip.reason)));
-                    let listed = readable.chain(passed);
-                    all.extend(listed.map(|(path, problem)| File { path, problem, missing: false }));
+                    let (unread, other): (Vec<_>, Vec<_>) =
+                        found.skipped.into_iter().partition(|skip| skip.kind == SkipKind::Unreadable);
+                    passed.extend(other);
+                    let files: Vec<PathBuf> = found.files.into_iter().map(|file| file.path).collect();
+                    let files = if found.links { each_once(path, files, &mut passed) } else { files };
+                    let readable = files.into_iter().map(|path| (path, None));
+                    let listed =
+                        readable.chain(unread.into_iter().map(|skip| (skip.path, Some(skip.reason))));
+                    all.extend(listed.map(|(path, problem)| File {
+                        path,
+                        problem,
+                        missing: false,
+                        named: false,
+                    }));
                 }
                 Err(oculist_data::Error::Io { source, .. }) => all.push(missing(source.to_string())),
                 Err(err) => all.push(missing(err.to_string())),
@@ -248,10 +274,36 @@ fn files(paths: &[PathBuf]) -> Vec<File> {
                 Some(found) => {
                     all.push(missing(format!("expected an image file or a folder, found {found}")));
                 }
-                None => all.push(File { path: path.clone(), problem: None, missing: false }),
+                None => {
+                    all.push(File { path: path.clone(), problem: None, missing: false, named: true });
+                }
             },
             Err(err) => all.push(missing(err.to_string())),
         }
     }
-    all
+    (all, passed)
+}
+
+/// Without the paths that lead through links to a file that is there already: the way without links counts, or the first.
+fn each_once(root: &Path, files: Vec<PathBuf>, passed: &mut Vec<Skipped>) -> Vec<PathBuf> {
+    let real_root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+    let real: Vec<PathBuf> =
+        files.iter().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone())).collect();
+    let is_direct =
+        |at: usize| files[at].strip_prefix(root).is_ok_and(|below| real_root.join(below) == real[at]);
+    let mut first: BTreeMap<&Path, usize> = BTreeMap::new();
+    for at in (0..files.len()).filter(|at| is_direct(*at)).chain(0..files.len()) {
+        first.entry(&real[at]).or_insert(at);
+    }
+    let mut kept = Vec::new();
+    for (at, path) in files.iter().enumerate() {
+        let known = first[real[at].as_path()];
+        if known == at {
+            kept.push(path.clone());
+        } else {
+            let reason = format!("a link to {}, answered once", files[known].display());
+            passed.push(Skipped { path: path.clone(), reason, kind: SkipKind::Unused });
+        }
+    }
+    kept
 }

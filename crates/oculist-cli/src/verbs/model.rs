@@ -54,8 +54,16 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
         tta: tta(&args.tta),
         seed: args.seed.unwrap_or(0),
     };
-    let oculist::Predicted { predictions, missing } =
+    let oculist::Predicted { predictions, missing, unreadable: named, passed } =
         oculist::predict_files(&args.model, &args.images, &options)?;
+    if !quiet {
+        for skip in &passed {
+            say(&format!("passed over: {}: {}", oculist_data::path_text(&skip.path).0, skip.reason));
+        }
+    }
+    if predictions.is_empty() {
+        anyhow::bail!("found no image file in the folders given");
+    }
     if missing.len() == predictions.len() {
         anyhow::bail!(lead_nowhere(&predictions, &missing));
     }
@@ -74,17 +82,19 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
     if unreadable > 0 && !quiet {
         say(&format!("{unreadable} of {} files could not be read", predictions.len()));
     }
-    // The answers are out; a path that leads nowhere is a mistake all the same.
-    if missing.is_empty() { Ok(()) } else { anyhow::bail!(lead_nowhere(&predictions, &missing)) }
+    // The answers are out; a path given that leads nowhere or to no image is a mistake all the same.
+    let mut failed = [missing, named].concat();
+    failed.sort_unstable();
+    if failed.is_empty() { Ok(()) } else { anyhow::bail!(lead_nowhere(&predictions, &failed)) }
 }
 
-/// The error for paths that lead to no file: the first, and how many there are.
+/// The error for paths given that cannot be read: the first, and how many there are.
 fn lead_nowhere(predictions: &[terminal::Prediction], missing: &[usize]) -> String {
     let first = missing.first().map(|&at| &predictions[at]);
     let (path, why) = first.map_or(("", ""), |p| (&p.path, p.error.as_deref().unwrap_or_default()));
     match missing.len() {
         1 => format!("{path}: {why}"),
-        n => format!("{n} of the paths given lead to no file, the first is {path}: {why}"),
+        n => format!("{n} of the paths given cannot be read, the first is {path}: {why}"),
     }
 }
 

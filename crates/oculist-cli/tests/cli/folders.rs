@@ -88,10 +88,15 @@ fn predict_names_and_skips_what_is_no_file() {
     let found = call().arg(&root).run().ok().json();
     let found = found.as_array().expect("predictions");
     let errors: Vec<&str> = found.iter().filter_map(|p| p["error"].as_str()).collect();
-    assert_eq!((found.len(), errors.len()), (6, 3), "{found:?}");
-    for words in ["a link to nothing", "a link back to", "a socket"] {
+    // A link to a folder is no file that could not be read.
+    assert_eq!((found.len(), errors.len()), (5, 2), "{found:?}");
+    for words in ["a link to nothing", "a socket"] {
         assert!(errors.iter().any(|error| error.contains(words)), "{words} is not in {errors:?}");
     }
+    let said =
+        oculist("predict").option("--model", trained().file("model.onnx")).arg(&root).run().ok().stderr;
+    assert!(said.contains("passed over: ") && said.contains("a link back to"), "{said}");
+    assert!(said.contains("2 of 5 files could not be read"), "{said}");
     // What is not there does not stop the rest, but is no success.
     let mixed = call().arg(root.join("nowhere")).arg(root.join("class0/1.png")).arg("/dev/zero").run();
     assert_eq!(mixed.status.code(), Some(1), "{mixed:?}");
@@ -100,7 +105,53 @@ fn predict_names_and_skips_what_is_no_file() {
     assert!(
         found[1]["error"].is_null() && found[2]["error"].as_str().is_some_and(|e| e.contains("a device"))
     );
-    assert!(mixed.stderr.contains("2 of the paths given lead to no file"), "{mixed:?}");
+    assert!(mixed.stderr.contains("2 of the paths given cannot be read"), "{mixed:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn predict_answers_each_file_once_and_gives_its_name_back() {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    for name in ["x", "y"] {
+        write_class_folders(&root.join(name), "", 1, 1, 8).expect("images");
+    }
+    symlink("../y", root.join("x/l")).expect("a link");
+    symlink("../x", root.join("y/l")).expect("a link");
+    let raw = std::ffi::OsStr::from_bytes(b"x/\xe9.png");
+    std::fs::copy(root.join("x/class0/0.png"), root.join(raw)).expect("a file");
+    let call = || oculist("predict").option("--model", trained().file("model.onnx"));
+    let found = call().arg(root).arg("--json").run().ok().json();
+    let found = found.as_array().expect("predictions");
+    let mut paths: Vec<&str> = found.iter().filter_map(|p| p["path"].as_str()).collect();
+    paths.sort_unstable();
+    let ends = ["x/\\xE9.png", "x/class0/0.png", "y/class0/0.png"];
+    assert!(paths.len() == 3 && paths.iter().zip(ends).all(|(path, end)| path.ends_with(end)), "{paths:?}");
+    let escaped = found.iter().filter(|p| p["escaped"] == true).count();
+    assert_eq!(escaped, 1, "{found:?}");
+}
+
+#[test]
+fn a_result_does_not_lie_among_the_images_of_a_class() {
+    let folder = photos();
+    let class = folder.path().join("class1");
+    let train = "--epochs 1 --arch resnet8 --threads 2 --measure-seconds 0.05";
+    let calls =
+        [("data", "check", ""), ("augment", "preview", ""), ("augment", "check", ""), ("train", "", train)];
+    for (verb, step, options) in calls {
+        let call = oculist(verb).args(step).arg(folder.path()).option("--output", &class).args(options);
+        call.run().fails(1, &["class1", "holds images of the data set itself"]);
+    }
+    // A result that lies there nevertheless takes no class away, and a preview is known without its page.
+    std::fs::write(class.join("audit.json"), "{\"oculist_version\": \"0.1.0\"}").expect("a file");
+    let preview = folder.path().join("seen");
+    oculist("augment").args("preview").arg(folder.path()).option("--output", &preview).run().ok();
+    std::fs::remove_file(preview.join("preview.html")).expect("removed");
+    let shown = oculist("data").arg("show").arg(folder.path()).run().ok().stdout;
+    assert!(shown.contains("3 classes") && shown.contains("whose files are not read as data"), "{shown}");
+    oculist("data").arg("show").arg(&preview).run().fails(1, &["seen", "a result of oculist"]);
 }
 
 /// Were one of them opened, the call would not end.

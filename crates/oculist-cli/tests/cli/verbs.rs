@@ -204,17 +204,29 @@ fn predict_with_unreadable_files() {
     std::fs::write(&text, "no image").expect("a file");
     let good = trained().data.join("class0/0.png");
     let call = || oculist("predict").option("--model", trained().file("model.onnx"));
-    let outcome = call().arg(&good).arg(&text).run().ok();
+    let run = |more: &str| {
+        let outcome = call().arg(&good).arg(&text).args(more).run();
+        // The user named it, so that it is no success.
+        assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+        outcome
+    };
+    let outcome = run("");
     assert!(
         outcome.stdout.contains("text.png") && outcome.stdout.contains("not an image"),
         "{}",
         outcome.stdout
     );
     assert!(outcome.stderr.contains("1 of 2 files could not be read"), "{}", outcome.stderr);
-    assert_eq!(call().arg(&good).arg(&text).arg("--quiet").run().ok().stderr, "");
-    let json = call().arg(&text).arg(&good).arg("--json").run().ok().json();
-    assert!(json[0]["error"].as_str().is_some_and(|e| e.contains("not an image")), "{json}");
-    assert_eq!((json[0]["top"].as_array().map(Vec::len), json[1]["error"].is_null()), (Some(0), true));
+    let quiet = run("--quiet").stderr;
+    assert!(quiet.starts_with("error: ") && quiet.lines().count() == 1, "{quiet}");
+    let json: Value = serde_json::from_str(&run("--json").stdout).expect("JSON");
+    assert!(json[1]["error"].as_str().is_some_and(|e| e.contains("not an image")), "{json}");
+    assert_eq!((json[1]["top"].as_array().map(Vec::len), json[0]["error"].is_null()), (Some(0), true));
+    // Found in a folder, it is told and no failure.
+    std::fs::copy(&good, dir.path().join("good.png")).expect("a copy");
+    let outcome = call().arg(dir.path()).run().ok();
+    assert!(outcome.stderr.contains("1 of 2 files could not be read"), "{}", outcome.stderr);
+    std::fs::remove_file(dir.path().join("good.png")).expect("removed");
     call().arg(&good).arg(&text).arg("--strict").run().fails(1, &["text.png", "not an image"]);
     call().arg(dir.path().join("none.png")).run().fails(1, &["none.png", "No such file"]);
     std::fs::remove_file(&text).expect("removed");

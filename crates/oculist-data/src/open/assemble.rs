@@ -4,7 +4,7 @@ use super::folder::may_be_an_image;
 use super::labels;
 use crate::error::{Error, Result};
 use crate::limits::{MAX_NAMES, read_text};
-use crate::reasons::other_reasons;
+use crate::reasons::{other_reasons, passed_over};
 use crate::scan::{Candidate, scan};
 use crate::store::FileStore;
 use crate::{
@@ -182,7 +182,8 @@ impl Collected {
         }
         if let ([only], true) = (&classes[..], training) {
             let only = *only;
-            return Err(Error::OneClass { path: root, class: self.class_names[only].clone() });
+            let passed = passed_over(&self.skipped);
+            return Err(Error::OneClass { path: root, class: self.class_names[only].clone(), passed });
         }
         if !self.ordered {
             classes.sort_by(|&a, &b| natural_cmp(&self.class_names[a], &self.class_names[b]));

@@ -4,6 +4,7 @@
 //! other source. What people call the folders of splits is in [`crate::split_name`].
 
 mod masks;
+mod parts;
 mod plan;
 mod splits;
 mod tree;
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::location::Location;
 use crate::real_path::Identity;
+use crate::reasons;
 use crate::scan::Candidate;
 use crate::split_name::split_name;
 use crate::walk::{LEFT_OUT, passed_over};
@@ -57,7 +59,10 @@ pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -
 
 fn open_read(root: &Path, read: Read, layout: Option<Layout>, options: &OpenOptions) -> Result<Dataset> {
     let Read { tree, mut skipped, links } = read;
-    let Plan { classes, notes } = plan(&tree, layout)?;
+    let Plan { classes, notes } = plan(&tree, layout).map_err(|err| match err {
+        Error::NoClasses { path, .. } => Error::NoClasses { path, passed: reasons::passed_over(&skipped) },
+        other => other,
+    })?;
     skipped.extend(notes);
     if layout.is_none() {
         masks::check(&tree, &classes)?;

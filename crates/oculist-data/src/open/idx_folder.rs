@@ -1,8 +1,10 @@
 //! A folder of IDX files.
 
 use super::assemble::{check_skipped, classes_file, drawn, lost, note};
+use super::folder::listed;
 use crate::error::{Error, Result};
 use crate::idx::{IdxImages, read_images, read_labels};
+use crate::reasons::passed_over;
 use crate::{Dataset, MemoryStore, OpenOptions, Purpose, Skipped, Split, Subset, stratified_parts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,12 +14,12 @@ const TRAIN: [&str; 1] = ["train"];
 const TEST: [&str; 2] = ["t10k", "test"];
 
 /// The file `<prefix>-<images|labels>-idx<n>-ubyte`, also with a dot before `idx`, also with `.gz`.
-fn find(folder: &Path, prefixes: &[&str], what: &str) -> Option<PathBuf> {
+fn find(folder: &Path, before: &str, prefixes: &[&str], what: &str) -> Option<PathBuf> {
     for prefix in prefixes {
         for separator in ["-", "."] {
             for dimensions in [1, 3, 4] {
                 for end in ["", ".gz"] {
-                    let name = format!("{prefix}-{what}{separator}idx{dimensions}-ubyte{end}");
+                    let name = format!("{before}{prefix}-{what}{separator}idx{dimensions}-ubyte{end}");
                     let path = folder.join(name);
                     if path.is_file() {
                         return Some(path);
@@ -29,10 +31,55 @@ fn find(folder: &Path, prefixes: &[&str], what: &str) -> Option<PathBuf> {
     None
 }
 
-/// True if any file of a pair is there.
+/// The names in the folder that end as those of IDX files do, sorted.
+fn idx_names(folder: &Path) -> Vec<String> {
+    let ends = |name: &str| {
+        let name = name.strip_suffix(".gz").unwrap_or(name);
+        ["-", "."].iter().any(|sep| [1, 3, 4].iter().any(|n| name.ends_with(&format!("{sep}idx{n}-ubyte"))))
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.path().is_file());
+    let names = files.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with('.') && ends(name)).collect();
+    names.sort();
+    names
+}
+
+/// What stands before `train-images` and so on: nothing, or the name of the data set, as in `emnist-letters-train-images`.
+///
+/// # Errors
+/// [`Error::Layout`] for files of several data sets, or files whose names do not tell what they are.
+fn name_of_set(folder: &Path) -> Result<String> {
+    let names = idx_names(folder);
+    let before = |name: &String| {
+        let of = |split: &str| ["images", "labels"].map(|what| format!("{split}-{what}"));
+        let marks = TRAIN.iter().chain(&TEST).flat_map(|split| of(split));
+        let at = marks.filter_map(|mark| name.find(&mark)).max()?;
+        Some(name[..at].to_owned())
+    };
+    let sets: BTreeSet<String> = names.iter().filter_map(before).collect();
+    // The plain names are those of the data set, whatever lies beside them.
+    if sets.contains("") {
+        return Ok(String::new());
+    }
+    let wrong = |expected: &str| Error::Layout {
+        path: folder.into(),
+        expected: expected.into(),
+        found: if names.is_empty() { "none".into() } else { listed(&names) },
+    };
+    match sets.len() {
+        0 => Err(wrong(
+            "IDX files called train-images-idx3-ubyte and train-labels-idx1-ubyte (with t10k or test for train: the test \
+             split), perhaps behind the name of the data set",
+        )),
+        1 => Ok(sets.into_iter().next().unwrap_or_default()),
+        _ => Err(wrong("the IDX files of one data set (put those of the others into folders of their own)")),
+    }
+}
+
+/// True if any file is there that is called like an IDX file.
 pub(super) fn is_idx_folder(folder: &Path) -> bool {
-    let has = |prefixes: &[&str], what| find(folder, prefixes, what).is_some();
-    ["images", "labels"].iter().any(|what| has(&TRAIN, what) || has(&TEST, what))
+    !idx_names(folder).is_empty()
 }
 
 /// Images and labels that belong together.
@@ -62,10 +109,11 @@ impl Pair {
         Ok(Self { images, labels, images_path, labels_path })
     }
 
-    fn read(folder: &Path, prefixes: &[&str], options: &OpenOptions) -> Result<Option<Self>> {
-        let (images, labels) = (find(folder, prefixes, "images"), find(folder, prefixes, "labels"));
+    fn read(folder: &Path, before: &str, prefixes: &[&str], options: &OpenOptions) -> Result<Option<Self>> {
+        let (images, labels) =
+            (find(folder, before, prefixes, "images"), find(folder, before, prefixes, "labels"));
         let missing = |what, dimensions| Error::Missing {
-            path: folder.join(format!("{}-{what}-idx{dimensions}-ubyte.gz", prefixes[0])),
+            path: folder.join(format!("{before}{}-{what}-idx{dimensions}-ubyte.gz", prefixes[0])),
         };
         match (images, labels) {
             (None, None) => Ok(None),
@@ -103,8 +151,9 @@ impl Pair {
 }
 
 pub(super) fn open(folder: &Path, names: Option<&[String]>, options: &OpenOptions) -> Result<Dataset> {
-    let train = Pair::read(folder, &TRAIN, options)?;
-    let test = Pair::read(folder, &TEST, options)?;
+    let before = name_of_set(folder)?;
+    let train = Pair::read(folder, &before, &TRAIN, options)?;
+    let test = Pair::read(folder, &before, &TEST, options)?;
     let names = match names {
         Some(names) => Names::FromZero(names.to_vec()),
         None => classes_file(folder)?.map_or(Names::None, Names::Listed),
@@ -178,6 +227,9 @@ pub(super) fn build(
     names: Names,
     options: &OpenOptions,
 ) -> Result<Dataset> {
+    if train.is_none() && test.is_some() && options.purpose == Purpose::Train {
+        return Err(Error::NoTraining { path: folder.into(), found: Split::Test });
+    }
     if train.is_none() && options.purpose == Purpose::Train {
         return Err(Error::Missing { path: folder.join("train-images-idx3-ubyte.gz") });
     }
@@ -223,7 +275,8 @@ pub(super) fn build(
     let counts = dataset.train.class_counts();
     let present: Vec<usize> = (0..classes).filter(|&c| counts[c] > 0).collect();
     if let [only] = present[..] {
-        return Err(Error::OneClass { path: train_path, class: dataset.class_names[only].clone() });
+        let (class, passed) = (dataset.class_names[only].clone(), passed_over(&dataset.skipped));
+        return Err(Error::OneClass { path: train_path, class, passed });
     }
     for (split, subset) in [(Split::Val, &dataset.val), (Split::Test, &dataset.test)] {
         if subset.is_empty() {

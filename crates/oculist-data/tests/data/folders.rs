@@ -268,11 +268,14 @@ fn results_of_the_program_are_no_data() {
     let folder = made(&[
         ("cat", 20),
         ("dog", 20),
-        ("runs/preview-.", 2),
-        ("runs/train-./pictures", 4),
-        ("cat/audit", 3),
+        ("runs/preview-.", 1),
+        ("runs/train-./checkpoints", 4),
+        ("cat/audit", 1),
     ]);
     let root = folder.path();
+    // A preview has one picture; an audit that oculist has made bears the mark of a result.
+    fs::rename(root.join("runs/preview-./0.png"), root.join("runs/preview-./preview.png")).unwrap();
+    fs::write(root.join("cat/audit/.oculist-result"), "data check").unwrap();
     fs::write(root.join("runs/preview-./preview.html"), "<!doctype html><title>Augmentation of .</title>")
         .unwrap();
     fs::write(root.join("runs/train-./config.toml"), "seed = 1\n[preprocessing]\n").unwrap();
@@ -374,4 +377,126 @@ fn a_file_is_itself_however_its_path_is_written() {
         left_out,
         ["expected one label and one split of each file, found dog/14.png: dog, but cat in line 91"]
     );
+}
+
+/// The error of a folder that can be read in two ways, which must hold these words.
+fn asks(root: &Path, words: &[&str]) {
+    let err = open(root).unwrap_err();
+    let text = err.to_string();
+    assert!(matches!(err, Error::Ambiguous { .. }), "{text}");
+    assert!(words.iter().all(|word| text.contains(word)), "{words:?} in {text}");
+}
+
+#[test]
+fn a_result_beside_images_takes_no_class_away() {
+    let folder = made(&[("cat", 20), ("dog", 20)]);
+    let root = folder.path();
+    fs::write(root.join("cat/audit.json"), "{\"oculist_version\": \"0.1.0\"}").unwrap();
+    fs::write(root.join("cat/preview.png"), "").unwrap();
+    let dataset = open(root).unwrap();
+    assert_eq!((dataset.class_names().len(), sizes(&dataset).iter().sum::<usize>()), (2, 40));
+    let told = told(&dataset);
+    assert!(told.contains("cat: holds an audit of oculist, whose files are not read as data"), "{told}");
+    // Without images of its own it is a result; that it was passed over says the error, too.
+    fs::create_dir(root.join("only")).unwrap();
+    fs::rename(root.join("cat/audit.json"), root.join("only/audit.json")).unwrap();
+    fs::remove_dir_all(root.join("cat")).unwrap();
+    let text = open(root).unwrap_err().to_string();
+    assert!(text.contains("only the class \"dog\"") && text.contains("only: an audit of oculist"), "{text}");
+    let text = open(&root.join("only")).unwrap_err().to_string();
+    assert!(text.contains("expected a data set, found an audit of oculist"), "{text}");
+}
+
+#[test]
+fn masks_beside_class_folders_are_a_question() {
+    let one = made(&[("cat", 10), ("dog", 10), ("masks", 10)]);
+    asks(one.path(), &["masks: masks of", "--exclude masks)", "--layout classes"]);
+    let each =
+        made(&[("train/cat", 10), ("train/cat_masks", 10), ("train/dog", 10), ("train/dog_masks", 10)]);
+    asks(each.path(), &["--exclude cat_masks --exclude dog_masks", "--layout"]);
+    let beside = made(&[("images/cat", 10), ("images/dog", 10), ("masks/cat", 10), ("masks/dog", 10)]);
+    asks(beside.path(), &["masks of the pictures in images", "--exclude masks)"]);
+    let mut options = OpenOptions::default();
+    options.exclude = vec!["masks".into()];
+    for folder in [&one, &beside] {
+        let dataset = Dataset::open_path(folder.path(), &options).unwrap();
+        assert_eq!(dataset.class_names(), ["cat", "dog"]);
+    }
+    let splits = made(&[("train/image", 9), ("train/mask", 9), ("test/image", 9), ("test/mask", 9)]);
+    asks(splits.path(), &["train/image, train/mask, test/image and 1 more"]);
+    // Faces with and without masks, and things called so whose files are called otherwise, are classes.
+    let faces = made(&[("mask", 20), ("no_mask", 20)]);
+    assert_eq!(open(faces.path()).unwrap().class_names(), ["mask", "no_mask"]);
+    let things = made(&[("cat", 20), ("dog", 20), ("masks", 20)]);
+    for i in 0..20 {
+        let name = |stem: String| things.path().join(format!("masks/{stem}.png"));
+        fs::rename(name(i.to_string()), name(format!("venice{i}"))).unwrap();
+    }
+    assert_eq!(open(things.path()).unwrap().class_names().len(), 3);
+}
+
+#[test]
+fn folders_that_hold_the_same_folders_are_a_question() {
+    let folds = made(&[("fold1/a", 10), ("fold1/b", 10), ("fold2/a", 10), ("fold2/b", 10)]);
+    asks(folds.path(), &["classes are a, b (--layout inner)", "--layout classes"]);
+    assert_eq!(open_as(folds.path(), Layout::Classes).unwrap().class_names(), ["fold1", "fold2"]);
+    let inner = open_as(folds.path(), Layout::Inner).unwrap();
+    assert_eq!((inner.class_names(), sizes(&inner).iter().sum()), (&["a", "b"].map(str::to_owned)[..], 40));
+    let within = made(&[
+        ("fold1/train/a", 9),
+        ("fold1/train/b", 9),
+        ("fold1/test/a", 9),
+        ("fold2/train/a", 9),
+        ("fold2/train/b", 9),
+        ("fold2/test/b", 9),
+    ]);
+    asks(within.path(), &["fold1/train", "have the classes a, b"]);
+    let beside = made(&[("Training/a", 9), ("Training/b", 9), ("PublicTest/a", 9), ("PublicTest/b", 9)]);
+    asks(beside.path(), &["PublicTest is not read (--layout splits", "PublicTest is a split as Training is"]);
+    assert_eq!(open_as(beside.path(), Layout::Splits).unwrap().class_names(), ["a", "b"]);
+    // Numbers, and breeds of each animal, are no classes that the outer folders share.
+    let nested = made(&[("cat/1", 9), ("cat/2", 9), ("dog/1", 9), ("dog/2", 9)]);
+    assert_eq!(open(nested.path()).unwrap().class_names(), ["cat", "dog"]);
+    let breeds = made(&[("cat/siamese", 9), ("cat/manx", 9), ("dog/pug", 9), ("dog/beagle", 9)]);
+    assert_eq!(open(breeds.path()).unwrap().class_names(), ["cat", "dog"]);
+}
+
+#[test]
+fn a_split_without_class_folders_is_not_read() {
+    for (train, test) in [("asl_train/asl_train", "asl_test/asl_test"), ("train/train", "test1/test1")] {
+        let (a, b) = (format!("{train}/a"), format!("{train}/b"));
+        let folder = made(&[(&a, 20), (&b, 20), (test, 5)]);
+        let dataset = open(folder.path()).unwrap();
+        assert_eq!((dataset.class_names().len(), sizes(&dataset).iter().sum::<usize>()), (2, 40));
+        assert!(told(&dataset).contains("not read: 5 files that may be images"), "{}", told(&dataset));
+        // A class of training that is called so is one.
+        let named = train.split('/').next().unwrap();
+        let one = format!("{train}/images");
+        let folder =
+            made(&[(&a, 20), (&one, 20), (&format!("{}/images", test.split('/').next().unwrap()), 5)]);
+        assert_eq!(open(folder.path()).unwrap().test().len(), 5, "{named}");
+    }
+}
+
+#[test]
+fn idx_files_behind_the_name_of_a_data_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |prefix: &str, count: usize| {
+        let labels: Vec<u8> = (0..count).map(|i| (i % 2) as u8).collect();
+        let at = |what: &str| folder.path().join(format!("{prefix}-{what}-ubyte"));
+        fixture::write_idx_images(&at("images-idx3"), 4, 4, &vec![7; count * 16]).unwrap();
+        fixture::write_idx_labels(&at("labels-idx1"), &labels).unwrap();
+    };
+    write("emnist-letters-test", 10);
+    let err = open(folder.path()).unwrap_err();
+    assert!(matches!(err, Error::NoTraining { found: Split::Test, .. }), "{err}");
+    write("emnist-letters-train", 40);
+    assert_eq!(sizes(&open(folder.path()).unwrap()), [32, 8, 10].map(|n: usize| n.max(1)));
+    write("emnist-digits-train", 40);
+    let text = open(folder.path()).unwrap_err().to_string();
+    assert!(text.contains("of one data set") && text.contains("emnist-digits-train-images"), "{text}");
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("pictures-idx3-ubyte"), "").unwrap();
+    let text = open(other.path()).unwrap_err().to_string();
+    assert!(text.contains("train-images-idx3-ubyte") && text.contains("found pictures-idx3"), "{text}");
 }

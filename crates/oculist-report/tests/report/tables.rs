@@ -65,8 +65,18 @@ fn evaluation_names_weak_classes_and_confusions() {
 fn predictions_and_errors_share_a_table() {
     let guess = |class: &str, confidence| Guess { class: class.into(), confidence };
     let list = [
-        Prediction { path: "a.png".into(), top: vec![guess("cat", 0.91), guess("dog", 0.06)], error: None },
-        Prediction { path: "b.txt".into(), top: Vec::new(), error: Some("not an image".into()) },
+        Prediction {
+            path: "a.png".into(),
+            escaped: false,
+            top: vec![guess("cat", 0.91), guess("dog", 0.06)],
+            error: None,
+        },
+        Prediction {
+            path: "b.txt".into(),
+            escaped: false,
+            top: Vec::new(),
+            error: Some("not an image".into()),
+        },
     ];
     let text = predictions(&list);
     assert!(text.contains("cat") && text.contains("91.0%") && text.contains("dog 6.0%"), "{text}");

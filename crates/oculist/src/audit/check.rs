@@ -13,7 +13,7 @@ use super::labels::{self, LabelResult};
 use super::{absolute, open, open_for};
 use crate::data::{is_unfit, unfit};
 use crate::error::OculistError;
-use crate::files::{check_free, check_free_beside, take_folder, tidy_beside, write};
+use crate::files::{check_free, check_free_beside, check_no_images_of, take_folder, tidy_beside, write};
 use crate::pictures;
 use crate::progress::{Progress, Watch, go_on};
 use crate::settings::Settings;
@@ -89,6 +89,7 @@ pub fn check_data(
         let problem = "expected at least two classes to tell apart, found one".to_owned();
         return Err(OculistError::Option { option: "--labels".into(), problem });
     }
+    check_no_images_of(&options.output, &dataset)?;
     // Only now: a folder that is made within the data set must not be taken for a class.
     let _taken = take_folder(&options.output, &[], "data check", watch)?;
     if let Some(json) = &options.json {

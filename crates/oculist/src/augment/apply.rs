@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::Augmenter;
 use super::class_folder::folder_names;
 use crate::error::OculistError;
-use crate::files::{take_folder, write};
+use crate::files::{check_no_images_of, take_folder, write};
 use crate::optimize::inputs::Inputs;
 use crate::pictures::encode;
 use crate::progress::{Watch, go_on};
@@ -85,6 +85,7 @@ pub fn apply_augmentation(
         watch.note(&line);
     }
     check_apart(&augmenter, options)?;
+    check_no_images_of(&options.output, augmenter.source.dataset())?;
     let _taken = take_folder(&options.output, &Split::ALL.map(split_name), "augment apply", watch)?;
     prepare_folder(settings, &augmenter, options, watch)?;
     let names = folder_names(augmenter.source.class_names());

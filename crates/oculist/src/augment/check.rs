@@ -17,7 +17,7 @@ use crate::deciding::Deciding;
 use crate::error::OculistError;
 use crate::evaluate::BATCH;
 use crate::evaluate::views::{Judge, Prepared, View};
-use crate::files::{check_free, check_free_beside, take_folder, tidy_beside, write};
+use crate::files::{check_free, check_free_beside, check_no_images_of, take_folder, tidy_beside, write};
 use crate::metrics::argmax;
 use crate::model_file::Model;
 use crate::pictures::png;
@@ -95,6 +95,7 @@ pub fn check_augmentation(
         let val = source.split(Split::Val).clone();
         (source, val)
     };
+    check_no_images_of(&options.output, source.dataset())?;
     // Only now: a folder that is made within the data set must not be taken for a class.
     let _taken = take_folder(&options.output, &[], "augment check", watch)?;
     if let Some(json) = &options.json {

@@ -9,7 +9,7 @@ use oculist_report::{Png, PreviewRow, render_preview_html};
 
 use super::Augmenter;
 use crate::error::OculistError;
-use crate::files::{check_free, take_folder, write};
+use crate::files::{check_free, check_no_images_of, take_folder, write};
 use crate::pictures::encode;
 use crate::progress::{Watch, go_on};
 use crate::settings::Settings;
@@ -56,6 +56,7 @@ pub fn preview_augmentation(
 ) -> Result<[PathBuf; 2], OculistError> {
     check_free(&options.output)?;
     let augmenter = Augmenter::new(settings, watch)?;
+    check_no_images_of(&options.output, augmenter.source.dataset())?;
     // Only now: a folder that is made within the data set must not be taken for a class.
     let _taken = take_folder(&options.output, &[], "augment preview", watch)?;
     for line in augmenter.source.describe_lines() {

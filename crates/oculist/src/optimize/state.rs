@@ -19,6 +19,7 @@ use crate::compress::candidate::{Candidate, Cost};
 use crate::data::{Source, facts, preprocessing_text};
 use crate::error::OculistError;
 use crate::evaluate::BATCH;
+use crate::files::check_no_images_of;
 use crate::images::{Images, ahead_bytes, reading_bytes};
 use crate::measure;
 use crate::model_file::{Model, softmax_as_logits};
@@ -70,6 +71,7 @@ impl Run {
         let ctx = settings.context()?;
         let given = settings.model.as_deref().map(|path| Model::read_for(path, BATCH, &ctx)).transpose()?;
         let mut source = Source::open(settings, threads)?;
+        check_no_images_of(&options.output, source.dataset())?;
         for line in source.describe_lines() {
             watch.note(&line);
         }

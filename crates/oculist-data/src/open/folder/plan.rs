@@ -1,5 +1,6 @@
 //! What the folders of a tree mean: splits, classes, or nothing.
 
+use super::parts;
 use super::splits::{SplitFolders, split_folders};
 use super::tree::Tree;
 use crate::error::{Error, Result};
@@ -35,19 +36,51 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>) -> Result<Plan<'_>> {
     let mut notes = Vec::new();
     let root = inner(root, &mut notes);
     let folders = match layout {
-        Some(Layout::Classes) => None,
+        Some(Layout::Classes | Layout::Inner) => None,
         _ => split_folders(root, layout == Some(Layout::Splits))?,
     };
     let mut classes = Vec::new();
     match folders {
-        None => classes.extend(classes_in(root, Split::Train, layout, &mut notes)?),
-        Some(SplitFolders { splits, at_root, others }) => {
+        None if layout == Some(Layout::Inner) => {
+            for part in root.with_images() {
+                tell_loose(part, &mut notes);
+                classes.extend(part.with_images().into_iter().map(|tree| class_of(tree, Split::Train)));
+            }
             tell_loose(root, &mut notes);
+            if classes.is_empty() {
+                return Err(Error::NoClasses { path: root.path.clone(), passed: Box::default() });
+            }
+        }
+        None => {
+            if layout.is_none() {
+                parts::check(root, &root.with_images())?;
+            }
+            classes.extend(classes_in(root, Split::Train, layout, &mut notes)?);
+        }
+        Some(SplitFolders { splits, at_root, others }) => {
+            if layout.is_none() {
+                parts::check_beside(root, &splits, &others)?;
+            }
+            tell_loose(root, &mut notes);
+            // Training comes first, so that its classes are known.
             for (split, folder) in splits {
                 if folder.name().to_lowercase() != split.name() {
                     notes.push(note(&folder.path, format!("taken for the {split} split")));
                 }
                 let inside = inside_split(folder, split, &mut notes);
+                if let Some(flat) = flat_in(inside, split)
+                    && !classes.iter().any(|class: &ClassFolder<'_>| class.class == flat.key())
+                {
+                    if split == Split::Train || classes.is_empty() && at_root.is_empty() {
+                        return Err(Error::NoClasses { path: flat.path.clone(), passed: Box::default() });
+                    }
+                    let text = format!(
+                        "not read: {} files that may be images lie in no class folders there",
+                        flat.images()
+                    );
+                    notes.push(note(&flat.path, text));
+                    continue;
+                }
                 classes.extend(classes_in(inside, split, layout, &mut notes)?);
             }
             if !at_root.is_empty() {
@@ -121,6 +154,15 @@ fn inside_split<'a>(folder: &'a Tree, split: Split, notes: &mut Vec<Skipped>) ->
     at
 }
 
+/// The only folder in a split's folder if it is called like it or says nothing, and holds images and no class folders.
+fn flat_in(folder: &Tree, split: Split) -> Option<&Tree> {
+    let &[only] = &folder.with_images()[..] else { return None };
+    let wraps = only.key() == folder.key()
+        || says_nothing(&only.name())
+        || split_name(&only.name()).is_some_and(|name| name.split == split);
+    (folder.own_images() == 0 && only.with_images().is_empty() && wraps).then_some(only)
+}
+
 /// The class folders in a folder.
 fn classes_in<'a>(
     folder: &'a Tree,
@@ -130,6 +172,7 @@ fn classes_in<'a>(
 ) -> Result<Vec<ClassFolder<'a>>> {
     let mut classes = Vec::new();
     if layout.is_none() && splits_within(folder) {
+        parts::check(folder, &folder.folders.iter().flat_map(Tree::with_images).collect::<Vec<_>>())?;
         notes.push(note(&folder.path, "class folders that hold folders of splits are read as such".into()));
         for class in &folder.folders {
             tell_loose(class, notes);
@@ -151,7 +194,7 @@ fn classes_in<'a>(
         tell_nested(folder, &classes, notes);
     }
     if classes.is_empty() {
-        return Err(Error::NoClasses { path: folder.path.clone() });
+        return Err(Error::NoClasses { path: folder.path.clone(), passed: Box::default() });
     }
     tell_loose(folder, notes);
     Ok(classes)
@@ -215,4 +258,10 @@ pub(in crate::open) fn listed<S: AsRef<str>>(names: &[S]) -> String {
 /// The names of some folders.
 pub(super) fn named(folders: &[&Tree]) -> String {
     listed(&folders.iter().map(|folder| folder.name()).collect::<Vec<_>>())
+}
+
+/// The same, with the folders that they lie in.
+pub(super) fn named_below(root: &Tree, folders: &[&Tree]) -> String {
+    let below = |tree: &&Tree| tree.path.strip_prefix(&root.path).unwrap_or(&tree.path).display().to_string();
+    listed(&folders.iter().map(below).collect::<Vec<_>>())
 }

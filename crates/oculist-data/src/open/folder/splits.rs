@@ -45,6 +45,7 @@ pub(super) fn split_folders(root: &Tree, said: bool) -> Result<Option<SplitFolde
             }
             _ => Err(Error::NoClasses {
                 path: with_images.first().map_or(&root.path, |tree| &tree.path).clone(),
+                passed: Box::default(),
             }),
         };
     }
