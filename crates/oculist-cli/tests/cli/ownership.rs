@@ -33,7 +33,8 @@ fn a_live_run_keeps_others_out_and_a_dead_one_does_not() {
     }
     oculist("data").arg("check").arg(&trained().data).option("--output", &run).run().fails(1, &words);
     oculist("report").arg(&run).run().fails(1, &words);
-    let export = oculist("export").arg(trained().file("model.onnx")).option("--output", run.join("model.onnx"));
+    let export =
+        oculist("export").arg(trained().file("model.onnx")).option("--output", run.join("model.onnx"));
     export.arg("--force").run().fails(1, &words);
     let split = oculist("data").arg("split").arg(&trained().data);
     split.option("--output", run.join("list.csv")).run().fails(1, &words);

@@ -253,7 +253,8 @@ fn open(
     let store = Arc::new(CropStore { files: FileStore::new(usable, options.max_pixels), crops });
     let class_names = classes.names;
     let failed = BTreeMap::new();
-    let collected = Collected { root: root.into(), class_names, ordered: true, entries, skipped, failed, store };
+    let collected =
+        Collected { root: root.into(), class_names, ordered: true, entries, skipped, failed, store };
     Ok(Dataset { drawn: drawn(given, now), ..collected.into_dataset(options)? })
 }
 
