@@ -123,7 +123,7 @@ fn fix_refuses_what_it_does_not_know() {
     };
     relabel("file_name,label\nclass0/0.png,zebra\n").fails(1, &["class0, class1, class2", "zebra"]);
     relabel("file_name,label\nclass0/nowhere.png,class1\n").fails(1, &["nowhere.png"]);
-    relabel("file,label\n").fails(1, &["column file_name"]);
+    relabel("colour,label\n").fails(1, &["labels.csv", "columns file_name and label", "colour"]);
     let broken = dir.path().join("broken.json");
     std::fs::write(&broken, "{}").expect("a file");
     let call = oculist("data")

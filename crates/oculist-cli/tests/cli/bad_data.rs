@@ -62,7 +62,10 @@ fn a_folder_without_classes() {
 fn an_empty_class() {
     let (_dir, data) = photos();
     std::fs::create_dir(data.join("empty")).expect("a folder");
-    refused(&data, &["empty", "no readable image"]);
+    // It is told, and no class.
+    let shown = oculist("data").arg("show").arg(&data).run().ok();
+    assert!(shown.stdout.contains("class \"empty\" has no file in the train split"), "{shown:?}");
+    assert!(shown.stdout.contains("120 images, 3 classes"), "{shown:?}");
 }
 
 #[test]

@@ -182,7 +182,12 @@ fn kinds(names: &[String]) -> Result<Vec<IssueKind>, OculistError> {
 /// The path of a name in an audit: below the folder of the data set, whether or not it begins with the name that the
 /// data set was given.
 fn located(report: &AuditReport, name: &str) -> PathBuf {
+    let (mut folder, mut data) = (Path::new(&report.folder), Path::new(&report.data));
+    // Names in a list are relative to the folder that it lies in.
+    if folder.is_file() {
+        folder = folder.parent().unwrap_or(folder);
+        data = data.parent().unwrap_or(data);
+    }
     let path = Path::new(name);
-    let below = path.strip_prefix(&report.data).unwrap_or(path);
-    Path::new(&report.folder).join(below)
+    folder.join(path.strip_prefix(data).unwrap_or(path))
 }
