@@ -108,7 +108,7 @@ fn manifests_that_lie() {
     assert!(message(&path).len() < 500);
     jsonl("{\"file_name\":\"0.png\",\"lab");
     says(&path, &["line 1 (expected a JSON object, found broken JSON"]);
-    for (label, found) in [("1.5", "1.5"), ("null", "null"), ("\"\"", "\"\""), ("[[1]]", "[1]")] {
+    for (label, found) in [("true", "true"), ("null", "null"), ("\"\"", "\"\""), ("[[1]]", "[1]")] {
         jsonl(&format!("{{\"file_name\":\"0.png\",\"label\":{label}}}\n"));
         says(&path, &["line 1 (expected a label", found]);
     }
