@@ -27,15 +27,6 @@ impl Split {
         }
     }
 
-    /// The names that formats have for it, in lower case.
-    pub(crate) const fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::Train => &["train"],
-            Self::Val => &["val", "valid", "validation"],
-            Self::Test => &["test"],
-        }
-    }
-
     /// The split that a source calls `name`, in whatever case.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         split_of_word(name.trim())

@@ -27,7 +27,8 @@ pub(super) fn read(manifest: &mut Manifest, file: impl Read) -> Result<()> {
             break;
         }
         // One array with all rows is another format, and no row that is wrong.
-        if first && text.trim_ascii_start().starts_with(b"[") {
+        let array = text.trim_ascii_start().strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
+        if first && array.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"{")) {
             let found = "a JSON array (write each of its objects in a line of its own)";
             return Err(line_error(&path, line, "JSON Lines, with a JSON object in each line", found));
         }

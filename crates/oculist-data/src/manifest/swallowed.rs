@@ -50,11 +50,14 @@ pub(super) fn examine(record: &ByteRecord, header: &Header, line: u64) -> Verdic
         let parts: Vec<Vec<&[u8]>> =
             lines.iter().map(|line| line.split(|&byte| byte == header.delimiter).collect()).collect();
         let (Some(first), Some(last)) = (parts.first(), parts.last()) else { continue };
+        // A message shows a whole row, if there is one.
+        let whole = (1..lines.len()).find(|&i| parts[i].len() == columns);
+        let shown = lines[whole.unwrap_or(0)];
         // The rest of one row and the beginning of another, by the numbers of their fields.
         let ends_fit = lines.len() > 1 && first.len() == columns - at && last.len() == at + 1;
         // A file or a label has no delimiters that happen to fit.
         if ends_fit && (at == header.file || at == header.label) {
-            return swallowed(lines[0]);
+            return swallowed(shown);
         }
         let mut pieces: Vec<(usize, &Vec<&[u8]>)> = Vec::new();
         if ends_fit {
@@ -64,11 +67,10 @@ pub(super) fn examine(record: &ByteRecord, header: &Header, line: u64) -> Verdic
         let pairs: Vec<Pair> = pieces.into_iter().map(|(from, parts)| pair(parts, from, header)).collect();
         let named = |pair: &Pair| pair.file.as_deref().is_some_and(is_image_name);
         if pairs.iter().any(named) {
-            let whole = |line: &&[u8]| line.split(|&byte| byte == header.delimiter).count() == columns;
-            return swallowed(lines[1..].iter().copied().find(whole).unwrap_or(lines[0]));
+            return swallowed(shown);
         }
         if !pairs.is_empty() {
-            let found = String::from_utf8_lossy(lines[0]).into_owned();
+            let found = String::from_utf8_lossy(shown).into_owned();
             return Verdict::Suspect(Suspect { line, found, pairs });
         }
     }

@@ -571,7 +571,12 @@ fn every_coco_class_keeps_an_image_for_training() {
     // Each image of class c counts for b or d, which are rarer; without care all of c could be drawn.
     let boxes = (0..20).map(|i| (i, 1)).chain([(7, 3), (7, 3), (8, 3), (7, 2), (9, 2), (8, 4), (10, 4)]);
     let boxes: Vec<String> = boxes
-        .map(|(i, class)| format!("{{\"image_id\":{i},\"category_id\":{class},\"bbox\":[1,1,4,4]}}"))
+        .enumerate()
+        .map(|(n, (i, class))| {
+            // The two boxes of one class in image 7 are not the same.
+            let width = 3 + n % 2;
+            format!("{{\"image_id\":{i},\"category_id\":{class},\"bbox\":[1,1,{width},4]}}")
+        })
         .collect();
     let classes = "{\"id\":1,\"name\":\"a\"},{\"id\":2,\"name\":\"b\"},{\"id\":3,\"name\":\"c\"},{\"id\":4,\"name\":\"d\"}";
     let (listed, boxes) = (listed.join(","), boxes.join(","));

@@ -313,3 +313,117 @@ fn lines_of_json_that_are_wrong_are_counted() {
     let text = message(&write(folder.path(), "l.jsonl", lines.join("\n")));
     assert!(text.contains("3 of 43 images are unreadable"), "{text}");
 }
+
+/// Rows of `columns` in this order, with a quote before a field of row 4 and one behind a field of a later row.
+fn with_quotes(columns: &[&str], rows: &[String], open: usize, last_row: usize, close: usize) -> String {
+    let mut text = format!("{}\n", columns.join(","));
+    for (i, row) in rows.iter().enumerate() {
+        let (file, label) = row.split_once(',').unwrap();
+        let mut fields: Vec<String> = columns
+            .iter()
+            .map(|column| match *column {
+                "file_name" => file.to_owned(),
+                "label" => label.to_owned(),
+                _ => "n".to_owned(),
+            })
+            .collect();
+        if i == 3 {
+            fields[open].insert(0, '"');
+        }
+        if i == last_row {
+            fields[close].push('"');
+        }
+        text.extend([fields.join(",").as_str(), "\n"]);
+    }
+    text
+}
+
+#[test]
+fn rows_within_a_field_are_found_in_every_column() {
+    let (folder, rows) = images();
+    // The same images by names that tell nothing.
+    let mut plain = Vec::new();
+    for row in &rows {
+        let (file, label) = row.split_once(',').unwrap();
+        let name = file.replace(".png", "").replace('/', "_");
+        fs::copy(folder.path().join(file), folder.path().join(&name)).unwrap();
+        plain.push(format!("{name},{label}"));
+    }
+    let orders: [&[&str]; 8] = [
+        &["file_name", "label"],
+        &["label", "file_name"],
+        &["file_name", "note", "label"],
+        &["label", "note", "file_name"],
+        &["note", "label", "file_name"],
+        &["note", "file_name", "label"],
+        &["file_name", "label", "note"],
+        &["a", "note", "label", "b", "file_name"],
+    ];
+    for rows in [&rows, &plain] {
+        for columns in orders {
+            let whole = with_quotes(columns, rows, 0, 3, 0);
+            assert_eq!(open(&write(folder.path(), "l.csv", whole)).summary().images(), 40, "{columns:?}");
+            for last_row in [4, 5, 30] {
+                for (open, close) in (0..columns.len()).flat_map(|o| (0..columns.len()).map(move |c| (o, c)))
+                {
+                    let text = message(&write(
+                        folder.path(),
+                        "l.csv",
+                        with_quotes(columns, rows, open, last_row, close),
+                    ));
+                    let wanted = "line 5: expected a quote that is closed before the next row";
+                    assert!(text.contains(wanted), "{columns:?} {open} {last_row} {close}: {text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn notes_of_several_lines_are_no_rows() {
+    let (folder, rows) = images();
+    let notes = [
+        "two\nlines, \"\"q\"\" and, comma",
+        "a cat, a dog\nand, a third",
+        "x\r\n\r\ny",
+        "\nn",
+        "n,\n",
+        "a\nb\nc, d",
+    ];
+    for columns in
+        [["file_name", "note", "label"], ["note", "file_name", "label"], ["file_name", "label", "note"]]
+    {
+        let mut text = format!("{}\n", columns.join(","));
+        for (i, row) in rows.iter().enumerate() {
+            let (file, label) = row.split_once(',').unwrap();
+            let note = format!("\"{}\"", notes[i % notes.len()]);
+            let field = |column: &&str| match *column {
+                "file_name" => file.to_owned(),
+                "label" => label.to_owned(),
+                _ => note.clone(),
+            };
+            text.extend([columns.iter().map(field).collect::<Vec<_>>().join(",").as_str(), "\n"]);
+        }
+        let dataset = open(&write(folder.path(), "l.csv", text));
+        assert_eq!((dataset.summary().images(), dataset.left_out().count()), (40, 0), "{columns:?}");
+    }
+}
+
+#[test]
+fn one_array_of_json_is_named_as_such() {
+    let (folder, _) = images();
+    for text in ["[{\"file_name\":\"cat/0.png\",\"label\":\"cat\"}]", "\n [\n{\"file_name\":1}\n]\n"] {
+        let text = message(&write(folder.path(), "l.jsonl", text));
+        assert!(text.contains("expected JSON Lines") && text.contains("found a JSON array"), "{text}");
+    }
+}
+
+#[test]
+fn contradictions_are_one_reason() {
+    let (folder, rows) = images();
+    let other = |row: &String| row.replace(",cat", ",fox").replace(",dog", ",fox");
+    let all: Vec<String> = rows.iter().cloned().chain(rows.iter().map(other)).collect();
+    let text = message(&write(folder.path(), "l.csv", csv(&all)));
+    assert!(text.contains("found cat/0.png: cat, but fox in line 42"), "{text}");
+    assert!(!text.contains("also") && !text.contains("more reasons"), "{text}");
+}

@@ -244,3 +244,163 @@ fn boxes_are_clipped_and_what_is_not_used_is_not_looked_at() {
     assert_eq!((dataset.summary().images(), lost.len()), (39, 1));
     assert!(lost[0].path.ends_with("7.png#7") && lost[0].reason.starts_with("cannot be read"), "{lost:?}");
 }
+
+#[test]
+fn archives_put_together_are_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.tar");
+    let keys: Vec<String> = (0..48).map(|i| format!("s{i}")).collect();
+    let mut whole = Vec::new();
+    for part in samples(&keys).chunks(48) {
+        tar(&path, part);
+        whole.extend(fs::read(&path).unwrap());
+    }
+    fs::write(&path, &whole).unwrap();
+    let dataset = open(&path);
+    assert_eq!((dataset.summary().images(), dataset.left_out().count()), (48, 0));
+    let notes: Vec<&str> = dataset.notes().map(|note| note.reason.as_str()).collect();
+    assert!(notes.len() == 1 && notes[0].starts_with("read on behind the end marker at byte "), "{notes:?}");
+    // Zeros fill an archive up; anything else behind its end is no archive.
+    fs::write(&path, [&whole[..], &[0; 2_000_123]].concat()).unwrap();
+    assert_eq!(open(&path).summary().images(), 48);
+    fs::write(&path, [&whole[..], &[7; 700]].concat()).unwrap();
+    let text = Dataset::open_path(&path, &OpenOptions::default()).unwrap_err().to_string();
+    assert!(text.contains("behind the end marker"), "{text}");
+}
+
+/// A header as the formats before POSIX have it, with the bytes of the member behind it.
+fn raw_member(name: &[u8], kind: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut header = [0u8; 512];
+    header[..name.len()].copy_from_slice(name);
+    header[100..107].copy_from_slice(b"0000644");
+    header[124..135].copy_from_slice(format!("{:011o}", bytes.len()).as_bytes());
+    header[136..147].copy_from_slice(b"00000000000");
+    header[148..156].copy_from_slice(b"        ");
+    header[156] = kind;
+    if kind == b'S' {
+        header[257..265].copy_from_slice(b"ustar  \0");
+        // One piece of all the bytes, behind a hole of a megabyte.
+        header[386..397].copy_from_slice(format!("{:011o}", 1 << 20).as_bytes());
+        header[398..409].copy_from_slice(format!("{:011o}", bytes.len()).as_bytes());
+        header[483..494].copy_from_slice(format!("{:011o}", (1 << 20) + bytes.len()).as_bytes());
+    }
+    let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
+    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    let padding = vec![0; bytes.len().next_multiple_of(512) - bytes.len()];
+    [&header[..], bytes, &padding].concat()
+}
+
+#[test]
+fn names_that_are_no_unicode_stay_apart_and_sparse_members_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.tar");
+    let mut bytes = Vec::new();
+    for i in 0..32u8 {
+        let name = |end: &[u8]| [&[0xe0 + i], end].concat();
+        bytes.extend(raw_member(&name(b".png"), b'0', &png(usize::from(i % 2), u64::from(i))));
+        bytes.extend(raw_member(&name(b".cls"), b'0', &[b'0' + i % 2]));
+    }
+    let end = [0; 1024];
+    fs::write(&path, [&bytes[..], &end].concat()).unwrap();
+    let dataset = open(&path);
+    assert_eq!((dataset.summary().images(), dataset.left_out().count()), (32, 0));
+    assert!(dataset.train().name(0).contains("\\xE"), "{}", dataset.train().name(0));
+    bytes.extend(raw_member(b"sparse.png", b'S', &png(0, 77)));
+    fs::write(&path, [&bytes[..], &end].concat()).unwrap();
+    let dataset = open(&path);
+    let lost: Vec<&str> = dataset.left_out().map(|skip| skip.reason.as_str()).collect();
+    assert_eq!(dataset.summary().images(), 32);
+    assert!(lost.len() == 1 && lost[0].contains("a sparse one"), "{lost:?}");
+}
+
+#[test]
+fn shards_may_lie_in_folders_of_splits() {
+    let folder = tempfile::tempdir().unwrap();
+    for (i, split) in ["Training", "test"].iter().enumerate() {
+        fs::create_dir(folder.path().join(split)).unwrap();
+        let keys: Vec<String> = (0..30).map(|k| format!("s{i}-{k}")).collect();
+        tar(&folder.path().join(split).join("0-of-1.tar"), &samples(&keys));
+    }
+    let dataset = open(folder.path());
+    assert_eq!((dataset.summary().images(), dataset.test().len()), (60, 30));
+}
+
+#[test]
+fn lists_of_coco_have_the_names_of_splits_and_the_others_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for split in ["Training", "valid", "Testing"] {
+        fs::create_dir(folder.path().join(split)).unwrap();
+        let list = coco(&folder.path().join(split), |_, _| None);
+        fs::rename(&list, list.with_file_name("_annotations.coco.json")).unwrap();
+    }
+    fs::create_dir(folder.path().join("extra")).unwrap();
+    let list = "_annotations.coco.json";
+    fs::copy(folder.path().join("valid").join(list), folder.path().join("extra").join(list)).unwrap();
+    let dataset = open(folder.path());
+    assert_eq!([dataset.train().len(), dataset.val().len(), dataset.test().len()], [40; 3]);
+    let notes: Vec<&str> = dataset.notes().map(|note| note.reason.as_str()).collect();
+    assert_eq!(notes, ["annotation files not read: extra/_annotations.coco.json"]);
+    // The only list of a folder is all of it, whatever it is called.
+    let folder = tempfile::tempdir().unwrap();
+    for inner in ["annotations", "images"] {
+        fs::create_dir(folder.path().join(inner)).unwrap();
+    }
+    let list = coco(&folder.path().join("images"), |_, _| None);
+    let default = folder.path().join("annotations/instances_default.json");
+    fs::rename(&list, &default).unwrap();
+    assert_eq!(open(folder.path()).summary().images(), 40);
+    // One image may not be in two splits.
+    fs::copy(&default, folder.path().join("annotations/instances_train.json")).unwrap();
+    fs::rename(&default, folder.path().join("annotations/instances_holdout.json")).unwrap();
+    let text = Dataset::open_path(folder.path(), &OpenOptions::default()).unwrap_err().to_string();
+    assert!(text.contains("expected an image in one split, found one of"), "{text}");
+}
+
+#[test]
+fn an_image_and_a_box_that_are_named_twice_count_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = coco(folder.path(), |_, _| None);
+    let once = fs::read_to_string(&path).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&once.replace("NaN", "0")).unwrap();
+    let images = value["images"].as_array_mut().unwrap();
+    for image in images.clone() {
+        let mut again = image.clone();
+        again["id"] = (100 + image["id"].as_u64().unwrap()).into();
+        again["file_name"] = format!("./{}", image["file_name"].as_str().unwrap()).into();
+        images.push(again);
+    }
+    let boxes = value["annotations"].as_array_mut().unwrap();
+    for annotation in boxes.clone() {
+        let id = annotation["id"].as_u64().unwrap();
+        for (at, bbox) in [(100, "[1,2,4,3]"), (200, "[0,0,5,5]")] {
+            let mut again = annotation.clone();
+            again["id"] = (at + id).into();
+            again["image_id"] = (100 + id).into();
+            again["bbox"] = serde_json::from_str(bbox).unwrap();
+            boxes.push(again);
+        }
+    }
+    fs::write(&path, value.to_string()).unwrap();
+    let dataset = open(&path);
+    let images: Vec<BTreeSet<String>> = oculist_data::Split::ALL
+        .iter()
+        .map(|&split| {
+            let subset = dataset.split(split);
+            let file = |i| {
+                let name = subset.name(i);
+                Path::new(name.split('#').next().unwrap()).canonicalize().unwrap().display().to_string()
+            };
+            (0..subset.len()).map(file).collect()
+        })
+        .collect();
+    assert!(
+        images[0].is_disjoint(&images[1])
+            && images[0].is_disjoint(&images[2])
+            && images[1].is_disjoint(&images[2])
+    );
+    assert_eq!(images.iter().map(BTreeSet::len).sum::<usize>(), 40);
+    assert_eq!(dataset.summary().images(), 80);
+    let notes: Vec<&str> = dataset.notes().map(|note| note.reason.as_str()).collect();
+    assert!(notes.iter().any(|note| note.starts_with("40 images name a file again")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.starts_with("40 boxes are there again")), "{notes:?}");
+}
