@@ -58,7 +58,7 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
         oculist::predict_files(&args.model, &args.images, &options)?;
     if !quiet {
         for skip in &passed {
-            say(&format!("passed over: {}: {}", oculist_data::path_text(&skip.path).0, skip.reason));
+            say(&format!("passed over: {}: {}", skip.path.display(), skip.reason));
         }
     }
     if predictions.is_empty() {

@@ -102,6 +102,8 @@ fn a_run_killed_anywhere_goes_on_to_the_same_bytes_and_leaves_nothing_behind() {
         assert!(read(&run.join("model.onnx")) == want, "killed at {i} of {KILLS}: {}", outcome.stderr);
         let hidden = |p: &PathBuf| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
         let left: Vec<_> = contents(&run).into_keys().filter(hidden).collect();
+        // The mark of a result stays, so that the folder is known as one.
+        let left: Vec<_> = left.into_iter().filter(|p| !p.ends_with(".oculist-result")).collect();
         assert!(left.is_empty(), "{left:?}");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oculist_augment::{Image, Transform};
 use oculist_data::{Split, Subset};
-use oculist_files::{LOCK_FILE, Seal, seal, unseal};
+use oculist_files::{LOCK_FILE, RESULT_MARK, Seal, seal, unseal};
 use serde::Serialize;
 
 use super::Augmenter;
@@ -252,7 +252,7 @@ fn prepare_folder(
     let entries =
         std::fs::read_dir(path).map_err(|source| OculistError::Io { path: path.clone(), source })?;
     // The list is written first: alone, it is of a run that was interrupted before it had made anything.
-    let ours = [LOCK_FILE, INPUTS_FILE];
+    let ours = [LOCK_FILE, RESULT_MARK, INPUTS_FILE];
     if entries.flatten().any(|entry| !ours.iter().any(|name| entry.file_name() == *name)) {
         return fail("holds other files; expected a new or empty folder".into());
     }
