@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use oculist_graph::GraphBuilder;
+use oculist_graph::{Conv, GraphBuilder};
 use oculist_runtime::{Context, Plan, PlanOptions};
 
 use super::*;
@@ -73,8 +73,7 @@ const PROBABILITIES: [(Behind, f32); 6] = [
         |b, x| {
             let x = b.op("softmax", Op::Softmax, &[x]);
             let x = b.op("relu", Op::Relu, &[x]);
-            let x = b.op("concat", Op::Concat, &[x]);
-            b.op("pad", Op::PadChannels { before: 0, after: 0 }, &[x])
+            b.op("concat", Op::Concat, &[x])
         },
         1e-6,
     ),
@@ -195,7 +194,6 @@ const JUDGING: [Behind; 4] = [
     |b, x| b.op("judge", Op::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[x]),
     |b, x| {
         let x = b.op("judge", Op::Sigmoid, &[x]);
-        let x = b.op("flatten2", Op::Flatten, &[x]);
         b.op("relu", Op::Relu, &[x])
     },
     |b, x| {
@@ -217,4 +215,27 @@ fn classes_that_are_judged_one_by_one_are_refused() {
         b.op("gated", Op::Mul, &[x, y])
     });
     assert!(Head::take(&mut gated).unwrap().is_empty());
+}
+
+#[test]
+fn the_shape_of_the_end_changes_nothing() {
+    let convolutional = |end: Op| {
+        let mut b = GraphBuilder::new("maps");
+        let x = b.input("image", 2, 1, 1);
+        let x = b.conv("conv", x, 3, Conv::square(1, 1, 0), true);
+        let x = b.op("end", end, &[x]);
+        let x = b.op("flatten", Op::Flatten, &[x]);
+        b.finish(x).unwrap()
+    };
+    let file = convolutional(Op::Softmax);
+    let mut graph = file.clone();
+    let head = Head::take(&mut graph).unwrap();
+    assert!(!head.is_empty() && graph.nodes().len() == 1);
+    head.put_back(&mut graph).unwrap();
+    assert_eq!(graph.dump(), file.dump());
+    for end in [Op::Sigmoid, Op::HardSigmoid { alpha: 0.2, beta: 0.5 }] {
+        let problem = Head::take(&mut convolutional(end)).unwrap_err();
+        assert!(problem.contains("Sigmoid (node `end`)"), "{problem}");
+    }
+    assert!(Head::take(&mut convolutional(Op::Relu)).unwrap().is_empty());
 }
