@@ -51,7 +51,8 @@ pub fn label_field(label: &str) -> String {
         let escaped = match letter {
             ';' => true,
             '\\' => next.is_none_or(is_special),
-            other => at_end && other.is_whitespace(),
+            // A line break that is meant is told from a quote that was left open.
+            other => other.is_whitespace() && (at_end || is_break(other)),
         };
         if escaped {
             field.push('\\');
@@ -65,24 +66,38 @@ fn is_special(letter: char) -> bool {
     letter == ';' || letter == '\\' || letter.is_whitespace()
 }
 
-/// A file's name from a field: spaces around it mean nothing, but for a last one behind a backslash.
+/// A file's name from a field: spaces around it mean nothing, but for a last one behind a backslash; a line break has a
+/// backslash before it.
 pub fn name_of(field: &str) -> String {
     let field = field.trim_start();
     let kept = field.trim_end();
     let space = field[kept.len()..].chars().next();
+    let inner = |text: &str| text.replace("\\\n", "\n").replace("\\\r", "\r");
     match (kept.strip_suffix('\\'), space) {
-        (Some(name), Some(space)) => format!("{name}{space}"),
-        _ => kept.to_owned(),
+        (Some(name), Some(space)) => format!("{}{space}", inner(name)),
+        _ => inner(kept),
     }
 }
 
 /// A file's name as a field, which [`name_of`] reads as this name or as one that means the same file.
 pub fn name_field(name: &str) -> String {
     let here = if name.starts_with(char::is_whitespace) { "./" } else { "" };
-    match name.char_indices().next_back() {
-        Some((at, last)) if last.is_whitespace() => format!("{here}{}\\{last}", &name[..at]),
-        _ => format!("{here}{name}"),
+    let (inner, last) = match name.char_indices().next_back() {
+        Some((at, last)) if last.is_whitespace() => (&name[..at], format!("\\{last}")),
+        _ => (name, String::new()),
+    };
+    let mut field = String::from(here);
+    for letter in inner.chars() {
+        if is_break(letter) {
+            field.push('\\');
+        }
+        field.push(letter);
     }
+    field + &last
+}
+
+fn is_break(letter: char) -> bool {
+    matches!(letter, '\n' | '\r')
 }
 
 #[cfg(test)]
@@ -155,9 +170,10 @@ mod tests {
 
     #[test]
     fn plain_labels_stay_plain() {
-        for plain in ["cat", "T-shirt/top", "a, \"b\"", r"a\b", "é", "one\ntwo"] {
+        for plain in ["cat", "T-shirt/top", "a, \"b\"", r"a\b", "é"] {
             assert_eq!(label_field(plain), plain);
         }
         assert_eq!(label_field("nuts; bolts "), r"nuts\; bolts\ ");
+        assert_eq!(label_field("one\ntwo"), "one\\\ntwo");
     }
 }

@@ -9,6 +9,7 @@ use super::csv_rows::Header;
 use super::{Manifest, is_image_name};
 use crate::label_field::{labels_of, name_of};
 use csv::ByteRecord;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -41,7 +42,8 @@ pub(super) enum Verdict {
 pub(super) fn examine(record: &ByteRecord, header: &Header, line: u64) -> Verdict {
     let several = |field: &[u8]| field.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
     let columns = header.names.len();
-    for (at, field) in record.iter().enumerate().filter(|(_, field)| several(field)) {
+    let fields: Vec<Cow<'_, [u8]>> = record.iter().map(without_meant_breaks).collect();
+    for (at, field) in fields.iter().enumerate().filter(|(_, field)| several(field)) {
         if record.len() != columns {
             let found = format!("a row of several lines with {} fields instead of {columns}", record.len());
             return Verdict::Swallowed(found);
@@ -75,6 +77,20 @@ pub(super) fn examine(record: &ByteRecord, header: &Header, line: u64) -> Verdic
         }
     }
     Verdict::Sound
+}
+
+/// The field without the line breaks that a backslash marks as meant, as the names have that the program writes.
+fn without_meant_breaks(field: &[u8]) -> Cow<'_, [u8]> {
+    if !field.contains(&b'\\') {
+        return Cow::Borrowed(field);
+    }
+    let mut kept = field.to_vec();
+    for at in 1..kept.len() {
+        if kept[at - 1] == b'\\' && matches!(kept[at], b'\n' | b'\r') {
+            kept[at] = b' ';
+        }
+    }
+    Cow::Owned(kept)
 }
 
 fn swallowed(line: &[u8]) -> Verdict {

@@ -232,6 +232,10 @@ fn prepare_folder(
     let inputs = Inputs::read(settings, augmenter.source.dataset(), before.as_ref(), watch)?;
     match (oculist_files::read_to_string(&file), &before) {
         (Ok(found), Some(before)) => {
+            let typed = |text: &str| text.split("[preprocessing]").next().map(str::to_owned);
+            if typed(&found) != typed(&identity) {
+                return fail(format!("holds images made with other settings; see {SETTINGS_FILE} there"));
+            }
             // The preprocessing follows from the images, so these are told first.
             if let Some(changes) = before.changes(&inputs) {
                 return fail(format!("holds images made of other data: {changes}"));

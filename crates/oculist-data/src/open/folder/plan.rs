@@ -68,10 +68,12 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>) -> Result<Plan<'_>> {
                     notes.push(note(&folder.path, format!("taken for the {split} split")));
                 }
                 let inside = inside_split(folder, split, &mut notes);
-                if let Some(flat) = flat_in(inside, split)
+                // A split alone has no other whose classes would tell.
+                let told = split == Split::Train || !classes.is_empty() || !at_root.is_empty();
+                if let Some(flat) = flat_in(inside, split).filter(|_| told)
                     && !classes.iter().any(|class: &ClassFolder<'_>| class.class == flat.key())
                 {
-                    if split == Split::Train || classes.is_empty() && at_root.is_empty() {
+                    if split == Split::Train {
                         return Err(Error::NoClasses { path: flat.path.clone(), passed: Box::default() });
                     }
                     let text = format!(
