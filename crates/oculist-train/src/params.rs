@@ -139,6 +139,11 @@ impl ParamSet {
         Ok(self.params.len() - 1)
     }
 
+    /// Whether a value is one of the parameters.
+    pub(crate) fn holds(&self, value: ValueId) -> bool {
+        self.positions.contains_key(&value)
+    }
+
     /// The parameters in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Param> {
         self.params.iter()

@@ -78,7 +78,7 @@ impl Planner<'_> {
     ) -> Result<(), TrainError> {
         let node = &self.graph.nodes()[n];
         let value = node.inputs[i];
-        if others(&self.plan).iter().all(|p| p.value != value) {
+        if !others(&self.plan).holds(value) {
             return Ok(());
         }
         let name = &self.graph.value(value).name;
