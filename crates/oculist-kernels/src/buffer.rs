@@ -84,7 +84,9 @@ pub fn try_zeros(len: usize, what: &str) -> Result<Vec<f32>, KernelError> {
     #[expect(clippy::cast_ptr_alignment, reason = "the layout is that of f32")]
     let start = NonNull::new(memory.cast::<f32>()).ok_or_else(none)?;
     // SAFETY: the memory was allocated for an array of `len` f32, and zeroed bytes are zeros.
-    Ok(unsafe { Vec::from_raw_parts(start.as_ptr(), len, len) })
+    #[expect(clippy::same_length_and_capacity, reason = "all that was allocated is filled")]
+    let zeros = unsafe { Vec::from_raw_parts(start.as_ptr(), len, len) };
+    Ok(zeros)
 }
 
 /// Asks the system to back large buffers with huge pages: fewer page faults at first, fewer misses of the address

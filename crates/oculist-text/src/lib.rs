@@ -73,11 +73,11 @@ fn name_without_quotes(text: &str, more: impl Fn(char) -> bool) -> Cow<'_, str> 
         let behind = &text[at + c.len_utf8()..];
         let begins_an_escape = behind.starts_with(['n', 'r', 't', '\\'])
             || behind.starts_with("u{")
-            || behind.starts_with(&hidden);
+            || behind.starts_with(hidden);
         if c == '\\' && begins_an_escape {
             shown.push_str("\\\\");
         } else {
-            shown.push_str(&escaped(c.encode_utf8(&mut [0; 4]), &hidden));
+            shown.push_str(&escaped(c.encode_utf8(&mut [0; 4]), hidden));
         }
     }
     Cow::Owned(shown)

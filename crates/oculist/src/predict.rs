@@ -256,7 +256,7 @@ fn files(paths: &[PathBuf]) -> (Vec<File>, Vec<Skipped>) {
                         found.skipped.into_iter().partition(|skip| skip.kind == SkipKind::Unreadable);
                     passed.extend(other);
                     let files: Vec<PathBuf> = found.files.into_iter().map(|file| file.path).collect();
-                    let files = if found.links { each_once(path, files, &mut passed) } else { files };
+                    let files = if found.links { each_once(path, &files, &mut passed) } else { files };
                     let readable = files.into_iter().map(|path| (path, None));
                     let listed =
                         readable.chain(unread.into_iter().map(|skip| (skip.path, Some(skip.reason))));
@@ -285,7 +285,7 @@ fn files(paths: &[PathBuf]) -> (Vec<File>, Vec<Skipped>) {
 }
 
 /// Without the paths that lead through links to a file that is there already: the way without links counts, or the first.
-fn each_once(root: &Path, files: Vec<PathBuf>, passed: &mut Vec<Skipped>) -> Vec<PathBuf> {
+fn each_once(root: &Path, files: &[PathBuf], passed: &mut Vec<Skipped>) -> Vec<PathBuf> {
     let real_root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
     let real: Vec<PathBuf> =
         files.iter().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone())).collect();

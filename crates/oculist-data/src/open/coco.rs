@@ -69,8 +69,7 @@ fn annotation_files(folder: &Path, exclude: &Exclude) -> Result<Lists> {
             Some(split) if !lists.by_split.iter().any(|(other, _)| other.starts_with(&annotations)) => {
                 lists.by_split.push((path, split));
             }
-            Some(_) => lists.unused.push(path),
-            None => lists.unused.push(path),
+            _ => lists.unused.push(path),
         }
     }
     let here = folder.join(BESIDE_IMAGES);

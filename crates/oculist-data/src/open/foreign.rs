@@ -72,10 +72,10 @@ fn at(path: &Path) -> Option<Recognised> {
             return recognised("a YOLO data set", &format!("boxes in {labels}/*.txt beside images"));
         }
     }
-    if has("images") || folders(path).is_empty() {
-        if let Some((format, ending)) = beside_images(path) {
-            return recognised(format, &format!("{ending} beside the images"));
-        }
+    if (has("images") || folders(path).is_empty())
+        && let Some((format, ending)) = beside_images(path)
+    {
+        return recognised(format, &format!("{ending} beside the images"));
     }
     pictures_beside(path)
 }
@@ -99,9 +99,12 @@ fn in_splits(path: &Path) -> Option<Recognised> {
     if splits { all.iter().filter(flat).find_map(of) } else { None }
 }
 
+/// Annotations beside images: the ending, the files, the format and what tells them by their first bytes.
+type Beside = (&'static str, &'static str, &'static str, fn(&str) -> bool);
+
 /// A file of annotations for each image, in the folder of the images: the format and the files.
 fn beside_images(path: &Path) -> Option<(&'static str, &'static str)> {
-    let formats: [(&str, &str, &str, fn(&str) -> bool); 3] = [
+    let formats: [Beside; 3] = [
         ("xml", "*.xml", "a data set with an XML file for each image, as Pascal VOC has them", is_markup),
         ("txt", "*.txt", "a YOLO data set (boxes)", is_boxes),
         ("json", "*.json", "a LabelMe data set (a JSON file with shapes for each image)", is_shapes),

@@ -100,14 +100,14 @@ mod tests {
         assert!(refused(&names(value), 20));
         assert!(refused(&names(|i| format!("{}%", value(i))), 20));
         assert!(refused(&names(|i| format!("{} mm", value(i))), 20));
-        assert!(refused(&names(|i| format!("$1,2{:02}.5", i)), 20));
+        assert!(refused(&names(|i| format!("$1,2{i:02}.5")), 20));
         assert!(refused(&names(|i| if i % 4 == 0 { "NaN".into() } else { value(i) }), 20));
         assert!(refused(&names(|i| if i == 0 { "inf".into() } else { value(i) }), 20));
     }
 
     #[test]
     fn classes_are_no_measurements() {
-        let value = |i: usize| format!("{}.5", i);
+        let value = |i: usize| format!("{i}.5");
         assert!(!refused(&names(value), 60), "three images for each value");
         assert!(!refused(&names(|i| format!("v{}", value(i))), 20));
         assert!(!refused(&names(|i| format!("{}x{i}", value(i))), 20));

@@ -106,8 +106,7 @@ mod tests {
         let told = |names: &[&str]| {
             let files: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
             let found = check_parts(Path::new("x"), &files, &OpenOptions::default()).unwrap();
-            let mut strict = OpenOptions::default();
-            strict.strict = true;
+            let strict = OpenOptions { strict: true, ..OpenOptions::default() };
             assert_eq!(check_parts(Path::new("x"), &files, &strict).is_err(), found.is_some());
             found.map(|note| note.reason).unwrap_or_default()
         };

@@ -24,7 +24,7 @@ fn pictures(folder: &Path, count: usize) -> Vec<String> {
 fn list(path: &Path, names: &[String], label: impl Fn(usize) -> String) {
     let mut text = "file_name,label\n".to_owned();
     for (i, name) in names.iter().enumerate() {
-        text += &format!("{name},{}\n", label(i));
+        text.extend([name.as_str(), ",", &label(i), "\n"]);
     }
     fs::write(path, text).unwrap();
 }
@@ -124,7 +124,7 @@ fn measurements_are_refused_wherever_they_stand() {
     let split = |i: usize, name: &str| format!("{name},{},{}", value(i), ["train", "val", "test"][i % 3]);
     refused("b.csv", format!("file_name,label,split\n{}", rows(&split)));
     let some_missing = |i: usize, name: &str| {
-        let label = if i % 5 == 0 { "nan".to_owned() } else { value(i) };
+        let label = if i.is_multiple_of(5) { "nan".to_owned() } else { value(i) };
         format!("{name},{label}")
     };
     refused("c.csv", format!("file_name,label\n{}", rows(&some_missing)));

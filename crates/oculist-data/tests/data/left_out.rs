@@ -37,7 +37,7 @@ fn images(dataset: &Dataset) -> usize {
 }
 
 fn notes(dataset: &Dataset) -> String {
-    dataset.notes().map(|note| format!("{}\n", note.reason)).collect()
+    dataset.notes().flat_map(|note| [note.reason.as_str(), "\n"]).collect()
 }
 
 #[test]
@@ -185,7 +185,8 @@ fn lines_are_those_of_the_file() {
         }
     }
     // More rows than a buffer holds.
-    let text: String = (0..5000).map(|i| format!("{i}.png,a\r\n")).collect();
+    let rows: Vec<String> = (0..5000).map(|i| format!("{i}.png,a\r\n")).collect();
+    let text = rows.concat();
     fs::write(&path, format!("file_name,label\r\n{text}")).unwrap();
     let rows = read_manifest(&path).unwrap().rows;
     assert!(rows.iter().enumerate().all(|(i, row)| row.line == i as u64 + 2));

@@ -261,7 +261,7 @@ fn archives_put_together_are_one() {
     let notes: Vec<&str> = dataset.notes().map(|note| note.reason.as_str()).collect();
     assert!(notes.len() == 1 && notes[0].starts_with("read on behind the end marker at byte "), "{notes:?}");
     // Zeros fill an archive up; anything else behind its end is no archive.
-    fs::write(&path, [&whole[..], &[0; 2_000_123]].concat()).unwrap();
+    fs::write(&path, [whole.clone(), vec![0; 2_000_123]].concat()).unwrap();
     assert_eq!(open(&path).summary().images(), 48);
     fs::write(&path, [&whole[..], &[7; 700]].concat()).unwrap();
     let text = Dataset::open_path(&path, &OpenOptions::default()).unwrap_err().to_string();
