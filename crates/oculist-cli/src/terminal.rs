@@ -1,6 +1,6 @@
 //! What goes to the terminal: progress as bars where there is one, one plain line per epoch elsewhere; errors and results.
 //!
-//! Nothing that a file says reaches a terminal but through [`say`], [`print`], [`visible_usage`] or a bar of [`Terminal`],
+//! Nothing that a file says reaches a terminal but through [`say`], [`print()`], [`visible_usage`] or a bar of [`Terminal`],
 //! which show control characters and marks of direction as escapes. Only [`print_as_is`] does not: it is for programs.
 
 use std::borrow::Cow;

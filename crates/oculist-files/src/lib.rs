@@ -1,6 +1,6 @@
 //! Opening files, files that appear whole or not at all, folders that one process writes at a time, and digests of what was read.
 //!
-//! [`open`] and [`read`] take regular files only, never a pipe or a device. [`write`] writes beside a file's place and renames. What a killed process leaves beside it is found by its name and
+//! [`open`] and [`read`] take regular files only, never a pipe or a device. [`write()`] writes beside a file's place and renames. What a killed process leaves beside it is found by its name and
 //! removed by [`remove_leftovers`], unless a live process is writing it. A [`FolderLock`] says which process a folder
 //! belongs to for as long as that process lives. A [`Digest`] tells other content from the same, and a [`Stamp`] spares
 //! reading a file again whose size, times and inode have not changed. [`seal`] lets a text file prove that it is as it
