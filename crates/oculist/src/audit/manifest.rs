@@ -157,7 +157,7 @@ mod tests {
             row(below.join("é.png"), "é"),
         ];
         let text = to_text(&rows, &folder.path().join("m.csv"), Form::Csv).unwrap();
-        let expected = "file_name,label,split\n\"a, b/x\"\"y.png\",\"one\ntwo\",val\n\
+        let expected = "file_name,label,split\n\"a, b/x\"\"y.png\",\"one\\\ntwo\",val\n\
                         /nowhere/z.png,\\ plain\\ ,val\n\"a, b/é.png\",é,val\n";
         assert_eq!(text.replace("\"\\ plain\\ \"", "\\ plain\\ "), expected, "spaces at the ends are kept");
         let text = to_text(&rows[1..2], &folder.path().join("m.jsonl"), Form::JsonLines).unwrap();
