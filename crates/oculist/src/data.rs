@@ -221,7 +221,7 @@ fn flip_suits(source: &str, class_names: &[String], small: bool) -> bool {
 /// Whether it is only for training that a data set is refused, so that it can be looked at all the same.
 pub(crate) fn is_unfit(error: &oculist_data::Error) -> bool {
     use oculist_data::Error;
-    is_about_splits(error) || matches!(error, Error::NoTraining { .. } | Error::Continuous { .. })
+    is_about_splits(error) || matches!(error, Error::Continuous { .. })
 }
 
 /// The line that says so.

@@ -80,5 +80,6 @@ pub(crate) fn is_about_splits(error: &Error) -> bool {
             | Error::OneClass { .. }
             | Error::UnknownClass { .. }
             | Error::Missing { .. }
+            | Error::NoTraining { .. }
     )
 }
