@@ -2,7 +2,7 @@
 
 use crate::error::GraphError;
 use crate::graph::{Graph, ValueId};
-use crate::op::{Conv, Op, Pool};
+use crate::op::{BatchNormalization, Binary, Conv, Gemm, MaxPool, Op, Pad, Unary};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -33,7 +33,7 @@ impl GraphBuilder {
     }
 
     /// Any operator; the first error is kept and returned by [`GraphBuilder::finish`].
-    pub fn op(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> ValueId {
+    pub fn op(&mut self, name: &str, op: impl Into<Op>, inputs: &[ValueId]) -> ValueId {
         let out = self.graph.add_node(name, op, inputs.to_vec());
         if self.error.is_none()
             && let Err(e) = self.graph.infer_last()
@@ -51,12 +51,13 @@ impl GraphBuilder {
     /// A convolution without bias, or with (`bias`).
     pub fn conv(&mut self, name: &str, x: ValueId, c_out: usize, conv: Conv, bias: bool) -> ValueId {
         let c_in = self.chw(x).0;
-        let shape = [c_out, c_in / conv.groups.max(1), conv.kernel[0], conv.kernel[1]];
+        let mut shape = vec![c_out, c_in / conv.groups.max(1)];
+        shape.extend(&conv.window.kernel);
         let mut inputs = vec![x, self.param(&format!("{name}.weight"), Tensor::filled(&shape, 0.0))];
         if bias {
             inputs.push(self.param(&format!("{name}.bias"), Tensor::filled(&[c_out], 0.0)));
         }
-        self.op(name, Op::Conv(conv), &inputs)
+        self.op(name, conv, &inputs)
     }
 
     /// Batch normalisation with the given epsilon; `momentum` is ONNX's (0.9 for PyTorch's 0.1).
@@ -66,17 +67,18 @@ impl GraphBuilder {
         let beta = self.param(&format!("{name}.bias"), Tensor::filled(&[c], 0.0));
         let mean = self.param(&format!("{name}.running_mean"), Tensor::filled(&[c], 0.0));
         let var = self.param(&format!("{name}.running_var"), Tensor::filled(&[c], 1.0));
-        self.op(name, Op::BatchNormalization { epsilon, momentum }, &[x, gamma, beta, mean, var])
+        let op = BatchNormalization { epsilon, momentum, training: false };
+        self.op(name, op, &[x, gamma, beta, mean, var])
     }
 
     /// `max(x, 0)`.
     pub fn relu(&mut self, name: &str, x: ValueId) -> ValueId {
-        self.op(name, Op::Relu, &[x])
+        self.op(name, Unary::Relu, &[x])
     }
 
     /// Sum of two values.
     pub fn add(&mut self, name: &str, a: ValueId, b: ValueId) -> ValueId {
-        self.op(name, Op::Add, &[a, b])
+        self.op(name, Binary::Add, &[a, b])
     }
 
     /// Maximum over a square window.
@@ -88,7 +90,14 @@ impl GraphBuilder {
         stride: usize,
         padding: usize,
     ) -> ValueId {
-        self.op(name, Op::MaxPool(Pool::square(kernel, stride, padding)), &[x])
+        self.op(name, MaxPool::square(kernel, stride, padding), &[x])
+    }
+
+    /// Zero channels before and behind those of `[N, C, H, W]`.
+    pub fn pad_channels(&mut self, name: &str, x: ValueId, before: usize, behind: usize) -> ValueId {
+        let pads = [0, before, 0, 0, 0, behind, 0, 0].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let pads = self.param(&format!("{name}.pads"), Tensor::ints(pads.to_vec()));
+        self.op(name, Pad::CONSTANT, &[x, pads])
     }
 
     /// A fully connected layer with bias on `[N, in]`.
@@ -96,7 +105,7 @@ impl GraphBuilder {
         let input = self.chw(x).0;
         let w = self.param(&format!("{name}.weight"), Tensor::filled(&[out, input], 0.0));
         let b = self.param(&format!("{name}.bias"), Tensor::filled(&[out], 0.0));
-        self.op(name, Op::Gemm, &[x, w, b])
+        self.op(name, Gemm::LINEAR, &[x, w, b])
     }
 
     /// Ends the graph with one output.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::error::GraphError;
 use crate::graph::{Graph, Node, ValueKind};
 use crate::infer::infer_node;
-use crate::op::Op;
+use crate::op::{BatchNormalization, Op};
 use crate::tensor::Tensor;
 
 impl Graph {
@@ -23,12 +23,15 @@ impl Graph {
             ));
         }
         self.check_inputs()?;
+        let weights = self.weights();
         let mut names = HashSet::new();
-        for value in &self.values {
+        for (value, weight) in self.values.iter().zip(weights) {
             if !names.insert(value.name.as_str()) {
                 return structure(format!("two values are named `{}`", value.name));
             }
-            if let ValueKind::Param(t) = &value.kind
+            // A mask may hold minus infinity; what is computed with everywhere may not.
+            if weight
+                && let ValueKind::Param(t) = &value.kind
                 && let Some(v) = t.as_f32()
                 && let Some(bad) = v.iter().find(|x| !x.is_finite())
             {
@@ -50,10 +53,12 @@ impl Graph {
                     ));
                 }
             }
-            if known[node.output.0] {
-                return structure(format!("value `{}` has two producers", self.values[node.output.0].name));
+            for output in &node.outputs {
+                if known[output.0] {
+                    return structure(format!("value `{}` has two producers", self.values[output.0].name));
+                }
+                known[output.0] = true;
             }
-            known[node.output.0] = true;
             self.check_variance(node)?;
         }
         if let Some(output) = self.outputs.iter().find(|v| !known[v.0]) {
@@ -61,10 +66,11 @@ impl Graph {
         }
         // Nodes are in order, so each stored shape is compared with what follows from shapes already confirmed.
         for node in &self.nodes {
-            let (shape, dtype) = infer_node(self, node)?;
-            let stored = self.value(node.output);
-            if stored.shape.as_ref() != Some(&shape) || stored.dtype != dtype {
-                return structure(format!("the stored shape of `{}` is out of date", stored.name));
+            for (&output, fact) in node.outputs.iter().zip(infer_node(self, node)?) {
+                let stored = self.value(output);
+                if stored.shape.as_ref() != Some(&fact.shape) || stored.dtype != fact.dtype {
+                    return structure(format!("the stored shape of `{}` is out of date", stored.name));
+                }
             }
         }
         Ok(())
@@ -72,9 +78,9 @@ impl Graph {
 
     /// A normalisation divides by the root of its variance, which must be one.
     fn check_variance(&self, node: &Node) -> Result<(), GraphError> {
-        let Op::BatchNormalization { epsilon, .. } = node.op else { return Ok(()) };
-        let variance = node.inputs.get(4).filter(|&&id| id.0 < self.values.len());
-        let Some(&id) = variance else { return Ok(()) };
+        let Op::BatchNormalization(BatchNormalization { epsilon, .. }) = node.op else { return Ok(()) };
+        let variance = node.inputs.get(4).filter(|id| id.0 < self.values.len());
+        let Some(id) = variance else { return Ok(()) };
         let values = self.param(id).and_then(Tensor::as_f32).unwrap_or_default();
         match values.iter().find(|&&v| v + epsilon <= 0.0) {
             None => Ok(()),

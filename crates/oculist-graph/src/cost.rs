@@ -1,8 +1,9 @@
 //! The cost account: multiply-adds, parameters, bytes.
 
 use crate::error::GraphError;
-use crate::graph::{Graph, NodeId};
-use crate::op::Op;
+use crate::graph::{Graph, Node, NodeId};
+use crate::op::{Op, OpCost};
+use crate::shape::Shape;
 
 /// Cost of one node for one sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,15 +51,11 @@ impl Graph {
     pub fn check_operations(&self) -> Result<(), GraphError> {
         let (mut total, mut most) = (0u64, (0u64, ""));
         for (node, (_, cost)) in self.nodes.iter().zip(&self.cost().nodes) {
-            let out = self.shape(node.output).elements_per_sample();
-            let window = match &node.op {
-                Op::MaxPool(pool) | Op::AveragePool { pool, .. } => {
-                    pool.kernel.iter().fold(1, |n: usize, &k| n.saturating_mul(k))
-                }
-                _ => 1,
-            };
-            let read = node.inputs.first().map_or(0, |&x| self.shape(x).elements_per_sample());
-            let operations = cost.macs.saturating_add(times(out, window)).saturating_add(read as u64);
+            let out = node.outputs.iter().map(|&v| self.shape(v).elements_per_sample());
+            let out = out.fold(0, usize::saturating_add) as u64;
+            let read = node.inputs.iter().next().map_or(0, |x| self.shape(x).elements_per_sample());
+            let operations =
+                cost.macs.saturating_add(out.saturating_mul(self.op_cost(node).reads)).saturating_add(read as u64);
             total = total.saturating_add(operations);
             if operations > most.0 {
                 most = (operations, &node.name);
@@ -80,6 +77,12 @@ impl Graph {
         })
     }
 
+    /// What the operator of a node says of its work.
+    fn op_cost(&self, node: &Node) -> OpCost {
+        let outputs: Vec<&Shape> = node.outputs.iter().map(|&v| self.shape(v)).collect();
+        self.given(node).map_or(OpCost::default(), |given| node.op.cost(&given, &outputs))
+    }
+
     /// Counts the work of one sample.
     ///
     /// The count is the one that torchvision's model pages use: one multiply-accumulate for each product in a
@@ -89,36 +92,20 @@ impl Graph {
         let mut cost = Cost::default();
         let producers = self.producers();
         let mut counted = vec![false; self.values.len()];
-        for (i, node) in self.nodes.iter().enumerate() {
-            let mut c = NodeCost {
-                activation_bytes: times(
-                    self.shape(node.output).elements_per_sample(),
-                    self.value(node.output).dtype.size(),
-                ),
-                ..NodeCost::default()
-            };
-            let out = self.shape(node.output);
-            match &node.op {
-                Op::Conv(_) => {
-                    let weight = self.shape(node.inputs[1]);
-                    let per_output = (1..4).filter_map(|a| weight.get(a)).fold(1, usize::saturating_mul);
-                    c.macs = times(out.elements_per_sample(), per_output);
+        for (n, node) in self.nodes.iter().enumerate() {
+            let activation_bytes = node.outputs.iter().fold(0, |bytes: u64, &v| {
+                let size = self.value(v).dtype.size();
+                bytes.saturating_add(times(self.shape(v).elements_per_sample(), size))
+            });
+            let mut c = NodeCost { activation_bytes, macs: self.op_cost(node).macs, params: 0 };
+            for (i, slot) in node.inputs.slots().iter().enumerate() {
+                let Some(input) = *slot else { continue };
+                if !self.is_weight_at(node, i) {
+                    continue;
                 }
-                Op::Gemm => {
-                    let inputs = self.shape(node.inputs[1]).get(1).unwrap_or(0);
-                    c.macs = times(out.elements_per_sample(), inputs);
-                }
-                _ => {}
-            }
-            let trainable = match &node.op {
-                Op::Conv(_) | Op::Gemm => 1..node.inputs.len(),
-                Op::BatchNormalization { .. } => 1..3,
-                _ => 0..0,
-            };
-            for &input in &node.inputs[trainable] {
                 // A quantised weight is a constant behind a DequantizeLinear node.
                 let source = match producers[input.0].map(|p| &self.nodes[p]) {
-                    Some(p) if matches!(p.op, Op::DequantizeLinear { .. }) => p.inputs[0],
+                    Some(p) if matches!(p.op, Op::DequantizeLinear(_)) => p.inputs[0],
                     _ => input,
                 };
                 if let Some(t) = self.param(source)
@@ -130,7 +117,7 @@ impl Graph {
             }
             cost.macs = cost.macs.saturating_add(c.macs);
             cost.params += c.params;
-            cost.nodes.push((i, c));
+            cost.nodes.push((n, c));
         }
         cost.param_bytes = self.params().map(|(_, _, t)| t.bytes() as u64).sum();
         cost

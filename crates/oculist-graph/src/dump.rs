@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::graph::{Graph, ValueId, ValueKind};
-use crate::op::{Op, Pool};
+use crate::op::Op;
 
 impl Graph {
     /// One line per input, node and output: operator, attributes, input names, output shape.
@@ -23,8 +23,10 @@ impl Graph {
         for node in &self.nodes {
             let inputs: Vec<String> = node
                 .inputs
+                .slots()
                 .iter()
-                .map(|&v| {
+                .map(|slot| {
+                    let Some(v) = *slot else { return "-".to_owned() };
                     let value = self.value(v);
                     if matches!(value.kind, ValueKind::Param(_)) {
                         format!("{} {}", value.name, shape(v))
@@ -33,11 +35,12 @@ impl Graph {
                     }
                 })
                 .collect();
+            let outputs: Vec<String> =
+                node.outputs.iter().map(|&v| format!("{}: {}", self.value(v).name, shape(v))).collect();
             let _ = writeln!(
                 out,
-                "  {}: {} = {}{}({})",
-                self.value(node.output).name,
-                shape(node.output),
+                "  {} = {}{}({})",
+                outputs.join(", "),
                 node.op.name(),
                 attributes(&node.op),
                 inputs.join(", ")
@@ -50,39 +53,10 @@ impl Graph {
     }
 }
 
+/// The attributes as ONNX names them.
 fn attributes(op: &Op) -> String {
-    match op {
-        Op::Conv(c) => {
-            let mut s = format!("[{}x{}", c.kernel[0], c.kernel[1]);
-            if c.stride != [1, 1] {
-                let _ = write!(s, " s{}x{}", c.stride[0], c.stride[1]);
-            }
-            if c.padding != [0; 4] {
-                let _ = write!(s, " p{:?}", c.padding);
-            }
-            if c.dilation != [1, 1] {
-                let _ = write!(s, " d{}x{}", c.dilation[0], c.dilation[1]);
-            }
-            if c.groups != 1 {
-                let _ = write!(s, " g{}", c.groups);
-            }
-            s + "]"
-        }
-        Op::MaxPool(p) | Op::AveragePool { pool: p, count_include_pad: false } => format!("[{}]", window(p)),
-        Op::AveragePool { pool: p, count_include_pad: true } => format!("[{} include_pad]", window(p)),
-        Op::BatchNormalization { epsilon, momentum } if (*epsilon, *momentum) != (1e-5, 0.9) => {
-            format!("[eps {epsilon} momentum {momentum}]")
-        }
-        Op::HardSigmoid { alpha, beta } => format!("[{alpha} {beta}]"),
-        Op::Dropout { ratio } => format!("[{ratio}]"),
-        Op::Clip { min, max } => format!("[{min}..{max}]"),
-        Op::PadChannels { before, after } => format!("[{before}+{after}]"),
-        _ => String::new(),
-    }
-}
-
-fn window(p: &Pool) -> String {
-    format!("{}x{} s{}x{} p{:?}", p.kernel[0], p.kernel[1], p.stride[0], p.stride[1], p.padding)
+    let all: Vec<String> = op.attributes().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if all.is_empty() { String::new() } else { format!("[{}]", all.join(" ")) }
 }
 
 #[cfg(test)]

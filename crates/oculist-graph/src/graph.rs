@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::GraphError;
-use crate::op::Op;
+use crate::op::{Item, Op};
 use crate::shape::Shape;
 use crate::tensor::{DataType, Tensor};
 
@@ -43,6 +43,111 @@ pub struct Value {
     pub dtype: DataType,
     /// Shape, once inferred.
     pub shape: Option<Shape>,
+    /// Elements of a small integer value that shapes are made from, as far as inference knows them.
+    pub items: Option<Vec<Item>>,
+}
+
+/// What a node reads, in ONNX order; optional inputs may be left out.
+///
+/// Indexing gives the input that an operator cannot do without; [`Inputs::get`] one that may be missing. Iteration is
+/// over those that are there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inputs(Vec<Option<ValueId>>);
+
+impl Inputs {
+    /// Number of listed inputs, left out ones in the middle included.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is listed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Input `i`, if it is there.
+    pub fn get(&self, i: usize) -> Option<ValueId> {
+        self.0.get(i).copied().flatten()
+    }
+
+    /// The inputs that are there.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = ValueId> + '_ {
+        self.0.iter().copied().flatten()
+    }
+
+    /// The inputs that are there, for changing them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut ValueId> {
+        self.0.iter_mut().flatten()
+    }
+
+    /// All places, left out ones included.
+    pub fn slots(&self) -> &[Option<ValueId>] {
+        &self.0
+    }
+
+    /// Sets input `i`; places before it that were not listed are left out.
+    pub fn set(&mut self, i: usize, value: Option<ValueId>) {
+        if self.0.len() <= i {
+            self.0.resize(i + 1, None);
+        }
+        self.0[i] = value;
+        while self.0.last() == Some(&None) {
+            self.0.pop();
+        }
+    }
+
+    /// Adds an input behind the others.
+    pub fn push(&mut self, value: ValueId) {
+        self.0.push(Some(value));
+    }
+}
+
+impl From<Vec<ValueId>> for Inputs {
+    fn from(values: Vec<ValueId>) -> Self {
+        Self(values.into_iter().map(Some).collect())
+    }
+}
+
+impl From<Vec<Option<ValueId>>> for Inputs {
+    fn from(mut values: Vec<Option<ValueId>>) -> Self {
+        while values.last() == Some(&None) {
+            values.pop();
+        }
+        Self(values)
+    }
+}
+
+impl<const N: usize> From<[ValueId; N]> for Inputs {
+    fn from(values: [ValueId; N]) -> Self {
+        values.to_vec().into()
+    }
+}
+
+impl std::ops::Index<usize> for Inputs {
+    type Output = ValueId;
+
+    /// # Panics
+    /// If input `i` is not there.
+    fn index(&self, i: usize) -> &ValueId {
+        self.0[i].as_ref().expect("the operator has this input")
+    }
+}
+
+impl std::ops::IndexMut<usize> for Inputs {
+    /// # Panics
+    /// If input `i` is not there.
+    fn index_mut(&mut self, i: usize) -> &mut ValueId {
+        self.0[i].as_mut().expect("the operator has this input")
+    }
+}
+
+impl<'a> IntoIterator for &'a Inputs {
+    type Item = ValueId;
+    type IntoIter = std::iter::Flatten<std::iter::Copied<std::slice::Iter<'a, Option<ValueId>>>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter().copied().flatten()
+    }
 }
 
 /// An operator applied to values.
@@ -53,9 +158,17 @@ pub struct Node {
     /// Operator and attributes.
     pub op: Op,
     /// Inputs in ONNX order.
-    pub inputs: Vec<ValueId>,
-    /// The one output.
-    pub output: ValueId,
+    pub inputs: Inputs,
+    /// Outputs in ONNX order, at least one. An optional one that nobody asked for, before one that is there, is a value
+    /// that nobody reads.
+    pub outputs: Vec<ValueId>,
+}
+
+impl Node {
+    /// The first output: the only one of most operators.
+    pub fn output(&self) -> ValueId {
+        self.outputs[0]
+    }
 }
 
 /// A model: nodes in topological order over named values.
@@ -66,6 +179,12 @@ pub struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) inputs: Vec<ValueId>,
     pub(crate) outputs: Vec<ValueId>,
+    /// Names of symbolic dimensions: [`crate::Dim::Symbol`] indexes this list.
+    pub(crate) symbols: Vec<String>,
+    /// Name of the batch dimension.
+    pub(crate) batch_name: String,
+    /// Opset of the default domain in which the graph is written.
+    pub(crate) opset: i64,
     /// Free text that travels with the model (preprocessing, class names), in key order.
     pub metadata: BTreeMap<String, String>,
 }
@@ -79,8 +198,51 @@ impl Graph {
             nodes: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            symbols: Vec::new(),
+            batch_name: "N".to_owned(),
+            opset: Self::OPSET,
             metadata: BTreeMap::new(),
         }
+    }
+
+    /// The opset of graphs that no file asks another for: every runtime in use reads it.
+    pub const OPSET: i64 = 17;
+
+    /// Opset of the default domain in which the graph is written, unless a node needs a newer one.
+    pub fn opset(&self) -> i64 {
+        self.opset
+    }
+
+    /// Sets the opset in which the graph is written.
+    pub fn set_opset(&mut self, opset: i64) {
+        self.opset = opset;
+    }
+
+    /// Names of the symbolic dimensions beside the batch.
+    pub fn symbols(&self) -> &[String] {
+        &self.symbols
+    }
+
+    /// The symbolic dimension of a name; the batch's name gives the batch.
+    pub fn symbol(&mut self, name: &str) -> crate::Dim {
+        if name == self.batch_name {
+            return crate::Dim::Batch;
+        }
+        let known = self.symbols.iter().position(|s| s == name).unwrap_or_else(|| {
+            self.symbols.push(name.to_owned());
+            self.symbols.len() - 1
+        });
+        crate::Dim::Symbol(u32::try_from(known).unwrap_or(u32::MAX))
+    }
+
+    /// Name of the batch dimension.
+    pub fn batch_name(&self) -> &str {
+        &self.batch_name
+    }
+
+    /// Names the batch dimension.
+    pub fn set_batch_name(&mut self, name: impl Into<String>) {
+        self.batch_name = name.into();
     }
 
     /// The graph's name, usually its architecture.
@@ -173,7 +335,9 @@ impl Graph {
     pub fn producers(&self) -> Vec<Option<NodeId>> {
         let mut producers = vec![None; self.values.len()];
         for (i, node) in self.nodes.iter().enumerate() {
-            producers[node.output.0] = Some(i);
+            for output in &node.outputs {
+                producers[output.0] = Some(i);
+            }
         }
         producers
     }
@@ -198,6 +362,13 @@ impl Graph {
         id
     }
 
+    /// Adds an input of any element type.
+    pub fn add_typed_input(&mut self, name: impl Into<String>, dtype: DataType, shape: Shape) -> ValueId {
+        let id = self.push_value(name.into(), ValueKind::Input, dtype, Some(shape));
+        self.inputs.push(id);
+        id
+    }
+
     /// Adds a parameter.
     pub fn add_param(&mut self, name: impl Into<String>, tensor: Tensor) -> ValueId {
         let shape = Shape::fixed(tensor.shape());
@@ -206,10 +377,15 @@ impl Graph {
     }
 
     /// Appends a node with a new output value named after it.
-    pub fn add_node(&mut self, name: impl Into<String>, op: Op, inputs: Vec<ValueId>) -> ValueId {
+    pub fn add_node(
+        &mut self,
+        name: impl Into<String>,
+        op: impl Into<Op>,
+        inputs: impl Into<Inputs>,
+    ) -> ValueId {
         let name = name.into();
         let output = self.add_activation(format!("{name}.out"));
-        self.nodes.push(Node { name, op, inputs, output });
+        self.nodes.push(Node { name, op: op.into(), inputs: inputs.into(), outputs: vec![output] });
         output
     }
 
@@ -234,7 +410,7 @@ impl Graph {
 
     /// Makes every reader of a value, and the output list, read `new(value)` instead.
     pub fn map_uses(&mut self, mut new: impl FnMut(ValueId) -> ValueId) {
-        for v in self.nodes.iter_mut().flat_map(|node| &mut node.inputs).chain(&mut self.outputs) {
+        for v in self.nodes.iter_mut().flat_map(|node| node.inputs.iter_mut()).chain(&mut self.outputs) {
             *v = new(*v);
         }
     }
@@ -262,8 +438,10 @@ impl Graph {
         let mut produced = vec![false; self.values.len()];
         for &n in &order {
             let node = &self.nodes[n];
-            produced[node.output.0] = true;
-            for v in node.inputs.iter().chain([&node.output]) {
+            for v in &node.outputs {
+                produced[v.0] = true;
+            }
+            for v in node.inputs.iter().chain(node.outputs.iter().copied()) {
                 keep[v.0] = true;
             }
         }
@@ -288,7 +466,7 @@ impl Graph {
         self.values = values;
         let mut nodes: Vec<Option<Node>> = std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
         self.nodes = order.iter().filter_map(|&n| nodes[n].take()).collect();
-        let ids = self.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut().chain([&mut n.output]));
+        let ids = self.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut().chain(&mut n.outputs));
         for v in ids.chain(&mut self.outputs).chain(&mut self.inputs) {
             *v = renumbered[v.0];
         }
@@ -301,11 +479,11 @@ impl Graph {
     /// A node is taken in the pass of its latest producer, or in the next one where that stands behind it. So the passes
     /// need not be made: their numbers are computed along the edges (Kahn's algorithm), each node once.
     fn sorted(&self, producers: &[Option<NodeId>], needed: &[bool]) -> Result<Vec<NodeId>, GraphError> {
-        let produced = |v: &ValueId| matches!(self.values[v.0].kind, ValueKind::Activation);
+        let produced = |v: ValueId| matches!(self.values[v.0].kind, ValueKind::Activation);
         let mut readers = vec![Vec::new(); self.nodes.len()];
         let mut waits_for = vec![0usize; self.nodes.len()];
         for (n, node) in self.nodes.iter().enumerate().filter(|&(n, _)| needed[n]) {
-            for v in node.inputs.iter().filter(|v| produced(v)) {
+            for v in node.inputs.iter().filter(|&v| produced(v)) {
                 // Without a producer it waits forever.
                 waits_for[n] += 1;
                 if let Some(p) = producers[v.0] {
@@ -347,7 +525,7 @@ impl Graph {
         dtype: DataType,
         shape: Option<Shape>,
     ) -> ValueId {
-        self.values.push(Value { name, kind, dtype, shape });
+        self.values.push(Value { name, kind, dtype, shape, items: None });
         ValueId(self.values.len() - 1)
     }
 }

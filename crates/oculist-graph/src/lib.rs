@@ -13,14 +13,19 @@ mod dump;
 mod error;
 mod graph;
 mod infer;
-mod op;
+mod edit;
+pub mod op;
 mod shape;
 mod tensor;
 
 pub use builder::GraphBuilder;
 pub use cost::{Cost, NodeCost};
 pub use error::GraphError;
-pub use graph::{Graph, Node, NodeId, Value, ValueId, ValueKind};
-pub use op::{Conv, Op, Pool};
+pub use edit::Edit;
+pub use graph::{Graph, Inputs, Node, NodeId, Value, ValueId, ValueKind};
+pub use op::{
+    AveragePool, BatchNormalization, Binary, Concat, Conv, DequantizeLinear, Dropout, Flatten, Gemm, GlobalPool, Identity,
+    Item, MaxPool, Op, Pad, PadMode, Padding, Plane, QuantizeLinear, Role, Softmax, SoftmaxKind, Unary, Window,
+};
 pub use shape::{Dim, Shape};
 pub use tensor::{DataType, Tensor, TensorData};

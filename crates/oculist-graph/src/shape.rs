@@ -1,4 +1,4 @@
-//! Shapes with a symbolic batch dimension.
+//! Shapes of any rank, with a symbolic batch and other symbolic dimensions.
 
 use std::fmt;
 
@@ -9,6 +9,48 @@ pub enum Dim {
     Batch,
     /// A known size.
     Fixed(usize),
+    /// A size that has a name ([`crate::Graph::symbols`]) and is known only when the graph runs.
+    Symbol(u32),
+    /// A size that only the elements of a value tell, or that was computed from a symbolic one.
+    Unknown,
+}
+
+impl Dim {
+    /// The size, if it is known.
+    pub fn size(self) -> Option<usize> {
+        if let Self::Fixed(size) = self { Some(size) } else { None }
+    }
+
+    /// The size that an unknown result has: `Fixed` of a known one.
+    pub fn of(size: Option<usize>) -> Self {
+        size.map_or(Self::Unknown, Self::Fixed)
+    }
+
+    /// Whether the two may be the same size when the graph runs: only two different known sizes may not.
+    pub fn may_equal(self, other: Self) -> bool {
+        !matches!((self, other), (Self::Fixed(a), Self::Fixed(b)) if a != b)
+    }
+
+    /// The one that says more, of two that are equal when the graph runs.
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Fixed(_), _) | (_, Self::Unknown) => self,
+            (_, Self::Fixed(_)) | (Self::Unknown, _) => other,
+            (Self::Batch, _) | (Self::Symbol(_), Self::Symbol(_)) => self,
+            (_, Self::Batch) => other,
+        }
+    }
+}
+
+impl fmt::Display for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Batch => f.write_str("N"),
+            Self::Fixed(size) => write!(f, "{size}"),
+            Self::Symbol(number) => write!(f, "s{number}"),
+            Self::Unknown => f.write_str("?"),
+        }
+    }
 }
 
 /// The shape of a value; the first dimension of an activation is usually [`Dim::Batch`].
@@ -54,6 +96,11 @@ impl Shape {
         }
     }
 
+    /// All sizes, if each is known.
+    pub fn sizes(&self) -> Option<Vec<usize>> {
+        self.0.iter().map(|d| d.size()).collect()
+    }
+
     /// Channels of `[N, C]` or `[N, C, H, W]`.
     pub fn channels(&self) -> Option<usize> {
         self.get(1)
@@ -74,7 +121,7 @@ impl Shape {
 
     /// Number of elements for one sample: the product of all known dimensions, `usize::MAX` where that is larger.
     pub fn elements_per_sample(&self) -> usize {
-        let known = self.0.iter().map(|d| if let Dim::Fixed(d) = d { *d } else { 1 });
+        let known = self.0.iter().map(|d| d.size().unwrap_or(1));
         // Without elements, no other dimension is too large.
         if known.clone().any(|d| d == 0) { 0 } else { known.fold(1, usize::saturating_mul) }
     }
@@ -87,10 +134,7 @@ impl fmt::Display for Shape {
             if i > 0 {
                 f.write_str(", ")?;
             }
-            match d {
-                Dim::Batch => f.write_str("N")?,
-                Dim::Fixed(d) => write!(f, "{d}")?,
-            }
+            write!(f, "{d}")?;
         }
         f.write_str("]")
     }

@@ -1,64 +1,124 @@
-//! Constant tensors: parameters and quantisation constants.
+//! Constant tensors: parameters and quantisation constants, and whatever else a graph holds.
+
+use std::sync::Arc;
+
+use half::{bf16, f16};
 
 use crate::error::GraphError;
 
-/// Element type of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DataType {
-    /// 32-bit float.
-    F32,
-    /// Unsigned byte.
-    U8,
-    /// Signed byte.
-    I8,
-    /// 32-bit integer.
-    I32,
-    /// 64-bit integer.
-    I64,
+macro_rules! element_types {
+    ($($variant:ident($element:ty), $name:literal, $size:literal, $text:literal;)*) => {
+        /// Element type of a value.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum DataType {
+            $(#[doc = concat!($text, ".")] $variant,)*
+        }
+
+        impl DataType {
+            /// All element types.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Bytes per element in memory (4-bit integers take one each).
+            pub fn size(self) -> usize {
+                match self {
+                    $(Self::$variant => $size,)*
+                }
+            }
+
+            /// Short name, as in the text dump.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+
+        /// The elements of a tensor, row-major.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum TensorData {
+            $(#[doc = concat!($text, ".")] $variant(Vec<$element>),)*
+        }
+
+        impl TensorData {
+            /// Element type.
+            pub fn dtype(&self) -> DataType {
+                match self {
+                    $(Self::$variant(_) => DataType::$variant,)*
+                }
+            }
+
+            /// Number of elements.
+            pub fn len(&self) -> usize {
+                match self {
+                    $(Self::$variant(v) => v.len(),)*
+                }
+            }
+
+            /// Whether it has no element.
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            /// The elements at the positions, in their order; none may be out of range.
+            ///
+            /// # Panics
+            /// If a position is out of range.
+            pub fn pick(&self, positions: impl Iterator<Item = usize>) -> Self {
+                match self {
+                    $(Self::$variant(v) => Self::$variant(positions.map(|i| v[i]).collect()),)*
+                }
+            }
+
+            /// `len` elements of a type, all zero (false).
+            pub fn zeros(dtype: DataType, len: usize) -> Self {
+                match dtype {
+                    $(DataType::$variant => Self::$variant(vec![<$element>::default(); len]),)*
+                }
+            }
+        }
+    };
+}
+
+element_types! {
+    F32(f32), "f32", 4, "32-bit floats";
+    F64(f64), "f64", 8, "64-bit floats";
+    F16(f16), "f16", 2, "16-bit floats of IEEE 754";
+    BF16(bf16), "bf16", 2, "16-bit floats with the exponent of 32-bit ones";
+    U8(u8), "u8", 1, "Unsigned bytes";
+    I8(i8), "i8", 1, "Signed bytes";
+    U16(u16), "u16", 2, "Unsigned 16-bit integers";
+    I16(i16), "i16", 2, "Signed 16-bit integers";
+    U32(u32), "u32", 4, "Unsigned 32-bit integers";
+    I32(i32), "i32", 4, "Signed 32-bit integers";
+    U64(u64), "u64", 8, "Unsigned 64-bit integers";
+    I64(i64), "i64", 8, "Signed 64-bit integers";
+    U4(u8), "u4", 1, "Unsigned 4-bit integers, one a byte";
+    I4(i8), "i4", 1, "Signed 4-bit integers, one a byte";
+    Bool(bool), "bool", 1, "Truth values";
 }
 
 impl DataType {
-    /// Bytes per element.
-    pub fn size(self) -> usize {
-        match self {
-            Self::F32 | Self::I32 => 4,
-            Self::U8 | Self::I8 => 1,
-            Self::I64 => 8,
-        }
+    /// Whether it is a floating-point type.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::F32 | Self::F64 | Self::F16 | Self::BF16)
     }
 
-    /// Short name, as in the text dump.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::U8 => "u8",
-            Self::I8 => "i8",
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-        }
+    /// Whether it is an integer type; truth values are none.
+    pub fn is_integer(self) -> bool {
+        !self.is_float() && self != Self::Bool
     }
 }
 
-/// The elements of a tensor, row-major.
-#[derive(Debug, Clone, PartialEq)]
-pub enum TensorData {
-    /// 32-bit floats.
-    F32(Vec<f32>),
-    /// Unsigned bytes.
-    U8(Vec<u8>),
-    /// Signed bytes.
-    I8(Vec<i8>),
-    /// 32-bit integers.
-    I32(Vec<i32>),
-    /// 64-bit integers.
-    I64(Vec<i64>),
-}
-
-/// A constant tensor, row-major.
+/// A constant tensor, row-major. Copies share their elements until one is written to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
     shape: Vec<usize>,
-    data: TensorData,
+    data: Arc<TensorData>,
+}
+
+/// Product of the sizes, `usize::MAX` where it is larger; 0 as soon as one is 0.
+fn product(shape: &[usize]) -> usize {
+    if shape.contains(&0) { 0 } else { shape.iter().fold(1, |n: usize, &d| n.saturating_mul(d)) }
 }
 
 impl Tensor {
@@ -67,20 +127,32 @@ impl Tensor {
     /// # Errors
     /// [`GraphError::TensorLength`] if the product of `shape` is not the number of elements.
     pub fn new(shape: Vec<usize>, data: TensorData) -> Result<Self, GraphError> {
-        let found = match &data {
-            TensorData::F32(v) => v.len(),
-            TensorData::U8(v) => v.len(),
-            TensorData::I8(v) => v.len(),
-            TensorData::I32(v) => v.len(),
-            TensorData::I64(v) => v.len(),
-        };
+        let found = data.len();
         // A product beyond usize cannot be the length of a vector.
-        let expected = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).unwrap_or(usize::MAX);
+        let expected = product(&shape);
         if expected == found {
-            Ok(Self { shape, data })
+            Ok(Self { shape, data: Arc::new(data) })
         } else {
             Err(GraphError::TensorLength { shape, expected, found })
         }
+    }
+
+    /// The same elements in another shape, shared with this tensor.
+    ///
+    /// # Errors
+    /// [`GraphError::TensorLength`] if the product of `shape` is not the number of elements.
+    pub fn reshaped(&self, shape: Vec<usize>) -> Result<Self, GraphError> {
+        let (expected, found) = (product(&shape), self.data.len());
+        if expected == found {
+            Ok(Self { shape, data: Arc::clone(&self.data) })
+        } else {
+            Err(GraphError::TensorLength { shape, expected, found })
+        }
+    }
+
+    /// A tensor of zeros (false).
+    pub fn zeros(dtype: DataType, shape: &[usize]) -> Self {
+        Self { shape: shape.to_vec(), data: Arc::new(TensorData::zeros(dtype, product(shape))) }
     }
 
     /// A float tensor.
@@ -120,6 +192,11 @@ impl Tensor {
         Self::new(shape.to_vec(), TensorData::I32(data)).expect("shape and data made together")
     }
 
+    /// A vector of 64-bit integers: axes, a shape, pads.
+    pub fn ints(data: Vec<i64>) -> Self {
+        Self { shape: vec![data.len()], data: Arc::new(TensorData::I64(data)) }
+    }
+
     /// The shape; empty for a scalar.
     pub fn shape(&self) -> &[usize] {
         &self.shape
@@ -130,25 +207,24 @@ impl Tensor {
         &self.data
     }
 
+    /// The elements, copied only if another tensor shares them.
+    pub fn into_data(self) -> TensorData {
+        Arc::unwrap_or_clone(self.data)
+    }
+
     /// Element type.
     pub fn dtype(&self) -> DataType {
-        match &self.data {
-            TensorData::F32(_) => DataType::F32,
-            TensorData::U8(_) => DataType::U8,
-            TensorData::I8(_) => DataType::I8,
-            TensorData::I32(_) => DataType::I32,
-            TensorData::I64(_) => DataType::I64,
-        }
+        self.data.dtype()
     }
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        self.data.len()
     }
 
     /// Whether it has no element.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.data.is_empty()
     }
 
     /// Bytes of the elements.
@@ -158,27 +234,68 @@ impl Tensor {
 
     /// The floats, if it holds floats.
     pub fn as_f32(&self) -> Option<&[f32]> {
-        if let TensorData::F32(v) = &self.data { Some(v) } else { None }
+        if let TensorData::F32(v) = &*self.data { Some(v) } else { None }
     }
 
     /// The floats for writing, if it holds floats.
     pub fn as_f32_mut(&mut self) -> Option<&mut [f32]> {
-        if let TensorData::F32(v) = &mut self.data { Some(v) } else { None }
+        if let TensorData::F32(v) = Arc::make_mut(&mut self.data) { Some(v) } else { None }
     }
 
     /// The signed bytes, if it holds them.
     pub fn as_i8(&self) -> Option<&[i8]> {
-        if let TensorData::I8(v) = &self.data { Some(v) } else { None }
+        if let TensorData::I8(v) = &*self.data { Some(v) } else { None }
     }
 
     /// The unsigned bytes, if it holds them.
     pub fn as_u8(&self) -> Option<&[u8]> {
-        if let TensorData::U8(v) = &self.data { Some(v) } else { None }
+        if let TensorData::U8(v) = &*self.data { Some(v) } else { None }
     }
 
     /// The 32-bit integers, if it holds them.
     pub fn as_i32(&self) -> Option<&[i32]> {
-        if let TensorData::I32(v) = &self.data { Some(v) } else { None }
+        if let TensorData::I32(v) = &*self.data { Some(v) } else { None }
+    }
+
+    /// The 64-bit integers, if it holds them.
+    pub fn as_i64(&self) -> Option<&[i64]> {
+        if let TensorData::I64(v) = &*self.data { Some(v) } else { None }
+    }
+
+    /// The elements of an integer or truth-value tensor as 64-bit integers; `None` for floats and for numbers beyond
+    /// their range.
+    pub fn to_i64s(&self) -> Option<Vec<i64>> {
+        Some(match &*self.data {
+            TensorData::I64(v) => v.clone(),
+            TensorData::I32(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::I16(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::I8(v) | TensorData::I4(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::U8(v) | TensorData::U4(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::U16(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::U32(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::U64(v) => v.iter().map(|&x| i64::try_from(x).ok()).collect::<Option<_>>()?,
+            TensorData::Bool(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::F32(_) | TensorData::F64(_) | TensorData::F16(_) | TensorData::BF16(_) => return None,
+        })
+    }
+
+    /// The elements as 32-bit floats, rounded where the type holds more.
+    pub fn to_f32s(&self) -> Vec<f32> {
+        match &*self.data {
+            TensorData::F32(v) => v.clone(),
+            TensorData::F64(v) => v.iter().map(|&x| x as f32).collect(),
+            TensorData::F16(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::BF16(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::I64(v) => v.iter().map(|&x| x as f32).collect(),
+            TensorData::I32(v) => v.iter().map(|&x| x as f32).collect(),
+            TensorData::I16(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::I8(v) | TensorData::I4(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::U8(v) | TensorData::U4(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::U16(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::U32(v) => v.iter().map(|&x| x as f32).collect(),
+            TensorData::U64(v) => v.iter().map(|&x| x as f32).collect(),
+            TensorData::Bool(v) => v.iter().map(|&x| f32::from(u8::from(x))).collect(),
+        }
     }
 
     /// The tensor with only the listed indices of `axis`, in the listed order.
@@ -189,24 +306,16 @@ impl Tensor {
         let outer: usize = self.shape[..axis].iter().product();
         let inner: usize = self.shape[axis + 1..].iter().product();
         let size = self.shape[axis];
-        fn pick<T: Copy>(v: &[T], outer: usize, size: usize, inner: usize, indices: &[usize]) -> Vec<T> {
-            let mut out = Vec::with_capacity(outer * indices.len() * inner);
-            for o in 0..outer {
-                for &i in indices {
-                    assert!(i < size, "index {i} out of range for axis of size {size}");
-                    let start = (o * size + i) * inner;
-                    out.extend_from_slice(&v[start..start + inner]);
-                }
-            }
-            out
+        if let Some(i) = indices.iter().find(|&&i| i >= size) {
+            panic!("index {i} out of range for axis of size {size}");
         }
-        let data = match &self.data {
-            TensorData::F32(v) => TensorData::F32(pick(v, outer, size, inner, indices)),
-            TensorData::U8(v) => TensorData::U8(pick(v, outer, size, inner, indices)),
-            TensorData::I8(v) => TensorData::I8(pick(v, outer, size, inner, indices)),
-            TensorData::I32(v) => TensorData::I32(pick(v, outer, size, inner, indices)),
-            TensorData::I64(v) => TensorData::I64(pick(v, outer, size, inner, indices)),
-        };
+        let positions = (0..outer).flat_map(|o| {
+            indices.iter().flat_map(move |&i| {
+                let start = (o * size + i) * inner;
+                start..start + inner
+            })
+        });
+        let data = Arc::new(self.data.pick(positions));
         let mut shape = self.shape.clone();
         shape[axis] = indices.len();
         Self { shape, data }

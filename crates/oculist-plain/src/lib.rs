@@ -1,0 +1,18 @@
+//! Every operator on row-major tensors of any rank.
+//!
+//! Complete first, fast elsewhere: what has no kernel in the padded layout runs here, constants are folded here, and
+//! ONNX's own tests are run here. Shapes are those that the tensors have when a node runs, so results whose size only
+//! the data tell are no special case.
+//!
+//! [`evaluate`] computes one operator, [`run`] a graph, node by node.
+
+mod call;
+mod error;
+mod float;
+mod op;
+mod run;
+
+pub use call::evaluate;
+pub use error::PlainError;
+pub use float::cast;
+pub use run::run;
