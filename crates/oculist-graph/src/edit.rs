@@ -123,7 +123,9 @@ impl Graph {
         }
         let amounts = pad.amounts(&given).ok()??;
         match amounts[..] {
-            [(0, 0), (before, behind), (0, 0), (0, 0)] => Some((before.try_into().ok()?, behind.try_into().ok()?)),
+            [(0, 0), (before, behind), (0, 0), (0, 0)] => {
+                Some((before.try_into().ok()?, behind.try_into().ok()?))
+            }
             _ => None,
         }
     }

@@ -260,11 +260,6 @@ impl Graph {
         &self.nodes
     }
 
-    /// The nodes for editing; call [`Graph::tidy`] afterwards.
-    pub fn nodes_mut(&mut self) -> &mut Vec<Node> {
-        &mut self.nodes
-    }
-
     /// The values; a [`ValueId`] indexes this slice.
     pub fn values(&self) -> &[Value] {
         &self.values

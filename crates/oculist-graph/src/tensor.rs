@@ -275,7 +275,9 @@ impl Tensor {
             TensorData::U32(v) => v.iter().map(|&x| x.into()).collect(),
             TensorData::U64(v) => v.iter().map(|&x| i64::try_from(x).ok()).collect::<Option<_>>()?,
             TensorData::Bool(v) => v.iter().map(|&x| x.into()).collect(),
-            TensorData::F32(_) | TensorData::F64(_) | TensorData::F16(_) | TensorData::BF16(_) => return None,
+            TensorData::F32(_) | TensorData::F64(_) | TensorData::F16(_) | TensorData::BF16(_) => {
+                return None;
+            }
         })
     }
 

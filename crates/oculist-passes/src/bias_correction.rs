@@ -55,7 +55,7 @@ pub fn correct_bias(
         let Some(w) = weight.as_f32() else { continue };
         let rounded = rounded_weights(weight, options.weights);
         let (taps, groups) = match &node.op {
-            Op::Conv(conv) => (taps_inside(graph, x, node.output, conv), conv.groups),
+            Op::Conv(conv) => (taps_inside(graph, x, node.output(), conv), conv.groups),
             _ => (vec![1.0], 1),
         };
         let rows = weight.shape()[0];

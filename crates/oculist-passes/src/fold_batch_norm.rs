@@ -1,6 +1,6 @@
 //! Folds batch normalisation into the convolution or fully connected layer before it.
 
-use oculist_graph::{Graph, Node, NodeId, Op, Tensor, ValueId};
+use oculist_graph::{BatchNormalization, Gemm, Graph, Node, NodeId, Op, Tensor, ValueId};
 
 use crate::Result;
 use crate::edit::{Names, consumer_counts};
@@ -33,7 +33,7 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
     let mut producers = graph.producers();
     let uses = consumer_counts(graph);
     for (i, node) in graph.nodes().iter().enumerate() {
-        let Op::BatchNormalization { epsilon, .. } = &node.op else { continue };
+        let Op::BatchNormalization(BatchNormalization { epsilon, .. }) = &node.op else { continue };
         // The layer is looked at as it is by now: of several normalisations in a row it may have taken one in already.
         let Some(p) = layer_before(&out, &producers, &uses, node) else { continue };
         let layer = out.nodes()[p].clone();
@@ -73,8 +73,8 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
             out.nodes_mut()[p].inputs.push(b);
         }
         // The layer takes over the normalisation's output, so that later passes and readers find its name.
-        out.nodes_mut()[p].output = node.output;
-        producers[node.output.index()] = Some(p);
+        out.nodes_mut()[p].output = node.output();
+        producers[node.output().index()] = Some(p);
         // The normalisation is about to be dropped; its output must be out of the way.
         let spare = out.add_activation(names.fresh(&format!("{}.folded", node.name)));
         out.nodes_mut()[i].output = spare;
@@ -96,9 +96,9 @@ fn layer_before(graph: &Graph, producers: &[Option<NodeId>], uses: &[usize], nod
     let layer = &graph.nodes()[p];
     let once = |v: ValueId| uses.get(v.index()).is_none_or(|&n| n == 1);
     let f32s = |v: ValueId| graph.param(v).is_some_and(|t| t.as_f32().is_some());
-    let folds = matches!(node.op, Op::BatchNormalization { .. })
-        && matches!(layer.op, Op::Conv(_) | Op::Gemm)
-        && once(layer.output)
+    let folds = matches!(node.op, Op::BatchNormalization(_))
+        && matches!(layer.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR))
+        && once(layer.output())
         && layer.inputs[1..].iter().all(|&v| once(v) && f32s(v))
         && node.inputs[1..].iter().all(|&v| f32s(v));
     folds.then_some(p)
@@ -117,7 +117,7 @@ mod tests {
         for graph in models::all() {
             let folded = fold_batch_norm(&graph).unwrap();
             let left =
-                folded.nodes().iter().filter(|n| matches!(n.op, Op::BatchNormalization { .. })).count();
+                folded.nodes().iter().filter(|n| matches!(n.op, Op::BatchNormalization(_))).count();
             assert_eq!(left, 0, "{}", graph.name());
             let off = distance(&output(&folded), &output(&graph));
             assert!(off < 1e-6, "{}: {off}", graph.name());

@@ -12,7 +12,7 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oculist_graph::{Graph, Op};
+use oculist_graph::{Gemm, Graph, Op};
 
 use crate::Result;
 use account::Account;
@@ -172,15 +172,15 @@ fn apply(graph: &Graph, account: &Account) -> Result<Graph> {
         }
     }
     for (i, node) in graph.nodes().iter().enumerate() {
-        if account.len(node.output, 1) == 0 {
-            return Err(empty(graph, &graph.value(node.output).name));
+        if account.len(node.output(), 1) == 0 {
+            return Err(empty(graph, &graph.value(node.output()).name));
         }
         match &mut out.nodes_mut()[i].op {
             Op::Conv(conv) => {
                 conv.groups = account.len(node.inputs[0], 1) / account.len(node.inputs[1], 1).max(1);
             }
             Op::PadChannels { before, after } => {
-                if let Some(kept) = account.kept(node.output, 1) {
+                if let Some(kept) = account.kept(node.output(), 1) {
                     let own = graph.shape(node.inputs[0]).channels().unwrap_or(0);
                     let (old_before, end) = (*before, *before + own);
                     *before = kept.iter().filter(|&&c| c < old_before).count();

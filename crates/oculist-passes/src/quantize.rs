@@ -48,7 +48,7 @@ mod weights;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use oculist_graph::{Graph, Node, NodeId, Op, Tensor, ValueId};
+use oculist_graph::{AveragePool, Concat, DataType, DequantizeLinear, Flatten, Gemm, Graph, MaxPool, Node, NodeId, Op, QuantizeLinear, Softmax, Tensor, ValueId};
 
 use crate::edit::{Names, consumer_counts};
 use crate::{PassError, Result};
@@ -125,7 +125,7 @@ pub fn quantize(
             }
         }
         writer.node(i, node, options)?;
-        writer.entry(node.output, ranges)?;
+        writer.entry(node.output(), ranges)?;
     }
     writer.finish()
 }
@@ -133,7 +133,7 @@ pub fn quantize(
 /// The `Conv` and `Gemm` nodes that become int8.
 pub(crate) fn integer_layers(graph: &Graph, options: &QuantizeOptions) -> Result<Vec<NodeId>> {
     let placement = Placement::new(graph, options)?;
-    let is_layer = |i: &NodeId| matches!(graph.nodes()[*i].op, Op::Conv(_) | Op::Gemm);
+    let is_layer = |i: &NodeId| matches!(graph.nodes()[*i].op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR));
     Ok((0..graph.nodes().len()).filter(|i| placement.integer[*i]).filter(is_layer).collect())
 }
 
@@ -211,8 +211,8 @@ impl<'a> Writer<'a> {
                 .constant(&format!("z{}", params.zero_point), || Tensor::u8(&[], vec![params.zero_point]));
             (params, scale, zero_point)
         };
-        let q = self.push("q", Op::QuantizeLinear { axis: 1 }, vec![value, scale, zero_point]);
-        let dq = self.push("d", Op::DequantizeLinear { axis: 1 }, vec![q, scale, zero_point]);
+        let q = self.push("q", Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), vec![value, scale, zero_point]);
+        let dq = self.push("d", Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }), vec![q, scale, zero_point]);
         self.params.insert(value, (params, scale, zero_point));
         self.dequantized.insert(value, dq);
         Ok(())
@@ -229,7 +229,7 @@ impl<'a> Writer<'a> {
                 _ => v,
             });
         }
-        if integer && matches!(node.op, Op::Conv(_) | Op::Gemm) {
+        if integer && matches!(node.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR)) {
             let x = self.params[&node.inputs[0]].0;
             let (w, b) = self.layer(node, x, options)?;
             inputs[1] = w;
@@ -237,7 +237,7 @@ impl<'a> Writer<'a> {
                 inputs[2] = b;
             }
         }
-        self.nodes.push(Node { name: node.name.clone(), op: node.op.clone(), inputs, output: node.output });
+        self.nodes.push(Node { name: node.name.clone(), op: node.op.clone(), inputs, output: node.output() });
         Ok(())
     }
 
@@ -272,7 +272,7 @@ impl<'a> Writer<'a> {
             let q = self.replace_param(weight, weights::quantize_weight(w, &scales, options.weights));
             let scale = self.param("ws", scale_of(&scales));
             let zero = self.constant(&format!("zw{channels}"), || Tensor::i8(&[channels], vec![0; channels]));
-            let dq = self.push("w", Op::DequantizeLinear { axis: 0 }, vec![q, scale, zero]);
+            let dq = self.push("w", Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }), vec![q, scale, zero]);
             self.weights.insert(weight, (dq, scales.clone()));
             dq
         };
@@ -282,7 +282,7 @@ impl<'a> Writer<'a> {
             let scale = self.param("bs", scale_of(&bias_scales));
             let zero =
                 self.constant(&format!("zb{channels}"), || Tensor::i32(&[channels], vec![0; channels]));
-            Some(self.push("b", Op::DequantizeLinear { axis: 0 }, vec![q, scale, zero]))
+            Some(self.push("b", Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }), vec![q, scale, zero]))
         } else {
             None
         };

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use oculist_graph::{Graph, Node, Op};
+use oculist_graph::{Dropout, Graph, Node, Op};
 use serde::{Deserialize, Serialize};
 
 use crate::error::OculistError;
@@ -25,8 +25,8 @@ struct Place {
 pub(crate) fn note(graph: &mut Graph) {
     let consumers = graph.consumers();
     let place = |node: &Node| {
-        let Op::Dropout { ratio } = node.op else { return None };
-        let before = consumers[node.output.index()].iter().map(|&n| graph.nodes()[n].name.clone()).collect();
+        let Op::Dropout(Dropout { ratio }) = node.op else { return None };
+        let before = consumers[node.output().index()].iter().map(|&n| graph.nodes()[n].name.clone()).collect();
         Some(Place { name: node.name.clone(), ratio, before })
     };
     let places: Vec<Place> = graph.nodes().iter().filter_map(place).collect();
@@ -72,7 +72,7 @@ pub(crate) fn restore(graph: &mut Graph) -> Result<(), String> {
             }
         }
         nodes.insert(name.clone(), None);
-        added.push((first, Node { name, op: Op::Dropout { ratio }, inputs: vec![x], output }));
+        added.push((first, Node { name, op: Op::Dropout(Dropout { ratio }), inputs: vec![x], output }));
     }
     added.sort_by_key(|&(first, _)| first);
     let mut added = added.into_iter().peekable();
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn dropout_comes_back_where_it_was() {
-        let dropouts = |g: &Graph| nodes(g).iter().filter(|(_, op)| matches!(op, Op::Dropout { .. })).count();
+        let dropouts = |g: &Graph| nodes(g).iter().filter(|(_, op)| matches!(op, Op::Dropout(_))).count();
         for built in networks() {
             let mut noted = built.clone();
             note(&mut noted);

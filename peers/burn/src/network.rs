@@ -2,7 +2,7 @@
 
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};
-use oculist_graph::{Dim, Graph, Node, Op, Tensor as GraphTensor, ValueId};
+use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, DequantizeLinear, Dim, Dropout, Flatten, Gemm, GlobalPool, Graph, MaxPool, Node, Op, QuantizeLinear, Softmax, Tensor as GraphTensor, ValueId};
 
 use crate::error::PeerError;
 use crate::loss::cross_entropy;
@@ -69,12 +69,12 @@ impl Network {
         let fail =
             |problem| Err(PeerError::Unsupported { node: node.name.clone(), op: node.op.name(), problem });
         let data = match &node.op {
-            Op::Conv(_) | Op::Gemm | Op::BatchNormalization { .. } => 1,
-            Op::Softmax => return fail("the loss takes logits; end the network before the softmax"),
-            Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
+            Op::Conv(_) | Op::Gemm(Gemm::LINEAR) | Op::BatchNormalization(_) => 1,
+            Op::Softmax(Softmax::along(1)) => return fail("the loss takes logits; end the network before the softmax"),
+            Op::QuantizeLinear(_) | Op::DequantizeLinear(_) => {
                 return fail("quantised graphs are not trained");
             }
-            Op::Dropout { ratio } if !(0.0..1.0).contains(ratio) => {
+            Op::Dropout(Dropout { ratio }) if !(0.0..1.0).contains(ratio) => {
                 return fail("expected a ratio in 0..1");
             }
             _ => node.inputs.len(),
@@ -87,7 +87,7 @@ impl Network {
                 return fail("expected float parameters");
             };
             let flat = TensorData::new(values.to_vec(), [values.len()]);
-            if matches!(node.op, Op::BatchNormalization { .. }) && i >= 3 {
+            if matches!(node.op, Op::BatchNormalization(_)) && i >= 3 {
                 self.statistics[v.index()] = Some(Tensor::from_data(flat, &self.device).inner());
             } else {
                 let value = Tensor::from_data(flat, &self.device).require_grad();
@@ -190,7 +190,7 @@ impl Network {
                 let last = consumers[v.index()].last() == Some(&n) && !node.inputs[i + 1..].contains(v);
                 arguments.extend(if last { value.take() } else { value.clone() });
             }
-            values[node.output.index()] = Some(self.run(&node, arguments));
+            values[node.output().index()] = Some(self.run(&node, arguments));
         }
         let output = values[self.graph.outputs()[0].index()].take();
         output.expect("the graph's last node has written its output").rows()
@@ -205,19 +205,19 @@ impl Network {
                 let w = self.shaped::<4>(node.inputs[1]);
                 Activation::Map(convolution(conv, next().map(), w, self.bias(node)))
             }
-            Op::Gemm => Activation::Rows(gemm(next().rows(), self.shaped(node.inputs[1]), self.bias(node))),
-            Op::BatchNormalization { epsilon, momentum } => {
+            Op::Gemm(Gemm::LINEAR) => Activation::Rows(gemm(next().rows(), self.shaped(node.inputs[1]), self.bias(node))),
+            Op::BatchNormalization(BatchNormalization { epsilon, momentum, .. }) => {
                 Activation::Map(self.batch_norm(node, next().map(), *epsilon, *momentum))
             }
-            Op::Add => match (next(), next()) {
+            Op::Binary(Binary::Add) => match (next(), next()) {
                 (Activation::Rows(a), b) => Activation::Rows(a + b.rows()),
                 (Activation::Map(a), b) => Activation::Map(a + b.map()),
             },
-            Op::Mul => match (next(), next()) {
+            Op::Binary(Binary::Mul) => match (next(), next()) {
                 (Activation::Rows(a), b) => Activation::Rows(a * b.rows()),
                 (Activation::Map(a), b) => Activation::Map(a * b.map()),
             },
-            Op::Concat => match next() {
+            Op::Concat(Concat::CHANNELS) => match next() {
                 Activation::Rows(first) => {
                     let rest = arguments.map(Activation::rows);
                     Activation::Rows(Tensor::cat(std::iter::once(first).chain(rest).collect(), 1))
@@ -228,12 +228,12 @@ impl Network {
                 }
             },
             Op::MaxPool(pool) => Activation::Map(max_pool(pool, next().map())),
-            Op::AveragePool { pool, count_include_pad } => {
+            Op::AveragePool(AveragePool { pool, count_include_pad }) => {
                 Activation::Map(average_pool(pool, *count_include_pad, next().map()))
             }
-            Op::GlobalAveragePool => Activation::Map(global_average_pool(next().map())),
+            Op::GlobalPool(GlobalPool::Average) => Activation::Map(global_average_pool(next().map())),
             Op::PadChannels { before, after } => Activation::Map(pad_channels(*before, *after, next().map())),
-            Op::Flatten => {
+            Op::Flatten(Flatten::IMAGES) => {
                 let x = next().map();
                 let [n, c, h, w] = x.dims();
                 Activation::Rows(x.reshape([n, c * h * w]))

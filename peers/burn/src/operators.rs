@@ -3,7 +3,7 @@
 use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Distribution, Tensor, activation};
-use oculist_graph::{Conv, Op, Pool};
+use oculist_graph::{Conv, Dropout, Identity, Op, Pool, Unary};
 
 /// A value while the network runs.
 #[derive(Debug, Clone)]
@@ -84,13 +84,13 @@ pub(crate) fn dropout<const D: usize>(ratio: f32, x: Tensor<D>) -> Tensor<D> {
 /// An element-wise operator with one input, or `None` if `op` is another one.
 pub(crate) fn element_wise<const D: usize>(op: &Op, x: Tensor<D>) -> Option<Tensor<D>> {
     Some(match op {
-        Op::Relu => activation::relu(x),
-        Op::Clip { min, max } => x.clamp(*min, *max),
-        Op::HardSigmoid { alpha, beta } => activation::hard_sigmoid(x, f64::from(*alpha), f64::from(*beta)),
-        Op::HardSwish => activation::hard_swish(x),
-        Op::Sigmoid => activation::sigmoid(x),
-        Op::Dropout { ratio } => dropout(*ratio, x),
-        Op::Identity => x,
+        Op::Unary(Unary::Relu) => activation::relu(x),
+        Op::Unary(Unary::Clip { min, max }) => x.clamp(*min, *max),
+        Op::Unary(Unary::HardSigmoid { alpha, beta }) => activation::hard_sigmoid(x, f64::from(*alpha), f64::from(*beta)),
+        Op::Unary(Unary::HardSwish) => activation::hard_swish(x),
+        Op::Unary(Unary::Sigmoid) => activation::sigmoid(x),
+        Op::Dropout(Dropout { ratio }) => dropout(*ratio, x),
+        Op::Identity(Identity) => x,
         _ => return None,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oculist_graph::{Graph, GraphBuilder, Op, Pool};
+use oculist_graph::{GlobalPool, Graph, GraphBuilder, MaxPool, Op};
 
 use crate::support::runs::trained;
 use crate::support::{oculist, scratch};
@@ -98,9 +98,9 @@ fn memory_that_the_system_does_not_give_is_an_error() {
     // A quarter of a gibibyte in each value, which 100 GB allow and as much address space does not hold.
     let mut b = GraphBuilder::new("wide");
     let x = b.input("input", 16, 2048, 2048);
-    let y = b.op("window", Op::MaxPool(Pool::square(2, 1, 0)), &[x]);
+    let y = b.op("window", Op::MaxPool(MaxPool::square(2, 1, 0)), &[x]);
     let y = b.relu("relu", y);
-    let y = b.op("mean", Op::GlobalAveragePool, &[y]);
+    let y = b.op("mean", Op::GlobalPool(GlobalPool::Average), &[y]);
     let model = write(dir.path(), &b.finish(y).expect("a valid graph"));
     let call = oculist("bench").arg(&model).args("--threads 1 --max-memory 100G");
     let words = ["large.onnx", "the plan of `wide`", "MiB", "does not give"];
@@ -112,8 +112,8 @@ fn what_fits_into_memory_but_would_take_hours_is_refused() {
     let dir = scratch();
     let mut b = GraphBuilder::new("slow");
     let x = b.input("input", 16, 2048, 2048);
-    let y = b.op("window", Op::MaxPool(Pool::square(255, 1, 127)), &[x]);
-    let y = b.op("mean", Op::GlobalAveragePool, &[y]);
+    let y = b.op("window", Op::MaxPool(MaxPool::square(255, 1, 127)), &[x]);
+    let y = b.op("mean", Op::GlobalPool(GlobalPool::Average), &[y]);
     let model = write(dir.path(), &b.finish(y).expect("a valid graph"));
     let words = ["large.onnx", "operations", "`window`", "hours"];
     oculist("bench").arg(&model).run().fails(1, &words);

@@ -159,7 +159,10 @@ impl Window {
             .enumerate()
             .map(|(axis, dim)| match dim {
                 Dim::Fixed(0) => Err(format!("expected at least one element, found the shape {x}")),
-                Dim::Fixed(size) => self.output_size(axis, *size, ceil_mode).map(Dim::Fixed).map_err(|e| format!("{e}; input {x}")),
+                Dim::Fixed(size) => self
+                    .output_size(axis, *size, ceil_mode)
+                    .map(Dim::Fixed)
+                    .map_err(|e| format!("{e}; input {x}")),
                 Dim::Batch | Dim::Symbol(_) | Dim::Unknown => Ok(Dim::Unknown),
             })
             .collect()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{Graph, Op, ValueId};
+use oculist_graph::{BatchNormalization, Gemm, Graph, Op, ValueId};
 
 use super::groups::Unit;
 
@@ -45,13 +45,13 @@ impl<'a> Account<'a> {
         let mut counted = vec![false; self.graph.values().len()];
         for node in self.graph.nodes() {
             let trainable = match node.op {
-                Op::Conv(_) | Op::Gemm => {
-                    let out = self.graph.shape(node.output);
+                Op::Conv(_) | Op::Gemm(Gemm::LINEAR) => {
+                    let out = self.graph.shape(node.output());
                     let pixels: usize = (2..out.rank()).filter_map(|a| out.get(a)).product();
                     macs += pixels as u64 * self.elements(node.inputs[1]);
                     &node.inputs[1..]
                 }
-                Op::BatchNormalization { .. } => &node.inputs[1..3],
+                Op::BatchNormalization(_) => &node.inputs[1..3],
                 _ => continue,
             };
             for &p in trainable {

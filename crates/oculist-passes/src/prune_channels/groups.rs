@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{Conv, Graph, Node, NodeId, Op, ValueId};
+use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, Conv, DequantizeLinear, Dropout, Flatten, Gemm, GlobalPool, Graph, Identity, MaxPool, Node, NodeId, Op, QuantizeLinear, Softmax, Unary, ValueId};
 
 use super::PASS;
 use super::elements::Elements;
@@ -79,7 +79,7 @@ impl ChannelGroups {
         // Rows of a layer's weight say which layer produces the channel.
         let mut layer_of: BTreeMap<ValueId, NodeId> = BTreeMap::new();
         for (i, node) in graph.nodes().iter().enumerate() {
-            if matches!(node.op, Op::Conv(_) | Op::Gemm) {
+            if matches!(node.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR)) {
                 layer_of.entry(node.inputs[1]).or_insert(i);
             }
         }
@@ -126,14 +126,14 @@ fn link(graph: &Graph, node: &Node, elements: &mut Elements) -> Result<()> {
         problem: problem.to_owned(),
     };
     let activations = match node.op {
-        Op::Add | Op::Mul => 2,
-        Op::Concat => node.inputs.len(),
+        Op::Binary(Binary::Add) | Op::Binary(Binary::Mul) => 2,
+        Op::Concat(Concat::CHANNELS) => node.inputs.len(),
         _ => 1,
     };
     if node.inputs[..activations].iter().any(|&v| graph.param(v).is_some()) {
         return Err(unsupported("expected computed inputs, found a constant one"));
     }
-    let out = elements.axis(graph, node.output, 1);
+    let out = elements.axis(graph, node.output(), 1);
     let x = elements.axis(graph, node.inputs[0], 1);
     match &node.op {
         Op::Conv(conv) => {
@@ -143,7 +143,7 @@ fn link(graph: &Graph, node: &Node, elements: &mut Elements) -> Result<()> {
                 elements.tie_all(out, bias);
             }
         }
-        Op::Gemm => {
+        Op::Gemm(Gemm::LINEAR) => {
             let (rows, columns) =
                 (elements.axis(graph, node.inputs[1], 0), elements.axis(graph, node.inputs[1], 1));
             elements.tie_all(out, rows);
@@ -153,29 +153,29 @@ fn link(graph: &Graph, node: &Node, elements: &mut Elements) -> Result<()> {
                 elements.tie_all(out, bias);
             }
         }
-        Op::BatchNormalization { .. } => {
+        Op::BatchNormalization(_) => {
             elements.tie_all(x, out);
             for &p in &node.inputs[1..] {
                 let p = elements.axis(graph, p, 0);
                 elements.tie_all(out, p);
             }
         }
-        Op::Relu
-        | Op::Clip { .. }
-        | Op::HardSigmoid { .. }
-        | Op::HardSwish
-        | Op::Sigmoid
-        | Op::Dropout { .. }
-        | Op::Identity
+        Op::Unary(Unary::Relu)
+        | Op::Unary(Unary::Clip { .. })
+        | Op::Unary(Unary::HardSigmoid { .. })
+        | Op::Unary(Unary::HardSwish)
+        | Op::Unary(Unary::Sigmoid)
+        | Op::Dropout(_)
+        | Op::Identity(Identity)
         | Op::MaxPool(_)
-        | Op::AveragePool { .. }
-        | Op::GlobalAveragePool => elements.tie_all(x, out),
-        Op::Add | Op::Mul => {
+        | Op::AveragePool(_)
+        | Op::GlobalPool(GlobalPool::Average) => elements.tie_all(x, out),
+        Op::Binary(Binary::Add) | Op::Binary(Binary::Mul) => {
             let y = elements.axis(graph, node.inputs[1], 1);
             elements.tie_all(x, out);
             elements.tie_all(y, out);
         }
-        Op::Concat => {
+        Op::Concat(Concat::CHANNELS) => {
             let mut offset = 0;
             for &v in &node.inputs {
                 let part = elements.axis(graph, v, 1);
@@ -185,7 +185,7 @@ fn link(graph: &Graph, node: &Node, elements: &mut Elements) -> Result<()> {
                 offset += part.len;
             }
         }
-        Op::Flatten => {
+        Op::Flatten(Flatten::IMAGES) => {
             let pixels = out.len / x.len.max(1);
             for c in 0..x.len {
                 for k in 0..pixels {
@@ -198,12 +198,12 @@ fn link(graph: &Graph, node: &Node, elements: &mut Elements) -> Result<()> {
                 elements.tie(x.at(c), out.at(before + c));
             }
         }
-        Op::Softmax => {
+        Op::Softmax(Softmax::along(1)) => {
             // Removing one class changes the others.
             elements.fix(x);
             elements.tie_all(x, out);
         }
-        Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
+        Op::QuantizeLinear(_) | Op::DequantizeLinear(_) => {
             return Err(unsupported("expected a float graph: prune before quantising"));
         }
     }
@@ -212,7 +212,7 @@ fn link(graph: &Graph, node: &Node, elements: &mut Elements) -> Result<()> {
 
 /// Convolution: rows of the weight are output channels. How input channels are tied depends on the groups.
 fn link_conv(graph: &Graph, node: &Node, conv: &Conv, elements: &mut Elements) {
-    let (x, out) = (elements.axis(graph, node.inputs[0], 1), elements.axis(graph, node.output, 1));
+    let (x, out) = (elements.axis(graph, node.inputs[0], 1), elements.axis(graph, node.output(), 1));
     let weight = node.inputs[1];
     let rows = elements.axis(graph, weight, 0);
     elements.tie_all(out, rows);

@@ -1,4 +1,4 @@
-use oculist_graph::{GraphBuilder, Tensor};
+use oculist_graph::{BatchNormalization, Gemm, GraphBuilder, Tensor};
 
 use super::*;
 use crate::PassError;
@@ -10,8 +10,8 @@ fn silence(graph: &Graph, groups: &ChannelGroups, units: &[usize]) -> Graph {
     let mut out = graph.clone();
     for node in graph.nodes() {
         let own = match node.op {
-            Op::Conv(_) | Op::Gemm => &node.inputs[1..],
-            Op::BatchNormalization { .. } => &node.inputs[1..3],
+            Op::Conv(_) | Op::Gemm(Gemm::LINEAR) => &node.inputs[1..],
+            Op::BatchNormalization(_) => &node.inputs[1..3],
             _ => continue,
         };
         for s in units.iter().flat_map(|&u| &groups.units[u].slices) {

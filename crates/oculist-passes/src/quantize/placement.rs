@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use oculist_graph::{Graph, NodeId, Op, ValueId};
+use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, DequantizeLinear, Dropout, Flatten, Gemm, GlobalPool, Graph, Identity, MaxPool, NodeId, Op, QuantizeLinear, Unary, ValueId};
 
 use super::{PASS, QuantizeOptions};
 use crate::edit::consumer_counts;
@@ -35,7 +35,7 @@ impl Placement {
         let n = graph.nodes().len();
         let producers = graph.producers();
         let consumers = graph.consumers();
-        let is_layer = |i: NodeId| matches!(graph.nodes()[i].op, Op::Conv(_) | Op::Gemm);
+        let is_layer = |i: NodeId| matches!(graph.nodes()[i].op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR));
         // A node between layers is worth doing in integers only if integers come in and are wanted behind it.
         let mut before = vec![false; n];
         for i in 0..n {
@@ -50,7 +50,7 @@ impl Placement {
         let mut integer = vec![false; n];
         for i in (0..n).rev() {
             let node = &graph.nodes()[i];
-            let wanted = || consumers[node.output.index()].iter().any(|&c| integer[c]);
+            let wanted = || consumers[node.output().index()].iter().any(|&c| integer[c]);
             integer[i] = before[i] && (is_layer(i) || wanted());
         }
         // A fused activation follows its layer; the addition before one follows it.
@@ -58,7 +58,7 @@ impl Placement {
             if let Some(layer) = fused[i] {
                 integer[i] = integer[layer]
                     && (!is_gemm(graph, layer) || {
-                        let out = graph.nodes()[i].output;
+                        let out = graph.nodes()[i].output();
                         consumers[out.index()].iter().any(|&c| integer[c])
                     });
             }
@@ -72,7 +72,7 @@ impl Placement {
             bounds: vec![None; values],
         };
         let internal = |v: ValueId| {
-            consumers[v.index()].iter().any(|&c| fused[c].is_some_and(|p| graph.nodes()[p].output == v))
+            consumers[v.index()].iter().any(|&c| fused[c].is_some_and(|p| graph.nodes()[p].output() == v))
         };
         for i in 0..n {
             if !placement.integer[i] {
@@ -86,7 +86,7 @@ impl Placement {
                     }
                 }
             }
-            let out = node.output;
+            let out = node.output();
             let float_output = is_gemm(graph, i) || fused[i].is_some_and(|p| is_gemm(graph, p));
             let fused_behind = internal(out) && consumers[out.index()].iter().all(|&c| placement.integer[c]);
             if !fused_behind {
@@ -98,7 +98,7 @@ impl Placement {
                     placement.from_integer[out.index()] = true;
                 }
             }
-            if matches!(node.op, Op::MaxPool(_) | Op::Flatten | Op::PadChannels { .. }) {
+            if matches!(node.op, Op::MaxPool(_) | Op::Flatten(Flatten::IMAGES) | Op::PadChannels { .. }) {
                 placement.same_as[out.index()] = Some(node.inputs[0]);
             }
             if fused[i].is_some() {
@@ -118,8 +118,8 @@ pub(super) fn candidates(graph: &Graph) -> Result<Vec<ValueId>> {
     // Values from which a layer can still be reached, and outputs of layers that are always quantised.
     let mut reaches = vec![false; graph.values().len()];
     for node in graph.nodes().iter().rev() {
-        let layer = matches!(node.op, Op::Conv(_) | Op::Gemm);
-        if layer || (has_pattern(&node.op) && reaches[node.output.index()]) {
+        let layer = matches!(node.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR));
+        if layer || (has_pattern(&node.op) && reaches[node.output().index()]) {
             for v in &node.inputs {
                 reaches[v.index()] = true;
             }
@@ -131,7 +131,7 @@ pub(super) fn candidates(graph: &Graph) -> Result<Vec<ValueId>> {
             return false;
         }
         let internal =
-            consumers[v.index()].iter().any(|&c| fused[c].is_some_and(|p| graph.nodes()[p].output == *v));
+            consumers[v.index()].iter().any(|&c| fused[c].is_some_and(|p| graph.nodes()[p].output() == *v));
         if internal {
             return false;
         }
@@ -143,7 +143,7 @@ pub(super) fn candidates(graph: &Graph) -> Result<Vec<ValueId>> {
 }
 
 fn is_gemm(graph: &Graph, node: NodeId) -> bool {
-    matches!(graph.nodes()[node].op, Op::Gemm)
+    matches!(graph.nodes()[node].op, Op::Gemm(Gemm::LINEAR))
 }
 
 /// For each `Relu` or `Clip` that disappears in a layer or addition: that node.
@@ -155,13 +155,13 @@ fn fused_activations(graph: &Graph) -> Vec<Option<NodeId>> {
         .iter()
         .map(|node| {
             let fits = match node.op {
-                Op::Relu => true,
-                Op::Clip { min, max } => min <= 0.0 && max >= 0.0,
+                Op::Unary(Unary::Relu) => true,
+                Op::Unary(Unary::Clip { min, max }) => min <= 0.0 && max >= 0.0,
                 _ => false,
             };
             let x = node.inputs[0];
             let p = producers[x.index()]?;
-            let target = matches!(graph.nodes()[p].op, Op::Conv(_) | Op::Gemm | Op::Add);
+            let target = matches!(graph.nodes()[p].op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR) | Op::Binary(Binary::Add));
             (fits && target && uses[x.index()] == 1).then_some(p)
         })
         .collect()
@@ -169,8 +169,8 @@ fn fused_activations(graph: &Graph) -> Vec<Option<NodeId>> {
 
 fn bounds(op: &Op) -> Option<(f32, f32)> {
     match *op {
-        Op::Relu => Some((0.0, f32::MAX)),
-        Op::Clip { min, max } => Some((min, max)),
+        Op::Unary(Unary::Relu) => Some((0.0, f32::MAX)),
+        Op::Unary(Unary::Clip { min, max }) => Some((min, max)),
         _ => None,
     }
 }
@@ -180,34 +180,34 @@ fn has_pattern(op: &Op) -> bool {
     matches!(
         op,
         Op::Conv(_)
-            | Op::Gemm
-            | Op::Add
-            | Op::Mul
-            | Op::Concat
+            | Op::Gemm(Gemm::LINEAR)
+            | Op::Binary(Binary::Add)
+            | Op::Binary(Binary::Mul)
+            | Op::Concat(Concat::CHANNELS)
             | Op::MaxPool(_)
-            | Op::AveragePool { .. }
-            | Op::GlobalAveragePool
-            | Op::Flatten
+            | Op::AveragePool(_)
+            | Op::GlobalPool(GlobalPool::Average)
+            | Op::Flatten(Flatten::IMAGES)
             | Op::PadChannels { .. }
-            | Op::Relu
-            | Op::Clip { .. }
-            | Op::HardSwish
-            | Op::HardSigmoid { .. }
-            | Op::Sigmoid
+            | Op::Unary(Unary::Relu)
+            | Op::Unary(Unary::Clip { .. })
+            | Op::Unary(Unary::HardSwish)
+            | Op::Unary(Unary::HardSigmoid { .. })
+            | Op::Unary(Unary::Sigmoid)
     )
 }
 
 fn refuse_unprepared(graph: &Graph) -> Result<()> {
     for (node, layer) in graph.nodes().iter().zip(foldable(graph)) {
         let problem = match &node.op {
-            Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
+            Op::QuantizeLinear(_) | Op::DequantizeLinear(_) => {
                 "expected a float graph, found one that is quantised already"
             }
             // One that cannot be folded, for example behind a layer that shares its weight, stays in floats.
-            Op::BatchNormalization { .. } if layer.is_some() => {
+            Op::BatchNormalization(_) if layer.is_some() => {
                 "expected batch normalisation to be folded before"
             }
-            Op::Dropout { .. } | Op::Identity => "expected no-ops to be removed before",
+            Op::Dropout(_) | Op::Identity(Identity) => "expected no-ops to be removed before",
             _ => continue,
         };
         return Err(PassError::Unsupported {

@@ -1,4 +1,4 @@
-use oculist_graph::{Conv, DataType, GraphBuilder};
+use oculist_graph::{BatchNormalization, Binary, Conv, DataType, DequantizeLinear, Flatten, Gemm, GraphBuilder, MaxPool, QuantizeLinear, Unary};
 use oculist_testing::interpret;
 
 use super::*;
@@ -28,45 +28,45 @@ fn float_nodes(graph: &Graph) -> Vec<String> {
     let producers = graph.producers();
     let consumers = graph.consumers();
     let is_dq = |v: ValueId| {
-        producers[v.index()].is_some_and(|p| matches!(graph.nodes()[p].op, Op::DequantizeLinear { .. }))
+        producers[v.index()].is_some_and(|p| matches!(graph.nodes()[p].op, Op::DequantizeLinear(_)))
     };
     let mut float = Vec::new();
     for node in graph.nodes() {
         match &node.op {
-            Op::QuantizeLinear { .. } => {
+            Op::QuantizeLinear(_) => {
                 assert_eq!(graph.shape(node.inputs[1]).rank(), 0, "activation scales are scalars");
-                assert_eq!(graph.value(node.output).dtype, DataType::U8);
+                assert_eq!(graph.value(node.output()).dtype, DataType::U8);
                 assert!(!is_dq(node.inputs[0]), "`{}` quantises again", node.name);
-                let out = &consumers[node.output.index()];
+                let out = &consumers[node.output().index()];
                 assert_eq!(out.len(), 1, "one DQ follows `{}`", node.name);
                 let dq = &graph.nodes()[out[0]];
-                assert!(matches!(dq.op, Op::DequantizeLinear { .. }));
+                assert!(matches!(dq.op, Op::DequantizeLinear(_)));
                 assert_eq!(dq.inputs[1..], node.inputs[1..], "Q and DQ share their parameters");
                 continue;
             }
-            Op::DequantizeLinear { .. } => continue,
+            Op::DequantizeLinear(_) => continue,
             _ => {}
         }
         if !node.inputs.iter().all(|&v| is_dq(v)) {
             float.push(node.name.clone());
             continue;
         }
-        let mut out = node.output;
+        let mut out = node.output();
         let single = |v: ValueId| {
             let c = &consumers[v.index()];
             (c.len() == 1 && !graph.outputs().contains(&v)).then(|| &graph.nodes()[c[0]])
         };
-        if matches!(node.op, Op::Conv(_) | Op::Gemm | Op::Add)
+        if matches!(node.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR) | Op::Binary(Binary::Add))
             && let Some(act) = single(out)
-            && matches!(act.op, Op::Relu | Op::Clip { .. })
+            && matches!(act.op, Op::Unary(Unary::Relu) | Op::Unary(Unary::Clip { .. }))
         {
             out = act.output;
         }
-        let quantised = single(out).is_some_and(|q| matches!(q.op, Op::QuantizeLinear { .. }));
-        if !quantised && !matches!(node.op, Op::Gemm) {
+        let quantised = single(out).is_some_and(|q| matches!(q.op, Op::QuantizeLinear(_)));
+        if !quantised && !matches!(node.op, Op::Gemm(Gemm::LINEAR)) {
             float.push(node.name.clone());
         }
-        if matches!(node.op, Op::MaxPool(_) | Op::Flatten | Op::PadChannels { .. }) && quantised {
+        if matches!(node.op, Op::MaxPool(_) | Op::Flatten(Flatten::IMAGES) | Op::PadChannels { .. }) && quantised {
             let before = &graph.nodes()[producers[node.inputs[0].index()].unwrap()];
             assert_eq!(single(out).unwrap().inputs[1..], before.inputs[1..], "`{}` moves bytes", node.name);
         }
@@ -76,9 +76,9 @@ fn float_nodes(graph: &Graph) -> Vec<String> {
         let node = graph.nodes().iter().find(|n| n.name == *name).unwrap();
         let fused = producers[node.inputs[0].index()].is_some_and(|p| {
             let layer = &graph.nodes()[p];
-            matches!(layer.op, Op::Conv(_) | Op::Gemm | Op::Add) && layer.inputs.iter().all(|&v| is_dq(v))
+            matches!(layer.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR) | Op::Binary(Binary::Add)) && layer.inputs.iter().all(|&v| is_dq(v))
         });
-        !(fused && matches!(node.op, Op::Relu | Op::Clip { .. }))
+        !(fused && matches!(node.op, Op::Unary(Unary::Relu) | Op::Unary(Unary::Clip { .. })))
     });
     float
 }
@@ -97,7 +97,7 @@ fn whole_networks_run_in_integers() {
         let entries = q
             .nodes()
             .iter()
-            .filter(|n| matches!(n.op, Op::QuantizeLinear { .. }) && q.inputs().contains(&n.inputs[0]));
+            .filter(|n| matches!(n.op, Op::QuantizeLinear(_)) && q.inputs().contains(&n.inputs[0]));
         assert_eq!(entries.count(), 1);
         assert_eq!(q.outputs().len(), 1);
         assert_eq!(q.value(q.outputs()[0]).name, graph.value(graph.outputs()[0]).name);
@@ -143,7 +143,7 @@ fn dump_of_a_small_network() {
     let y = b.conv("conv", x, 2, Conv::square(1, 1, 0), true);
     let y = b.relu("relu", y);
     let y = b.max_pool("pool", y, 4, 4, 0);
-    let y = b.op("flatten", Op::Flatten, &[y]);
+    let y = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[y]);
     let out = b.linear("fc", y, 3);
     let graph = models::fill(b.finish(out).unwrap());
     let ranges =
@@ -179,7 +179,7 @@ fn layers_kept_in_f32_read_dequantised_values() {
         let graph = prepare(&graph);
         let ranges = calibrate(&graph, CalibrationMethod::MinMax);
         let layers: Vec<&Node> =
-            graph.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm)).collect();
+            graph.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR))).collect();
         let want = output(&graph);
         for layer in &layers {
             let keep = QuantizeOptions { keep_f32: names(&[&layer.name]), ..QuantizeOptions::default() };
@@ -227,7 +227,7 @@ fn first_layer_in_f32_is_quantised_behind_its_activation() {
 fn channels_with_tiny_or_no_weights_keep_their_bias() {
     let mut b = GraphBuilder::new("net");
     let x = b.input("x", 2, 1, 1);
-    let y = b.op("flatten", Op::Flatten, &[x]);
+    let y = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
     let out = b.linear("fc", y, 3);
     let mut graph = b.finish(out).unwrap();
     let set = |g: &mut Graph, name: &str, values: &[f32]| {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{Graph, Node, NodeId, Op, Tensor, ValueId};
+use oculist_graph::{BatchNormalization, Concat, DequantizeLinear, Dropout, Flatten, Gemm, GlobalPool, Graph, Identity, Node, NodeId, Op, QuantizeLinear, Softmax, Tensor, Unary, ValueId};
 
 use crate::error::OculistError;
 
@@ -44,7 +44,7 @@ impl Head {
         while let Some(id) = producers[at.index()] {
             let node = &graph.nodes()[id];
             chain.push(id);
-            if node.op == Op::Softmax {
+            if node.op == Op::Softmax(Softmax::along(1)) {
                 let nodes = chain.iter().rev().map(|&id| head_node(graph, id)).collect::<Result<_, _>>()?;
                 let logits = node.inputs[0];
                 graph.set_outputs(vec![logits]);
@@ -100,7 +100,7 @@ impl Head {
                 added.insert(name, id);
                 inputs.push(id);
             }
-            let output = free_value(graph, &node.output);
+            let output = free_value(graph, &node.output());
             x = graph.add_activation(output);
             let name = free_node(graph, &node.name);
             graph.nodes_mut().push(Node { name, op: node.op.clone(), inputs, output: x });
@@ -124,15 +124,15 @@ fn passes_on(graph: &Graph, node: &Node) -> bool {
     // What a clip may cut off or fill up is less than a hundredth of a percent.
     const NEARLY: f32 = 1e-4;
     match node.op {
-        Op::Identity
-        | Op::Dropout { .. }
-        | Op::QuantizeLinear { .. }
-        | Op::DequantizeLinear { .. }
-        | Op::Relu => true,
-        Op::Clip { min, max } => min <= NEARLY && max >= 1.0 - NEARLY,
-        Op::Concat => node.inputs.len() == 1,
+        Op::Identity(Identity)
+        | Op::Dropout(_)
+        | Op::QuantizeLinear(_)
+        | Op::DequantizeLinear(_)
+        | Op::Unary(Unary::Relu) => true,
+        Op::Unary(Unary::Clip { min, max }) => min <= NEARLY && max >= 1.0 - NEARLY,
+        Op::Concat(Concat::CHANNELS) => node.inputs.len() == 1,
         Op::PadChannels { before, after } => before == 0 && after == 0,
-        Op::Flatten | Op::GlobalAveragePool => {
+        Op::Flatten(Flatten::IMAGES) | Op::GlobalPool(GlobalPool::Average) => {
             node.inputs.first().and_then(|&x| graph.shape(x).chw()).is_some_and(|(_, h, w)| (h, w) == (1, 1))
         }
         _ => false,
@@ -152,11 +152,11 @@ impl<'a> Ends<'a> {
         // For each value, the node that it is made of; nodes are in order.
         let (mut softmax, mut judging) = (vec![None; graph.values().len()], vec![None; graph.values().len()]);
         for node in graph.nodes() {
-            let out = node.output.index();
+            let out = node.output().index();
             match node.op {
-                Op::Conv(_) | Op::Gemm | Op::BatchNormalization { .. } => continue,
-                Op::Softmax => softmax[out] = Some(node),
-                Op::Sigmoid | Op::HardSigmoid { .. } => judging[out] = Some(node),
+                Op::Conv(_) | Op::Gemm(Gemm::LINEAR) | Op::BatchNormalization(_) => continue,
+                Op::Softmax(Softmax::along(1)) => softmax[out] = Some(node),
+                Op::Unary(Unary::Sigmoid) | Op::Unary(Unary::HardSigmoid { .. }) => judging[out] = Some(node),
                 _ => {}
             }
             let computed = || node.inputs.iter().filter(|&&x| graph.param(x).is_none()).map(|x| x.index());
@@ -181,7 +181,7 @@ fn head_node(graph: &Graph, id: NodeId) -> Result<HeadNode, String> {
     Ok(HeadNode {
         name: node.name.clone(),
         op: node.op.clone(),
-        output: graph.value(node.output).name.clone(),
+        output: graph.value(node.output()).name.clone(),
         params: node.inputs[1..].iter().map(param).collect::<Result<_, _>>()?,
     })
 }
