@@ -12,6 +12,11 @@ pub(super) struct Axis {
 }
 
 impl Axis {
+    /// An axis of a value that is not there.
+    pub(super) fn empty() -> Self {
+        Self { base: 0, len: 0 }
+    }
+
     /// The element of an index.
     pub(super) fn at(self, index: usize) -> usize {
         debug_assert!(index < self.len, "index {index} on an axis of {}", self.len);
