@@ -52,14 +52,6 @@ impl Elements {
         self.parent[high] = low;
     }
 
-    /// Ties two axes of equal length index by index.
-    pub(super) fn tie_all(&mut self, a: Axis, b: Axis) {
-        debug_assert_eq!(a.len, b.len);
-        for i in 0..a.len.min(b.len) {
-            self.tie(a.at(i), b.at(i));
-        }
-    }
-
     /// Says that an element must stay.
     pub(super) fn fix(&mut self, axis: Axis) {
         self.fixed[axis.base..axis.base + axis.len].fill(true);
