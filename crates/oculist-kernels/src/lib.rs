@@ -36,10 +36,12 @@ mod copy;
 mod elementwise;
 mod error;
 mod flatten;
+mod function;
 pub mod image;
 pub mod int8;
 mod isa;
 mod layout;
+mod matmul;
 pub mod measure;
 mod memory;
 mod norm;
@@ -61,8 +63,10 @@ pub use copy::{
 pub use elementwise::{add, add_assign, add_scaled, channel_scale, channel_scale_backward, scale};
 pub use error::KernelError;
 pub use flatten::{flatten, flatten_backward};
+pub use function::{Function, apply, apply_to};
 pub use isa::Isa;
 pub use layout::{LANES, MAX_ELEMENTS, Rows, channel_stride};
+pub use matmul::{Added, Matmul, MatmulEpilogue, MatmulPlan, MatmulStart, PackedMatrix, Right};
 pub use memory::machine_memory;
 pub use norm::{
     BatchNormBackward, BatchNormGradients, GroupNorm, GroupNormBackward, LayerNormBackward,

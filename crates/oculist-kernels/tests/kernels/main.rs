@@ -6,6 +6,7 @@ mod block;
 mod conv;
 mod elementwise;
 mod gradients;
+mod matmul;
 mod norm;
 mod pooling;
 mod portable;
