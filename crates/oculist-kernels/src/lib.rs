@@ -29,6 +29,7 @@
 #![allow(unsafe_code, reason = "SIMD and the thread pool; every block states why it is sound")]
 
 mod activation;
+mod attention;
 mod buffer;
 mod context;
 mod conv;
@@ -47,10 +48,12 @@ mod memory;
 mod norm;
 mod pool;
 mod pooling;
+mod rows;
 mod simd;
 mod softmax;
 
 pub use activation::{Activation, activation_backward, activation_forward};
+pub use attention::{Attention, AttentionPlan, AttentionStart};
 pub use buffer::{Buffer, try_zeros};
 pub use context::Context;
 pub use conv::{
@@ -78,4 +81,5 @@ pub use pooling::{
     AdaptivePooling, Pooling, adaptive_average_pool, adaptive_average_pool_backward, average_pool,
     average_pool_backward, max_pool, max_pool_backward,
 };
+pub use rows::{RowNorm, norm_rows, softmax_rows};
 pub use softmax::{Targets, log_softmax, softmax, softmax_cross_entropy};

@@ -65,16 +65,7 @@ pub struct Matmul {
 impl Matmul {
     /// A product of matrices without gaps, none transposed.
     pub const fn new(m: usize, n: usize, k: usize) -> Self {
-        Self {
-            m,
-            n,
-            k,
-            a_stride: k,
-            b_stride: n,
-            c_stride: n,
-            a_transposed: false,
-            b_transposed: false,
-        }
+        Self { m, n, k, a_stride: k, b_stride: n, c_stride: n, a_transposed: false, b_transposed: false }
     }
 
     /// The same product with `A` or `B` transposed, without gaps.
@@ -221,7 +212,7 @@ impl MatmulPlan {
             &[("A", lens[0]), ("B", lens[1]), ("C", lens[2]), ("the packed B", panels)],
         )?;
         let starts = if empty { &[] } else { starts };
-        check_apart(&shape, starts)?;
+        check_apart(&shape, starts.iter().map(|s| s.c))?;
         let (shape, starts) = merged(shape, starts);
         let task = cut(&shape, starts.len(), ctx.threads());
         Ok(Self { shape, starts, lens, task, threads: ctx.threads() })
@@ -328,7 +319,7 @@ fn rows_stride(k: usize) -> usize {
 }
 
 /// Products of a part of a sum of `k`.
-fn part(k: usize) -> usize {
+pub(crate) fn part(k: usize) -> usize {
     k.div_ceil(k.div_ceil(PART).max(1)).max(1)
 }
 
@@ -359,12 +350,13 @@ fn even(n: usize, most: usize, step: usize) -> usize {
 }
 
 /// Refuses results that may overlap.
-fn check_apart(shape: &Matmul, starts: &[MatmulStart]) -> Result<(), KernelError> {
+pub(crate) fn check_apart(shape: &Matmul, starts: impl Iterator<Item = usize>) -> Result<(), KernelError> {
     let Matmul { m, n, c_stride, .. } = *shape;
-    if starts.len() < 2 {
+    let stride = c_stride.max(1);
+    let mut places: Vec<[usize; 2]> = starts.map(|c| [c % stride, c / stride]).collect();
+    if places.len() < 2 {
         return Ok(());
     }
-    let mut places: Vec<[usize; 2]> = starts.iter().map(|s| [s.c % c_stride, s.c / c_stride]).collect();
     places.sort_unstable();
     if places.iter().any(|[column, _]| column + n > c_stride) {
         return Err(fail(format!("a result of {n} columns crosses the end of a row of {c_stride}")));

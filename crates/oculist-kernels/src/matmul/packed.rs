@@ -2,11 +2,11 @@
 
 use super::pack::pack_columns;
 use super::{Matmul, fail};
+use crate::KernelError;
 use crate::buffer::Buffer;
 use crate::context::{Context, SendPtr};
 use crate::layout::{LANES, check_elements, product};
 use crate::simd::{Kernel, Simd, dispatch};
-use crate::KernelError;
 
 /// A matrix in panels of sixteen columns, `[n / 16][k][16]`, for weights that stay as they are.
 #[derive(Debug)]
