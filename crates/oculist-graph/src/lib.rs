@@ -10,22 +10,26 @@ mod builder;
 mod check;
 mod cost;
 mod dump;
+mod edit;
 mod error;
 mod graph;
 mod infer;
-mod edit;
 pub mod op;
 mod shape;
 mod tensor;
 
 pub use builder::GraphBuilder;
 pub use cost::{Cost, NodeCost};
-pub use error::GraphError;
 pub use edit::Edit;
+pub use error::GraphError;
 pub use graph::{Graph, Inputs, Node, NodeId, Value, ValueId, ValueKind};
 pub use op::{
-    AveragePool, BatchNormalization, Binary, Concat, Conv, DequantizeLinear, Dropout, Flatten, Gemm, GlobalPool, Identity,
-    Item, MaxPool, Op, Pad, PadMode, Padding, Plane, QuantizeLinear, Role, Softmax, SoftmaxKind, Unary, Window,
+    ArgReduce, AveragePool, BatchNormalization, Binary, BitCast, Cast, CastLike, Clip, Compress, Concat,
+    Constant, ConstantOfShape, Conv, Cumulative, CumulativeKind, DequantizeLinear, Det, Dft, Dropout,
+    EyeLike, Flatten, Gemm, GlobalPool, Identity, Item, MaxPool, MelWeightMatrix, NonZero, OneHot, Op, Pad,
+    PadMode, Padding, Plane, QuantizeLinear, Range, Reduce, ReduceKind, ReverseSequence, Role, ShapeOf,
+    SignalWindow, SignalWindowKind, SizeOf, Softmax, SoftmaxKind, Stft, TopK, Trilu, Unary, Unique, Variadic,
+    Where, Window,
 };
 pub use shape::{Dim, Shape};
 pub use tensor::{DataType, Tensor, TensorData};
