@@ -6,34 +6,57 @@
 
 mod attributes;
 mod binary;
+mod cast;
+mod choose;
+mod clip;
 mod conv;
+mod cumulative;
+mod generate;
 mod layout;
 mod linear;
 mod norm;
+mod order;
 mod pad;
+mod pattern;
 mod pool;
 mod prune;
 mod quantization;
 mod quantize;
+mod reduce;
 mod schema;
+mod shape_of;
+mod signal;
 mod softmax;
+mod types;
 mod unary;
+mod variadic;
 mod window;
 
 pub use attributes::{Attribute, AttributeList, Attributes};
 pub use binary::Binary;
+pub use cast::{BitCast, Cast, CastLike};
+pub use choose::{Compress, NonZero, Where};
+pub use clip::Clip;
 pub use conv::Conv;
+pub use cumulative::{Cumulative, CumulativeKind};
+pub use generate::{Constant, ConstantOfShape, Range};
 pub use layout::{Concat, Dropout, Flatten, Identity};
 pub use linear::Gemm;
 pub use norm::BatchNormalization;
+pub use order::{ArgReduce, TopK, Unique};
 pub use pad::{Pad, PadMode};
+pub use pattern::{Det, EyeLike, OneHot, ReverseSequence, Trilu};
 pub use pool::{AveragePool, GlobalPool, MaxPool};
 pub use prune::{Port, Tie, Ties};
 pub use quantization::Quantization;
 pub use quantize::{DequantizeLinear, QuantizeLinear};
+pub use reduce::{Reduce, ReduceKind};
 pub use schema::{FLOATS, Fact, Given, Item, MAX_ITEMS, OpCost, Operator, Read, Role, Seen, Written, axis};
+pub use shape_of::{ShapeOf, SizeOf};
+pub use signal::{Dft, MelWeightMatrix, SignalWindow, SignalWindowKind, Stft};
 pub use softmax::{Softmax, SoftmaxKind};
 pub use unary::Unary;
+pub use variadic::Variadic;
 pub use window::{Padding, Plane, Window};
 
 macro_rules! operators {
@@ -98,6 +121,13 @@ operators! {
     Concat, Flatten, Identity, Dropout, Pad,
     // quantize.rs
     QuantizeLinear, DequantizeLinear,
+    // clip.rs, variadic.rs, choose.rs, cast.rs
+    Clip, Variadic, Where, Compress, NonZero, Cast, CastLike, BitCast,
+    // reduce.rs, order.rs, cumulative.rs
+    Reduce, ArgReduce, TopK, Unique, Cumulative,
+    // shape_of.rs, generate.rs, pattern.rs, signal.rs
+    ShapeOf, SizeOf, Constant, ConstantOfShape, Range, OneHot, EyeLike, Trilu, ReverseSequence, Det, SignalWindow,
+    MelWeightMatrix, Dft, Stft,
 }
 
 impl std::ops::Deref for Op {
