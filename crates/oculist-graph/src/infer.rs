@@ -74,7 +74,10 @@ impl Graph {
                 Some(id) => {
                     let value = self.value(*id);
                     let shape = value.shape.as_ref().ok_or_else(|| {
-                        node.error(format!("input `{}` has no shape: it is produced later or never", value.name))
+                        node.error(format!(
+                            "input `{}` has no shape: it is produced later or never",
+                            value.name
+                        ))
                     })?;
                     let tensor = if let ValueKind::Param(tensor) = &value.kind { Some(tensor) } else { None };
                     let items = value.items.as_deref();

@@ -10,22 +10,19 @@ mod builder;
 mod check;
 mod cost;
 mod dump;
+mod edit;
 mod error;
 mod graph;
 mod infer;
-mod edit;
 pub mod op;
 mod shape;
 mod tensor;
 
 pub use builder::GraphBuilder;
 pub use cost::{Cost, NodeCost};
-pub use error::GraphError;
 pub use edit::Edit;
+pub use error::GraphError;
 pub use graph::{Graph, Inputs, Node, NodeId, Value, ValueId, ValueKind};
-pub use op::{
-    AveragePool, BatchNormalization, Binary, Concat, Conv, DequantizeLinear, Dropout, Flatten, Gemm, GlobalPool, Identity,
-    Item, MaxPool, Op, Pad, PadMode, Padding, Plane, QuantizeLinear, Role, Softmax, SoftmaxKind, Unary, Window,
-};
+pub use op::*;
 pub use shape::{Dim, Shape};
 pub use tensor::{DataType, Tensor, TensorData};

@@ -11,7 +11,7 @@ mod quantized;
 mod simple;
 mod tail;
 
-use oculist_graph::{Graph, Node, NodeId, Op, ValueId, ValueKind};
+use oculist_graph::{BatchNormalization, Binary, Dropout, Flatten, Gemm, Graph, Identity, Node, NodeId, Op, ValueId, ValueKind};
 use oculist_kernels::int8::Quant;
 use oculist_kernels::{Context, KernelError, channel_stride};
 
@@ -276,15 +276,15 @@ impl<'a> Lowering<'a> {
     fn lower_node(&mut self, id: NodeId) -> Result<(), RuntimeError> {
         let node = self.node(id);
         self.done[id] = true;
-        if self.is_constant(node.output) || self.lower_quantized(id)? {
+        if self.is_constant(node.output()) || self.lower_quantized(id)? {
             return Ok(());
         }
         match &node.op {
             Op::Conv(conv) => self.lower_conv(id, conv),
-            Op::Gemm => self.lower_gemm(id),
-            Op::BatchNormalization { .. } => self.lower_batch_norm(id),
-            Op::Add => self.lower_add(id),
-            Op::Identity | Op::Dropout { .. } | Op::Flatten => self.alias(node.inputs[0], node.output),
+            Op::Gemm(Gemm::LINEAR) => self.lower_gemm(id),
+            Op::BatchNormalization(_) => self.lower_batch_norm(id),
+            Op::Binary(Binary::Add) => self.lower_add(id),
+            Op::Identity(Identity) | Op::Dropout(_) | Op::Flatten(Flatten::IMAGES) => self.alias(node.inputs[0], node.output()),
             _ => self.lower_simple(id),
         }
     }

@@ -31,7 +31,9 @@ fn check_scale(given: &Given, along: i64, block: usize) -> Result<(), String> {
     let (x, scale) = (given.shape(0)?, given.shape(1)?);
     let one = scale.sizes().is_some_and(|s| s.iter().product::<usize>() == 1) && scale.rank() <= 1;
     let zero = given.get(2).map(|z| z.shape);
-    let same = zero.is_none_or(|z| z == scale || (one && z.rank() <= 1 && z.sizes().is_some_and(|s| s.iter().product::<usize>() == 1)));
+    let same = zero.is_none_or(|z| {
+        z == scale || (one && z.rank() <= 1 && z.sizes().is_some_and(|s| s.iter().product::<usize>() == 1))
+    });
     let fits = if block > 0 {
         scale.rank() == x.rank()
     } else {
@@ -103,7 +105,8 @@ impl Operator for QuantizeLinear {
 }
 
 impl Read for QuantizeLinear {
-    const NAMES: &'static [(&'static str, &'static str)] = &[("", "QuantizeLinear"), ("com.microsoft", "QuantizeLinear")];
+    const NAMES: &'static [(&'static str, &'static str)] =
+        &[("", "QuantizeLinear"), ("com.microsoft", "QuantizeLinear")];
 
     fn read(_: &Written, attributes: &mut Attributes) -> Result<Self, String> {
         attributes.skip(&["saturate", "precision"]);
@@ -115,9 +118,17 @@ impl Read for QuantizeLinear {
             5 => DataType::I16,
             21 => DataType::U4,
             22 => DataType::I4,
-            code => return Err(format!("the attribute `output_dtype` is {code}, supported are integers of 4 to 16 bits")),
+            code => {
+                return Err(format!(
+                    "the attribute `output_dtype` is {code}, supported are integers of 4 to 16 bits"
+                ));
+            }
         };
-        Ok(Self { axis: attributes.int_or("axis", 1)?, block: attributes.size("block_size")?.unwrap_or(0), dtype })
+        Ok(Self {
+            axis: attributes.int_or("axis", 1)?,
+            block: attributes.size("block_size")?.unwrap_or(0),
+            dtype,
+        })
     }
 
     fn examples() -> Vec<Self> {
@@ -171,7 +182,8 @@ impl Operator for DequantizeLinear {
 }
 
 impl Read for DequantizeLinear {
-    const NAMES: &'static [(&'static str, &'static str)] = &[("", "DequantizeLinear"), ("com.microsoft", "DequantizeLinear")];
+    const NAMES: &'static [(&'static str, &'static str)] =
+        &[("", "DequantizeLinear"), ("com.microsoft", "DequantizeLinear")];
 
     fn read(_: &Written, attributes: &mut Attributes) -> Result<Self, String> {
         attributes.skip(&["output_dtype"]);

@@ -1,6 +1,6 @@
 //! Values known when the plan is made.
 
-use oculist_graph::{Graph, NodeId, Op, Shape, Tensor, TensorData, ValueId, ValueKind};
+use oculist_graph::{DequantizeLinear, Dropout, Graph, Identity, NodeId, Op, QuantizeLinear, Shape, Tensor, TensorData, ValueId, ValueKind};
 
 use super::Lowering;
 use crate::error::RuntimeError;
@@ -21,8 +21,8 @@ impl Lowering<'_> {
         }
         let node = self.node_of(value)?;
         match node.op {
-            Op::Identity | Op::Dropout { .. } => self.constant(node.inputs[0]),
-            Op::DequantizeLinear { axis } => {
+            Op::Identity(Identity) | Op::Dropout(_) => self.constant(node.inputs[0]),
+            Op::DequantizeLinear(DequantizeLinear { axis, .. }) => {
                 let x = self.constant(node.inputs[0])?.values;
                 let scale = self.constant(node.inputs[1])?.values;
                 let zero_point = self.constant(node.inputs[2])?.values;
@@ -31,7 +31,7 @@ impl Lowering<'_> {
                     x.iter().enumerate().map(|(i, &q)| (q - zero_point[channel(i)]) * scale[channel(i)]);
                 Some(Constant { values: values.collect(), shape })
             }
-            Op::QuantizeLinear { axis } => {
+            Op::QuantizeLinear(QuantizeLinear { axis, .. }) => {
                 let x = self.constant(node.inputs[0])?.values;
                 let scale = self.constant(node.inputs[1])?.values;
                 let zero_point = self.graph.param(node.inputs[2])?;
@@ -79,7 +79,7 @@ pub(super) fn constants(graph: &Graph) -> Result<Vec<bool>, RuntimeError> {
     for node in graph.nodes() {
         let computed = matches!(
             node.op,
-            Op::Identity | Op::Dropout { .. } | Op::DequantizeLinear { .. } | Op::QuantizeLinear { .. }
+            Op::Identity(Identity) | Op::Dropout(_) | Op::DequantizeLinear(_) | Op::QuantizeLinear(_)
         ) && depths[node.inputs[0].index()].is_some();
         if computed {
             let deepest = node.inputs.iter().filter_map(|v| depths[v.index()]).max().unwrap_or(0);
@@ -92,7 +92,7 @@ pub(super) fn constants(graph: &Graph) -> Result<Vec<bool>, RuntimeError> {
                     ),
                 });
             }
-            depths[node.output.index()] = Some(deepest + 1);
+            depths[node.output().index()] = Some(deepest + 1);
         }
     }
     Ok(depths.iter().map(Option::is_some).collect())

@@ -1,6 +1,6 @@
 //! Convolutions and fully connected layers in floats.
 
-use oculist_graph::{Conv, NodeId, ValueId};
+use oculist_graph::{Conv, Flatten, NodeId, ValueId};
 use oculist_kernels::{Conv2d, ConvPlan, channel_stride, pack_weights};
 
 use super::Lowering;
@@ -82,7 +82,7 @@ impl Lowering<'_> {
         let c_out = geometry.c_out;
         let out = Tensor::f32(c_out, [geometry.out_height(), geometry.out_width()]);
         let Tail { end, scale_shift, residual, activation } =
-            self.take_tail(node.output, out.channels, out.size)?;
+            self.take_tail(node.output(), out.channels, out.size)?;
         if let Some(norm) = scale_shift {
             let per_output = weight.len() / c_out;
             for (w, s) in weight.chunks_exact_mut(per_output).zip(&norm.scale) {

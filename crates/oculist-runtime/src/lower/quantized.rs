@@ -4,7 +4,7 @@
 //! inputs are such bytes, and whose output a `QuantizeLinear` reads next, becomes an integer step. Whatever fits no
 //! pattern gets its inputs as floats and its output quantised by a step of its own.
 
-use oculist_graph::{DataType, NodeId, Op, ValueId};
+use oculist_graph::{AveragePool, Binary, Concat, DataType, DequantizeLinear, Gemm, GlobalPool, Identity, MaxPool, NodeId, Op, QuantizeLinear, ValueId};
 use oculist_kernels::int8::{Quant, int_channel_stride, lookup_table};
 use oculist_kernels::{Activation, channel_stride};
 
@@ -35,19 +35,19 @@ impl Lowering<'_> {
     pub(super) fn lower_quantized(&mut self, id: NodeId) -> Result<bool, RuntimeError> {
         let node = self.node(id);
         match &node.op {
-            Op::QuantizeLinear { .. } => self.lower_quantize(id).map(|()| true),
-            Op::DequantizeLinear { .. } => self.lower_dequantize(id).map(|()| true),
+            Op::QuantizeLinear(_) => self.lower_quantize(id).map(|()| true),
+            Op::DequantizeLinear(_) => self.lower_dequantize(id).map(|()| true),
             Op::Conv(conv) => self.lower_int_conv(id, conv),
-            Op::Gemm => self.lower_int_gemm(id),
-            Op::Add | Op::Mul => self.lower_int_pair(id),
-            Op::Concat => Ok(self.lower_int_concat(id)),
+            Op::Gemm(Gemm::LINEAR) => self.lower_int_gemm(id),
+            Op::Binary(Binary::Add) | Op::Binary(Binary::Mul) => self.lower_int_pair(id),
+            Op::Concat(Concat::CHANNELS) => Ok(self.lower_int_concat(id)),
             Op::MaxPool(pool) => {
                 let Some((x, quant)) = self.bytes(node.inputs[0]) else { return Ok(false) };
                 let geometry = pooling(pool, self.options.batch, &self.tensors[x]);
                 geometry.check().map_err(self.kernel_error(id))?;
                 let out = Tensor::u8(geometry.channels, [geometry.out_height(), geometry.out_width()]);
                 let y = self.step(&node.name, Work::IntMaxPool(pool.clone()), vec![x], out);
-                self.set_u8(node.output, y, quant)?;
+                self.set_u8(node.output(), y, quant)?;
                 Ok(true)
             }
             Op::PadChannels { before, after } => {
@@ -55,10 +55,10 @@ impl Lowering<'_> {
                 let Tensor { channels, size, .. } = self.tensors[x];
                 let work = Work::IntPadChannels { before: *before, zero_point: quant.zero_point };
                 let y = self.step(&node.name, work, vec![x], Tensor::u8(before + channels + after, size));
-                self.set_u8(node.output, y, quant)?;
+                self.set_u8(node.output(), y, quant)?;
                 Ok(true)
             }
-            Op::AveragePool { .. } | Op::GlobalAveragePool => self.lower_int_mean(id),
+            Op::AveragePool(_) | Op::GlobalPool(GlobalPool::Average) => self.lower_int_mean(id),
             op => match activation_of(op) {
                 Some(activation) => self.lower_table(id, activation),
                 None => Ok(false),
@@ -117,24 +117,24 @@ impl Lowering<'_> {
         let state = self.states[x.index()];
         if let Some((bytes, old)) = state.u8 {
             if old == quant {
-                self.states[node.output.index()].u8 = state.u8;
-                return self.show(node.output);
+                self.states[node.output().index()].u8 = state.u8;
+                return self.show(node.output());
             }
             let table = Box::new(lookup_table(old, quant, |x| x));
             let out = self.tensors[bytes];
             let y = self.step(&node.name, Work::Lookup(table), vec![bytes], out);
-            return self.set_u8(node.output, y, quant);
+            return self.set_u8(node.output(), y, quant);
         }
         let from = match state {
             super::State { f32: None, dense: Some(dense), .. } => dense,
             _ => self.f32(x, &node.name)?,
         };
         let Tensor { channels, size, .. } = self.tensors[from];
-        let image = state.dense.is_some() && self.only_dense_convolutions_read(node.output);
+        let image = state.dense.is_some() && self.only_dense_convolutions_read(node.output());
         let stride = int_channel_stride(channels, image);
         let out = Tensor { channels, size, stride, format: Format::U8 };
         let y = self.step(&node.name, Work::Quantize(quant), vec![from], out);
-        self.set_u8(node.output, y, quant)
+        self.set_u8(node.output(), y, quant)
     }
 
     /// Whether a quantised value goes into dense convolutions alone, which take four channels per pixel.
@@ -147,9 +147,9 @@ impl Lowering<'_> {
         unkept(quantized)
             && self.consumers[quantized.index()].iter().all(|&id| {
                 let node = self.node(id);
-                matches!(node.op, Op::DequantizeLinear { .. })
-                    && unkept(node.output)
-                    && self.consumers[node.output.index()].iter().all(dense)
+                matches!(node.op, Op::DequantizeLinear(_))
+                    && unkept(node.output())
+                    && self.consumers[node.output().index()].iter().all(dense)
             })
     }
 
@@ -159,7 +159,7 @@ impl Lowering<'_> {
         let Some((bytes, _)) = self.states[node.inputs[0].index()].u8 else {
             return Err(self.unsupported(id, "expected a quantised activation"));
         };
-        self.set_u8(node.output, bytes, quant)
+        self.set_u8(node.output(), bytes, quant)
     }
 
     /// The `[Relu | Clip | other activation]? -> Q` that alone reads a value. Nothing is marked yet.
@@ -170,7 +170,7 @@ impl Lowering<'_> {
         while let Some(id) = self.only_reader(end) {
             let node = self.node(id);
             match &node.op {
-                Op::QuantizeLinear { .. } => {
+                Op::QuantizeLinear(_) => {
                     nodes[1] = Some(id);
                     let quant = self.quant_of(id)?;
                     // A clamp commutes with the rounding to levels.
@@ -181,13 +181,13 @@ impl Lowering<'_> {
                         }
                         other => ([0, 255], other),
                     };
-                    return Ok(Some(Requantization { quant, levels, activation, end: node.output, nodes }));
+                    return Ok(Some(Requantization { quant, levels, activation, end: node.output(), nodes }));
                 }
                 op => match activation_of(op) {
                     Some(f) if activation == Activation::Identity => {
                         activation = f;
                         nodes[0] = Some(id);
-                        end = node.output;
+                        end = node.output();
                     }
                     _ => break,
                 },
@@ -212,14 +212,14 @@ impl Lowering<'_> {
         };
         let same = self.tensors[a] == self.tensors[b];
         let gate = self.graph.shape(node.inputs[0]) != self.graph.shape(node.inputs[1]);
-        let Some(next) = self.requantization(node.output)? else { return Ok(false) };
+        let Some(next) = self.requantization(node.output())? else { return Ok(false) };
         let quants = Pair { a: a_quant, b: b_quant, y: next.quant };
         let plain = next.levels == [0, 255];
         let work = match &node.op {
             _ if next.activation != Activation::Identity => return Ok(false),
-            Op::Add if same => Work::IntAdd { quants, levels: next.levels },
-            Op::Mul if same && !gate && plain => Work::IntMultiply(quants),
-            Op::Mul if gate && plain => Work::IntGate(quants),
+            Op::Binary(Binary::Add) if same => Work::IntAdd { quants, levels: next.levels },
+            Op::Binary(Binary::Mul) if same && !gate && plain => Work::IntMultiply(quants),
+            Op::Binary(Binary::Mul) if gate && plain => Work::IntGate(quants),
             _ => return Ok(false),
         };
         self.take(&next);
@@ -236,12 +236,12 @@ impl Lowering<'_> {
             return false;
         }
         let common = parts.iter().all(|(_, (_, quant))| *quant == parts[0].1.1).then_some(parts[0].1.1);
-        let (end, quant) = match (self.requantization(node.output), common) {
+        let (end, quant) = match (self.requantization(node.output()), common) {
             (Ok(Some(next)), _) if next.levels == [0, 255] && next.activation == Activation::Identity => {
                 self.take(&next);
                 (next.end, next.quant)
             }
-            (_, Some(common)) => (node.output, common),
+            (_, Some(common)) => (node.output(), common),
             _ => return false,
         };
         let tables = parts
@@ -259,13 +259,13 @@ impl Lowering<'_> {
     fn lower_int_mean(&mut self, id: NodeId) -> Result<bool, RuntimeError> {
         let node = self.node(id);
         let Some((x, x_quant)) = self.bytes(node.inputs[0]) else { return Ok(false) };
-        let Some(next) = self.requantization(node.output)? else { return Ok(false) };
+        let Some(next) = self.requantization(node.output())? else { return Ok(false) };
         if next.levels != [0, 255] || next.activation != Activation::Identity {
             return Ok(false);
         }
         let quants = (x_quant, next.quant);
         let (work, size) = match &node.op {
-            Op::AveragePool { pool, count_include_pad } => {
+            Op::AveragePool(AveragePool { pool, count_include_pad }) => {
                 let geometry = pooling(pool, self.options.batch, &self.tensors[x]);
                 geometry.check().map_err(self.kernel_error(id))?;
                 let work = Work::IntAveragePool {
@@ -289,7 +289,7 @@ impl Lowering<'_> {
     fn lower_table(&mut self, id: NodeId, activation: Activation) -> Result<bool, RuntimeError> {
         let node = self.node(id);
         let Some((x, x_quant)) = self.bytes(node.inputs[0]) else { return Ok(false) };
-        let Some(next) = self.requantization(node.output)? else { return Ok(false) };
+        let Some(next) = self.requantization(node.output())? else { return Ok(false) };
         self.take(&next);
         let [low, high] = next.levels;
         let second = next.activation;

@@ -1,6 +1,6 @@
 //! Operators other than convolutions, in floats.
 
-use oculist_graph::{NodeId, Op, ValueId};
+use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, GlobalPool, Identity, MaxPool, NodeId, Op, Softmax, ValueId};
 use oculist_kernels::{Activation, channel_stride};
 
 use super::Lowering;
@@ -13,7 +13,7 @@ impl Lowering<'_> {
     /// Batch normalisation that no convolution took in.
     pub(super) fn lower_batch_norm(&mut self, id: NodeId) -> Result<(), RuntimeError> {
         let node = self.node(id);
-        let Op::BatchNormalization { epsilon, .. } = node.op else {
+        let Op::BatchNormalization(BatchNormalization { epsilon, .. }) = node.op else {
             unreachable!("called for this operator")
         };
         let norm = self.scale_shift(id, epsilon)?;
@@ -27,10 +27,10 @@ impl Lowering<'_> {
         let (a, b) = self.same_layout(id)?;
         let Tensor { channels, size, .. } = self.tensors[a];
         let plain =
-            self.only_reader(node.output).is_none_or(|next| activation_of(&self.node(next).op).is_none());
+            self.only_reader(node.output()).is_none_or(|next| activation_of(&self.node(next).op).is_none());
         if plain {
             let y = self.step(&node.name, Work::Add, vec![a, b], Tensor::f32(channels, size));
-            self.set_f32(node.output, y);
+            self.set_f32(node.output(), y);
             return Ok(());
         }
         self.affine(id, a, Some(b), vec![1.0; channels], vec![0.0; channels])
@@ -51,10 +51,10 @@ impl Lowering<'_> {
         let mut inputs = vec![x];
         let (end, activation) = if let Some(addend) = addend {
             inputs.push(addend);
-            self.take_activation(node.output)
+            self.take_activation(node.output())
         } else {
             let Tail { end, scale_shift, residual, activation } =
-                self.take_tail(node.output, channels, size)?;
+                self.take_tail(node.output(), channels, size)?;
             if let Some(second) = scale_shift {
                 for c in 0..channels {
                     scale[c] *= second.scale[c];
@@ -79,7 +79,7 @@ impl Lowering<'_> {
             && let Some(activation) = activation_of(&self.node(next).op)
         {
             self.done[next] = true;
-            return (self.node(next).output, activation);
+            return (self.node(next).output(), activation);
         }
         (value, Activation::Identity)
     }
@@ -105,7 +105,7 @@ impl Lowering<'_> {
                 let activation = activation_of(op).unwrap_or_default();
                 (Work::Activation(activation), vec![x], self.tensors[x])
             }
-            Op::Mul => {
+            Op::Binary(Binary::Mul) => {
                 let gate = self.graph.shape(x) != self.graph.shape(node.inputs[1]);
                 if gate {
                     let (a, b) = (self.f32(x, name)?, self.f32(node.inputs[1], name)?);
@@ -115,7 +115,7 @@ impl Lowering<'_> {
                     (Work::Multiply, vec![a, b], self.tensors[a])
                 }
             }
-            Op::Concat => {
+            Op::Concat(Concat::CHANNELS) => {
                 let mut inputs = Vec::with_capacity(node.inputs.len());
                 let mut channels = 0;
                 for &x in &node.inputs {
@@ -132,12 +132,12 @@ impl Lowering<'_> {
                 let work = Work::PadChannels { before: *before };
                 (work, vec![x], Tensor::f32(before + channels + after, size))
             }
-            Op::MaxPool(pool) | Op::AveragePool { pool, .. } => {
+            Op::MaxPool(pool) | Op::AveragePool(AveragePool { pool, .. }) => {
                 let x = self.f32(x, name)?;
                 let geometry = pooling(pool, batch, &self.tensors[x]);
                 geometry.check().map_err(self.kernel_error(id))?;
                 let work = match &node.op {
-                    Op::AveragePool { count_include_pad, .. } => {
+                    Op::AveragePool(AveragePool { count_include_pad, .. }) => {
                         Work::AveragePool { pool: pool.clone(), count_include_pad: *count_include_pad }
                     }
                     _ => Work::MaxPool(pool.clone()),
@@ -145,12 +145,12 @@ impl Lowering<'_> {
                 let size = [geometry.out_height(), geometry.out_width()];
                 (work, vec![x], Tensor::f32(geometry.channels, size))
             }
-            Op::GlobalAveragePool => {
+            Op::GlobalPool(GlobalPool::Average) => {
                 let x = self.f32(x, name)?;
                 let channels = self.tensors[x].channels;
                 (Work::GlobalAveragePool, vec![x], Tensor::f32(channels, [1, 1]))
             }
-            Op::Softmax => {
+            Op::Softmax(Softmax::along(1)) => {
                 let x = self.flat_f32(x, name)?;
                 if self.tensors[x].pixels() != 1 {
                     return Err(self.unsupported(id, "expected an input [N, C]"));
@@ -160,7 +160,7 @@ impl Lowering<'_> {
             _ => return Err(self.unsupported(id, "no kernel computes this operator")),
         };
         let y = self.step(name, work, inputs, out);
-        self.set_f32(node.output, y);
+        self.set_f32(node.output(), y);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What follows a step and can be computed while its result is still in registers.
 
-use oculist_graph::{NodeId, Op, ValueId};
+use oculist_graph::{BatchNormalization, Binary, Dropout, Identity, NodeId, Op, Unary, ValueId};
 use oculist_kernels::Activation;
 
 use super::Lowering;
@@ -26,11 +26,11 @@ pub(super) struct Tail {
 /// The kernels' name of an activation operator.
 pub(super) fn activation_of(op: &Op) -> Option<Activation> {
     match *op {
-        Op::Relu => Some(Activation::Relu),
-        Op::Clip { min, max } => Some(Activation::Clip { min, max }),
-        Op::HardSwish => Some(Activation::HardSwish),
-        Op::HardSigmoid { alpha, beta } => Some(Activation::HardSigmoid { alpha, beta }),
-        Op::Sigmoid => Some(Activation::Sigmoid),
+        Op::Unary(Unary::Relu) => Some(Activation::Relu),
+        Op::Unary(Unary::Clip { min, max }) => Some(Activation::Clip { min, max }),
+        Op::Unary(Unary::HardSwish) => Some(Activation::HardSwish),
+        Op::Unary(Unary::HardSigmoid { alpha, beta }) => Some(Activation::HardSigmoid { alpha, beta }),
+        Op::Unary(Unary::Sigmoid) => Some(Activation::Sigmoid),
         _ => None,
     }
 }
@@ -73,13 +73,13 @@ impl Lowering<'_> {
             let node = self.node(id);
             let plain = tail.residual.is_none() && tail.activation == Activation::Identity;
             match &node.op {
-                Op::Identity | Op::Dropout { .. } => {}
-                Op::BatchNormalization { epsilon, .. }
+                Op::Identity(Identity) | Op::Dropout(_) => {}
+                Op::BatchNormalization(BatchNormalization { epsilon, .. })
                     if plain && tail.scale_shift.is_none() && node.inputs[0] == tail.end =>
                 {
                     tail.scale_shift = Some(self.scale_shift(id, *epsilon)?);
                 }
-                Op::Add if plain => {
+                Op::Binary(Binary::Add) if plain => {
                     let other = node.inputs[usize::from(node.inputs[0] == tail.end)];
                     if other == tail.end || !self.compute_early(other)? || !self.fits(other, channels, size) {
                         break;
@@ -94,7 +94,7 @@ impl Lowering<'_> {
                 },
             }
             self.done[id] = true;
-            tail.end = node.output;
+            tail.end = node.output();
         }
         Ok(tail)
     }

@@ -6,7 +6,7 @@
 
 mod bindings;
 
-use oculist_graph::{Graph, Node, NodeId, Op, Pool, ValueId};
+use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, DequantizeLinear, Dropout, Flatten, Gemm, GlobalPool, Graph, Identity, MaxPool, Node, NodeId, Op, Pool, QuantizeLinear, Softmax, Unary, ValueId};
 use oculist_kernels::{Activation, Context, Conv2d, ConvPlan, Pooling, Rows, channel_stride};
 
 use crate::error::TrainError;
@@ -183,11 +183,11 @@ pub(crate) struct Plan {
 /// The element-wise operator as the kernels know it.
 pub(crate) fn activation_of(op: &Op) -> Option<Activation> {
     Some(match op {
-        Op::Relu => Activation::Relu,
-        Op::Clip { min, max } => Activation::Clip { min: *min, max: *max },
-        Op::HardSwish => Activation::HardSwish,
-        Op::HardSigmoid { alpha, beta } => Activation::HardSigmoid { alpha: *alpha, beta: *beta },
-        Op::Sigmoid => Activation::Sigmoid,
+        Op::Unary(Unary::Relu) => Activation::Relu,
+        Op::Unary(Unary::Clip { min, max }) => Activation::Clip { min: *min, max: *max },
+        Op::Unary(Unary::HardSwish) => Activation::HardSwish,
+        Op::Unary(Unary::HardSigmoid { alpha, beta }) => Activation::HardSigmoid { alpha: *alpha, beta: *beta },
+        Op::Unary(Unary::Sigmoid) => Activation::Sigmoid,
         _ => return None,
     })
 }
@@ -285,7 +285,7 @@ impl Planner<'_> {
         let graph = self.graph;
         let node = &graph.nodes()[n];
         let fail = |problem: &str| Err(unsupported(node, problem.to_owned()));
-        if matches!(node.op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. }) {
+        if matches!(node.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_)) {
             return fail("quantised graphs are not trained; train the f32 model");
         }
         let first = node.inputs[0];
@@ -295,7 +295,7 @@ impl Planner<'_> {
         let mut map = self.plan.slots[x];
         match &node.op {
             Op::Conv(conv) => {
-                let c_out = graph.shape(node.output).channels().unwrap_or(0);
+                let c_out = graph.shape(node.output()).channels().unwrap_or(0);
                 let conv = Conv2d {
                     batch: self.batch,
                     height: map.height,
@@ -311,13 +311,13 @@ impl Planner<'_> {
                 };
                 self.conv(n, x, conv)?;
             }
-            Op::Gemm => {
+            Op::Gemm(Gemm::LINEAR) => {
                 let conv = Conv2d {
                     batch: self.batch,
                     height: map.height,
                     width: map.width,
                     c_in: map.channels,
-                    c_out: graph.shape(node.output).channels().unwrap_or(0),
+                    c_out: graph.shape(node.output()).channels().unwrap_or(0),
                     kernel: [map.height, map.width],
                     stride: [1; 2],
                     padding: [0; 4],
@@ -327,7 +327,7 @@ impl Planner<'_> {
                 };
                 self.conv(n, x, conv)?;
             }
-            Op::BatchNormalization { epsilon, momentum } => {
+            Op::BatchNormalization(BatchNormalization { epsilon, momentum, .. }) => {
                 x = self.flat(first, x);
                 self.norm(n, x, self.plan.slots[x], *epsilon, *momentum)?;
             }
@@ -335,10 +335,10 @@ impl Planner<'_> {
                 let Some(activation) = activation_of(op) else {
                     return fail("no kernel for this activation");
                 };
-                let y = self.new_slot(node.output, map);
+                let y = self.new_slot(node.output(), map);
                 self.plan.steps.push(Step::Activation { x, activation, y });
             }
-            Op::Add | Op::Mul => {
+            Op::Binary(Binary::Add) | Op::Binary(Binary::Mul) => {
                 let second = node.inputs[1];
                 let Some(mut b) = self.slot_of[second.index()] else {
                     return fail("its second input is a constant");
@@ -350,13 +350,13 @@ impl Planner<'_> {
                     b = self.flat(second, b);
                     map = self.plan.slots[x];
                 }
-                let y = self.new_slot(node.output, map);
+                let y = self.new_slot(node.output(), map);
                 self.plan.steps.push(match node.op {
-                    Op::Add => Step::Add { a: x, b, y },
+                    Op::Binary(Binary::Add) => Step::Add { a: x, b, y },
                     _ => Step::Gate { x, gate: b, y },
                 });
             }
-            Op::Concat => {
+            Op::Concat(Concat::CHANNELS) => {
                 let mut inputs = Vec::new();
                 let mut channels = 0;
                 for &input in &node.inputs {
@@ -368,44 +368,44 @@ impl Planner<'_> {
                     map = self.plan.slots[slot];
                     channels += map.channels;
                 }
-                let y = self.new_slot(node.output, Map::padded(channels, map.height, map.width));
+                let y = self.new_slot(node.output(), Map::padded(channels, map.height, map.width));
                 self.plan.steps.push(Step::Concat { inputs, y });
             }
             Op::MaxPool(pool) => {
                 let pool = pool_of(pool, map, self.batch);
                 pool.check().or_else(|e| fail(&e.to_string()))?;
                 let y = self
-                    .new_slot(node.output, Map::padded(map.channels, pool.out_height(), pool.out_width()));
+                    .new_slot(node.output(), Map::padded(map.channels, pool.out_height(), pool.out_width()));
                 let saved = self.plan.max_pools;
                 self.plan.max_pools += 1;
                 self.plan.steps.push(Step::MaxPool { x, pool, saved, y });
             }
-            Op::AveragePool { pool, count_include_pad } => {
+            Op::AveragePool(AveragePool { pool, count_include_pad }) => {
                 let pool = pool_of(pool, map, self.batch);
                 pool.check().or_else(|e| fail(&e.to_string()))?;
                 let y = self
-                    .new_slot(node.output, Map::padded(map.channels, pool.out_height(), pool.out_width()));
+                    .new_slot(node.output(), Map::padded(map.channels, pool.out_height(), pool.out_width()));
                 let count_include_pad = *count_include_pad;
                 self.plan.steps.push(Step::AveragePool { x, pool, count_include_pad, y });
             }
-            Op::GlobalAveragePool => {
-                let y = self.new_slot(node.output, Map::padded(map.channels, 1, 1));
+            Op::GlobalPool(GlobalPool::Average) => {
+                let y = self.new_slot(node.output(), Map::padded(map.channels, 1, 1));
                 self.plan.steps.push(Step::GlobalAveragePool { x, y });
             }
-            Op::Flatten | Op::Identity => self.slot_of[node.output.index()] = Some(x),
-            Op::Dropout { ratio } => {
+            Op::Flatten(Flatten::IMAGES) | Op::Identity(Identity) => self.slot_of[node.output().index()] = Some(x),
+            Op::Dropout(Dropout { ratio }) => {
                 if !(0.0..1.0).contains(ratio) {
                     return fail("expected a ratio in 0..1");
                 }
-                let y = self.new_slot(node.output, map);
+                let y = self.new_slot(node.output(), map);
                 self.plan.steps.push(Step::Dropout { x, ratio: *ratio, key: n as u64, y });
             }
             Op::PadChannels { before, after } => {
                 let channels = before + map.channels + after;
-                let y = self.new_slot(node.output, Map::padded(channels, map.height, map.width));
+                let y = self.new_slot(node.output(), Map::padded(channels, map.height, map.width));
                 self.plan.steps.push(Step::PadChannels { x, before: *before, y });
             }
-            Op::Softmax => return fail("the loss takes logits; end the network before the softmax"),
+            Op::Softmax(Softmax::along(1)) => return fail("the loss takes logits; end the network before the softmax"),
             _ => return fail("no rule for this operator"),
         }
         Ok(())
@@ -420,7 +420,7 @@ impl Planner<'_> {
             3 => Some(self.weight(n, 2, ParamLayout::Channels(conv.c_out), false)?),
             _ => None,
         };
-        let y = self.new_slot(node.output, Map::padded(conv.c_out, conv.out_height(), conv.out_width()));
+        let y = self.new_slot(node.output(), Map::padded(conv.c_out, conv.out_height(), conv.out_width()));
         self.plan.steps.push(Step::Conv { x, weights, bias, plan: Box::new(plan), y });
         Ok(())
     }
@@ -438,11 +438,11 @@ impl Planner<'_> {
         if running_mean == running_var {
             return Err(unsupported(node, "its running mean and variance are one parameter".into()));
         }
-        let mut output = node.output;
+        let mut output = node.output();
         let mut residual = None;
         // The residual addition, if its other operand is known already.
         if let Some(next) = self.only_consumer(output)
-            && self.graph.nodes()[next].op == Op::Add
+            && self.graph.nodes()[next].op == Op::Binary(Binary::Add)
         {
             let add = &self.graph.nodes()[next];
             let other = if add.inputs[0] == output { add.inputs[1] } else { add.inputs[0] };
@@ -453,7 +453,7 @@ impl Planner<'_> {
                 && self.plan.slots[slot] == map
             {
                 residual = Some(slot);
-                output = add.output;
+                output = add.output();
                 self.done[next] = true;
             }
         }
@@ -464,7 +464,7 @@ impl Planner<'_> {
             && (residual.is_none() || matches!(found, Activation::Relu | Activation::Clip { .. }))
         {
             activation = found;
-            output = self.graph.nodes()[next].output;
+            output = self.graph.nodes()[next].output();
             self.done[next] = true;
         }
         let y = self.new_slot(output, map);

@@ -1,6 +1,6 @@
 //! Integer convolutions and fully connected layers.
 
-use oculist_graph::{Conv, NodeId, Op, TensorData, ValueId};
+use oculist_graph::{Binary, Conv, DequantizeLinear, Identity, NodeId, Op, QuantizeLinear, TensorData, ValueId};
 use oculist_kernels::int8::{IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, IntThen, Quant};
 use oculist_kernels::{Activation, Conv2d};
 
@@ -50,7 +50,7 @@ impl Lowering<'_> {
             Some(TensorData::I32(v)) => Some(v.clone()),
             Some(_) => None,
             None => match &self.node_of(value)?.op {
-                Op::QuantizeLinear { .. } => {
+                Op::QuantizeLinear(_) => {
                     Some(self.constant(value)?.values.iter().map(|&x| x as i32).collect())
                 }
                 _ => None,
@@ -61,7 +61,7 @@ impl Lowering<'_> {
     /// The integers and scales behind a `DequantizeLinear` of a constant with zero points of 0, along axis 0.
     fn symmetric(&self, value: ValueId) -> Option<(Vec<i32>, Vec<f32>)> {
         let node = self.node_of(value)?;
-        let Op::DequantizeLinear { axis } = node.op else { return None };
+        let Op::DequantizeLinear(DequantizeLinear { axis, .. }) = node.op else { return None };
         let scales = self.constant(node.inputs[1])?.values;
         let zero_points = self.integers(node.inputs[2])?;
         let fits = zero_points.iter().all(|&z| z == 0) && (scales.len() == 1 || axis == 0);
@@ -160,7 +160,7 @@ impl Lowering<'_> {
 
     /// What follows a convolution and is fused into it, marked as lowered.
     fn ending(&mut self, id: NodeId, channels: usize, size: [usize; 2]) -> Result<Ending, RuntimeError> {
-        let output = self.node(id).output;
+        let output = self.node(id).output();
         let mut fused = Vec::new();
         let Some(next) = self.requantization(output)? else {
             // Without quantisation the result is floats; an activation that keeps zero can still be fused.
@@ -176,7 +176,7 @@ impl Lowering<'_> {
             {
                 self.done[reader] = true;
                 ending.finish = IntFinish::F32 { activation };
-                ending.end = self.node(reader).output;
+                ending.end = self.node(reader).output();
                 ending.fused.push(format!(" + {activation:?}"));
             }
             return Ok(ending);
@@ -239,10 +239,10 @@ impl Lowering<'_> {
     /// `DQ -> activation -> Q` behind the quantised value `q`, for an activation that is no clamp.
     fn table(&self, q: ValueId, quant: Quant) -> Result<Option<(NodeId, Requantization)>, RuntimeError> {
         let Some(dq) = self.only_reader(q) else { return Ok(None) };
-        if !matches!(self.node(dq).op, Op::DequantizeLinear { .. }) || self.quant_of(dq)? != quant {
+        if !matches!(self.node(dq).op, Op::DequantizeLinear(_)) || self.quant_of(dq)? != quant {
             return Ok(None);
         }
-        let next = self.requantization(self.node(dq).output)?;
+        let next = self.requantization(self.node(dq).output())?;
         Ok(next.filter(|next| next.activation != Activation::Identity).map(|next| (dq, next)))
     }
 
@@ -255,13 +255,13 @@ impl Lowering<'_> {
         size: [usize; 2],
     ) -> Result<Option<Residual>, RuntimeError> {
         let Some(dq) = self.only_reader(q) else { return Ok(None) };
-        if !matches!(self.node(dq).op, Op::DequantizeLinear { .. }) || self.quant_of(dq)? != quant {
+        if !matches!(self.node(dq).op, Op::DequantizeLinear(_)) || self.quant_of(dq)? != quant {
             return Ok(None);
         }
-        let own = self.node(dq).output;
+        let own = self.node(dq).output();
         let Some(add) = self.only_reader(own) else { return Ok(None) };
         let node = self.node(add);
-        if node.op != Op::Add {
+        if node.op != Op::Binary(Binary::Add) {
             return Ok(None);
         }
         let own_first = node.inputs[0] == own;
@@ -271,7 +271,7 @@ impl Lowering<'_> {
         }
         let Some((tensor, addend)) = self.bytes(other) else { return Ok(None) };
         let fits = self.tensors[tensor] == Tensor::u8(channels, size);
-        match self.requantization(node.output)? {
+        match self.requantization(node.output())? {
             Some(next) if fits && next.activation == Activation::Identity => {
                 Ok(Some(Residual { other: tensor, addend, next, own_first, nodes: [dq, add] }))
             }
