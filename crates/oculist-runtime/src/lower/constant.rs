@@ -27,8 +27,7 @@ impl Constants {
         let mut known: Vec<bool> = values.iter().map(|v| matches!(v.kind, ValueKind::Param(_))).collect();
         let tensors: Vec<OnceCell<Tensor>> = values.iter().map(|_| OnceCell::new()).collect();
         for node in graph.nodes() {
-            // Nothing is read by what makes random numbers.
-            let computed = !node.inputs.is_empty() && node.inputs.iter().all(|v| known[v.index()]);
+            let computed = node.inputs.iter().all(|v| known[v.index()]);
             for output in &node.outputs {
                 let inferred = inferred(graph, *output);
                 known[output.index()] = computed || inferred.is_some();

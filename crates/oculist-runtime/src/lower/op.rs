@@ -6,6 +6,7 @@ mod layout;
 mod norm;
 mod pool;
 mod quantize;
+mod reduce;
 mod softmax;
 mod unary;
 
@@ -107,6 +108,26 @@ impl Lowering<'_> {
             Op::Pad(_) => self.fast_pad(node),
             Op::QuantizeLinear(_) => self.quant_of(node, node.output())?.map(Fast::Quantize),
             Op::DequantizeLinear(_) => self.quant_of(node, node.inputs[0])?.map(Fast::Dequantize),
+            Op::MatMul(_) => self.fast_product(node),
+            Op::Clip(_) => self.fast_clip(node)?,
+            Op::Variadic(variadic) => self.fast_variadic(node, *variadic),
+            Op::Reduce(reduce) => self.fast_reduce(node, reduce)?,
+            // Plain steps: one line for each file of the graph's rooms.
+            Op::ConvTranspose(_) | Op::DeformConv(_) | Op::FusedMatMul(_) | Op::Einsum(_) => None,
+            Op::Attention(_) | Op::FlexAttention(_) | Op::LinearAttention(_) | Op::CausalConvWithState(_) => {
+                None
+            }
+            Op::RotaryEmbedding(_) | Op::SwiGlu(_) | Op::BiasGelu(_) => None,
+            Op::InstanceNormalization(_) | Op::GroupNormalization(_) => None,
+            Op::LayerNormalization(_) | Op::RmsNormalization(_) => None,
+            Op::LpNormalization(_) | Op::Lrn(_) | Op::MeanVarianceNormalization(_) => None,
+            Op::LpPool(_) => None,
+            Op::Where(_) | Op::Compress(_) | Op::NonZero(_) => None,
+            Op::Cast(_) | Op::CastLike(_) | Op::BitCast(_) => None,
+            Op::ArgReduce(_) | Op::TopK(_) | Op::Unique(_) | Op::Cumulative(_) => None,
+            Op::ShapeOf(_) | Op::SizeOf(_) | Op::Constant(_) | Op::ConstantOfShape(_) | Op::Range(_) => None,
+            Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
+            Op::SignalWindow(_) | Op::MelWeightMatrix(_) | Op::Dft(_) | Op::Stft(_) => None,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Functions of two elements.
 
-use oculist_graph::{Binary, Node, NodeId};
+use oculist_graph::{Binary, Node, NodeId, Variadic};
 
 use super::Fast;
 use crate::error::RuntimeError;
@@ -22,6 +22,12 @@ impl Lowering<'_> {
             Binary::Mul if maps && a_map.0 == b_map.0 && a_map.1 == [1, 1] => Some(Fast::Gate { map: 1 }),
             _ => None,
         }
+    }
+
+    /// A sum of two values of one shape.
+    pub(super) fn fast_variadic(&self, node: &Node, variadic: Variadic) -> Option<Fast> {
+        let two = variadic == Variadic::Sum && node.inputs.len() == 2;
+        if two { self.fast_binary(node, Binary::Add) } else { None }
     }
 
     /// An addition that no convolution took in.

@@ -11,11 +11,15 @@ use crate::lower::tail::Tail;
 use crate::step::{ConvStep, Work};
 use crate::tensor::{Tensor, TensorId};
 
+/// A product of two matrices.
+const PRODUCT: Gemm = Gemm { alpha: 1.0, beta: 1.0, trans_a: false, trans_b: false };
+
 impl Lowering<'_> {
     /// A convolution over height and width with constant parameters and a geometry that the kernels know.
     pub(super) fn fast_conv(&self, node: &Node, conv: &Conv) -> Option<Fast> {
         let (channels, size) = self.float_map(node.inputs[0])?;
-        let plane = conv.window.plane(size)?;
+        let weight = self.graph.shape(node.inputs.get(1)?).sizes()?;
+        let plane = conv.window.filled(weight.get(2..)?).plane(size)?;
         let geometry = self
             .conv_geometry(node, &plane, conv.groups, Tensor::f32(channels, size))
             .filter(|g| g.check().is_ok())?;
@@ -31,6 +35,13 @@ impl Lowering<'_> {
         let outputs = self.graph.shape(weight).get(usize::from(!gemm.trans_b))?;
         let parameters = self.is_float_constant(weight) && self.has_bias_or_none(node, outputs);
         (parameters && !gemm.trans_a && outputs > 0).then_some(Fast::Gemm)
+    }
+
+    /// The product of `[N, C]` and a constant matrix.
+    pub(super) fn fast_product(&self, node: &Node) -> Option<Fast> {
+        self.float_map(node.inputs[0])?;
+        let matrices = node.inputs.iter().all(|v| self.graph.shape(v).rank() == 2);
+        if matrices { self.fast_gemm(node, &PRODUCT) } else { None }
     }
 
     /// Whether a layer has no bias or a constant one for each output.
@@ -101,7 +112,7 @@ impl Lowering<'_> {
 
     pub(super) fn lower_gemm(&mut self, id: NodeId) -> Result<(), RuntimeError> {
         let node = self.node(id);
-        let Op::Gemm(gemm) = node.op else { unreachable!("called for this operator") };
+        let gemm = if let Op::Gemm(gemm) = node.op { gemm } else { PRODUCT };
         let mut weight = self.constant_input(id, 1, "weight")?;
         if !gemm.trans_b {
             weight = transposed(&weight);

@@ -4,6 +4,7 @@ use oculist_graph::{Node, Unary};
 use oculist_kernels::Activation;
 
 use super::Fast;
+use crate::error::RuntimeError;
 use crate::lower::Lowering;
 
 /// The kernels' name of a function, if they have it.
@@ -22,5 +23,19 @@ impl Lowering<'_> {
     pub(super) fn fast_unary(&self, node: &Node, unary: Unary) -> Option<Fast> {
         self.float_map(node.inputs[0])?;
         activation_of(unary).map(Fast::Activation)
+    }
+
+    /// Bounds that are constants.
+    pub(super) fn fast_clip(&self, node: &Node) -> Result<Option<Fast>, RuntimeError> {
+        if self.float_map(node.inputs[0]).is_none() {
+            return Ok(None);
+        }
+        let bound = |i: usize, none: f32| match node.inputs.get(i) {
+            Some(bound) => self.number(bound),
+            None => Ok(Some(none)),
+        };
+        let (min, max) = (bound(1, f32::NEG_INFINITY)?, bound(2, f32::INFINITY)?);
+        let bounds = min.zip(max).filter(|(min, max)| min <= max);
+        Ok(bounds.map(|(min, max)| Fast::Activation(Activation::Clip { min, max })))
     }
 }
