@@ -24,8 +24,7 @@ pub use error::GraphError;
 pub use edit::Edit;
 pub use graph::{Graph, Inputs, Node, NodeId, Value, ValueId, ValueKind};
 pub use op::{
-    AveragePool, BatchNormalization, Binary, Concat, Conv, DequantizeLinear, Dropout, Flatten, Gemm, GlobalPool, Identity,
-    Item, MaxPool, Op, Pad, PadMode, Padding, Plane, QuantizeLinear, Role, Softmax, SoftmaxKind, Unary, Window,
+    ArrayFeatureExtractor, AveragePool, BatchNormalization, Binary, Concat, Conv, DepthToSpace, DequantizeLinear, Dropout, Expand, Flatten, Gather, GatherElements, GatherND, Gemm, GlobalPool, Identity, Item, MaxPool, Op, Pad, PadMode, Padding, Plane, QuantizeLinear, Reshape, Role, ScatterElements, ScatterND, Slice, Softmax, SoftmaxKind, SpaceToDepth, Split, Squeeze, TensorScatter, Tile, Transpose, Unary, Unsqueeze, Window,
 };
 pub use shape::{Dim, Shape};
 pub use tensor::{DataType, Tensor, TensorData};

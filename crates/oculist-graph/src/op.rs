@@ -7,6 +7,9 @@
 mod attributes;
 mod binary;
 mod conv;
+mod depth;
+mod expand;
+mod gather;
 mod layout;
 mod linear;
 mod norm;
@@ -15,14 +18,21 @@ mod pool;
 mod prune;
 mod quantization;
 mod quantize;
+mod reshape;
+mod scatter;
 mod schema;
+mod slice;
 mod softmax;
+mod transpose;
 mod unary;
 mod window;
 
 pub use attributes::{Attribute, AttributeList, Attributes};
 pub use binary::Binary;
 pub use conv::Conv;
+pub use depth::{DepthToSpace, SpaceToDepth};
+pub use expand::{Expand, Tile};
+pub use gather::{ArrayFeatureExtractor, Gather, GatherElements, GatherND};
 pub use layout::{Concat, Dropout, Flatten, Identity};
 pub use linear::Gemm;
 pub use norm::BatchNormalization;
@@ -31,8 +41,12 @@ pub use pool::{AveragePool, GlobalPool, MaxPool};
 pub use prune::{Port, Tie, Ties};
 pub use quantization::Quantization;
 pub use quantize::{DequantizeLinear, QuantizeLinear};
+pub use reshape::{Reshape, Squeeze, Unsqueeze};
+pub use scatter::{Reduction, ScatterElements, ScatterND, TensorScatter};
 pub use schema::{FLOATS, Fact, Given, Item, MAX_ITEMS, OpCost, Operator, Read, Role, Seen, Written, axis};
+pub use slice::{Slice, Split};
 pub use softmax::{Softmax, SoftmaxKind};
+pub use transpose::Transpose;
 pub use unary::Unary;
 pub use window::{Padding, Plane, Window};
 
@@ -98,6 +112,20 @@ operators! {
     Concat, Flatten, Identity, Dropout, Pad,
     // quantize.rs
     QuantizeLinear, DequantizeLinear,
+    // reshape.rs
+    Reshape, Squeeze, Unsqueeze,
+    // transpose.rs
+    Transpose,
+    // slice.rs
+    Slice, Split,
+    // gather.rs
+    Gather, GatherElements, GatherND, ArrayFeatureExtractor,
+    // scatter.rs
+    ScatterElements, ScatterND, TensorScatter,
+    // expand.rs
+    Expand, Tile,
+    // depth.rs
+    DepthToSpace, SpaceToDepth,
 }
 
 impl std::ops::Deref for Op {
