@@ -9,6 +9,7 @@
 mod call;
 mod error;
 mod float;
+mod moves;
 mod op;
 mod run;
 
