@@ -1,6 +1,20 @@
 //! The kernels, in the files of the operators' rooms.
 
+mod binary;
+mod cast;
+mod choose;
+mod clip;
+mod cumulative;
+mod generate;
 mod layout;
+mod order;
+mod pattern;
+mod reduce;
+mod shape_of;
+mod signal;
+mod softmax;
+mod unary;
+mod variadic;
 
 use oculist_graph::Op;
 
@@ -12,6 +26,40 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         // layout.rs
         Op::Identity(op) => op,
         Op::Flatten(op) => op,
+        // unary.rs, binary.rs, softmax.rs
+        Op::Unary(op) => op,
+        Op::Binary(op) => op,
+        Op::Softmax(op) => op,
+        // clip.rs, variadic.rs, choose.rs, cast.rs
+        Op::Clip(op) => op,
+        Op::Variadic(op) => op,
+        Op::Where(op) => op,
+        Op::Compress(op) => op,
+        Op::NonZero(op) => op,
+        Op::Cast(op) => op,
+        Op::CastLike(op) => op,
+        Op::BitCast(op) => op,
+        // reduce.rs, order.rs, cumulative.rs
+        Op::Reduce(op) => op,
+        Op::ArgReduce(op) => op,
+        Op::TopK(op) => op,
+        Op::Unique(op) => op,
+        Op::Cumulative(op) => op,
+        // shape_of.rs, generate.rs, pattern.rs, signal.rs
+        Op::ShapeOf(op) => op,
+        Op::SizeOf(op) => op,
+        Op::Constant(op) => op,
+        Op::ConstantOfShape(op) => op,
+        Op::Range(op) => op,
+        Op::OneHot(op) => op,
+        Op::EyeLike(op) => op,
+        Op::Trilu(op) => op,
+        Op::ReverseSequence(op) => op,
+        Op::Det(op) => op,
+        Op::SignalWindow(op) => op,
+        Op::MelWeightMatrix(op) => op,
+        Op::Dft(op) => op,
+        Op::Stft(op) => op,
         // Each family adds its lines here.
         _ => todo!("kernels of {}", op.name()),
     }
