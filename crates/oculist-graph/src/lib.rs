@@ -23,13 +23,6 @@ pub use cost::{Cost, NodeCost};
 pub use edit::Edit;
 pub use error::GraphError;
 pub use graph::{Graph, Inputs, Node, NodeId, Value, ValueId, ValueKind};
-pub use op::{
-    ArgReduce, AveragePool, BatchNormalization, Binary, BitCast, Cast, CastLike, Clip, Compress, Concat,
-    Constant, ConstantOfShape, Conv, Cumulative, CumulativeKind, DequantizeLinear, Det, Dft, Dropout,
-    EyeLike, Flatten, Gemm, GlobalPool, Identity, Item, MaxPool, MelWeightMatrix, NonZero, OneHot, Op, Pad,
-    PadMode, Padding, Plane, QuantizeLinear, Range, Reduce, ReduceKind, ReverseSequence, Role, ShapeOf,
-    SignalWindow, SignalWindowKind, SizeOf, Softmax, SoftmaxKind, Stft, TopK, Trilu, Unary, Unique, Variadic,
-    Where, Window,
-};
+pub use op::*;
 pub use shape::{Dim, Shape};
 pub use tensor::{DataType, Tensor, TensorData};

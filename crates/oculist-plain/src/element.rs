@@ -261,12 +261,12 @@ pub(crate) fn expect_number(dtype: DataType, truth: bool) -> Result<(), String> 
 macro_rules! with_elements {
     ($data:expr, $v:ident: $type:ident => $body:expr) => {
         $crate::element::with_elements!(@ $data, $v, $type, $body,
-            F32: f32, F64: f64, F16: half::f16, BF16: half::bf16, U8: u8, I8: i8, U16: u16, I16: i16, U32: u32, I32: i32,
-            U64: u64, I64: i64, U4: u8, I4: i8, Bool: bool)
+            F32: f32, F64: f64, F16: half::f16, BF16: half::bf16, U8 | U4: u8, I8 | I4: i8, U16: u16, I16: i16, U32: u32,
+            I32: i32, U64: u64, I64: i64, Bool: bool)
     };
-    (@ $data:expr, $v:ident, $type:ident, $body:expr, $($variant:ident: $element:ty),*) => {
+    (@ $data:expr, $v:ident, $type:ident, $body:expr, $($variant:ident $(| $small:ident)?: $element:ty),*) => {
         match $data {
-            $(oculist_graph::TensorData::$variant($v) => {
+            $(oculist_graph::TensorData::$variant($v) $(| oculist_graph::TensorData::$small($v))? => {
                 #[allow(dead_code)]
                 type $type = $element;
                 $body

@@ -13,6 +13,7 @@ mod element;
 mod error;
 mod float;
 mod fourier;
+mod moves;
 mod op;
 mod run;
 mod special;

@@ -5,14 +5,23 @@ mod cast;
 mod choose;
 mod clip;
 mod cumulative;
+mod depth;
+mod expand;
+mod gather;
 mod generate;
 mod layout;
 mod order;
+mod pad;
 mod pattern;
+mod quantize;
 mod reduce;
+mod reshape;
+mod scatter;
 mod shape_of;
 mod signal;
+mod slice;
 mod softmax;
+mod transpose;
 mod unary;
 mod variadic;
 
@@ -23,9 +32,14 @@ use crate::call::Forward;
 /// The kernel of an operator.
 pub(crate) fn kernel(op: &Op) -> &dyn Forward {
     match op {
-        // layout.rs
+        // layout.rs, pad.rs, quantize.rs
+        Op::Concat(op) => op,
         Op::Identity(op) => op,
         Op::Flatten(op) => op,
+        Op::Dropout(op) => op,
+        Op::Pad(op) => op,
+        Op::QuantizeLinear(op) => op,
+        Op::DequantizeLinear(op) => op,
         // unary.rs, binary.rs, softmax.rs
         Op::Unary(op) => op,
         Op::Binary(op) => op,
@@ -60,6 +74,30 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::MelWeightMatrix(op) => op,
         Op::Dft(op) => op,
         Op::Stft(op) => op,
+        // reshape.rs
+        Op::Reshape(op) => op,
+        Op::Squeeze(op) => op,
+        Op::Unsqueeze(op) => op,
+        // transpose.rs
+        Op::Transpose(op) => op,
+        // slice.rs
+        Op::Slice(op) => op,
+        Op::Split(op) => op,
+        // gather.rs
+        Op::Gather(op) => op,
+        Op::GatherElements(op) => op,
+        Op::GatherND(op) => op,
+        Op::ArrayFeatureExtractor(op) => op,
+        // scatter.rs
+        Op::ScatterElements(op) => op,
+        Op::ScatterND(op) => op,
+        Op::TensorScatter(op) => op,
+        // expand.rs
+        Op::Expand(op) => op,
+        Op::Tile(op) => op,
+        // depth.rs
+        Op::DepthToSpace(op) => op,
+        Op::SpaceToDepth(op) => op,
         // Each family adds its lines here.
         _ => todo!("kernels of {}", op.name()),
     }
