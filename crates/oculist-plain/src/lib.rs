@@ -6,12 +6,17 @@
 //!
 //! [`evaluate`] computes one operator, [`run`] a graph, node by node.
 
+mod along;
+mod broadcast;
 mod call;
+mod element;
 mod error;
 mod float;
+mod fourier;
 mod moves;
 mod op;
 mod run;
+mod special;
 
 pub use call::evaluate;
 pub use error::PlainError;
