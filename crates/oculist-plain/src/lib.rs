@@ -8,9 +8,13 @@
 
 mod call;
 mod error;
+mod expand;
 mod float;
+mod gemm;
 mod op;
+mod real;
 mod run;
+mod window;
 
 pub use call::evaluate;
 pub use error::PlainError;
