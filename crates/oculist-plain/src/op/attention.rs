@@ -1,10 +1,12 @@
 //! Scaled dot-product attention.
 
+use std::borrow::Cow;
+
 use oculist_graph::{Attention, DataType, FlexAttention, Scores, Tensor};
 
 use crate::call::{Call, Forward, Outcome, Problem};
 use crate::gemm::{Size, transposed};
-use crate::real::{Real, finish, rounded, with_real};
+use crate::real::{Real, finish, round_to, with_real};
 
 /// The most scores that are held at once where they are no output.
 const SCORES: usize = 1 << 22;
@@ -168,7 +170,7 @@ fn softmax<T: Real>(row: &mut [T]) {
 }
 
 /// The softmax in the asked type.
-fn softmax_in<T: Real>(row: &mut [T], dtype: DataType) -> Result<(), Problem> {
+fn softmax_in<T: Real>(row: &mut [T], dtype: DataType) {
     let wide = std::any::TypeId::of::<T>() == std::any::TypeId::of::<f64>();
     match dtype {
         DataType::F64 if !wide => {
@@ -177,9 +179,9 @@ fn softmax_in<T: Real>(row: &mut [T], dtype: DataType) -> Result<(), Problem> {
             row.iter_mut().zip(copy).for_each(|(v, w)| *v = T::of_f64(w));
         }
         DataType::F16 | DataType::BF16 => {
-            row.copy_from_slice(&rounded(row.to_vec(), dtype)?);
+            round_to(row, dtype);
             softmax(row);
-            row.copy_from_slice(&rounded(row.to_vec(), dtype)?);
+            round_to(row, dtype);
         }
         DataType::F32 if wide => {
             let mut copy: Vec<f32> = row.iter().map(|v| v.to_f64() as f32).collect();
@@ -188,7 +190,6 @@ fn softmax_in<T: Real>(row: &mut [T], dtype: DataType) -> Result<(), Problem> {
         }
         _ => softmax(row),
     }
-    Ok(())
 }
 
 fn attend<T: Real>(op: &Attention, call: &Call) -> Outcome {
@@ -200,13 +201,26 @@ fn attend<T: Real>(op: &Attention, call: &Call) -> Outcome {
     let [_, kv_heads, total, _] = key_shape;
     let value_size = value_shape[3];
     let shared = (heads / kv_heads.max(1)).max(1);
-    let scale = op.scale.map_or_else(|| T::ONE / T::of_usize(size.max(1)).sqrt(), T::of_f32);
+    let mut scale = op.scale.map_or_else(|| T::ONE / T::of_usize(size.max(1)).sqrt(), T::of_f32);
     let cap = T::of_f32(op.softcap);
     let shape =
         if packed { vec![n, len, heads.saturating_mul(value_size)] } else { vec![n, heads, len, value_size] };
     let mut y = vec![T::ZERO; call.room(q.dtype(), &shape)?];
     let mask = Mask::<T>::new(op, call, n, len, call.get(4).map_or(0, |p| p.shape()[2]))?;
-    let q_values = T::read(q);
+    // ONNX stores every stage in the type of the queries, which half-width types feel: queries and keys are then scaled
+    // before their product, each by the root.
+    let half = matches!(q.dtype(), DataType::F16 | DataType::BF16);
+    let mut q_values = T::read(q);
+    let mut scaled_keys = Cow::Borrowed(&keys);
+    if half && scale > T::ZERO {
+        let mut root = [scale.sqrt()];
+        round_to(&mut root, q.dtype());
+        for values in [q_values.to_mut(), scaled_keys.to_mut()] {
+            values.iter_mut().for_each(|v| *v = *v * root[0]);
+            round_to(values, q.dtype());
+        }
+        scale = T::ONE;
+    }
     let result = Heads { size: value_size, ..queries };
     let keep = call.outputs > 3;
     let scores_shape = [n, heads, len, total];
@@ -214,7 +228,6 @@ fn attend<T: Real>(op: &Attention, call: &Call) -> Outcome {
     let step = (SCORES / total.max(1)).max(1).min(len.max(1));
     call.room(DataType::F64, &[step, total])?;
     let mut buffer = vec![T::ZERO; step * total];
-    // Softmax in the type of the queries would round half-width scores once more; the sums are exact enough in f32.
     let precision =
         op.softmax.unwrap_or(if q.dtype() == DataType::F64 { DataType::F64 } else { DataType::F32 });
     let stages = [Scores::Products, Scores::Capped, Scores::Masked, Scores::Probabilities];
@@ -222,7 +235,7 @@ fn attend<T: Real>(op: &Attention, call: &Call) -> Outcome {
     for (sample, head) in (0..n).flat_map(|s| (0..heads).map(move |h| (s, h))) {
         let kv = sample * kv_heads + head / shared;
         if head % shared == 0 {
-            turned = transposed(&keys[kv * total * size..][..total * size], total, size);
+            turned = transposed(&scaled_keys[kv * total * size..][..total * size], total, size);
         }
         let value = &values[kv * total * value_size..][..total * value_size];
         let ((from, lda), (to, ldc)) = (queries.head(sample, head), result.head(sample, head));
@@ -232,19 +245,23 @@ fn attend<T: Real>(op: &Attention, call: &Call) -> Outcome {
             let products = Size { m: rows, n: total, k: size, lda, ldb: total, ldc: total };
             T::matmul(call.ctx, products, &q_values[from + first * lda..], &turned, scores);
             for stage in stages {
-                call.ctx.for_pieces(scores, total, |i, row| match stage {
-                    Scores::Products => row.iter_mut().for_each(|v| *v = *v * scale),
-                    Scores::Capped if op.softcap > 0.0 => {
-                        row.iter_mut().for_each(|v| *v = (*v / cap).tanh() * cap)
-                    }
-                    Scores::Capped => {}
-                    Scores::Masked => {
-                        if !mask.add(sample, head, first + i, row) {
-                            row.fill(T::NEG_INFINITY);
+                call.ctx.for_pieces(scores, total, |i, row| {
+                    match stage {
+                        Scores::Products => row.iter_mut().for_each(|v| *v = *v * scale),
+                        Scores::Capped if op.softcap > 0.0 => {
+                            row.iter_mut().for_each(|v| *v = (*v / cap).tanh() * cap);
                         }
+                        Scores::Capped => return,
+                        Scores::Masked => {
+                            if !mask.add(sample, head, first + i, row) {
+                                row.fill(T::NEG_INFINITY);
+                            }
+                        }
+                        Scores::Probabilities => softmax_in(row, precision),
                     }
-                    // The conversions within are of types that exist, so that there is no error to report.
-                    Scores::Probabilities => drop(softmax_in(row, precision)),
+                    if half {
+                        round_to(row, q.dtype());
+                    }
                 });
                 if keep && op.scores == stage {
                     let at = ((sample * heads + head) * len + first) * total;
@@ -270,7 +287,10 @@ fn attend<T: Real>(op: &Attention, call: &Call) -> Outcome {
 
 impl Forward for Attention {
     fn forward(&self, call: &Call) -> Outcome {
-        with_real!(call.input(0)?.dtype(), T => attend::<T>(self, call))
+        // Values of f64 are not made narrower by queries of f32.
+        let types = [call.input(0)?.dtype(), call.input(2)?.dtype()];
+        let dtype = if types.contains(&DataType::F64) { DataType::F64 } else { types[0] };
+        with_real!(dtype, T => attend::<T>(self, call))
     }
 }
 

@@ -6,7 +6,7 @@ use oculist_graph::{DataType, LayerNormalization, RmsNormalization, Tensor};
 use super::pool::pairwise;
 use crate::call::{Call, Forward, Outcome, Problem};
 use crate::expand::expanded;
-use crate::real::{Real, finish, rounded, with_real};
+use crate::real::{Real, finish, round_to, with_real};
 
 /// A parameter that is broadcast to `x`, repeated to whole rows of `x` or to all of it: element `i` of `x` meets element
 /// `i % len`.
@@ -75,7 +75,7 @@ impl Rows<'_> {
             }
         });
         if two_stages {
-            y = rounded(y, x.dtype())?;
+            round_to(&mut y, x.dtype());
             call.ctx.for_pieces(&mut y, len, affine);
         }
         let mut results = vec![finish(shape, y, dtype)?];

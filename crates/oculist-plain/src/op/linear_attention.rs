@@ -3,7 +3,7 @@
 use oculist_graph::{CausalConvWithState, LinearAttention};
 
 use crate::call::{Call, Forward, Outcome};
-use crate::real::{Real, finish, rounded};
+use crate::real::{Real, finish, round_to};
 
 impl Forward for LinearAttention {
     fn forward(&self, call: &Call) -> Outcome {
@@ -109,7 +109,7 @@ impl Forward for CausalConvWithState {
         }
         if self.silu {
             // The convolution ends in the type of `x`.
-            y = rounded(y, x.dtype())?;
+            round_to(&mut y, x.dtype());
             y.iter_mut().for_each(|v| *v /= 1.0 + (-*v).exp());
         }
         Ok(vec![finish(x.shape(), y, x.dtype())?, finish(&state_shape, state, x.dtype())?])

@@ -4,7 +4,7 @@ use oculist_graph::{BatchNormalization, DataType, GroupNormalization, InstanceNo
 
 use super::pool::pairwise;
 use crate::call::{Call, Forward, Outcome, Problem};
-use crate::real::{Real, finish, rounded, with_real};
+use crate::real::{Real, finish, round_to, with_real};
 
 /// Mean and variance of a slice.
 fn moments<T: Real>(x: &[T]) -> (T, T) {
@@ -99,7 +99,7 @@ impl Groups {
             part.iter_mut().for_each(|v| *v = (*v - mean) * factor);
         });
         // The first stage ends in the type of `x`.
-        let mut y = rounded(y, x.dtype())?;
+        round_to(&mut y, x.dtype());
         let (gamma, beta) = (T::read(call.input(1)?), T::read(call.input(2)?));
         let per_group = (c / self.groups).max(1);
         call.ctx.for_pieces(&mut y, map, |i, part| {
