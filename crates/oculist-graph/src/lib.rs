@@ -23,13 +23,6 @@ pub use cost::{Cost, NodeCost};
 pub use edit::Edit;
 pub use error::GraphError;
 pub use graph::{Graph, Inputs, Node, NodeId, Value, ValueId, ValueKind};
-pub use op::{
-    Attention, AveragePool, BatchNormalization, BiasGelu, Binary, CausalConvWithState, Concat, Conv,
-    ConvTranspose, DeformConv, DequantizeLinear, Dropout, Einsum, Flatten, FlexAttention, FusedMatMul, Gemm,
-    GlobalPool, GroupNormalization, Identity, InstanceNormalization, Item, LayerNormalization,
-    LinearAttention, LpNormalization, LpPool, Lrn, MatMul, MaxPool, MeanVarianceNormalization, Op, Pad,
-    PadMode, Padding, Plane, QuantizeLinear, RmsNormalization, Role, RotaryEmbedding, Scores, Softmax,
-    SoftmaxKind, SwiGlu, Unary, UpdateRule, Window,
-};
+pub use op::*;
 pub use shape::{Dim, Shape};
 pub use tensor::{DataType, Tensor, TensorData};

@@ -11,6 +11,7 @@ mod error;
 mod expand;
 mod float;
 mod gemm;
+mod moves;
 mod op;
 mod real;
 mod run;
