@@ -11,12 +11,16 @@ mod broadcast;
 mod call;
 mod element;
 mod error;
+mod expand;
 mod float;
 mod fourier;
+mod gemm;
 mod moves;
 mod op;
+mod real;
 mod run;
 mod special;
+mod window;
 
 pub use call::evaluate;
 pub use error::PlainError;
