@@ -73,7 +73,9 @@ fn run() -> Result<ExitCode> {
     for case in index.cases.iter().filter(|case| options.wants(case)) {
         let outcome = outcome::run(&ctx, &options.folder, case);
         match &outcome {
-            Outcome::Failed(failure, problem) => println!("FAILED {} [{}] {problem}", case.name, failure.name()),
+            Outcome::Failed(failure, problem) => {
+                println!("FAILED {} [{}] {problem}", case.name, failure.name())
+            }
             Outcome::Passed if options.verbose => println!("passed {}", case.name),
             Outcome::NotApplicable(reason) if options.verbose => println!("n/a    {} [{reason}]", case.name),
             Outcome::Passed | Outcome::NotApplicable(_) => {}

@@ -20,7 +20,7 @@ use crate::tensor::{element_type, from_proto};
 use inline::Inliner;
 
 /// The opsets that are read.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
+pub(crate) const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 
 /// Translates a decoded model and checks the result.
 pub(crate) fn graph(model: ModelProto) -> Result<Graph, OnnxError> {
@@ -29,7 +29,10 @@ pub(crate) fn graph(model: ModelProto) -> Result<Graph, OnnxError> {
         model.graph.ok_or_else(|| OnnxError::NotOnnx { problem: "it has no graph".to_owned() })?;
     if let Some(sparse) = proto.sparse_initializer.first() {
         let name = sparse.values.as_ref().and_then(|t| t.name.as_deref()).unwrap_or_default();
-        return Err(OnnxError::ElementType { owner: format!("tensor `{name}`"), found: "sparse tensor".to_owned() });
+        return Err(OnnxError::ElementType {
+            owner: format!("tensor `{name}`"),
+            found: "sparse tensor".to_owned(),
+        });
     }
     let initializers = std::mem::take(&mut proto.initializer);
     let mut inliner = Inliner::new(model.functions, &proto, &initializers);
@@ -58,7 +61,10 @@ pub(crate) fn graph(model: ModelProto) -> Result<Graph, OnnxError> {
 
 /// The opset of the default domain.
 fn default_opset(imports: &[OperatorSetIdProto]) -> Option<i64> {
-    imports.iter().find(|entry| inline::domain(entry.domain.as_deref()).is_empty()).and_then(|entry| entry.version)
+    imports
+        .iter()
+        .find(|entry| inline::domain(entry.domain.as_deref()).is_empty())
+        .and_then(|entry| entry.version)
 }
 
 fn opset(model: &ModelProto) -> Result<i64, OnnxError> {
@@ -155,7 +161,10 @@ impl Importer {
         let mut outputs = Vec::new();
         for output in &proto.output {
             let name = output.name.as_deref().unwrap_or_default();
-            let id = self.values.get(name).ok_or_else(|| error(format!("nothing produces the output `{name}`")))?;
+            let id = self
+                .values
+                .get(name)
+                .ok_or_else(|| error(format!("nothing produces the output `{name}`")))?;
             outputs.push(*id);
         }
         self.graph.set_outputs(outputs);

@@ -6,41 +6,14 @@ use oculist_graph::{DataType, Tensor, TensorData};
 use crate::error::OnnxError;
 use crate::proto::TensorProto;
 
-macro_rules! element_types {
-    ($($variant:ident, $code:literal;)*) => {
-        /// The file's number for an element type.
-        pub(crate) fn element_code(dtype: DataType) -> i32 {
-            match dtype {
-                $(DataType::$variant => $code,)*
-            }
-        }
-
-        /// The element type of the file's number.
-        pub(crate) fn element_type(code: i32) -> Option<DataType> {
-            match code {
-                $($code => Some(DataType::$variant),)*
-                _ => None,
-            }
-        }
-    };
+/// The file's number for an element type.
+pub(crate) fn element_code(dtype: DataType) -> i32 {
+    i32::try_from(dtype.code()).unwrap_or(0)
 }
 
-element_types! {
-    F32, 1;
-    U8, 2;
-    I8, 3;
-    U16, 4;
-    I16, 5;
-    I32, 6;
-    I64, 7;
-    Bool, 9;
-    F16, 10;
-    F64, 11;
-    U32, 12;
-    U64, 13;
-    BF16, 16;
-    U4, 21;
-    I4, 22;
+/// The element type of the file's number.
+pub(crate) fn element_type(code: i32) -> Option<DataType> {
+    DataType::of_code(code.into())
 }
 
 /// The elements as little-endian bytes, as the file holds them: two 4-bit integers in a byte, the first one low.
@@ -119,15 +92,23 @@ pub(crate) fn from_proto(owner: &str, proto: &TensorProto) -> Result<Tensor, Onn
         DataType::I32 => TensorData::I32(source.take(&proto.int32_data, i32::from_le_bytes)?),
         DataType::I64 => TensorData::I64(source.take(&proto.int64_data, i64::from_le_bytes)?),
         DataType::U64 => TensorData::U64(source.take(&proto.uint64_data, u64::from_le_bytes)?),
-        DataType::U32 => TensorData::U32(source.narrow(&proto.uint64_data, |v| v.try_into().ok(), u32::from_le_bytes)?),
+        DataType::U32 => {
+            TensorData::U32(source.narrow(&proto.uint64_data, |v| v.try_into().ok(), u32::from_le_bytes)?)
+        }
         DataType::U16 => TensorData::U16(source.small(u16::from_le_bytes)?),
         DataType::I16 => TensorData::I16(source.small(i16::from_le_bytes)?),
         DataType::U8 => TensorData::U8(source.small(u8::from_le_bytes)?),
         DataType::I8 => TensorData::I8(source.small(i8::from_le_bytes)?),
         // Half-width floats stand in the field as their bits.
-        DataType::F16 => TensorData::F16(source.small(u16::from_le_bytes)?.into_iter().map(f16::from_bits).collect()),
-        DataType::BF16 => TensorData::BF16(source.small(u16::from_le_bytes)?.into_iter().map(bf16::from_bits).collect()),
-        DataType::Bool => TensorData::Bool(source.small(u8::from_le_bytes)?.into_iter().map(|v| v != 0).collect()),
+        DataType::F16 => {
+            TensorData::F16(source.small(u16::from_le_bytes)?.into_iter().map(f16::from_bits).collect())
+        }
+        DataType::BF16 => {
+            TensorData::BF16(source.small(u16::from_le_bytes)?.into_iter().map(bf16::from_bits).collect())
+        }
+        DataType::Bool => {
+            TensorData::Bool(source.small(u8::from_le_bytes)?.into_iter().map(|v| v != 0).collect())
+        }
         DataType::U4 => TensorData::U4(source.nibbles()?),
         DataType::I4 => {
             let signed = |v: u8| i8::from_le_bytes([v << 4]) >> 4;
@@ -181,7 +162,11 @@ struct Source<'a> {
 
 impl Source<'_> {
     /// The elements from the raw bytes if there are any, else from the field of their type.
-    fn take<T: Copy, const N: usize>(&self, field: &[T], parse: fn([u8; N]) -> T) -> Result<Vec<T>, OnnxError> {
+    fn take<T: Copy, const N: usize>(
+        &self,
+        field: &[T],
+        parse: fn([u8; N]) -> T,
+    ) -> Result<Vec<T>, OnnxError> {
         self.narrow(field, Some, parse)
     }
 

@@ -9,7 +9,9 @@ use crate::tensor::from_proto;
 pub(super) fn read(owner: &str, proto: &AttributeProto) -> Result<(String, Attribute), String> {
     let name = proto.name.clone().unwrap_or_default();
     if let Some(reference) = &proto.ref_attr_name {
-        return Err(format!("the attribute `{name}` refers to `{reference}` of a function, and it is in none"));
+        return Err(format!(
+            "the attribute `{name}` refers to `{reference}` of a function, and it is in none"
+        ));
     }
     let text = |bytes: &[u8]| {
         String::from_utf8(bytes.to_vec()).map_err(|e| format!("the attribute `{name}` is no text: {e}"))

@@ -73,7 +73,8 @@ impl Importer {
                 continue;
             }
             let mut outputs = Vec::with_capacity(step.proto.output.len());
-            let listed = step.proto.output.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
+            let listed =
+                step.proto.output.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
             if listed == 0 {
                 return Err(draft.error("it has no output"));
             }
@@ -104,7 +105,7 @@ impl Importer {
                 .collect();
             let op = self.operator(&mut draft, outputs.len())?;
             let Draft { name, inputs, .. } = draft;
-            self.graph.nodes_mut().push(Node { name, op, inputs: inputs.into(), outputs });
+            self.graph.edit().push(Node { name, op, inputs: inputs.into(), outputs });
         }
         Ok(())
     }
@@ -122,7 +123,8 @@ impl Importer {
             _ => free(names, &mut self.numbers, &format!("{op}_{position}")),
         };
         let domain = domain(step.proto.domain.as_deref());
-        let mut draft = Draft { name, domain, op, opset: step.opset, inputs: Vec::new(), attributes: Vec::new() };
+        let mut draft =
+            Draft { name, domain, op, opset: step.opset, inputs: Vec::new(), attributes: Vec::new() };
         if let Some(reason) = refuse::reason(domain, op) {
             return Err(OnnxError::Operator { node: draft.name.clone(), op: draft.full_name(), reason });
         }
@@ -252,7 +254,9 @@ impl Importer {
             let mut bound = |name: &str, missing: f32| match draft.take(name) {
                 None => Ok(missing),
                 Some(Attribute::Float(bound)) => Ok(bound),
-                Some(other) => Err(draft.error(format!("the attribute `{name}` must be a float, found {other}"))),
+                Some(other) => {
+                    Err(draft.error(format!("the attribute `{name}` must be a float, found {other}")))
+                }
             };
             let (min, max) = (bound("min", f32::MIN)?, bound("max", f32::MAX)?);
             return Ok(Some(Unary::Clip { min, max }));
