@@ -7,6 +7,7 @@ use oculist_graph::{Graph, Tensor};
 use prost::Message;
 
 use crate::error::OnnxError;
+use crate::external::Beside;
 use crate::export::{self, Made};
 use crate::import;
 use crate::proto::{ModelProto, TensorProto};
@@ -93,18 +94,22 @@ pub fn write_with(
     Ok(exported)
 }
 
-/// The graph of an ONNX model.
+/// The graph of an ONNX model. One that keeps tensors in other files can only be [`read`].
 ///
 /// # Errors
 /// [`OnnxError::NotOnnx`] if the bytes are no whole ONNX model, otherwise the variant that names what cannot be
 /// used: node, tensor, input.
 pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
+    import(bytes, None)
+}
+
+fn import(bytes: &[u8], beside: Option<Beside>) -> Result<Graph, OnnxError> {
     let not_onnx = |problem: String| OnnxError::NotOnnx { problem };
     if bytes.is_empty() {
         return Err(not_onnx("it is empty".to_owned()));
     }
     let model = ModelProto::decode(bytes).map_err(|e| not_onnx(e.to_string()))?;
-    import::graph(model)
+    import::graph(model, beside)
 }
 
 /// The tensor of an ONNX tensor message, as data sets of ONNX's tests hold them.
@@ -113,10 +118,10 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
 /// [`OnnxError::NotOnnx`] if the bytes are no such message, otherwise what is wrong with the tensor.
 pub fn tensor_from_bytes(bytes: &[u8]) -> Result<Tensor, OnnxError> {
     let proto = TensorProto::decode(bytes).map_err(|e| OnnxError::NotOnnx { problem: e.to_string() })?;
-    from_proto(proto.name.as_deref().unwrap_or_default(), &proto)
+    from_proto(proto.name.as_deref().unwrap_or_default(), &proto, None)
 }
 
-/// Reads an ONNX file.
+/// Reads an ONNX file, and the files in its folder that it keeps tensors in.
 ///
 /// # Errors
 /// [`OnnxError::Read`] if the file cannot be read, [`OnnxError::File`] with the error of [`from_bytes`] otherwise.
@@ -127,7 +132,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Graph, OnnxError> {
         return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder, not an ONNX file")));
     }
     let bytes = oculist_files::read(path).map_err(failed)?;
-    from_bytes(&bytes)
+    import(&bytes, Some(Beside::of(path)))
         .map_err(|problem| OnnxError::File { path: path.to_owned(), problem: Box::new(problem) })
 }
 

@@ -22,6 +22,7 @@
 
 mod error;
 mod export;
+mod external;
 mod file;
 mod import;
 mod older;

@@ -4,6 +4,7 @@ use half::{bf16, f16};
 use oculist_graph::{DataType, Tensor, TensorData};
 
 use crate::error::OnnxError;
+use crate::external::{self, Beside};
 use crate::proto::TensorProto;
 
 /// The file's number for an element type.
@@ -56,18 +57,11 @@ pub(crate) fn to_proto(name: &str, tensor: &Tensor) -> TensorProto {
     }
 }
 
-/// The tensor of the file.
+/// The tensor of the file, or of one in the model's folder if that is known.
 ///
 /// `owner` names it in errors: a tensor in an attribute has no name of its own.
-pub(crate) fn from_proto(owner: &str, proto: &TensorProto) -> Result<Tensor, OnnxError> {
+pub(crate) fn from_proto(owner: &str, proto: &TensorProto, beside: Option<&Beside>) -> Result<Tensor, OnnxError> {
     let error = |problem: String| OnnxError::Tensor { tensor: owner.to_owned(), problem };
-    if proto.data_location.unwrap_or(0) != 0 || !proto.external_data.is_empty() {
-        let location = proto.external_data.iter().find(|e| e.key.as_deref() == Some("location"));
-        let place = location.and_then(|e| e.value.as_deref()).unwrap_or("an unnamed file");
-        return Err(error(format!(
-            "its elements are kept outside the model, in `{place}`; only models in one file are supported"
-        )));
-    }
     let mut shape = Vec::with_capacity(proto.dims.len());
     for &dim in &proto.dims {
         shape.push(usize::try_from(dim).map_err(|_| error(format!("it has a dimension of size {dim}")))?);
@@ -84,7 +78,17 @@ pub(crate) fn from_proto(owner: &str, proto: &TensorProto) -> Result<Tensor, Onn
     let Some(dtype) = element_type(code) else {
         return Err(OnnxError::ElementType { owner: format!("tensor `{owner}`"), found: type_name(code) });
     };
-    let raw = proto.raw_data.as_deref().filter(|raw| !raw.is_empty());
+    let outside = if external::is_outside(proto) {
+        let beside = beside.ok_or_else(|| {
+            error("its elements are kept in another file, and only the model itself was given".to_owned())
+        })?;
+        let packed = matches!(dtype, DataType::U4 | DataType::I4);
+        let bytes = if packed { elements.div_ceil(2) } else { elements.saturating_mul(dtype.size()) };
+        Some(beside.read(proto, bytes).map_err(error)?)
+    } else {
+        None
+    };
+    let raw = outside.as_deref().or(proto.raw_data.as_deref()).filter(|raw| !raw.is_empty());
     let source = Source { proto, raw, elements, owner };
     let data = match dtype {
         DataType::F32 => TensorData::F32(source.take(&proto.float_data, f32::from_le_bytes)?),

@@ -100,7 +100,7 @@ impl Inliner {
     }
 
     fn note_condition(&mut self, name: &str, tensor: &TensorProto) {
-        if let Ok(tensor) = from_proto(name, tensor)
+        if let Ok(tensor) = from_proto(name, tensor, None)
             && let oculist_graph::TensorData::Bool(values) = tensor.data()
             && let [value] = values[..]
         {
