@@ -202,5 +202,5 @@ fn free(taken: &mut HashSet<String>, numbers: &mut HashMap<String, usize>, stem:
     }
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;
