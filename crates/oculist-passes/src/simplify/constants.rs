@@ -45,7 +45,7 @@ fn known(rewrite: &Rewrite, id: usize) -> Option<Vec<Tensor>> {
     let shape = value.shape.as_ref()?.sizes()?;
     let data = match value.dtype {
         DataType::I64 => TensorData::I64(items),
-        DataType::I32 => TensorData::I32(items.iter().map(|&i| i32::try_from(i)).collect::<Result<_, _>>().ok()?),
+        DataType::I32 => TensorData::I32(items.iter().map(|&i| i32::try_from(i).ok()).collect::<Option<_>>()?),
         DataType::Bool => TensorData::Bool(items.iter().map(|&i| i != 0).collect()),
         _ => return None,
     };
@@ -58,13 +58,11 @@ fn computed(rewrite: &Rewrite, ctx: &Context, id: usize) -> Option<Vec<Tensor>> 
     if conversion {
         return None;
     }
-    let inputs: Vec<Option<&Tensor>> =
-        node.inputs.slots().iter().map(|slot| slot.map(|v| rewrite.tensor(v))).collect::<Vec<_>>().into_iter()
-            .map(|input| match input {
-                None => Some(None),
-                Some(tensor) => tensor.map(Some),
-            })
-            .collect::<Option<_>>()?;
+    let constant = |slot: &Option<ValueId>| match slot {
+        None => Some(None),
+        Some(v) => rewrite.tensor(*v).map(Some),
+    };
+    let inputs: Vec<Option<&Tensor>> = node.inputs.slots().iter().map(constant).collect::<Option<_>>()?;
     let given: usize = inputs.iter().flatten().map(|t| t.len()).sum();
     let made = node.outputs.iter().map(|&v| {
         rewrite.shape(v).and_then(|s| s.sizes()).map_or(0, |s| s.iter().fold(1, |n: usize, &d| n.saturating_mul(d)))
