@@ -54,7 +54,7 @@ fn quantize(axis: i64) -> QuantizeLinear {
 }
 
 fn dequantize(axis: i64) -> DequantizeLinear {
-    DequantizeLinear { axis, block: 0 }
+    DequantizeLinear::along(axis)
 }
 
 fn build(f: impl FnOnce(&mut GraphBuilder, ValueId) -> ValueId) -> Graph {

@@ -72,7 +72,7 @@ impl Quantiser {
         let s = self.b.param(&format!("{name}.scale"), Tensor::f32(&[], vec![scale]));
         let z = self.b.param(&format!("{name}.zero_point"), Tensor::u8(&[], vec![zero_point]));
         let q = self.b.op(&format!("{name}.quantize"), QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }, &[x, s, z]);
-        let y = self.b.op(&format!("{name}.dequantize"), DequantizeLinear { axis: 1, block: 0 }, &[q, s, z]);
+        let y = self.b.op(&format!("{name}.dequantize"), DequantizeLinear::along(1), &[q, s, z]);
         self.scales.push((y, scale));
         y
     }
@@ -103,7 +103,7 @@ impl Quantiser {
         let q = self.b.param(name, q);
         let s = self.b.param(&format!("{name}.scale"), Tensor::f32(&[scales.len()], scales));
         let z = self.b.param(&format!("{name}.zero_point"), zeros);
-        self.b.op(&format!("{name}.dequantize"), DequantizeLinear { axis: 0, block: 0 }, &[q, s, z])
+        self.b.op(&format!("{name}.dequantize"), DequantizeLinear::along(0), &[q, s, z])
     }
 
     fn conv(&mut self, name: &str, x: ValueId, channels: usize, conv: Conv, relu: bool) -> ValueId {
