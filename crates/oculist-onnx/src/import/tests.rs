@@ -2,6 +2,7 @@
 
 mod inlined;
 mod older;
+mod outside;
 
 use crate::OnnxError;
 use crate::export;
