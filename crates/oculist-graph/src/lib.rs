@@ -24,7 +24,7 @@ pub use error::GraphError;
 pub use edit::Edit;
 pub use graph::{Graph, Inputs, Node, NodeId, Value, ValueId, ValueKind};
 pub use op::{
-    ArrayFeatureExtractor, AveragePool, BatchNormalization, Binary, Concat, Conv, DepthToSpace, DequantizeLinear, Dropout, Expand, Flatten, Gather, GatherElements, GatherND, Gemm, GlobalPool, Identity, Item, MaxPool, Op, Pad, PadMode, Padding, Plane, QuantizeLinear, Reshape, Role, ScatterElements, ScatterND, Slice, Softmax, SoftmaxKind, SpaceToDepth, Split, Squeeze, TensorScatter, Tile, Transpose, Unary, Unsqueeze, Window,
+    AffineGrid, ArrayFeatureExtractor, AveragePool, BatchNormalization, Binarizer, Binary, CenterCropPad, Col2Im, Concat, Conv, DepthToSpace, DequantizeLinear, Dropout, Expand, Flatten, Gather, GatherElements, GatherND, Gemm, GlobalPool, GridSample, Identity, Item, MaxPool, MaxUnpool, NonMaxSuppression, Op, Pad, PadMode, Padding, Plane, QuantizeLinear, Reshape, Resize, RoiAlign, Role, ScatterElements, ScatterND, Slice, Softmax, SoftmaxKind, SpaceToDepth, Split, Squeeze, TensorScatter, Tile, Transpose, Unary, Unsqueeze, Window,
 };
 pub use shape::{Dim, Shape};
 pub use tensor::{DataType, Tensor, TensorData};

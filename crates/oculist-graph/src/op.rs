@@ -5,11 +5,14 @@
 //! `docs/adding-operators.md` says what else it touches.
 
 mod attributes;
+mod binarizer;
 mod binary;
 mod conv;
+mod crop;
 mod depth;
 mod expand;
 mod gather;
+mod grid;
 mod layout;
 mod linear;
 mod norm;
@@ -18,21 +21,27 @@ mod pool;
 mod prune;
 mod quantization;
 mod quantize;
+mod regions;
 mod reshape;
+mod resize;
 mod scatter;
 mod schema;
 mod slice;
 mod softmax;
 mod transpose;
 mod unary;
+mod unpool;
 mod window;
 
 pub use attributes::{Attribute, AttributeList, Attributes};
+pub use binarizer::Binarizer;
 pub use binary::Binary;
 pub use conv::Conv;
+pub use crop::CenterCropPad;
 pub use depth::{DepthToSpace, SpaceToDepth};
 pub use expand::{Expand, Tile};
 pub use gather::{ArrayFeatureExtractor, Gather, GatherElements, GatherND};
+pub use grid::{AffineGrid, GridSample, Outside, Sampling};
 pub use layout::{Concat, Dropout, Flatten, Identity};
 pub use linear::Gemm;
 pub use norm::BatchNormalization;
@@ -41,13 +50,16 @@ pub use pool::{AveragePool, GlobalPool, MaxPool};
 pub use prune::{Port, Tie, Ties};
 pub use quantization::Quantization;
 pub use quantize::{DequantizeLinear, QuantizeLinear};
+pub use regions::{NonMaxSuppression, RoiAlign};
 pub use reshape::{Reshape, Squeeze, Unsqueeze};
+pub use resize::{AspectRatio, Coordinates, Interpolation, Resize, Resized, Rounding};
 pub use scatter::{Reduction, ScatterElements, ScatterND, TensorScatter};
 pub use schema::{FLOATS, Fact, Given, Item, MAX_ITEMS, OpCost, Operator, Read, Role, Seen, Written, axis};
 pub use slice::{Slice, Split};
 pub use softmax::{Softmax, SoftmaxKind};
 pub use transpose::Transpose;
 pub use unary::Unary;
+pub use unpool::{Col2Im, MaxUnpool};
 pub use window::{Padding, Plane, Window};
 
 macro_rules! operators {
@@ -126,6 +138,18 @@ operators! {
     Expand, Tile,
     // depth.rs
     DepthToSpace, SpaceToDepth,
+    // resize.rs
+    Resize,
+    // grid.rs
+    GridSample, AffineGrid,
+    // crop.rs
+    CenterCropPad,
+    // unpool.rs
+    MaxUnpool, Col2Im,
+    // regions.rs
+    RoiAlign, NonMaxSuppression,
+    // binarizer.rs
+    Binarizer,
 }
 
 impl std::ops::Deref for Op {

@@ -1,15 +1,21 @@
 //! The kernels, in the files of the operators' rooms.
 
+mod binarizer;
+mod crop;
 mod depth;
 mod expand;
 mod gather;
+mod grid;
 mod layout;
 mod pad;
 mod quantize;
+mod regions;
 mod reshape;
+mod resize;
 mod scatter;
 mod slice;
 mod transpose;
+mod unpool;
 
 use oculist_graph::Op;
 
@@ -50,6 +56,21 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         // depth.rs
         Op::DepthToSpace(op) => op,
         Op::SpaceToDepth(op) => op,
+        // resize.rs
+        Op::Resize(op) => op,
+        // grid.rs
+        Op::GridSample(op) => op,
+        Op::AffineGrid(op) => op,
+        // crop.rs
+        Op::CenterCropPad(op) => op,
+        // unpool.rs
+        Op::MaxUnpool(op) => op,
+        Op::Col2Im(op) => op,
+        // regions.rs
+        Op::RoiAlign(op) => op,
+        Op::NonMaxSuppression(op) => op,
+        // binarizer.rs
+        Op::Binarizer(op) => op,
         // Each family adds its lines here.
         _ => todo!("kernels of {}", op.name()),
     }
