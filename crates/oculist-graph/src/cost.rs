@@ -54,8 +54,10 @@ impl Graph {
             let out = node.outputs.iter().map(|&v| self.shape(v).elements_per_sample());
             let out = out.fold(0, usize::saturating_add) as u64;
             let read = node.inputs.iter().next().map_or(0, |x| self.shape(x).elements_per_sample());
-            let operations =
-                cost.macs.saturating_add(out.saturating_mul(self.op_cost(node).reads)).saturating_add(read as u64);
+            let operations = cost
+                .macs
+                .saturating_add(out.saturating_mul(self.op_cost(node).reads))
+                .saturating_add(read as u64);
             total = total.saturating_add(operations);
             if operations > most.0 {
                 most = (operations, &node.name);
@@ -126,7 +128,10 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Conv, DataType, Graph, GraphBuilder, Op, Pool, Shape, Tensor};
+    use crate::{
+        Conv, DataType, DequantizeLinear, Flatten, Gemm, GlobalPool, Graph, GraphBuilder, MaxPool, Op, Shape,
+        Tensor,
+    };
 
     #[test]
     fn costs_match_hand_computed_numbers() {
@@ -135,8 +140,8 @@ mod tests {
         let y = b.conv("conv", x, 16, Conv::square(3, 2, 1), true);
         let y = b.batch_norm("bn", y, 1e-5, 0.9);
         let y = b.conv("depthwise", y, 16, Conv::square(3, 1, 1).with_groups(16), false);
-        let y = b.op("pool", Op::GlobalAveragePool, &[y]);
-        let y = b.op("flatten", Op::Flatten, &[y]);
+        let y = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[y]);
+        let y = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[y]);
         let y = b.linear("fc", y, 10);
         let cost = b.finish(y).unwrap().cost();
         let macs: Vec<u64> = cost.nodes.iter().map(|(_, c)| c.macs).collect();
@@ -157,8 +162,8 @@ mod tests {
         let mut g = Graph::new("shared");
         let x = g.add_input("x", Shape::nc(4));
         let w = g.add_param("w", Tensor::filled(&[4, 4], 0.0));
-        let y = g.add_node("first", Op::Gemm, vec![x, w]);
-        let z = g.add_node("second", Op::Gemm, vec![y, w]);
+        let y = g.add_node("first", Op::Gemm(Gemm::LINEAR), vec![x, w]);
+        let z = g.add_node("second", Op::Gemm(Gemm::LINEAR), vec![y, w]);
         g.set_outputs(vec![z]);
         g.tidy().unwrap();
         let cost = g.cost();
@@ -172,8 +177,9 @@ mod tests {
         let q = g.add_param("w", Tensor::i8(&[3, 4], vec![1; 12]));
         let scale = g.add_param("scale", Tensor::f32(&[3], vec![0.1; 3]));
         let zero = g.add_param("zero", Tensor::i8(&[3], vec![0; 3]));
-        let w = g.add_node("dequantize", Op::DequantizeLinear { axis: 0 }, vec![q, scale, zero]);
-        let y = g.add_node("fc", Op::Gemm, vec![x, w]);
+        let w =
+            g.add_node("dequantize", Op::DequantizeLinear(DequantizeLinear::along(0)), vec![q, scale, zero]);
+        let y = g.add_node("fc", Op::Gemm(Gemm::LINEAR), vec![x, w]);
         g.set_outputs(vec![y]);
         g.tidy().unwrap();
         assert_eq!(g.value(w).dtype, DataType::F32);
@@ -201,7 +207,7 @@ mod tests {
         // Windows count as well.
         let mut b = GraphBuilder::new("net");
         let x = b.input("x", 16, 8192, 8192);
-        let y = b.op("pool", Op::MaxPool(Pool::square(255, 1, 0)), &[x]);
+        let y = b.op("pool", Op::MaxPool(MaxPool::square(255, 1, 0)), &[x]);
         let error = b.finish(y).unwrap().check_operations().unwrap_err().to_string();
         assert!(error.contains("`pool`"), "{error}");
     }

@@ -8,8 +8,7 @@ use crate::op::Op;
 impl Graph {
     /// One line per input, node and output: operator, attributes, input names, output shape.
     ///
-    /// Attributes at their usual value are left out: stride and dilation 1, no padding, one group, the batch
-    /// normalisation's epsilon 1e-5 with momentum 0.9, padding that does not count in a mean.
+    /// Attributes are ONNX's; those at their default are left out.
     pub fn dump(&self) -> String {
         let mut out = String::new();
         let shape = |id: ValueId| {
@@ -61,26 +60,26 @@ fn attributes(op: &Op) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Conv, GraphBuilder, Op, Pool};
+    use crate::{AveragePool, Binary, Conv, Dropout, Flatten, GraphBuilder, Op, Plane, Unary};
 
     #[test]
     fn the_text_form_shows_operators_attributes_and_shapes() {
         let mut b = GraphBuilder::new("net");
         let x = b.input("image", 3, 9, 9);
-        let wide = Conv { dilation: [2, 1], padding: [2, 1, 2, 1], ..Conv::square(3, 2, 0) };
+        let plane = Plane { kernel: [3, 3], stride: [2, 2], padding: [2, 1, 2, 1], dilation: [2, 1] };
+        let wide = Conv::plane(plane, 1);
         let y = b.conv("stem", x, 4, wide, true);
         let y = b.batch_norm("norm", y, 0.001, 0.99);
-        let y = b.op("act", Op::Clip { min: 0.0, max: 6.0 }, &[y]);
+        let y = b.op("act", Op::Unary(Unary::Clip { min: 0.0, max: 6.0 }), &[y]);
         let z = b.conv("depthwise", y, 4, Conv::square(1, 1, 0).with_groups(4), false);
         let z = b.batch_norm("norm2", z, 1e-5, 0.9);
-        let z = b.op("gate", Op::HardSigmoid { alpha: 0.25, beta: 0.5 }, &[z]);
-        let y = b.op("scale", Op::Mul, &[y, z]);
+        let z = b.op("gate", Op::Unary(Unary::HardSigmoid { alpha: 0.25, beta: 0.5 }), &[z]);
+        let y = b.op("scale", Op::Binary(Binary::Mul), &[y, z]);
         let y = b.max_pool("pool", y, 3, 2, 1);
-        let pool = Pool::square(2, 1, 0);
-        let y = b.op("mean", Op::AveragePool { pool, count_include_pad: true }, &[y]);
-        let y = b.op("pad", Op::PadChannels { before: 1, after: 2 }, &[y]);
-        let y = b.op("flatten", Op::Flatten, &[y]);
-        let y = b.op("dropout", Op::Dropout { ratio: 0.2 }, &[y]);
+        let y = b.op("mean", AveragePool::square(2, 1, 0, true), &[y]);
+        let y = b.pad_channels("pad", y, 1, 2);
+        let y = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[y]);
+        let y = b.op("dropout", Op::Dropout(Dropout { ratio: 0.2 }), &[y]);
         let y = b.linear("fc", y, 2);
         let text = b.finish(y).unwrap().dump();
         let norm = |name: &str| {
@@ -91,24 +90,24 @@ mod tests {
         let want = [
             "graph net".to_owned(),
             "  input image: f32[N, 3, 9, 9]".to_owned(),
-            "  stem.out: f32[N, 4, 5, 5] = Conv[3x3 s2x2 p[2, 1, 2, 1] d2x1](image, stem.weight f32[4, 3, 3, 3], \
+            "  stem.out: f32[N, 4, 5, 5] = Conv[kernel_shape=[3, 3] strides=[2, 2] pads=[2, 1, 2, 1] dilations=[2, 1]](image, stem.weight f32[4, 3, 3, 3], \
              stem.bias f32[4])"
                 .to_owned(),
             format!(
-                "  norm.out: f32[N, 4, 5, 5] = BatchNormalization[eps 0.001 momentum 0.99](stem.out, {})",
+                "  norm.out: f32[N, 4, 5, 5] = BatchNormalization[epsilon=0.001 momentum=0.99](stem.out, {})",
                 norm("norm")
             ),
-            "  act.out: f32[N, 4, 5, 5] = Clip[0..6](norm.out)".to_owned(),
-            "  depthwise.out: f32[N, 4, 5, 5] = Conv[1x1 g4](act.out, depthwise.weight f32[4, 1, 1, 1])".to_owned(),
-            format!("  norm2.out: f32[N, 4, 5, 5] = BatchNormalization(depthwise.out, {})", norm("norm2")),
-            "  gate.out: f32[N, 4, 5, 5] = HardSigmoid[0.25 0.5](norm2.out)".to_owned(),
+            "  act.out: f32[N, 4, 5, 5] = Clip[min=0.0 max=6.0](norm.out)".to_owned(),
+            "  depthwise.out: f32[N, 4, 5, 5] = Conv[kernel_shape=[1, 1] group=4](act.out, depthwise.weight f32[4, 1, 1, 1])".to_owned(),
+            format!("  norm2.out: f32[N, 4, 5, 5] = BatchNormalization[epsilon=1e-5 momentum=0.9](depthwise.out, {})", norm("norm2")),
+            "  gate.out: f32[N, 4, 5, 5] = HardSigmoid[alpha=0.25 beta=0.5](norm2.out)".to_owned(),
             "  scale.out: f32[N, 4, 5, 5] = Mul(act.out, gate.out)".to_owned(),
-            "  pool.out: f32[N, 4, 3, 3] = MaxPool[3x3 s2x2 p[1, 1, 1, 1]](scale.out)".to_owned(),
-            "  mean.out: f32[N, 4, 2, 2] = AveragePool[2x2 s1x1 p[0, 0, 0, 0] include_pad](pool.out)".to_owned(),
-            "  pad.out: f32[N, 7, 2, 2] = Pad[1+2](mean.out)".to_owned(),
+            "  pool.out: f32[N, 4, 3, 3] = MaxPool[kernel_shape=[3, 3] strides=[2, 2] pads=[1, 1, 1, 1]](scale.out)".to_owned(),
+            "  mean.out: f32[N, 4, 2, 2] = AveragePool[kernel_shape=[2, 2] count_include_pad=1](pool.out)".to_owned(),
+            "  pad.out: f32[N, 7, 2, 2] = Pad(mean.out, pad.pads i64[8])".to_owned(),
             "  flatten.out: f32[N, 28] = Flatten(pad.out)".to_owned(),
-            "  dropout.out: f32[N, 28] = Dropout[0.2](flatten.out)".to_owned(),
-            "  fc.out: f32[N, 2] = Gemm(dropout.out, fc.weight f32[2, 28], fc.bias f32[2])".to_owned(),
+            "  dropout.out: f32[N, 28] = Dropout[ratio=0.2](flatten.out)".to_owned(),
+            "  fc.out: f32[N, 2] = Gemm[transB=1](dropout.out, fc.weight f32[2, 28], fc.bias f32[2])".to_owned(),
             "  output fc.out".to_owned(),
         ]
         .join("\n")

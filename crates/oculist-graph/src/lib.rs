@@ -10,21 +10,19 @@ mod builder;
 mod check;
 mod cost;
 mod dump;
+mod edit;
 mod error;
 mod graph;
 mod infer;
-mod edit;
 pub mod op;
 mod shape;
 mod tensor;
 
 pub use builder::GraphBuilder;
 pub use cost::{Cost, NodeCost};
-pub use error::GraphError;
 pub use edit::Edit;
+pub use error::GraphError;
 pub use graph::{Graph, Inputs, Node, NodeId, Value, ValueId, ValueKind};
-pub use op::{
-    AffineGrid, ArrayFeatureExtractor, AveragePool, BatchNormalization, Binarizer, Binary, CenterCropPad, Col2Im, Concat, Conv, DepthToSpace, DequantizeLinear, Dropout, Expand, Flatten, Gather, GatherElements, GatherND, Gemm, GlobalPool, GridSample, Identity, Item, MaxPool, MaxUnpool, NonMaxSuppression, Op, Pad, PadMode, Padding, Plane, QuantizeLinear, Reshape, Resize, RoiAlign, Role, ScatterElements, ScatterND, Slice, Softmax, SoftmaxKind, SpaceToDepth, Split, Squeeze, TensorScatter, Tile, Transpose, Unary, Unsqueeze, Window,
-};
+pub use op::*;
 pub use shape::{Dim, Shape};
 pub use tensor::{DataType, Tensor, TensorData};

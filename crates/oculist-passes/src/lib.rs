@@ -17,8 +17,8 @@
 //! let y = b.conv("conv", x, 16, Conv::square(3, 1, 1), false);
 //! let y = b.batch_norm("bn", y, 1e-5, 0.9);
 //! let y = b.relu("relu", y);
-//! let y = b.op("pool", Op::GlobalAveragePool, &[y]);
-//! let y = b.op("flatten", Op::Flatten, &[y]);
+//! let y = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[y]);
+//! let y = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[y]);
 //! let out = b.linear("fc", y, 10);
 //! let graph = b.finish(out)?; // ... and trained
 //!
@@ -50,6 +50,7 @@ mod fold_batch_norm;
 pub mod prune_channels;
 pub mod quantize;
 mod remove_identity;
+pub mod simplify;
 #[cfg(test)]
 mod test_models;
 
@@ -63,3 +64,4 @@ pub use prune_channels::{
 };
 pub use quantize::{QParams, QuantizeOptions, Range, WeightRange, quantizable_values, quantize};
 pub use remove_identity::remove_identity;
+pub use simplify::{open_batch, simplify};

@@ -1,6 +1,6 @@
 //! Removes nodes that do nothing in inference.
 
-use oculist_graph::{Graph, Op, ValueId};
+use oculist_graph::{Graph, Identity, Op, ValueId};
 
 use crate::Result;
 use crate::edit::Names;
@@ -35,10 +35,12 @@ pub fn remove_identity(graph: &Graph) -> Result<Graph> {
     let mut names = Names::of(graph);
     for i in 0..out.nodes().len() {
         let node = &out.nodes()[i];
-        if !matches!(node.op, Op::Dropout { .. } | Op::Identity) {
+        // The producer must give its value as its first output to take over the name; a mask is only had while training.
+        let removable = matches!(node.op, Op::Dropout(_) | Op::Identity(Identity)) && node.outputs.len() == 1;
+        if !removable || node.inputs.len() > 2 {
             continue;
         }
-        let (input, output) = (resolve(&stands_for, node.inputs[0]), node.output);
+        let (input, output) = (resolve(&stands_for, node.inputs[0]), node.output());
         if !is_output[output.index()] {
             stands_for[output.index()] = input;
             continue;
@@ -46,14 +48,15 @@ pub fn remove_identity(graph: &Graph) -> Result<Graph> {
         // The output's name is part of the model's interface: its producer takes it over.
         if let Some(p) = producers[input.index()]
             && !is_output[input.index()]
+            && out.nodes()[p].output() == input
         {
             stands_for[input.index()] = output;
             producers[output.index()] = Some(p);
             let spare = names.fresh(&format!("{}.removed", node.name));
             let spare = out.add_activation(spare);
             stands_for.push(spare);
-            out.nodes_mut()[p].output = output;
-            out.nodes_mut()[i].output = spare;
+            out.edit().set_output(p, output);
+            out.edit().set_output(i, spare);
         }
     }
     out.map_uses(|v| resolve(&stands_for, v));
@@ -73,7 +76,7 @@ fn resolve(stands_for: &[ValueId], mut v: ValueId) -> ValueId {
 
 #[cfg(test)]
 mod tests {
-    use oculist_graph::GraphBuilder;
+    use oculist_graph::{Dropout, GraphBuilder};
 
     use super::*;
     use crate::test_models as models;
@@ -83,7 +86,7 @@ mod tests {
         let graph = models::flatten_head();
         let out = remove_identity(&graph).unwrap();
         assert_eq!(out.nodes().len(), graph.nodes().len() - 1);
-        assert!(out.nodes().iter().all(|n| !matches!(n.op, Op::Dropout { .. })));
+        assert!(out.nodes().iter().all(|n| !matches!(n.op, Op::Dropout(_))));
         assert_eq!(models::output(&out), models::output(&graph));
     }
 
@@ -92,8 +95,8 @@ mod tests {
         let mut b = GraphBuilder::new("net");
         let x = b.input("x", 2, 4, 4);
         let y = b.relu("relu", x);
-        let y = b.op("drop", Op::Dropout { ratio: 0.5 }, &[y]);
-        let y = b.op("same", Op::Identity, &[y]);
+        let y = b.op("drop", Op::Dropout(Dropout { ratio: 0.5 }), &[y]);
+        let y = b.op("same", Op::Identity(Identity), &[y]);
         let graph = b.finish(y).unwrap();
         let out = remove_identity(&graph).unwrap();
         assert_eq!(
@@ -106,7 +109,7 @@ mod tests {
     fn a_copy_of_the_input_stays() {
         let mut b = GraphBuilder::new("net");
         let x = b.input("x", 2, 4, 4);
-        let y = b.op("same", Op::Identity, &[x]);
+        let y = b.op("same", Op::Identity(Identity), &[x]);
         let graph = b.finish(y).unwrap();
         assert_eq!(remove_identity(&graph).unwrap(), graph);
     }

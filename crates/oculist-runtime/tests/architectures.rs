@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oculist_graph::{Graph, Op, Tensor, ValueId};
+use oculist_graph::{BatchNormalization, Graph, Op, Tensor, ValueId};
 use oculist_runtime::{Context, InputLayout, Plan, PlanOptions};
 use oculist_testing::{formula, golden};
 use oculist_zoo::{BuildOptions, build};
@@ -85,7 +85,7 @@ fn a_network_that_is_slightly_another_one_is_rejected() {
     let case = &model["cases"][1];
     let mut graph = filled(model, case);
     for node in graph.nodes_mut() {
-        if let Op::BatchNormalization { epsilon, .. } = &mut node.op {
+        if let Op::BatchNormalization(BatchNormalization { epsilon, .. }) = &mut node.op {
             *epsilon = 1e-5;
         }
     }

@@ -8,7 +8,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oculist_graph::{Conv, Graph, GraphBuilder, Op, Shape, Tensor, ValueId};
+use oculist_graph::{
+    Concat, Conv, DataType, DequantizeLinear, Dropout, Graph, GraphBuilder, Op, QuantizeLinear, Shape,
+    Tensor, Unary, ValueId,
+};
 use oculist_passes::{
     QuantizeOptions, Range, fold_batch_norm, quantizable_values, quantize, remove_identity,
 };
@@ -76,7 +79,7 @@ fn sums(n: usize) -> Graph {
     let mut b = GraphBuilder::new("net");
     let x = b.input("x", 4, 2, 2);
     let first = b.relu("first", x);
-    let mut y = b.op("second", Op::Sigmoid, &[x]);
+    let mut y = b.op("second", Op::Unary(Unary::Sigmoid), &[x]);
     for i in 0..n {
         y = b.add(&format!("a{i}"), y, first);
     }
@@ -95,7 +98,7 @@ fn norms(n: usize) -> Graph {
     let layer = |b: &mut GraphBuilder, i: usize, y: ValueId| {
         let y = b.conv(&format!("c{i}"), y, 4, Conv::square(1, 1, 0), false);
         let y = b.batch_norm(&format!("n{i}"), y, 1e-5, 0.9);
-        b.op(&format!("d{i}"), Op::Dropout { ratio: 0.1 }, &[y])
+        b.op(&format!("d{i}"), Op::Dropout(Dropout { ratio: 0.1 }), &[y])
     };
     build(layer, n / 3)
 }
@@ -105,12 +108,17 @@ fn fan(n: usize) -> Graph {
     let mut b = GraphBuilder::new("net");
     let x = b.input("x", 4, 2, 2);
     let parts: Vec<ValueId> = (0..n).map(|i| b.relu(&format!("r{i}"), x)).collect();
-    let y = b.op("all", Op::Concat, &parts);
+    let y = b.op("all", Op::Concat(Concat::CHANNELS), &parts);
     b.finish(y).expect("a valid graph")
 }
 
 fn bounds(n: usize) -> Graph {
-    build(|b, i, y| b.op(&format!("c{i}"), Op::Clip { min: -1.0 - i as f32, max: 1.0 + i as f32 }, &[y]), n)
+    build(
+        |b, i, y| {
+            b.op(&format!("c{i}"), Op::Unary(Unary::Clip { min: -1.0 - i as f32, max: 1.0 + i as f32 }), &[y])
+        },
+        n,
+    )
 }
 
 fn quantized(n: usize) -> Graph {
@@ -176,7 +184,7 @@ fn planning() {
     }
     let observed = |n: usize| {
         let graph = relus(n);
-        let values = graph.nodes().iter().map(|n| n.output).collect();
+        let values = graph.nodes().iter().map(|n| n.output()).collect();
         (graph, PlanOptions::new(1, context.clone()).with_observed(values))
     };
     assert_linear("plan with observed values", observed, |(graph, options)| {
@@ -222,8 +230,16 @@ fn a_long_chain_of_constants_is_refused_and_not_followed() {
         let zero = graph.add_param("zero", Tensor::i8(&[], vec![0]));
         let mut w = graph.add_param("w", Tensor::filled(&[4, 4, 1, 1], 1.0));
         for i in 0..n {
-            w = graph.add_node(format!("q{i}"), Op::QuantizeLinear { axis: 0 }, vec![w, scale, zero]);
-            w = graph.add_node(format!("d{i}"), Op::DequantizeLinear { axis: 0 }, vec![w, scale, zero]);
+            w = graph.add_node(
+                format!("q{i}"),
+                Op::QuantizeLinear(QuantizeLinear { axis: 0, block: 0, dtype: DataType::U8 }),
+                vec![w, scale, zero],
+            );
+            w = graph.add_node(
+                format!("d{i}"),
+                Op::DequantizeLinear(DequantizeLinear::along(0)),
+                vec![w, scale, zero],
+            );
         }
         let y = graph.add_node("conv", Op::Conv(Conv::square(1, 1, 0)), vec![x, w]);
         graph.set_outputs(vec![y]);

@@ -3,7 +3,7 @@
 //! Two pieces follow each other behind a convolution, the image itself or a flattened map, and a fully connected layer
 //! makes three logits of the result. What holds for all of these holds for any pair of neighbours in a real network.
 
-use oculist_graph::{Conv, Graph, GraphBuilder, Op, Pool, Tensor, ValueId};
+use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, Conv, Dropout, Flatten, GlobalPool, Graph, GraphBuilder, Identity, Op, Tensor, Unary, ValueId};
 
 use crate::reference::Noise;
 
@@ -42,7 +42,7 @@ pub const PIECES: [(&str, For, Piece); 36] = [
         let both = b.param(&format!("{n}.weight"), Tensor::filled(&[c], 1.0));
         let mean = b.param(&format!("{n}.running_mean"), Tensor::filled(&[c], 0.0));
         let var = b.param(&format!("{n}.running_var"), Tensor::filled(&[c], 1.0));
-        b.op(n, Op::BatchNormalization { epsilon: 1e-2, momentum: 0.9 }, &[x, both, both, mean, var])
+        b.op(n, Op::BatchNormalization(BatchNormalization { epsilon: 1e-2, momentum: 0.9, training: false }), &[x, both, both, mean, var])
     }),
     ("residual batch norm", For::All, |b, n, x| {
         let y = b.batch_norm(&format!("{n}.norm"), x, 1e-2, 0.9);
@@ -55,43 +55,43 @@ pub const PIECES: [(&str, For, Piece); 36] = [
         b.relu(n, y)
     }),
     ("relu", For::All, |b, n, x| b.relu(n, x)),
-    ("clip", For::All, |b, n, x| b.op(n, Op::Clip { min: -0.4, max: 0.9 }, &[x])),
-    ("clip above zero", For::All, |b, n, x| b.op(n, Op::Clip { min: 0.1, max: 2.0 }, &[x])),
-    ("hard sigmoid", For::All, |b, n, x| b.op(n, Op::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[x])),
-    ("hard swish", For::All, |b, n, x| b.op(n, Op::HardSwish, &[x])),
-    ("sigmoid", For::All, |b, n, x| b.op(n, Op::Sigmoid, &[x])),
+    ("clip", For::All, |b, n, x| b.op(n, Op::Unary(Unary::Clip { min: -0.4, max: 0.9 }), &[x])),
+    ("clip above zero", For::All, |b, n, x| b.op(n, Op::Unary(Unary::Clip { min: 0.1, max: 2.0 }), &[x])),
+    ("hard sigmoid", For::All, |b, n, x| b.op(n, Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 }), &[x])),
+    ("hard swish", For::All, |b, n, x| b.op(n, Op::Unary(Unary::HardSwish), &[x])),
+    ("sigmoid", For::All, |b, n, x| b.op(n, Op::Unary(Unary::Sigmoid), &[x])),
     ("silu", For::All, |b, n, x| {
-        let gate = b.op(&format!("{n}.sigmoid"), Op::Sigmoid, &[x]);
-        b.op(n, Op::Mul, &[x, gate])
+        let gate = b.op(&format!("{n}.sigmoid"), Op::Unary(Unary::Sigmoid), &[x]);
+        b.op(n, Op::Binary(Binary::Mul), &[x, gate])
     }),
-    ("square", For::All, |b, n, x| b.op(n, Op::Mul, &[x, x])),
+    ("square", For::All, |b, n, x| b.op(n, Op::Binary(Binary::Mul), &[x, x])),
     ("double", For::All, |b, n, x| b.add(n, x, x)),
     ("gate", For::Maps, |b, n, x| {
         let c = b.chw(x).0;
-        let gate = b.op(&format!("{n}.pool"), Op::GlobalAveragePool, &[x]);
+        let gate = b.op(&format!("{n}.pool"), Op::GlobalPool(GlobalPool::Average), &[x]);
         let gate = b.conv(&format!("{n}.squeeze"), gate, c, Conv::square(1, 1, 0), true);
-        let gate = b.op(&format!("{n}.sigmoid"), Op::Sigmoid, &[gate]);
-        b.op(n, Op::Mul, &[x, gate])
+        let gate = b.op(&format!("{n}.sigmoid"), Op::Unary(Unary::Sigmoid), &[gate]);
+        b.op(n, Op::Binary(Binary::Mul), &[x, gate])
     }),
     ("residual conv", For::Maps, |b, n, x| {
         let c = b.chw(x).0;
         let y = b.conv(&format!("{n}.conv"), x, c, Conv::square(1, 1, 0), true);
         b.add(n, y, x)
     }),
-    ("concat with itself", For::All, |b, n, x| b.op(n, Op::Concat, &[x, x])),
+    ("concat with itself", For::All, |b, n, x| b.op(n, Op::Concat(Concat::CHANNELS), &[x, x])),
     ("concat", For::All, |b, n, x| {
-        let y = b.op(&format!("{n}.sigmoid"), Op::Sigmoid, &[x]);
-        b.op(n, Op::Concat, &[y, x])
+        let y = b.op(&format!("{n}.sigmoid"), Op::Unary(Unary::Sigmoid), &[x]);
+        b.op(n, Op::Concat(Concat::CHANNELS), &[y, x])
     }),
     ("max pool", For::Maps, |b, n, x| b.max_pool(n, x, 3, 1, 1)),
     ("average pool", For::Maps, |b, n, x| average(b, n, x, false)),
     ("average pool with its padding", For::Maps, |b, n, x| average(b, n, x, true)),
-    ("global average pool", For::Maps, |b, n, x| b.op(n, Op::GlobalAveragePool, &[x])),
-    ("flatten", For::Maps, |b, n, x| b.op(n, Op::Flatten, &[x])),
+    ("global average pool", For::Maps, |b, n, x| b.op(n, Op::GlobalPool(GlobalPool::Average), &[x])),
+    ("flatten", For::Maps, |b, n, x| b.op(n, Op::Flatten(Flatten::IMAGES), &[x])),
     ("concat of flattened maps", For::Maps, |b, n, x| {
         let smaller = b.max_pool(&format!("{n}.pool"), x, 2, 2, 1);
         let (x, y) = (row(b, n, "first", x), row(b, n, "second", smaller));
-        b.op(n, Op::Concat, &[x, y])
+        b.op(n, Op::Concat(Concat::CHANNELS), &[x, y])
     }),
     ("sum of flattened maps", For::WholeMaps, |b, n, x| {
         let (x, y) = rows_of_two_maps(b, n, x);
@@ -99,11 +99,11 @@ pub const PIECES: [(&str, For, Piece); 36] = [
     }),
     ("product of flattened maps", For::WholeMaps, |b, n, x| {
         let (x, y) = rows_of_two_maps(b, n, x);
-        b.op(n, Op::Mul, &[x, y])
+        b.op(n, Op::Binary(Binary::Mul), &[x, y])
     }),
-    ("dropout of nothing", For::All, |b, n, x| b.op(n, Op::Dropout { ratio: 0.0 }, &[x])),
-    ("pad channels", For::Maps, |b, n, x| b.op(n, Op::PadChannels { before: 1, after: 2 }, &[x])),
-    ("identity", For::All, |b, n, x| b.op(n, Op::Identity, &[x])),
+    ("dropout of nothing", For::All, |b, n, x| b.op(n, Op::Dropout(Dropout { ratio: 0.0 }), &[x])),
+    ("pad channels", For::Maps, |b, n, x| b.pad_channels(n, x, 1, 2)),
+    ("identity", For::All, |b, n, x| b.op(n, Op::Identity(Identity), &[x])),
     ("linear", For::Rows, |b, n, x| b.linear(n, x, 7)),
     ("residual linear", For::Rows, |b, n, x| {
         let y = as_wide(b, n, x);
@@ -111,11 +111,11 @@ pub const PIECES: [(&str, For, Piece); 36] = [
     }),
     ("product with a linear layer", For::Rows, |b, n, x| {
         let y = as_wide(b, n, x);
-        b.op(n, Op::Mul, &[y, x])
+        b.op(n, Op::Binary(Binary::Mul), &[y, x])
     }),
     ("concat with a linear layer", For::Rows, |b, n, x| {
         let y = as_wide(b, n, x);
-        b.op(n, Op::Concat, &[x, y])
+        b.op(n, Op::Concat(Concat::CHANNELS), &[x, y])
     }),
 ];
 
@@ -138,11 +138,11 @@ pub enum For {
 const SIZE: (usize, usize) = (4, 3);
 
 fn average(b: &mut GraphBuilder, name: &str, x: ValueId, count_include_pad: bool) -> ValueId {
-    b.op(name, Op::AveragePool { pool: Pool::square(3, 1, 1), count_include_pad }, &[x])
+    b.op(name, AveragePool::square(3, 1, 1, count_include_pad), &[x])
 }
 
 fn row(b: &mut GraphBuilder, name: &str, which: &str, x: ValueId) -> ValueId {
-    b.op(&format!("{name}.{which}_row"), Op::Flatten, &[x])
+    b.op(&format!("{name}.{which}_row"), Op::Flatten(Flatten::IMAGES), &[x])
 }
 
 /// Two rows of as many features that are maps of different shapes in memory.
@@ -173,7 +173,7 @@ pub fn pair(start: Start, first: usize, second: usize) -> Option<Graph> {
     // The builder knows shapes, not ranks.
     let mut flat = start == Start::Flat;
     if flat {
-        x = b.op("to_row", Op::Flatten, &[x]);
+        x = b.op("to_row", Op::Flatten(Flatten::IMAGES), &[x]);
     }
     for (position, piece) in ["first", "second"].into_iter().zip([first, second]) {
         let (name, takes, build) = PIECES[piece];
@@ -191,7 +191,7 @@ pub fn pair(start: Start, first: usize, second: usize) -> Option<Graph> {
         flat |= name.contains("flatten");
     }
     if !flat {
-        x = b.op("flat", Op::Flatten, &[x]);
+        x = b.op("flat", Op::Flatten(Flatten::IMAGES), &[x]);
     }
     let logits = b.linear("logits", x, 3);
     Some(fill(b.finish(logits).unwrap_or_else(|e| panic!("{e}"))))

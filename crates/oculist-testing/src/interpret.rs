@@ -15,7 +15,7 @@ mod quantize;
 
 pub use array::Array;
 
-use oculist_graph::{Dim, Graph, Node, Op, TensorData, ValueId, ValueKind};
+use oculist_graph::{BatchNormalization, Binary, Concat, DequantizeLinear, Dim, Flatten, Gemm, GlobalPool, Graph, Identity, Node, Op, QuantizeLinear, TensorData, Unary, ValueId, ValueKind};
 
 /// All values of one execution.
 #[derive(Debug, Clone)]
@@ -67,13 +67,13 @@ pub fn run(graph: &Graph, inputs: &[Array]) -> Run {
             .iter()
             .map(|v| {
                 values[v.index()].as_ref().unwrap_or_else(|| {
-                    panic!("node `{}` reads `{}` before it exists", node.name, graph.value(*v).name)
+                    panic!("node `{}` reads `{}` before it exists", node.name, graph.value(v).name)
                 })
             })
             .collect();
         let result = evaluate(graph, node, &arguments);
-        assert_fits(graph, node.output, &result);
-        values[node.output.index()] = Some(result);
+        assert_fits(graph, node.output(), &result);
+        values[node.output().index()] = Some(result);
     }
     let values =
         values.into_iter().map(|v| v.unwrap_or_else(|| Array::new(&[0], Vec::new()))).collect::<Vec<_>>();
@@ -83,36 +83,40 @@ pub fn run(graph: &Graph, inputs: &[Array]) -> Run {
 fn evaluate(graph: &Graph, node: &Node, x: &[&Array]) -> Array {
     match &node.op {
         Op::Conv(conv) => linear::conv(conv, x[0], x[1], x.get(2).copied()),
-        Op::Gemm => linear::gemm(x[0], x[1], x.get(2).copied()),
-        Op::BatchNormalization { epsilon, .. } => {
+        Op::Gemm(Gemm::LINEAR) => linear::gemm(x[0], x[1], x.get(2).copied()),
+        Op::BatchNormalization(BatchNormalization { epsilon, .. }) => {
             elementwise::batch_normalization(f64::from(*epsilon), x[0], x[1], x[2], x[3], x[4])
         }
-        Op::Relu => x[0].map(|v| v.max(0.0)),
-        Op::Clip { min, max } => x[0].map(|v| v.max(f64::from(*min)).min(f64::from(*max))),
-        Op::HardSigmoid { alpha, beta } => {
+        Op::Unary(Unary::Relu) => x[0].map(|v| v.max(0.0)),
+        Op::Unary(Unary::Clip { min, max }) => x[0].map(|v| v.max(f64::from(*min)).min(f64::from(*max))),
+        Op::Unary(Unary::HardSigmoid { alpha, beta }) => {
             x[0].map(|v| (f64::from(*alpha) * v + f64::from(*beta)).clamp(0.0, 1.0))
         }
-        Op::HardSwish => x[0].map(|v| v * (v / 6.0 + 0.5).clamp(0.0, 1.0)),
-        Op::Sigmoid => x[0].map(|v| 1.0 / (1.0 + (-v).exp())),
-        Op::Add => elementwise::broadcast(x[0], x[1], |a, b| a + b),
-        Op::Mul => elementwise::broadcast(x[0], x[1], |a, b| a * b),
-        Op::Concat => elementwise::concat(x),
+        Op::Unary(Unary::HardSwish) => x[0].map(|v| v * (v / 6.0 + 0.5).clamp(0.0, 1.0)),
+        Op::Unary(Unary::Sigmoid) => x[0].map(|v| 1.0 / (1.0 + (-v).exp())),
+        Op::Binary(Binary::Add) => elementwise::broadcast(x[0], x[1], |a, b| a + b),
+        Op::Binary(Binary::Mul) => elementwise::broadcast(x[0], x[1], |a, b| a * b),
+        Op::Concat(Concat::CHANNELS) => elementwise::concat(x),
         Op::MaxPool(pool) => pool::max(pool, x[0]),
-        Op::AveragePool { pool, count_include_pad } => pool::average(pool, *count_include_pad, x[0]),
-        Op::GlobalAveragePool => pool::global_average(x[0]),
-        Op::Flatten => {
+        Op::AveragePool(pool) => pool::average(pool, x[0]),
+        Op::GlobalPool(GlobalPool::Average) => pool::global_average(x[0]),
+        Op::Flatten(Flatten::IMAGES) => {
             let n = x[0].shape()[0];
             let rest: usize = x[0].shape()[1..].iter().product();
             Array::new(&[n, rest], x[0].data().to_vec())
         }
-        Op::Dropout { .. } | Op::Identity => x[0].clone(),
-        Op::Softmax => elementwise::softmax(x[0]),
-        Op::PadChannels { before, after } => elementwise::pad_channels(*before, *after, x[0]),
-        Op::QuantizeLinear { axis } => {
-            let target = graph.value(node.inputs[2]).dtype;
-            quantize::quantize(*axis, target, x[0], x[1], x[2])
+        Op::Dropout(_) | Op::Identity(Identity) => x[0].clone(),
+        Op::Softmax(softmax) if softmax.axis == 1 && x[0].shape().len() == 2 => elementwise::softmax(x[0]),
+        Op::Pad(_) => {
+            let (before, after) = graph.channel_padding(node).expect("channels are padded with zeros");
+            elementwise::pad_channels(before, after, x[0])
         }
-        Op::DequantizeLinear { axis } => quantize::dequantize(*axis, x[0], x[1], x[2]),
+        Op::QuantizeLinear(QuantizeLinear { axis, .. }) => {
+            let target = graph.value(node.inputs[2]).dtype;
+            quantize::quantize(*axis as usize, target, x[0], x[1], x[2])
+        }
+        Op::DequantizeLinear(DequantizeLinear { axis, .. }) => quantize::dequantize(*axis as usize, x[0], x[1], x[2]),
+        other => panic!("the interpreter does not know {}", other.name()),
     }
 }
 
@@ -121,8 +125,8 @@ fn assert_fits(graph: &Graph, id: ValueId, array: &Array) {
     let Some(shape) = &value.shape else { return };
     let fits = shape.rank() == array.shape().len()
         && shape.dims().iter().zip(array.shape()).all(|(dim, &size)| match dim {
-            Dim::Batch => true,
             Dim::Fixed(d) => *d == size,
+            Dim::Batch | Dim::Symbol(_) | Dim::Unknown => true,
         });
     assert!(fits, "value `{}`: expected shape {shape}, found {:?}", value.name, array.shape());
 }
@@ -134,6 +138,7 @@ fn to_f64(data: &TensorData) -> Vec<f64> {
         TensorData::I8(v) => v.iter().map(|&x| f64::from(x)).collect(),
         TensorData::I32(v) => v.iter().map(|&x| f64::from(x)).collect(),
         TensorData::I64(v) => v.iter().map(|&x| x as f64).collect(),
+        other => panic!("the interpreter does not know {}", other.dtype().name()),
     }
 }
 

@@ -13,7 +13,7 @@
 //! Krizhevsky: One weird trick for parallelizing convolutional neural networks, 2014 (arXiv 1404.5997); layer names from
 //! torchvision's `models/alexnet.py`.
 
-use oculist_graph::{Conv, Graph, GraphError, Op};
+use oculist_graph::{Conv, Flatten, Graph, GraphError, Op};
 
 use crate::catalog::{ArchitectureInfo, Family};
 use crate::layers::{Net, Norm, scaled};
@@ -65,9 +65,9 @@ fn build(options: &BuildOptions) -> Result<Graph, GraphError> {
     }
     let (_, h, w) = net.chw(x);
     let mut y = if h <= 6 && w <= 6 {
-        net.op("flatten", Op::Flatten, &[x])
+        net.op("flatten", Op::Flatten(Flatten::IMAGES), &[x])
     } else if let Some(pooled) = net.adaptive_average_pool("avgpool", x, 6) {
-        net.op("flatten", Op::Flatten, &[pooled])
+        net.op("flatten", Op::Flatten(Flatten::IMAGES), &[pooled])
     } else {
         net.global_pool(x)
     };

@@ -11,7 +11,7 @@
 //! # Source
 //! He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, 2015, section 4.2 (arXiv 1512.03385).
 
-use oculist_graph::{Conv, Graph, GraphError, Op, Pool, ValueId};
+use oculist_graph::{AveragePool, Conv, Graph, GraphError, Op, ValueId};
 
 use crate::catalog::{ArchitectureInfo, Family};
 use crate::layers::{Net, Norm, scaled};
@@ -110,13 +110,12 @@ fn block(net: &mut Net, name: &str, x: ValueId, c_out: usize, stride: usize) -> 
 fn shortcut(net: &mut Net, name: &str, mut x: ValueId, c_out: usize, stride: usize) -> ValueId {
     let (c_in, _, _) = net.chw(x);
     if stride > 1 {
-        let op = Op::AveragePool { pool: Pool::square(1, stride, 0), count_include_pad: false };
+        let op = Op::AveragePool(AveragePool::square(1, stride, 0, false));
         x = net.op(&format!("{name}.shortcut.subsample"), op, &[x]);
     }
     if c_in != c_out {
         let added = c_out.saturating_sub(c_in);
-        let op = Op::PadChannels { before: added / 2, after: added - added / 2 };
-        x = net.op(&format!("{name}.shortcut.pad"), op, &[x]);
+        x = net.pad_channels(&format!("{name}.shortcut.pad"), x, added / 2, added - added / 2);
     }
     x
 }

@@ -1,6 +1,6 @@
 //! Start weights.
 
-use oculist_graph::{Graph, Op, Tensor, ValueId};
+use oculist_graph::{Binary, Graph, Op, Tensor, ValueId};
 
 /// Choices for [`initialize_with`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,26 +83,26 @@ impl Draw {
 /// Which parameter gets which distribution.
 fn plan(graph: &Graph, options: InitOptions) -> Vec<(ValueId, Draw)> {
     let nodes = graph.nodes();
-    let normalised = nodes.iter().any(|n| matches!(n.op, Op::BatchNormalization { .. }));
-    let linear_layers = nodes.iter().filter(|n| matches!(n.op, Op::Gemm)).count();
-    let dropout = nodes.iter().any(|n| matches!(n.op, Op::Dropout { .. }));
-    let last_linear = nodes.iter().rposition(|n| matches!(n.op, Op::Gemm));
+    let normalised = nodes.iter().any(|n| matches!(n.op, Op::BatchNormalization(_)));
+    let linear_layers = nodes.iter().filter(|n| matches!(n.op, Op::Gemm(_))).count();
+    let dropout = nodes.iter().any(|n| matches!(n.op, Op::Dropout(_)));
+    let last_linear = nodes.iter().rposition(|n| matches!(n.op, Op::Gemm(_)));
     let zeroed = if options.zero_init_residual { last_norms_of_blocks(graph) } else { Vec::new() };
     let mut plan = Vec::new();
     for (i, node) in nodes.iter().enumerate() {
         match &node.op {
             Op::Conv(conv) => {
                 let shape = graph.shape(node.inputs[1]);
-                let window = conv.kernel[0] * conv.kernel[1];
+                let window = conv.window.taps();
                 let fan = if normalised {
                     shape.get(0).unwrap_or(1) / conv.groups.max(1) * window
                 } else {
                     shape.get(1).unwrap_or(1) * window
                 };
                 plan.push((node.inputs[1], Draw::Normal((2.0 / fan.max(1) as f64).sqrt())));
-                plan.extend(node.inputs.get(2).map(|&b| (b, Draw::Constant(0.0))));
+                plan.extend(node.inputs.get(2).map(|b| (b, Draw::Constant(0.0))));
             }
-            Op::Gemm => {
+            Op::Gemm(_) => {
                 let fan_in = graph.shape(node.inputs[1]).get(1).unwrap_or(1).max(1) as f64;
                 let draw = if !normalised && last_linear != Some(i) {
                     Draw::Normal((2.0 / fan_in).sqrt())
@@ -112,11 +112,11 @@ fn plan(graph: &Graph, options: InitOptions) -> Vec<(ValueId, Draw)> {
                     Draw::Uniform(1.0 / fan_in.sqrt())
                 };
                 plan.push((node.inputs[1], draw));
-                plan.extend(node.inputs.get(2).map(|&b| (b, Draw::Constant(0.0))));
+                plan.extend(node.inputs.get(2).map(|b| (b, Draw::Constant(0.0))));
             }
-            Op::BatchNormalization { .. } => {
+            Op::BatchNormalization(_) => {
                 let gamma = if zeroed.contains(&i) { 0.0 } else { 1.0 };
-                for (&id, value) in node.inputs[1..].iter().zip([gamma, 0.0, 0.0, 1.0]) {
+                for (id, value) in node.inputs.iter().skip(1).zip([gamma, 0.0, 0.0, 1.0]) {
                     plan.push((id, Draw::Constant(value)));
                 }
             }
@@ -133,14 +133,14 @@ fn last_norms_of_blocks(graph: &Graph) -> Vec<usize> {
     let mut depth = vec![0_usize; graph.values().len()];
     let mut found = Vec::new();
     for node in graph.nodes() {
-        if matches!(node.op, Op::Add)
-            && let Some(main) = node.inputs.iter().copied().max_by_key(|v| depth[v.index()])
+        if matches!(node.op, Op::Binary(Binary::Add))
+            && let Some(main) = node.inputs.iter().max_by_key(|v| depth[v.index()])
             && let Some(producer) = producers[main.index()]
-            && matches!(graph.nodes()[producer].op, Op::BatchNormalization { .. })
+            && matches!(graph.nodes()[producer].op, Op::BatchNormalization(_))
         {
             found.push(producer);
         }
-        depth[node.output.index()] = 1 + node.inputs.iter().map(|v| depth[v.index()]).max().unwrap_or(0);
+        depth[node.output().index()] = 1 + node.inputs.iter().map(|v| depth[v.index()]).max().unwrap_or(0);
     }
     found
 }

@@ -1,6 +1,6 @@
 //! Layers that the families share, over [`GraphBuilder`].
 
-use oculist_graph::{Conv, Graph, GraphBuilder, GraphError, Op, Pool, ValueId};
+use oculist_graph::{AveragePool, Conv, Dropout, Flatten, GlobalPool, Graph, GraphBuilder, GraphError, Op, Plane, Unary, ValueId};
 
 use crate::options::BuildOptions;
 
@@ -29,9 +29,9 @@ pub(crate) enum Activation {
 impl Activation {
     fn op(self) -> Op {
         match self {
-            Self::Relu => Op::Relu,
-            Self::Relu6 => Op::Clip { min: 0.0, max: 6.0 },
-            Self::HardSwish => Op::HardSwish,
+            Self::Relu => Op::Unary(Unary::Relu),
+            Self::Relu6 => Op::Unary(Unary::Clip { min: 0.0, max: 6.0 }),
+            Self::HardSwish => Op::Unary(Unary::HardSwish),
         }
     }
 }
@@ -131,6 +131,10 @@ impl Net {
         self.builder.max_pool(name, x, kernel, stride, padding)
     }
 
+    pub(crate) fn pad_channels(&mut self, name: &str, x: ValueId, before: usize, behind: usize) -> ValueId {
+        self.builder.pad_channels(name, x, before, behind)
+    }
+
     /// PyTorch's adaptive average pooling to `out x out`, as far as it is a plain average pooling; `None` where its
     /// windows differ in size or distance.
     pub(crate) fn adaptive_average_pool(&mut self, name: &str, x: ValueId, out: usize) -> Option<ValueId> {
@@ -140,20 +144,26 @@ impl Net {
         if (h, w) == (out, out) {
             return Some(x);
         }
-        let pool = Pool { kernel: [kernel_h, kernel_w], stride: [stride_h, stride_w], padding: [0; 4] };
-        Some(self.op(name, Op::AveragePool { pool, count_include_pad: false }, &[x]))
+        let plane = Plane {
+            kernel: [kernel_h, kernel_w],
+            stride: [stride_h, stride_w],
+            padding: [0; 4],
+            dilation: [1; 2],
+        };
+        let op = AveragePool { window: plane.into(), ceil_mode: false, count_include_pad: false };
+        Some(self.op(name, op.into(), &[x]))
     }
 
     /// Global average pooling (`avgpool`) and `flatten` to `[N, C]`.
     pub(crate) fn global_pool(&mut self, x: ValueId) -> ValueId {
-        let y = self.op("avgpool", Op::GlobalAveragePool, &[x]);
-        self.op("flatten", Op::Flatten, &[y])
+        let y = self.op("avgpool", Op::GlobalPool(GlobalPool::Average), &[x]);
+        self.op("flatten", Op::Flatten(Flatten::IMAGES), &[y])
     }
 
     /// Dropout with the caller's ratio or the architecture's own; nothing if it is 0.
     pub(crate) fn dropout(&mut self, name: &str, x: ValueId, options: &BuildOptions, own: f32) -> ValueId {
         let ratio = options.dropout.unwrap_or(own);
-        if ratio == 0.0 { x } else { self.op(name, Op::Dropout { ratio }, &[x]) }
+        if ratio == 0.0 { x } else { self.op(name, Op::Dropout(Dropout { ratio }), &[x]) }
     }
 }
 

@@ -14,7 +14,7 @@
 //! Howard et al.: Searching for MobileNetV3, 2019 (arXiv 1905.02244); layer names and rounding from torchvision's
 //! `models/mobilenetv3.py`.
 
-use oculist_graph::{Conv, Graph, GraphError, Op, ValueId};
+use oculist_graph::{Binary, Conv, GlobalPool, Graph, GraphError, Op, Unary, ValueId};
 
 use crate::catalog::{ArchitectureInfo, Family};
 use crate::layers::{Activation, Net, Norm, make_divisible, scaled};
@@ -171,11 +171,11 @@ fn block(net: &mut Net, name: &str, x: ValueId, row: &Row, stride: usize, option
 fn squeeze_excitation(net: &mut Net, name: &str, x: ValueId) -> ValueId {
     let (c, _, _) = net.chw(x);
     let squeezed = make_divisible((c / 4) as f64);
-    let y = net.op(&format!("{name}.avgpool"), Op::GlobalAveragePool, &[x]);
+    let y = net.op(&format!("{name}.avgpool"), Op::GlobalPool(GlobalPool::Average), &[x]);
     let y = net.conv(&format!("{name}.fc1"), y, squeezed, Conv::square(1, 1, 0), true);
     let y = net.relu(&format!("{name}.activation"), y);
     let y = net.conv(&format!("{name}.fc2"), y, c, Conv::square(1, 1, 0), true);
-    let gate = Op::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 };
+    let gate = Op::Unary(Unary::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 });
     let y = net.op(&format!("{name}.scale_activation"), gate, &[y]);
-    net.op(&format!("{name}.mul"), Op::Mul, &[x, y])
+    net.op(&format!("{name}.mul"), Op::Binary(Binary::Mul), &[x, y])
 }

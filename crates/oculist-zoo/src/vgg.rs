@@ -13,7 +13,7 @@
 //! Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition, 2014
 //! (arXiv 1409.1556); batch normalisation and layer names from torchvision's `models/vgg.py`.
 
-use oculist_graph::{Conv, Graph, GraphError, Op, ValueId};
+use oculist_graph::{Conv, Flatten, Graph, GraphError, Op, ValueId};
 
 use crate::catalog::{ArchitectureInfo, Family};
 use crate::layers::{Net, Norm, scaled};
@@ -103,7 +103,7 @@ fn build(name: &str, convs: [usize; 5], options: &BuildOptions) -> Result<Graph,
 
 fn wide_head(net: &mut Net, x: ValueId, options: &BuildOptions) -> ValueId {
     let hidden = scaled(4096, options);
-    let mut y = net.op("flatten", Op::Flatten, &[x]);
+    let mut y = net.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
     for i in [0, 3] {
         y = net.linear(&format!("classifier.{i}"), y, hidden);
         y = net.relu(&format!("classifier.{}", i + 1), y);

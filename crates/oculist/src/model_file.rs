@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use oculist_augment::Preprocessing;
 use oculist_data::Split;
-use oculist_graph::{Graph, Op};
+use oculist_graph::{DequantizeLinear, Dropout, Graph, Op, QuantizeLinear, Softmax};
 use oculist_runtime::{Context, Plan, PlanOptions};
 
 use crate::class_match::match_classes;
@@ -208,7 +208,7 @@ impl Model {
 /// Whether a graph computes in int8, at least in parts.
 pub(crate) fn is_int8(graph: &Graph) -> bool {
     // Weights alone may be quantised: then there is no `QuantizeLinear`.
-    graph.nodes().iter().any(|n| matches!(n.op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. }))
+    graph.nodes().iter().any(|n| matches!(n.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_)))
 }
 
 /// Checks that a graph gives one row of numbers, one for each class, for an image.

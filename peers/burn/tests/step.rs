@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn_peer::{Network, PeerError, Sgd, smoothed_targets};
-use oculist_graph::{Conv, Graph, GraphBuilder, Node, Op, Pool, Tensor};
+use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, Conv, Flatten, GlobalPool, Graph, GraphBuilder, Node, Op, Softmax, Tensor, Unary};
 use oculist_kernels::Context;
 use oculist_testing::{formula, golden};
 use oculist_train::{Executor, Mode, Optimizer, OptimizerConfig, loss_and_gradient};
@@ -59,11 +59,11 @@ fn named(graph: &Graph) -> Vec<(String, Vec<f32>)> {
 fn vanishing_biases(graph: &Graph) -> Vec<(String, String)> {
     let consumers = graph.consumers();
     let normalised = |node: &&Node| {
-        let readers = &consumers[node.output.index()];
+        let readers = &consumers[node.output().index()];
         matches!(node.op, Op::Conv(_))
             && node.inputs.len() == 3
             && readers.len() == 1
-            && matches!(graph.nodes()[readers[0]].op, Op::BatchNormalization { .. })
+            && matches!(graph.nodes()[readers[0]].op, Op::BatchNormalization(_))
     };
     let name = |id| graph.value(id).name.clone();
     graph.nodes().iter().filter(normalised).map(|n| (name(n.inputs[2]), name(n.inputs[1]))).collect()
@@ -203,22 +203,21 @@ fn rare_operators_agree() {
     let conv = Conv { padding: [1, 2, 2, 1], dilation: [2, 1], ..Conv::square(3, 1, 1) };
     let x = b.conv("conv1", x, 20, conv, false);
     let x = b.batch_norm("bn1", x, 1e-3, 0.8);
-    let x = b.op("sigmoid", Op::Sigmoid, &[x]);
+    let x = b.op("sigmoid", Op::Unary(Unary::Sigmoid), &[x]);
     let max = b.max_pool("max", x, 3, 2, 1);
-    let pool = Pool::square(3, 2, 1);
-    let counted = b.op("counted", Op::AveragePool { pool: pool.clone(), count_include_pad: true }, &[x]);
-    let covered = b.op("covered", Op::AveragePool { pool, count_include_pad: false }, &[x]);
-    let x = b.op("concat", Op::Concat, &[max, counted, covered]);
+    let counted = b.op("counted", AveragePool::square(3, 2, 1, true), &[x]);
+    let covered = b.op("covered", AveragePool::square(3, 2, 1, false), &[x]);
+    let x = b.op("concat", Op::Concat(Concat::CHANNELS), &[max, counted, covered]);
     let conv = Conv { kernel: [1, 3], padding: [0, 1, 0, 1], ..Conv::square(1, 1, 0) }.with_groups(4);
     let x = b.conv("conv2", x, 24, conv, true);
     let x = b.batch_norm("bn2", x, 1e-5, 0.9);
-    let x = b.op("clip", Op::Clip { min: -1.0, max: 1.5 }, &[x]);
-    let gate = b.op("pool", Op::GlobalAveragePool, &[x]);
-    let gate = b.op("gate", Op::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[gate]);
-    let x = b.op("mul", Op::Mul, &[x, gate]);
-    let x = b.op("flatten", Op::Flatten, &[x]);
+    let x = b.op("clip", Op::Unary(Unary::Clip { min: -1.0, max: 1.5 }), &[x]);
+    let gate = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[x]);
+    let gate = b.op("gate", Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 }), &[gate]);
+    let x = b.op("mul", Op::Binary(Binary::Mul), &[x, gate]);
+    let x = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
     let x = b.linear("fc1", x, 32);
-    let x = b.op("swish", Op::HardSwish, &[x]);
+    let x = b.op("swish", Op::Unary(Unary::HardSwish), &[x]);
     let x = b.linear("fc2", x, CLASSES);
     assert_agree(&with_formula(b.finish(x).unwrap()), 2);
 }
@@ -237,7 +236,7 @@ fn a_perturbed_weight_is_noticed() {
 fn what_cannot_be_trained_is_refused_by_name() {
     let mut graph = small_resnet();
     let logits = graph.outputs()[0];
-    let softmax = graph.add_node("probabilities", Op::Softmax, vec![logits]);
+    let softmax = graph.add_node("probabilities", Op::Softmax(Softmax::along(1)), vec![logits]);
     graph.set_outputs(vec![softmax]);
     graph.tidy().unwrap();
     let error = Network::new(&graph, Device::flex()).unwrap_err();

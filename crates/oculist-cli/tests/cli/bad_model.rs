@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oculist_graph::{Graph, GraphBuilder, Op};
+use oculist_graph::{Flatten, GlobalPool, Graph, GraphBuilder, Op, Softmax, Unary};
 
 use crate::support::data::cut_short;
 use crate::support::runs::{copy_of_trained, trained};
@@ -126,9 +126,9 @@ fn pooled(end: &[(&str, Op)]) -> Graph {
 #[test]
 fn a_classifier_without_weights_is_evaluated_and_not_compressed() {
     let dir = scratch();
-    let (mean, flatten) = (("mean", Op::GlobalAveragePool), ("flatten", Op::Flatten));
+    let (mean, flatten) = (("mean", Op::GlobalPool(GlobalPool::Average)), ("flatten", Op::Flatten(Flatten::IMAGES)));
     let plain = written(dir.path(), "mean.onnx", &pooled(&[mean.clone(), flatten.clone()]));
-    let soft = [mean, flatten, ("softmax", Op::Softmax)];
+    let soft = [mean, flatten, ("softmax", Op::Softmax(Softmax::along(1)))];
     let soft = written(dir.path(), "soft.onnx", &pooled(&soft));
     let data = &trained().data;
     for model in [&plain, &soft] {
@@ -143,9 +143,9 @@ fn a_classifier_without_weights_is_evaluated_and_not_compressed() {
 #[test]
 fn probabilities_that_cannot_be_taken_off_are_refused() {
     let dir = scratch();
-    let clip = Op::Clip { min: 0.25, max: 0.75 };
+    let clip = Op::Unary(Unary::Clip { min: 0.25, max: 0.75 });
     let end =
-        [("mean", Op::GlobalAveragePool), ("flatten", Op::Flatten), ("softmax", Op::Softmax), ("clip", clip)];
+        [("mean", Op::GlobalPool(GlobalPool::Average)), ("flatten", Op::Flatten(Flatten::IMAGES)), ("softmax", Op::Softmax(Softmax::along(1))), ("clip", clip)];
     let model = written(dir.path(), "clipped.onnx", &pooled(&end));
     refused(&model, &["clipped.onnx", "Softmax (node `softmax`)", "logits"]);
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oculist_graph::{Graph, Node, Op};
+use oculist_graph::{Graph, Node, Op, Softmax, Unary};
 use serde_json::Value;
 
 use crate::support::runs::trained;
@@ -14,7 +14,7 @@ pub(crate) fn with_ending(model: &Path, op: Op, to: &Path) -> Graph {
     let logits = graph.outputs()[0];
     let output = graph.add_activation(format!("answer_{}", graph.nodes().len()));
     let name = if graph.nodes().iter().any(|node| node.name == "ending") { "again" } else { "ending" };
-    graph.nodes_mut().push(Node { name: name.into(), op, inputs: vec![logits], output });
+    graph.edit().push(Node { name: name.into(), op, inputs: [logits].into(), outputs: vec![output] });
     graph.set_outputs(vec![output]);
     graph.tidy().expect("a graph");
     oculist_onnx::write(&graph, to).expect("a file");
@@ -45,7 +45,7 @@ fn predicted(model: &Path) -> f64 {
 
 fn softmax_model(folder: &Path) -> PathBuf {
     let path = folder.join("softmax.onnx");
-    with_ending(&trained().file("model.onnx"), Op::Softmax, &path);
+    with_ending(&trained().file("model.onnx"), Op::Softmax(Softmax::along(1)), &path);
     path
 }
 
@@ -94,7 +94,7 @@ fn other_endings_are_refused_in_every_verb() {
     let trained = trained();
     let model = trained.file("model.onnx");
     let (sigmoid, dense) = (dir.path().join("sigmoid.onnx"), dir.path().join("dense.onnx"));
-    with_ending(&model, Op::Sigmoid, &sigmoid);
+    with_ending(&model, Op::Unary(Unary::Sigmoid), &sigmoid);
     // The map in front of the pooling instead of the logits, with as many channels as there are classes.
     let mut b = oculist_graph::GraphBuilder::new("dense");
     let x = b.input("image", 3, 32, 32);
@@ -132,7 +132,7 @@ fn a_model_that_runs_but_cannot_be_trained_is_refused_before_a_run_begins() {
     let trained = trained();
     let (twice, run) = (dir.path().join("twice.onnx"), dir.path().join("run"));
     let softmax = softmax_model(dir.path());
-    with_ending(&softmax, Op::Softmax, &twice);
+    with_ending(&softmax, Op::Softmax(Softmax::along(1)), &twice);
     oculist("eval").arg(&trained.data).option("--model", &twice).run().ok();
     let call = oculist("compress").arg(&trained.data).option("--model", &twice).option("--output", &run);
     call.run().fails(1, &["twice.onnx", "(Softmax) cannot be trained"]);

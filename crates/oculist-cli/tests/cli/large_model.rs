@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oculist_graph::{Graph, GraphBuilder, Op, Pool};
+use oculist_graph::{GlobalPool, Graph, GraphBuilder, MaxPool, Op, Padding};
 
 use crate::support::runs::trained;
 use crate::support::{oculist, scratch};
@@ -10,12 +10,10 @@ use crate::support::{oculist, scratch};
 /// The trained model with its first convolution padded, as one wrong number in the file may do it.
 fn padded(folder: &Path, padding: usize) -> PathBuf {
     let mut graph = oculist_onnx::read(trained().file("model.onnx")).expect("a model");
-    for node in graph.nodes_mut() {
-        if let Op::Conv(conv) = &mut node.op {
-            conv.padding = [padding; 4];
-            break;
-        }
-    }
+    let first = graph.nodes().iter().position(|node| matches!(node.op, Op::Conv(_))).expect("a convolution");
+    let Op::Conv(mut conv) = graph.nodes()[first].op.clone() else { unreachable!("it is one") };
+    conv.window.padding = Padding::Explicit(vec![padding; 4]);
+    graph.edit().set_op(first, conv);
     graph.tidy().expect("a valid graph");
     write(folder, &graph)
 }
@@ -98,9 +96,9 @@ fn memory_that_the_system_does_not_give_is_an_error() {
     // A quarter of a gibibyte in each value, which 100 GB allow and as much address space does not hold.
     let mut b = GraphBuilder::new("wide");
     let x = b.input("input", 16, 2048, 2048);
-    let y = b.op("window", Op::MaxPool(Pool::square(2, 1, 0)), &[x]);
+    let y = b.op("window", Op::MaxPool(MaxPool::square(2, 1, 0)), &[x]);
     let y = b.relu("relu", y);
-    let y = b.op("mean", Op::GlobalAveragePool, &[y]);
+    let y = b.op("mean", Op::GlobalPool(GlobalPool::Average), &[y]);
     let model = write(dir.path(), &b.finish(y).expect("a valid graph"));
     let call = oculist("bench").arg(&model).args("--threads 1 --max-memory 100G");
     let words = ["large.onnx", "the plan of `wide`", "MiB", "does not give"];
@@ -112,8 +110,8 @@ fn what_fits_into_memory_but_would_take_hours_is_refused() {
     let dir = scratch();
     let mut b = GraphBuilder::new("slow");
     let x = b.input("input", 16, 2048, 2048);
-    let y = b.op("window", Op::MaxPool(Pool::square(255, 1, 127)), &[x]);
-    let y = b.op("mean", Op::GlobalAveragePool, &[y]);
+    let y = b.op("window", Op::MaxPool(MaxPool::square(255, 1, 127)), &[x]);
+    let y = b.op("mean", Op::GlobalPool(GlobalPool::Average), &[y]);
     let model = write(dir.path(), &b.finish(y).expect("a valid graph"));
     let words = ["large.onnx", "operations", "`window`", "hours"];
     oculist("bench").arg(&model).run().fails(1, &words);

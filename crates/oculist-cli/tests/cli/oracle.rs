@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use oculist::{Images, Model, Settings, Source, Split};
-use oculist_graph::Op;
+use oculist_graph::{Op, Softmax};
 use oculist_runtime::{Context, top1};
 use oculist_testing::python;
 use serde_json::Value;
@@ -158,7 +158,7 @@ fn probabilities(models: &Models) {
     let folder = scratch();
     for (name, model, tolerance) in [("f32", &models.f32, 1e-5), ("int8", &models.int8, 0.1)] {
         let [file, again] = ["file", "again"].map(|what| folder.path().join(format!("{name}-{what}.onnx")));
-        with_ending(model, Op::Softmax, &file);
+        with_ending(model, Op::Softmax(Softmax::along(1)), &file);
         oculist("export").arg(&file).option("--output", &again).run().ok();
         let (_, logits) = ours(&file);
         let ours: Vec<f32> = logits.chunks_exact(CLASSES).flat_map(softmax).collect();

@@ -172,7 +172,9 @@ impl Attributes {
     /// If the attribute is of another kind or negative.
     pub fn size(&mut self, name: &str) -> Result<Option<usize>, String> {
         self.int(name)?
-            .map(|v| usize::try_from(v).map_err(|_| format!("the attribute `{name}` is {v}, expected at least 0")))
+            .map(|v| {
+                usize::try_from(v).map_err(|_| format!("the attribute `{name}` is {v}, expected at least 0"))
+            })
             .transpose()
     }
 
@@ -195,7 +197,9 @@ impl Attributes {
     pub fn sizes(&mut self, name: &str) -> Result<Option<Vec<usize>>, String> {
         let Some(ints) = self.ints(name)? else { return Ok(None) };
         let sizes = ints.iter().map(|&v| usize::try_from(v)).collect::<Result<Vec<_>, _>>();
-        sizes.map(Some).map_err(|_| format!("the attribute `{name}` is {ints:?}, expected no negative number"))
+        sizes
+            .map(Some)
+            .map_err(|_| format!("the attribute `{name}` is {ints:?}, expected no negative number"))
     }
 
     /// A float, if given.

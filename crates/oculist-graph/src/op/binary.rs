@@ -80,6 +80,22 @@ pub(super) fn broadcast(a: &Shape, b: &Shape) -> Result<Shape, String> {
         .map(Shape::new)
 }
 
+/// Axes of the inputs that are not stretched are those of the output.
+pub(super) fn broadcast_ties(given: &Given, outputs: &[&Shape], inputs: std::ops::Range<usize>) -> Ties {
+    let out = outputs[0].rank();
+    let mut ties = Vec::new();
+    for i in inputs {
+        let Ok(shape) = given.shape(i) else { return Ties::Unknown };
+        for a in 0..shape.rank() {
+            let to = a + out - shape.rank();
+            if shape.dims()[a] == outputs[0].dims()[to] {
+                ties.push(Tie::Same(Port::Input(i, a), Port::Output(0, to)));
+            }
+        }
+    }
+    Ties::Known(ties)
+}
+
 impl Binary {
     /// All of them.
     pub const ALL: &[Self] = &[
@@ -116,7 +132,9 @@ impl Binary {
             Self::Sub => a.checked_sub(b),
             Self::Mul => a.checked_mul(b),
             Self::Div => a.checked_div(b),
-            Self::Mod { fmod: false } => a.checked_rem(b).map(|r| if r != 0 && (r < 0) != (b < 0) { r + b } else { r }),
+            Self::Mod { fmod: false } => {
+                a.checked_rem(b).map(|r| if r != 0 && (r < 0) != (b < 0) { r + b } else { r })
+            }
             Self::Mod { fmod: true } => a.checked_rem(b),
             Self::Equal => Some((a == b).into()),
             Self::Greater => Some((a > b).into()),
@@ -146,12 +164,15 @@ impl Binary {
         Some(
             (0..len)
                 .map(|i| match (self, at(&a, i), at(&b, i)) {
-                    (_, Item::Known(a), Item::Known(b)) => self.integers(a, b).map_or(Item::UNKNOWN, Item::Known),
+                    (_, Item::Known(a), Item::Known(b)) => {
+                        self.integers(a, b).map_or(Item::UNKNOWN, Item::Known)
+                    }
                     // A size stays what it is.
                     (Self::Mul | Self::Div, size, Item::Known(1)) | (Self::Mul, Item::Known(1), size) => size,
                     (Self::Add | Self::Sub, size, Item::Known(0)) | (Self::Add, Item::Known(0), size) => size,
                     // No size is below zero.
-                    (Self::Equal, Item::Size(_), Item::Known(n)) | (Self::Equal, Item::Known(n), Item::Size(_))
+                    (Self::Equal, Item::Size(_), Item::Known(n))
+                    | (Self::Equal, Item::Known(n), Item::Size(_))
                         if n < 0 =>
                     {
                         Item::Known(0)
@@ -235,7 +256,9 @@ impl Operator for Binary {
         let wrong = |what: &str| Err(format!("the inputs must be {what}, found {}", dtype.name()));
         match self {
             Self::And | Self::Or | Self::Xor if dtype != DataType::Bool => return wrong("bool"),
-            Self::BitwiseAnd | Self::BitwiseOr | Self::BitwiseXor | Self::BitShift { .. } if !dtype.is_integer() => {
+            Self::BitwiseAnd | Self::BitwiseOr | Self::BitwiseXor | Self::BitShift { .. }
+                if !dtype.is_integer() =>
+            {
                 return wrong("of integers");
             }
             Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Pow | Self::Mod { .. } | Self::PRelu
@@ -252,18 +275,7 @@ impl Operator for Binary {
     }
 
     fn ties(&self, given: &Given, outputs: &[&Shape]) -> Ties {
-        let out = outputs[0].rank();
-        let mut ties = Vec::new();
-        for i in 0..2 {
-            let Ok(shape) = given.shape(i) else { return Ties::Unknown };
-            for a in 0..shape.rank() {
-                let to = a + out - shape.rank();
-                if shape.dims()[a] == outputs[0].dims()[to] {
-                    ties.push(Tie::Same(Port::Input(i, a), Port::Output(0, to)));
-                }
-            }
-        }
-        Ties::Known(ties)
+        broadcast_ties(given, outputs, 0..2)
     }
 
     fn quantization(&self) -> Quantization {
@@ -303,7 +315,9 @@ impl Read for Binary {
             "BitShift" => match attributes.text("direction")?.as_deref() {
                 Some("LEFT") => Self::BitShift { left: true },
                 Some("RIGHT") => Self::BitShift { left: false },
-                other => return Err(format!("the attribute `direction` is {other:?}, supported are LEFT, RIGHT")),
+                other => {
+                    return Err(format!("the attribute `direction` is {other:?}, supported are LEFT, RIGHT"));
+                }
             },
             name => Self::ALL
                 .iter()

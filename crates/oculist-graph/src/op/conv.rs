@@ -5,7 +5,7 @@ use super::prune::{Port, Tie, Ties};
 use super::quantization::Quantization;
 use super::schema::{FLOATS, Fact, Given, OpCost, Operator, Read, Role, Written};
 use super::window::{Plane, Window};
-use crate::shape::{Dim, Shape};
+use crate::shape::Shape;
 
 /// Convolution of `x, w` and an optional bias `b` over any number of spatial axes.
 ///
@@ -70,7 +70,9 @@ impl Operator for Conv {
             return Err(format!("expected input 0 of shape [N, C, H, W], found {x}"));
         }
         if weight.rank() != x.rank() {
-            return Err(format!("expected a weight of shape [c_out, c_in/groups, k_h, k_w], found {weight} for {x}"));
+            return Err(format!(
+                "expected a weight of shape [c_out, c_in/groups, k_h, k_w], found {weight} for {x}"
+            ));
         }
         let (c_out, c_per_group) = (weight.dims()[0], weight.dims()[1]);
         if self.groups == 0 || c_out.size().is_some_and(|c| c == 0 || c % self.groups != 0) {
@@ -88,20 +90,19 @@ impl Operator for Conv {
                 ));
             }
         }
-        let fits = weight.dims()[2..].iter().zip(&self.window.kernel).all(|(d, &k)| d.may_equal(Dim::Fixed(k)));
-        if weight.rank() - 2 != self.window.rank() || !fits {
-            return Err(format!("kernel {:?} does not match the weight {weight}", self.window.kernel));
-        }
+        let window = self.window.of_weight(weight)?;
         if given.get(2).is_some() {
             given.vector(2, "a bias", c_out)?;
         }
         let mut dims = vec![x.dims()[0], c_out];
-        dims.extend(self.window.output(x, false)?);
+        dims.extend(window.output(x, false)?);
         Ok(vec![Fact::new(dtype, Shape::new(dims))])
     }
 
     fn cost(&self, given: &Given, outputs: &[&Shape]) -> OpCost {
-        let per_output = given.shape(1).map_or(0, |w| (1..w.rank()).filter_map(|a| w.get(a)).fold(1, usize::saturating_mul));
+        let per_output = given
+            .shape(1)
+            .map_or(0, |w| (1..w.rank()).filter_map(|a| w.get(a)).fold(1, usize::saturating_mul));
         let macs = (outputs[0].elements_per_sample() as u64).saturating_mul(per_output as u64);
         OpCost { macs, reads: 1 }
     }
@@ -144,7 +145,7 @@ impl Read for Conv {
 
     fn read(_: &Written, attributes: &mut Attributes) -> Result<Self, String> {
         let groups = attributes.size("group")?.unwrap_or(1);
-        Ok(Self { window: Window::read(attributes, None)?, groups })
+        Ok(Self { window: Window::read(attributes, Some(Vec::new()))?, groups })
     }
 
     fn examples() -> Vec<Self> {

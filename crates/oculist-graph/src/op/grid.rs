@@ -121,11 +121,11 @@ impl Operator for GridSample {
 }
 
 impl Read for GridSample {
-    const NAMES: &'static [(&'static str, &'static str)] = &[("", "GridSample"), ("com.microsoft", "GridSample")];
+    const NAMES: &'static [(&'static str, &'static str)] =
+        &[("", "GridSample"), ("com.microsoft", "GridSample")];
 
     fn read(_: &Written, attributes: &mut Attributes) -> Result<Self, String> {
-        let names =
-            [SAMPLINGS, &[("bilinear", Sampling::Linear), ("bicubic", Sampling::Cubic)]].concat();
+        let names = [SAMPLINGS, &[("bilinear", Sampling::Linear), ("bicubic", Sampling::Cubic)]].concat();
         Ok(Self {
             sampling: named(attributes, "mode", &names)?,
             outside: named(attributes, "padding_mode", OUTSIDES)?,

@@ -64,11 +64,14 @@ impl Operator for Concat {
             let mut items = Vec::new();
             for i in 0..given.len() {
                 let len = given.shape(i).ok().and_then(|s| s.get(0))?;
-                items.extend(given.items(i).unwrap_or_else(|| vec![Item::UNKNOWN; len.min(super::MAX_ITEMS)]));
+                items
+                    .extend(given.items(i).unwrap_or_else(|| vec![Item::UNKNOWN; len.min(super::MAX_ITEMS)]));
             }
             Some(items)
         });
-        Ok(vec![Fact::new(dtype, Shape::new(dims)).with_items(items.flatten().filter(|_| dtype == DataType::I64))])
+        Ok(vec![
+            Fact::new(dtype, Shape::new(dims)).with_items(items.flatten().filter(|_| dtype == DataType::I64)),
+        ])
     }
 
     fn ties(&self, given: &Given, outputs: &[&Shape]) -> Ties {

@@ -45,7 +45,8 @@ impl Operator for BatchNormalization {
     }
 
     fn attributes(&self) -> AttributeList {
-        let mut all: AttributeList = vec![("epsilon", self.epsilon.into()), ("momentum", self.momentum.into())];
+        let mut all: AttributeList =
+            vec![("epsilon", self.epsilon.into()), ("momentum", self.momentum.into())];
         if self.training {
             all.push(("training_mode", true.into()));
         }

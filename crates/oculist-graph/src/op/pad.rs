@@ -49,7 +49,11 @@ impl Pad {
             },
         };
         if pads.len() != 2 * axes.len() {
-            return Err(format!("expected {} paddings, two for each axis, found {}", 2 * axes.len(), pads.len()));
+            return Err(format!(
+                "expected {} paddings, two for each axis, found {}",
+                2 * axes.len(),
+                pads.len()
+            ));
         }
         let mut all = vec![(0, 0); rank];
         for (i, &a) in axes.iter().enumerate() {
@@ -98,9 +102,10 @@ impl Operator for Pad {
                     _ if (before, behind) == (0, 0) => Ok(dim),
                     Dim::Fixed(size) => {
                         let out = i128::from(before) + i128::from(behind) + size as i128;
-                        usize::try_from(out)
-                            .map(Dim::Fixed)
-                            .map_err(|_| format!("padding by {before} and {behind} leaves nothing of {x}"))
+                        if out < 0 {
+                            return Err(format!("padding by {before} and {behind} leaves nothing of {x}"));
+                        }
+                        Ok(Dim::Fixed(usize::try_from(out).unwrap_or(usize::MAX)))
                     }
                     Dim::Batch | Dim::Symbol(_) | Dim::Unknown => Ok(Dim::Unknown),
                 })

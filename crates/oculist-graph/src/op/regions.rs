@@ -126,7 +126,14 @@ impl Read for RoiAlign {
     }
 
     fn examples() -> Vec<Self> {
-        vec![Self { height: 7, width: 7, sampling_ratio: 2, spatial_scale: 0.25, max: false, half_pixel: true }]
+        vec![Self {
+            height: 7,
+            width: 7,
+            sampling_ratio: 2,
+            spatial_scale: 0.25,
+            max: false,
+            half_pixel: true,
+        }]
     }
 }
 
@@ -164,7 +171,9 @@ impl Operator for NonMaxSuppression {
             && boxes.dims()[0].may_equal(scores.dims()[0])
             && boxes.dims()[1].may_equal(scores.dims()[2]);
         if !fits {
-            return Err(format!("expected boxes [N, B, 4] and scores [N, classes, B], found {boxes} and {scores}"));
+            return Err(format!(
+                "expected boxes [N, B, 4] and scores [N, classes, B], found {boxes} and {scores}"
+            ));
         }
         Ok(vec![Fact::new(DataType::I64, Shape::new(vec![Dim::Unknown, Dim::Fixed(3)]))])
     }

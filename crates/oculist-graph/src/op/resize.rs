@@ -111,7 +111,11 @@ const ASPECT_RATIOS: &[(&str, AspectRatio)] = &[
 ];
 
 /// One of a table of names, the first of which is the default.
-pub(super) fn named<T: Copy>(attributes: &mut Attributes, name: &str, table: &[(&str, T)]) -> Result<T, String> {
+pub(super) fn named<T: Copy>(
+    attributes: &mut Attributes,
+    name: &str,
+    table: &[(&str, T)],
+) -> Result<T, String> {
     let names: Vec<&str> = table.iter().map(|(n, _)| *n).collect();
     Ok(table[attributes.choice(name, &names)?].1)
 }
@@ -154,7 +158,11 @@ impl Resize {
         let axes = self.resized_axes(x.rank())?;
         let mut all: Vec<Resized> = x.dims().iter().map(|&dim| Resized { dim, scale: Some(1.0) }).collect();
         let count = |what: &str, n: usize| {
-            if n == axes.len() { Ok(()) } else { Err(format!("{n} {what} are given for {} axes", axes.len())) }
+            if n == axes.len() {
+                Ok(())
+            } else {
+                Err(format!("{n} {what} are given for {} axes", axes.len()))
+            }
         };
         match (scales, sizes) {
             (Some(scales), None) => {
@@ -192,7 +200,8 @@ impl Resize {
                     all[a] = match shared {
                         None => Resized { dim: sizes[i].dim(), scale: ratios[i] },
                         Some(scale) => {
-                            let round = |size: usize, scale: f64| (scale * size as f64 + 0.5).floor() as usize;
+                            let round =
+                                |size: usize, scale: f64| (scale * size as f64 + 0.5).floor() as usize;
                             let size = x.get(a).zip(scale).map(|(size, scale)| round(size, scale));
                             Resized { dim: Dim::of(size), scale }
                         }
@@ -200,7 +209,9 @@ impl Resize {
                 }
             }
             (None, None) => return Err("neither scales nor sizes are given".to_owned()),
-            (Some(_), Some(_)) => return Err("both scales and sizes are given, expected one of them".to_owned()),
+            (Some(_), Some(_)) => {
+                return Err("both scales and sizes are given, expected one of them".to_owned());
+            }
         }
         Ok(all)
     }
@@ -336,7 +347,9 @@ impl Read for Resize {
             "linear" | "bilinear" | "trilinear" => Interpolation::Linear,
             "cubic" => Interpolation::Cubic(a),
             other => {
-                return Err(format!("the attribute `mode` is `{other}`, supported are nearest, linear, cubic"));
+                return Err(format!(
+                    "the attribute `mode` is `{other}`, supported are nearest, linear, cubic"
+                ));
             }
         };
         let coordinates = match attributes.text("coordinate_transformation_mode")?.as_deref() {

@@ -187,7 +187,11 @@ impl<'a> Given<'a> {
     ///
     /// # Errors
     /// Naming the first that differs from input `first`.
-    pub fn same_type(&self, first: usize, others: impl IntoIterator<Item = usize>) -> Result<DataType, String> {
+    pub fn same_type(
+        &self,
+        first: usize,
+        others: impl IntoIterator<Item = usize>,
+    ) -> Result<DataType, String> {
         let dtype = self.dtype(first)?;
         for i in others {
             if let Some(seen) = self.get(i)

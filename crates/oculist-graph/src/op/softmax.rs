@@ -82,7 +82,8 @@ impl Operator for Softmax {
 }
 
 impl Read for Softmax {
-    const NAMES: &'static [(&'static str, &'static str)] = &[("", "Softmax"), ("", "LogSoftmax"), ("", "Hardmax")];
+    const NAMES: &'static [(&'static str, &'static str)] =
+        &[("", "Softmax"), ("", "LogSoftmax"), ("", "Hardmax")];
 
     fn read(written: &Written, attributes: &mut Attributes) -> Result<Self, String> {
         let kind = match written.name {

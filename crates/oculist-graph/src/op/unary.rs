@@ -344,7 +344,10 @@ impl Operator for Unary {
         let fact = Fact::new(out, given.shape(0)?.clone());
         let items = match self {
             Self::Neg => given.items(0).map(|items| {
-                items.iter().map(|i| i.known().and_then(i64::checked_neg).map_or(Item::UNKNOWN, Item::Known)).collect()
+                items
+                    .iter()
+                    .map(|i| i.known().and_then(i64::checked_neg).map_or(Item::UNKNOWN, Item::Known))
+                    .collect()
             }),
             _ => None,
         };

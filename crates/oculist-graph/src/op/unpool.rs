@@ -100,7 +100,12 @@ impl Operator for MaxUnpool {
             Some(items) => items.into_iter().map(Item::dim).collect(),
         };
         let shape = Shape::new(dims);
-        if own.dims().iter().zip(shape.dims()).any(|(a, b)| a.size().zip(b.size()).is_some_and(|(a, b)| a > b)) {
+        if own
+            .dims()
+            .iter()
+            .zip(shape.dims())
+            .any(|(a, b)| a.size().zip(b.size()).is_some_and(|(a, b)| a > b))
+        {
             return Err(format!("the result {own} does not fit into {shape}"));
         }
         Ok(vec![Fact::new(given.dtype(0)?, shape)])

@@ -1,4 +1,4 @@
-use oculist_graph::{GraphBuilder, Pool};
+use oculist_graph::{AveragePool, GraphBuilder};
 use oculist_testing::formula;
 use oculist_testing::interpret::{self, Array};
 
@@ -83,7 +83,7 @@ fn a_layer_without_bias_gets_one_and_ids_stay() {
     let x = b.input("image", 4, 6, 6);
     let y = b.conv("conv", x, 6, Conv::square(3, 1, 1), false);
     let y = b.relu("relu", y);
-    let y = b.op("pool", Op::AveragePool { pool: Pool::square(2, 2, 0), count_include_pad: false }, &[y]);
+    let y = b.op("pool", Op::AveragePool(AveragePool::square(2, 2, 0, false)), &[y]);
     let graph = models::fill(b.finish(y).unwrap());
     let x = Array::from_fn(&[1, 4, 6, 6], |i| 1.0 + i as f64 / 144.0);
     let corrected = correct_bias(&graph, &measured(&graph, &x), &QuantizeOptions::default()).unwrap();

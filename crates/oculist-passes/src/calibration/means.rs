@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{Graph, Op, ValueId};
+use oculist_graph::{Gemm, Graph, Op, ValueId};
 
 use super::PASS;
 use crate::{PassError, Result};
@@ -12,7 +12,7 @@ pub fn layer_inputs(graph: &Graph) -> Vec<ValueId> {
     let mut inputs: Vec<ValueId> = graph
         .nodes()
         .iter()
-        .filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm))
+        .filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR)))
         .map(|n| n.inputs[0])
         .collect();
     inputs.sort_unstable();

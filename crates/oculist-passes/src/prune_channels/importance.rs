@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{Graph, Op, Tensor, ValueId};
+use oculist_graph::{BatchNormalization, Graph, Op, Tensor, ValueId};
 
 use super::PASS;
 use super::groups::{ChannelGroups, Slice};
-use crate::edit::consumer_counts;
+use crate::edit::{consumer_counts, has_weight_rows};
 use crate::{PassError, Result};
 
 /// Measures of importance that need nothing but the parameters.
@@ -55,12 +55,11 @@ pub fn taylor(
 ) -> Result<Vec<f64>> {
     let mut contributions = Contributions::default();
     for node in graph.nodes() {
-        let trainable = match node.op {
-            Op::Conv(_) | Op::Gemm => &node.inputs[1..],
-            Op::BatchNormalization { .. } => &node.inputs[1..3],
-            _ => continue,
-        };
-        for &p in trainable {
+        for (i, slot) in node.inputs.slots().iter().enumerate() {
+            let Some(p) = *slot else { continue };
+            if !graph.is_weight_at(node, i) {
+                continue;
+            }
             let wrong =
                 |problem: String| PassError::Data { pass: PASS, value: graph.value(p).name.clone(), problem };
             let Some(tensor) = graph.param(p) else { continue };
@@ -127,13 +126,13 @@ fn norms(
     let scales = row_scales(graph);
     let mut contributions = Contributions::default();
     for node in graph.nodes() {
-        if !matches!(node.op, Op::Conv(_) | Op::Gemm) {
+        if !has_weight_rows(graph, node) {
             continue;
         }
         let weight = node.inputs[1];
         let Some(tensor) = graph.param(weight) else { continue };
         let Some(w) = tensor.as_f32() else { continue };
-        let scale = &scales[node.output.index()];
+        let scale = &scales[node.output().index()];
         let row = (w.len() / tensor.shape()[0].max(1)).max(1);
         let terms: Vec<f64> = w
             .iter()
@@ -150,7 +149,7 @@ fn row_scales(graph: &Graph) -> Vec<Option<Vec<f64>>> {
     let uses = consumer_counts(graph);
     let mut scales = vec![None; graph.values().len()];
     for node in graph.nodes() {
-        let Op::BatchNormalization { epsilon, .. } = node.op else { continue };
+        let Op::BatchNormalization(BatchNormalization { epsilon, .. }) = node.op else { continue };
         let x = node.inputs[0];
         let float = |i: usize| graph.param(node.inputs[i]).and_then(Tensor::as_f32);
         if uses[x.index()] == 1
@@ -167,7 +166,7 @@ fn row_scales(graph: &Graph) -> Vec<Option<Vec<f64>>> {
 fn gammas(graph: &Graph, groups: &ChannelGroups) -> Vec<f64> {
     let mut gamma = BTreeMap::new();
     for node in graph.nodes() {
-        if matches!(node.op, Op::BatchNormalization { .. })
+        if matches!(node.op, Op::BatchNormalization(_))
             && let Some(values) = graph.param(node.inputs[1]).and_then(Tensor::as_f32)
         {
             gamma.insert(node.inputs[1], values);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{Graph, NodeCost, Op};
+use oculist_graph::{Gemm, Graph, NodeCost, Op};
 
 /// One layer before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl PruneReport {
                     .map(|&(i, c)| {
                         let node = &graph.nodes()[i];
                         let channels = |v| graph.shape(v).channels().unwrap_or(0);
-                        (node.name.clone(), (channels(node.output), channels(node.inputs[0]), c))
+                        (node.name.clone(), (channels(node.output()), channels(node.inputs[0]), c))
                     })
                     .collect()
             };
@@ -51,7 +51,7 @@ impl PruneReport {
         let layers = before
             .nodes()
             .iter()
-            .filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm))
+            .filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR)))
             .filter_map(|n| {
                 let (a, b) = (a.get(&n.name)?, b.get(&n.name)?);
                 Some(LayerChange {

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use oculist_graph::{Graph, NodeId, Op, ValueId};
+use oculist_graph::op::Quantization;
+use oculist_graph::{Binary, DataType, Graph, Node, NodeId, Op, Unary, ValueId};
 
 use super::{PASS, QuantizeOptions};
-use crate::edit::consumer_counts;
+use crate::edit::{consumer_counts, has_weight_rows};
 use crate::fold_batch_norm::foldable;
 use crate::{PassError, Result};
 
@@ -35,7 +36,7 @@ impl Placement {
         let n = graph.nodes().len();
         let producers = graph.producers();
         let consumers = graph.consumers();
-        let is_layer = |i: NodeId| matches!(graph.nodes()[i].op, Op::Conv(_) | Op::Gemm);
+        let is_layer = |i: NodeId| is_layer(graph, &graph.nodes()[i]);
         // A node between layers is worth doing in integers only if integers come in and are wanted behind it.
         let mut before = vec![false; n];
         for i in 0..n {
@@ -44,13 +45,13 @@ impl Placement {
             before[i] = if let Some(layer) = fused[i] {
                 before[layer]
             } else {
-                chosen(node) && (is_layer(i) || (has_pattern(&node.op) && fed()))
+                chosen(node) && (is_layer(i) || (has_pattern(graph, node) && fed()))
             };
         }
         let mut integer = vec![false; n];
         for i in (0..n).rev() {
             let node = &graph.nodes()[i];
-            let wanted = || consumers[node.output.index()].iter().any(|&c| integer[c]);
+            let wanted = || consumers[node.output().index()].iter().any(|&c| integer[c]);
             integer[i] = before[i] && (is_layer(i) || wanted());
         }
         // A fused activation follows its layer; the addition before one follows it.
@@ -58,7 +59,7 @@ impl Placement {
             if let Some(layer) = fused[i] {
                 integer[i] = integer[layer]
                     && (!is_gemm(graph, layer) || {
-                        let out = graph.nodes()[i].output;
+                        let out = graph.nodes()[i].output();
                         consumers[out.index()].iter().any(|&c| integer[c])
                     });
             }
@@ -72,7 +73,7 @@ impl Placement {
             bounds: vec![None; values],
         };
         let internal = |v: ValueId| {
-            consumers[v.index()].iter().any(|&c| fused[c].is_some_and(|p| graph.nodes()[p].output == v))
+            consumers[v.index()].iter().any(|&c| fused[c].is_some_and(|p| graph.nodes()[p].output() == v))
         };
         for i in 0..n {
             if !placement.integer[i] {
@@ -80,13 +81,13 @@ impl Placement {
             }
             let node = &graph.nodes()[i];
             if fused[i].is_none() {
-                for &v in &node.inputs {
+                for v in &node.inputs {
                     if graph.param(v).is_none() {
                         placement.quantized[v.index()] = true;
                     }
                 }
             }
-            let out = node.output;
+            let out = node.output();
             let float_output = is_gemm(graph, i) || fused[i].is_some_and(|p| is_gemm(graph, p));
             let fused_behind = internal(out) && consumers[out.index()].iter().all(|&c| placement.integer[c]);
             if !fused_behind {
@@ -98,7 +99,7 @@ impl Placement {
                     placement.from_integer[out.index()] = true;
                 }
             }
-            if matches!(node.op, Op::MaxPool(_) | Op::Flatten | Op::PadChannels { .. }) {
+            if node.op.quantization() == Quantization::Moves {
                 placement.same_as[out.index()] = Some(node.inputs[0]);
             }
             if fused[i].is_some() {
@@ -118,8 +119,8 @@ pub(super) fn candidates(graph: &Graph) -> Result<Vec<ValueId>> {
     // Values from which a layer can still be reached, and outputs of layers that are always quantised.
     let mut reaches = vec![false; graph.values().len()];
     for node in graph.nodes().iter().rev() {
-        let layer = matches!(node.op, Op::Conv(_) | Op::Gemm);
-        if layer || (has_pattern(&node.op) && reaches[node.output.index()]) {
+        let layer = is_layer(graph, node);
+        if layer || (has_pattern(graph, node) && reaches[node.output().index()]) {
             for v in &node.inputs {
                 reaches[v.index()] = true;
             }
@@ -131,19 +132,19 @@ pub(super) fn candidates(graph: &Graph) -> Result<Vec<ValueId>> {
             return false;
         }
         let internal =
-            consumers[v.index()].iter().any(|&c| fused[c].is_some_and(|p| graph.nodes()[p].output == *v));
+            consumers[v.index()].iter().any(|&c| fused[c].is_some_and(|p| graph.nodes()[p].output() == *v));
         if internal {
             return false;
         }
         let Some(p) = producers[v.index()] else { return reaches[v.index()] };
         let layer = fused[p].unwrap_or(p);
-        reaches[v.index()] || matches!(graph.nodes()[layer].op, Op::Conv(_))
+        reaches[v.index()] || (matches!(graph.nodes()[layer].op, Op::Conv(_)) && is_layer(graph, &graph.nodes()[layer]))
     };
     Ok(graph.value_ids().filter(wanted).collect())
 }
 
 fn is_gemm(graph: &Graph, node: NodeId) -> bool {
-    matches!(graph.nodes()[node].op, Op::Gemm)
+    matches!(graph.nodes()[node].op, Op::Gemm(_))
 }
 
 /// For each `Relu` or `Clip` that disappears in a layer or addition: that node.
@@ -155,13 +156,15 @@ fn fused_activations(graph: &Graph) -> Vec<Option<NodeId>> {
         .iter()
         .map(|node| {
             let fits = match node.op {
-                Op::Relu => true,
-                Op::Clip { min, max } => min <= 0.0 && max >= 0.0,
+                Op::Unary(Unary::Relu) => true,
+                Op::Unary(Unary::Clip { min, max }) => min <= 0.0 && max >= 0.0,
                 _ => false,
             };
-            let x = node.inputs[0];
+            let x = node.inputs.get(0)?;
             let p = producers[x.index()]?;
-            let target = matches!(graph.nodes()[p].op, Op::Conv(_) | Op::Gemm | Op::Add);
+            let before = &graph.nodes()[p];
+            let target = is_layer(graph, before)
+                || (matches!(before.op, Op::Binary(Binary::Add)) && has_pattern(graph, before));
             (fits && target && uses[x.index()] == 1).then_some(p)
         })
         .collect()
@@ -169,45 +172,72 @@ fn fused_activations(graph: &Graph) -> Vec<Option<NodeId>> {
 
 fn bounds(op: &Op) -> Option<(f32, f32)> {
     match *op {
-        Op::Relu => Some((0.0, f32::MAX)),
-        Op::Clip { min, max } => Some((min, max)),
+        Op::Unary(Unary::Relu) => Some((0.0, f32::MAX)),
+        Op::Unary(Unary::Clip { min, max }) => Some((min, max)),
         _ => None,
     }
 }
 
-/// Whether the table of patterns has an entry for the operator.
-fn has_pattern(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Conv(_)
-            | Op::Gemm
-            | Op::Add
-            | Op::Mul
-            | Op::Concat
-            | Op::MaxPool(_)
-            | Op::AveragePool { .. }
-            | Op::GlobalAveragePool
-            | Op::Flatten
-            | Op::PadChannels { .. }
-            | Op::Relu
-            | Op::Clip { .. }
-            | Op::HardSwish
-            | Op::HardSigmoid { .. }
-            | Op::Sigmoid
-    )
+/// Whether a value is a batch of maps or of rows of floats: what the integer kernels hold.
+fn is_batch(graph: &Graph, value: ValueId) -> bool {
+    let shape = graph.shape(value);
+    graph.value(value).dtype == DataType::F32
+        && matches!(shape.rank(), 2 | 4)
+        && shape.dims()[0].size().is_none()
+        && shape.chw().is_some()
+}
+
+/// Whether a node is a layer that has an integer kernel: over a batch of maps or rows.
+fn is_layer(graph: &Graph, node: &Node) -> bool {
+    has_weight_rows(graph, node) && is_batch(graph, node.inputs[0]) && is_batch(graph, node.output())
+}
+
+/// Whether the table of patterns has an entry for the node.
+fn has_pattern(graph: &Graph, node: &Node) -> bool {
+    let batches = || node.outputs.len() == 1 && is_batch(graph, node.output());
+    let inputs = || node.inputs.iter().all(|v| is_batch(graph, v));
+    let shape = |i: usize| graph.shape(node.inputs[i]);
+    match &node.op {
+        Op::Conv(_) | Op::Gemm(_) => is_layer(graph, node),
+        Op::Unary(
+            Unary::Relu | Unary::Clip { .. } | Unary::HardSwish | Unary::HardSigmoid { .. } | Unary::Sigmoid,
+        )
+        | Op::GlobalPool(oculist_graph::GlobalPool::Average) => batches() && inputs(),
+        Op::Binary(Binary::Add) => batches() && inputs() && shape(0) == shape(1),
+        Op::Binary(Binary::Mul) => {
+            let gate = |a: &oculist_graph::Shape, b: &oculist_graph::Shape| {
+                a.rank() == 4 && a.dims()[..2] == b.dims()[..2] && b.get(2) == Some(1) && b.get(3) == Some(1)
+            };
+            batches() && inputs() && (shape(0) == shape(1) || gate(shape(0), shape(1)))
+        }
+        Op::Concat(concat) => {
+            let rank = i64::try_from(graph.shape(node.output()).rank()).unwrap_or(i64::MAX);
+            batches() && inputs() && (concat.axis == 1 || concat.axis == 1 - rank)
+        }
+        Op::MaxPool(pool) => {
+            batches() && inputs() && !pool.ceil_mode && pool.window.dilation.iter().all(|&d| d == 1)
+        }
+        Op::AveragePool(pool) => {
+            batches() && inputs() && !pool.ceil_mode && pool.window.dilation.iter().all(|&d| d == 1)
+        }
+        Op::Flatten(flatten) => batches() && inputs() && flatten.axis == 1,
+        Op::Pad(_) => batches() && graph.channel_padding(node).is_some(),
+        // What has no integer kernel stays in floats.
+        _ => false,
+    }
 }
 
 fn refuse_unprepared(graph: &Graph) -> Result<()> {
     for (node, layer) in graph.nodes().iter().zip(foldable(graph)) {
         let problem = match &node.op {
-            Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
+            Op::QuantizeLinear(_) | Op::DequantizeLinear(_) => {
                 "expected a float graph, found one that is quantised already"
             }
             // One that cannot be folded, for example behind a layer that shares its weight, stays in floats.
-            Op::BatchNormalization { .. } if layer.is_some() => {
+            Op::BatchNormalization(_) if layer.is_some() => {
                 "expected batch normalisation to be folded before"
             }
-            Op::Dropout { .. } | Op::Identity => "expected no-ops to be removed before",
+            Op::Dropout(_) | Op::Identity(_) => "expected no-ops to be removed before",
             _ => continue,
         };
         return Err(PassError::Unsupported {

@@ -22,7 +22,11 @@ impl Forward for CenterCropPad {
             let (from, to) = (x.shape()[a], shape[a]);
             if to <= from {
                 // What cannot be shared equally is cut off behind.
-                return Along::Steps { start: (from - to) / 2 * strides[a], step: strides[a] as isize, count: to };
+                return Along::Steps {
+                    start: (from - to) / 2 * strides[a],
+                    step: strides[a] as isize,
+                    count: to,
+                };
             }
             let before = (to - from) / 2;
             let position = |i: usize| i.checked_sub(before).filter(|&i| i < from).map(|i| i * strides[a]);

@@ -147,7 +147,9 @@ impl Forward for AffineGrid {
             .collect::<Result<Vec<_>, _>>()?;
         let samples = theta.shape()[0];
         if sizes.first() != Some(&samples) {
-            return Err(format!("the size is of {:?} samples, found {samples} matrices", sizes.first()).into());
+            return Err(
+                format!("the size is of {:?} samples, found {samples} matrices", sizes.first()).into()
+            );
         }
         let spatial = &sizes[2..];
         let r = spatial.len();

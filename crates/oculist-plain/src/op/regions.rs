@@ -59,7 +59,8 @@ impl Forward for RoiAlign {
             let (each_h, each_w) = (each(cell_h), each(cell_w));
             // Not a number is too many as well.
             let few = |n: f64| n <= MOST;
-            if !(few(each_h * self.height as f64) && few(each_w * self.width as f64) && few(each_h * each_w)) {
+            if !(few(each_h * self.height as f64) && few(each_w * self.width as f64) && few(each_h * each_w))
+            {
                 return Err(format!("a region of {wide} times {high} pixels needs too many samples").into());
             }
             let (each_h, each_w) = (each_h as usize, each_w as usize);
@@ -75,8 +76,9 @@ impl Forward for RoiAlign {
                         for ix in 0..each_w {
                             let pair = rows[row * each_h + iy].zip(columns[column * each_w + ix]);
                             let parts = pair.map_or([0.0; 4], |([a, b], [p, q])| {
-                                [(a, p), (a, q), (b, p), (b, q)]
-                                    .map(|((y, v), (x, u))| if v * u == 0.0 { 0.0 } else { v * u * map[y * w + x] })
+                                [(a, p), (a, q), (b, p), (b, q)].map(|((y, v), (x, u))| {
+                                    if v * u == 0.0 { 0.0 } else { v * u * map[y * w + x] }
+                                })
                             });
                             sum += parts.iter().sum::<f64>();
                             // The maximum is that of the weighted corners, as ONNX's reference has it.

@@ -207,7 +207,13 @@ impl Forward for Resize {
         let axes: Vec<Axis> = (0..rank)
             .map(|a| {
                 let scale = resized[a].scale.unwrap_or(1.0);
-                Axis { from: x.shape()[a], to: shape[a], scale, exact: exact && named.contains(&a), roi: roi[a] }
+                Axis {
+                    from: x.shape()[a],
+                    to: shape[a],
+                    scale,
+                    exact: exact && named.contains(&a),
+                    roi: roi[a],
+                }
             })
             .collect();
         if let Interpolation::Nearest(rounding) = self.interpolation {

@@ -67,7 +67,8 @@ impl Forward for Col2Im {
             return Err(format!("an image of {image:?} has {blocks} blocks, found {}", x.shape()[2]).into());
         }
         let values = reals(x)?;
-        let (image_strides, block_strides, count_strides) = (strides(&image), strides(&block), strides(&counts));
+        let (image_strides, block_strides, count_strides) =
+            (strides(&image), strides(&block), strides(&counts));
         // Where an element of a block stands in the image, if it is no padding.
         let position = |tap: usize, at: usize| {
             let mut position = 0;

@@ -1,6 +1,8 @@
 //! Every operator and every fusion in floats.
 
-use oculist_graph::{Conv, Op, Pool};
+use oculist_graph::{
+    AveragePool, Binary, Concat, Conv, Dropout, Flatten, GlobalPool, Identity, Op, Pool, Softmax, Unary,
+};
 
 use super::{check, context, error, graph, images, planned, reference};
 use crate::Isa;
@@ -14,7 +16,7 @@ fn conv_with_everything_fused() {
         let y = b.conv("b", a, 20, Conv::square(3, 1, 1), true);
         let y = b.batch_norm("b_norm", y, 1e-5, 0.9);
         let y = b.add("sum", y, a);
-        b.op("act", Op::HardSwish, &[y])
+        b.op("act", Op::Unary(Unary::HardSwish), &[y])
     }));
 }
 
@@ -30,8 +32,8 @@ fn residual_block_with_shortcut_convolution() {
         let s = b.batch_norm("s_norm", s, 1e-5, 0.9);
         let y = b.add("sum", y, s);
         let y = b.relu("relu", y);
-        let y = b.op("pool", Op::GlobalAveragePool, &[y]);
-        let y = b.op("flatten", Op::Flatten, &[y]);
+        let y = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[y]);
+        let y = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[y]);
         b.linear("fc", y, 10)
     }));
 }
@@ -47,7 +49,7 @@ fn geometry_of_convolutions() {
     ] {
         check(&graph(c_in, 11, 10, |b, x| {
             let y = b.conv("a", x, 18, conv, true);
-            b.op("clip", Op::Clip { min: -0.5, max: 0.75 }, &[y])
+            b.op("clip", Op::Unary(Unary::Clip { min: -0.5, max: 0.75 }), &[y])
         }));
     }
 }
@@ -55,20 +57,20 @@ fn geometry_of_convolutions() {
 #[test]
 fn flatten_of_a_map_into_linear_layers() {
     check(&graph(5, 4, 3, |b, x| {
-        let y = b.op("flatten", Op::Flatten, &[x]);
-        let y = b.op("drop", Op::Dropout { ratio: 0.5 }, &[y]);
+        let y = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
+        let y = b.op("drop", Op::Dropout(Dropout { ratio: 0.5 }), &[y]);
         let y = b.linear("fc1", y, 19);
         let y = b.relu("relu", y);
-        let y = b.op("drop2", Op::Dropout { ratio: 0.5 }, &[y]);
+        let y = b.op("drop2", Op::Dropout(Dropout { ratio: 0.5 }), &[y]);
         let y = b.linear("fc2", y, 7);
-        b.op("softmax", Op::Softmax, &[y])
+        b.op("softmax", Op::Softmax(Softmax::along(1)), &[y])
     }));
     // A flattened map that something other than a linear layer reads must be put in order.
     check(&graph(5, 4, 3, |b, x| {
-        let f = b.op("flatten", Op::Flatten, &[x]);
+        let f = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
         let y = b.linear("fc", f, 60);
         let y = b.add("sum", f, y);
-        b.op("concat", Op::Concat, &[y, f])
+        b.op("concat", Op::Concat(Concat::CHANNELS), &[y, f])
     }));
 }
 
@@ -76,13 +78,13 @@ fn flatten_of_a_map_into_linear_layers() {
 fn squeeze_and_excitation() {
     check(&graph(3, 8, 9, |b, x| {
         let x = b.conv("a", x, 24, Conv::square(3, 2, 1), true);
-        let x = b.op("swish", Op::HardSwish, &[x]);
-        let g = b.op("pool", Op::GlobalAveragePool, &[x]);
+        let x = b.op("swish", Op::Unary(Unary::HardSwish), &[x]);
+        let g = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[x]);
         let g = b.conv("r", g, 8, Conv::square(1, 1, 0), true);
         let g = b.relu("relu", g);
         let g = b.conv("e", g, 24, Conv::square(1, 1, 0), true);
-        let g = b.op("gate", Op::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 }, &[g]);
-        b.op("scale", Op::Mul, &[x, g])
+        let g = b.op("gate", Op::Unary(Unary::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 }), &[g]);
+        b.op("scale", Op::Binary(Binary::Mul), &[x, g])
     }));
 }
 
@@ -90,15 +92,15 @@ fn squeeze_and_excitation() {
 fn operators_that_nothing_takes_in() {
     check(&graph(10, 6, 5, |b, x| {
         let n = b.batch_norm("norm", x, 1e-3, 0.9);
-        let s = b.op("sigmoid", Op::Sigmoid, &[n]);
-        let h = b.op("hard", Op::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[n]);
-        let m = b.op("mul", Op::Mul, &[s, h]);
+        let s = b.op("sigmoid", Op::Unary(Unary::Sigmoid), &[n]);
+        let h = b.op("hard", Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 }), &[n]);
+        let m = b.op("mul", Op::Binary(Binary::Mul), &[s, h]);
         let a = b.add("sum", m, x);
         let r = b.relu("relu", a);
         let t = b.add("twice", r, r);
         let p = b.op("pad", Op::PadChannels { before: 3, after: 9 }, &[t]);
-        let c = b.op("concat", Op::Concat, &[p, x, h]);
-        b.op("identity", Op::Identity, &[c])
+        let c = b.op("concat", Op::Concat(Concat::CHANNELS), &[p, x, h]);
+        b.op("identity", Op::Identity(Identity), &[c])
     }));
 }
 
@@ -108,8 +110,8 @@ fn pooling() {
         check(&graph(17, 9, 8, |b, x| {
             let m = b.max_pool("max", x, 3, 2, 1);
             let pool = Pool { kernel: [3, 2], stride: [2, 2], padding: [1, 0, 1, 0] };
-            let a = b.op("avg", Op::AveragePool { pool, count_include_pad }, &[x]);
-            b.op("concat", Op::Concat, &[m, a])
+            let a = b.op("avg", Op::AveragePool(AveragePool { pool, count_include_pad }), &[x]);
+            b.op("concat", Op::Concat(Concat::CHANNELS), &[m, a])
         }));
     }
 }

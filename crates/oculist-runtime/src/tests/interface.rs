@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use oculist_graph::{Conv, Graph, Op, Pool, Tensor};
+use oculist_graph::{
+    AveragePool, Conv, DataType, DequantizeLinear, Flatten, Graph, Op, Pool, QuantizeLinear, Tensor, Unary,
+};
 
 use super::{context, error, graph, images, planned, reference};
 use crate::{InputLayout, Isa, MeasureOptions, Plan, PlanOptions, RuntimeError, measure, top1};
@@ -14,7 +16,7 @@ fn small() -> Graph {
         let r = b.relu("relu", n);
         let c = b.conv("c", r, 16, Conv::square(3, 1, 1), true);
         let s = b.add("sum", c, r);
-        let f = b.op("flatten", Op::Flatten, &[s]);
+        let f = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[s]);
         b.linear("fc", f, 4)
     })
 }
@@ -76,7 +78,8 @@ fn every_value_can_be_observed() {
     let graph = small();
     let images = images(&graph, 2);
     let want = reference(&graph, &images);
-    let all: Vec<_> = graph.inputs().iter().copied().chain(graph.nodes().iter().map(|n| n.output)).collect();
+    let all: Vec<_> =
+        graph.inputs().iter().copied().chain(graph.nodes().iter().map(|n| n.output())).collect();
     for observe in all.iter().map(|&v| vec![v]).chain([all.clone()]) {
         let mut plan = Plan::new(&graph, &options(3).with_observed(observe.clone())).unwrap();
         let mut seen = Vec::new();
@@ -109,7 +112,7 @@ fn a_shortcut_is_computed_before_the_convolution_that_adds_it() {
     let graph = graph(16, 8, 8, |b, x| {
         let y = b.conv("a", x, 32, Conv::square(3, 2, 1), true);
         let pool = Pool::square(2, 2, 0);
-        let s = b.op("pool", Op::AveragePool { pool, count_include_pad: false }, &[x]);
+        let s = b.op("pool", Op::AveragePool(AveragePool { pool, count_include_pad: false }), &[x]);
         let s = b.op("pad", Op::PadChannels { before: 8, after: 8 }, &[s]);
         let y = b.add("sum", y, s);
         b.relu("relu", y)
@@ -125,9 +128,9 @@ fn large_inverted_residual_blocks_are_one_step() {
     let build = |stride: usize, size: usize| {
         graph(16, size, size, |b, x| {
             let y = b.conv("expand", x, 48, Conv::square(1, 1, 0), true);
-            let y = b.op("clip1", Op::Clip { min: 0.0, max: 6.0 }, &[y]);
+            let y = b.op("clip1", Op::Unary(Unary::Clip { min: 0.0, max: 6.0 }), &[y]);
             let y = b.conv("depthwise", y, 48, Conv::square(3, stride, 1).with_groups(48), true);
-            let y = b.op("clip2", Op::Clip { min: 0.0, max: 6.0 }, &[y]);
+            let y = b.op("clip2", Op::Unary(Unary::Clip { min: 0.0, max: 6.0 }), &[y]);
             let y = b.conv("project", y, 16, Conv::square(1, 1, 0), true);
             if stride == 1 { b.add("sum", y, x) } else { y }
         })
@@ -172,8 +175,16 @@ fn errors_name_the_node() {
     let graph = graph(3, 4, 4, |b, x| {
         let scale = b.param("scale", Tensor::filled(&[3], 0.1));
         let zero_point = b.param("zero_point", Tensor::u8(&[3], vec![7; 3]));
-        let q = b.op("quantize", Op::QuantizeLinear { axis: 1 }, &[x, scale, zero_point]);
-        b.op("dequantize", Op::DequantizeLinear { axis: 1 }, &[q, scale, zero_point])
+        let q = b.op(
+            "quantize",
+            Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
+            &[x, scale, zero_point],
+        );
+        b.op(
+            "dequantize",
+            Op::DequantizeLinear(DequantizeLinear::along(1)),
+            &[q, scale, zero_point],
+        )
     });
     let e = Plan::new(&graph, &options(1)).unwrap_err();
     assert!(e.to_string().starts_with("node `quantize` (QuantizeLinear): "), "{e}");

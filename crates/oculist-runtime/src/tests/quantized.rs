@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{Conv, Graph, GraphBuilder, Op, Pool, Tensor, ValueId};
+use oculist_graph::{
+    AveragePool, Binary, Concat, Conv, DataType, DequantizeLinear, Flatten, Gemm, GlobalPool, Graph,
+    GraphBuilder, Op, QuantizeLinear, Tensor, Unary, ValueId,
+};
 use oculist_kernels::Isa;
 use oculist_passes::{QuantizeOptions, Range, fold_batch_norm, quantizable_values, quantize};
 use oculist_testing::formula;
@@ -17,8 +20,12 @@ use crate::{InputLayout, Plan, PlanOptions};
 fn qdq(b: &mut GraphBuilder, name: &str, x: ValueId, scale: f32, zero_point: u8) -> ValueId {
     let s = b.param(&format!("{name}.scale"), Tensor::f32(&[], vec![scale]));
     let z = b.param(&format!("{name}.zero"), Tensor::u8(&[], vec![zero_point]));
-    let q = b.op(&format!("{name}.q"), Op::QuantizeLinear { axis: 1 }, &[x, s, z]);
-    b.op(&format!("{name}.dq"), Op::DequantizeLinear { axis: 1 }, &[q, s, z])
+    let q = b.op(
+        &format!("{name}.q"),
+        Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
+        &[x, s, z],
+    );
+    b.op(&format!("{name}.dq"), Op::DequantizeLinear(DequantizeLinear::along(1)), &[q, s, z])
 }
 
 /// A constant behind a `DequantizeLinear` along axis 0: weights as i8, biases as i32.
@@ -35,7 +42,7 @@ fn constant(b: &mut GraphBuilder, name: &str, shape: &[usize], scales: Vec<f32>,
     let x = b.param(&format!("{name}.int"), tensor);
     let s = b.param(&format!("{name}.scale"), Tensor::f32(&[scales.len()], scales));
     let z = b.param(&format!("{name}.zero"), zeros);
-    b.op(name, Op::DequantizeLinear { axis: 0 }, &[x, s, z])
+    b.op(name, Op::DequantizeLinear(DequantizeLinear::along(0)), &[x, s, z])
 }
 
 /// A convolution of integers; `x_scale` is the scale of `x`.
@@ -83,10 +90,10 @@ const IN: f32 = 1.0 / 127.0;
 fn convolution_with_clamps() {
     for (clamp, act) in [
         (None, None),
-        (Some(0), Some(Op::Relu)),
-        (Some(40), Some(Op::Clip { min: -0.4, max: 0.9 })),
-        (None, Some(Op::HardSwish)),
-        (None, Some(Op::Sigmoid)),
+        (Some(0), Some(Op::Unary(Unary::Relu))),
+        (Some(40), Some(Op::Unary(Unary::Clip { min: -0.4, max: 0.9 }))),
+        (None, Some(Op::Unary(Unary::HardSwish))),
+        (None, Some(Op::Unary(Unary::Sigmoid))),
     ] {
         for c in [1, 3, 20] {
             let zero = clamp.unwrap_or(100);
@@ -116,12 +123,12 @@ fn residual_block_in_integers() {
         let y = b.add("sum", y, x);
         let y = b.relu("relu2", y);
         let y = qdq(b, "s", y, 0.015, 0);
-        let y = b.op("pool", Op::GlobalAveragePool, &[y]);
+        let y = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[y]);
         let y = qdq(b, "p", y, 0.006, 0);
-        let y = b.op("flatten", Op::Flatten, &[y]);
+        let y = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[y]);
         let y = qdq(b, "f", y, 0.006, 0);
         let w = constant(b, "fc.w", &[10, 16], vec![0.004; 10], false);
-        b.op("fc", Op::Gemm, &[y, w])
+        b.op("fc", Op::Gemm(Gemm::LINEAR), &[y, w])
     });
     // A level of the pooled values times a weight of 0.5 is what one tie may change, in each of 16 products.
     let steps = check_levels(&g, 0.05);
@@ -137,11 +144,11 @@ fn bytes_that_only_move() {
         let x = qdq(b, "x", x, IN, 127);
         let m = b.max_pool("max", x, 3, 2, 1);
         let m = qdq(b, "m", m, IN, 127);
-        let a = b.op("avg", Op::AveragePool { pool: Pool::square(3, 2, 1), count_include_pad: false }, &[x]);
+        let a = b.op("avg", Op::AveragePool(AveragePool::square(3, 2, 1, false)), &[x]);
         let a = qdq(b, "a", a, 0.005, 120);
         let p = b.op("pad", Op::PadChannels { before: 1, after: 2 }, &[m]);
         let p = qdq(b, "p", p, IN, 127);
-        let c = b.op("concat", Op::Concat, &[m, a, p]);
+        let c = b.op("concat", Op::Concat(Concat::CHANNELS), &[m, a, p]);
         qdq(b, "c", c, 0.009, 125)
     });
     let steps = check_levels(&g, 0.009);
@@ -158,22 +165,22 @@ fn squeeze_and_excitation_in_integers() {
         let x = qdq(b, "x", x, IN, 127);
         let y = conv(b, "dw", x, IN, 24, Conv::square(5, 1, 2).with_groups(24));
         let y = qdq(b, "y", y, 0.01, 100);
-        let y = b.op("swish", Op::HardSwish, &[y]);
+        let y = b.op("swish", Op::Unary(Unary::HardSwish), &[y]);
         let y = qdq(b, "s", y, 0.008, 47);
-        let p = b.op("pool", Op::GlobalAveragePool, &[y]);
+        let p = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[y]);
         let p = qdq(b, "p", p, 0.005, 60);
         let p = conv(b, "r", p, 0.005, 8, Conv::square(1, 1, 0));
         let p = b.relu("relu", p);
         let p = qdq(b, "q", p, 0.004, 0);
         let p = conv(b, "e", p, 0.004, 24, Conv::square(1, 1, 0));
         let p = qdq(b, "t", p, 0.02, 128);
-        let p = b.op("hard", Op::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 }, &[p]);
+        let p = b.op("hard", Op::Unary(Unary::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 }), &[p]);
         let p = qdq(b, "u", p, 1.0 / 255.0, 0);
-        let y = b.op("mul", Op::Mul, &[y, p]);
+        let y = b.op("mul", Op::Binary(Binary::Mul), &[y, p]);
         let y = qdq(b, "v", y, 0.007, 60);
-        let z = b.op("square", Op::Mul, &[y, y]);
+        let z = b.op("square", Op::Binary(Binary::Mul), &[y, y]);
         let z = qdq(b, "w", z, 0.003, 3);
-        let z = b.op("sigmoid", Op::Sigmoid, &[z]);
+        let z = b.op("sigmoid", Op::Unary(Unary::Sigmoid), &[z]);
         qdq(b, "out", z, 1.0 / 255.0, 0)
     });
     let steps = check_levels(&g, 1.0 / 255.0);
@@ -192,7 +199,7 @@ fn additions_that_no_convolution_takes() {
         let x = qdq(b, "x", x, IN, 127);
         let y = b.max_pool("max", x, 3, 1, 1);
         let y = b.add("sum", x, y);
-        let y = b.op("clip", Op::Clip { min: -0.5, max: 0.9 }, &[y]);
+        let y = b.op("clip", Op::Unary(Unary::Clip { min: -0.5, max: 0.9 }), &[y]);
         let y = qdq(b, "y", y, 0.01, 90);
         let z = b.add("twice", y, y);
         qdq(b, "z", z, 0.02, 90)
@@ -211,7 +218,7 @@ fn what_fits_no_pattern_runs_in_floats() {
         let y = b.conv("float", x, 12, Conv::square(3, 1, 1), true);
         let y = qdq(b, "y", y, 0.03, 128);
         // A quantised weight on float input.
-        let h = b.op("hard", Op::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[y]);
+        let h = b.op("hard", Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 }), &[y]);
         let w = constant(b, "half.w", &[12, 12, 1, 1], vec![0.002; 12], false);
         let z = b.op("half", Op::Conv(Conv::square(1, 1, 0)), &[h, w]);
         // An integer convolution whose output two floats nodes read, one of them an activation.
@@ -219,7 +226,7 @@ fn what_fits_no_pattern_runs_in_floats() {
         let r = b.relu("relu", v);
         let s = b.add("sum", r, v);
         let s = b.add("sum2", s, z);
-        b.op("soft", Op::Sigmoid, &[s])
+        b.op("soft", Op::Unary(Unary::Sigmoid), &[s])
     });
     let images = images(&g, 2);
     let want = reference(&g, &images);
@@ -237,8 +244,12 @@ fn signed_activations_are_bytes_moved_by_half() {
             let s = b.param("s", Tensor::f32(&[], vec![IN]));
             let z = if signed { Tensor::i8(&[], vec![-9]) } else { Tensor::u8(&[], vec![119]) };
             let z = b.param("z", z);
-            let q = b.op("q", Op::QuantizeLinear { axis: 1 }, &[x, s, z]);
-            let x = b.op("dq", Op::DequantizeLinear { axis: 1 }, &[q, s, z]);
+            let q = b.op(
+                "q",
+                Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
+                &[x, s, z],
+            );
+            let x = b.op("dq", Op::DequantizeLinear(DequantizeLinear::along(1)), &[q, s, z]);
             let y = conv(b, "conv", x, IN, 7, Conv::square(3, 1, 1));
             qdq(b, "y", y, 0.011, 100)
         })
@@ -262,8 +273,8 @@ fn every_quantised_value_can_be_observed() {
     let floats: Vec<ValueId> = g
         .nodes()
         .iter()
-        .filter(|n| !matches!(n.op, Op::QuantizeLinear { .. }) && !n.name.starts_with("conv."))
-        .map(|n| n.output)
+        .filter(|n| !matches!(n.op, Op::QuantizeLinear(_)) && !n.name.starts_with("conv."))
+        .map(|n| n.output())
         .collect();
     let options = PlanOptions::new(2, context(1, Isa::detect()))
         .with_input_layout(InputLayout::Nchw)
@@ -320,8 +331,8 @@ fn a_quantised_residual_network_is_all_integers() {
         let x = b.relu("stem.r", x);
         let x = block(b, "one", x, 16, 1);
         let x = block(b, "two", x, 24, 2);
-        let x = b.op("pool", Op::GlobalAveragePool, &[x]);
-        let x = b.op("flatten", Op::Flatten, &[x]);
+        let x = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[x]);
+        let x = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
         b.linear("fc", x, 10)
     });
     check(&float);

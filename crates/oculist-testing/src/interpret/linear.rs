@@ -5,10 +5,11 @@ use oculist_graph::Conv;
 use super::array::Array;
 
 /// 2-D convolution (cross-correlation) of `x` `[N, C, H, W]` with `w` `[c_out, c_in / groups, k_h, k_w]`.
-pub(super) fn conv(conv: &Conv, x: &Array, w: &Array, bias: Option<&Array>) -> Array {
+pub(super) fn conv(op: &Conv, x: &Array, w: &Array, bias: Option<&Array>) -> Array {
     let [n, c_in, height, width] = x.nchw();
     let [c_out, per_group, kh, kw] = w.nchw();
-    assert_eq!(c_in, per_group * conv.groups, "channels of the convolution's input");
+    assert_eq!(c_in, per_group * op.groups, "channels of the convolution's input");
+    let conv = op.window.plane([height, width]).expect("a window over height and width");
     let size = |extent: usize, kernel: usize, axis: usize| {
         let padded = extent + conv.padding[axis] + conv.padding[axis + 2];
         (padded - conv.dilation[axis] * (kernel - 1) - 1) / conv.stride[axis] + 1
@@ -17,7 +18,7 @@ pub(super) fn conv(conv: &Conv, x: &Array, w: &Array, bias: Option<&Array>) -> A
     let mut out = Array::zeros(&[n, c_out, out_h, out_w]);
     for i in 0..n {
         for co in 0..c_out {
-            let first_channel = co / (c_out / conv.groups) * per_group;
+            let first_channel = co / (c_out / op.groups) * per_group;
             for oy in 0..out_h {
                 for ox in 0..out_w {
                     let mut sum = bias.map_or(0.0, |b| b.data()[co]);

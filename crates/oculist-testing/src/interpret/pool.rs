@@ -1,12 +1,14 @@
 //! Pooling.
 
-use oculist_graph::Pool;
+use oculist_graph::{AveragePool, MaxPool, Plane, Window};
 
 use super::array::Array;
 
 /// Calls `f` with the elements that each window covers inside the map.
-fn windows(pool: &Pool, x: &Array, f: impl Fn(&[f64]) -> f64) -> Array {
+fn windows(window: &Window, x: &Array, f: impl Fn(&[f64]) -> f64) -> Array {
     let [n, c, height, width] = x.nchw();
+    let pool: Plane = window.plane([height, width]).expect("a window over height and width");
+    assert_eq!(pool.dilation, [1, 1], "dilated pooling is not interpreted");
     let size = |extent: usize, axis: usize| {
         (extent + pool.padding[axis] + pool.padding[axis + 2] - pool.kernel[axis]) / pool.stride[axis] + 1
     };
@@ -38,15 +40,17 @@ fn windows(pool: &Pool, x: &Array, f: impl Fn(&[f64]) -> f64) -> Array {
 }
 
 /// Maximum over a window; padding never wins.
-pub(super) fn max(pool: &Pool, x: &Array) -> Array {
-    windows(pool, x, |covered| covered.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+pub(super) fn max(pool: &MaxPool, x: &Array) -> Array {
+    assert!(!pool.ceil_mode, "ceil_mode is not interpreted");
+    windows(&pool.window, x, |covered| covered.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
 /// Mean over a window; padding counts as zeros or not at all.
-pub(super) fn average(pool: &Pool, count_include_pad: bool, x: &Array) -> Array {
-    let whole = pool.kernel[0] * pool.kernel[1];
-    windows(pool, x, |covered| {
-        let count = if count_include_pad { whole } else { covered.len() };
+pub(super) fn average(pool: &AveragePool, x: &Array) -> Array {
+    assert!(!pool.ceil_mode, "ceil_mode is not interpreted");
+    let whole = pool.window.taps();
+    windows(&pool.window, x, |covered| {
+        let count = if pool.count_include_pad { whole } else { covered.len() };
         covered.iter().sum::<f64>() / count as f64
     })
 }

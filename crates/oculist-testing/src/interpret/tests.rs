@@ -1,6 +1,6 @@
 //! Values worked out by hand; ONNX Runtime checks the same loops in the tests of `oculist-onnx`.
 
-use oculist_graph::{Conv, GraphBuilder, Op, Pool, Tensor};
+use oculist_graph::{AveragePool, Binary, Conv, DataType, GlobalPool, GraphBuilder, MaxPool, Op, Pool, QuantizeLinear, Tensor, Unary};
 
 use super::{Array, run};
 
@@ -47,9 +47,9 @@ fn pooling_treats_padding_by_its_rule() {
     let pool = Pool::square(2, 1, 1);
     let max = one_node(Op::MaxPool(pool.clone()), 1, 2, 2, vec![], &x);
     assert_eq!(max.data(), [-1.0, -1.0, -2.0, -1.0, -1.0, -2.0, -3.0, -3.0, -4.0]);
-    let with = one_node(Op::AveragePool { pool: pool.clone(), count_include_pad: true }, 1, 2, 2, vec![], &x);
+    let with = one_node(Op::AveragePool(AveragePool { pool: pool.clone(), count_include_pad: true }), 1, 2, 2, vec![], &x);
     assert_eq!(with.data()[..2], [-0.25, -0.75]);
-    let without = one_node(Op::AveragePool { pool, count_include_pad: false }, 1, 2, 2, vec![], &x);
+    let without = one_node(Op::AveragePool(AveragePool { pool, count_include_pad: false }), 1, 2, 2, vec![], &x);
     assert_eq!(without.data()[..2], [-1.0, -1.5]);
 }
 
@@ -57,16 +57,16 @@ fn pooling_treats_padding_by_its_rule() {
 fn quantisation_rounds_half_to_even_and_saturates() {
     let x = [0.25, 0.75, 1.25, -0.25, 100.0, -100.0];
     let params = vec![Tensor::f32(&[], vec![0.5]), Tensor::u8(&[], vec![3])];
-    let q = one_node(Op::QuantizeLinear { axis: 1 }, 6, 1, 1, params, &x);
+    let q = one_node(Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), 6, 1, 1, params, &x);
     assert_eq!(q.data(), [3.0, 5.0, 5.0, 3.0, 203.0, 0.0]);
     let per_channel = vec![Tensor::f32(&[2], vec![1.0, 0.1]), Tensor::i8(&[2], vec![0, -1])];
-    let q = one_node(Op::QuantizeLinear { axis: 1 }, 2, 1, 1, per_channel, &[200.0, 0.5]);
+    let q = one_node(Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), 2, 1, 1, per_channel, &[200.0, 0.5]);
     assert_eq!(q.data(), [127.0, 4.0]);
 }
 
 #[test]
 fn hard_swish_is_x_times_its_gate() {
-    let y = one_node(Op::HardSwish, 4, 1, 1, vec![], &[-4.0, -1.0, 1.0, 5.0]);
+    let y = one_node(Op::Unary(Unary::HardSwish), 4, 1, 1, vec![], &[-4.0, -1.0, 1.0, 5.0]);
     assert_eq!(y.data()[0], 0.0);
     assert!((y.data()[1] + 1.0 / 3.0).abs() < 1e-15);
     assert!((y.data()[2] - 2.0 / 3.0).abs() < 1e-15);
@@ -77,12 +77,12 @@ fn hard_swish_is_x_times_its_gate() {
 fn a_gate_is_broadcast_over_height_and_width() {
     let mut b = GraphBuilder::new("gate");
     let x = b.input("input", 2, 1, 2);
-    let gate = b.op("pool", Op::GlobalAveragePool, &[x]);
-    let y = b.op("mul", Op::Mul, &[x, gate]);
+    let gate = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[x]);
+    let y = b.op("mul", Op::Binary(Binary::Mul), &[x, gate]);
     let graph = b.finish(y).expect("a valid graph");
     let r = run(&graph, &[Array::new(&[1, 2, 1, 2], vec![1.0, 3.0, 10.0, 30.0])]);
     assert_eq!(r.output(0).data(), [2.0, 6.0, 200.0, 600.0]);
-    assert_eq!(r.get(graph.nodes()[0].output).data(), [2.0, 20.0]);
+    assert_eq!(r.get(graph.nodes()[0].output()).data(), [2.0, 20.0]);
 }
 
 #[test]

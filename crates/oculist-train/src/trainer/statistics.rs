@@ -45,7 +45,7 @@ impl Run<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use oculist_graph::{GraphBuilder, Op};
+    use oculist_graph::{Flatten, GraphBuilder, Op};
     use oculist_kernels::Context;
 
     use super::*;
@@ -58,7 +58,7 @@ mod tests {
             x = b.batch_norm("faster", x, 1e-5, 0.5);
             x = b.batch_norm("norm", x, 1e-5, momentum);
         }
-        let x = b.op("flatten", Op::Flatten, &[x]);
+        let x = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
         let x = b.linear("fc", x, 2);
         Executor::new(Arc::new(Context::new(1).unwrap()), &b.finish(x).unwrap(), 32, Mode::Eval).unwrap()
     }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use oculist_graph::{Graph, GraphBuilder, Op, Tensor, ValueId};
+use oculist_graph::{
+    BatchNormalization, DataType, DequantizeLinear, Flatten, Gemm, Graph, GraphBuilder, Op, QuantizeLinear,
+    Softmax, Tensor, ValueId,
+};
 use oculist_kernels::Context;
 use oculist_testing::graphs::{self, Start, pairs};
 use oculist_testing::interpret::{self, Array};
@@ -31,7 +34,7 @@ fn with_batch_statistics(graph: &Graph, x: &Array) -> Graph {
     let mut graph = graph.clone();
     for i in 0..graph.nodes().len() {
         let node = &graph.nodes()[i];
-        if !matches!(node.op, Op::BatchNormalization { .. }) {
+        if !matches!(node.op, Op::BatchNormalization(_)) {
             continue;
         }
         let (input, mean, var) = (node.inputs[0], node.inputs[3], node.inputs[4]);
@@ -216,7 +219,7 @@ fn with(piece: impl Fn(&mut GraphBuilder, ValueId) -> ValueId) -> Graph {
 
 #[test]
 fn a_flattened_map_as_logits_has_the_order_of_the_graph() {
-    let graph = with(|b, x| b.op("flatten", Op::Flatten, &[x]));
+    let graph = with(|b, x| b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]));
     check(&graph, &train(&graph).unwrap()).unwrap();
 }
 
@@ -227,8 +230,8 @@ fn what_cannot_be_trained_is_an_error_that_names_the_node() {
     assert!(message.contains("dense output [N, 4, 4, 3]") && message.contains("classifier"), "{message}");
 
     let softmax = with(|b, x| {
-        let x = b.op("flatten", Op::Flatten, &[x]);
-        b.op("softmax", Op::Softmax, &[x])
+        let x = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
+        b.op("softmax", Op::Softmax(Softmax::along(1)), &[x])
     });
     let message = train(&softmax).unwrap_err().to_string();
     assert!(message.contains("`softmax` (Softmax)"), "{message}");
@@ -236,20 +239,32 @@ fn what_cannot_be_trained_is_an_error_that_names_the_node() {
     let quantised = with(|b, x| {
         let scale = b.param("scale", Tensor::f32(&[], vec![0.1]));
         let zero = b.param("zero", Tensor::u8(&[], vec![128]));
-        let q = b.op("quantize", Op::QuantizeLinear { axis: 1 }, &[x, scale, zero]);
-        let x = b.op("dequantize", Op::DequantizeLinear { axis: 1 }, &[q, scale, zero]);
-        b.op("flatten", Op::Flatten, &[x])
+        let q = b.op(
+            "quantize",
+            Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
+            &[x, scale, zero],
+        );
+        let x = b.op(
+            "dequantize",
+            Op::DequantizeLinear(DequantizeLinear::along(1)),
+            &[q, scale, zero],
+        );
+        b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x])
     });
     let message = train(&quantised).unwrap_err().to_string();
     assert!(message.contains("`quantize`") && message.contains("f32"), "{message}");
 
     let weights = with(|b, x| {
-        let x = b.op("flatten", Op::Flatten, &[x]);
+        let x = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
         let q = b.param("bytes", Tensor::i8(&[3, 48], vec![1; 144]));
         let scale = b.param("scale", Tensor::f32(&[3], vec![0.1; 3]));
         let zero = b.param("zero", Tensor::i8(&[3], vec![0; 3]));
-        let weight = b.op("dequantize", Op::DequantizeLinear { axis: 0 }, &[q, scale, zero]);
-        b.op("fc", Op::Gemm, &[x, weight])
+        let weight = b.op(
+            "dequantize",
+            Op::DequantizeLinear(DequantizeLinear::along(0)),
+            &[q, scale, zero],
+        );
+        b.op("fc", Op::Gemm(Gemm::LINEAR), &[x, weight])
     });
     let message = train(&weights).unwrap_err().to_string();
     assert!(message.contains("`dequantize`") && message.contains("f32"), "{message}");
@@ -257,9 +272,10 @@ fn what_cannot_be_trained_is_an_error_that_names_the_node() {
     let one_statistic = with(|b, x| {
         let scale = b.param("scale", Tensor::filled(&[4], 1.0));
         let shift = b.param("shift", Tensor::filled(&[4], 0.0));
-        let norm = Op::BatchNormalization { epsilon: 1e-2, momentum: 0.9 };
+        let norm =
+            Op::BatchNormalization(BatchNormalization { epsilon: 1e-2, momentum: 0.9, training: false });
         let x = b.op("norm", norm, &[x, scale, shift, shift, scale]);
-        b.op("flatten", Op::Flatten, &[x])
+        b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x])
     });
     let message = train(&one_statistic).unwrap_err().to_string();
     assert!(message.contains("`norm`") && message.contains("`shift`"), "{message}");
@@ -267,9 +283,9 @@ fn what_cannot_be_trained_is_an_error_that_names_the_node() {
     let two_forms = with(|b, x| {
         // The first layer reads the map of four channels, the second a row of forty-eight.
         let weight = b.param("weight", Tensor::filled(&[48, 48], 0.0));
-        let x = b.op("flatten", Op::Flatten, &[x]);
-        let x = b.op("first", Op::Gemm, &[x, weight]);
-        b.op("second", Op::Gemm, &[x, weight])
+        let x = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
+        let x = b.op("first", Op::Gemm(Gemm::LINEAR), &[x, weight]);
+        b.op("second", Op::Gemm(Gemm::LINEAR), &[x, weight])
     });
     match train(&two_forms) {
         Ok(trained) => check(&two_forms, &trained).unwrap(),

@@ -1,6 +1,8 @@
 //! The networks of `golden/training_nets.py` as graphs.
 
-use oculist_graph::{Conv, Graph, GraphBuilder, Op, Pool, ValueId};
+use oculist_graph::{
+    AveragePool, Binary, Conv, Dropout, Flatten, GlobalPool, Graph, GraphBuilder, Op, Unary, ValueId,
+};
 
 fn basic_block(b: &mut GraphBuilder, name: &str, x: ValueId, c_out: usize, stride: usize) -> ValueId {
     let c_in = b.chw(x).0;
@@ -11,21 +13,20 @@ fn basic_block(b: &mut GraphBuilder, name: &str, x: ValueId, c_out: usize, strid
     let y = b.batch_norm(&format!("{name}.bn2"), y, 1e-5, 0.9);
     let mut shortcut = x;
     if stride != 1 {
-        let pool = Op::AveragePool { pool: Pool::square(1, stride, 0), count_include_pad: false };
+        let pool = Op::AveragePool(AveragePool::square(1, stride, 0, false));
         shortcut = b.op(&format!("{name}.subsample"), pool, &[shortcut]);
     }
     if c_in != c_out {
         let before = (c_out - c_in) / 2;
-        let pad = Op::PadChannels { before, after: c_out - c_in - before };
-        shortcut = b.op(&format!("{name}.pad"), pad, &[shortcut]);
+        shortcut = b.pad_channels(&format!("{name}.pad"), shortcut, before, c_out - c_in - before);
     }
     let y = b.add(&format!("{name}.add"), y, shortcut);
     b.relu(&format!("{name}.relu2"), y)
 }
 
 fn head(b: &mut GraphBuilder, x: ValueId) -> ValueId {
-    let x = b.op("pool", Op::GlobalAveragePool, &[x]);
-    let x = b.op("flatten", Op::Flatten, &[x]);
+    let x = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[x]);
+    let x = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
     b.linear("fc", x, 5)
 }
 
@@ -55,32 +56,32 @@ fn mobile(b: &mut GraphBuilder, x: ValueId) -> ValueId {
     let norm = |b: &mut GraphBuilder, name: &str, x| b.batch_norm(name, x, 1e-3, 0.99);
     let y = b.conv("expand", x, 20, Conv::square(1, 1, 0), false);
     let y = norm(b, "expand_bn", y);
-    let y = b.op("hs1", Op::HardSwish, &[y]);
+    let y = b.op("hs1", Op::Unary(Unary::HardSwish), &[y]);
     let y = b.conv("depthwise", y, 20, Conv::square(5, 2, 2).with_groups(20), false);
     let y = norm(b, "depthwise_bn", y);
-    let d = b.op("hs2", Op::HardSwish, &[y]);
-    let g = b.op("squeeze", Op::GlobalAveragePool, &[d]);
+    let d = b.op("hs2", Op::Unary(Unary::HardSwish), &[y]);
+    let g = b.op("squeeze", Op::GlobalPool(GlobalPool::Average), &[d]);
     let g = b.conv("se1", g, 8, Conv::square(1, 1, 0), true);
     let g = b.relu("se_relu", g);
     let g = b.conv("se2", g, 20, Conv::square(1, 1, 0), true);
-    let g = b.op("gate", Op::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 }, &[g]);
-    let y = b.op("excite", Op::Mul, &[d, g]);
+    let g = b.op("gate", Op::Unary(Unary::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 }), &[g]);
+    let y = b.op("excite", Op::Binary(Binary::Mul), &[d, g]);
     let y = b.conv("project", y, 18, Conv::square(1, 1, 0), false);
     let y = norm(b, "project_bn", y);
     head(b, y)
 }
 
 fn pooling(b: &mut GraphBuilder, x: ValueId) -> ValueId {
-    let relu6 = Op::Clip { min: 0.0, max: 6.0 };
+    let relu6 = Op::Unary(Unary::Clip { min: 0.0, max: 6.0 });
     let y = b.conv("conv1", x, 18, Conv::square(3, 1, 1), true);
     let y = b.op("relu6_1", relu6.clone(), &[y]);
     let y = b.max_pool("max", y, 3, 2, 1);
     let y = b.conv("conv2", y, 6, Conv::square(3, 1, 1), true);
     let y = b.op("relu6_2", relu6, &[y]);
-    let pool = Op::AveragePool { pool: Pool::square(2, 2, 0), count_include_pad: false };
+    let pool = Op::AveragePool(AveragePool::square(2, 2, 0, false));
     let y = b.op("average", pool, &[y]);
-    let y = b.op("flatten", Op::Flatten, &[y]);
-    let y = b.op("dropout", Op::Dropout { ratio: 0.0 }, &[y]);
+    let y = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[y]);
+    let y = b.op("dropout", Op::Dropout(Dropout { ratio: 0.0 }), &[y]);
     let y = b.linear("fc1", y, 20);
     let y = b.relu("relu", y);
     b.linear("fc2", y, 5)

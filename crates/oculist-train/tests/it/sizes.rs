@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oculist_graph::{Conv, Graph, GraphBuilder, Op, Pool};
+use oculist_graph::{Conv, Flatten, GlobalPool, Graph, GraphBuilder, MaxPool, Op};
 use oculist_kernels::Context;
 use oculist_train::{Executor, Mode, TrainError};
 
@@ -15,8 +15,8 @@ fn chain(n: usize) -> Graph {
         y = b.batch_norm(&format!("n{i}"), y, 1e-5, 0.9);
         y = b.relu(&format!("r{i}"), y);
     }
-    let y = b.op("pool", Op::GlobalAveragePool, &[y]);
-    let y = b.op("flatten", Op::Flatten, &[y]);
+    let y = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[y]);
+    let y = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[y]);
     let y = b.linear("fc", y, 2);
     b.finish(y).expect("a valid graph")
 }
@@ -42,8 +42,8 @@ fn a_batch_beyond_the_memory_is_refused() {
 fn a_graph_without_weights_runs_and_is_not_trained() {
     let mut b = GraphBuilder::new("mean");
     let x = b.input("x", 3, 2, 2);
-    let y = b.op("pool", Op::GlobalAveragePool, &[x]);
-    let y = b.op("flatten", Op::Flatten, &[y]);
+    let y = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[x]);
+    let y = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[y]);
     let graph = b.finish(y).expect("a valid graph");
     let context = Arc::new(Context::new(1).expect("a thread"));
     assert!(Executor::new(context.clone(), &graph, 1, Mode::Eval).is_ok());
@@ -57,7 +57,7 @@ fn a_graph_without_weights_runs_and_is_not_trained() {
 fn a_window_that_no_kernel_has_is_refused() {
     let mut b = GraphBuilder::new("pool");
     let x = b.input("x", 16, 300, 300);
-    let y = b.op("window", Op::MaxPool(Pool::square(260, 1, 0)), &[x]);
+    let y = b.op("window", Op::MaxPool(MaxPool::square(260, 1, 0)), &[x]);
     let error = plan(&b.finish(y).expect("a valid graph"), 1, 1 << 30).expect_err("too large a window");
     assert!(error.contains("260 x 260"), "{error}");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use oculist_data::Batch;
-use oculist_graph::{Conv, Graph, GraphBuilder, Op, Tensor};
+use oculist_graph::{Conv, Dropout, Flatten, Graph, GraphBuilder, Op, Tensor, Unary};
 use oculist_kernels::Context;
 use oculist_testing::interpret::{self, Array};
 use oculist_testing::{formula, reference::Noise};
@@ -36,10 +36,10 @@ fn network() -> Graph {
     for name in ["one", "two"] {
         x = b.conv(&format!("{name}.conv"), x, 6, Conv::square(3, 1, 1), false);
         x = b.batch_norm(&format!("{name}.norm"), x, 1e-3, 0.99);
-        x = b.op(&format!("{name}.swish"), Op::HardSwish, &[x]);
+        x = b.op(&format!("{name}.swish"), Op::Unary(Unary::HardSwish), &[x]);
     }
-    let x = b.op("flatten", Op::Flatten, &[x]);
-    let x = b.op("dropout", Op::Dropout { ratio: 0.3 }, &[x]);
+    let x = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
+    let x = b.op("dropout", Op::Dropout(Dropout { ratio: 0.3 }), &[x]);
     let x = b.linear("fc", x, 3);
     let mut graph = b.finish(x).unwrap();
     for (id, value, tensor) in graph.clone().params() {

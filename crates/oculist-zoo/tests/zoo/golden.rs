@@ -1,7 +1,7 @@
 //! Names, counts and logits against `golden/architectures.json`, which torchvision (for the CIFAR networks: PyTorch)
 //! computed from the same formula weights.
 
-use oculist_graph::{Graph, Op, Tensor};
+use oculist_graph::{BatchNormalization, Graph, Op, Tensor, Unary};
 use oculist_testing::interpret::{Array, run};
 use oculist_testing::{formula, golden};
 use oculist_zoo::{BuildOptions, build, load_named};
@@ -91,7 +91,7 @@ fn names_shapes_counts_and_epsilons_are_torchvisions() {
             assert_eq!(cost.params, model["parameters"].as_u64().unwrap(), "{name}: parameters");
             assert_eq!(cost.macs, case["macs"].as_u64().unwrap(), "{name} {}: MACs", case["input_shape"]);
             for node in graph.nodes() {
-                if let Op::BatchNormalization { epsilon, momentum } = node.op {
+                if let Op::BatchNormalization(BatchNormalization { epsilon, momentum, .. }) = node.op {
                     let eps = model["batch_norm_eps"].as_f64().unwrap();
                     assert_eq!(epsilon, eps as f32, "{name}: {}", node.name);
                     assert_eq!(momentum, if eps == 1e-3 { 0.99 } else { 0.9 }, "{name}: {}", node.name);
@@ -169,7 +169,7 @@ fn a_wrong_shortcut_is_rejected() {
 #[test]
 fn a_wrong_epsilon_is_rejected() {
     is_rejected("mobilenet_v3_small", 1, |op| {
-        if let Op::BatchNormalization { epsilon, .. } = op {
+        if let Op::BatchNormalization(BatchNormalization { epsilon, .. }) = op {
             *epsilon = 1e-5;
         }
     });
@@ -178,7 +178,7 @@ fn a_wrong_epsilon_is_rejected() {
 #[test]
 fn a_wrong_gate_is_rejected() {
     is_rejected("mobilenet_v3_small", 1, |op| {
-        if let Op::HardSigmoid { alpha, .. } = op {
+        if let Op::Unary(Unary::HardSigmoid { alpha, .. }) = op {
             *alpha = 0.2;
         }
     });

@@ -1,6 +1,6 @@
 //! Stem, width, dropout, and refusals.
 
-use oculist_graph::{Graph, Op};
+use oculist_graph::{Dropout, Graph, Op};
 use oculist_zoo::{BuildOptions, Stem, ZooError, architectures, build};
 
 fn conv(graph: &Graph, node: &str) -> oculist_graph::Conv {
@@ -64,7 +64,7 @@ fn dropout_can_be_set_and_left_out() {
     let ratios = |name, dropout: Option<f32>| {
         let options = BuildOptions { dropout, ..BuildOptions::new(10, (3, 224, 224)) };
         let graph = build(name, &options).unwrap();
-        let ratio = |op: &Op| if let Op::Dropout { ratio } = op { Some(*ratio) } else { None };
+        let ratio = |op: &Op| if let Op::Dropout(Dropout { ratio }) = op { Some(*ratio) } else { None };
         graph.nodes().iter().filter_map(|n| ratio(&n.op)).collect::<Vec<_>>()
     };
     assert_eq!(ratios("vgg11", None), [0.5, 0.5]);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use oculist_graph::{Graph, Op, ValueId};
+use oculist_graph::{Gemm, Graph, Op, ValueId};
 use oculist_passes::{
     CalibrationMethod, Calibrator, ChannelMeans, QuantizeOptions, Range, WeightRange, correct_bias,
     fold_batch_norm, layer_inputs, quantizable_values, quantize, remove_identity,
@@ -79,7 +79,7 @@ pub(crate) fn options() -> QuantizeOptions {
 }
 
 fn layers(graph: &Graph) -> Vec<String> {
-    graph.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm)).map(|n| n.name.clone()).collect()
+    graph.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm(_))).map(|n| n.name.clone()).collect()
 }
 
 impl Quantizer<'_> {

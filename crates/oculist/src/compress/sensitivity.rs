@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use oculist_graph::{Graph, Op, ValueId};
+use oculist_graph::{DequantizeLinear, Graph, Op, ValueId};
 use oculist_passes::{QuantizeOptions, Range};
 use oculist_report::LayerSensitivity;
 use oculist_runtime::Context;
@@ -61,7 +61,7 @@ pub(crate) fn float_layers(quantized: &Graph, layers: &[String]) -> BTreeSet<Str
         .filter(|n| layers.contains(&n.name))
         .filter(|n| {
             let source = producers[n.inputs[1].index()].map(|p| &quantized.nodes()[p].op);
-            !matches!(source, Some(Op::DequantizeLinear { .. }))
+            !matches!(source, Some(Op::DequantizeLinear(_)))
         })
         .map(|n| n.name.clone())
         .collect()

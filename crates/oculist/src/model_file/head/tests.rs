@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use oculist_graph::{Conv, GraphBuilder};
+use oculist_graph::{Binary, Concat, Conv, DataType, DequantizeLinear, Dropout, Flatten, Gemm, GraphBuilder, Identity, QuantizeLinear, Softmax, Unary};
 use oculist_runtime::{Context, Plan, PlanOptions};
 
 use super::*;
@@ -12,9 +12,9 @@ const CLASSES: usize = 3;
 fn network(behind: impl Fn(&mut GraphBuilder, ValueId) -> ValueId) -> Graph {
     let mut b = GraphBuilder::new("net");
     let x = b.input("image", 1, 1, 2);
-    let x = b.op("flatten", Op::Flatten, &[x]);
+    let x = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
     let weight = b.param("weight", Tensor::f32(&[3, 2], vec![1.5, -0.5, 0.25, 2.0, -1.0, 0.75]));
-    let x = b.op("fc", Op::Gemm, &[x, weight]);
+    let x = b.op("fc", Op::Gemm(Gemm::LINEAR), &[x, weight]);
     let x = behind(&mut b, x);
     b.finish(x).unwrap()
 }
@@ -22,8 +22,8 @@ fn network(behind: impl Fn(&mut GraphBuilder, ValueId) -> ValueId) -> Graph {
 fn quantize(b: &mut GraphBuilder, name: &str, x: ValueId) -> ValueId {
     let scale = b.param(&format!("{name}.scale"), Tensor::f32(&[], vec![1.0 / 256.0]));
     let zero = b.param(&format!("{name}.zero_point"), Tensor::u8(&[], vec![0]));
-    let q = b.op(&format!("{name}.q"), Op::QuantizeLinear { axis: 1 }, &[x, scale, zero]);
-    b.op(&format!("{name}.dq"), Op::DequantizeLinear { axis: 1 }, &[q, scale, zero])
+    let q = b.op(&format!("{name}.q"), Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), &[x, scale, zero]);
+    b.op(&format!("{name}.dq"), Op::DequantizeLinear(DequantizeLinear::along(1)), &[q, scale, zero])
 }
 
 fn answers(graph: &Graph) -> Vec<f32> {
@@ -43,45 +43,45 @@ type Behind = fn(&mut GraphBuilder, ValueId) -> ValueId;
 
 /// Ends of files that mean probabilities, with how exactly.
 const PROBABILITIES: [(Behind, f32); 6] = [
-    (|b, x| b.op("softmax", Op::Softmax, &[x]), 1e-6),
+    (|b, x| b.op("softmax", Op::Softmax(Softmax::along(1)), &[x]), 1e-6),
     (
         |b, x| {
-            let x = b.op("softmax", Op::Softmax, &[x]);
-            let x = b.op("dropout", Op::Dropout { ratio: 0.5 }, &[x]);
-            b.op("identity", Op::Identity, &[x])
+            let x = b.op("softmax", Op::Softmax(Softmax::along(1)), &[x]);
+            let x = b.op("dropout", Op::Dropout(Dropout { ratio: 0.5 }), &[x]);
+            b.op("identity", Op::Identity(Identity), &[x])
         },
         1e-6,
     ),
     // Of the rounding to 256 levels a half remains.
     (
         |b, x| {
-            let x = b.op("softmax", Op::Softmax, &[x]);
+            let x = b.op("softmax", Op::Softmax(Softmax::along(1)), &[x]);
             let x = quantize(b, "out", x);
-            b.op("identity", Op::Identity, &[x])
+            b.op("identity", Op::Identity(Identity), &[x])
         },
         0.5 / 256.0 + 1e-6,
     ),
     // What keeps probabilities as they are, or nearly.
     (
         |b, x| {
-            let x = b.op("softmax", Op::Softmax, &[x]);
-            b.op("clip", Op::Clip { min: 1e-7, max: 1.0 }, &[x])
+            let x = b.op("softmax", Op::Softmax(Softmax::along(1)), &[x]);
+            b.op("clip", Op::Unary(Unary::Clip { min: 1e-7, max: 1.0 }), &[x])
         },
         1e-6,
     ),
     (
         |b, x| {
-            let x = b.op("softmax", Op::Softmax, &[x]);
-            let x = b.op("relu", Op::Relu, &[x]);
-            b.op("concat", Op::Concat, &[x])
+            let x = b.op("softmax", Op::Softmax(Softmax::along(1)), &[x]);
+            let x = b.op("relu", Op::Unary(Unary::Relu), &[x]);
+            b.op("concat", Op::Concat(Concat::CHANNELS), &[x])
         },
         1e-6,
     ),
     // The second takes what the first gives as logits.
     (
         |b, x| {
-            let x = b.op("softmax", Op::Softmax, &[x]);
-            b.op("again", Op::Softmax, &[x])
+            let x = b.op("softmax", Op::Softmax(Softmax::along(1)), &[x]);
+            b.op("again", Op::Softmax(Softmax::along(1)), &[x])
         },
         1e-6,
     ),
@@ -113,11 +113,11 @@ fn a_taken_name_gets_a_number() {
     // A pass has meanwhile used these names.
     let logits = graph.outputs()[0];
     let x = graph.add_activation("softmax.out");
-    graph.nodes_mut().push(Node {
+    graph.edit().push(Node {
         name: "softmax".into(),
-        op: Op::Identity,
-        inputs: vec![logits],
-        output: x,
+        op: Identity.into(),
+        inputs: [logits].into(),
+        outputs: vec![x],
     });
     graph.set_outputs(vec![x]);
     graph.tidy().unwrap();
@@ -131,10 +131,10 @@ fn a_taken_name_gets_a_number() {
 fn logits_stay_and_a_softmax_within_is_none_at_the_end() {
     let logits = network(|_, x| x);
     let within = network(|b, x| {
-        let x = b.op("softmax", Op::Softmax, &[x]);
+        let x = b.op("softmax", Op::Softmax(Softmax::along(1)), &[x]);
         b.linear("fc2", x, 3)
     });
-    let identity = network(|b, x| b.op("identity", Op::Identity, &[x]));
+    let identity = network(|b, x| b.op("identity", Op::Identity(Identity), &[x]));
     for file in [logits, within, identity] {
         let mut graph = file.clone();
         assert!(Head::take(&mut graph).unwrap().is_empty());
@@ -155,25 +155,25 @@ fn logits_that_are_probabilities_are_known() {
 /// Probabilities that are changed on their way to the output.
 const CHANGED: [Behind; 5] = [
     |b, x| {
-        let y = b.op("softmax", Op::Softmax, &[x]);
-        let z = b.op("other", Op::Softmax, &[x]);
+        let y = b.op("softmax", Op::Softmax(Softmax::along(1)), &[x]);
+        let z = b.op("other", Op::Softmax(Softmax::along(1)), &[x]);
         b.add("mean", y, z)
     },
     |b, x| {
-        let y = b.op("softmax", Op::Softmax, &[x]);
-        b.op("narrow", Op::Clip { min: 0.2, max: 0.8 }, &[y])
+        let y = b.op("softmax", Op::Softmax(Softmax::along(1)), &[x]);
+        b.op("narrow", Op::Unary(Unary::Clip { min: 0.2, max: 0.8 }), &[y])
     },
     |b, x| {
-        let y = b.op("softmax", Op::Softmax, &[x]);
+        let y = b.op("softmax", Op::Softmax(Softmax::along(1)), &[x]);
         b.add("residual", x, y)
     },
     |b, x| {
-        let y = b.op("softmax", Op::Softmax, &[x]);
-        b.op("swish", Op::HardSwish, &[y])
+        let y = b.op("softmax", Op::Softmax(Softmax::along(1)), &[x]);
+        b.op("swish", Op::Unary(Unary::HardSwish), &[y])
     },
     |b, x| {
-        let y = b.op("softmax", Op::Softmax, &[x]);
-        b.op("squared", Op::Mul, &[y, y])
+        let y = b.op("softmax", Op::Softmax(Softmax::along(1)), &[x]);
+        b.op("squared", Op::Binary(Binary::Mul), &[y, y])
     },
 ];
 
@@ -188,17 +188,17 @@ fn probabilities_that_are_changed_are_no_logits() {
 /// Ends that judge every class by itself.
 const JUDGING: [Behind; 4] = [
     |b, x| {
-        let x = b.op("judge", Op::Sigmoid, &[x]);
-        b.op("identity", Op::Identity, &[x])
+        let x = b.op("judge", Op::Unary(Unary::Sigmoid), &[x]);
+        b.op("identity", Op::Identity(Identity), &[x])
     },
-    |b, x| b.op("judge", Op::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[x]),
+    |b, x| b.op("judge", Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 }), &[x]),
     |b, x| {
-        let x = b.op("judge", Op::Sigmoid, &[x]);
-        b.op("relu", Op::Relu, &[x])
+        let x = b.op("judge", Op::Unary(Unary::Sigmoid), &[x]);
+        b.op("relu", Op::Unary(Unary::Relu), &[x])
     },
     |b, x| {
-        let y = b.op("judge", Op::Sigmoid, &[x]);
-        let z = b.op("other", Op::Sigmoid, &[x]);
+        let y = b.op("judge", Op::Unary(Unary::Sigmoid), &[x]);
+        let z = b.op("other", Op::Unary(Unary::Sigmoid), &[x]);
         b.add("sum", y, z)
     },
 ];
@@ -211,8 +211,8 @@ fn classes_that_are_judged_one_by_one_are_refused() {
     }
     // A gate judges nothing.
     let mut gated = network(|b, x| {
-        let y = b.op("gate", Op::Sigmoid, &[x]);
-        b.op("gated", Op::Mul, &[x, y])
+        let y = b.op("gate", Op::Unary(Unary::Sigmoid), &[x]);
+        b.op("gated", Op::Binary(Binary::Mul), &[x, y])
     });
     assert!(Head::take(&mut gated).unwrap().is_empty());
 }
@@ -224,12 +224,12 @@ fn the_shape_of_the_end_changes_nothing() {
         let x = b.input("image", 2, 1, 1);
         let x = b.conv("conv", x, 3, Conv::square(1, 1, 0), true);
         let x = b.op("end", end, &[x]);
-        let x = b.op("flatten", Op::Flatten, &[x]);
+        let x = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
         b.finish(x).unwrap()
     };
-    for end in [Op::Sigmoid, Op::HardSigmoid { alpha: 0.2, beta: 0.5 }] {
+    for end in [Op::Unary(Unary::Sigmoid), Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 })] {
         let problem = Head::take(&mut convolutional(end)).unwrap_err();
         assert!(problem.contains("Sigmoid (node `end`)"), "{problem}");
     }
-    assert!(Head::take(&mut convolutional(Op::Relu)).unwrap().is_empty());
+    assert!(Head::take(&mut convolutional(Op::Unary(Unary::Relu))).unwrap().is_empty());
 }
