@@ -8,10 +8,14 @@
 
 mod call;
 mod error;
+mod expand;
 mod float;
+mod gemm;
 mod moves;
 mod op;
+mod real;
 mod run;
+mod window;
 
 pub use call::evaluate;
 pub use error::PlainError;
