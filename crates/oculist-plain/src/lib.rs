@@ -6,16 +6,21 @@
 //!
 //! [`evaluate`] computes one operator, [`run`] a graph, node by node.
 
+mod along;
+mod broadcast;
 mod call;
+mod element;
 mod error;
 mod expand;
 mod float;
 mod gemm;
+mod fourier;
 mod moves;
 mod op;
 mod real;
 mod run;
 mod window;
+mod special;
 
 pub use call::evaluate;
 pub use error::PlainError;
