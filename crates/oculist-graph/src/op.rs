@@ -25,6 +25,7 @@ mod gather;
 mod generate;
 mod grid;
 mod group_norm;
+mod integer;
 mod layer_norm;
 mod layout;
 mod linear;
@@ -38,6 +39,7 @@ mod pattern;
 mod pool;
 mod precision;
 mod prune;
+mod qlinear;
 mod quantization;
 mod quantize;
 mod reduce;
@@ -80,6 +82,7 @@ pub use gather::{ArrayFeatureExtractor, Gather, GatherElements, GatherND};
 pub use generate::{Constant, ConstantOfShape, Range};
 pub use grid::{AffineGrid, GridSample, Outside, Sampling};
 pub use group_norm::{GroupNormalization, InstanceNormalization};
+pub use integer::{ConvInteger, DynamicQuantizeLinear, IntegerMatMul, QLinearConv};
 pub use layer_norm::{LayerNormalization, RmsNormalization};
 pub use layout::{Concat, Dropout, Flatten, Identity};
 pub use linear::Gemm;
@@ -92,6 +95,7 @@ pub use pad::{Pad, PadMode};
 pub use pattern::{Det, EyeLike, OneHot, ReverseSequence, Trilu};
 pub use pool::{AveragePool, GlobalPool, MaxPool};
 pub use prune::{Port, Tie, Ties};
+pub use qlinear::QLinear;
 pub use quantization::Quantization;
 pub use quantize::{DequantizeLinear, QuantizeLinear};
 pub use reduce::{Reduce, ReduceKind};
@@ -212,6 +216,10 @@ operators! {
     RoiAlign, NonMaxSuppression,
     // binarizer.rs
     Binarizer,
+    // integer.rs
+    ConvInteger, QLinearConv, IntegerMatMul, DynamicQuantizeLinear,
+    // qlinear.rs
+    QLinear,
 }
 
 impl std::ops::Deref for Op {

@@ -13,14 +13,14 @@ mod element;
 mod error;
 mod expand;
 mod float;
-mod gemm;
 mod fourier;
+mod gemm;
 mod moves;
 mod op;
 mod real;
 mod run;
-mod window;
 mod special;
+mod window;
 
 pub use call::evaluate;
 pub use error::PlainError;

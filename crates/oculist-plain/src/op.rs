@@ -1,35 +1,37 @@
 //! The kernels, in the files of the operators' rooms.
 
-mod binarizer;
-mod crop;
 mod attention;
-mod conv;
-mod deform_conv;
+mod binarizer;
 mod binary;
 mod cast;
 mod choose;
 mod clip;
+mod conv;
+mod crop;
 mod cumulative;
+mod deform_conv;
 mod depth;
 mod einsum;
 mod expand;
 mod gated;
 mod gather;
+mod generate;
 mod grid;
+mod integer;
 mod layer_norm;
 mod layout;
 mod linear;
 mod linear_attention;
 mod matmul;
 mod norm;
-mod pad;
-mod pool;
-mod quantize;
-mod regions;
-mod generate;
 mod order;
+mod pad;
 mod pattern;
+mod pool;
+mod qlinear;
+mod quantize;
 mod reduce;
+mod regions;
 mod reshape;
 mod resize;
 mod response;
@@ -40,8 +42,8 @@ mod signal;
 mod slice;
 mod softmax;
 mod transpose;
-mod unpool;
 mod unary;
+mod unpool;
 mod variadic;
 
 use oculist_graph::Op;
@@ -162,7 +164,12 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::NonMaxSuppression(op) => op,
         // binarizer.rs
         Op::Binarizer(op) => op,
-        // Each family adds its lines here.
-        _ => todo!("kernels of {}", op.name()),
+        // integer.rs
+        Op::ConvInteger(op) => op,
+        Op::QLinearConv(op) => op,
+        Op::IntegerMatMul(op) => op,
+        Op::DynamicQuantizeLinear(op) => op,
+        // qlinear.rs
+        Op::QLinear(op) => op,
     }
 }
