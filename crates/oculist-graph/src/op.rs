@@ -4,36 +4,86 @@
 //! ([`Operator`]). A new operator is a struct with its two traits in its family's file and one line in the list below;
 //! `docs/adding-operators.md` says what else it touches.
 
+mod attention;
 mod attributes;
 mod binary;
+mod cast;
+mod choose;
+mod clip;
 mod conv;
+mod cumulative;
+mod generate;
+mod conv_transpose;
+mod deform_conv;
+mod einsum;
+mod flex_attention;
+mod gated;
+mod group_norm;
+mod layer_norm;
 mod layout;
 mod linear;
+mod linear_attention;
+mod lp_pool;
+mod matmul;
 mod norm;
+mod order;
 mod pad;
+mod pattern;
 mod pool;
+mod precision;
 mod prune;
 mod quantization;
 mod quantize;
+mod reduce;
+mod response;
+mod rotary;
 mod schema;
+mod shape_of;
+mod signal;
 mod softmax;
+mod types;
 mod unary;
+mod variadic;
 mod window;
 
+pub use attention::{Attention, Scores};
 pub use attributes::{Attribute, AttributeList, Attributes};
 pub use binary::Binary;
+pub use cast::{BitCast, Cast, CastLike};
+pub use choose::{Compress, NonZero, Where};
+pub use clip::Clip;
 pub use conv::Conv;
+pub use cumulative::{Cumulative, CumulativeKind};
+pub use generate::{Constant, ConstantOfShape, Range};
+pub use conv_transpose::ConvTranspose;
+pub use deform_conv::DeformConv;
+pub use einsum::{Einsum, Terms};
+pub use flex_attention::FlexAttention;
+pub use gated::{BiasGelu, SwiGlu};
+pub use group_norm::{GroupNormalization, InstanceNormalization};
+pub use layer_norm::{LayerNormalization, RmsNormalization};
 pub use layout::{Concat, Dropout, Flatten, Identity};
 pub use linear::Gemm;
+pub use linear_attention::{CausalConvWithState, LinearAttention, UpdateRule};
+pub use lp_pool::LpPool;
+pub use matmul::{FusedMatMul, MatMul};
 pub use norm::BatchNormalization;
+pub use order::{ArgReduce, TopK, Unique};
 pub use pad::{Pad, PadMode};
+pub use pattern::{Det, EyeLike, OneHot, ReverseSequence, Trilu};
 pub use pool::{AveragePool, GlobalPool, MaxPool};
 pub use prune::{Port, Tie, Ties};
 pub use quantization::Quantization;
 pub use quantize::{DequantizeLinear, QuantizeLinear};
+pub use reduce::{Reduce, ReduceKind};
+pub use response::{LpNormalization, Lrn, MeanVarianceNormalization};
+pub use rotary::RotaryEmbedding;
 pub use schema::{FLOATS, Fact, Given, Item, MAX_ITEMS, OpCost, Operator, Read, Role, Seen, Written, axis};
+pub use shape_of::{ShapeOf, SizeOf};
+pub use signal::{Dft, MelWeightMatrix, SignalWindow, SignalWindowKind, Stft};
 pub use softmax::{Softmax, SoftmaxKind};
 pub use unary::Unary;
+pub use variadic::Variadic;
 pub use window::{Padding, Plane, Window};
 
 macro_rules! operators {
@@ -88,16 +138,28 @@ macro_rules! operators {
 operators! {
     // conv.rs, linear.rs
     Conv, Gemm,
-    // norm.rs
-    BatchNormalization,
+    // conv_transpose.rs, deform_conv.rs, matmul.rs, einsum.rs
+    ConvTranspose, DeformConv, MatMul, FusedMatMul, Einsum,
+    // attention.rs, flex_attention.rs, linear_attention.rs, rotary.rs, gated.rs
+    Attention, FlexAttention, LinearAttention, CausalConvWithState, RotaryEmbedding, SwiGlu, BiasGelu,
+    // norm.rs, group_norm.rs, layer_norm.rs, response.rs
+    BatchNormalization, InstanceNormalization, GroupNormalization, LayerNormalization, RmsNormalization,
+    LpNormalization, Lrn, MeanVarianceNormalization,
     // unary.rs, binary.rs, softmax.rs
     Unary, Binary, Softmax,
-    // pool.rs
-    MaxPool, AveragePool, GlobalPool,
+    // pool.rs, lp_pool.rs
+    MaxPool, AveragePool, GlobalPool, LpPool,
     // layout.rs, pad.rs
     Concat, Flatten, Identity, Dropout, Pad,
     // quantize.rs
     QuantizeLinear, DequantizeLinear,
+    // clip.rs, variadic.rs, choose.rs, cast.rs
+    Clip, Variadic, Where, Compress, NonZero, Cast, CastLike, BitCast,
+    // reduce.rs, order.rs, cumulative.rs
+    Reduce, ArgReduce, TopK, Unique, Cumulative,
+    // shape_of.rs, generate.rs, pattern.rs, signal.rs
+    ShapeOf, SizeOf, Constant, ConstantOfShape, Range, OneHot, EyeLike, Trilu, ReverseSequence, Det, SignalWindow,
+    MelWeightMatrix, Dft, Stft,
 }
 
 impl std::ops::Deref for Op {

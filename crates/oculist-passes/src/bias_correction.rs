@@ -73,7 +73,7 @@ pub fn correct_bias(
                 sum
             })
             .collect();
-        let old = node.inputs.get(2).and_then(|&b| graph.param(b)).and_then(Tensor::as_f32);
+        let old = node.inputs.get(2).and_then(|b| graph.param(b)).and_then(Tensor::as_f32);
         let bias: Vec<f32> = shift
             .iter()
             .enumerate()
@@ -82,9 +82,7 @@ pub fn correct_bias(
         // A new parameter, even where there was one: another layer may read the old one.
         let name = names.fresh(&format!("{}.bias.corrected", node.name));
         let new = out.add_param(name, Tensor::f32(&[rows], bias));
-        let inputs = &mut out.nodes_mut()[i].inputs;
-        inputs.truncate(2);
-        inputs.push(new);
+        out.edit().set_input(i, 2, Some(new));
     }
     out.infer_shapes()?;
     out.check()?;
@@ -93,14 +91,16 @@ pub fn correct_bias(
 
 /// For each kernel tap the share of output pixels at which it reads the image.
 fn taps_inside(graph: &Graph, x: ValueId, y: ValueId, conv: &Conv) -> Vec<f64> {
+    let size = [2, 3].map(|a| graph.shape(x).get(a).unwrap_or(1));
+    let Some(plane) = conv.window.plane(size) else { return vec![1.0; conv.window.taps()] };
     let axis = |a: usize| -> Vec<f64> {
         let size = graph.shape(x).get(a + 2).unwrap_or(1);
         let out = graph.shape(y).get(a + 2).unwrap_or(1);
-        (0..conv.kernel[a])
+        (0..plane.kernel[a])
             .map(|k| {
                 let reads = (0..out).filter(|o| {
-                    let at = o * conv.stride[a] + k * conv.dilation[a];
-                    at >= conv.padding[a] && at - conv.padding[a] < size
+                    let at = o * plane.stride[a] + k * plane.dilation[a];
+                    at >= plane.padding[a] && at - plane.padding[a] < size
                 });
                 reads.count() as f64 / out as f64
             })

@@ -1,9 +1,9 @@
 //! Folds batch normalisation into the convolution or fully connected layer before it.
 
-use oculist_graph::{BatchNormalization, Gemm, Graph, Node, NodeId, Op, Tensor, ValueId};
+use oculist_graph::{BatchNormalization, Graph, Node, NodeId, Op, Tensor, ValueId};
 
 use crate::Result;
-use crate::edit::{Names, consumer_counts};
+use crate::edit::{Names, consumer_counts, has_weight_rows};
 
 /// Folds every foldable `BatchNormalization`; the others stay.
 ///
@@ -57,7 +57,7 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
                 }
             }
         }
-        let old_bias = layer.inputs.get(2).and_then(|&b| out.param(b)).and_then(Tensor::as_f32);
+        let old_bias = layer.inputs.get(2).and_then(|b| out.param(b)).and_then(Tensor::as_f32);
         let bias: Vec<f32> = (0..channels)
             .map(|c| {
                 let b = old_bias.map_or(0.0, |b| f64::from(b[c]));
@@ -65,19 +65,19 @@ pub fn fold_batch_norm(graph: &Graph) -> Result<Graph> {
             })
             .collect();
         let tensor = Tensor::f32(&[channels], bias);
-        if let Some(&b) = layer.inputs.get(2) {
+        if let Some(b) = layer.inputs.get(2) {
             out.set_param(b, tensor);
         } else {
             let name = names.fresh(&format!("{}.bias", layer.name));
             let b = out.add_param(name, tensor);
-            out.nodes_mut()[p].inputs.push(b);
+            out.edit().set_input(p, 2, Some(b));
         }
         // The layer takes over the normalisation's output, so that later passes and readers find its name.
-        out.nodes_mut()[p].output = node.output();
+        out.edit().set_output(p, node.output());
         producers[node.output().index()] = Some(p);
         // The normalisation is about to be dropped; its output must be out of the way.
         let spare = out.add_activation(names.fresh(&format!("{}.folded", node.name)));
-        out.nodes_mut()[i].output = spare;
+        out.edit().set_output(i, spare);
     }
     out.tidy()?;
     out.check()?;
@@ -92,15 +92,18 @@ pub(crate) fn foldable(graph: &Graph) -> Vec<Option<NodeId>> {
 
 /// The layer before a normalisation that can take it in. Values that are newer than `uses` are read once.
 fn layer_before(graph: &Graph, producers: &[Option<NodeId>], uses: &[usize], node: &Node) -> Option<NodeId> {
+    if !matches!(node.op, Op::BatchNormalization(_)) {
+        return None;
+    }
     let p = producers[node.inputs[0].index()]?;
     let layer = &graph.nodes()[p];
     let once = |v: ValueId| uses.get(v.index()).is_none_or(|&n| n == 1);
     let f32s = |v: ValueId| graph.param(v).is_some_and(|t| t.as_f32().is_some());
-    let folds = matches!(node.op, Op::BatchNormalization(_))
-        && matches!(layer.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR))
+    let folds = matches!(node.op, Op::BatchNormalization(norm) if !norm.training)
+        && has_weight_rows(graph, layer)
         && once(layer.output())
-        && layer.inputs[1..].iter().all(|&v| once(v) && f32s(v))
-        && node.inputs[1..].iter().all(|&v| f32s(v));
+        && layer.inputs.iter().skip(1).all(once)
+        && node.inputs.iter().skip(1).all(f32s);
     folds.then_some(p)
 }
 
@@ -143,8 +146,8 @@ mod tests {
         let graph = conv_bn(false);
         let before = "graph net
   input x: f32[N, 2, 4, 4]
-  conv.out: f32[N, 2, 4, 4] = Conv[1x1](x, conv.weight f32[2, 2, 1, 1])
-  bn.out: f32[N, 2, 4, 4] = BatchNormalization(conv.out, bn.weight f32[2], bn.bias f32[2], \
+  conv.out: f32[N, 2, 4, 4] = Conv[kernel_shape=[1, 1]](x, conv.weight f32[2, 2, 1, 1])
+  bn.out: f32[N, 2, 4, 4] = BatchNormalization[epsilon=1e-5 momentum=0.9](conv.out, bn.weight f32[2], bn.bias f32[2], \
                       bn.running_mean f32[2], bn.running_var f32[2])
   relu.out: f32[N, 2, 4, 4] = Relu(bn.out)
   output relu.out
@@ -152,7 +155,7 @@ mod tests {
         assert_eq!(graph.dump(), before);
         let after = "graph net
   input x: f32[N, 2, 4, 4]
-  bn.out: f32[N, 2, 4, 4] = Conv[1x1](x, conv.weight f32[2, 2, 1, 1], conv.bias f32[2])
+  bn.out: f32[N, 2, 4, 4] = Conv[kernel_shape=[1, 1]](x, conv.weight f32[2, 2, 1, 1], conv.bias f32[2])
   relu.out: f32[N, 2, 4, 4] = Relu(bn.out)
   output relu.out
 ";

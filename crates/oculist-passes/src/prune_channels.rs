@@ -12,9 +12,10 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oculist_graph::{Gemm, Graph, Op};
+use oculist_graph::{Conv, Graph, Node, Op, Tensor};
 
 use crate::Result;
+use crate::edit::Names;
 use account::Account;
 pub use groups::{ChannelGroups, Group, Slice, Unit};
 pub use importance::{Importance, importance, taylor};
@@ -157,6 +158,7 @@ fn belongs(graph: &Graph, groups: &ChannelGroups) -> Result<()> {
 /// Cuts the removed slices from a copy of the graph.
 fn apply(graph: &Graph, account: &Account) -> Result<Graph> {
     let mut out = graph.clone();
+    let mut names = Names::of(graph);
     for (id, value, tensor) in graph.params() {
         let mut cut = None;
         for axis in 0..tensor.shape().len() {
@@ -172,27 +174,44 @@ fn apply(graph: &Graph, account: &Account) -> Result<Graph> {
         }
     }
     for (i, node) in graph.nodes().iter().enumerate() {
-        if account.len(node.output(), 1) == 0 {
-            return Err(empty(graph, &graph.value(node.output()).name));
+        for &output in &node.outputs {
+            if let Some(axis) = account.emptied(output) {
+                return Err(empty(graph, &format!("{} along axis {axis}", graph.value(output).name)));
+            }
         }
-        match &mut out.nodes_mut()[i].op {
-            Op::Conv(conv) => {
-                conv.groups = account.len(node.inputs[0], 1) / account.len(node.inputs[1], 1).max(1);
-            }
-            Op::PadChannels { before, after } => {
-                if let Some(kept) = account.kept(node.output(), 1) {
-                    let own = graph.shape(node.inputs[0]).channels().unwrap_or(0);
-                    let (old_before, end) = (*before, *before + own);
-                    *before = kept.iter().filter(|&&c| c < old_before).count();
-                    *after = kept.iter().filter(|&&c| c >= end).count();
-                }
-            }
-            _ => {}
+        if let Op::Conv(conv) = &node.op {
+            let groups = account.len(node.inputs[0], 1) / account.len(node.inputs[1], 1).max(1);
+            out.edit().set_op(i, Conv { window: conv.window.clone(), groups });
+        } else if let Some(pads) = pads_left(graph, account, node) {
+            // Others may read the old amounts.
+            let name = names.fresh(&graph.value(node.inputs[1]).name);
+            let pads = out.add_param(name, Tensor::ints(pads));
+            out.edit().set_input(i, 1, Some(pads));
         }
     }
     out.tidy()?;
     out.check()?;
     Ok(out)
+}
+
+/// The amounts of a `Pad` along the channels when some of what it adds is gone; `None` if nothing changes.
+fn pads_left(graph: &Graph, account: &Account, node: &Node) -> Option<Vec<i64>> {
+    let (before, _) = graph.channel_padding(node)?;
+    let kept = account.kept(node.output(), 1)?;
+    let own = graph.shape(node.inputs[0]).channels().unwrap_or(0);
+    let count = |keep: &dyn Fn(usize) -> bool| {
+        i64::try_from(kept.iter().filter(|&&c| keep(c)).count()).unwrap_or(i64::MAX)
+    };
+    let (in_front, behind) = (count(&|c| c < before), count(&|c| c >= before + own));
+    // `axes` may name the channels alone.
+    Some(match node.inputs.get(3) {
+        None => vec![0, in_front, 0, 0, 0, behind, 0, 0],
+        Some(axes) => {
+            let axes = graph.param(axes).and_then(Tensor::to_i64s).unwrap_or_default();
+            let amount = |n: i64| axes.iter().map(move |&a| if a == 1 || a == -3 { n } else { 0 });
+            amount(in_front).chain(amount(behind)).collect()
+        }
+    })
 }
 
 fn empty(graph: &Graph, name: &str) -> crate::PassError {

@@ -48,9 +48,9 @@ mod weights;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use oculist_graph::{AveragePool, Concat, DataType, DequantizeLinear, Flatten, Gemm, Graph, MaxPool, Node, NodeId, Op, QuantizeLinear, Softmax, Tensor, ValueId};
+use oculist_graph::{DataType, DequantizeLinear, Graph, Node, NodeId, Op, QuantizeLinear, Tensor, ValueId};
 
-use crate::edit::{Names, consumer_counts};
+use crate::edit::{Names, consumer_counts, has_weight_rows};
 use crate::{PassError, Result};
 pub use params::{QParams, Range};
 use placement::Placement;
@@ -125,7 +125,9 @@ pub fn quantize(
             }
         }
         writer.node(i, node, options)?;
-        writer.entry(node.output(), ranges)?;
+        for &output in &node.outputs {
+            writer.entry(output, ranges)?;
+        }
     }
     writer.finish()
 }
@@ -133,7 +135,7 @@ pub fn quantize(
 /// The `Conv` and `Gemm` nodes that become int8.
 pub(crate) fn integer_layers(graph: &Graph, options: &QuantizeOptions) -> Result<Vec<NodeId>> {
     let placement = Placement::new(graph, options)?;
-    let is_layer = |i: &NodeId| matches!(graph.nodes()[*i].op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR));
+    let is_layer = |i: &NodeId| has_weight_rows(graph, &graph.nodes()[*i]);
     Ok((0..graph.nodes().len()).filter(|i| placement.integer[*i]).filter(is_layer).collect())
 }
 
@@ -211,8 +213,8 @@ impl<'a> Writer<'a> {
                 .constant(&format!("z{}", params.zero_point), || Tensor::u8(&[], vec![params.zero_point]));
             (params, scale, zero_point)
         };
-        let q = self.push("q", Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), vec![value, scale, zero_point]);
-        let dq = self.push("d", Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }), vec![q, scale, zero_point]);
+        let q = self.push("q", QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }, vec![value, scale, zero_point]);
+        let dq = self.push("d", DequantizeLinear { axis: 1, block: 0 }, vec![q, scale, zero_point]);
         self.params.insert(value, (params, scale, zero_point));
         self.dequantized.insert(value, dq);
         Ok(())
@@ -222,22 +224,22 @@ impl<'a> Writer<'a> {
     fn node(&mut self, i: usize, node: &Node, options: &QuantizeOptions) -> Result<()> {
         let integer = self.placement.integer[i];
         let mut inputs = Vec::with_capacity(node.inputs.len());
-        for &v in &node.inputs {
-            let from_integer = self.placement.from_integer[v.index()];
-            inputs.push(match self.dequantized.get(&v) {
-                Some(&dq) if integer || from_integer => dq,
+        for slot in node.inputs.slots() {
+            inputs.push(slot.map(|v| match self.dequantized.get(&v) {
+                Some(&dq) if integer || self.placement.from_integer[v.index()] => dq,
                 _ => v,
-            });
+            }));
         }
-        if integer && matches!(node.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR)) {
+        if integer && has_weight_rows(self.graph, node) {
             let x = self.params[&node.inputs[0]].0;
             let (w, b) = self.layer(node, x, options)?;
-            inputs[1] = w;
-            if let Some(b) = b {
+            inputs[1] = Some(w);
+            if b.is_some() {
                 inputs[2] = b;
             }
         }
-        self.nodes.push(Node { name: node.name.clone(), op: node.op.clone(), inputs, output: node.output() });
+        let inputs = inputs.into();
+        self.nodes.push(Node { name: node.name.clone(), op: node.op.clone(), inputs, outputs: node.outputs.clone() });
         Ok(())
     }
 
@@ -257,7 +259,7 @@ impl<'a> Writer<'a> {
                 problem: format!("expected `{}` to be an f32 parameter", graph.value(v).name),
             })
         };
-        let (weight, bias) = (node.inputs[1], node.inputs.get(2).copied());
+        let (weight, bias) = (node.inputs[1], node.inputs.get(2));
         let w = float(weight)?;
         let b = bias.map(&float).transpose()?;
         let scales = weights::scales_for(w, b.and_then(Tensor::as_f32), x.scale, options.weights);
@@ -272,7 +274,7 @@ impl<'a> Writer<'a> {
             let q = self.replace_param(weight, weights::quantize_weight(w, &scales, options.weights));
             let scale = self.param("ws", scale_of(&scales));
             let zero = self.constant(&format!("zw{channels}"), || Tensor::i8(&[channels], vec![0; channels]));
-            let dq = self.push("w", Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }), vec![q, scale, zero]);
+            let dq = self.push("w", DequantizeLinear { axis: 0, block: 0 }, vec![q, scale, zero]);
             self.weights.insert(weight, (dq, scales.clone()));
             dq
         };
@@ -282,7 +284,7 @@ impl<'a> Writer<'a> {
             let scale = self.param("bs", scale_of(&bias_scales));
             let zero =
                 self.constant(&format!("zb{channels}"), || Tensor::i32(&[channels], vec![0; channels]));
-            Some(self.push("b", Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }), vec![q, scale, zero]))
+            Some(self.push("b", DequantizeLinear { axis: 0, block: 0 }, vec![q, scale, zero]))
         } else {
             None
         };
@@ -315,7 +317,7 @@ impl<'a> Writer<'a> {
         v
     }
 
-    fn push(&mut self, prefix: &str, op: Op, inputs: Vec<ValueId>) -> ValueId {
+    fn push(&mut self, prefix: &str, op: impl Into<Op>, inputs: Vec<ValueId>) -> ValueId {
         // Short names: in a small model, names of Q/DQ nodes would weigh as much as a layer.
         self.counter += 1;
         let mut name = format!("{prefix}{}", self.counter);
@@ -324,12 +326,12 @@ impl<'a> Writer<'a> {
         }
         let value = self.names.fresh(&name);
         let output = self.out.add_activation(value);
-        self.nodes.push(Node { name, op, inputs, output });
+        self.nodes.push(Node { name, op: op.into(), inputs: inputs.into(), outputs: vec![output] });
         output
     }
 
     fn finish(mut self) -> Result<Graph> {
-        *self.out.nodes_mut() = self.nodes;
+        self.out.edit().replace_nodes(self.nodes);
         let outputs = self
             .graph
             .outputs()

@@ -1,6 +1,6 @@
 //! Removes nodes that do nothing in inference.
 
-use oculist_graph::{Dropout, Graph, Identity, Op, ValueId};
+use oculist_graph::{Graph, Identity, Op, ValueId};
 
 use crate::Result;
 use crate::edit::Names;
@@ -35,7 +35,9 @@ pub fn remove_identity(graph: &Graph) -> Result<Graph> {
     let mut names = Names::of(graph);
     for i in 0..out.nodes().len() {
         let node = &out.nodes()[i];
-        if !matches!(node.op, Op::Dropout(_) | Op::Identity(Identity)) {
+        // The producer must give its value as its first output to take over the name; a mask is only had while training.
+        let removable = matches!(node.op, Op::Dropout(_) | Op::Identity(Identity)) && node.outputs.len() == 1;
+        if !removable || node.inputs.len() > 2 {
             continue;
         }
         let (input, output) = (resolve(&stands_for, node.inputs[0]), node.output());
@@ -46,14 +48,15 @@ pub fn remove_identity(graph: &Graph) -> Result<Graph> {
         // The output's name is part of the model's interface: its producer takes it over.
         if let Some(p) = producers[input.index()]
             && !is_output[input.index()]
+            && out.nodes()[p].output() == input
         {
             stands_for[input.index()] = output;
             producers[output.index()] = Some(p);
             let spare = names.fresh(&format!("{}.removed", node.name));
             let spare = out.add_activation(spare);
             stands_for.push(spare);
-            out.nodes_mut()[p].output = output;
-            out.nodes_mut()[i].output = spare;
+            out.edit().set_output(p, output);
+            out.edit().set_output(i, spare);
         }
     }
     out.map_uses(|v| resolve(&stands_for, v));
@@ -73,7 +76,7 @@ fn resolve(stands_for: &[ValueId], mut v: ValueId) -> ValueId {
 
 #[cfg(test)]
 mod tests {
-    use oculist_graph::GraphBuilder;
+    use oculist_graph::{Dropout, GraphBuilder};
 
     use super::*;
     use crate::test_models as models;

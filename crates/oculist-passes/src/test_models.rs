@@ -7,7 +7,11 @@ use oculist_testing::interpret::{self, Array};
 /// Fills every parameter: weights scaled by fan-in, gamma and running variance around 1, the rest small.
 pub(crate) fn fill(mut graph: Graph) -> Graph {
     let params: Vec<(ValueId, String, Vec<usize>)> =
-        graph.params().map(|(id, v, t)| (id, v.name.clone(), t.shape().to_vec())).collect();
+        graph
+            .params()
+            .filter(|(_, _, t)| t.as_f32().is_some())
+            .map(|(id, v, t)| (id, v.name.clone(), t.shape().to_vec()))
+            .collect();
     for (id, name, shape) in params {
         graph.set_param(id, Tensor::f32(&shape, formula::state(&name, &shape, 1.0)));
     }
@@ -64,7 +68,7 @@ pub(crate) fn residual(padded: bool) -> Graph {
     let y = cbr(&mut b, "b2.2", y, 16, Conv::square(3, 1, 1), None);
     let shortcut = if padded {
         let s = b.op("b2.sub", Op::MaxPool(MaxPool::square(1, 2, 0)), &[x]);
-        b.op("b2.pad", Op::PadChannels { before: 4, after: 4 }, &[s])
+        b.pad_channels("b2.pad", s, 4, 4)
     } else {
         cbr(&mut b, "b2.down", x, 16, Conv::square(1, 2, 0), None)
     };

@@ -8,7 +8,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oculist_graph::{Concat, Conv, DataType, DequantizeLinear, Dropout, Graph, GraphBuilder, Op, QuantizeLinear, Shape, Tensor, Unary, ValueId};
+use oculist_graph::{
+    Concat, Conv, DataType, DequantizeLinear, Dropout, Graph, GraphBuilder, Op, QuantizeLinear, Shape,
+    Tensor, Unary, ValueId,
+};
 use oculist_passes::{
     QuantizeOptions, Range, fold_batch_norm, quantizable_values, quantize, remove_identity,
 };
@@ -110,7 +113,12 @@ fn fan(n: usize) -> Graph {
 }
 
 fn bounds(n: usize) -> Graph {
-    build(|b, i, y| b.op(&format!("c{i}"), Op::Unary(Unary::Clip { min: -1.0 - i as f32, max: 1.0 + i as f32 }), &[y]), n)
+    build(
+        |b, i, y| {
+            b.op(&format!("c{i}"), Op::Unary(Unary::Clip { min: -1.0 - i as f32, max: 1.0 + i as f32 }), &[y])
+        },
+        n,
+    )
 }
 
 fn quantized(n: usize) -> Graph {
@@ -222,8 +230,16 @@ fn a_long_chain_of_constants_is_refused_and_not_followed() {
         let zero = graph.add_param("zero", Tensor::i8(&[], vec![0]));
         let mut w = graph.add_param("w", Tensor::filled(&[4, 4, 1, 1], 1.0));
         for i in 0..n {
-            w = graph.add_node(format!("q{i}"), Op::QuantizeLinear(QuantizeLinear { axis: 0, block: 0, dtype: DataType::U8 }), vec![w, scale, zero]);
-            w = graph.add_node(format!("d{i}"), Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }), vec![w, scale, zero]);
+            w = graph.add_node(
+                format!("q{i}"),
+                Op::QuantizeLinear(QuantizeLinear { axis: 0, block: 0, dtype: DataType::U8 }),
+                vec![w, scale, zero],
+            );
+            w = graph.add_node(
+                format!("d{i}"),
+                Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }),
+                vec![w, scale, zero],
+            );
         }
         let y = graph.add_node("conv", Op::Conv(Conv::square(1, 1, 0)), vec![x, w]);
         graph.set_outputs(vec![y]);

@@ -63,27 +63,26 @@ pub(crate) fn restore(graph: &mut Graph) -> Result<(), String> {
         if nodes.contains_key(&name) || !values.insert(output.clone()) {
             continue;
         }
-        let x = graph.nodes()[first].inputs[0];
+        let Some(x) = graph.nodes()[first].inputs.get(0) else { continue };
         let output = graph.add_activation(output);
         for reader in readers {
-            let input = &mut graph.nodes_mut()[reader].inputs[0];
-            if *input == x {
-                *input = output;
+            if graph.nodes()[reader].inputs.get(0) == Some(x) {
+                graph.edit().set_input(reader, 0, Some(output));
             }
         }
         nodes.insert(name.clone(), None);
-        added.push((first, Node { name, op: Op::Dropout(Dropout { ratio }), inputs: vec![x], output }));
+        added.push((first, Node { name, op: Dropout { ratio }.into(), inputs: [x].into(), outputs: vec![output] }));
     }
     added.sort_by_key(|&(first, _)| first);
     let mut added = added.into_iter().peekable();
     let mut all = Vec::new();
-    for (i, node) in std::mem::take(graph.nodes_mut()).into_iter().enumerate() {
+    for (i, node) in graph.edit().take_nodes().into_iter().enumerate() {
         while let Some((_, dropout)) = added.next_if(|&(first, _)| first == i) {
             all.push(dropout);
         }
         all.push(node);
     }
-    *graph.nodes_mut() = all;
+    graph.edit().replace_nodes(all);
     graph.tidy().map_err(|e| problem(OculistError::from(e).to_string()))
 }
 

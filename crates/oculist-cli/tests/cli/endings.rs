@@ -14,7 +14,7 @@ pub(crate) fn with_ending(model: &Path, op: Op, to: &Path) -> Graph {
     let logits = graph.outputs()[0];
     let output = graph.add_activation(format!("answer_{}", graph.nodes().len()));
     let name = if graph.nodes().iter().any(|node| node.name == "ending") { "again" } else { "ending" };
-    graph.nodes_mut().push(Node { name: name.into(), op, inputs: vec![logits], output });
+    graph.edit().push(Node { name: name.into(), op, inputs: [logits].into(), outputs: vec![output] });
     graph.set_outputs(vec![output]);
     graph.tidy().expect("a graph");
     oculist_onnx::write(&graph, to).expect("a file");

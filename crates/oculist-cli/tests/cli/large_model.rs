@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oculist_graph::{GlobalPool, Graph, GraphBuilder, MaxPool, Op};
+use oculist_graph::{GlobalPool, Graph, GraphBuilder, MaxPool, Op, Padding};
 
 use crate::support::runs::trained;
 use crate::support::{oculist, scratch};
@@ -10,12 +10,10 @@ use crate::support::{oculist, scratch};
 /// The trained model with its first convolution padded, as one wrong number in the file may do it.
 fn padded(folder: &Path, padding: usize) -> PathBuf {
     let mut graph = oculist_onnx::read(trained().file("model.onnx")).expect("a model");
-    for node in graph.nodes_mut() {
-        if let Op::Conv(conv) = &mut node.op {
-            conv.padding = [padding; 4];
-            break;
-        }
-    }
+    let first = graph.nodes().iter().position(|node| matches!(node.op, Op::Conv(_))).expect("a convolution");
+    let Op::Conv(mut conv) = graph.nodes()[first].op.clone() else { unreachable!("it is one") };
+    conv.window.padding = Padding::Explicit(vec![padding; 4]);
+    graph.edit().set_op(first, conv);
     graph.tidy().expect("a valid graph");
     write(folder, &graph)
 }

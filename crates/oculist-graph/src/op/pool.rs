@@ -58,7 +58,7 @@ impl AveragePool {
     }
 }
 
-fn pooled(window: &Window, ceil_mode: bool, x: &Shape) -> Result<Shape, String> {
+pub(super) fn pooled(window: &Window, ceil_mode: bool, x: &Shape) -> Result<Shape, String> {
     let spatial = window.output(x, ceil_mode)?;
     if let Padding::Explicit(pads) = &window.padding {
         let rank = window.rank();
@@ -69,7 +69,7 @@ fn pooled(window: &Window, ceil_mode: bool, x: &Shape) -> Result<Shape, String> 
     Ok(Shape::new([&x.dims()[..2], &spatial].concat()))
 }
 
-fn channels_stay() -> Ties {
+pub(super) fn channels_stay() -> Ties {
     Ties::Known(vec![Tie::Same(Port::Input(0, 1), Port::Output(0, 1))])
 }
 

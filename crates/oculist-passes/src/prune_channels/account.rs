@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{BatchNormalization, Gemm, Graph, Op, ValueId};
+use oculist_graph::{Graph, Node, Shape, ValueId};
 
 use super::groups::Unit;
+use crate::edit::has_weight_rows;
 
 /// Kept indices of every axis that pruning may shorten, with the cost of the graph as it stands.
 pub(super) struct Account<'a> {
@@ -44,23 +45,37 @@ impl<'a> Account<'a> {
         let (mut macs, mut params) = (0u64, 0u64);
         let mut counted = vec![false; self.graph.values().len()];
         for node in self.graph.nodes() {
-            let trainable = match node.op {
-                Op::Conv(_) | Op::Gemm(Gemm::LINEAR) => {
-                    let out = self.graph.shape(node.output());
-                    let pixels: usize = (2..out.rank()).filter_map(|a| out.get(a)).product();
-                    macs += pixels as u64 * self.elements(node.inputs[1]);
-                    &node.inputs[1..]
-                }
-                Op::BatchNormalization(_) => &node.inputs[1..3],
-                _ => continue,
-            };
-            for &p in trainable {
-                if !std::mem::replace(&mut counted[p.index()], true) {
+            if has_weight_rows(self.graph, node) {
+                let out = self.graph.shape(node.output());
+                let pixels: usize = (2..out.rank()).filter_map(|a| out.get(a)).product();
+                macs += pixels as u64 * self.elements(node.inputs[1]);
+            } else {
+                // What else multiplies does so as before: its share of what is left is not counted apart.
+                macs += self.fixed_macs(node);
+            }
+            for (i, slot) in node.inputs.slots().iter().enumerate() {
+                if let Some(p) = *slot
+                    && self.graph.is_weight_at(node, i)
+                    && self.graph.param(p).is_some()
+                    && !std::mem::replace(&mut counted[p.index()], true)
+                {
                     params += self.elements(p);
                 }
             }
         }
         (macs, params)
+    }
+
+    /// Multiply-adds of a node as the graph has it.
+    fn fixed_macs(&self, node: &Node) -> u64 {
+        let outputs: Vec<&Shape> = node.outputs.iter().map(|&v| self.graph.shape(v)).collect();
+        self.graph.given(node).map_or(0, |given| node.op.cost(&given, &outputs).macs)
+    }
+
+    /// The first axis of a value of which nothing is left.
+    pub(super) fn emptied(&self, value: ValueId) -> Option<usize> {
+        (0..self.graph.shape(value).rank())
+            .find(|&a| self.removed.contains_key(&(value, a)) && self.len(value, a) == 0)
     }
 
     fn elements(&self, value: ValueId) -> u64 {

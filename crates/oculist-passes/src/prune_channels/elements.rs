@@ -12,6 +12,11 @@ pub(super) struct Axis {
 }
 
 impl Axis {
+    /// An axis of a value that is not there.
+    pub(super) fn empty() -> Self {
+        Self { base: 0, len: 0 }
+    }
+
     /// The element of an index.
     pub(super) fn at(self, index: usize) -> usize {
         debug_assert!(index < self.len, "index {index} on an axis of {}", self.len);
@@ -45,14 +50,6 @@ impl Elements {
         // The smaller number becomes the root, so that the result does not depend on the order of ties.
         let (low, high) = (a.min(b), a.max(b));
         self.parent[high] = low;
-    }
-
-    /// Ties two axes of equal length index by index.
-    pub(super) fn tie_all(&mut self, a: Axis, b: Axis) {
-        debug_assert_eq!(a.len, b.len);
-        for i in 0..a.len.min(b.len) {
-            self.tie(a.at(i), b.at(i));
-        }
     }
 
     /// Says that an element must stay.

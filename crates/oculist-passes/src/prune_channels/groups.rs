@@ -1,11 +1,13 @@
 //! Which channels depend on each other, found from the graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, Conv, DequantizeLinear, Dropout, Flatten, Gemm, GlobalPool, Graph, Identity, MaxPool, Node, NodeId, Op, QuantizeLinear, Softmax, Unary, ValueId};
+use oculist_graph::op::{Port, Tie, Ties};
+use oculist_graph::{Graph, Node, NodeId, Op, ValueId};
 
 use super::PASS;
-use super::elements::Elements;
+use super::elements::{Axis, Elements};
+use crate::edit::has_weight_rows;
 use crate::{PassError, Result};
 
 /// One index of one axis of a parameter or activation.
@@ -13,7 +15,7 @@ use crate::{PassError, Result};
 pub struct Slice {
     /// The parameter or activation.
     pub value: ValueId,
-    /// 0 or 1 for a weight, 0 for a vector, 1 for an activation.
+    /// Such as 0 or 1 for a weight, 0 for a vector, 1 for the channels of a map.
     pub axis: usize,
     /// Position along the axis.
     pub index: usize,
@@ -73,13 +75,15 @@ impl ChannelGroups {
             link(graph, node, &mut elements)?;
         }
         for &v in graph.inputs().iter().chain(graph.outputs()) {
-            let axis = elements.axis(graph, v, 1);
-            elements.fix(axis);
+            for a in 0..graph.shape(v).rank() {
+                let axis = elements.axis(graph, v, a);
+                elements.fix(axis);
+            }
         }
         // Rows of a layer's weight say which layer produces the channel.
         let mut layer_of: BTreeMap<ValueId, NodeId> = BTreeMap::new();
         for (i, node) in graph.nodes().iter().enumerate() {
-            if matches!(node.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR)) {
+            if has_weight_rows(graph, node) {
                 layer_of.entry(node.inputs[1]).or_insert(i);
             }
         }
@@ -117,131 +121,79 @@ impl ChannelGroups {
     }
 }
 
-/// Ties the elements of one node's inputs, parameters and output.
+/// Ties the elements of one node's inputs, parameters and outputs, as its operator says.
 fn link(graph: &Graph, node: &Node, elements: &mut Elements) -> Result<()> {
-    let unsupported = |problem: &str| PassError::Unsupported {
-        pass: PASS,
-        node: node.name.clone(),
-        op: node.op.name(),
-        problem: problem.to_owned(),
-    };
-    let activations = match node.op {
-        Op::Binary(Binary::Add) | Op::Binary(Binary::Mul) => 2,
-        Op::Concat(Concat::CHANNELS) => node.inputs.len(),
-        _ => 1,
-    };
-    if node.inputs[..activations].iter().any(|&v| graph.param(v).is_some()) {
-        return Err(unsupported("expected computed inputs, found a constant one"));
+    if matches!(node.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_)) {
+        return Err(PassError::Unsupported {
+            pass: PASS,
+            node: node.name.clone(),
+            op: node.op.name(),
+            problem: "expected a float graph: prune before quantising".to_owned(),
+        });
     }
-    let out = elements.axis(graph, node.output(), 1);
-    let x = elements.axis(graph, node.inputs[0], 1);
-    match &node.op {
-        Op::Conv(conv) => {
-            link_conv(graph, node, conv, elements);
-            if let Some(&bias) = node.inputs.get(2) {
-                let bias = elements.axis(graph, bias, 0);
-                elements.tie_all(out, bias);
+    let given = graph.given(node)?;
+    let outputs: Vec<_> = node.outputs.iter().map(|&v| graph.shape(v)).collect();
+    let ties = match node.op.ties(&given, &outputs) {
+        Ties::Known(ties) => ties,
+        Ties::Unknown => Vec::new(),
+    };
+    let axis = |elements: &mut Elements, port: Port| {
+        let (value, axis) = match port {
+            Port::Input(i, axis) => (node.inputs.get(i), axis),
+            Port::Output(i, axis) => (node.outputs.get(i).copied(), axis),
+        };
+        value.map_or_else(Axis::empty, |v| elements.axis(graph, v, axis))
+    };
+    let mut said = BTreeSet::new();
+    for tie in ties {
+        let (from, to) = match tie {
+            Tie::Same(a, b)
+            | Tie::Shifted(a, b, _)
+            | Tie::Spread(a, b, _)
+            | Tie::Modulo(a, b, _)
+            | Tie::Blocks(a, b, _, _) => (a, b),
+            Tie::Fixed(a) => (a, a),
+        };
+        let (a, b) = (axis(elements, from), axis(elements, to));
+        said.extend([key(from), key(to)]);
+        let target: Box<dyn Fn(usize) -> std::ops::Range<usize>> = match tie {
+            Tie::Same(..) => Box::new(|i| i..i + 1),
+            Tie::Shifted(_, _, offset) => Box::new(move |i| i + offset..i + offset + 1),
+            Tie::Spread(_, _, inner) => Box::new(move |i| i * inner..(i + 1) * inner),
+            Tie::Modulo(_, _, period) => Box::new(move |i| i % period.max(1)..i % period.max(1) + 1),
+            Tie::Blocks(_, _, size, step) => Box::new(move |i| {
+                let first = i / size.max(1) * step;
+                first..first + 1
+            }),
+            Tie::Fixed(_) => {
+                elements.fix(a);
+                continue;
+            }
+        };
+        for i in 0..a.len {
+            for j in target(i).filter(|&j| j < b.len) {
+                elements.tie(a.at(i), b.at(j));
             }
         }
-        Op::Gemm(Gemm::LINEAR) => {
-            let (rows, columns) =
-                (elements.axis(graph, node.inputs[1], 0), elements.axis(graph, node.inputs[1], 1));
-            elements.tie_all(out, rows);
-            elements.tie_all(x, columns);
-            if let Some(&bias) = node.inputs.get(2) {
-                let bias = elements.axis(graph, bias, 0);
-                elements.tie_all(out, bias);
+    }
+    // No index of an axis that nothing was said of may go.
+    let inputs = node.inputs.slots().iter().enumerate().filter_map(|(i, slot)| slot.map(|v| (false, i, v)));
+    let outputs = node.outputs.iter().enumerate().map(|(i, &v)| (true, i, v));
+    for (is_output, i, value) in inputs.chain(outputs) {
+        for a in 0..graph.shape(value).rank() {
+            if !said.contains(&(is_output, i, a)) {
+                let axis = elements.axis(graph, value, a);
+                elements.fix(axis);
             }
-        }
-        Op::BatchNormalization(_) => {
-            elements.tie_all(x, out);
-            for &p in &node.inputs[1..] {
-                let p = elements.axis(graph, p, 0);
-                elements.tie_all(out, p);
-            }
-        }
-        Op::Unary(Unary::Relu)
-        | Op::Unary(Unary::Clip { .. })
-        | Op::Unary(Unary::HardSigmoid { .. })
-        | Op::Unary(Unary::HardSwish)
-        | Op::Unary(Unary::Sigmoid)
-        | Op::Dropout(_)
-        | Op::Identity(Identity)
-        | Op::MaxPool(_)
-        | Op::AveragePool(_)
-        | Op::GlobalPool(GlobalPool::Average) => elements.tie_all(x, out),
-        Op::Binary(Binary::Add) | Op::Binary(Binary::Mul) => {
-            let y = elements.axis(graph, node.inputs[1], 1);
-            elements.tie_all(x, out);
-            elements.tie_all(y, out);
-        }
-        Op::Concat(Concat::CHANNELS) => {
-            let mut offset = 0;
-            for &v in &node.inputs {
-                let part = elements.axis(graph, v, 1);
-                for c in 0..part.len {
-                    elements.tie(part.at(c), out.at(offset + c));
-                }
-                offset += part.len;
-            }
-        }
-        Op::Flatten(Flatten::IMAGES) => {
-            let pixels = out.len / x.len.max(1);
-            for c in 0..x.len {
-                for k in 0..pixels {
-                    elements.tie(x.at(c), out.at(c * pixels + k));
-                }
-            }
-        }
-        Op::PadChannels { before, .. } => {
-            for c in 0..x.len {
-                elements.tie(x.at(c), out.at(before + c));
-            }
-        }
-        Op::Softmax(Softmax::along(1)) => {
-            // Removing one class changes the others.
-            elements.fix(x);
-            elements.tie_all(x, out);
-        }
-        Op::QuantizeLinear(_) | Op::DequantizeLinear(_) => {
-            return Err(unsupported("expected a float graph: prune before quantising"));
         }
     }
     Ok(())
 }
 
-/// Convolution: rows of the weight are output channels. How input channels are tied depends on the groups.
-fn link_conv(graph: &Graph, node: &Node, conv: &Conv, elements: &mut Elements) {
-    let (x, out) = (elements.axis(graph, node.inputs[0], 1), elements.axis(graph, node.output(), 1));
-    let weight = node.inputs[1];
-    let rows = elements.axis(graph, weight, 0);
-    elements.tie_all(out, rows);
-    let groups = conv.groups;
-    let (c_in, c_out) = (x.len / groups, out.len / groups);
-    if groups == 1 {
-        let columns = elements.axis(graph, weight, 1);
-        elements.tie_all(x, columns);
-    } else if groups >= c_in {
-        // Many small groups (depthwise is the extreme): a group goes as a whole.
-        for g in 0..groups {
-            let first = out.at(g * c_out);
-            for i in 0..c_in {
-                elements.tie(x.at(g * c_in + i), first);
-            }
-            for o in 1..c_out {
-                elements.tie(out.at(g * c_out + o), first);
-            }
-        }
-    } else {
-        // Few large groups: every group loses the same positions, so that groups stay equal.
-        let columns = elements.axis(graph, weight, 1);
-        for g in 0..groups {
-            for i in 0..c_in {
-                elements.tie(x.at(g * c_in + i), columns.at(i));
-            }
-            for o in 0..c_out {
-                elements.tie(out.at(g * c_out + o), out.at(o));
-            }
-        }
+/// A port as something that can be ordered.
+fn key(port: Port) -> (bool, usize, usize) {
+    match port {
+        Port::Input(i, axis) => (false, i, axis),
+        Port::Output(i, axis) => (true, i, axis),
     }
 }

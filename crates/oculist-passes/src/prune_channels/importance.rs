@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{BatchNormalization, Gemm, Graph, Op, Tensor, ValueId};
+use oculist_graph::{BatchNormalization, Graph, Op, Tensor, ValueId};
 
 use super::PASS;
 use super::groups::{ChannelGroups, Slice};
-use crate::edit::consumer_counts;
+use crate::edit::{consumer_counts, has_weight_rows};
 use crate::{PassError, Result};
 
 /// Measures of importance that need nothing but the parameters.
@@ -55,12 +55,11 @@ pub fn taylor(
 ) -> Result<Vec<f64>> {
     let mut contributions = Contributions::default();
     for node in graph.nodes() {
-        let trainable = match node.op {
-            Op::Conv(_) | Op::Gemm(Gemm::LINEAR) => &node.inputs[1..],
-            Op::BatchNormalization(_) => &node.inputs[1..3],
-            _ => continue,
-        };
-        for &p in trainable {
+        for (i, slot) in node.inputs.slots().iter().enumerate() {
+            let Some(p) = *slot else { continue };
+            if !graph.is_weight_at(node, i) {
+                continue;
+            }
             let wrong =
                 |problem: String| PassError::Data { pass: PASS, value: graph.value(p).name.clone(), problem };
             let Some(tensor) = graph.param(p) else { continue };
@@ -127,7 +126,7 @@ fn norms(
     let scales = row_scales(graph);
     let mut contributions = Contributions::default();
     for node in graph.nodes() {
-        if !matches!(node.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR)) {
+        if !has_weight_rows(graph, node) {
             continue;
         }
         let weight = node.inputs[1];

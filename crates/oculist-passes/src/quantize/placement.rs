@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, DequantizeLinear, Dropout, Flatten, Gemm, GlobalPool, Graph, Identity, MaxPool, NodeId, Op, QuantizeLinear, Unary, ValueId};
+use oculist_graph::op::Quantization;
+use oculist_graph::{Binary, DataType, Graph, Node, NodeId, Op, Unary, ValueId};
 
 use super::{PASS, QuantizeOptions};
-use crate::edit::consumer_counts;
+use crate::edit::{consumer_counts, has_weight_rows};
 use crate::fold_batch_norm::foldable;
 use crate::{PassError, Result};
 
@@ -35,7 +36,7 @@ impl Placement {
         let n = graph.nodes().len();
         let producers = graph.producers();
         let consumers = graph.consumers();
-        let is_layer = |i: NodeId| matches!(graph.nodes()[i].op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR));
+        let is_layer = |i: NodeId| is_layer(graph, &graph.nodes()[i]);
         // A node between layers is worth doing in integers only if integers come in and are wanted behind it.
         let mut before = vec![false; n];
         for i in 0..n {
@@ -44,7 +45,7 @@ impl Placement {
             before[i] = if let Some(layer) = fused[i] {
                 before[layer]
             } else {
-                chosen(node) && (is_layer(i) || (has_pattern(&node.op) && fed()))
+                chosen(node) && (is_layer(i) || (has_pattern(graph, node) && fed()))
             };
         }
         let mut integer = vec![false; n];
@@ -80,7 +81,7 @@ impl Placement {
             }
             let node = &graph.nodes()[i];
             if fused[i].is_none() {
-                for &v in &node.inputs {
+                for v in &node.inputs {
                     if graph.param(v).is_none() {
                         placement.quantized[v.index()] = true;
                     }
@@ -98,7 +99,7 @@ impl Placement {
                     placement.from_integer[out.index()] = true;
                 }
             }
-            if matches!(node.op, Op::MaxPool(_) | Op::Flatten(Flatten::IMAGES) | Op::PadChannels { .. }) {
+            if node.op.quantization() == Quantization::Moves {
                 placement.same_as[out.index()] = Some(node.inputs[0]);
             }
             if fused[i].is_some() {
@@ -118,8 +119,8 @@ pub(super) fn candidates(graph: &Graph) -> Result<Vec<ValueId>> {
     // Values from which a layer can still be reached, and outputs of layers that are always quantised.
     let mut reaches = vec![false; graph.values().len()];
     for node in graph.nodes().iter().rev() {
-        let layer = matches!(node.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR));
-        if layer || (has_pattern(&node.op) && reaches[node.output().index()]) {
+        let layer = is_layer(graph, node);
+        if layer || (has_pattern(graph, node) && reaches[node.output().index()]) {
             for v in &node.inputs {
                 reaches[v.index()] = true;
             }
@@ -137,13 +138,13 @@ pub(super) fn candidates(graph: &Graph) -> Result<Vec<ValueId>> {
         }
         let Some(p) = producers[v.index()] else { return reaches[v.index()] };
         let layer = fused[p].unwrap_or(p);
-        reaches[v.index()] || matches!(graph.nodes()[layer].op, Op::Conv(_))
+        reaches[v.index()] || (matches!(graph.nodes()[layer].op, Op::Conv(_)) && is_layer(graph, &graph.nodes()[layer]))
     };
     Ok(graph.value_ids().filter(wanted).collect())
 }
 
 fn is_gemm(graph: &Graph, node: NodeId) -> bool {
-    matches!(graph.nodes()[node].op, Op::Gemm(Gemm::LINEAR))
+    matches!(graph.nodes()[node].op, Op::Gemm(_))
 }
 
 /// For each `Relu` or `Clip` that disappears in a layer or addition: that node.
@@ -159,9 +160,11 @@ fn fused_activations(graph: &Graph) -> Vec<Option<NodeId>> {
                 Op::Unary(Unary::Clip { min, max }) => min <= 0.0 && max >= 0.0,
                 _ => false,
             };
-            let x = node.inputs[0];
+            let x = node.inputs.get(0)?;
             let p = producers[x.index()]?;
-            let target = matches!(graph.nodes()[p].op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR) | Op::Binary(Binary::Add));
+            let before = &graph.nodes()[p];
+            let target = is_layer(graph, before)
+                || (matches!(before.op, Op::Binary(Binary::Add)) && has_pattern(graph, before));
             (fits && target && uses[x.index()] == 1).then_some(p)
         })
         .collect()
@@ -175,26 +178,53 @@ fn bounds(op: &Op) -> Option<(f32, f32)> {
     }
 }
 
-/// Whether the table of patterns has an entry for the operator.
-fn has_pattern(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Conv(_)
-            | Op::Gemm(Gemm::LINEAR)
-            | Op::Binary(Binary::Add)
-            | Op::Binary(Binary::Mul)
-            | Op::Concat(Concat::CHANNELS)
-            | Op::MaxPool(_)
-            | Op::AveragePool(_)
-            | Op::GlobalPool(GlobalPool::Average)
-            | Op::Flatten(Flatten::IMAGES)
-            | Op::PadChannels { .. }
-            | Op::Unary(Unary::Relu)
-            | Op::Unary(Unary::Clip { .. })
-            | Op::Unary(Unary::HardSwish)
-            | Op::Unary(Unary::HardSigmoid { .. })
-            | Op::Unary(Unary::Sigmoid)
-    )
+/// Whether a value is a batch of maps or of rows of floats: what the integer kernels hold.
+fn is_batch(graph: &Graph, value: ValueId) -> bool {
+    let shape = graph.shape(value);
+    graph.value(value).dtype == DataType::F32
+        && matches!(shape.rank(), 2 | 4)
+        && shape.dims()[0].size().is_none()
+        && shape.chw().is_some()
+}
+
+/// Whether a node is a layer that has an integer kernel: over a batch of maps or rows.
+fn is_layer(graph: &Graph, node: &Node) -> bool {
+    has_weight_rows(graph, node) && is_batch(graph, node.inputs[0]) && is_batch(graph, node.output())
+}
+
+/// Whether the table of patterns has an entry for the node.
+fn has_pattern(graph: &Graph, node: &Node) -> bool {
+    let batches = || node.outputs.len() == 1 && is_batch(graph, node.output());
+    let inputs = || node.inputs.iter().all(|v| is_batch(graph, v));
+    let shape = |i: usize| graph.shape(node.inputs[i]);
+    match &node.op {
+        Op::Conv(_) | Op::Gemm(_) => is_layer(graph, node),
+        Op::Unary(
+            Unary::Relu | Unary::Clip { .. } | Unary::HardSwish | Unary::HardSigmoid { .. } | Unary::Sigmoid,
+        )
+        | Op::GlobalPool(oculist_graph::GlobalPool::Average) => batches() && inputs(),
+        Op::Binary(Binary::Add) => batches() && inputs() && shape(0) == shape(1),
+        Op::Binary(Binary::Mul) => {
+            let gate = |a: &oculist_graph::Shape, b: &oculist_graph::Shape| {
+                a.rank() == 4 && a.dims()[..2] == b.dims()[..2] && b.get(2) == Some(1) && b.get(3) == Some(1)
+            };
+            batches() && inputs() && (shape(0) == shape(1) || gate(shape(0), shape(1)))
+        }
+        Op::Concat(concat) => {
+            let rank = i64::try_from(graph.shape(node.output()).rank()).unwrap_or(i64::MAX);
+            batches() && inputs() && (concat.axis == 1 || concat.axis == 1 - rank)
+        }
+        Op::MaxPool(pool) => {
+            batches() && inputs() && !pool.ceil_mode && pool.window.dilation.iter().all(|&d| d == 1)
+        }
+        Op::AveragePool(pool) => {
+            batches() && inputs() && !pool.ceil_mode && pool.window.dilation.iter().all(|&d| d == 1)
+        }
+        Op::Flatten(flatten) => batches() && inputs() && flatten.axis == 1,
+        Op::Pad(_) => batches() && graph.channel_padding(node).is_some(),
+        // What has no integer kernel stays in floats.
+        _ => false,
+    }
 }
 
 fn refuse_unprepared(graph: &Graph) -> Result<()> {
@@ -207,7 +237,7 @@ fn refuse_unprepared(graph: &Graph) -> Result<()> {
             Op::BatchNormalization(_) if layer.is_some() => {
                 "expected batch normalisation to be folded before"
             }
-            Op::Dropout(_) | Op::Identity(Identity) => "expected no-ops to be removed before",
+            Op::Dropout(_) | Op::Identity(_) => "expected no-ops to be removed before",
             _ => continue,
         };
         return Err(PassError::Unsupported {

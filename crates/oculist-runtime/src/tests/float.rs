@@ -1,6 +1,8 @@
 //! Every operator and every fusion in floats.
 
-use oculist_graph::{AveragePool, Binary, Concat, Conv, Dropout, Flatten, GlobalPool, Identity, Op, Pool, Softmax, Unary};
+use oculist_graph::{
+    AveragePool, Binary, Concat, Conv, Dropout, Flatten, GlobalPool, Identity, Op, Pool, Softmax, Unary,
+};
 
 use super::{check, context, error, graph, images, planned, reference};
 use crate::Isa;

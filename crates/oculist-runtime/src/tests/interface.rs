@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use oculist_graph::{AveragePool, Conv, DataType, DequantizeLinear, Flatten, Graph, Op, Pool, QuantizeLinear, Tensor, Unary};
+use oculist_graph::{
+    AveragePool, Conv, DataType, DequantizeLinear, Flatten, Graph, Op, Pool, QuantizeLinear, Tensor, Unary,
+};
 
 use super::{context, error, graph, images, planned, reference};
 use crate::{InputLayout, Isa, MeasureOptions, Plan, PlanOptions, RuntimeError, measure, top1};
@@ -76,7 +78,8 @@ fn every_value_can_be_observed() {
     let graph = small();
     let images = images(&graph, 2);
     let want = reference(&graph, &images);
-    let all: Vec<_> = graph.inputs().iter().copied().chain(graph.nodes().iter().map(|n| n.output())).collect();
+    let all: Vec<_> =
+        graph.inputs().iter().copied().chain(graph.nodes().iter().map(|n| n.output())).collect();
     for observe in all.iter().map(|&v| vec![v]).chain([all.clone()]) {
         let mut plan = Plan::new(&graph, &options(3).with_observed(observe.clone())).unwrap();
         let mut seen = Vec::new();
@@ -172,8 +175,16 @@ fn errors_name_the_node() {
     let graph = graph(3, 4, 4, |b, x| {
         let scale = b.param("scale", Tensor::filled(&[3], 0.1));
         let zero_point = b.param("zero_point", Tensor::u8(&[3], vec![7; 3]));
-        let q = b.op("quantize", Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), &[x, scale, zero_point]);
-        b.op("dequantize", Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }), &[q, scale, zero_point])
+        let q = b.op(
+            "quantize",
+            Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
+            &[x, scale, zero_point],
+        );
+        b.op(
+            "dequantize",
+            Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }),
+            &[q, scale, zero_point],
+        )
     });
     let e = Plan::new(&graph, &options(1)).unwrap_err();
     assert!(e.to_string().starts_with("node `quantize` (QuantizeLinear): "), "{e}");

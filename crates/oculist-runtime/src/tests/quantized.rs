@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{AveragePool, Binary, Concat, Conv, DataType, DequantizeLinear, Flatten, Gemm, GlobalPool, Graph, GraphBuilder, Op, QuantizeLinear, Tensor, Unary, ValueId};
+use oculist_graph::{
+    AveragePool, Binary, Concat, Conv, DataType, DequantizeLinear, Flatten, Gemm, GlobalPool, Graph,
+    GraphBuilder, Op, QuantizeLinear, Tensor, Unary, ValueId,
+};
 use oculist_kernels::Isa;
 use oculist_passes::{QuantizeOptions, Range, fold_batch_norm, quantizable_values, quantize};
 use oculist_testing::formula;
@@ -17,7 +20,11 @@ use crate::{InputLayout, Plan, PlanOptions};
 fn qdq(b: &mut GraphBuilder, name: &str, x: ValueId, scale: f32, zero_point: u8) -> ValueId {
     let s = b.param(&format!("{name}.scale"), Tensor::f32(&[], vec![scale]));
     let z = b.param(&format!("{name}.zero"), Tensor::u8(&[], vec![zero_point]));
-    let q = b.op(&format!("{name}.q"), Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), &[x, s, z]);
+    let q = b.op(
+        &format!("{name}.q"),
+        Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
+        &[x, s, z],
+    );
     b.op(&format!("{name}.dq"), Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }), &[q, s, z])
 }
 
@@ -237,7 +244,11 @@ fn signed_activations_are_bytes_moved_by_half() {
             let s = b.param("s", Tensor::f32(&[], vec![IN]));
             let z = if signed { Tensor::i8(&[], vec![-9]) } else { Tensor::u8(&[], vec![119]) };
             let z = b.param("z", z);
-            let q = b.op("q", Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), &[x, s, z]);
+            let q = b.op(
+                "q",
+                Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
+                &[x, s, z],
+            );
             let x = b.op("dq", Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }), &[q, s, z]);
             let y = conv(b, "conv", x, IN, 7, Conv::square(3, 1, 1));
             qdq(b, "y", y, 0.011, 100)

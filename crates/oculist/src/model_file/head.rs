@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{BatchNormalization, Concat, DequantizeLinear, Dropout, Flatten, Gemm, GlobalPool, Graph, Identity, Node, NodeId, Op, QuantizeLinear, Softmax, Tensor, Unary, ValueId};
+use oculist_graph::{GlobalPool, Graph, Node, NodeId, Op, SoftmaxKind, Tensor, Unary, ValueId};
 
 use crate::error::OculistError;
 
@@ -23,8 +23,8 @@ struct HeadNode {
     op: Op,
     /// Name of its output.
     output: String,
-    /// What it reads beside the result of the node before it.
-    params: Vec<(String, Tensor)>,
+    /// What it reads beside the result of the node before it; `None` for an optional input that is left out.
+    params: Vec<Option<(String, Tensor)>>,
 }
 
 impl Head {
@@ -44,7 +44,7 @@ impl Head {
         while let Some(id) = producers[at.index()] {
             let node = &graph.nodes()[id];
             chain.push(id);
-            if node.op == Op::Softmax(Softmax::along(1)) {
+            if gives_probabilities(graph, node) {
                 let nodes = chain.iter().rev().map(|&id| head_node(graph, id)).collect::<Result<_, _>>()?;
                 let logits = node.inputs[0];
                 graph.set_outputs(vec![logits]);
@@ -91,19 +91,23 @@ impl Head {
         // Two nodes may read one parameter, as `Q` and `DQ` do.
         let mut added: BTreeMap<&str, ValueId> = BTreeMap::new();
         for node in &self.nodes {
-            let mut inputs = vec![x];
-            for (name, tensor) in &node.params {
+            let mut inputs = vec![Some(x)];
+            for param in &node.params {
+                let Some((name, tensor)) = param else {
+                    inputs.push(None);
+                    continue;
+                };
                 let id = match added.get(name.as_str()) {
                     Some(id) => *id,
                     None => graph.add_param(free_value(graph, name), tensor.clone()),
                 };
                 added.insert(name, id);
-                inputs.push(id);
+                inputs.push(Some(id));
             }
-            let output = free_value(graph, &node.output());
+            let output = free_value(graph, &node.output);
             x = graph.add_activation(output);
             let name = free_node(graph, &node.name);
-            graph.nodes_mut().push(Node { name, op: node.op.clone(), inputs, output: x });
+            graph.edit().push(Node { name, op: node.op.clone(), inputs: inputs.into(), outputs: vec![x] });
         }
         if !self.is_empty() {
             graph.set_outputs(vec![x]);
@@ -124,19 +128,35 @@ fn passes_on(graph: &Graph, node: &Node) -> bool {
     // What a clip may cut off or fill up is less than a hundredth of a percent.
     const NEARLY: f32 = 1e-4;
     match node.op {
-        Op::Identity(Identity)
+        _ if node.outputs.len() > 1 => false,
+        Op::Identity(_)
         | Op::Dropout(_)
         | Op::QuantizeLinear(_)
         | Op::DequantizeLinear(_)
         | Op::Unary(Unary::Relu) => true,
         Op::Unary(Unary::Clip { min, max }) => min <= NEARLY && max >= 1.0 - NEARLY,
-        Op::Concat(Concat::CHANNELS) => node.inputs.len() == 1,
-        Op::PadChannels { before, after } => before == 0 && after == 0,
-        Op::Flatten(Flatten::IMAGES) | Op::GlobalPool(GlobalPool::Average) => {
-            node.inputs.first().and_then(|&x| graph.shape(x).chw()).is_some_and(|(_, h, w)| (h, w) == (1, 1))
-        }
+        Op::Concat(_) => node.inputs.len() == 1,
+        Op::Pad(_) => graph.channel_padding(node) == Some((0, 0)),
+        Op::Flatten(flatten) => flatten.axis == 1 && is_one_pixel(graph, node.inputs[0]),
+        Op::GlobalPool(GlobalPool::Average) => is_one_pixel(graph, node.inputs[0]),
         _ => false,
     }
+}
+
+/// Whether a value is a row of numbers for each image, or a map of one pixel.
+fn is_one_pixel(graph: &Graph, value: ValueId) -> bool {
+    graph.shape(value).chw().is_some_and(|(_, h, w)| (h, w) == (1, 1))
+}
+
+/// Whether a node makes probabilities, or their logarithms, of the logits of each image: a softmax of either gives the
+/// same again.
+fn gives_probabilities(graph: &Graph, node: &Node) -> bool {
+    let Op::Softmax(softmax) = &node.op else { return false };
+    let rank = graph.shape(node.inputs[0]).rank();
+    // Of [N, C, 1, 1], the axes behind the channels add nothing.
+    softmax.kind != SoftmaxKind::Hardmax
+        && is_one_pixel(graph, node.inputs[0])
+        && softmax.axes(rank).is_ok_and(|axes| axes.start == 1 && (axes.end == 2 || axes.end == rank))
 }
 
 /// What the output of a graph is made of, without a layer with weights in between.
@@ -154,12 +174,13 @@ impl<'a> Ends<'a> {
         for node in graph.nodes() {
             let out = node.output().index();
             match node.op {
-                Op::Conv(_) | Op::Gemm(Gemm::LINEAR) | Op::BatchNormalization(_) => continue,
-                Op::Softmax(Softmax::along(1)) => softmax[out] = Some(node),
-                Op::Unary(Unary::Sigmoid) | Op::Unary(Unary::HardSigmoid { .. }) => judging[out] = Some(node),
+                Op::BatchNormalization(_) => continue,
+                Op::Softmax(_) => softmax[out] = Some(node),
+                Op::Unary(Unary::Sigmoid | Unary::HardSigmoid { .. }) => judging[out] = Some(node),
+                _ if node.op.is_layer() => continue,
                 _ => {}
             }
-            let computed = || node.inputs.iter().filter(|&&x| graph.param(x).is_none()).map(|x| x.index());
+            let computed = || node.inputs.iter().filter(|&x| graph.param(x).is_none()).map(|x| x.index());
             softmax[out] = softmax[out].or_else(|| computed().find_map(|x| softmax[x]));
             let all = computed().all(|x| judging[x].is_some());
             judging[out] = judging[out].or_else(|| computed().find_map(|x| judging[x]).filter(|_| all));
@@ -171,10 +192,11 @@ impl<'a> Ends<'a> {
 
 fn head_node(graph: &Graph, id: NodeId) -> Result<HeadNode, String> {
     let node = &graph.nodes()[id];
-    let param = |&id: &ValueId| {
+    let param = |slot: &Option<ValueId>| {
+        let Some(id) = *slot else { return Ok(None) };
         let name = graph.value(id).name.clone();
         match graph.param(id) {
-            Some(tensor) => Ok((name, tensor.clone())),
+            Some(tensor) => Ok(Some((name, tensor.clone()))),
             None => Err(format!("node `{}` behind its Softmax reads the computed value `{name}`", node.name)),
         }
     };
@@ -182,7 +204,7 @@ fn head_node(graph: &Graph, id: NodeId) -> Result<HeadNode, String> {
         name: node.name.clone(),
         op: node.op.clone(),
         output: graph.value(node.output()).name.clone(),
-        params: node.inputs[1..].iter().map(param).collect::<Result<_, _>>()?,
+        params: node.inputs.slots().iter().skip(1).map(param).collect::<Result<_, _>>()?,
     })
 }
 

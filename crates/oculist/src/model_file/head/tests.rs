@@ -113,11 +113,11 @@ fn a_taken_name_gets_a_number() {
     // A pass has meanwhile used these names.
     let logits = graph.outputs()[0];
     let x = graph.add_activation("softmax.out");
-    graph.nodes_mut().push(Node {
+    graph.edit().push(Node {
         name: "softmax".into(),
-        op: Op::Identity(Identity),
-        inputs: vec![logits],
-        output: x,
+        op: Identity.into(),
+        inputs: [logits].into(),
+        outputs: vec![x],
     });
     graph.set_outputs(vec![x]);
     graph.tidy().unwrap();
