@@ -6,12 +6,17 @@
 //!
 //! [`evaluate`] computes one operator, [`run`] a graph, node by node.
 
+mod backward;
 mod call;
 mod error;
 mod float;
+mod gemm;
 mod op;
+mod real;
 mod run;
+mod special;
 
+pub use backward::{Gradient, differentiable, gradient};
 pub use call::evaluate;
 pub use error::PlainError;
 pub use float::cast;
