@@ -11,6 +11,7 @@ mod call;
 mod error;
 mod float;
 mod gemm;
+mod moves;
 mod op;
 mod real;
 mod run;

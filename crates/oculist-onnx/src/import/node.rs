@@ -104,7 +104,7 @@ impl Importer {
                 .collect();
             let op = self.operator(&mut draft, outputs.len())?;
             let Draft { name, inputs, .. } = draft;
-            self.graph.nodes_mut().push(Node { name, op, inputs: inputs.into(), outputs });
+            self.graph.edit().push(Node { name, op, inputs: inputs.into(), outputs });
         }
         Ok(())
     }

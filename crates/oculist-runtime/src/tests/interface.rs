@@ -182,7 +182,7 @@ fn errors_name_the_node() {
         );
         b.op(
             "dequantize",
-            Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }),
+            Op::DequantizeLinear(DequantizeLinear::along(1)),
             &[q, scale, zero_point],
         )
     });

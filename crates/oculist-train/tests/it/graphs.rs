@@ -246,7 +246,7 @@ fn what_cannot_be_trained_is_an_error_that_names_the_node() {
         );
         let x = b.op(
             "dequantize",
-            Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }),
+            Op::DequantizeLinear(DequantizeLinear::along(1)),
             &[q, scale, zero],
         );
         b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x])
@@ -261,7 +261,7 @@ fn what_cannot_be_trained_is_an_error_that_names_the_node() {
         let zero = b.param("zero", Tensor::i8(&[3], vec![0; 3]));
         let weight = b.op(
             "dequantize",
-            Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }),
+            Op::DequantizeLinear(DequantizeLinear::along(0)),
             &[q, scale, zero],
         );
         b.op("fc", Op::Gemm(Gemm::LINEAR), &[x, weight])
