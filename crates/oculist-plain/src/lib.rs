@@ -9,6 +9,7 @@
 mod backward;
 mod call;
 mod error;
+mod expand;
 mod float;
 mod gemm;
 mod moves;
@@ -16,6 +17,7 @@ mod op;
 mod real;
 mod run;
 mod special;
+mod window;
 
 pub use backward::{Gradient, differentiable, gradient};
 pub use call::evaluate;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
+use half::{bf16, f16};
 use oculist_graph::{DataType, Tensor, TensorData};
 
 use crate::call::Problem;
@@ -101,11 +102,15 @@ pub(crate) fn finish<T: Real>(shape: &[usize], values: Vec<T>, dtype: DataType) 
     Ok(if tensor.dtype() == dtype { tensor } else { cast(&tensor, dtype) })
 }
 
-/// The values as they are after having been stored in a type: rounded to half width, otherwise unchanged.
-pub(crate) fn rounded<T: Real>(values: Vec<T>, dtype: DataType) -> Result<Vec<T>, Problem> {
-    let len = values.len();
-    let stored = finish(&[len], values, dtype)?;
-    Ok(T::read(&stored).into_owned())
+/// Rounds values as storing them in a type does.
+pub(crate) fn round_to<T: Real>(values: &mut [T], dtype: DataType) {
+    let through: fn(f64) -> f64 = match dtype {
+        DataType::F16 => |v| f16::from_f64(v).to_f64(),
+        DataType::BF16 => |v| bf16::from_f64(v).to_f64(),
+        DataType::F32 => |v| f64::from(v as f32),
+        _ => return,
+    };
+    values.iter_mut().for_each(|v| *v = T::of_f64(through(v.to_f64())));
 }
 
 /// Runs an expression with the type `T` that floats of an element type are computed in.
