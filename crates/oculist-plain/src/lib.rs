@@ -6,11 +6,15 @@
 //!
 //! [`evaluate`] computes one operator, [`run`] a graph, node by node.
 
+mod along;
 mod backward;
+mod broadcast;
 mod call;
+mod element;
 mod error;
 mod expand;
 mod float;
+mod fourier;
 mod gemm;
 mod moves;
 mod op;
