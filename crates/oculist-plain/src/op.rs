@@ -1,11 +1,13 @@
 //! The kernels, in the files of the operators' rooms.
 
 mod attention;
+mod binarizer;
 mod binary;
 mod cast;
 mod choose;
 mod clip;
 mod conv;
+mod crop;
 mod cumulative;
 mod deform_conv;
 mod depth;
@@ -14,6 +16,7 @@ mod expand;
 mod gated;
 mod gather;
 mod generate;
+mod grid;
 mod layer_norm;
 mod layout;
 mod linear;
@@ -26,7 +29,9 @@ mod pattern;
 mod pool;
 mod quantize;
 mod reduce;
+mod regions;
 mod reshape;
+mod resize;
 mod response;
 mod rotary;
 mod scatter;
@@ -36,6 +41,7 @@ mod slice;
 mod softmax;
 mod transpose;
 mod unary;
+mod unpool;
 mod variadic;
 
 use oculist_graph::Op;
@@ -141,6 +147,21 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         // depth.rs
         Op::DepthToSpace(op) => op,
         Op::SpaceToDepth(op) => op,
+        // resize.rs
+        Op::Resize(op) => op,
+        // grid.rs
+        Op::GridSample(op) => op,
+        Op::AffineGrid(op) => op,
+        // crop.rs
+        Op::CenterCropPad(op) => op,
+        // unpool.rs
+        Op::MaxUnpool(op) => op,
+        Op::Col2Im(op) => op,
+        // regions.rs
+        Op::RoiAlign(op) => op,
+        Op::NonMaxSuppression(op) => op,
+        // binarizer.rs
+        Op::Binarizer(op) => op,
         // Each family adds its lines here.
         _ => todo!("kernels of {}", op.name()),
     }
