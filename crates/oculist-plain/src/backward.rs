@@ -13,9 +13,11 @@ mod movement;
 mod norm;
 mod pool;
 mod reduce;
+mod resize;
 mod softmax;
 mod unary;
 
+use oculist_graph::op::Reduction;
 use oculist_graph::{Op, SoftmaxKind, Tensor};
 use oculist_kernels::Context;
 
@@ -137,7 +139,29 @@ fn rule(op: &Op) -> Rule<'_> {
         Op::RmsNormalization(op) => Known(op),
         Op::InstanceNormalization(op) => Known(op),
         Op::GroupNormalization(op) => Known(op),
-        Op::Identity(_) | Op::Flatten(_) | Op::Dropout(_) => Known(&movement::Reshaped),
+        Op::Identity(_)
+        | Op::Flatten(_)
+        | Op::Dropout(_)
+        | Op::Reshape(_)
+        | Op::Squeeze(_)
+        | Op::Unsqueeze(_) => Known(&movement::Reshaped),
+        Op::Transpose(op) => Known(op),
+        Op::Slice(op) => Known(op),
+        Op::Split(op) => Known(op),
+        Op::Gather(op) => Known(op),
+        Op::GatherElements(op) => Known(op),
+        Op::GatherND(op) => Known(op),
+        Op::ArrayFeatureExtractor(op) => Known(op),
+        Op::ScatterElements(op) if op.reduction == Reduction::None => Known(op),
+        Op::ScatterND(op) if op.reduction == Reduction::None => Known(op),
+        Op::TensorScatter(op) => Known(op),
+        Op::Expand(op) => Known(op),
+        Op::Tile(op) => Known(op),
+        Op::DepthToSpace(op) => Known(op),
+        Op::SpaceToDepth(op) => Known(op),
+        Op::CenterCropPad(op) => Known(op),
+        Op::MaxUnpool(op) => Known(op),
+        Op::Resize(op) => Known(op),
         Op::Concat(op) => Known(op),
         Op::Pad(op) => Known(op),
         Op::Trilu(op) => Known(op),
@@ -154,7 +178,9 @@ fn rule(op: &Op) -> Rule<'_> {
         | Op::Constant(_)
         | Op::ConstantOfShape(_)
         | Op::Range(_)
-        | Op::EyeLike(_) => Zero,
+        | Op::EyeLike(_)
+        | Op::NonMaxSuppression(_)
+        | Op::Binarizer(_) => Zero,
         Op::QuantizeLinear(_)
         | Op::DequantizeLinear(_)
         | Op::DeformConv(_)
@@ -171,6 +197,12 @@ fn rule(op: &Op) -> Rule<'_> {
         | Op::MeanVarianceNormalization(_)
         | Op::LpPool(_)
         | Op::TopK(_)
+        | Op::ScatterElements(_)
+        | Op::ScatterND(_)
+        | Op::GridSample(_)
+        | Op::AffineGrid(_)
+        | Op::Col2Im(_)
+        | Op::RoiAlign(_)
         | Op::OneHot(_)
         | Op::Det(_)
         | Op::SignalWindow(_)

@@ -6,12 +6,15 @@ use super::broadcast::{sum_to, walk};
 use super::unary::Flat;
 use super::{Backward, Gradients, Reverse};
 use crate::call::Problem;
+use crate::float::Float;
 use crate::real::{Real, finish, with_real};
 
 impl Flat for Binary {
     fn is_flat(&self) -> bool {
         match self {
-            Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Pow | Self::Mod { .. } | Self::PRelu => false,
+            Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Pow | Self::Mod { .. } | Self::PRelu => {
+                false
+            }
             Self::And
             | Self::Or
             | Self::Xor

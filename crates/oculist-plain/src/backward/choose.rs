@@ -4,6 +4,7 @@ use oculist_graph::{Clip, TensorData, Where};
 
 use super::broadcast::walk;
 use super::{Backward, Gradients, Reverse};
+use crate::float::Float;
 use crate::real::{Real, finish, with_real};
 
 impl Backward for Where {

@@ -48,8 +48,12 @@ impl Backward for Einsum {
                 factors.push((ones, alone));
             }
             // Axes along which the input was broadcast are summed over.
-            let own: Vec<usize> =
-                numbers.iter().zip(input.shape()).filter(|&(&n, &d)| d == sizes[n]).map(|(&n, _)| n).collect();
+            let own: Vec<usize> = numbers
+                .iter()
+                .zip(input.shape())
+                .filter(|&(&n, &d)| d == sizes[n])
+                .map(|(&n, _)| n)
+                .collect();
             let left = factors.iter().map(|(_, numbers)| term(numbers)).collect::<Result<Vec<_>, _>>()?;
             let equation = format!("{}->{}", left.join(","), term(&own)?);
             let given: Vec<Option<&Tensor>> = factors.iter().map(|(t, _)| Some(t)).collect();

@@ -3,8 +3,13 @@
 //! The operator itself tells where each element of the result comes from: applied to the numbers of the elements instead
 //! of the elements. Their gradients are added up there.
 
-use oculist_graph::{Compress, Concat, DataType, Op, Pad, ReverseSequence, Tensor, TensorData, Trilu};
+use oculist_graph::{
+    ArrayFeatureExtractor, CenterCropPad, Compress, Concat, DepthToSpace, Expand, Gather, GatherElements,
+    GatherND, MaxUnpool, Op, Pad, ReverseSequence, ScatterElements, ScatterND, Slice, SpaceToDepth, Split,
+    Tensor, TensorData, TensorScatter, Tile, Transpose, Trilu,
+};
 
+use super::broadcast::sum_to;
 use super::{Backward, Gradients, Reverse};
 use crate::call::Problem;
 use crate::float::cast;
@@ -67,7 +72,7 @@ pub(super) fn followed(op: &Op, reverse: &Reverse, moved: &[usize]) -> Gradients
             for (source, gradient) in sources.iter().zip(reverse.gradients) {
                 let Some(gradient) = gradient else { continue };
                 let TensorData::I64(source) = source.data() else {
-                    return Err(Problem::Text(format!("expected numbers, found {}", DataType::I64.name())));
+                    return Err("the operator does not keep the type of its elements".into());
                 };
                 for (&number, &g) in source.iter().zip(T::read(gradient).iter()) {
                     let at = usize::try_from(number).ok().and_then(|n| n.checked_sub(first[i]));
@@ -83,10 +88,11 @@ pub(super) fn followed(op: &Op, reverse: &Reverse, moved: &[usize]) -> Gradients
 
 macro_rules! moves {
     ($($op:ident: $inputs:expr;)*) => {
-        $(impl Backward for $op {
+        $(#[allow(clippy::clone_on_copy, reason = "not all of them are small enough to be copied")]
+        impl Backward for $op {
             fn backward(&self, reverse: &Reverse) -> Gradients {
                 let inputs: fn(&Reverse) -> Vec<usize> = $inputs;
-                followed(&Op::from(*self), reverse, &inputs(reverse))
+                followed(&Op::from(self.clone()), reverse, &inputs(reverse))
             }
         })*
     };
@@ -98,4 +104,42 @@ moves! {
     Trilu: |_| vec![0];
     ReverseSequence: |_| vec![0];
     Compress: |_| vec![0];
+    Slice: |_| vec![0];
+    Split: |_| vec![0];
+    Gather: |_| vec![0];
+    GatherElements: |_| vec![0];
+    GatherND: |_| vec![0];
+    ArrayFeatureExtractor: |_| vec![0];
+    // Those that add or multiply what is there are refused before.
+    ScatterElements: |_| vec![0, 2];
+    ScatterND: |_| vec![0, 2];
+    TensorScatter: |_| vec![0, 1];
+    Tile: |_| vec![0];
+    DepthToSpace: |_| vec![0];
+    SpaceToDepth: |_| vec![0];
+    CenterCropPad: |_| vec![0];
+    MaxUnpool: |_| vec![0];
+}
+
+impl Backward for Transpose {
+    fn backward(&self, reverse: &Reverse) -> Gradients {
+        let dy = reverse.only()?;
+        let axes = self.axes(dy.shape().len())?;
+        let mut back = vec![0i64; axes.len()];
+        for (i, &a) in axes.iter().enumerate() {
+            back[a] = i64::try_from(i).unwrap_or(i64::MAX);
+        }
+        reverse.first(|| {
+            let back = Op::Transpose(Self::new(&back));
+            let mut all = crate::evaluate(reverse.ctx, &back, &[Some(dy)], 1)?;
+            all.pop().ok_or_else(|| Problem::Text("no result".to_owned()))
+        })
+    }
+}
+
+impl Backward for Expand {
+    fn backward(&self, reverse: &Reverse) -> Gradients {
+        let (x, dy) = (reverse.input(0)?, reverse.only()?);
+        reverse.first(|| sum_to(dy, x.shape()))
+    }
 }

@@ -2,7 +2,8 @@
 
 use oculist_graph::op::axis;
 use oculist_graph::{
-    BatchNormalization, GroupNormalization, InstanceNormalization, LayerNormalization, RmsNormalization, Tensor,
+    BatchNormalization, GroupNormalization, InstanceNormalization, LayerNormalization, RmsNormalization,
+    Tensor,
 };
 
 use super::broadcast::{expanded, reduced};

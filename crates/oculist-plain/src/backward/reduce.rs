@@ -75,7 +75,8 @@ impl Backward for Reduce {
         };
         let mask = self.mask(&axes, x.shape().len())?;
         // The shape of the result with the reduced axes kept.
-        let kept: Vec<usize> = x.shape().iter().zip(&mask).map(|(&d, &gone)| if gone { 1 } else { d }).collect();
+        let kept: Vec<usize> =
+            x.shape().iter().zip(&mask).map(|(&d, &gone)| if gone { 1 } else { d }).collect();
         reverse.first(|| with_real!(x.dtype(), T => spread::<T>(self.kind, x, [y, dy], &kept)))
     }
 }

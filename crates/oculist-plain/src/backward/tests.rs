@@ -1,8 +1,11 @@
 use oculist_graph::{
-    AveragePool, BatchNormalization, Binary, Concat, Conv, ConvTranspose, Cumulative, CumulativeKind, DataType,
-    Dropout, Einsum, Flatten, Gemm, GlobalPool, GroupNormalization, Identity, InstanceNormalization,
-    LayerNormalization, MatMul, MaxPool, Op, Pad, Padding, Plane, Reduce, ReduceKind, RmsNormalization, Softmax,
-    SoftmaxKind, Tensor, TensorData, Trilu, Unary, Variadic, Where, Window,
+    AspectRatio, AveragePool, BatchNormalization, Binary, Concat, Conv, ConvTranspose, Coordinates,
+    Cumulative, CumulativeKind, DataType, DepthToSpace, Dropout, Einsum, Expand, Flatten, Gather,
+    GatherElements, GatherND, Gemm, GlobalPool, GroupNormalization, Identity, InstanceNormalization,
+    Interpolation, LayerNormalization, MatMul, MaxPool, Op, Pad, PadMode, Padding, Plane, Reduce, ReduceKind,
+    Reduction, Reshape, Resize, RmsNormalization, Rounding, ScatterElements, Slice, Softmax, SoftmaxKind,
+    SpaceToDepth, Split, Squeeze, Tensor, TensorData, Tile, Transpose, Trilu, Unary, Unsqueeze, Variadic,
+    Where, Window,
 };
 use oculist_kernels::Context;
 
@@ -259,8 +262,7 @@ fn einstein_sums() {
 
 #[test]
 fn convolutions() {
-    let plane =
-        |padding| Plane { kernel: [3, 2], stride: [2, 1], padding, dilation: [1, 2] };
+    let plane = |padding| Plane { kernel: [3, 2], stride: [2, 1], padding, dilation: [1, 2] };
     let conv = Conv::plane(plane([1, 0, 2, 1]), 1);
     check(conv, vec![floats(1, &[2, 2, 5, 4]), floats(2, &[3, 2, 3, 2]), floats(3, &[3])]);
     let grouped = Conv::plane(plane([1, 1, 1, 1]), 2);
@@ -316,5 +318,54 @@ fn elements_that_are_moved() {
     check(Pad::CONSTANT, vec![floats(1, &[2, 3]), ints(&[0, 2, 1, -1])]);
     for upper in [true, false] {
         check(Trilu { upper }, vec![floats(1, &[2, 3, 3])]);
+    }
+}
+
+#[test]
+fn elements_that_are_moved_by_arguments() {
+    let x = || floats(1, &[2, 3, 4]);
+    check(Reshape { allow_zero: false }, vec![x(), ints(&[4, -1])]);
+    check(Squeeze, vec![floats(1, &[2, 1, 3]), ints(&[1])]);
+    check(Unsqueeze, vec![x(), ints(&[0, -1])]);
+    check(Transpose::new(&[2, 0, 1]), vec![x()]);
+    check(Slice, vec![x(), ints(&[0, 3]), ints(&[1, 0]), ints(&[1, 2]), ints(&[1, -1])]);
+    check_outputs(&case(Split { axis: 2, parts: None }, vec![x(), ints(&[1, 3])]), 2);
+    let indices = Tensor::new(vec![2, 2], TensorData::I64(vec![2, 0, -1, 2])).unwrap();
+    check(Gather { axis: 1 }, vec![x(), Some(indices.clone())]);
+    check(GatherElements { axis: 1 }, vec![floats(1, &[2, 3]), Some(indices.clone())]);
+    check(GatherND { batch_dims: 0 }, vec![floats(1, &[3, 3]), Some(indices.clone())]);
+    let scatter = ScatterElements { axis: 1, reduction: Reduction::None };
+    let distinct = Tensor::new(vec![2, 2], TensorData::I64(vec![2, 0, 1, 2])).unwrap();
+    check(scatter, vec![floats(1, &[2, 3]), Some(distinct), floats(2, &[2, 2])]);
+    check(Expand, vec![floats(1, &[2, 1, 3]), ints(&[2, 2, 4, 1])]);
+    check(Tile, vec![floats(1, &[2, 3]), ints(&[2, 2])]);
+    check(DepthToSpace { block: 2, channels_first: false }, vec![floats(1, &[1, 8, 2, 3])]);
+    check(SpaceToDepth { block: 2, channels_first: false }, vec![floats(1, &[1, 2, 4, 2])]);
+    for mode in [PadMode::Reflect, PadMode::Edge, PadMode::Wrap] {
+        check(Pad { mode }, vec![floats(1, &[3, 4]), ints(&[1, 2, 2, 1])]);
+    }
+}
+
+#[test]
+fn resizing() {
+    let scales = |v: [f32; 2]| Some(Tensor::f32(&[4], vec![1.0, 1.0, v[0], v[1]]));
+    let kinds =
+        [Interpolation::Nearest(Rounding::PreferFloor), Interpolation::Linear, Interpolation::Cubic(-0.75)];
+    for interpolation in kinds {
+        for coordinates in [Coordinates::HalfPixel, Coordinates::AlignCorners, Coordinates::Asymmetric] {
+            let op = Resize {
+                interpolation,
+                coordinates,
+                antialias: false,
+                exclude_outside: false,
+                extrapolation: 0.0,
+                axes: None,
+                aspect_ratio: AspectRatio::Stretch,
+            };
+            let x = || floats(1, &[1, 2, 3, 4]);
+            check(op.clone(), vec![x(), None, scales([2.0, 1.5])]);
+            check(op.clone(), vec![x(), None, scales([0.7, 2.0])]);
+            check(Resize { axes: Some(vec![2, 3]), ..op }, vec![x(), None, None, ints(&[5, 2])]);
+        }
     }
 }
