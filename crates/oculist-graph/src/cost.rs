@@ -179,7 +179,7 @@ mod tests {
         let zero = g.add_param("zero", Tensor::i8(&[3], vec![0; 3]));
         let w = g.add_node(
             "dequantize",
-            Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }),
+            Op::DequantizeLinear(DequantizeLinear::along(0)),
             vec![q, scale, zero],
         );
         let y = g.add_node("fc", Op::Gemm(Gemm::LINEAR), vec![x, w]);

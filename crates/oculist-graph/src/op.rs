@@ -20,6 +20,9 @@ mod flex_attention;
 mod gated;
 mod group_norm;
 mod layer_norm;
+mod depth;
+mod expand;
+mod gather;
 mod layout;
 mod linear;
 mod linear_attention;
@@ -42,6 +45,10 @@ mod shape_of;
 mod signal;
 mod softmax;
 mod types;
+mod reshape;
+mod scatter;
+mod slice;
+mod transpose;
 mod unary;
 mod variadic;
 mod window;
@@ -62,6 +69,9 @@ pub use flex_attention::FlexAttention;
 pub use gated::{BiasGelu, SwiGlu};
 pub use group_norm::{GroupNormalization, InstanceNormalization};
 pub use layer_norm::{LayerNormalization, RmsNormalization};
+pub use depth::{DepthToSpace, SpaceToDepth};
+pub use expand::{Expand, Tile};
+pub use gather::{ArrayFeatureExtractor, Gather, GatherElements, GatherND};
 pub use layout::{Concat, Dropout, Flatten, Identity};
 pub use linear::Gemm;
 pub use linear_attention::{CausalConvWithState, LinearAttention, UpdateRule};
@@ -81,7 +91,11 @@ pub use rotary::RotaryEmbedding;
 pub use schema::{FLOATS, Fact, Given, Item, MAX_ITEMS, OpCost, Operator, Read, Role, Seen, Written, axis};
 pub use shape_of::{ShapeOf, SizeOf};
 pub use signal::{Dft, MelWeightMatrix, SignalWindow, SignalWindowKind, Stft};
+pub use reshape::{Reshape, Squeeze, Unsqueeze};
+pub use scatter::{Reduction, ScatterElements, ScatterND, TensorScatter};
+pub use slice::{Slice, Split};
 pub use softmax::{Softmax, SoftmaxKind};
+pub use transpose::Transpose;
 pub use unary::Unary;
 pub use variadic::Variadic;
 pub use window::{Padding, Plane, Window};
@@ -160,6 +174,20 @@ operators! {
     // shape_of.rs, generate.rs, pattern.rs, signal.rs
     ShapeOf, SizeOf, Constant, ConstantOfShape, Range, OneHot, EyeLike, Trilu, ReverseSequence, Det, SignalWindow,
     MelWeightMatrix, Dft, Stft,
+    // reshape.rs
+    Reshape, Squeeze, Unsqueeze,
+    // transpose.rs
+    Transpose,
+    // slice.rs
+    Slice, Split,
+    // gather.rs
+    Gather, GatherElements, GatherND, ArrayFeatureExtractor,
+    // scatter.rs
+    ScatterElements, ScatterND, TensorScatter,
+    // expand.rs
+    Expand, Tile,
+    // depth.rs
+    DepthToSpace, SpaceToDepth,
 }
 
 impl std::ops::Deref for Op {

@@ -3,12 +3,13 @@
 use std::io;
 use std::path::Path;
 
-use oculist_graph::Graph;
+use oculist_graph::{Graph, Tensor};
 use prost::Message;
 
 use crate::error::OnnxError;
-use crate::proto::ModelProto;
-use crate::{export, import};
+use crate::import;
+use crate::proto::{ModelProto, TensorProto};
+use crate::tensor::from_proto;
 
 /// The graph as an ONNX model.
 ///
@@ -17,6 +18,7 @@ use crate::{export, import};
 ///
 /// # Errors
 /// [`OnnxError::Graph`] if the graph fails its own check.
+#[cfg(any())]
 pub fn to_bytes(graph: &Graph) -> Result<Vec<u8>, OnnxError> {
     let mut model = export::model(graph)?;
     let tail = ModelProto { opset_import: std::mem::take(&mut model.opset_import), ..ModelProto::default() };
@@ -29,6 +31,7 @@ pub fn to_bytes(graph: &Graph) -> Result<Vec<u8>, OnnxError> {
 ///
 /// # Errors
 /// As [`to_bytes`], and [`OnnxError::Write`] if the system refuses.
+#[cfg(any())]
 pub fn write(graph: &Graph, path: impl AsRef<Path>) -> Result<(), OnnxError> {
     let path = path.as_ref();
     let bytes = to_bytes(graph)?;
@@ -49,6 +52,15 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
     import::graph(model)
 }
 
+/// The tensor of an ONNX tensor message, as data sets of ONNX's tests hold them.
+///
+/// # Errors
+/// [`OnnxError::NotOnnx`] if the bytes are no such message, otherwise what is wrong with the tensor.
+pub fn tensor_from_bytes(bytes: &[u8]) -> Result<Tensor, OnnxError> {
+    let proto = TensorProto::decode(bytes).map_err(|e| OnnxError::NotOnnx { problem: e.to_string() })?;
+    from_proto(proto.name.as_deref().unwrap_or_default(), &proto)
+}
+
 /// Reads an ONNX file.
 ///
 /// # Errors
@@ -65,6 +77,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Graph, OnnxError> {
 }
 
 /// Writes the file whole or not at all, and flushes its name to the disk as well.
+#[cfg(any())]
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     oculist_files::write(path, bytes)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));

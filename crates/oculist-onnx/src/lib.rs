@@ -20,11 +20,11 @@
 #![deny(clippy::as_conversions)]
 
 mod error;
-mod export;
 mod file;
 mod import;
+mod older;
 mod proto;
 mod tensor;
 
-pub use error::OnnxError;
-pub use file::{from_bytes, read, to_bytes, write};
+pub use error::{OnnxError, Unsupported};
+pub use file::{from_bytes, read, tensor_from_bytes};

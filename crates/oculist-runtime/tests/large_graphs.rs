@@ -240,7 +240,7 @@ fn a_long_chain_of_constants_is_computed_once() {
             );
             w = graph.add_node(
                 format!("d{i}"),
-                Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }),
+                Op::DequantizeLinear(DequantizeLinear::along(0)),
                 vec![w, scale, zero],
             );
         }

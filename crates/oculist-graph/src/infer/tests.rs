@@ -281,7 +281,7 @@ fn quantize_and_dequantize_check_scale_and_types() {
         });
     fails(scale_type, "input 1 must be f32");
     let dequantize = |zero: TensorData| {
-        infer(Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }), |g| {
+        infer(Op::DequantizeLinear(DequantizeLinear::along(0)), |g| {
             let zero = g.add_param("zero", Tensor::new(vec![6], zero).unwrap());
             vec![bytes(g, &[6, 2]), param(g, &[6]), zero]
         })

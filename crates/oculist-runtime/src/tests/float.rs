@@ -1,7 +1,7 @@
 //! Every operator and every fusion in floats.
 
 use oculist_graph::{
-    AveragePool, Binary, Concat, Conv, Dropout, Flatten, GlobalPool, Identity, Op, Pool, Softmax, Unary,
+    AveragePool, Binary, Concat, Conv, Dropout, Flatten, GlobalPool, Identity, Op, Plane, Softmax, Unary,
 };
 
 use super::{check, context, error, graph, images, planned, reference};

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use oculist_graph::{
-    AveragePool, Conv, DataType, DequantizeLinear, Flatten, Graph, Op, Pool, QuantizeLinear, Tensor, Unary,
-};
+use oculist_graph::{AveragePool, Conv, Flatten, Graph, Op, Plane, Unary};
 
 use super::{context, error, graph, images, planned, reference};
 use crate::{InputLayout, Isa, MeasureOptions, Plan, PlanOptions, RuntimeError, measure, top1};

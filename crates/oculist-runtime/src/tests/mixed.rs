@@ -22,7 +22,8 @@ fn kinds(plan: &Plan) -> Vec<&'static str> {
 
 /// Asserts that the plan agrees with the graph run node by node, whichever way it is called; returns the kinds of steps.
 fn check_against_plain(graph: &Graph, n: usize) -> Vec<&'static str> {
-    let shape = graph.shape(graph.inputs()[0]).dims().iter().map(|d| d.size().unwrap_or(n)).collect::<Vec<_>>();
+    let shape =
+        graph.shape(graph.inputs()[0]).dims().iter().map(|d| d.size().unwrap_or(n)).collect::<Vec<_>>();
     let images = formula::tensor("input", shape.iter().product());
     let input = Tensor::f32(&shape, images.clone());
     let want = oculist_plain::run(&context(1, Isa::detect()), graph, vec![input.clone()]).expect("a run");
@@ -157,7 +158,7 @@ fn two_heads() -> Graph {
     let y = graph.add_node("pool", GlobalPool::Average, vec![y]);
     let y = graph.add_node("flatten", Flatten::IMAGES, vec![y]);
     let s = graph.add_node("sum", Binary::Add, vec![y, v]);
-    let best = ArgReduce { axis: 1, keepdims: false, max: true, last: false };
+    let best = ArgReduce { axis: 1, keepdims: false, largest: true, last: false };
     let i = graph.add_node("best", Op::ArgReduce(best), vec![s]);
     graph.set_outputs(vec![s, i, v]);
     graph.tidy().expect("a valid graph");
@@ -204,7 +205,9 @@ fn a_size_that_only_the_data_tell() {
     });
     let mut plan = Plan::new(&g, &options(1)).unwrap();
     let image = |v: Vec<f32>| vec![Tensor::f32(&[1, 2, 2, 2], v)];
-    for (values, columns) in [(vec![1.0; 8], 8), (vec![-1.0; 8], 0), (vec![0.0, 1.0, -1.0, 2.0, 0.0, 0.0, 3.0, 0.0], 3)] {
+    for (values, columns) in
+        [(vec![1.0; 8], 8), (vec![-1.0; 8], 0), (vec![0.0, 1.0, -1.0, 2.0, 0.0, 0.0, 3.0, 0.0], 3)]
+    {
         let got = plan.run_tensors(image(values)).unwrap();
         assert_eq!(got[0].shape(), &[4, columns]);
     }
@@ -258,7 +261,8 @@ fn what_follows_from_shapes_is_no_step() {
     });
     let kinds = kinds(&Plan::new(&g, &options(5)).unwrap());
     assert_eq!(kinds, ["to NHWC", "conv", "to rows", "plain"]);
-    let got = Plan::new(&g, &options(5)).unwrap().run_tensors(vec![Tensor::filled(&[5, 4, 3, 4], 1.0)]).unwrap();
+    let got =
+        Plan::new(&g, &options(5)).unwrap().run_tensors(vec![Tensor::filled(&[5, 4, 3, 4], 1.0)]).unwrap();
     let values = got[0].as_f32().unwrap();
     // Factors 5, 4, 3, 4 along the last axis, and the batch is the plan's.
     assert!((values[0] / values[1] - 1.25).abs() < 1e-5 && (values[2] / values[1] - 0.75).abs() < 1e-5);

@@ -25,7 +25,7 @@ fn qdq(b: &mut GraphBuilder, name: &str, x: ValueId, scale: f32, zero_point: u8)
         Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
         &[x, s, z],
     );
-    b.op(&format!("{name}.dq"), Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }), &[q, s, z])
+    b.op(&format!("{name}.dq"), Op::DequantizeLinear(DequantizeLinear::along(1)), &[q, s, z])
 }
 
 /// A constant behind a `DequantizeLinear` along axis 0: weights as i8, biases as i32.
@@ -42,7 +42,7 @@ fn constant(b: &mut GraphBuilder, name: &str, shape: &[usize], scales: Vec<f32>,
     let x = b.param(&format!("{name}.int"), tensor);
     let s = b.param(&format!("{name}.scale"), Tensor::f32(&[scales.len()], scales));
     let z = b.param(&format!("{name}.zero"), zeros);
-    b.op(name, Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }), &[x, s, z])
+    b.op(name, Op::DequantizeLinear(DequantizeLinear::along(0)), &[x, s, z])
 }
 
 /// A convolution of integers; `x_scale` is the scale of `x`.
@@ -249,7 +249,7 @@ fn signed_activations_are_bytes_moved_by_half() {
                 Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
                 &[x, s, z],
             );
-            let x = b.op("dq", Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }), &[q, s, z]);
+            let x = b.op("dq", Op::DequantizeLinear(DequantizeLinear::along(1)), &[q, s, z]);
             let y = conv(b, "conv", x, IN, 7, Conv::square(3, 1, 1));
             qdq(b, "y", y, 0.011, 100)
         })

@@ -52,7 +52,7 @@ impl Lowering<'_> {
     /// Whether a value is a constant of integers behind a `DequantizeLinear` with scales that integer layers take.
     fn is_symmetric(&self, value: ValueId) -> bool {
         let Some(node) = self.node_of(value).filter(|_| self.is_constant(value)) else { return false };
-        let Op::DequantizeLinear(DequantizeLinear { axis, block }) = node.op else { return false };
+        let Op::DequantizeLinear(DequantizeLinear { axis, block, .. }) = node.op else { return false };
         let scales = self.graph.shape(node.inputs[1]).sizes().map(|s| s.iter().product::<usize>());
         block == 0 && (scales == Some(1) || axis == 0)
     }
