@@ -3,6 +3,7 @@
 
 mod augmentations;
 mod bench;
+mod conformance;
 mod elpv;
 mod golden;
 mod machine;
@@ -24,7 +25,7 @@ struct Task {
     run: fn(&[String]) -> Result<()>,
 }
 
-const TASKS: [Task; 6] = [
+const TASKS: [Task; 7] = [
     Task { name: "test", arguments: test::ARGUMENTS, about: test::ABOUT, run: test::run },
     Task { name: "golden", arguments: golden::ARGUMENTS, about: golden::ABOUT, run: golden::run },
     Task { name: "sanitize", arguments: sanitize::ARGUMENTS, about: sanitize::ABOUT, run: sanitize::run },
@@ -34,6 +35,12 @@ const TASKS: [Task; 6] = [
         arguments: augmentations::ARGUMENTS,
         about: augmentations::ABOUT,
         run: augmentations::run,
+    },
+    Task {
+        name: "conformance",
+        arguments: conformance::ARGUMENTS,
+        about: conformance::ABOUT,
+        run: conformance::run,
     },
     Task { name: "elpv", arguments: elpv::ARGUMENTS, about: elpv::ABOUT, run: elpv::run },
 ];

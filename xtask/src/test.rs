@@ -168,7 +168,7 @@ fn announce_and_run(mut command: Command) -> Result<()> {
 }
 
 /// The interpreter that `OCULIST_PYTHON` names, or else that of the environment made here.
-fn oracles() -> Result<PathBuf> {
+pub(crate) fn oracles() -> Result<PathBuf> {
     match std::env::var_os("OCULIST_PYTHON").filter(|value| !value.is_empty()) {
         Some(python) => {
             println!("    OCULIST_PYTHON is set; its packages are used as they are");

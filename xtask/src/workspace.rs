@@ -18,6 +18,14 @@ pub(crate) fn target() -> Result<PathBuf> {
     Ok(target.context("xtask lies outside a target folder; run it as `cargo xtask`")?.to_path_buf())
 }
 
+/// The profile that this program was built in, for building others alike.
+pub(crate) fn profile() -> Result<String> {
+    let program = std::env::current_exe().context("where does xtask itself lie?")?;
+    let folder = program.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    // Cargo calls the profile `dev`, and its folder otherwise.
+    Ok(folder.map_or("release", |name| if name == "debug" { "dev" } else { name }).to_owned())
+}
+
 /// The cargo that runs us.
 pub(crate) fn cargo() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)

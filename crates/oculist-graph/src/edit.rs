@@ -3,6 +3,7 @@
 use crate::error::GraphError;
 use crate::graph::{Graph, Inputs, Node, NodeId, ValueId};
 use crate::op::{Op, Role};
+use crate::tensor::Tensor;
 
 /// A graph whose nodes are being changed: what was inferred may be out of date until [`Edit::finish`].
 ///
@@ -41,6 +42,12 @@ impl Edit<'_> {
     /// Lets a node produce another value as its first output; the node that produced it must lose it.
     pub fn set_output(&mut self, node: NodeId, value: ValueId) {
         self.graph.nodes[node].outputs[0] = value;
+    }
+
+    /// Makes a constant of a value that a node computes; the node, which must compute nothing else that is read, is dropped
+    /// by [`Edit::finish`].
+    pub fn set_constant(&mut self, value: ValueId, tensor: Tensor) {
+        self.graph.set_param(value, tensor);
     }
 
     /// Renames a node.

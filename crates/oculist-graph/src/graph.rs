@@ -364,6 +364,11 @@ impl Graph {
         id
     }
 
+    /// Gives an input another shape; what follows from it is inferred by [`Graph::tidy`].
+    pub fn set_input_shape(&mut self, input: ValueId, shape: Shape) {
+        self.values[input.0].shape = Some(shape);
+    }
+
     /// Adds a parameter.
     pub fn add_param(&mut self, name: impl Into<String>, tensor: Tensor) -> ValueId {
         let shape = Shape::fixed(tensor.shape());
@@ -421,7 +426,9 @@ impl Graph {
         let mut needed = vec![false; self.nodes.len()];
         let mut stack: Vec<ValueId> = self.outputs.clone();
         while let Some(v) = stack.pop() {
+            // What has become a constant needs its producer no more.
             if let Some(n) = producers[v.0]
+                && matches!(self.values[v.0].kind, ValueKind::Activation)
                 && !needed[n]
             {
                 needed[n] = true;

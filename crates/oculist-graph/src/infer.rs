@@ -3,7 +3,7 @@
 use crate::error::GraphError;
 use crate::graph::{Graph, Node, ValueKind};
 use crate::op::{Fact, Given, Seen};
-use crate::shape::Shape;
+use crate::shape::{Dim, Shape};
 
 impl Graph {
     /// Computes the shape and element type of every activation.
@@ -27,6 +27,24 @@ impl Graph {
             self.infer_one(i)?;
         }
         Ok(self.nodes.len())
+    }
+
+    /// The same graph for a known number of samples: [`Dim::Batch`] of its inputs has that size, and everything that
+    /// follows from it is inferred anew. Ids stay what they are; parameters are shared.
+    ///
+    /// # Errors
+    /// As [`Graph::infer_shapes`]: a graph may be written for other batches.
+    pub fn with_batch(&self, batch: usize) -> Result<Self, GraphError> {
+        let mut graph = self.clone();
+        for input in &self.inputs {
+            let shape = graph.values[input.0].shape.as_mut();
+            if let Some(shape) = shape {
+                let bound = |&dim: &Dim| if dim == Dim::Batch { Dim::Fixed(batch) } else { dim };
+                *shape = Shape::new(shape.dims().iter().map(bound).collect());
+            }
+        }
+        graph.infer_shapes()?;
+        Ok(graph)
     }
 
     fn infer_one(&mut self, node: usize) -> Result<(), GraphError> {

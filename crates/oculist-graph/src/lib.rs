@@ -23,10 +23,6 @@ pub use cost::{Cost, NodeCost};
 pub use edit::Edit;
 pub use error::GraphError;
 pub use graph::{Graph, Inputs, Node, NodeId, Value, ValueId, ValueKind};
-pub use op::{
-    AveragePool, BatchNormalization, Binary, Concat, Conv, DequantizeLinear, Dropout, Flatten, Gemm,
-    GlobalPool, Identity, Item, MaxPool, Op, Pad, PadMode, Padding, Plane, QuantizeLinear, Role, Softmax,
-    SoftmaxKind, Unary, Window,
-};
+pub use op::*;
 pub use shape::{Dim, Shape};
 pub use tensor::{DataType, Tensor, TensorData};

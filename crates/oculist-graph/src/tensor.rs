@@ -103,6 +103,51 @@ impl DataType {
         matches!(self, Self::F32 | Self::F64 | Self::F16 | Self::BF16)
     }
 
+    /// The number that ONNX's `TensorProto` has for it, as attributes give it.
+    pub fn code(self) -> i64 {
+        match self {
+            Self::F32 => 1,
+            Self::U8 => 2,
+            Self::I8 => 3,
+            Self::U16 => 4,
+            Self::I16 => 5,
+            Self::I32 => 6,
+            Self::I64 => 7,
+            Self::Bool => 9,
+            Self::F16 => 10,
+            Self::F64 => 11,
+            Self::U32 => 12,
+            Self::U64 => 13,
+            Self::BF16 => 16,
+            Self::U4 => 21,
+            Self::I4 => 22,
+        }
+    }
+
+    /// The type that has a number in ONNX's `TensorProto`; `None` for texts, complex numbers and 8-bit floats.
+    pub fn of_code(code: i64) -> Option<Self> {
+        Self::ALL.iter().copied().find(|t| t.code() == code)
+    }
+
+    /// The type by the name that ONNX's `TensorProto` has for it, as old files give it.
+    pub fn of_proto_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "FLOAT" => Self::F32,
+            "UINT8" => Self::U8,
+            "INT8" => Self::I8,
+            "UINT16" => Self::U16,
+            "INT16" => Self::I16,
+            "INT32" => Self::I32,
+            "INT64" => Self::I64,
+            "BOOL" => Self::Bool,
+            "FLOAT16" => Self::F16,
+            "DOUBLE" => Self::F64,
+            "UINT32" => Self::U32,
+            "UINT64" => Self::U64,
+            _ => return None,
+        })
+    }
+
     /// Whether it is an integer type; truth values are none.
     pub fn is_integer(self) -> bool {
         !self.is_float() && self != Self::Bool
@@ -297,6 +342,18 @@ impl Tensor {
             TensorData::U32(v) => v.iter().map(|&x| x as f32).collect(),
             TensorData::U64(v) => v.iter().map(|&x| x as f32).collect(),
             TensorData::Bool(v) => v.iter().map(|&x| f32::from(u8::from(x))).collect(),
+        }
+    }
+
+    /// The elements as 64-bit floats, rounded where the type holds more.
+    pub fn to_f64s(&self) -> Vec<f64> {
+        match &*self.data {
+            TensorData::F64(v) => v.clone(),
+            TensorData::I32(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::U32(v) => v.iter().map(|&x| x.into()).collect(),
+            TensorData::I64(v) => v.iter().map(|&x| x as f64).collect(),
+            TensorData::U64(v) => v.iter().map(|&x| x as f64).collect(),
+            _ => self.to_f32s().into_iter().map(f64::from).collect(),
         }
     }
 

@@ -1,54 +1,55 @@
 //! An ONNX model as a graph.
 //!
-//! Nodes are taken in the file's order. Each name of the file is bound to a value of the graph, to a constant that
-//! becomes a parameter when a node reads it, or to a shape computed from the input's shape, which exporters use to
-//! flatten a batch of unknown size.
+//! Import is literal: a node of the file becomes a node of the graph, and every name stays. Only what the graph has no
+//! other form for is changed: attributes that newer opsets have as inputs become constants, `Constant` nodes become
+//! parameters, and functions of the model are put in place. Simplification is the business of passes.
 
 mod attributes;
-mod extents;
-mod linear;
+mod dims;
+mod inline;
 mod node;
-mod operators;
-mod pad;
-mod quantize;
-mod reshape;
-mod values;
-mod window;
+mod refuse;
 
 use std::collections::{HashMap, HashSet};
 
-use oculist_graph::{Dim, Graph, Shape, ValueId};
+use oculist_graph::{DataType, Graph, Tensor, ValueId};
 
 use crate::error::OnnxError;
-use crate::proto::{Dimension, ElementType, GraphProto, ModelProto, NodeProto, ValueInfoProto};
-use crate::tensor::{from_proto, type_name};
-use node::NodeContext;
-use values::{Binding, Constant};
+use crate::external::Beside;
+use crate::proto::{GraphProto, ModelProto, OperatorSetIdProto, TensorProto, ValueInfoProto};
+use crate::tensor::{element_type, from_proto};
+use inline::Inliner;
 
-/// The opsets whose operators have the meaning that the graph gives them.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=21;
-/// No image and no layer is larger than this along one dimension.
-const LARGEST_SIZE: usize = 1 << 24;
+/// The opsets that are read.
+pub(crate) const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 
 /// Translates a decoded model and checks the result.
-pub(crate) fn graph(model: ModelProto) -> Result<Graph, OnnxError> {
+pub(crate) fn graph(model: ModelProto, beside: Option<Beside>) -> Result<Graph, OnnxError> {
     let opset = opset(&model)?;
     let mut proto =
         model.graph.ok_or_else(|| OnnxError::NotOnnx { problem: "it has no graph".to_owned() })?;
+    if let Some(sparse) = proto.sparse_initializer.first() {
+        let name = sparse.values.as_ref().and_then(|t| t.name.as_deref()).unwrap_or_default();
+        return Err(OnnxError::ElementType {
+            owner: format!("tensor `{name}`"),
+            found: "sparse tensor".to_owned(),
+        });
+    }
     let initializers = std::mem::take(&mut proto.initializer);
-    let mut importer = Importer::new(&proto, opset);
-    for initializer in &initializers {
-        let name = initializer.name.as_deref().unwrap_or_default();
-        let tensor = from_proto(name, initializer)?;
-        importer.taken.insert(name.to_owned());
-        let constant = importer.add_constant(name, tensor);
-        importer.bind(name.to_owned(), constant)?;
+    let mut inliner = Inliner::new(model.functions, &proto, &initializers);
+    let nodes = std::mem::take(&mut proto.node);
+    inliner.run(nodes, opset)?;
+    let Inliner { steps, initializers: of_branches, .. } = inliner;
+    let mut importer = Importer::new(&proto, beside);
+    importer.graph.set_opset(opset);
+    for tensor in initializers.into_iter().chain(of_branches) {
+        importer.initializer(tensor)?;
     }
-    drop(initializers);
     importer.inputs(&proto)?;
-    for (position, node) in proto.node.iter().enumerate() {
-        importer.node(position, node)?;
+    for output in &proto.output {
+        dims::check_output(output)?;
     }
+    importer.nodes(&steps)?;
     importer.outputs(&proto)?;
     let mut graph = importer.graph;
     for entry in model.metadata_props {
@@ -59,149 +60,101 @@ pub(crate) fn graph(model: ModelProto) -> Result<Graph, OnnxError> {
     Ok(graph)
 }
 
-fn opset(model: &ModelProto) -> Result<i64, OnnxError> {
-    let own = |domain: Option<&str>| matches!(domain, None | Some("" | "ai.onnx"));
-    let version = model
-        .opset_import
+/// The opset of the default domain.
+fn default_opset(imports: &[OperatorSetIdProto]) -> Option<i64> {
+    imports
         .iter()
-        .find(|entry| own(entry.domain.as_deref()))
+        .find(|entry| inline::domain(entry.domain.as_deref()).is_empty())
         .and_then(|entry| entry.version)
-        .ok_or_else(|| OnnxError::NotOnnx {
-            problem: "it names no opset of the default domain".to_owned(),
-        })?;
+}
+
+fn opset(model: &ModelProto) -> Result<i64, OnnxError> {
+    let version = match default_opset(&model.opset_import) {
+        Some(version) => version,
+        // A model that only uses other domains need not name it.
+        None if !model.opset_import.is_empty() => Graph::OPSET,
+        None => {
+            return Err(OnnxError::NotOnnx { problem: "it names no opset of the default domain".to_owned() });
+        }
+    };
     if OPSETS.contains(&version) {
         Ok(version)
     } else {
-        Err(OnnxError::Model {
-            problem: format!(
-                "the model uses opset {version}, supported are {} to {}",
-                OPSETS.start(),
-                OPSETS.end()
-            ),
-        })
+        Err(OnnxError::Opset { found: version, supported: OPSETS })
     }
+}
+
+/// Names of the values of the model's own graph, initialisers aside.
+fn names(graph: &GraphProto) -> impl Iterator<Item = &str> {
+    let outputs = graph.node.iter().flat_map(|node| node.output.iter().map(String::as_str));
+    outputs.chain(graph.input.iter().chain(&graph.output).filter_map(|value| value.name.as_deref()))
 }
 
 /// The state while nodes are translated.
 struct Importer {
     graph: Graph,
-    opset: i64,
-    bindings: HashMap<String, Binding>,
-    constants: Vec<Constant>,
-    /// How often nodes and outputs read a name.
-    uses: HashMap<String, usize>,
-    /// Names of values that exist or will exist.
+    values: HashMap<String, ValueId>,
+    /// Names of values that nobody else may get, and of nodes.
     taken: HashSet<String>,
-    /// Names of nodes that the file gives or that were made up.
-    nodes: HashSet<String>,
-    /// Names of the file's nodes that the graph already has.
-    emitted: HashSet<String>,
-    /// Which node of the graph computes a value.
-    producers: HashMap<ValueId, usize>,
-    /// How far the search for a free name of a node and of a value has come, by stem.
-    node_numbers: HashMap<String, usize>,
-    value_numbers: HashMap<String, usize>,
-    /// Nodes of the graph whose shapes are inferred.
-    inferred: usize,
-    /// Whether the file fixes the batch size at 1 (the graph leaves it open).
-    batch_of_one: bool,
+    node_names: HashSet<String>,
+    /// How far the search for a free name has come, by stem.
+    numbers: HashMap<String, usize>,
+    /// Element types that the file declares for values.
+    declared: HashMap<String, DataType>,
+    /// Constants that attributes of older opsets became.
+    made_up: Vec<ValueId>,
+    /// Where tensors lie that are not in the model.
+    beside: Option<Beside>,
 }
 
 impl Importer {
-    fn new(proto: &GraphProto, opset: i64) -> Self {
-        let mut uses = HashMap::new();
-        let mut taken = HashSet::new();
-        for node in &proto.node {
-            for input in &node.input {
-                *uses.entry(input.clone()).or_insert(0) += 1;
-            }
-            taken.extend(node.output.iter().cloned());
-        }
-        for output in &proto.output {
-            *uses.entry(output.name.clone().unwrap_or_default()).or_insert(0) += 1;
-        }
-        taken.extend(proto.input.iter().filter_map(|input| input.name.clone()));
+    fn new(proto: &GraphProto, beside: Option<Beside>) -> Self {
+        let declared = |value: &ValueInfoProto| {
+            let code = value.r#type.as_ref()?.tensor_type.as_ref()?.elem_type?;
+            Some((value.name.clone()?, element_type(code)?))
+        };
         Self {
             graph: Graph::new(proto.name.clone().unwrap_or_default()),
-            opset,
-            bindings: HashMap::new(),
-            constants: Vec::new(),
-            uses,
-            taken,
-            // Names that the file gives; made-up names must keep clear of them.
-            nodes: proto.node.iter().filter_map(|node| node.name.clone()).collect(),
-            emitted: HashSet::new(),
-            producers: HashMap::new(),
-            node_numbers: HashMap::new(),
-            value_numbers: HashMap::new(),
-            inferred: 0,
-            batch_of_one: false,
+            values: HashMap::new(),
+            taken: HashSet::new(),
+            node_names: HashSet::new(),
+            numbers: HashMap::new(),
+            declared: proto.value_info.iter().filter_map(declared).collect(),
+            made_up: Vec::new(),
+            beside,
         }
     }
 
-    fn inputs(&mut self, proto: &GraphProto) -> Result<(), OnnxError> {
-        for input in &proto.input {
-            let name = input.name.clone().unwrap_or_default();
-            // Old models list their initializers among the inputs.
-            if matches!(self.bindings.get(&name), Some(Binding::Constant(_))) {
-                continue;
-            }
-            let shape = self.input_shape(&name, input)?;
-            let id = self.graph.add_input(name.clone(), shape);
-            self.bind(name, Binding::Value(id))?;
-        }
-        if self.graph.inputs().is_empty() {
-            return Err(OnnxError::Model { problem: "the model has no input".to_owned() });
+    fn bind(&mut self, name: &str, id: ValueId) -> Result<(), OnnxError> {
+        self.taken.insert(name.to_owned());
+        if self.values.insert(name.to_owned(), id).is_some() {
+            return Err(OnnxError::Model { problem: format!("two values are named `{name}`") });
         }
         Ok(())
     }
 
-    fn input_shape(&mut self, name: &str, input: &ValueInfoProto) -> Result<Shape, OnnxError> {
-        let error = |problem: String| OnnxError::Model { problem: format!("input `{name}`: {problem}") };
-        let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
-        let tensor = tensor.ok_or_else(|| error("expected a tensor".to_owned()))?;
-        let code = tensor.elem_type.unwrap_or(0);
-        if code != i32::from(ElementType::Float) {
-            return Err(error(format!("expected element type FLOAT, found {}", type_name(code))));
-        }
-        let dims = tensor.shape.as_ref().map(|shape| shape.dim.as_slice()).unwrap_or_default();
-        if dims.len() != 4 && dims.len() != 2 {
-            return Err(error(format!("expected [N, C, H, W] or [N, C], found {} dimensions", dims.len())));
-        }
-        let mut shape = Vec::with_capacity(dims.len());
-        for (axis, dim) in dims.iter().enumerate() {
-            shape.push(match (axis, &dim.value) {
-                (0, None | Some(Dimension::Param(_))) => Dim::Batch,
-                (0, Some(Dimension::Value(1))) => {
-                    self.batch_of_one = true;
-                    Dim::Batch
-                }
-                (0, Some(Dimension::Value(size))) => {
-                    return Err(error(format!(
-                        "the batch size is fixed at {size}; supported are a symbolic batch and a batch of 1"
-                    )));
-                }
-                (_, Some(Dimension::Value(size))) => {
-                    let fits = usize::try_from(*size).ok().filter(|s| (1..=LARGEST_SIZE).contains(s));
-                    Dim::Fixed(fits.ok_or_else(|| error(format!("dimension {axis} has the size {size}")))?)
-                }
-                (_, None | Some(Dimension::Param(_))) => {
-                    return Err(error(format!(
-                        "dimension {axis} has no fixed size; only the batch may be left open"
-                    )));
-                }
-            });
-        }
-        Ok(Shape::new(shape))
+    fn initializer(&mut self, proto: TensorProto) -> Result<(), OnnxError> {
+        let name = proto.name.as_deref().unwrap_or_default();
+        let tensor = from_proto(name, &proto, self.beside.as_ref())?;
+        let id = self.graph.add_param(name, tensor);
+        self.bind(name, id)
     }
 
-    fn node(&mut self, position: usize, proto: &NodeProto) -> Result<(), OnnxError> {
-        let name = match proto.name.as_deref() {
-            Some(name) if !name.is_empty() => name.to_owned(),
-            _ => self.made_up_node_name(proto.op_type.as_deref().unwrap_or("node"), position),
-        };
-        let mut context = NodeContext::new(name, proto);
-        operators::translate(self, &mut context)
+    fn inputs(&mut self, proto: &GraphProto) -> Result<(), OnnxError> {
+        let mut inputs = Vec::new();
+        for input in &proto.input {
+            // Old models list their initialisers among the inputs.
+            let constant = input.name.as_ref().is_some_and(|name| self.values.contains_key(name));
+            if !constant {
+                inputs.push(dims::declared(input)?);
+            }
+        }
+        dims::add(&mut self.graph, &inputs);
+        for id in self.graph.inputs().to_vec() {
+            let name = self.graph.value(id).name.clone();
+            self.bind(&name, id)?;
+        }
+        Ok(())
     }
 
     fn outputs(&mut self, proto: &GraphProto) -> Result<(), OnnxError> {
@@ -209,17 +162,43 @@ impl Importer {
         if proto.output.is_empty() {
             return Err(error("the model has no output".to_owned()));
         }
-        let mut outputs: Vec<ValueId> = Vec::new();
+        let mut outputs = Vec::new();
         for output in &proto.output {
             let name = output.name.as_deref().unwrap_or_default();
-            match self.bindings.get(name) {
-                Some(&Binding::Value(id)) => outputs.push(id),
-                Some(_) => return Err(error(format!("the output `{name}` does not depend on the input"))),
-                None => return Err(error(format!("nothing produces the output `{name}`"))),
-            }
+            let id = self
+                .values
+                .get(name)
+                .ok_or_else(|| error(format!("nothing produces the output `{name}`")))?;
+            outputs.push(*id);
         }
         self.graph.set_outputs(outputs);
         Ok(())
+    }
+
+    /// The parameter that holds a constant made up for a node; equal ones are one.
+    fn made_up(&mut self, node: &str, what: &str, tensor: Tensor) -> ValueId {
+        if let Some(&known) = self.made_up.iter().find(|&&id| self.graph.param(id) == Some(&tensor)) {
+            return known;
+        }
+        let name = free(&mut self.taken, &mut self.numbers, &format!("{node}.{what}"));
+        let id = self.graph.add_param(name, tensor);
+        self.made_up.push(id);
+        id
+    }
+}
+
+/// `stem`, or with the first free number behind it; `numbers` remembers how far each stem has come.
+fn free(taken: &mut HashSet<String>, numbers: &mut HashMap<String, usize>, stem: &str) -> String {
+    if taken.insert(stem.to_owned()) {
+        return stem.to_owned();
+    }
+    let number = numbers.entry(stem.to_owned()).or_insert(1);
+    loop {
+        *number += 1;
+        let name = format!("{stem}_{number}");
+        if taken.insert(name.clone()) {
+            return name;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The part of `onnx.proto` that is needed, as structs for `prost`.
 //!
-//! Fields that are not listed here (documentation strings, training information, functions, ...) are skipped when
+//! Fields that are not listed here (documentation strings, training information, ...) are skipped when
 //! reading, as protobuf demands. Numbers and types are those of the file; a message holds its fields in its order.
 
 use prost::{Enumeration, Message, Oneof};
@@ -19,6 +19,29 @@ pub(crate) struct ModelProto {
     pub(crate) opset_import: Vec<OperatorSetIdProto>,
     #[prost(message, repeated, tag = "14")]
     pub(crate) metadata_props: Vec<StringStringEntryProto>,
+    #[prost(message, repeated, tag = "25")]
+    pub(crate) functions: Vec<FunctionProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FunctionProto {
+    #[prost(string, optional, tag = "1")]
+    pub(crate) name: Option<String>,
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) input: Vec<String>,
+    #[prost(string, repeated, tag = "5")]
+    pub(crate) output: Vec<String>,
+    #[prost(message, repeated, tag = "7")]
+    pub(crate) node: Vec<NodeProto>,
+    #[prost(message, repeated, tag = "9")]
+    pub(crate) opset_import: Vec<OperatorSetIdProto>,
+    #[prost(string, optional, tag = "10")]
+    pub(crate) domain: Option<String>,
+    /// Attributes with defaults.
+    #[prost(message, repeated, tag = "11")]
+    pub(crate) attribute_proto: Vec<AttributeProto>,
+    #[prost(string, optional, tag = "13")]
+    pub(crate) overload: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -49,6 +72,16 @@ pub(crate) struct GraphProto {
     pub(crate) input: Vec<ValueInfoProto>,
     #[prost(message, repeated, tag = "12")]
     pub(crate) output: Vec<ValueInfoProto>,
+    #[prost(message, repeated, tag = "13")]
+    pub(crate) value_info: Vec<ValueInfoProto>,
+    #[prost(message, repeated, tag = "15")]
+    pub(crate) sparse_initializer: Vec<SparseTensorProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SparseTensorProto {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) values: Option<TensorProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -65,6 +98,8 @@ pub(crate) struct NodeProto {
     pub(crate) attribute: Vec<AttributeProto>,
     #[prost(string, optional, tag = "7")]
     pub(crate) domain: Option<String>,
+    #[prost(string, optional, tag = "8")]
+    pub(crate) overload: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -79,12 +114,19 @@ pub(crate) struct AttributeProto {
     pub(crate) s: Option<Vec<u8>>,
     #[prost(message, optional, tag = "5")]
     pub(crate) t: Option<TensorProto>,
+    #[prost(message, optional, boxed, tag = "6")]
+    pub(crate) g: Option<Box<GraphProto>>,
     #[prost(float, repeated, packed = "false", tag = "7")]
     pub(crate) floats: Vec<f32>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub(crate) ints: Vec<i64>,
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    pub(crate) strings: Vec<Vec<u8>>,
     #[prost(enumeration = "AttributeType", optional, tag = "20")]
     pub(crate) r#type: Option<i32>,
+    /// The attribute of the function around it whose value this one has.
+    #[prost(string, optional, tag = "21")]
+    pub(crate) ref_attr_name: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Enumeration)]
@@ -98,13 +140,20 @@ pub(crate) enum AttributeType {
     Graph = 5,
     Floats = 6,
     Ints = 7,
+    Strings = 8,
+    Tensors = 9,
+    Graphs = 10,
+    SparseTensor = 11,
+    SparseTensors = 12,
+    TypeProto = 13,
+    TypeProtos = 14,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct TensorProto {
     #[prost(int64, repeated, packed = "false", tag = "1")]
     pub(crate) dims: Vec<i64>,
-    #[prost(enumeration = "ElementType", optional, tag = "2")]
+    #[prost(int32, optional, tag = "2")]
     pub(crate) data_type: Option<i32>,
     #[prost(float, repeated, tag = "4")]
     pub(crate) float_data: Vec<f32>,
@@ -116,24 +165,15 @@ pub(crate) struct TensorProto {
     pub(crate) name: Option<String>,
     #[prost(bytes = "vec", optional, tag = "9")]
     pub(crate) raw_data: Option<Vec<u8>>,
+    #[prost(double, repeated, tag = "10")]
+    pub(crate) double_data: Vec<f64>,
+    #[prost(uint64, repeated, tag = "11")]
+    pub(crate) uint64_data: Vec<u64>,
     #[prost(message, repeated, tag = "13")]
     pub(crate) external_data: Vec<StringStringEntryProto>,
     /// 1 means that the elements are in another file.
     #[prost(int32, optional, tag = "14")]
     pub(crate) data_location: Option<i32>,
-}
-
-/// The element types that a graph can hold, of `TensorProto.DataType`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Enumeration)]
-#[repr(i32)]
-pub(crate) enum ElementType {
-    Undefined = 0,
-    Float = 1,
-    Uint8 = 2,
-    Int8 = 3,
-    Int32 = 6,
-    Int64 = 7,
-    Bool = 9,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -148,11 +188,23 @@ pub(crate) struct ValueInfoProto {
 pub(crate) struct TypeProto {
     #[prost(message, optional, tag = "1")]
     pub(crate) tensor_type: Option<TensorTypeProto>,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) sequence_type: Option<Other>,
+    #[prost(message, optional, tag = "5")]
+    pub(crate) map_type: Option<Other>,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) sparse_tensor_type: Option<Other>,
+    #[prost(message, optional, tag = "9")]
+    pub(crate) optional_type: Option<Other>,
 }
+
+/// A message of which only the presence matters.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct Other {}
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct TensorTypeProto {
-    #[prost(enumeration = "ElementType", optional, tag = "1")]
+    #[prost(int32, optional, tag = "1")]
     pub(crate) elem_type: Option<i32>,
     #[prost(message, optional, tag = "2")]
     pub(crate) shape: Option<TensorShapeProto>,

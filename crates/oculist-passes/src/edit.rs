@@ -43,6 +43,11 @@ impl Names {
         Self { taken: graph.values().iter().map(|v| v.name.clone()).collect(), numbers: HashMap::new() }
     }
 
+    /// Those of a graph's nodes.
+    pub(crate) fn of_nodes(graph: &Graph) -> Self {
+        Self { taken: graph.nodes().iter().map(|n| n.name.clone()).collect(), numbers: HashMap::new() }
+    }
+
     /// `wish`, or `wish` with a number behind it if a value has that name already; from now on it is taken.
     pub(crate) fn fresh(&mut self, wish: &str) -> String {
         if self.taken.insert(wish.to_owned()) {

@@ -50,6 +50,7 @@ mod fold_batch_norm;
 pub mod prune_channels;
 pub mod quantize;
 mod remove_identity;
+pub mod simplify;
 #[cfg(test)]
 mod test_models;
 
@@ -63,3 +64,4 @@ pub use prune_channels::{
 };
 pub use quantize::{QParams, QuantizeOptions, Range, WeightRange, quantizable_values, quantize};
 pub use remove_identity::remove_identity;
+pub use simplify::{open_batch, prepare, simplify};

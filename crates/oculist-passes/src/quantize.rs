@@ -214,7 +214,7 @@ impl<'a> Writer<'a> {
             (params, scale, zero_point)
         };
         let q = self.push("q", QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }, vec![value, scale, zero_point]);
-        let dq = self.push("d", DequantizeLinear { axis: 1, block: 0 }, vec![q, scale, zero_point]);
+        let dq = self.push("d", DequantizeLinear::along(1), vec![q, scale, zero_point]);
         self.params.insert(value, (params, scale, zero_point));
         self.dequantized.insert(value, dq);
         Ok(())
@@ -274,7 +274,7 @@ impl<'a> Writer<'a> {
             let q = self.replace_param(weight, weights::quantize_weight(w, &scales, options.weights));
             let scale = self.param("ws", scale_of(&scales));
             let zero = self.constant(&format!("zw{channels}"), || Tensor::i8(&[channels], vec![0; channels]));
-            let dq = self.push("w", DequantizeLinear { axis: 0, block: 0 }, vec![q, scale, zero]);
+            let dq = self.push("w", DequantizeLinear::along(0), vec![q, scale, zero]);
             self.weights.insert(weight, (dq, scales.clone()));
             dq
         };
@@ -284,7 +284,7 @@ impl<'a> Writer<'a> {
             let scale = self.param("bs", scale_of(&bias_scales));
             let zero =
                 self.constant(&format!("zb{channels}"), || Tensor::i32(&[channels], vec![0; channels]));
-            Some(self.push("b", DequantizeLinear { axis: 0, block: 0 }, vec![q, scale, zero]))
+            Some(self.push("b", DequantizeLinear::along(0), vec![q, scale, zero]))
         } else {
             None
         };

@@ -2,6 +2,7 @@
 
 use oculist_graph::GraphError;
 use oculist_kernels::KernelError;
+use oculist_plain::PlainError;
 use thiserror::Error;
 
 /// Why a graph cannot be planned or a plan cannot be run.
@@ -28,6 +29,22 @@ pub enum RuntimeError {
         node: String,
         /// The kernel's reason.
         source: KernelError,
+    },
+    /// A node cannot be computed on row-major tensors.
+    #[error("node `{node}`: {source}")]
+    Plain {
+        /// Name of the node.
+        node: String,
+        /// The operator's reason.
+        source: PlainError,
+    },
+    /// Tensors given to a run do not fit the graph, or what a node computed does not.
+    #[error("graph `{graph}`: {problem}")]
+    Inputs {
+        /// Name of the graph.
+        graph: String,
+        /// What was expected and what was found.
+        problem: String,
     },
     /// Threads or instruction set cannot be had.
     #[error("cannot set up the kernels: {0}")]

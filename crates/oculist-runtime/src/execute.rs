@@ -1,5 +1,9 @@
 //! Running one step.
 
+mod rows;
+
+use std::sync::Arc;
+
 use bytemuck::{cast_slice, cast_slice_mut};
 use oculist_kernels::int8::{
     IntChannelCopy, IntTarget, Quant, int_add, int_average_pool, int_copy_channels, int_dequantize, int_gate,
@@ -7,20 +11,36 @@ use oculist_kernels::int8::{
 };
 use oculist_kernels::{
     AdaptivePooling, ChannelCopy, Rows, activation_forward, adaptive_average_pool, add, add_assign,
-    average_pool, channel_scale, copy_channels, fill_zero, flatten, max_pool, nchw_to_nhwc, nhwc_to_nchw,
-    pad_channels, scale_shift, softmax, unpad_channels,
+    average_pool, channel_scale, copy_channels, fill_zero, flatten, max_pool, nchw_to_nhwc, pad_channels,
+    scale_shift, softmax,
 };
 
+use crate::error::RuntimeError;
 use crate::plan::Plan;
 use crate::step::{Pair, Step, Work, pooling};
 use crate::tensor::{Format, Tensor};
 
 impl Plan {
     /// Runs step `i` for the whole batch; `input` is the caller's slice.
-    pub(crate) fn execute(&mut self, i: usize, input: &[f32]) {
+    pub(crate) fn execute(&mut self, i: usize, input: &[f32]) -> Result<(), RuntimeError> {
+        let steps = Arc::clone(&self.steps);
+        let step = &steps[i];
+        match &step.work {
+            Work::Plain(plain) => self.run_plain(&step.node, plain)?,
+            Work::ToRows { to, dtype, shape } => self.to_rows(step.inputs[0], *to, *dtype, shape, input)?,
+            Work::FromRows { from, shape } => self.from_rows(step, from, shape, input)?,
+            _ => self.run_fast(i, input),
+        }
+        for &slot in &self.freed[i] {
+            self.slots[slot] = None;
+        }
+        Ok(())
+    }
+
+    fn run_fast(&mut self, i: usize, input: &[f32]) {
         let Self { context, batch, tensors, steps, arena, scratch, .. } = self;
         let (ctx, batch) = (&**context, *batch);
-        let Step { inputs, output, work, .. } = &steps[i];
+        let Step { inputs, output: Some(output), work, .. } = &steps[i] else { return };
         let (x_shape, y_shape) = (&tensors[inputs[0]], &tensors[*output]);
         let (x_len, y_len) = (batch * x_shape.image_len(), batch * y_shape.image_len());
         let rows = |tensor: &Tensor| Rows::new(batch * tensor.pixels(), tensor.channels);
@@ -111,9 +131,9 @@ impl Plan {
                 let ([x], y) = arena.split([inputs[0]], *output, input);
                 max_pool(ctx, &pooling(pool, batch, x_shape), &x[..x_len], &mut y[..y_len], None);
             }
-            Work::AveragePool { pool, count_include_pad } => {
+            Work::AveragePool { plane, count_include_pad } => {
                 let ([x], y) = arena.split([inputs[0]], *output, input);
-                let pool = pooling(pool, batch, x_shape);
+                let pool = pooling(plane, batch, x_shape);
                 average_pool(ctx, &pool, *count_include_pad, &x[..x_len], &mut y[..y_len]);
             }
             Work::GlobalAveragePool => {
@@ -188,9 +208,9 @@ impl Plan {
                 let pool = pooling(pool, batch, x_shape);
                 int_max_pool(ctx, &pool, &cast_slice(x)[..x_len], &mut cast_slice_mut(y)[..y_len]);
             }
-            Work::IntAveragePool { pool, count_include_pad, x: x_quant, y: y_quant } => {
+            Work::IntAveragePool { plane, count_include_pad, x: x_quant, y: y_quant } => {
                 let ([x], y) = arena.split([inputs[0]], *output, input);
-                let pool = pooling(pool, batch, x_shape);
+                let pool = pooling(plane, batch, x_shape);
                 let x = (&cast_slice(x)[..x_len], *x_quant);
                 let y: (&mut [u8], Quant) = (&mut cast_slice_mut(y)[..y_len], *y_quant);
                 int_average_pool(ctx, &pool, *count_include_pad, x, y);
@@ -204,18 +224,7 @@ impl Plan {
                 let ([x], y) = arena.split([inputs[0]], *output, input);
                 int_lookup(ctx, table, &cast_slice(x)[..x_len], &mut cast_slice_mut(y)[..y_len]);
             }
-        }
-    }
-
-    /// Copies the output of `n` images to the caller, without padding and in the graph's order.
-    pub(crate) fn write_output(&self, n: usize, input: &[f32], out: &mut [f32]) {
-        let shape = &self.tensors[self.output];
-        let y = &self.arena.read(self.output, input)[..n * shape.image_len()];
-        let Tensor { channels, stride, .. } = *shape;
-        match shape.pixels() {
-            1 if stride == channels => out.copy_from_slice(y),
-            1 => unpad_channels(&self.context, n, channels, y, out),
-            pixels => nhwc_to_nchw(&self.context, n, channels, pixels, stride, y, out),
+            Work::Plain(_) | Work::ToRows { .. } | Work::FromRows { .. } => {}
         }
     }
 }

@@ -37,6 +37,7 @@ mod observe;
 mod options;
 mod plan;
 mod predict;
+mod rows;
 mod step;
 mod tensor;
 

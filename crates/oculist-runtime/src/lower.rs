@@ -1,40 +1,67 @@
 //! From graph to steps.
 //!
-//! Nodes are visited in topological order. A node that opens a fusable group (convolution, batch normalisation,
-//! addition) looks ahead along values with a single reader and takes what it can into its epilogue; the nodes it
-//! took are skipped later. Nothing is fused across a graph output or an observed value.
+//! Nodes are visited in topological order. Where the fast kernels compute a node (`op.rs` says when), and it does not
+//! stand alone among others that run on row-major tensors, it becomes a fast step; everything else becomes a plain one.
+//! A node that opens a fusable group (convolution, batch normalisation, addition) looks ahead along values with a single
+//! reader and takes what it can into its epilogue; the nodes it took are skipped later. Nothing is fused across a graph
+//! output or an observed value.
 
 mod block;
 mod constant;
-mod conv;
+mod form;
+mod op;
+mod plain;
 mod quantized;
-mod simple;
 mod tail;
 
-use oculist_graph::{BatchNormalization, Binary, Dropout, Flatten, Gemm, Graph, Identity, Node, NodeId, Op, ValueId, ValueKind};
+use oculist_graph::{DataType, Graph, Node, NodeId, ValueId, ValueKind};
 use oculist_kernels::int8::Quant;
 use oculist_kernels::{Context, KernelError, channel_stride};
 
 use crate::error::RuntimeError;
 use crate::options::{InputLayout, PlanOptions};
+use crate::rows::{Operand, Slot, SlotId};
 use crate::step::{Step, Work};
 use crate::tensor::{Tensor, TensorId};
+use constant::Constants;
+use op::Fast;
 
 /// A value to hand out when the steps before `step` have run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Tap {
     pub(crate) step: usize,
     pub(crate) value: ValueId,
-    pub(crate) tensor: TensorId,
+    pub(crate) at: Place,
 }
 
-/// The result: tensor 0 is the caller's input.
+/// Where a value that leaves the plan lies.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// In the arena.
+    Fast(TensorId),
+    /// Row-major.
+    Rows(Operand),
+}
+
+/// Where the graph's inputs go.
+#[derive(Debug, Clone)]
+pub(crate) enum Entry {
+    /// One batch of images: the caller's slice, tensor 0.
+    Images,
+    /// Tensors of any type and shape, one slot for each.
+    Rows(Vec<SlotId>),
+}
+
+/// The result.
 #[derive(Debug)]
 pub(crate) struct Lowered {
     pub(crate) tensors: Vec<Tensor>,
+    pub(crate) slots: Vec<Slot>,
     pub(crate) steps: Vec<Step>,
     pub(crate) taps: Vec<Tap>,
-    pub(crate) output: TensorId,
+    pub(crate) entry: Entry,
+    /// In the order of the graph's outputs.
+    pub(crate) outputs: Vec<Place>,
 }
 
 /// Where the content of a graph value can be found; all that are present mean the same.
@@ -42,19 +69,33 @@ pub(crate) struct Lowered {
 struct State {
     /// Floats in the kernels' layout.
     f32: Option<TensorId>,
-    /// Floats without channel padding (only the image).
+    /// Floats without channel padding (only an image).
     dense: Option<TensorId>,
     /// Bytes and what they mean. For a value of the graph that is quantised itself: its bytes (i8 moved up by 128).
     u8: Option<(TensorId, Quant)>,
+    /// A row-major tensor.
+    rows: Option<SlotId>,
+}
+
+impl State {
+    /// The tensor of the arena that holds the value in some form.
+    fn fast(&self) -> Option<TensorId> {
+        self.f32.or(self.dense).or(self.u8.map(|(tensor, _)| tensor))
+    }
 }
 
 struct Lowering<'a> {
+    /// The graph for the plan's batch.
     graph: &'a Graph,
     options: &'a PlanOptions,
     consumers: Vec<Vec<NodeId>>,
     producers: Vec<Option<NodeId>>,
     /// Values that are the same in every run.
-    constants: Vec<bool>,
+    constants: Constants,
+    /// Per node, how the fast kernels compute it, if they do.
+    fast: Vec<Option<Fast>>,
+    /// Per node, whether its readers want its result in the kernels' layout.
+    wanted: Vec<bool>,
     /// Values that must exist: graph outputs and observed ones.
     kept: Vec<bool>,
     observed: Vec<bool>,
@@ -62,28 +103,21 @@ struct Lowering<'a> {
     /// Nodes that are lowered or fused already.
     done: Vec<bool>,
     tensors: Vec<Tensor>,
+    slots: Vec<Slot>,
     steps: Vec<Step>,
     taps: Vec<Tap>,
     /// Bytes of the weights so far, as the algorithms read them.
     weight_bytes: usize,
 }
 
-/// Lowers a graph.
+/// Lowers a graph whose shapes are those of the options' batch ([`Graph::with_batch`]).
 pub(crate) fn lower(graph: &Graph, options: &PlanOptions) -> Result<Lowered, RuntimeError> {
-    let model = |problem: String| RuntimeError::Model { graph: graph.name().to_owned(), problem };
-    let (&[input], &[output]) = (graph.inputs(), graph.outputs()) else {
-        return Err(model(format!(
-            "expected one input and one output, found {} and {}",
-            graph.inputs().len(),
-            graph.outputs().len()
-        )));
-    };
     let n_values = graph.values().len();
     let mut observed = vec![false; n_values];
     for value in &options.observe {
         match graph.values().get(value.index()).map(|v| &v.kind) {
             Some(ValueKind::Input | ValueKind::Activation) => observed[value.index()] = true,
-            _ => {
+            Some(ValueKind::Param(_)) | None => {
                 return Err(RuntimeError::Options(format!(
                     "value {} cannot be observed: expected an input or activation of graph `{}`",
                     value.index(),
@@ -93,35 +127,40 @@ pub(crate) fn lower(graph: &Graph, options: &PlanOptions) -> Result<Lowered, Run
         }
     }
     let mut kept = observed.clone();
-    kept[output.index()] = true;
+    for output in graph.outputs() {
+        kept[output.index()] = true;
+    }
     let mut lowering = Lowering {
         graph,
         options,
         consumers: graph.consumers(),
         producers: graph.producers(),
-        constants: constant::constants(graph)?,
+        constants: Constants::of(graph),
+        fast: Vec::new(),
+        wanted: vec![false; graph.nodes().len()],
         weight_bytes: 0,
         kept,
         observed,
         states: vec![State::default(); n_values],
         done: vec![false; graph.nodes().len()],
         tensors: Vec::new(),
+        slots: Vec::new(),
         steps: Vec::new(),
         taps: Vec::new(),
     };
-    let (c, h, w) = graph.shape(input).chw().ok_or_else(|| {
-        model(format!("expected an input [N, C, H, W] or [N, C], found {}", graph.shape(input)))
-    })?;
-    lowering.lower_input(input, c, [h, w]);
+    lowering.classify()?;
+    let entry = lowering.lower_inputs()?;
     for id in 0..graph.nodes().len() {
         if !lowering.done[id] {
             lowering.lower_node(id)?;
         }
     }
-    let output_node = &lowering.node_of(output).map_or("output", |n| n.name.as_str()).to_owned();
-    let output = lowering.flat_f32(output, output_node)?;
-    let mut lowered =
-        Lowered { tensors: lowering.tensors, steps: lowering.steps, taps: lowering.taps, output };
+    let mut outputs = Vec::with_capacity(graph.outputs().len());
+    for &output in graph.outputs() {
+        outputs.push(lowering.output(output)?);
+    }
+    let Lowering { tensors, slots, steps, taps, .. } = lowering;
+    let mut lowered = Lowered { tensors, slots, steps, taps, entry, outputs };
     block::fuse_blocks(&options.context, &mut lowered);
     Ok(lowered)
 }
@@ -137,11 +176,6 @@ impl<'a> Lowering<'a> {
 
     fn node_of(&self, value: ValueId) -> Option<&'a Node> {
         self.producers[value.index()].map(|id| self.node(id))
-    }
-
-    fn unsupported(&self, id: NodeId, problem: impl Into<String>) -> RuntimeError {
-        let node = self.node(id);
-        RuntimeError::Unsupported { node: node.name.clone(), op: node.op.name(), problem: problem.into() }
     }
 
     fn kernel_error(&self, id: NodeId) -> impl FnOnce(KernelError) -> RuntimeError + use<> {
@@ -165,23 +199,41 @@ impl<'a> Lowering<'a> {
     /// Adds a step with a new output tensor.
     fn step(&mut self, node: &str, work: Work, inputs: Vec<TensorId>, output: Tensor) -> TensorId {
         let output = self.tensor(output);
-        self.steps.push(Step { node: node.to_owned(), inputs, output, work });
+        self.steps.push(Step { node: node.to_owned(), inputs, output: Some(output), work });
         output
     }
 
     /// Records where a value lies, and hands it to the observer if it is asked for.
     fn set_f32(&mut self, value: ValueId, tensor: TensorId) {
         self.states[value.index()].f32 = Some(tensor);
-        self.tap(value, tensor);
+        self.tap(value, Place::Fast(tensor));
     }
 
-    fn tap(&mut self, value: ValueId, tensor: TensorId) {
+    fn tap(&mut self, value: ValueId, at: Place) {
         if self.observed[value.index()] {
-            self.taps.push(Tap { step: self.steps.len(), value, tensor });
+            self.taps.push(Tap { step: self.steps.len(), value, at });
         }
     }
 
-    fn lower_input(&mut self, input: ValueId, channels: usize, size: [usize; 2]) {
+    fn lower_inputs(&mut self) -> Result<Entry, RuntimeError> {
+        if let &[input] = self.graph.inputs()
+            && self.graph.value(input).dtype == DataType::F32
+            && let Some((channels, size)) = self.map(input)
+        {
+            self.lower_images(input, channels, size);
+            return Ok(Entry::Images);
+        }
+        let mut slots = Vec::with_capacity(self.graph.inputs().len());
+        for &input in self.graph.inputs() {
+            let slot = self.slot(input);
+            slots.push(slot);
+            self.states[input.index()].rows = Some(slot);
+            self.show(input)?;
+        }
+        Ok(Entry::Rows(slots))
+    }
+
+    fn lower_images(&mut self, input: ValueId, channels: usize, size: [usize; 2]) {
         let padded = channel_stride(channels) == channels;
         let given = self.tensor(Tensor::dense(channels, size));
         let dense = match self.options.input_layout {
@@ -192,51 +244,7 @@ impl<'a> Lowering<'a> {
         let state = &mut self.states[input.index()];
         state.dense = Some(dense);
         state.f32 = padded.then_some(dense);
-        self.tap(input, dense);
-    }
-
-    /// A value as floats in the kernels' layout; the map that a `Flatten` would flatten stays a map.
-    fn f32(&mut self, value: ValueId, node: &str) -> Result<TensorId, RuntimeError> {
-        let state = self.states[value.index()];
-        if let Some(tensor) = state.f32 {
-            return Ok(tensor);
-        }
-        if let Some(dense) = state.dense {
-            let Tensor { channels, size, .. } = self.tensors[dense];
-            let padded = self.step(node, Work::PadPixels, vec![dense], Tensor::f32(channels, size));
-            self.states[value.index()].f32 = Some(padded);
-            return Ok(padded);
-        }
-        if let Some((bytes, quant)) = state.u8 {
-            let Tensor { channels, size, .. } = self.tensors[bytes];
-            let floats = self.step(node, Work::Dequantize(quant), vec![bytes], Tensor::f32(channels, size));
-            self.states[value.index()].f32 = Some(floats);
-            return Ok(floats);
-        }
-        Err(RuntimeError::Model {
-            graph: self.graph.name().to_owned(),
-            problem: format!(
-                "node `{node}` computes with the constant `{}`: expected an activation",
-                self.graph.value(value).name
-            ),
-        })
-    }
-
-    /// Whether a value of rank 2 is still the map that its `Flatten` got.
-    fn is_unflattened(&self, value: ValueId, tensor: TensorId) -> bool {
-        self.graph.shape(value).rank() == 2 && self.tensors[tensor].pixels() > 1
-    }
-
-    /// A value as floats in the kernels' layout with the axes that the graph gives it.
-    fn flat_f32(&mut self, value: ValueId, node: &str) -> Result<TensorId, RuntimeError> {
-        let tensor = self.f32(value, node)?;
-        if !self.is_unflattened(value, tensor) {
-            return Ok(tensor);
-        }
-        let len = self.tensors[tensor].channels * self.tensors[tensor].pixels();
-        let flat = self.step(node, Work::Flatten, vec![tensor], Tensor::f32(len, [1, 1]));
-        self.states[value.index()].f32 = Some(flat);
-        Ok(flat)
+        self.tap(input, Place::Fast(dense));
     }
 
     /// Computes a value now, ahead of the graph's order, so that a convolution can add it; says whether it exists.
@@ -269,41 +277,21 @@ impl<'a> Lowering<'a> {
 
     /// Whether a value lies in memory.
     fn exists(&self, value: ValueId) -> bool {
-        let State { f32, dense, u8 } = self.states[value.index()];
-        f32.is_some() || dense.is_some() || u8.is_some()
+        let state = &self.states[value.index()];
+        state.fast().is_some() || state.rows.is_some()
     }
 
     fn lower_node(&mut self, id: NodeId) -> Result<(), RuntimeError> {
-        let node = self.node(id);
         self.done[id] = true;
-        if self.is_constant(node.output()) || self.lower_quantized(id)? {
+        if self.node(id).outputs.iter().all(|&v| self.is_constant(v)) {
             return Ok(());
         }
-        match &node.op {
-            Op::Conv(conv) => self.lower_conv(id, conv),
-            Op::Gemm(Gemm::LINEAR) => self.lower_gemm(id),
-            Op::BatchNormalization(_) => self.lower_batch_norm(id),
-            Op::Binary(Binary::Add) => self.lower_add(id),
-            Op::Identity(Identity) | Op::Dropout(_) | Op::Flatten(Flatten::IMAGES) => self.alias(node.inputs[0], node.output()),
-            _ => self.lower_simple(id),
+        if let Some(fast) = self.fast[id]
+            && self.pays(id, fast)
+            && (self.lower_quantized(id, fast)? || self.lower_fast(id, fast)?)
+        {
+            return Ok(());
         }
-    }
-
-    /// Lets `output` mean what `input` means.
-    fn alias(&mut self, input: ValueId, output: ValueId) -> Result<(), RuntimeError> {
-        self.states[output.index()] = self.states[input.index()];
-        self.show(output)
-    }
-
-    /// Hands a value to the observer if it is asked for, as floats.
-    fn show(&mut self, value: ValueId) -> Result<(), RuntimeError> {
-        if self.observed[value.index()] {
-            let tensor = match self.states[value.index()].dense {
-                Some(dense) => dense,
-                None => self.f32(value, &self.graph.value(value).name.clone())?,
-            };
-            self.tap(value, tensor);
-        }
-        Ok(())
+        self.lower_plain(id)
     }
 }

@@ -1,19 +1,35 @@
 //! The plan: everything decided once, so that a run only computes.
 
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+mod draft;
+mod tensors;
 
-use oculist_graph::{Dim, Graph, ValueKind};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use oculist_graph::{Graph, Tensor as Rows};
 use oculist_kernels::{Buffer, Context, try_zeros};
 use oculist_text::visible;
 
-use crate::arena::{Arena, Request};
+use crate::arena::Arena;
 use crate::error::RuntimeError;
-use crate::lower::{Lowered, Tap, lower};
+use crate::lower::{Entry, Place, Tap};
 use crate::observe::Observed;
 use crate::options::{InputLayout, PlanOptions};
+use crate::rows::{Slot, SlotId};
 use crate::step::Step;
-use crate::tensor::{Tensor, TensorId};
+use crate::tensor::Tensor;
+use draft::{Draft, plan_of, single_image};
+
+/// What a plan takes and gives.
+#[derive(Debug)]
+pub(crate) struct Signature {
+    /// Names, types and shapes of the graph's inputs; the batch is open.
+    pub(crate) inputs: Vec<(String, Slot)>,
+    /// Sizes of the outputs where they are known.
+    pub(crate) outputs: Vec<Vec<usize>>,
+    /// f32 of one image's output, or why it is no matter of images.
+    pub(crate) images: Result<usize, String>,
+}
 
 /// A graph made ready to run on up to a fixed number of images.
 #[derive(Debug)]
@@ -24,18 +40,30 @@ pub struct Plan {
     pub(crate) steps: Arc<Vec<Step>>,
     pub(crate) arena: Arena,
     pub(crate) scratch: Buffer,
-    pub(crate) output: TensorId,
+    /// Row-major tensors that exist at the moment.
+    pub(crate) slots: Vec<Option<Rows>>,
+    /// What is known of them before.
+    pub(crate) known: Arc<Vec<Slot>>,
+    /// Per step, the slots that nobody reads behind it.
+    pub(crate) freed: Arc<Vec<Vec<SlotId>>>,
+    pub(crate) entry: Entry,
+    pub(crate) outputs: Vec<Place>,
+    pub(crate) signature: Arc<Signature>,
     taps: Vec<Tap>,
-    layout: InputLayout,
+    pub(crate) layout: InputLayout,
     /// Holds the images of an incomplete batch.
     staging: Vec<f32>,
-    name: String,
+    pub(crate) name: String,
     /// Plans of a single image on one thread, as many as there are threads, if each thread computes images of its own.
     pub(crate) apart: Vec<Mutex<Self>>,
 }
 
 impl Plan {
-    /// Plans `graph`, which must have one input `[N, C, H, W]` or `[N, C]` and one output.
+    /// Plans `graph` for a batch of the options' size.
+    ///
+    /// A graph with one input of floats `[N, C, H, W]` or `[N, C]` and one output of floats with the batch first is run by
+    /// [`Plan::run`]; any graph is run by [`Plan::run_tensors`]. Operators that have no kernel in the layout of images run
+    /// on row-major tensors, as do values whose size is known only when the graph runs.
     ///
     /// Several threads share each layer or, where the weights are few and the batch has two images for every thread,
     /// compute whole images. The two may differ in the last bits, so results are the same for the same number of threads.
@@ -72,7 +100,8 @@ impl Plan {
 
     fn allocated(graph: &Graph, options: &PlanOptions, draft: Draft) -> Result<Self, RuntimeError> {
         let what = plan_of(graph, options.batch);
-        let Draft { tensors, steps, taps, output, arena, scratch, staging, .. } = draft;
+        let Draft { tensors, slots, steps, taps, entry, outputs, signature, freed, .. } = draft;
+        let Draft { arena, scratch, staging, .. } = draft;
         Ok(Self {
             context: Arc::clone(&options.context),
             batch: options.batch,
@@ -81,8 +110,13 @@ impl Plan {
             staging: try_zeros(staging, &what).map_err(RuntimeError::Memory)?,
             tensors,
             steps: Arc::new(steps),
+            slots: vec![None; slots.len()],
+            known: Arc::new(slots),
+            freed: Arc::new(freed),
+            entry,
+            outputs,
+            signature: Arc::new(signature),
             taps,
-            output,
             layout: options.input_layout,
             name: graph.name().to_owned(),
             apart: Vec::new(),
@@ -99,7 +133,12 @@ impl Plan {
             steps: Arc::clone(&self.steps),
             arena: self.arena.twin(what).map_err(RuntimeError::Memory)?,
             scratch: Buffer::try_zeroed(self.scratch.len(), what).map_err(RuntimeError::Memory)?,
-            output: self.output,
+            slots: vec![None; self.slots.len()],
+            known: Arc::clone(&self.known),
+            freed: Arc::clone(&self.freed),
+            entry: self.entry.clone(),
+            outputs: self.outputs.clone(),
+            signature: Arc::clone(&self.signature),
             taps: self.taps.clone(),
             layout: self.layout,
             // A plan of a single image has none.
@@ -119,21 +158,25 @@ impl Plan {
         &self.context
     }
 
-    /// Channels, height and width of an image.
+    /// The tensor of the images, if the plan takes some.
+    fn images(&self) -> Option<&Tensor> {
+        if matches!(self.entry, Entry::Images) { self.tensors.first() } else { None }
+    }
+
+    /// Channels, height and width of an image; zeros for a plan that takes no images.
     pub fn input_chw(&self) -> (usize, usize, usize) {
-        let input = &self.tensors[0];
-        (input.channels, input.size[0], input.size[1])
+        self.images().map_or((0, 0, 0), |input| (input.channels, input.size[0], input.size[1]))
     }
 
-    /// f32 of one input image.
+    /// f32 of one input image; 0 for a plan that takes no images.
     pub fn input_len(&self) -> usize {
-        self.tensors[0].image_len()
+        self.images().map_or(0, Tensor::image_len)
     }
 
-    /// f32 of one image's output: the number of classes of a classifier.
+    /// f32 of one image's output: the number of classes of a classifier. 0 for a plan that only
+    /// [`Plan::run_tensors`] runs.
     pub fn output_len(&self) -> usize {
-        let output = &self.tensors[self.output];
-        output.channels * output.pixels()
+        self.signature.images.as_ref().map_or(0, |&len| len)
     }
 
     /// Bytes of the arena that holds the intermediate results.
@@ -148,7 +191,8 @@ impl Plan {
 
     /// Bytes that the intermediate results would take without sharing memory.
     pub fn unshared_bytes(&self) -> usize {
-        let images = self.tensors.iter().skip(1).map(Tensor::image_bytes).fold(0, usize::saturating_add);
+        let given = usize::from(self.images().is_some());
+        let images = self.tensors.iter().skip(given).map(Tensor::image_bytes).fold(0, usize::saturating_add);
         self.batch.saturating_mul(images)
     }
 
@@ -169,14 +213,11 @@ impl Plan {
             out.push_str("  every thread computes whole images, one at a time\n");
         }
         for step in self.steps.iter() {
-            let result = self.tensors[step.output].label();
-            let _ = writeln!(
-                out,
-                "  {}: {} -> {result} {}",
-                visible(&step.node),
-                step.work.name(),
-                step.work.detail()
-            );
+            let tensors = step.output.iter().map(|&output| self.tensors[output].label());
+            let rows = step.work.slots_written().iter().map(|&slot| self.known[slot].label());
+            let results = tensors.chain(rows).collect::<Vec<_>>().join(", ");
+            let (node, kind) = (visible(&step.node), step.work.name());
+            let _ = writeln!(out, "  {node}: {kind} -> {results} {}", step.work.detail());
         }
         out
     }
@@ -186,10 +227,11 @@ impl Plan {
     ///
     /// # Shapes
     /// - `images`: dense `[n, height, width, channels]` (or NCHW, see [`PlanOptions`]), `1 <= n <= batch`
-    /// - `logits`: dense `[n, classes]`; an output of rank 4 is written as `[n, channels, height, width]`
+    /// - `logits`: dense `[n, classes]`; an output of another rank is written row-major, `[n, channels, height, width]`
     ///
     /// # Errors
-    /// [`RuntimeError::Length`] when a slice does not fit.
+    /// [`RuntimeError::Length`] when a slice does not fit; [`RuntimeError::Model`] when the graph has other inputs and
+    /// outputs than one of images and one of floats for each; [`RuntimeError::Plain`] when a node cannot be computed.
     pub fn run(&mut self, images: &[f32], logits: &mut [f32]) -> Result<(), RuntimeError> {
         self.run_observed(images, logits, &mut |_| {})
     }
@@ -204,6 +246,9 @@ impl Plan {
         logits: &mut [f32],
         observer: &mut dyn FnMut(&Observed),
     ) -> Result<(), RuntimeError> {
+        if let Err(problem) = &self.signature.images {
+            return Err(RuntimeError::Model { graph: self.name.clone(), problem: problem.clone() });
+        }
         let len = self.input_len();
         let n = images.len() / len;
         if images.len() != n * len || n == 0 || n > self.batch {
@@ -220,22 +265,30 @@ impl Plan {
                 found: logits.len(),
             });
         }
-        if !self.apart.is_empty() {
-            let each = self.output_len();
-            self.context.for_pieces(logits, each, |image, logits| {
-                // As many plans as threads: one is always free.
-                if let Some(mut plan) = self.apart.iter().find_map(|plan| plan.try_lock().ok()) {
-                    plan.compute(1, &images[image * len..][..len], logits, &mut |_| {});
-                }
-            });
-            return Ok(());
+        if self.apart.is_empty() {
+            return self.compute(n, images, logits, observer);
         }
-        self.compute(n, images, logits, observer);
-        Ok(())
+        let each = self.output_len();
+        let failed = Mutex::new(None);
+        self.context.for_pieces(logits, each, |image, logits| {
+            // As many plans as threads: one is always free.
+            if let Some(mut plan) = self.apart.iter().find_map(|plan| plan.try_lock().ok())
+                && let Err(error) = plan.compute(1, &images[image * len..][..len], logits, &mut |_| {})
+            {
+                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            }
+        });
+        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
-    /// The steps, for slices whose lengths were checked.
-    fn compute(&mut self, n: usize, images: &[f32], logits: &mut [f32], observer: &mut dyn FnMut(&Observed)) {
+    /// The steps and the output, for slices whose lengths were checked.
+    fn compute(
+        &mut self,
+        n: usize,
+        images: &[f32],
+        logits: &mut [f32],
+        observer: &mut dyn FnMut(&Observed),
+    ) -> Result<(), RuntimeError> {
         let mut staging = std::mem::take(&mut self.staging);
         let input = if n < self.batch {
             staging[..images.len()].copy_from_slice(images);
@@ -243,182 +296,51 @@ impl Plan {
         } else {
             images
         };
+        let done = self.run_steps(n, input, observer).and_then(|()| self.write_output(n, input, logits));
+        self.slots.fill(None);
+        self.staging = staging;
+        done
+    }
+
+    /// The steps, for the images or with the inputs in their slots.
+    fn run_steps(
+        &mut self,
+        n: usize,
+        input: &[f32],
+        observer: &mut dyn FnMut(&Observed),
+    ) -> Result<(), RuntimeError> {
         let mut taps = 0;
         for i in 0..=self.steps.len() {
             while let Some(tap) = self.taps.get(taps).filter(|tap| tap.step == i) {
-                let tensor = &self.tensors[tap.tensor];
-                let data = &self.arena.read(tap.tensor, input)[..n * tensor.image_len()];
-                observer(&Observed {
-                    value: tap.value,
-                    images: n,
-                    height: tensor.size[0],
-                    width: tensor.size[1],
-                    channels: tensor.channels,
-                    channel_stride: tensor.stride,
-                    data,
-                });
+                if let Some(observed) = self.observed(tap, n, input) {
+                    observer(&observed);
+                }
                 taps += 1;
             }
             if i < self.steps.len() {
-                self.execute(i, input);
+                self.execute(i, input)?;
             }
         }
-        self.write_output(n, input, logits);
-        self.staging = staging;
-    }
-}
-
-/// A plan that is decided and has no memory yet.
-struct Draft {
-    tensors: Vec<Tensor>,
-    steps: Vec<Step>,
-    taps: Vec<Tap>,
-    output: TensorId,
-    arena: Arena,
-    /// f32 of scratch.
-    scratch: usize,
-    /// f32 for the images of an incomplete batch.
-    staging: usize,
-    /// Bytes of all, with input and output.
-    bytes: usize,
-    /// Whether it is that of a single image, of which every thread gets one of its own.
-    apart: bool,
-}
-
-impl Draft {
-    fn new(graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
-        check_values(graph, options)?;
-        let lowered = lower(graph, options)?;
-        let draft = if options.observe.is_empty() && apart_is_faster(options, &lowered.steps) {
-            Self::of_single_images(graph, options)?
-        } else {
-            Self::whole(lowered, options)
-        };
-        let what = plan_of(graph, options.batch);
-        options.context.check_memory(&what, draft.bytes).map_err(RuntimeError::Memory)?;
-        Ok(draft)
+        Ok(())
     }
 
-    fn whole(lowered: Lowered, options: &PlanOptions) -> Self {
-        let Lowered { tensors, steps, taps, output } = lowered;
-        let arena = Arena::new(&requests(options.batch, &tensors, &steps, &taps, output));
-        let threads = options.context.threads();
-        let scratch = steps.iter().map(|step| step.work.scratch_len(threads)).max().unwrap_or(0);
-        let input = options.batch.saturating_mul(tensors[0].image_len());
-        let staging = if options.batch > 1 { input } else { 0 };
-        let logits = options.batch.saturating_mul(tensors[output].image_len());
-        // What a run is given and gives counts too: it is of this size because the plan is.
-        let floats = [scratch, staging, input, logits].into_iter().fold(0, usize::saturating_add);
-        let bytes = [weight_bytes(&steps), arena.bytes(), floats.saturating_mul(4)]
-            .into_iter()
-            .fold(0, usize::saturating_add);
-        Self { tensors, steps, taps, output, arena, scratch, staging, bytes, apart: false }
-    }
-
-    /// The draft of a plan of which every thread computes whole images.
-    fn of_single_images(graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
-        let alone = single_image(options)?;
-        let single = Self::whole(lower(graph, &alone)?, &alone);
-        let image = single.tensors[0].image_len().saturating_add(single.tensors[single.output].image_len());
-        let images = image.saturating_mul(4).saturating_mul(options.batch);
-        let each = single.arena.bytes().saturating_add(single.scratch.saturating_mul(4));
-        let bytes = each
-            .saturating_mul(options.context.threads() + 1)
-            .saturating_add(weight_bytes(&single.steps))
-            .saturating_add(images);
-        Ok(Self { bytes, apart: true, ..single })
-    }
-}
-
-/// The options of a plan for one image on one thread.
-fn single_image(options: &PlanOptions) -> Result<PlanOptions, RuntimeError> {
-    let serial = options.context.serial().map_err(|e| RuntimeError::Options(e.to_string()))?;
-    Ok(PlanOptions { batch: 1, context: Arc::new(serial), ..options.clone() })
-}
-
-/// Bytes of the packed weights.
-fn weight_bytes(steps: &[Step]) -> usize {
-    steps.iter().fold(0, |sum: usize, step| sum.saturating_add(step.work.weight_bytes()))
-}
-
-/// Refuses values that alone do not fit into the memory, and graphs that compute too long, before anything is lowered.
-fn check_values(graph: &Graph, options: &PlanOptions) -> Result<(), RuntimeError> {
-    for value in graph.values() {
-        let Some(shape) = value.shape.as_ref().filter(|_| !matches!(value.kind, ValueKind::Param(_))) else {
-            continue;
-        };
-        let images = if shape.dims().contains(&Dim::Batch) { options.batch } else { 1 };
-        // A byte for each element: what is quantised takes no more.
-        let bytes = images.saturating_mul(shape.elements_per_sample());
-        let what = || format!("value `{}` {shape} of {}", value.name, plan_of(graph, options.batch));
-        if bytes > options.context.max_memory() {
-            options.context.check_memory(&what(), bytes).map_err(RuntimeError::Memory)?;
-        }
-    }
-    Ok(graph.check_operations()?)
-}
-
-/// What needs memory, in words.
-fn plan_of(graph: &Graph, batch: usize) -> String {
-    let images = if batch == 1 { "image" } else { "images" };
-    format!("the plan of `{}` for {batch} {images}", graph.name())
-}
-
-/// Bytes of weights up to which every thread may well read all of them for each image: they stay in the caches.
-const WEIGHTS_FOR_EACH: usize = 10 << 20;
-
-/// Whether threads are faster with images of their own than with parts of each layer.
-///
-/// No thread waits for another then, and what a layer writes is near when the next one reads it; but the weights are
-/// read by every thread for each of its images.
-fn apart_is_faster(options: &PlanOptions, steps: &[Step]) -> bool {
-    let threads = options.context.threads();
-    threads > 1 && options.batch >= 2 * threads && weight_bytes(steps) <= WEIGHTS_FOR_EACH
-}
-
-/// Sizes and lifetimes of the tensors.
-fn requests(
-    batch: usize,
-    tensors: &[Tensor],
-    steps: &[Step],
-    taps: &[Tap],
-    output: TensorId,
-) -> Vec<Request> {
-    let mut requests: Vec<Request> = tensors
-        .iter()
-        .enumerate()
-        .map(|(id, tensor)| Request {
-            bytes: batch.saturating_mul(tensor.image_bytes()),
-            life: None,
-            takes_over: None,
-            input: id == 0,
+    /// What an observer sees of a value.
+    fn observed<'a>(&'a self, tap: &'a Tap, images: usize, input: &'a [f32]) -> Option<Observed<'a>> {
+        let value = tap.value;
+        Some(match &tap.at {
+            Place::Fast(id) => {
+                let tensor = &self.tensors[*id];
+                let ([height, width], channels, channel_stride) =
+                    (tensor.size, tensor.channels, tensor.stride);
+                let data = &self.arena.read(*id, input)[..images * tensor.image_len()];
+                Observed { value, images, height, width, channels, channel_stride, data }
+            }
+            Place::Rows(rows) => {
+                let data = rows.tensor(&self.slots)?.as_f32()?;
+                let len = data.len() / self.batch;
+                let data = data.get(..images * len)?;
+                Observed { value, images, height: 1, width: 1, channels: len, channel_stride: len, data }
+            }
         })
-        .collect();
-    let mut touch = |id: TensorId, at: usize| {
-        let life = &mut requests[id].life;
-        *life = Some(life.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
-    };
-    for (at, step) in steps.iter().enumerate() {
-        for &id in step.inputs.iter().chain([&step.output]) {
-            touch(id, at);
-        }
     }
-    // An observed value is read before step `tap.step`: it must outlive the step before.
-    for tap in taps {
-        touch(tap.tensor, tap.step.saturating_sub(1));
-    }
-    touch(output, steps.len());
-    for (at, step) in steps.iter().enumerate() {
-        let first = step.inputs[0];
-        let dies_here = requests[first].life.is_some_and(|(_, last)| last == at);
-        if step.work.in_place()
-            && dies_here
-            && first != 0
-            && !step.inputs[1..].contains(&first)
-            && tensors[first] == tensors[step.output]
-        {
-            requests[step.output].takes_over = Some(first);
-        }
-    }
-    requests
 }

@@ -7,9 +7,12 @@ impl Plan {
     /// Runs any number of images, batch by batch; returns dense `[n, classes]`.
     ///
     /// # Errors
-    /// [`RuntimeError::Length`] when `images` is no whole number of images.
+    /// [`RuntimeError::Length`] when `images` is no whole number of images; otherwise as [`Plan::run`].
     pub fn predict(&mut self, images: &[f32]) -> Result<Vec<f32>, RuntimeError> {
         let (input_len, output_len) = (self.input_len(), self.output_len());
+        if let Err(problem) = &self.signature.images {
+            return Err(RuntimeError::Model { graph: self.name.clone(), problem: problem.clone() });
+        }
         if !images.len().is_multiple_of(input_len) {
             return Err(RuntimeError::Length {
                 what: "input images",

@@ -1,22 +1,23 @@
 //! The instructions of a plan.
 
-use oculist_graph::Pool;
+use oculist_graph::{DataType, Plane};
 use oculist_kernels::int8::{IntConvPlan, Quant};
 use oculist_kernels::{
     Activation, BlockLayer, BlockLayers, BlockPlan, ConvPlan, Epilogue, Pooling, PreparedWeights,
 };
 
+use crate::rows::{Operand, PlainStep, SlotId};
 use crate::tensor::{Tensor, TensorId};
 
-/// One instruction: reads tensors, writes one.
+/// One instruction. Most read tensors of the arena and write one; what they do with row-major tensors is part of the work.
 #[derive(Debug)]
 pub(crate) struct Step {
     /// The node it came from (the first one of a fused group).
     pub(crate) node: String,
     /// What it reads.
     pub(crate) inputs: Vec<TensorId>,
-    /// What it writes.
-    pub(crate) output: TensorId,
+    /// What it writes, unless that is row-major.
+    pub(crate) output: Option<TensorId>,
     /// How.
     pub(crate) work: Work,
 }
@@ -99,9 +100,9 @@ pub(crate) enum Work {
     PadChannels {
         before: usize,
     },
-    MaxPool(Pool),
+    MaxPool(Plane),
     AveragePool {
-        pool: Pool,
+        plane: Plane,
         count_include_pad: bool,
     },
     GlobalAveragePool,
@@ -122,9 +123,9 @@ pub(crate) enum Work {
         before: usize,
         zero_point: u8,
     },
-    IntMaxPool(Pool),
+    IntMaxPool(Plane),
     IntAveragePool {
-        pool: Pool,
+        plane: Plane,
         count_include_pad: bool,
         x: Quant,
         y: Quant,
@@ -135,6 +136,19 @@ pub(crate) enum Work {
     },
     /// A function of one byte.
     Lookup(Box<[u8; 256]>),
+    /// An operator on row-major tensors.
+    Plain(Box<PlainStep>),
+    /// A tensor of the arena as a row-major one. Bytes are moved down by 128 where they mean signed ones.
+    ToRows {
+        to: SlotId,
+        dtype: DataType,
+        shape: Vec<usize>,
+    },
+    /// A row-major tensor of that shape into the arena.
+    FromRows {
+        from: Operand,
+        shape: Vec<usize>,
+    },
 }
 
 /// Scales and zero points of two inputs and their result.
@@ -186,6 +200,9 @@ impl Work {
             Self::IntAveragePool { .. } => "int8 average pool",
             Self::IntGlobalAveragePool { .. } => "int8 global average pool",
             Self::Lookup(_) => "int8 table",
+            Self::Plain(_) => "plain",
+            Self::ToRows { .. } => "to rows",
+            Self::FromRows { .. } => "from rows",
         }
     }
 
@@ -220,6 +237,7 @@ impl Work {
             Self::IntConv(conv) => {
                 format!("{} [{}]{}", conv.plan.conv().label(), conv.plan.algorithm(), conv.fused)
             }
+            Self::Plain(plain) => plain.op.name().to_owned(),
             _ => String::new(),
         }
     }
@@ -242,6 +260,24 @@ impl Work {
         }
     }
 
+    /// The slots that it reads.
+    pub(crate) fn slots_read(&self) -> Vec<SlotId> {
+        match self {
+            Self::Plain(plain) => plain.inputs.iter().flatten().filter_map(Operand::slot).collect(),
+            Self::FromRows { from, .. } => from.slot().into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The slots that it fills.
+    pub(crate) fn slots_written(&self) -> &[SlotId] {
+        match self {
+            Self::Plain(plain) => &plain.outputs,
+            Self::ToRows { to, .. } => std::slice::from_ref(to),
+            _ => &[],
+        }
+    }
+
     /// f32 of scratch for a run on `threads` threads.
     pub(crate) fn scratch_len(&self, threads: usize) -> usize {
         match self {
@@ -254,14 +290,14 @@ impl Work {
 }
 
 /// A pooling window over a tensor.
-pub(crate) fn pooling(pool: &Pool, batch: usize, x: &Tensor) -> Pooling {
+pub(crate) fn pooling(plane: &Plane, batch: usize, x: &Tensor) -> Pooling {
     Pooling {
         batch,
         height: x.size[0],
         width: x.size[1],
         channels: x.channels,
-        kernel: pool.kernel,
-        stride: pool.stride,
-        padding: pool.padding,
+        kernel: plane.kernel,
+        stride: plane.stride,
+        padding: plane.padding,
     }
 }

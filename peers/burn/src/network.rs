@@ -2,7 +2,9 @@
 
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};
-use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, DequantizeLinear, Dim, Dropout, Flatten, Gemm, GlobalPool, Graph, MaxPool, Node, Op, QuantizeLinear, Softmax, Tensor as GraphTensor, ValueId};
+use oculist_graph::{
+    BatchNormalization, Binary, Dim, Dropout, Gemm, GlobalPool, Graph, Node, Op, Tensor as GraphTensor, Unary, ValueId,
+};
 
 use crate::error::PeerError;
 use crate::loss::cross_entropy;
@@ -69,20 +71,39 @@ impl Network {
         let fail =
             |problem| Err(PeerError::Unsupported { node: node.name.clone(), op: node.op.name(), problem });
         let data = match &node.op {
-            Op::Conv(_) | Op::Gemm(Gemm::LINEAR) | Op::BatchNormalization(_) => 1,
-            Op::Softmax(Softmax::along(1)) => return fail("the loss takes logits; end the network before the softmax"),
+            Op::Conv(_) | Op::BatchNormalization(_) => 1,
+            Op::Gemm(gemm) if *gemm == Gemm::LINEAR => 1,
+            Op::Pad(_) if self.graph.channel_padding(node).is_some() => 1,
+            Op::MaxPool(pool) if pool.ceil_mode => return fail("windows that hang over are not known here"),
+            Op::AveragePool(pool) if pool.ceil_mode => return fail("windows that hang over are not known here"),
+            Op::Softmax(_) => return fail("the loss takes logits; end the network before the softmax"),
             Op::QuantizeLinear(_) | Op::DequantizeLinear(_) => {
                 return fail("quantised graphs are not trained");
             }
             Op::Dropout(Dropout { ratio }) if !(0.0..1.0).contains(ratio) => {
                 return fail("expected a ratio in 0..1");
             }
-            _ => node.inputs.len(),
+            Op::Unary(
+                Unary::Relu
+                | Unary::Clip { .. }
+                | Unary::HardSigmoid { .. }
+                | Unary::HardSwish
+                | Unary::Sigmoid,
+            )
+            | Op::Binary(Binary::Add | Binary::Mul)
+            | Op::Concat(_)
+            | Op::MaxPool(_)
+            | Op::AveragePool(_)
+            | Op::GlobalPool(GlobalPool::Average)
+            | Op::Flatten(_)
+            | Op::Dropout(_)
+            | Op::Identity(_) => node.inputs.len(),
+            _ => return fail("no rule for this operator"),
         };
-        if node.inputs[..data].iter().any(|&v| self.graph.param(v).is_some()) {
+        if node.inputs.iter().take(data).any(|v| self.graph.param(v).is_some()) {
             return fail("expected an activation, found a constant");
         }
-        for (i, &v) in node.inputs.iter().enumerate().skip(data) {
+        for (i, v) in node.inputs.iter().enumerate().skip(data).filter(|_| !matches!(node.op, Op::Pad(_))) {
             let Some((tensor, values)) = self.graph.param(v).and_then(|t| Some((t, t.as_f32()?))) else {
                 return fail("expected float parameters");
             };
@@ -187,7 +208,7 @@ impl Network {
             let mut arguments = Vec::new();
             for (i, v) in node.inputs.iter().enumerate() {
                 let value = &mut values[v.index()];
-                let last = consumers[v.index()].last() == Some(&n) && !node.inputs[i + 1..].contains(v);
+                let last = consumers[v.index()].last() == Some(&n) && node.inputs.iter().skip(i + 1).all(|w| w != v);
                 arguments.extend(if last { value.take() } else { value.clone() });
             }
             values[node.output().index()] = Some(self.run(&node, arguments));
@@ -205,7 +226,7 @@ impl Network {
                 let w = self.shaped::<4>(node.inputs[1]);
                 Activation::Map(convolution(conv, next().map(), w, self.bias(node)))
             }
-            Op::Gemm(Gemm::LINEAR) => Activation::Rows(gemm(next().rows(), self.shaped(node.inputs[1]), self.bias(node))),
+            Op::Gemm(_) => Activation::Rows(gemm(next().rows(), self.shaped(node.inputs[1]), self.bias(node))),
             Op::BatchNormalization(BatchNormalization { epsilon, momentum, .. }) => {
                 Activation::Map(self.batch_norm(node, next().map(), *epsilon, *momentum))
             }
@@ -217,7 +238,7 @@ impl Network {
                 (Activation::Rows(a), b) => Activation::Rows(a * b.rows()),
                 (Activation::Map(a), b) => Activation::Map(a * b.map()),
             },
-            Op::Concat(Concat::CHANNELS) => match next() {
+            Op::Concat(_) => match next() {
                 Activation::Rows(first) => {
                     let rest = arguments.map(Activation::rows);
                     Activation::Rows(Tensor::cat(std::iter::once(first).chain(rest).collect(), 1))
@@ -228,12 +249,13 @@ impl Network {
                 }
             },
             Op::MaxPool(pool) => Activation::Map(max_pool(pool, next().map())),
-            Op::AveragePool(AveragePool { pool, count_include_pad }) => {
-                Activation::Map(average_pool(pool, *count_include_pad, next().map()))
+            Op::AveragePool(pool) => Activation::Map(average_pool(pool, next().map())),
+            Op::GlobalPool(_) => Activation::Map(global_average_pool(next().map())),
+            Op::Pad(_) => {
+                let (before, after) = self.graph.channel_padding(node).unwrap_or_default();
+                Activation::Map(pad_channels(before, after, next().map()))
             }
-            Op::GlobalPool(GlobalPool::Average) => Activation::Map(global_average_pool(next().map())),
-            Op::PadChannels { before, after } => Activation::Map(pad_channels(*before, *after, next().map())),
-            Op::Flatten(Flatten::IMAGES) => {
+            Op::Flatten(_) => {
                 let x = next().map();
                 let [n, c, h, w] = x.dims();
                 Activation::Rows(x.reshape([n, c * h * w]))
@@ -276,7 +298,7 @@ impl Network {
     }
 
     fn bias(&self, node: &Node) -> Option<Tensor<1>> {
-        node.inputs.get(2).map(|&b| self.shaped(b))
+        node.inputs.get(2).map(|b| self.shaped(b))
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::tensor::module::{adaptive_avg_pool2d, avg_pool2d, conv2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Distribution, Tensor, activation};
-use oculist_graph::{Conv, Dropout, Identity, Op, Pool, Unary};
+use oculist_graph::{AveragePool, Conv, Dropout, MaxPool, Op, Plane, Unary, Window};
 
 /// A value while the network runs.
 #[derive(Debug, Clone)]
@@ -37,9 +37,16 @@ fn pairs(padding: [usize; 4]) -> [(usize, usize); 2] {
     [(padding[0], padding[2]), (padding[1], padding[3])]
 }
 
+/// The window over a map; the graph's shape inference has excluded others.
+fn plane(window: &Window, x: &Tensor<4>) -> Plane {
+    let [_, _, h, w] = x.dims();
+    window.plane([h, w]).unwrap_or_else(|| unreachable!("a map has two spatial axes"))
+}
+
 /// 2-D convolution.
 pub(crate) fn convolution(conv: &Conv, x: Tensor<4>, w: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
-    let options = ConvOptions::new_with_padding(conv.stride, pairs(conv.padding), conv.dilation, conv.groups);
+    let Plane { stride, padding, dilation, .. } = plane(&conv.window, &x);
+    let options = ConvOptions::new_with_padding(stride, pairs(padding), dilation, conv.groups);
     conv2d(x, w, bias, options)
 }
 
@@ -49,14 +56,17 @@ pub(crate) fn gemm(x: Tensor<2>, w: Tensor<2>, bias: Option<Tensor<1>>) -> Tenso
 }
 
 /// Maximum over a window.
-pub(crate) fn max_pool(pool: &Pool, x: Tensor<4>) -> Tensor<4> {
+pub(crate) fn max_pool(pool: &MaxPool, x: Tensor<4>) -> Tensor<4> {
+    let pool = plane(&pool.window, &x);
     let options =
         MaxPoolOptions::new(pool.kernel).with_stride(pool.stride).with_padding_pairs(pairs(pool.padding));
     max_pool2d(x, options)
 }
 
 /// Mean over a window.
-pub(crate) fn average_pool(pool: &Pool, count_include_pad: bool, x: Tensor<4>) -> Tensor<4> {
+pub(crate) fn average_pool(pool: &AveragePool, x: Tensor<4>) -> Tensor<4> {
+    let count_include_pad = pool.count_include_pad;
+    let pool = plane(&pool.window, &x);
     let options = AvgPoolOptions::new(pool.kernel)
         .with_stride(pool.stride)
         .with_padding_pairs(pairs(pool.padding))
@@ -90,7 +100,7 @@ pub(crate) fn element_wise<const D: usize>(op: &Op, x: Tensor<D>) -> Option<Tens
         Op::Unary(Unary::HardSwish) => activation::hard_swish(x),
         Op::Unary(Unary::Sigmoid) => activation::sigmoid(x),
         Op::Dropout(Dropout { ratio }) => dropout(*ratio, x),
-        Op::Identity(Identity) => x,
+        Op::Identity(_) => x,
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn_peer::{Network, PeerError, Sgd, smoothed_targets};
-use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, Conv, Flatten, GlobalPool, Graph, GraphBuilder, Node, Op, Pool, Softmax, Tensor, Unary};
+use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, Conv, Flatten, GlobalPool, Graph, GraphBuilder, Node, Op, Softmax, Tensor, Unary};
 use oculist_kernels::Context;
 use oculist_testing::{formula, golden};
 use oculist_train::{Executor, Mode, Optimizer, OptimizerConfig, loss_and_gradient};
@@ -205,9 +205,8 @@ fn rare_operators_agree() {
     let x = b.batch_norm("bn1", x, 1e-3, 0.8);
     let x = b.op("sigmoid", Op::Unary(Unary::Sigmoid), &[x]);
     let max = b.max_pool("max", x, 3, 2, 1);
-    let pool = Pool::square(3, 2, 1);
-    let counted = b.op("counted", Op::AveragePool(AveragePool { pool: pool.clone(), count_include_pad: true }), &[x]);
-    let covered = b.op("covered", Op::AveragePool(AveragePool { pool, count_include_pad: false }), &[x]);
+    let counted = b.op("counted", AveragePool::square(3, 2, 1, true), &[x]);
+    let covered = b.op("covered", AveragePool::square(3, 2, 1, false), &[x]);
     let x = b.op("concat", Op::Concat(Concat::CHANNELS), &[max, counted, covered]);
     let conv = Conv { kernel: [1, 3], padding: [0, 1, 0, 1], ..Conv::square(1, 1, 0) }.with_groups(4);
     let x = b.conv("conv2", x, 24, conv, true);

@@ -281,7 +281,7 @@ fn quantize_and_dequantize_check_scale_and_types() {
         });
     fails(scale_type, "input 1 must be f32");
     let dequantize = |zero: TensorData| {
-        infer(Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }), |g| {
+        infer(Op::DequantizeLinear(DequantizeLinear::along(0)), |g| {
             let zero = g.add_param("zero", Tensor::new(vec![6], zero).unwrap());
             vec![bytes(g, &[6, 2]), param(g, &[6]), zero]
         })
@@ -348,4 +348,16 @@ fn an_input_with_too_many_elements_is_named() {
     assert!(error.contains("input `picture`") && error.contains("at most"), "{error}");
     // Without elements there is no window to put.
     fails(infer(Op::MaxPool(MaxPool::square(1, 1, 0)), |g| vec![image(g, 3, 0, 8)]), "at least one element");
+}
+
+#[test]
+fn a_bound_batch_is_known_everywhere() {
+    let mut graph = Graph::new("test");
+    let x = graph.add_input("x", Shape::nchw(3, 4, 5));
+    let y = graph.add_node("flatten", Op::Flatten(Flatten::IMAGES), vec![x]);
+    graph.set_outputs(vec![y]);
+    graph.tidy().unwrap();
+    let bound = graph.with_batch(7).unwrap();
+    assert_eq!(bound.shape(y), &Shape::fixed(&[7, 60]));
+    assert_eq!(graph.shape(y), &Shape::nc(60));
 }

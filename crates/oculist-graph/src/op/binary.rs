@@ -80,6 +80,22 @@ pub(super) fn broadcast(a: &Shape, b: &Shape) -> Result<Shape, String> {
         .map(Shape::new)
 }
 
+/// Axes of the inputs that are not stretched are those of the output.
+pub(super) fn broadcast_ties(given: &Given, outputs: &[&Shape], inputs: std::ops::Range<usize>) -> Ties {
+    let out = outputs[0].rank();
+    let mut ties = Vec::new();
+    for i in inputs {
+        let Ok(shape) = given.shape(i) else { return Ties::Unknown };
+        for a in 0..shape.rank() {
+            let to = a + out - shape.rank();
+            if shape.dims()[a] == outputs[0].dims()[to] {
+                ties.push(Tie::Same(Port::Input(i, a), Port::Output(0, to)));
+            }
+        }
+    }
+    Ties::Known(ties)
+}
+
 impl Binary {
     /// All of them.
     pub const ALL: &[Self] = &[
@@ -259,18 +275,7 @@ impl Operator for Binary {
     }
 
     fn ties(&self, given: &Given, outputs: &[&Shape]) -> Ties {
-        let out = outputs[0].rank();
-        let mut ties = Vec::new();
-        for i in 0..2 {
-            let Ok(shape) = given.shape(i) else { return Ties::Unknown };
-            for a in 0..shape.rank() {
-                let to = a + out - shape.rank();
-                if shape.dims()[a] == outputs[0].dims()[to] {
-                    ties.push(Tie::Same(Port::Input(i, a), Port::Output(0, to)));
-                }
-            }
-        }
-        Ties::Known(ties)
+        broadcast_ties(given, outputs, 0..2)
     }
 
     fn quantization(&self) -> Quantization {

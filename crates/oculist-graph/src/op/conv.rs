@@ -5,7 +5,7 @@ use super::prune::{Port, Tie, Ties};
 use super::quantization::Quantization;
 use super::schema::{FLOATS, Fact, Given, OpCost, Operator, Read, Role, Written};
 use super::window::{Plane, Window};
-use crate::shape::{Dim, Shape};
+use crate::shape::Shape;
 
 /// Convolution of `x, w` and an optional bias `b` over any number of spatial axes.
 ///
@@ -90,16 +90,12 @@ impl Operator for Conv {
                 ));
             }
         }
-        let fits =
-            weight.dims()[2..].iter().zip(&self.window.kernel).all(|(d, &k)| d.may_equal(Dim::Fixed(k)));
-        if weight.rank() - 2 != self.window.rank() || !fits {
-            return Err(format!("kernel {:?} does not match the weight {weight}", self.window.kernel));
-        }
+        let window = self.window.of_weight(weight)?;
         if given.get(2).is_some() {
             given.vector(2, "a bias", c_out)?;
         }
         let mut dims = vec![x.dims()[0], c_out];
-        dims.extend(self.window.output(x, false)?);
+        dims.extend(window.output(x, false)?);
         Ok(vec![Fact::new(dtype, Shape::new(dims))])
     }
 
@@ -149,7 +145,7 @@ impl Read for Conv {
 
     fn read(_: &Written, attributes: &mut Attributes) -> Result<Self, String> {
         let groups = attributes.size("group")?.unwrap_or(1);
-        Ok(Self { window: Window::read(attributes, None)?, groups })
+        Ok(Self { window: Window::read(attributes, Some(Vec::new()))?, groups })
     }
 
     fn examples() -> Vec<Self> {

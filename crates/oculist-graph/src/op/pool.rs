@@ -4,6 +4,7 @@ use super::attributes::{AttributeList, Attributes};
 use super::prune::{Port, Tie, Ties};
 use super::quantization::Quantization;
 use super::schema::{FLOATS, Fact, Given, OpCost, Operator, Read, Role, Written};
+use super::types::NUMBERS;
 use super::window::{Padding, Window};
 use crate::shape::{Dim, Shape};
 use crate::tensor::DataType;
@@ -58,7 +59,7 @@ impl AveragePool {
     }
 }
 
-fn pooled(window: &Window, ceil_mode: bool, x: &Shape) -> Result<Shape, String> {
+pub(super) fn pooled(window: &Window, ceil_mode: bool, x: &Shape) -> Result<Shape, String> {
     let spatial = window.output(x, ceil_mode)?;
     if let Padding::Explicit(pads) = &window.padding {
         let rank = window.rank();
@@ -69,7 +70,7 @@ fn pooled(window: &Window, ceil_mode: bool, x: &Shape) -> Result<Shape, String> 
     Ok(Shape::new([&x.dims()[..2], &spatial].concat()))
 }
 
-fn channels_stay() -> Ties {
+pub(super) fn channels_stay() -> Ties {
     Ties::Known(vec![Tie::Same(Port::Input(0, 1), Port::Output(0, 1))])
 }
 
@@ -106,6 +107,7 @@ impl Operator for MaxPool {
     }
 
     fn infer(&self, given: &Given) -> Result<Vec<Fact>, String> {
+        given.expect(0, NUMBERS)?;
         let shape = pooled(&self.window, self.ceil_mode, given.shape(0)?)?;
         let mut facts = vec![Fact::new(given.dtype(0)?, shape.clone())];
         if given.outputs > 1 {

@@ -3,8 +3,44 @@
 use super::attributes::{AttributeList, Attributes};
 use super::quantization::Quantization;
 use super::schema::{FLOATS, Fact, Given, Operator, Read, Role, Written, axis};
-use crate::shape::Shape;
+use crate::shape::{Dim, Shape};
 use crate::tensor::DataType;
+
+/// Element types that are quantised to.
+const BYTES: &[DataType] =
+    &[DataType::U8, DataType::I8, DataType::U16, DataType::I16, DataType::U4, DataType::I4];
+
+/// ONNX's codes of the element types that quantisation knows.
+const CODES: &[(i64, DataType)] = &[
+    (2, DataType::U8),
+    (3, DataType::I8),
+    (4, DataType::U16),
+    (5, DataType::I16),
+    (21, DataType::U4),
+    (22, DataType::I4),
+    (1, DataType::F32),
+    (10, DataType::F16),
+    (11, DataType::F64),
+    (16, DataType::BF16),
+];
+
+/// The type that the attribute `output_dtype` names, if it names one.
+fn read_type(attributes: &mut Attributes, types: &[DataType]) -> Result<Option<DataType>, String> {
+    let code = attributes.int_or("output_dtype", 0)?;
+    if code == 0 {
+        return Ok(None);
+    }
+    let known = CODES.iter().find(|(c, dtype)| *c == code && types.contains(dtype));
+    known.map(|(_, dtype)| Some(*dtype)).ok_or_else(|| {
+        let names: Vec<&str> = types.iter().map(|t| t.name()).collect();
+        format!("the attribute `output_dtype` is {code}, supported are the codes of {}", names.join(", "))
+    })
+}
+
+/// The code of a type.
+fn code(dtype: DataType) -> i64 {
+    CODES.iter().find(|(_, d)| *d == dtype).map_or(0, |(code, _)| *code)
+}
 
 /// `saturate(round_half_even(x / scale) + zero_point)`; inputs `x, scale` and, if it is not zero, `zero_point`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,22 +60,41 @@ pub struct DequantizeLinear {
     pub axis: i64,
     /// Elements that share a scale along the axis; 0 where a scale stands for the whole of the other axes.
     pub block: usize,
+    /// Element type of the result, the scale's if none is named.
+    pub dtype: Option<DataType>,
+}
+
+impl DequantizeLinear {
+    /// A scalar scale, or one for each index of an axis.
+    pub const fn along(axis: i64) -> Self {
+        Self { axis, block: 0, dtype: None }
+    }
+}
+
+/// Whether a shape is that of a single number.
+fn is_one(shape: &Shape) -> bool {
+    shape.rank() <= 1 && shape.dims().iter().all(|&d| d == Dim::Fixed(1))
 }
 
 /// Refuses a scale that is neither a scalar, nor a vector along the axis, nor blocked.
 fn check_scale(given: &Given, along: i64, block: usize) -> Result<(), String> {
     let (x, scale) = (given.shape(0)?, given.shape(1)?);
-    let one = scale.sizes().is_some_and(|s| s.iter().product::<usize>() == 1) && scale.rank() <= 1;
+    let one = is_one(scale);
     let zero = given.get(2).map(|z| z.shape);
-    let same = zero.is_none_or(|z| {
-        z == scale || (one && z.rank() <= 1 && z.sizes().is_some_and(|s| s.iter().product::<usize>() == 1))
-    });
-    let fits = if block > 0 {
-        scale.rank() == x.rank()
-    } else {
-        one || (scale.rank() == 1
-            && axis(along, x.rank()).is_ok_and(|a| scale.dims()[0].may_equal(x.dims()[a])))
+    let equal = |a: &Shape, b: &Shape| {
+        a.rank() == b.rank() && a.dims().iter().zip(b.dims()).all(|(a, &b)| a.may_equal(b))
     };
+    let same = zero.is_none_or(|z| equal(z, scale) || (one && is_one(z)));
+    let axis = axis(along, x.rank());
+    let fits = one
+        || axis.is_ok_and(|a| match block {
+            0 => scale.rank() == 1 && scale.dims()[0].may_equal(x.dims()[a]),
+            _ => {
+                let mut dims = x.dims().to_vec();
+                dims[a] = Dim::of(x.get(a).map(|size| size.div_ceil(block)));
+                equal(&Shape::new(dims), scale)
+            }
+        });
     if fits && same {
         return Ok(());
     }
@@ -47,13 +102,16 @@ fn check_scale(given: &Given, along: i64, block: usize) -> Result<(), String> {
     Err(format!("scale {scale}{zero} must be scalars or match axis {along} of {x}"))
 }
 
-fn attributes(along: i64, block: usize) -> AttributeList {
+fn attributes(along: i64, block: usize, dtype: Option<DataType>) -> AttributeList {
     let mut all: AttributeList = Vec::new();
     if along != 1 {
         all.push(("axis", along.into()));
     }
     if block != 0 {
         all.push(("block_size", block.into()));
+    }
+    if let Some(dtype) = dtype {
+        all.push(("output_dtype", code(dtype).into()));
     }
     all
 }
@@ -76,7 +134,8 @@ impl Operator for QuantizeLinear {
     }
 
     fn since(&self) -> i64 {
-        axis_since(self.axis, self.block)
+        let since = axis_since(self.axis, self.block);
+        if self.dtype == DataType::U8 { since } else { since.max(21) }
     }
 
     fn arity(&self) -> (usize, usize) {
@@ -88,12 +147,13 @@ impl Operator for QuantizeLinear {
     }
 
     fn attributes(&self) -> AttributeList {
-        attributes(self.axis, self.block)
+        attributes(self.axis, self.block, (self.dtype != DataType::U8).then_some(self.dtype))
     }
 
     fn infer(&self, given: &Given) -> Result<Vec<Fact>, String> {
         given.expect(0, &[FLOATS, &[DataType::I32]].concat())?;
         given.expect(1, FLOATS)?;
+        given.expect(2, BYTES)?;
         check_scale(given, self.axis, self.block)?;
         let dtype = given.get(2).map_or(self.dtype, |zero| zero.dtype);
         Ok(vec![Fact::new(dtype, given.shape(0)?.clone())])
@@ -109,21 +169,9 @@ impl Read for QuantizeLinear {
         &[("", "QuantizeLinear"), ("com.microsoft", "QuantizeLinear")];
 
     fn read(_: &Written, attributes: &mut Attributes) -> Result<Self, String> {
+        // Quotients have the precision of the scale's type, and at least that of 32-bit floats.
         attributes.skip(&["saturate", "precision"]);
-        // ONNX's codes of the element types.
-        let dtype = match attributes.int_or("output_dtype", 0)? {
-            0 | 2 => DataType::U8,
-            3 => DataType::I8,
-            4 => DataType::U16,
-            5 => DataType::I16,
-            21 => DataType::U4,
-            22 => DataType::I4,
-            code => {
-                return Err(format!(
-                    "the attribute `output_dtype` is {code}, supported are integers of 4 to 16 bits"
-                ));
-            }
-        };
+        let dtype = read_type(attributes, BYTES)?.unwrap_or(DataType::U8);
         Ok(Self {
             axis: attributes.int_or("axis", 1)?,
             block: attributes.size("block_size")?.unwrap_or(0),
@@ -142,7 +190,8 @@ impl Operator for DequantizeLinear {
     }
 
     fn since(&self) -> i64 {
-        axis_since(self.axis, self.block)
+        let since = axis_since(self.axis, self.block);
+        if self.dtype.is_some() { since.max(23) } else { since }
     }
 
     fn arity(&self) -> (usize, usize) {
@@ -154,7 +203,7 @@ impl Operator for DequantizeLinear {
     }
 
     fn attributes(&self) -> AttributeList {
-        attributes(self.axis, self.block)
+        attributes(self.axis, self.block, self.dtype)
     }
 
     fn infer(&self, given: &Given) -> Result<Vec<Fact>, String> {
@@ -169,15 +218,12 @@ impl Operator for DequantizeLinear {
             return Err(format!("x is {}, zero_point {}", dtype.name(), zero.dtype.name()));
         }
         check_scale(given, self.axis, self.block)?;
-        Ok(vec![Fact::new(given.dtype(1)?, given.shape(0)?.clone())])
+        let dtype = self.dtype.map_or(given.dtype(1), Ok)?;
+        Ok(vec![Fact::new(dtype, given.shape(0)?.clone())])
     }
 
     fn quantization(&self) -> Quantization {
         Quantization::Conversion
-    }
-
-    fn ties(&self, _: &Given, _: &[&Shape]) -> super::Ties {
-        super::Ties::Unknown
     }
 }
 
@@ -186,11 +232,15 @@ impl Read for DequantizeLinear {
         &[("", "DequantizeLinear"), ("com.microsoft", "DequantizeLinear")];
 
     fn read(_: &Written, attributes: &mut Attributes) -> Result<Self, String> {
-        attributes.skip(&["output_dtype"]);
-        Ok(Self { axis: attributes.int_or("axis", 1)?, block: attributes.size("block_size")?.unwrap_or(0) })
+        let dtype = read_type(attributes, FLOATS)?;
+        Ok(Self {
+            axis: attributes.int_or("axis", 1)?,
+            block: attributes.size("block_size")?.unwrap_or(0),
+            dtype,
+        })
     }
 
     fn examples() -> Vec<Self> {
-        vec![Self { axis: 1, block: 0 }]
+        vec![Self::along(1)]
     }
 }

@@ -59,6 +59,47 @@ impl Window {
         Plane { kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 4], dilation: [1; 2] }.into()
     }
 
+    /// The window with the kernel of a weight whose spatial sizes are `kernel`, where the file leaves the kernel to the
+    /// weight; lists that the file leaves out with it get their defaults.
+    #[must_use]
+    pub fn filled(&self, kernel: &[usize]) -> Self {
+        if !self.kernel.is_empty() {
+            return self.clone();
+        }
+        let rank = kernel.len();
+        let or_ones = |list: &[usize]| if list.is_empty() { vec![1; rank] } else { list.to_vec() };
+        let padding = match &self.padding {
+            Padding::Explicit(p) if p.is_empty() => Padding::Explicit(vec![0; rank.saturating_mul(2)]),
+            other => other.clone(),
+        };
+        Self {
+            kernel: kernel.to_vec(),
+            stride: or_ones(&self.stride),
+            padding,
+            dilation: or_ones(&self.dilation),
+        }
+    }
+
+    /// The window over the spatial axes of a weight `[c_out, c_in / groups, ...]`.
+    ///
+    /// # Errors
+    /// If the weight has another kernel, or the file leaves the kernel to a weight whose sizes are not known.
+    pub(super) fn of_weight(&self, weight: &Shape) -> Result<Self, String> {
+        let spatial = weight.dims().get(2..).unwrap_or_default();
+        if self.kernel.is_empty() {
+            let sizes: Option<Vec<usize>> = spatial.iter().map(|d| d.size()).collect();
+            return sizes.map(|kernel| self.filled(&kernel)).ok_or_else(|| {
+                format!("the attribute `kernel_shape` is missing and the weight is {weight}")
+            });
+        }
+        let fits = spatial.iter().zip(&self.kernel).all(|(d, &k)| d.may_equal(Dim::Fixed(k)));
+        if spatial.len() == self.rank() && fits {
+            Ok(self.clone())
+        } else {
+            Err(format!("kernel {:?} does not match the weight {weight}", self.kernel))
+        }
+    }
+
     /// Number of spatial axes.
     pub fn rank(&self) -> usize {
         self.kernel.len()
@@ -196,7 +237,10 @@ impl Window {
 
     /// The attributes that differ from their defaults, and the kernel.
     pub(super) fn attributes(&self) -> AttributeList {
-        let mut all: AttributeList = vec![("kernel_shape", self.kernel.as_slice().into())];
+        let mut all: AttributeList = Vec::new();
+        if !self.kernel.is_empty() {
+            all.push(("kernel_shape", self.kernel.as_slice().into()));
+        }
         if self.stride.iter().any(|&s| s != 1) {
             all.push(("strides", self.stride.as_slice().into()));
         }

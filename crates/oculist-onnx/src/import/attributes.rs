@@ -1,76 +1,73 @@
-//! Reads attributes by name and type, and remembers which were read.
+//! The attributes of a node of the file.
 
-use crate::proto::{AttributeProto, AttributeType, TensorProto};
+use oculist_graph::op::Attribute;
 
-/// The attributes of one node.
-pub(super) struct Attributes<'a> {
-    all: &'a [AttributeProto],
-    read: Vec<bool>,
+use crate::external::Beside;
+use crate::proto::{AttributeProto, AttributeType};
+use crate::tensor::from_proto;
+
+/// Name and value; the problem in words otherwise.
+pub(super) fn read(
+    owner: &str,
+    proto: &AttributeProto,
+    beside: Option<&Beside>,
+) -> Result<(String, Attribute), String> {
+    let name = proto.name.clone().unwrap_or_default();
+    if let Some(reference) = &proto.ref_attr_name {
+        return Err(format!(
+            "the attribute `{name}` refers to `{reference}` of a function, and it is in none"
+        ));
+    }
+    let text = |bytes: &[u8]| {
+        String::from_utf8(bytes.to_vec()).map_err(|e| format!("the attribute `{name}` is no text: {e}"))
+    };
+    let value = match kind(proto) {
+        AttributeType::Int => proto.i.unwrap_or(0).into(),
+        AttributeType::Ints => proto.ints.clone().into(),
+        AttributeType::Float => proto.f.unwrap_or(0.0).into(),
+        AttributeType::Floats => proto.floats.clone().into(),
+        AttributeType::String => text(proto.s.as_deref().unwrap_or_default())?.into(),
+        AttributeType::Tensor => {
+            let tensor = proto.t.as_ref().ok_or_else(|| format!("the attribute `{name}` has no tensor"))?;
+            from_proto(owner, tensor, beside).map_err(|e| format!("the attribute `{name}`: {e}"))?.into()
+        }
+        other @ (AttributeType::Undefined
+        | AttributeType::Graph
+        | AttributeType::Strings
+        | AttributeType::Tensors
+        | AttributeType::Graphs
+        | AttributeType::SparseTensor
+        | AttributeType::SparseTensors
+        | AttributeType::TypeProto
+        | AttributeType::TypeProtos) => {
+            return Err(format!("the attribute `{name}` is of kind {other:?}, which is not supported"));
+        }
+    };
+    Ok((name, value))
 }
 
-impl<'a> Attributes<'a> {
-    pub(super) fn new(all: &'a [AttributeProto]) -> Self {
-        Self { all, read: vec![false; all.len()] }
+/// The kind, which very old writers leave out.
+fn kind(proto: &AttributeProto) -> AttributeType {
+    match AttributeType::try_from(proto.r#type.unwrap_or(0)) {
+        Ok(AttributeType::Undefined) => {}
+        Ok(kind) => return kind,
+        Err(_) => return AttributeType::Undefined,
     }
-
-    pub(super) fn int(&mut self, name: &str) -> Result<Option<i64>, String> {
-        Ok(self.find(name, AttributeType::Int)?.map(|a| a.i.unwrap_or(0)))
-    }
-
-    pub(super) fn ints(&mut self, name: &str) -> Result<Option<Vec<i64>>, String> {
-        Ok(self.find(name, AttributeType::Ints)?.map(|a| a.ints.clone()))
-    }
-
-    pub(super) fn float(&mut self, name: &str) -> Result<Option<f32>, String> {
-        let value = self.find(name, AttributeType::Float)?.map(|a| a.f.unwrap_or(0.0));
-        match value {
-            Some(v) if !v.is_finite() => Err(format!("attribute `{name}` is {v}")),
-            value => Ok(value),
-        }
-    }
-
-    pub(super) fn floats(&mut self, name: &str) -> Result<Option<Vec<f32>>, String> {
-        Ok(self.find(name, AttributeType::Floats)?.map(|a| a.floats.clone()))
-    }
-
-    pub(super) fn string(&mut self, name: &str) -> Result<Option<&'a str>, String> {
-        let Some(attribute) = self.find(name, AttributeType::String)? else { return Ok(None) };
-        match std::str::from_utf8(attribute.s.as_deref().unwrap_or_default()) {
-            Ok(text) => Ok(Some(text)),
-            Err(e) => Err(format!("attribute `{name}` is no text: {e}")),
-        }
-    }
-
-    pub(super) fn tensor(&mut self, name: &str) -> Result<Option<&'a TensorProto>, String> {
-        Ok(self.find(name, AttributeType::Tensor)?.and_then(|a| a.t.as_ref()))
-    }
-
-    /// Marks an attribute as one that makes no difference.
-    pub(super) fn skip(&mut self, name: &str) {
-        for (attribute, read) in self.all.iter().zip(&mut self.read) {
-            *read |= attribute.name.as_deref() == Some(name);
-        }
-    }
-
-    /// Name of an attribute that was not read.
-    pub(super) fn unread(&self) -> Option<&'a str> {
-        let position = self.read.iter().position(|read| !read)?;
-        Some(self.all[position].name.as_deref().unwrap_or_default())
-    }
-
-    fn find(&mut self, name: &str, kind: AttributeType) -> Result<Option<&'a AttributeProto>, String> {
-        let Some(position) = self.all.iter().position(|a| a.name.as_deref() == Some(name)) else {
-            return Ok(None);
-        };
-        self.read[position] = true;
-        let attribute = &self.all[position];
-        // Very old writers leave the type out.
-        let found = attribute.r#type.unwrap_or(0);
-        if found == 0 || found == i32::from(kind) {
-            Ok(Some(attribute))
-        } else {
-            let found = AttributeType::try_from(found);
-            Err(format!("attribute `{name}` must be of type {kind:?}, found {found:?}"))
-        }
+    if proto.f.is_some() {
+        AttributeType::Float
+    } else if proto.i.is_some() {
+        AttributeType::Int
+    } else if proto.s.is_some() {
+        AttributeType::String
+    } else if proto.t.is_some() {
+        AttributeType::Tensor
+    } else if proto.g.is_some() {
+        AttributeType::Graph
+    } else if !proto.floats.is_empty() {
+        AttributeType::Floats
+    } else if !proto.ints.is_empty() {
+        AttributeType::Ints
+    } else {
+        AttributeType::Undefined
     }
 }

@@ -2,14 +2,16 @@
 
 use oculist_kernels::{BlockPlan, Context, InvertedResidual};
 
-use super::Lowered;
+use super::{Lowered, Place};
 use crate::step::{BlockStep, ConvStep, Step, Work};
 
 /// Replaces the convolutions of each block whose expanded map is too large for the caches.
 pub(super) fn fuse_blocks(ctx: &Context, lowered: &mut Lowered) {
     let mut uses = vec![0; lowered.tensors.len()];
     let inputs = lowered.steps.iter().flat_map(|step| &step.inputs).copied();
-    for tensor in inputs.chain(lowered.taps.iter().map(|tap| tap.tensor)).chain([lowered.output]) {
+    let leave = lowered.taps.iter().map(|tap| &tap.at).chain(&lowered.outputs);
+    let leave = leave.filter_map(|at| if let Place::Fast(tensor) = at { Some(*tensor) } else { None });
+    for tensor in inputs.chain(leave) {
         uses[tensor] += 1;
     }
     let mut steps: Vec<Option<Step>> = std::mem::take(&mut lowered.steps).into_iter().map(Some).collect();
@@ -83,7 +85,9 @@ impl Neighbours {
         let mut reader = writer.clone();
         for (i, step) in steps.iter().enumerate() {
             let Some(step) = step else { continue };
-            writer[step.output] = Some(i);
+            if let Some(output) = step.output {
+                writer[output] = Some(i);
+            }
             if let Some(&first) = step.inputs.first() {
                 reader[first] = Some(i);
             }
@@ -97,11 +101,12 @@ fn find(steps: &[Option<Step>], neighbours: &Neighbours, at: usize) -> Option<Fo
     let Neighbours { uses, writer, reader } = neighbours;
     let depthwise = conv(steps, at)?;
     let step = steps[at].as_ref()?;
-    if !depthwise.plan.conv().is_depthwise() || depthwise.residual || uses[step.output] != 1 {
+    let output = step.output?;
+    if !depthwise.plan.conv().is_depthwise() || depthwise.residual || uses[output] != 1 {
         return None;
     }
     // One use and so one reader at the most.
-    let project = reader[step.output]?;
+    let project = reader[output]?;
     if !conv(steps, project).is_some_and(is_pointwise) {
         return None;
     }

@@ -1,116 +1,135 @@
 //! Values known when the plan is made.
 
-use oculist_graph::{DequantizeLinear, Dropout, Graph, Identity, NodeId, Op, QuantizeLinear, Shape, Tensor, TensorData, ValueId, ValueKind};
+use std::cell::{Cell, OnceCell};
+
+use oculist_graph::{DataType, Graph, NodeId, Shape, Tensor, ValueId, ValueKind};
+use oculist_plain::{cast, evaluate};
 
 use super::Lowering;
 use crate::error::RuntimeError;
 
-/// A constant as floats, with the scales it was quantised with if it was.
+/// The values that are the same in every run: parameters, what is computed from such alone, and integers that follow from
+/// shapes. Each is computed once, when it is first asked for.
+#[derive(Debug)]
+pub(super) struct Constants {
+    /// Per value.
+    known: Vec<bool>,
+    /// Those computed so far; parameters stay in the graph.
+    tensors: Vec<OnceCell<Tensor>>,
+    /// Bytes of those.
+    bytes: Cell<usize>,
+}
+
+impl Constants {
+    /// Looks which values are constant.
+    pub(super) fn of(graph: &Graph) -> Self {
+        let values = graph.values();
+        let mut known: Vec<bool> = values.iter().map(|v| matches!(v.kind, ValueKind::Param(_))).collect();
+        let tensors: Vec<OnceCell<Tensor>> = values.iter().map(|_| OnceCell::new()).collect();
+        for node in graph.nodes() {
+            let computed = node.inputs.iter().all(|v| known[v.index()]);
+            for output in &node.outputs {
+                let inferred = inferred(graph, *output);
+                known[output.index()] = computed || inferred.is_some();
+                if let Some(tensor) = inferred {
+                    let _ = tensors[output.index()].set(tensor);
+                }
+            }
+        }
+        Self { known, tensors, bytes: Cell::new(0) }
+    }
+}
+
+/// The integers of a value, if inference knows each of them.
+fn inferred(graph: &Graph, value: ValueId) -> Option<Tensor> {
+    let value = graph.value(value);
+    if !value.dtype.is_integer() {
+        return None;
+    }
+    let ints: Vec<i64> = value.items.as_ref()?.iter().map(|item| item.known()).collect::<Option<_>>()?;
+    let shape = value.shape.as_ref()?.sizes()?;
+    Some(cast(&Tensor::ints(ints).reshaped(shape).ok()?, value.dtype))
+}
+
+/// A constant as floats.
 #[derive(Debug, Clone)]
-pub(super) struct Constant {
+pub(super) struct Floats {
     pub(super) shape: Shape,
     pub(super) values: Vec<f32>,
 }
 
 impl Lowering<'_> {
-    /// The floats of a parameter, or of one behind a `DequantizeLinear`; `None` for an activation.
-    pub(super) fn constant(&self, value: ValueId) -> Option<Constant> {
-        let shape = self.graph.shape(value).clone();
-        if let Some(tensor) = self.graph.param(value) {
-            return Some(Constant { shape, values: to_f32(tensor) });
-        }
-        let node = self.node_of(value)?;
-        match node.op {
-            Op::Identity(Identity) | Op::Dropout(_) => self.constant(node.inputs[0]),
-            Op::DequantizeLinear(DequantizeLinear { axis, .. }) => {
-                let x = self.constant(node.inputs[0])?.values;
-                let scale = self.constant(node.inputs[1])?.values;
-                let zero_point = self.constant(node.inputs[2])?.values;
-                let channel = channel_of(&shape, axis, scale.len());
-                let values =
-                    x.iter().enumerate().map(|(i, &q)| (q - zero_point[channel(i)]) * scale[channel(i)]);
-                Some(Constant { values: values.collect(), shape })
-            }
-            Op::QuantizeLinear(QuantizeLinear { axis, .. }) => {
-                let x = self.constant(node.inputs[0])?.values;
-                let scale = self.constant(node.inputs[1])?.values;
-                let zero_point = self.graph.param(node.inputs[2])?;
-                let (low, high) = if matches!(zero_point.data(), TensorData::I8(_)) {
-                    (-128.0, 127.0)
-                } else {
-                    (0.0, 255.0)
-                };
-                let zero_point = to_f32(zero_point);
-                let channel = channel_of(&shape, axis, scale.len());
-                let values = x.iter().enumerate().map(|(i, &v)| {
-                    let c = channel(i);
-                    ((v / scale[c]).round_ties_even() + zero_point[c]).clamp(low, high)
-                });
-                Some(Constant { values: values.collect(), shape })
-            }
-            _ => None,
-        }
+    /// Whether a value is the same in every run.
+    pub(super) fn is_constant(&self, value: ValueId) -> bool {
+        self.constants.known[value.index()]
     }
 
-    /// The constant input `i` of a node.
-    pub(super) fn constant_input(&self, id: NodeId, i: usize, what: &str) -> Result<Constant, RuntimeError> {
-        let value = self.node(id).inputs[i];
-        self.constant(value).ok_or_else(|| {
-            let name = &self.graph.value(value).name;
-            self.unsupported(id, format!("expected a constant {what}, found the activation `{name}`"))
+    /// Whether a value is a constant of floats.
+    pub(super) fn is_float_constant(&self, value: ValueId) -> bool {
+        self.is_constant(value) && self.graph.value(value).dtype == DataType::F32
+    }
+
+    fn computed(&self, value: ValueId) -> Option<&Tensor> {
+        self.graph.param(value).or_else(|| self.constants.tensors[value.index()].get())
+    }
+
+    /// The tensor of a constant; `None` for a value that differs from run to run.
+    pub(super) fn constant(&self, value: ValueId) -> Result<Option<&Tensor>, RuntimeError> {
+        if !self.is_constant(value) {
+            return Ok(None);
+        }
+        // A stack of its own: a chain of constants may be long.
+        let mut stack = vec![value];
+        while let Some(&next) = stack.last() {
+            let Some(id) = self.producers[next.index()].filter(|_| self.computed(next).is_none()) else {
+                stack.pop();
+                continue;
+            };
+            let open = stack.len();
+            stack.extend(self.node(id).inputs.iter().filter(|&v| self.computed(v).is_none()));
+            if stack.len() == open {
+                self.compute_constants(id)?;
+            }
+        }
+        Ok(self.computed(value))
+    }
+
+    fn compute_constants(&self, id: NodeId) -> Result<(), RuntimeError> {
+        let node = self.node(id);
+        let inputs: Vec<Option<&Tensor>> =
+            node.inputs.slots().iter().map(|slot| slot.and_then(|v| self.computed(v))).collect();
+        let results = evaluate(self.ctx(), &node.op, &inputs, node.outputs.len())
+            .map_err(|source| RuntimeError::Plain { node: node.name.clone(), source })?;
+        for (output, tensor) in node.outputs.iter().zip(results) {
+            let bytes = self.constants.bytes.get().saturating_add(tensor.bytes());
+            self.constants.bytes.set(bytes);
+            let what = format!("the constants of `{}` up to node `{}`", self.graph.name(), node.name);
+            self.ctx().check_memory(&what, bytes).map_err(RuntimeError::Memory)?;
+            // An output whose integers inference knows is there already.
+            let _ = self.constants.tensors[output.index()].set(tensor);
+        }
+        Ok(())
+    }
+
+    /// The floats of a constant, whatever its type.
+    pub(super) fn floats(&self, value: ValueId) -> Result<Option<Floats>, RuntimeError> {
+        let tensor = self.constant(value)?;
+        Ok(tensor.map(|t| Floats { shape: Shape::fixed(t.shape()), values: t.to_f32s() }))
+    }
+
+    /// The constant input `i` of a node that has one.
+    pub(super) fn constant_input(&self, id: NodeId, i: usize, what: &str) -> Result<Floats, RuntimeError> {
+        let node = self.node(id);
+        let floats = node.inputs.get(i).map_or(Ok(None), |v| self.floats(v))?;
+        floats.ok_or_else(|| RuntimeError::Unsupported {
+            node: node.name.clone(),
+            op: node.op.name(),
+            problem: format!("expected a constant {what}"),
         })
     }
 
-    /// Whether a value is the same in every run.
-    pub(super) fn is_constant(&self, value: ValueId) -> bool {
-        self.constants[value.index()]
-    }
-}
-
-/// Nodes in a row that may compute a constant. A quantised weight has one or two; as [`Lowering::constant`] computes a
-/// constant wherever it is read, longer rows would take time and stack without a bound.
-const LONGEST: usize = 8;
-
-/// Per value, whether it is the same in every run: a parameter, or computed from such by nodes that
-/// [`Lowering::constant`] knows.
-pub(super) fn constants(graph: &Graph) -> Result<Vec<bool>, RuntimeError> {
-    let mut depths: Vec<Option<usize>> =
-        graph.values().iter().map(|v| matches!(v.kind, ValueKind::Param(_)).then_some(0)).collect();
-    for node in graph.nodes() {
-        let computed = matches!(
-            node.op,
-            Op::Identity(Identity) | Op::Dropout(_) | Op::DequantizeLinear(_) | Op::QuantizeLinear(_)
-        ) && depths[node.inputs[0].index()].is_some();
-        if computed {
-            let deepest = node.inputs.iter().filter_map(|v| depths[v.index()]).max().unwrap_or(0);
-            if deepest >= LONGEST {
-                return Err(RuntimeError::Unsupported {
-                    node: node.name.clone(),
-                    op: node.op.name(),
-                    problem: format!(
-                        "expected a constant behind at most {LONGEST} nodes, found more in a row"
-                    ),
-                });
-            }
-            depths[node.output().index()] = Some(deepest + 1);
-        }
-    }
-    Ok(depths.iter().map(Option::is_some).collect())
-}
-
-/// Maps an element index to the index of its scale.
-pub(super) fn channel_of(shape: &Shape, axis: usize, scales: usize) -> impl Fn(usize) -> usize + use<> {
-    let inner: usize = (axis + 1..shape.rank()).filter_map(|a| shape.get(a)).product();
-    move |i| if scales == 1 { 0 } else { i / inner.max(1) % scales }
-}
-
-/// The elements as floats.
-fn to_f32(tensor: &Tensor) -> Vec<f32> {
-    match tensor.data() {
-        TensorData::F32(v) => v.clone(),
-        TensorData::U8(v) => v.iter().map(|&x| f32::from(x)).collect(),
-        TensorData::I8(v) => v.iter().map(|&x| f32::from(x)).collect(),
-        TensorData::I32(v) => v.iter().map(|&x| x as f32).collect(),
-        TensorData::I64(v) => v.iter().map(|&x| x as f32).collect(),
+    /// The only number of a constant, whatever its type.
+    pub(super) fn number(&self, value: ValueId) -> Result<Option<f32>, RuntimeError> {
+        Ok(self.constant(value)?.filter(|t| t.len() == 1).and_then(|t| t.to_f32s().first().copied()))
     }
 }

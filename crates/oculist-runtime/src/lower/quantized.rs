@@ -4,12 +4,12 @@
 //! inputs are such bytes, and whose output a `QuantizeLinear` reads next, becomes an integer step. Whatever fits no
 //! pattern gets its inputs as floats and its output quantised by a step of its own.
 
-use oculist_graph::{AveragePool, Binary, Concat, DataType, DequantizeLinear, Gemm, GlobalPool, Identity, MaxPool, NodeId, Op, QuantizeLinear, ValueId};
+use oculist_graph::{NodeId, ValueId};
 use oculist_kernels::int8::{Quant, int_channel_stride, lookup_table};
 use oculist_kernels::{Activation, channel_stride};
 
 use super::Lowering;
-use super::tail::activation_of;
+use super::op::Fast;
 use crate::error::RuntimeError;
 use crate::step::{Pair, Work, pooling};
 use crate::tensor::{Format, Tensor, TensorId};
@@ -32,64 +32,36 @@ pub(super) struct Requantization {
 
 impl Lowering<'_> {
     /// Lowers a node as integers if a pattern allows it; says whether it did.
-    pub(super) fn lower_quantized(&mut self, id: NodeId) -> Result<bool, RuntimeError> {
+    pub(super) fn lower_quantized(&mut self, id: NodeId, fast: Fast) -> Result<bool, RuntimeError> {
         let node = self.node(id);
-        match &node.op {
-            Op::QuantizeLinear(_) => self.lower_quantize(id).map(|()| true),
-            Op::DequantizeLinear(_) => self.lower_dequantize(id).map(|()| true),
-            Op::Conv(conv) => self.lower_int_conv(id, conv),
-            Op::Gemm(Gemm::LINEAR) => self.lower_int_gemm(id),
-            Op::Binary(Binary::Add) | Op::Binary(Binary::Mul) => self.lower_int_pair(id),
-            Op::Concat(Concat::CHANNELS) => Ok(self.lower_int_concat(id)),
-            Op::MaxPool(pool) => {
+        match fast {
+            Fast::Quantize(quant) => self.lower_quantize(id, quant).map(|()| true),
+            Fast::Dequantize(quant) => self.lower_dequantize(id, quant),
+            Fast::Conv { plane, groups } => self.lower_int_conv(id, &plane, groups),
+            Fast::Gemm => self.lower_int_gemm(id),
+            Fast::Add | Fast::Multiply | Fast::Gate { .. } => self.lower_int_pair(id, fast),
+            Fast::Concat => self.lower_int_concat(id),
+            Fast::MaxPool(plane) => {
                 let Some((x, quant)) = self.bytes(node.inputs[0]) else { return Ok(false) };
-                let geometry = pooling(pool, self.options.batch, &self.tensors[x]);
+                let geometry = pooling(&plane, self.options.batch, &self.tensors[x]);
                 geometry.check().map_err(self.kernel_error(id))?;
                 let out = Tensor::u8(geometry.channels, [geometry.out_height(), geometry.out_width()]);
-                let y = self.step(&node.name, Work::IntMaxPool(pool.clone()), vec![x], out);
+                let y = self.step(&node.name, Work::IntMaxPool(plane), vec![x], out);
                 self.set_u8(node.output(), y, quant)?;
                 Ok(true)
             }
-            Op::PadChannels { before, after } => {
+            Fast::PadChannels { before, after } => {
                 let Some((x, quant)) = self.bytes(node.inputs[0]) else { return Ok(false) };
                 let Tensor { channels, size, .. } = self.tensors[x];
-                let work = Work::IntPadChannels { before: *before, zero_point: quant.zero_point };
+                let work = Work::IntPadChannels { before, zero_point: quant.zero_point };
                 let y = self.step(&node.name, work, vec![x], Tensor::u8(before + channels + after, size));
                 self.set_u8(node.output(), y, quant)?;
                 Ok(true)
             }
-            Op::AveragePool(_) | Op::GlobalPool(GlobalPool::Average) => self.lower_int_mean(id),
-            op => match activation_of(op) {
-                Some(activation) => self.lower_table(id, activation),
-                None => Ok(false),
-            },
+            Fast::AveragePool { .. } | Fast::GlobalAveragePool => self.lower_int_mean(id, fast),
+            Fast::Activation(activation) => self.lower_table(id, activation),
+            Fast::Norm { .. } | Fast::Softmax | Fast::Same | Fast::Flat => Ok(false),
         }
-    }
-
-    /// Scale and zero point of a Q or DQ node of an activation, in terms of u8.
-    pub(super) fn quant_of(&self, id: NodeId) -> Result<Quant, RuntimeError> {
-        let node = self.node(id);
-        let scale = self.constant_input(id, 1, "scale")?.values;
-        let zero_point = self.constant_input(id, 2, "zero_point")?.values;
-        let ([scale], [zero_point]) = (&scale[..], &zero_point[..]) else {
-            return Err(self.unsupported(
-                id,
-                format!("expected one scale for an activation, found {} along an axis", scale.len()),
-            ));
-        };
-        let offset = match self.graph.value(node.inputs[2]).dtype {
-            DataType::U8 => 0.0,
-            DataType::I8 => 128.0,
-            other => {
-                return Err(
-                    self.unsupported(id, format!("expected u8 or i8 activations, found {}", other.name()))
-                );
-            }
-        };
-        if !(scale.is_finite() && *scale > 0.0) {
-            return Err(self.unsupported(id, format!("expected a positive scale, found {scale}")));
-        }
-        Ok(Quant { scale: *scale, zero_point: (zero_point + offset) as u8 })
     }
 
     /// A value's bytes in the kernels' layout.
@@ -110,10 +82,9 @@ impl Lowering<'_> {
         self.show(value)
     }
 
-    fn lower_quantize(&mut self, id: NodeId) -> Result<(), RuntimeError> {
+    fn lower_quantize(&mut self, id: NodeId, quant: Quant) -> Result<(), RuntimeError> {
         let node = self.node(id);
         let x = node.inputs[0];
-        let quant = self.quant_of(id)?;
         let state = self.states[x.index()];
         if let Some((bytes, old)) = state.u8 {
             if old == quant {
@@ -139,40 +110,37 @@ impl Lowering<'_> {
 
     /// Whether a quantised value goes into dense convolutions alone, which take four channels per pixel.
     fn only_dense_convolutions_read(&self, quantized: ValueId) -> bool {
-        let dense = |id: &NodeId| match &self.node(*id).op {
-            Op::Conv(conv) => conv.groups == 1 && self.quantized_weight(self.node(*id).inputs[1]).is_some(),
-            _ => false,
+        let dense = |id: &NodeId| {
+            matches!(self.fast[*id], Some(Fast::Conv { groups: 1, .. }))
+                && self.is_quantized_weight(self.node(*id).inputs[1])
         };
         let unkept = |value: ValueId| !self.kept[value.index()];
         unkept(quantized)
             && self.consumers[quantized.index()].iter().all(|&id| {
                 let node = self.node(id);
-                matches!(node.op, Op::DequantizeLinear(_))
+                matches!(self.fast[id], Some(Fast::Dequantize(_)))
                     && unkept(node.output())
                     && self.consumers[node.output().index()].iter().all(dense)
             })
     }
 
-    fn lower_dequantize(&mut self, id: NodeId) -> Result<(), RuntimeError> {
+    fn lower_dequantize(&mut self, id: NodeId, quant: Quant) -> Result<bool, RuntimeError> {
         let node = self.node(id);
-        let quant = self.quant_of(id)?;
-        let Some((bytes, _)) = self.states[node.inputs[0].index()].u8 else {
-            return Err(self.unsupported(id, "expected a quantised activation"));
-        };
-        self.set_u8(node.output(), bytes, quant)
+        let Some((bytes, _)) = self.states[node.inputs[0].index()].u8 else { return Ok(false) };
+        self.set_u8(node.output(), bytes, quant)?;
+        Ok(true)
     }
 
     /// The `[Relu | Clip | other activation]? -> Q` that alone reads a value. Nothing is marked yet.
-    pub(super) fn requantization(&self, value: ValueId) -> Result<Option<Requantization>, RuntimeError> {
+    pub(super) fn requantization(&self, value: ValueId) -> Option<Requantization> {
         let mut activation = Activation::Identity;
         let mut nodes = [None; 2];
         let mut end = value;
         while let Some(id) = self.only_reader(end) {
             let node = self.node(id);
-            match &node.op {
-                Op::QuantizeLinear(_) => {
+            match self.fast[id] {
+                Some(Fast::Quantize(quant)) => {
                     nodes[1] = Some(id);
-                    let quant = self.quant_of(id)?;
                     // A clamp commutes with the rounding to levels.
                     let (levels, activation) = match activation {
                         Activation::Relu => ([quant.quantize(0.0), 255], Activation::Identity),
@@ -181,19 +149,17 @@ impl Lowering<'_> {
                         }
                         other => ([0, 255], other),
                     };
-                    return Ok(Some(Requantization { quant, levels, activation, end: node.output(), nodes }));
+                    return Some(Requantization { quant, levels, activation, end: node.output(), nodes });
                 }
-                op => match activation_of(op) {
-                    Some(f) if activation == Activation::Identity => {
-                        activation = f;
-                        nodes[0] = Some(id);
-                        end = node.output();
-                    }
-                    _ => break,
-                },
+                Some(Fast::Activation(f)) if activation == Activation::Identity => {
+                    activation = f;
+                    nodes[0] = Some(id);
+                    end = node.output();
+                }
+                _ => break,
             }
         }
-        Ok(None)
+        None
     }
 
     /// Marks the nodes of a requantisation as lowered.
@@ -203,23 +169,23 @@ impl Lowering<'_> {
         }
     }
 
-    fn lower_int_pair(&mut self, id: NodeId) -> Result<bool, RuntimeError> {
+    fn lower_int_pair(&mut self, id: NodeId, fast: Fast) -> Result<bool, RuntimeError> {
         let node = self.node(id);
+        let map = if let Fast::Gate { map } = fast { map } else { 0 };
         let (Some((a, a_quant)), Some((b, b_quant))) =
-            (self.bytes(node.inputs[0]), self.bytes(node.inputs[1]))
+            (self.bytes(node.inputs[map]), self.bytes(node.inputs[1 - map]))
         else {
             return Ok(false);
         };
         let same = self.tensors[a] == self.tensors[b];
-        let gate = self.graph.shape(node.inputs[0]) != self.graph.shape(node.inputs[1]);
-        let Some(next) = self.requantization(node.output())? else { return Ok(false) };
+        let Some(next) = self.requantization(node.output()) else { return Ok(false) };
         let quants = Pair { a: a_quant, b: b_quant, y: next.quant };
         let plain = next.levels == [0, 255];
-        let work = match &node.op {
+        let work = match fast {
             _ if next.activation != Activation::Identity => return Ok(false),
-            Op::Binary(Binary::Add) if same => Work::IntAdd { quants, levels: next.levels },
-            Op::Binary(Binary::Mul) if same && !gate && plain => Work::IntMultiply(quants),
-            Op::Binary(Binary::Mul) if gate && plain => Work::IntGate(quants),
+            Fast::Add if same => Work::IntAdd { quants, levels: next.levels },
+            Fast::Multiply if same && plain => Work::IntMultiply(quants),
+            Fast::Gate { .. } if plain => Work::IntGate(quants),
             _ => return Ok(false),
         };
         self.take(&next);
@@ -228,21 +194,21 @@ impl Lowering<'_> {
         Ok(true)
     }
 
-    fn lower_int_concat(&mut self, id: NodeId) -> bool {
+    fn lower_int_concat(&mut self, id: NodeId) -> Result<bool, RuntimeError> {
         let node = self.node(id);
-        let parts: Vec<_> = node.inputs.iter().map_while(|&x| self.bytes(x).map(|part| (x, part))).collect();
+        let parts: Vec<_> = node.inputs.iter().map_while(|x| self.bytes(x).map(|part| (x, part))).collect();
         let unflattened = parts.iter().any(|&(x, (tensor, _))| self.is_unflattened(x, tensor));
         if parts.len() < node.inputs.len() || unflattened {
-            return false;
+            return Ok(false);
         }
         let common = parts.iter().all(|(_, (_, quant))| *quant == parts[0].1.1).then_some(parts[0].1.1);
         let (end, quant) = match (self.requantization(node.output()), common) {
-            (Ok(Some(next)), _) if next.levels == [0, 255] && next.activation == Activation::Identity => {
+            (Some(next), _) if next.levels == [0, 255] && next.activation == Activation::Identity => {
                 self.take(&next);
                 (next.end, next.quant)
             }
             (_, Some(common)) => (node.output(), common),
-            _ => return false,
+            _ => return Ok(false),
         };
         let tables = parts
             .iter()
@@ -252,28 +218,23 @@ impl Lowering<'_> {
         let channels = inputs.iter().map(|&x| self.tensors[x].channels).sum();
         let out = Tensor::u8(channels, self.tensors[inputs[0]].size);
         let y = self.step(&node.name, Work::IntConcat(tables), inputs, out);
-        self.states[end.index()].u8 = Some((y, quant));
-        self.show(end).is_ok()
+        self.set_u8(end, y, quant)?;
+        Ok(true)
     }
 
-    fn lower_int_mean(&mut self, id: NodeId) -> Result<bool, RuntimeError> {
+    fn lower_int_mean(&mut self, id: NodeId, fast: Fast) -> Result<bool, RuntimeError> {
         let node = self.node(id);
         let Some((x, x_quant)) = self.bytes(node.inputs[0]) else { return Ok(false) };
-        let Some(next) = self.requantization(node.output())? else { return Ok(false) };
+        let Some(next) = self.requantization(node.output()) else { return Ok(false) };
         if next.levels != [0, 255] || next.activation != Activation::Identity {
             return Ok(false);
         }
         let quants = (x_quant, next.quant);
-        let (work, size) = match &node.op {
-            Op::AveragePool(AveragePool { pool, count_include_pad }) => {
-                let geometry = pooling(pool, self.options.batch, &self.tensors[x]);
+        let (work, size) = match fast {
+            Fast::AveragePool { plane, count_include_pad } => {
+                let geometry = pooling(&plane, self.options.batch, &self.tensors[x]);
                 geometry.check().map_err(self.kernel_error(id))?;
-                let work = Work::IntAveragePool {
-                    pool: pool.clone(),
-                    count_include_pad: *count_include_pad,
-                    x: quants.0,
-                    y: quants.1,
-                };
+                let work = Work::IntAveragePool { plane, count_include_pad, x: quants.0, y: quants.1 };
                 (work, [geometry.out_height(), geometry.out_width()])
             }
             _ => (Work::IntGlobalAveragePool { x: quants.0, y: quants.1 }, [1, 1]),
@@ -289,7 +250,7 @@ impl Lowering<'_> {
     fn lower_table(&mut self, id: NodeId, activation: Activation) -> Result<bool, RuntimeError> {
         let node = self.node(id);
         let Some((x, x_quant)) = self.bytes(node.inputs[0]) else { return Ok(false) };
-        let Some(next) = self.requantization(node.output())? else { return Ok(false) };
+        let Some(next) = self.requantization(node.output()) else { return Ok(false) };
         self.take(&next);
         let [low, high] = next.levels;
         let second = next.activation;

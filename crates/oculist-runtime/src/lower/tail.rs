@@ -1,9 +1,10 @@
 //! What follows a step and can be computed while its result is still in registers.
 
-use oculist_graph::{BatchNormalization, Binary, Dropout, Identity, NodeId, Op, Unary, ValueId};
+use oculist_graph::{NodeId, ValueId};
 use oculist_kernels::Activation;
 
 use super::Lowering;
+use super::op::Fast;
 use crate::error::RuntimeError;
 
 /// Batch normalisation as `y = x * scale + shift`.
@@ -21,18 +22,6 @@ pub(super) struct Tail {
     pub(super) scale_shift: Option<ScaleShift>,
     pub(super) residual: Option<ValueId>,
     pub(super) activation: Activation,
-}
-
-/// The kernels' name of an activation operator.
-pub(super) fn activation_of(op: &Op) -> Option<Activation> {
-    match *op {
-        Op::Unary(Unary::Relu) => Some(Activation::Relu),
-        Op::Unary(Unary::Clip { min, max }) => Some(Activation::Clip { min, max }),
-        Op::Unary(Unary::HardSwish) => Some(Activation::HardSwish),
-        Op::Unary(Unary::HardSigmoid { alpha, beta }) => Some(Activation::HardSigmoid { alpha, beta }),
-        Op::Unary(Unary::Sigmoid) => Some(Activation::Sigmoid),
-        _ => None,
-    }
 }
 
 impl Lowering<'_> {
@@ -72,26 +61,24 @@ impl Lowering<'_> {
         while let Some(id) = self.only_reader(tail.end) {
             let node = self.node(id);
             let plain = tail.residual.is_none() && tail.activation == Activation::Identity;
-            match &node.op {
-                Op::Identity(Identity) | Op::Dropout(_) => {}
-                Op::BatchNormalization(BatchNormalization { epsilon, .. })
+            match self.fast[id] {
+                Some(Fast::Same) => {}
+                Some(Fast::Norm { epsilon })
                     if plain && tail.scale_shift.is_none() && node.inputs[0] == tail.end =>
                 {
-                    tail.scale_shift = Some(self.scale_shift(id, *epsilon)?);
+                    tail.scale_shift = Some(self.scale_shift(id, epsilon)?);
                 }
-                Op::Binary(Binary::Add) if plain => {
+                Some(Fast::Add) if plain => {
                     let other = node.inputs[usize::from(node.inputs[0] == tail.end)];
                     if other == tail.end || !self.compute_early(other)? || !self.fits(other, channels, size) {
                         break;
                     }
                     tail.residual = Some(other);
                 }
-                op => match activation_of(op) {
-                    Some(activation) if tail.activation == Activation::Identity => {
-                        tail.activation = activation;
-                    }
-                    _ => break,
-                },
+                Some(Fast::Activation(activation)) if tail.activation == Activation::Identity => {
+                    tail.activation = activation;
+                }
+                _ => break,
             }
             self.done[id] = true;
             tail.end = node.output();
@@ -101,8 +88,7 @@ impl Lowering<'_> {
 
     /// Whether a value is computed already and lies in memory as a tensor of this shape does.
     fn fits(&self, value: ValueId, channels: usize, size: [usize; 2]) -> bool {
-        let state = &self.states[value.index()];
-        state.f32.or(state.dense).or(state.u8.map(|(tensor, _)| tensor)).is_some_and(|tensor| {
+        self.states[value.index()].fast().is_some_and(|tensor| {
             let tensor = &self.tensors[tensor];
             tensor.channels == channels && tensor.size == size
         })

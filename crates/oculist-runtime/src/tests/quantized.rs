@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{AveragePool, Binary, Concat, Conv, DataType, DequantizeLinear, Flatten, Gemm, GlobalPool, Graph, GraphBuilder, Op, QuantizeLinear, Tensor, Unary, ValueId};
+use oculist_graph::{
+    AveragePool, Binary, Concat, Conv, DataType, DequantizeLinear, Flatten, Gemm, GlobalPool, Graph,
+    GraphBuilder, Op, QuantizeLinear, Tensor, Unary, ValueId,
+};
 use oculist_kernels::Isa;
 use oculist_passes::{QuantizeOptions, Range, fold_batch_norm, quantizable_values, quantize};
 use oculist_testing::formula;
@@ -17,8 +20,12 @@ use crate::{InputLayout, Plan, PlanOptions};
 fn qdq(b: &mut GraphBuilder, name: &str, x: ValueId, scale: f32, zero_point: u8) -> ValueId {
     let s = b.param(&format!("{name}.scale"), Tensor::f32(&[], vec![scale]));
     let z = b.param(&format!("{name}.zero"), Tensor::u8(&[], vec![zero_point]));
-    let q = b.op(&format!("{name}.q"), Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), &[x, s, z]);
-    b.op(&format!("{name}.dq"), Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }), &[q, s, z])
+    let q = b.op(
+        &format!("{name}.q"),
+        Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
+        &[x, s, z],
+    );
+    b.op(&format!("{name}.dq"), Op::DequantizeLinear(DequantizeLinear::along(1)), &[q, s, z])
 }
 
 /// A constant behind a `DequantizeLinear` along axis 0: weights as i8, biases as i32.
@@ -35,7 +42,7 @@ fn constant(b: &mut GraphBuilder, name: &str, shape: &[usize], scales: Vec<f32>,
     let x = b.param(&format!("{name}.int"), tensor);
     let s = b.param(&format!("{name}.scale"), Tensor::f32(&[scales.len()], scales));
     let z = b.param(&format!("{name}.zero"), zeros);
-    b.op(name, Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }), &[x, s, z])
+    b.op(name, Op::DequantizeLinear(DequantizeLinear::along(0)), &[x, s, z])
 }
 
 /// A convolution of integers; `x_scale` is the scale of `x`.
@@ -43,7 +50,7 @@ fn conv(b: &mut GraphBuilder, name: &str, x: ValueId, x_scale: f32, c_out: usize
     let c_in = b.chw(x).0;
     let scales: Vec<f32> = (0..c_out).map(|o| 0.002 + 0.0003 * o as f32).collect();
     let steps = scales.iter().map(|s| x_scale * s).collect();
-    let shape = [c_out, c_in / conv.groups, conv.kernel[0], conv.kernel[1]];
+    let shape = [c_out, c_in / conv.groups, conv.window.kernel[0], conv.window.kernel[1]];
     let w = constant(b, &format!("{name}.w"), &shape, scales, false);
     let bias = constant(b, &format!("{name}.b"), &[c_out], steps, true);
     b.op(name, Op::Conv(conv), &[x, w, bias])
@@ -139,7 +146,7 @@ fn bytes_that_only_move() {
         let m = qdq(b, "m", m, IN, 127);
         let a = b.op("avg", Op::AveragePool(AveragePool::square(3, 2, 1, false)), &[x]);
         let a = qdq(b, "a", a, 0.005, 120);
-        let p = b.op("pad", Op::PadChannels { before: 1, after: 2 }, &[m]);
+        let p = b.pad_channels("pad", m, 1, 2);
         let p = qdq(b, "p", p, IN, 127);
         let c = b.op("concat", Op::Concat(Concat::CHANNELS), &[m, a, p]);
         qdq(b, "c", c, 0.009, 125)
@@ -237,8 +244,12 @@ fn signed_activations_are_bytes_moved_by_half() {
             let s = b.param("s", Tensor::f32(&[], vec![IN]));
             let z = if signed { Tensor::i8(&[], vec![-9]) } else { Tensor::u8(&[], vec![119]) };
             let z = b.param("z", z);
-            let q = b.op("q", Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), &[x, s, z]);
-            let x = b.op("dq", Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }), &[q, s, z]);
+            let q = b.op(
+                "q",
+                Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
+                &[x, s, z],
+            );
+            let x = b.op("dq", Op::DequantizeLinear(DequantizeLinear::along(1)), &[q, s, z]);
             let y = conv(b, "conv", x, IN, 7, Conv::square(3, 1, 1));
             qdq(b, "y", y, 0.011, 100)
         })

@@ -15,12 +15,25 @@ pub(super) fn fingerprint(trainer: &Trainer<'_>, graph: &Graph, data: &dyn Train
         hasher.part(graph.dump().as_bytes());
         for (_, value, tensor) in graph.params() {
             hasher.part(value.name.as_bytes());
+            macro_rules! bytes {
+                ($values:expr) => {
+                    $values.iter().flat_map(|x| x.to_le_bytes()).collect()
+                };
+            }
             let bytes: Vec<u8> = match tensor.data() {
-                TensorData::F32(x) => x.iter().flat_map(|x| x.to_le_bytes()).collect(),
-                TensorData::I32(x) => x.iter().flat_map(|x| x.to_le_bytes()).collect(),
-                TensorData::I64(x) => x.iter().flat_map(|x| x.to_le_bytes()).collect(),
-                TensorData::I8(x) => x.iter().map(|x| x.cast_unsigned()).collect(),
-                TensorData::U8(x) => x.clone(),
+                TensorData::F32(x) => bytes!(x),
+                TensorData::F64(x) => bytes!(x),
+                TensorData::F16(x) => bytes!(x),
+                TensorData::BF16(x) => bytes!(x),
+                TensorData::U16(x) => bytes!(x),
+                TensorData::I16(x) => bytes!(x),
+                TensorData::U32(x) => bytes!(x),
+                TensorData::I32(x) => bytes!(x),
+                TensorData::U64(x) => bytes!(x),
+                TensorData::I64(x) => bytes!(x),
+                TensorData::I8(x) | TensorData::I4(x) => bytes!(x),
+                TensorData::U8(x) | TensorData::U4(x) => x.clone(),
+                TensorData::Bool(x) => x.iter().map(|&x| x.into()).collect(),
             };
             hasher.part(&bytes);
         }

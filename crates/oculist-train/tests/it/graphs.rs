@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use oculist_graph::{BatchNormalization, DataType, DequantizeLinear, Flatten, Gemm, Graph, GraphBuilder, Op, QuantizeLinear, Softmax, Tensor, ValueId};
+use oculist_graph::{
+    BatchNormalization, DataType, DequantizeLinear, Flatten, Gemm, Graph, GraphBuilder, Op, QuantizeLinear,
+    Softmax, Tensor, ValueId,
+};
 use oculist_kernels::Context;
 use oculist_testing::graphs::{self, Start, pairs};
 use oculist_testing::interpret::{self, Array};
@@ -236,8 +239,12 @@ fn what_cannot_be_trained_is_an_error_that_names_the_node() {
     let quantised = with(|b, x| {
         let scale = b.param("scale", Tensor::f32(&[], vec![0.1]));
         let zero = b.param("zero", Tensor::u8(&[], vec![128]));
-        let q = b.op("quantize", Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), &[x, scale, zero]);
-        let x = b.op("dequantize", Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }), &[q, scale, zero]);
+        let q = b.op(
+            "quantize",
+            Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
+            &[x, scale, zero],
+        );
+        let x = b.op("dequantize", Op::DequantizeLinear(DequantizeLinear::along(1)), &[q, scale, zero]);
         b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x])
     });
     let message = train(&quantised).unwrap_err().to_string();
@@ -248,7 +255,7 @@ fn what_cannot_be_trained_is_an_error_that_names_the_node() {
         let q = b.param("bytes", Tensor::i8(&[3, 48], vec![1; 144]));
         let scale = b.param("scale", Tensor::f32(&[3], vec![0.1; 3]));
         let zero = b.param("zero", Tensor::i8(&[3], vec![0; 3]));
-        let weight = b.op("dequantize", Op::DequantizeLinear(DequantizeLinear { axis: 0, block: 0 }), &[q, scale, zero]);
+        let weight = b.op("dequantize", Op::DequantizeLinear(DequantizeLinear::along(0)), &[q, scale, zero]);
         b.op("fc", Op::Gemm(Gemm::LINEAR), &[x, weight])
     });
     let message = train(&weights).unwrap_err().to_string();
@@ -257,7 +264,8 @@ fn what_cannot_be_trained_is_an_error_that_names_the_node() {
     let one_statistic = with(|b, x| {
         let scale = b.param("scale", Tensor::filled(&[4], 1.0));
         let shift = b.param("shift", Tensor::filled(&[4], 0.0));
-        let norm = Op::BatchNormalization(BatchNormalization { epsilon: 1e-2, momentum: 0.9, training: false });
+        let norm =
+            Op::BatchNormalization(BatchNormalization { epsilon: 1e-2, momentum: 0.9, training: false });
         let x = b.op("norm", norm, &[x, scale, shift, shift, scale]);
         b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x])
     });

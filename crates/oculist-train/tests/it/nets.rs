@@ -1,6 +1,8 @@
 //! The networks of `golden/training_nets.py` as graphs.
 
-use oculist_graph::{AveragePool, Binary, Conv, Dropout, Flatten, GlobalPool, Graph, GraphBuilder, Op, Unary, ValueId};
+use oculist_graph::{
+    AveragePool, Binary, Conv, Dropout, Flatten, GlobalPool, Graph, GraphBuilder, Op, Unary, ValueId,
+};
 
 fn basic_block(b: &mut GraphBuilder, name: &str, x: ValueId, c_out: usize, stride: usize) -> ValueId {
     let c_in = b.chw(x).0;
@@ -16,8 +18,7 @@ fn basic_block(b: &mut GraphBuilder, name: &str, x: ValueId, c_out: usize, strid
     }
     if c_in != c_out {
         let before = (c_out - c_in) / 2;
-        let pad = Op::PadChannels { before, after: c_out - c_in - before };
-        shortcut = b.op(&format!("{name}.pad"), pad, &[shortcut]);
+        shortcut = b.pad_channels(&format!("{name}.pad"), shortcut, before, c_out - c_in - before);
     }
     let y = b.add(&format!("{name}.add"), y, shortcut);
     b.relu(&format!("{name}.relu2"), y)

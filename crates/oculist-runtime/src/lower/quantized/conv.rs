@@ -1,12 +1,12 @@
 //! Integer convolutions and fully connected layers.
 
-use oculist_graph::{Binary, Conv, DequantizeLinear, Identity, NodeId, Op, QuantizeLinear, TensorData, ValueId};
+use oculist_graph::{DataType, DequantizeLinear, Gemm, NodeId, Op, Plane, ValueId};
 use oculist_kernels::int8::{IntBias, IntConv, IntConvPlan, IntFinish, IntResidual, IntThen, Quant};
 use oculist_kernels::{Activation, Conv2d};
 
 use super::{Lowering, Requantization};
 use crate::error::RuntimeError;
-use crate::lower::tail::activation_of;
+use crate::lower::op::Fast;
 use crate::step::{IntConvStep, Work};
 use crate::tensor::{Tensor, TensorId};
 
@@ -42,80 +42,68 @@ struct Residual {
 }
 
 impl Lowering<'_> {
-    /// The integers of a constant.
-    fn integers(&self, value: ValueId) -> Option<Vec<i32>> {
-        match self.graph.param(value).map(oculist_graph::Tensor::data) {
-            Some(TensorData::I8(v)) => Some(v.iter().map(|&x| i32::from(x)).collect()),
-            Some(TensorData::U8(v)) => Some(v.iter().map(|&x| i32::from(x)).collect()),
-            Some(TensorData::I32(v)) => Some(v.clone()),
-            Some(_) => None,
-            None => match &self.node_of(value)?.op {
-                Op::QuantizeLinear(_) => {
-                    Some(self.constant(value)?.values.iter().map(|&x| x as i32).collect())
-                }
-                _ => None,
-            },
-        }
+    /// The integers of a constant; none where inputs are left out.
+    fn integers(&self, value: Option<ValueId>) -> Result<Option<Vec<i32>>, RuntimeError> {
+        let Some(value) = value else { return Ok(Some(Vec::new())) };
+        let integers = self.constant(value)?.and_then(oculist_graph::Tensor::to_i64s);
+        Ok(integers.and_then(|v| v.into_iter().map(|x| i32::try_from(x).ok()).collect()))
+    }
+
+    /// Whether a value is a constant of integers behind a `DequantizeLinear` with scales that integer layers take.
+    fn is_symmetric(&self, value: ValueId) -> bool {
+        let Some(node) = self.node_of(value).filter(|_| self.is_constant(value)) else { return false };
+        let Op::DequantizeLinear(DequantizeLinear { axis, block, .. }) = node.op else { return false };
+        let scales = self.graph.shape(node.inputs[1]).sizes().map(|s| s.iter().product::<usize>());
+        block == 0 && (scales == Some(1) || axis == 0)
+    }
+
+    /// Whether a layer's weight is given as bytes, for all that shapes and types tell.
+    pub(in crate::lower) fn is_quantized_weight(&self, value: ValueId) -> bool {
+        let bytes = |v: ValueId| matches!(self.graph.value(v).dtype, DataType::I8 | DataType::U8);
+        self.is_symmetric(value) && self.node_of(value).is_some_and(|node| bytes(node.inputs[0]))
     }
 
     /// The integers and scales behind a `DequantizeLinear` of a constant with zero points of 0, along axis 0.
-    fn symmetric(&self, value: ValueId) -> Option<(Vec<i32>, Vec<f32>)> {
-        let node = self.node_of(value)?;
-        let Op::DequantizeLinear(DequantizeLinear { axis, .. }) = node.op else { return None };
-        let scales = self.constant(node.inputs[1])?.values;
-        let zero_points = self.integers(node.inputs[2])?;
-        let fits = zero_points.iter().all(|&z| z == 0) && (scales.len() == 1 || axis == 0);
-        Some((self.integers(node.inputs[0]).filter(|_| fits)?, scales))
+    fn symmetric(&self, value: ValueId) -> Result<Option<(Vec<i32>, Vec<f32>)>, RuntimeError> {
+        let Some(node) = self.node_of(value).filter(|_| self.is_symmetric(value)) else { return Ok(None) };
+        let Some(scales) = self.floats(node.inputs[1])? else { return Ok(None) };
+        let zero_points = self.integers(node.inputs.get(2))?;
+        if zero_points.is_none_or(|z| z.iter().any(|&z| z != 0)) {
+            return Ok(None);
+        }
+        Ok(self.integers(node.inputs.get(0))?.map(|integers| (integers, scales.values)))
     }
 
     /// A layer's weight as symmetric bytes, if it is given so.
-    pub(in crate::lower) fn quantized_weight(&self, value: ValueId) -> Option<QuantizedWeight> {
-        let (integers, scales) = self.symmetric(value)?;
+    fn quantized_weight(&self, value: ValueId) -> Result<Option<QuantizedWeight>, RuntimeError> {
+        let Some((integers, scales)) = self.symmetric(value)? else { return Ok(None) };
         let values: Option<Vec<i8>> = integers.into_iter().map(|w| i8::try_from(w).ok()).collect();
         let positive = scales.iter().all(|s| s.is_finite() && *s > 0.0);
-        Some(QuantizedWeight { values: values?, scales }).filter(|_| positive)
+        Ok(values.map(|values| QuantizedWeight { values, scales }).filter(|_| positive))
     }
 
-    pub(super) fn lower_int_conv(&mut self, id: NodeId, conv: &Conv) -> Result<bool, RuntimeError> {
+    pub(super) fn lower_int_conv(
+        &mut self,
+        id: NodeId,
+        plane: &Plane,
+        groups: usize,
+    ) -> Result<bool, RuntimeError> {
         let node = self.node(id);
         let Some((input, x)) = self.states[node.inputs[0].index()].u8 else { return Ok(false) };
-        let Some(weight) = self.quantized_weight(node.inputs[1]) else { return Ok(false) };
-        let Tensor { channels, size, stride, .. } = self.tensors[input];
-        let geometry = Conv2d {
-            batch: self.options.batch,
-            height: size[0],
-            width: size[1],
-            c_in: channels,
-            c_out: self.graph.shape(node.inputs[1]).get(0).unwrap_or(0),
-            kernel: conv.kernel,
-            stride: conv.stride,
-            padding: conv.padding,
-            dilation: conv.dilation,
-            groups: conv.groups,
-            x_stride: stride,
-        };
-        self.int_linear(id, (input, x), geometry, &weight)
+        let Some(weight) = self.quantized_weight(node.inputs[1])? else { return Ok(false) };
+        let geometry = self.conv_geometry(node, plane, groups, self.tensors[input]);
+        geometry.map_or(Ok(false), |geometry| self.int_linear(id, (input, x), geometry, &weight))
     }
 
     pub(super) fn lower_int_gemm(&mut self, id: NodeId) -> Result<bool, RuntimeError> {
         let node = self.node(id);
         let Some((input, x)) = self.states[node.inputs[0].index()].u8 else { return Ok(false) };
-        let Some(weight) = self.quantized_weight(node.inputs[1]) else { return Ok(false) };
-        let Tensor { channels, size, stride, .. } = self.tensors[input];
-        let geometry = Conv2d {
-            batch: self.options.batch,
-            height: size[0],
-            width: size[1],
-            c_in: channels,
-            c_out: self.graph.shape(node.inputs[1]).get(0).unwrap_or(0),
-            kernel: size,
-            stride: [1; 2],
-            padding: [0; 4],
-            dilation: [1; 2],
-            groups: 1,
-            x_stride: stride,
-        };
-        self.int_linear(id, (input, x), geometry, &weight)
+        if node.op != Op::Gemm(Gemm::LINEAR) {
+            return Ok(false);
+        }
+        let Some(weight) = self.quantized_weight(node.inputs[1])? else { return Ok(false) };
+        let outputs = self.graph.shape(node.inputs[1]).get(0).unwrap_or(0);
+        self.int_linear(id, (input, x), self.gemm_geometry(outputs, self.tensors[input]), &weight)
     }
 
     fn int_linear(
@@ -162,7 +150,7 @@ impl Lowering<'_> {
     fn ending(&mut self, id: NodeId, channels: usize, size: [usize; 2]) -> Result<Ending, RuntimeError> {
         let output = self.node(id).output();
         let mut fused = Vec::new();
-        let Some(next) = self.requantization(output)? else {
+        let Some(next) = self.requantization(output) else {
             // Without quantisation the result is floats; an activation that keeps zero can still be fused.
             let mut ending = Ending {
                 finish: IntFinish::F32 { activation: Activation::Identity },
@@ -172,7 +160,8 @@ impl Lowering<'_> {
                 fused,
             };
             if let Some(reader) = self.only_reader(output)
-                && let Some(activation) = activation_of(&self.node(reader).op).filter(|f| f.keeps_zero())
+                && let Some(Fast::Activation(activation)) = self.fast[reader]
+                && activation.keeps_zero()
             {
                 self.done[reader] = true;
                 ending.finish = IntFinish::F32 { activation };
@@ -203,7 +192,7 @@ impl Lowering<'_> {
             let [low, high] = next.levels;
             then = Some(IntThen::Add(IntResidual { addend, sum: next.quant, low, high, own_first }));
             (end, quant, other) = (next.end, next.quant, Some(tensor));
-        } else if plain && let Some((dq, next)) = self.table(end, y)? {
+        } else if plain && let Some((dq, next)) = self.table(end, y) {
             self.done[dq] = true;
             self.take(&next);
             fused.push(format!(" + {:?}", next.activation));
@@ -222,8 +211,8 @@ impl Lowering<'_> {
         x: Quant,
         weight: &QuantizedWeight,
     ) -> Result<(Option<Vec<i32>>, Option<Vec<f32>>), RuntimeError> {
-        let Some(&bias) = self.node(id).inputs.get(2) else { return Ok((None, None)) };
-        if let Some((steps, scales)) = self.symmetric(bias) {
+        let Some(bias) = self.node(id).inputs.get(2) else { return Ok((None, None)) };
+        if let Some((steps, scales)) = self.symmetric(bias)? {
             let at = |v: &[f32], o: usize| v[if v.len() == 1 { 0 } else { o }];
             let agrees = (0..steps.len()).all(|o| {
                 let want = x.scale * at(&weight.scales, o);
@@ -237,13 +226,10 @@ impl Lowering<'_> {
     }
 
     /// `DQ -> activation -> Q` behind the quantised value `q`, for an activation that is no clamp.
-    fn table(&self, q: ValueId, quant: Quant) -> Result<Option<(NodeId, Requantization)>, RuntimeError> {
-        let Some(dq) = self.only_reader(q) else { return Ok(None) };
-        if !matches!(self.node(dq).op, Op::DequantizeLinear(_)) || self.quant_of(dq)? != quant {
-            return Ok(None);
-        }
+    fn table(&self, q: ValueId, quant: Quant) -> Option<(NodeId, Requantization)> {
+        let dq = self.only_reader(q).filter(|&dq| self.fast[dq] == Some(Fast::Dequantize(quant)))?;
         let next = self.requantization(self.node(dq).output())?;
-        Ok(next.filter(|next| next.activation != Activation::Identity).map(|next| (dq, next)))
+        (next.activation != Activation::Identity).then_some((dq, next))
     }
 
     /// `DQ -> Add(other) -> [Relu | Clip]? -> Q` behind the quantised value `q`, where `other` exists as bytes.
@@ -255,13 +241,13 @@ impl Lowering<'_> {
         size: [usize; 2],
     ) -> Result<Option<Residual>, RuntimeError> {
         let Some(dq) = self.only_reader(q) else { return Ok(None) };
-        if !matches!(self.node(dq).op, Op::DequantizeLinear(_)) || self.quant_of(dq)? != quant {
+        if self.fast[dq] != Some(Fast::Dequantize(quant)) {
             return Ok(None);
         }
         let own = self.node(dq).output();
         let Some(add) = self.only_reader(own) else { return Ok(None) };
         let node = self.node(add);
-        if node.op != Op::Binary(Binary::Add) {
+        if self.fast[add] != Some(Fast::Add) {
             return Ok(None);
         }
         let own_first = node.inputs[0] == own;
@@ -271,7 +257,7 @@ impl Lowering<'_> {
         }
         let Some((tensor, addend)) = self.bytes(other) else { return Ok(None) };
         let fits = self.tensors[tensor] == Tensor::u8(channels, size);
-        match self.requantization(node.output())? {
+        match self.requantization(node.output()) {
             Some(next) if fits && next.activation == Activation::Identity => {
                 Ok(Some(Residual { other: tensor, addend, next, own_first, nodes: [dq, add] }))
             }

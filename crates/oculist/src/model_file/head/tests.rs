@@ -23,7 +23,7 @@ fn quantize(b: &mut GraphBuilder, name: &str, x: ValueId) -> ValueId {
     let scale = b.param(&format!("{name}.scale"), Tensor::f32(&[], vec![1.0 / 256.0]));
     let zero = b.param(&format!("{name}.zero_point"), Tensor::u8(&[], vec![0]));
     let q = b.op(&format!("{name}.q"), Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), &[x, scale, zero]);
-    b.op(&format!("{name}.dq"), Op::DequantizeLinear(DequantizeLinear { axis: 1, block: 0 }), &[q, scale, zero])
+    b.op(&format!("{name}.dq"), Op::DequantizeLinear(DequantizeLinear::along(1)), &[q, scale, zero])
 }
 
 fn answers(graph: &Graph) -> Vec<f32> {

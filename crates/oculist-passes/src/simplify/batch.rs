@@ -1,0 +1,69 @@
+//! The batch of a file that fixes it at 1.
+
+use oculist_graph::{Dim, Graph, Op, Shape, Tensor};
+
+use crate::Result;
+use crate::edit::Names;
+
+/// Leaves the batch open in a graph whose inputs fix it at 1, as exporters that were given one example write it.
+///
+/// # What it does
+/// The first axis of each input becomes the batch; a `Reshape` (`Expand`) whose constant target says 1 for it says 0, which
+/// copies the size (for `Expand`, 1 leaves it).
+///
+/// # Applies when
+/// Every input has a first axis of size 1, and with an open batch every value has the shape that it had, with the batch for
+/// a 1 in front where it follows from the inputs, so that every output has one. Otherwise the graph stays as it is.
+///
+/// # Preserves
+/// The function for one sample.
+///
+/// # Errors
+/// [`crate::PassError::Graph`] if the graph is invalid.
+pub fn open_batch(graph: &Graph) -> Result<Option<Graph>> {
+    graph.check()?;
+    let one = |shape: &Shape| shape.rank() >= 2 && shape.get(0) == Some(1);
+    let fixed = graph.inputs().iter().all(|&v| graph.value(v).shape.as_ref().is_some_and(one));
+    if !fixed || graph.inputs().is_empty() {
+        return Ok(None);
+    }
+    let mut out = graph.clone();
+    for &input in graph.inputs() {
+        if let Some(shape) = &graph.value(input).shape {
+            let mut dims = shape.dims().to_vec();
+            dims[0] = Dim::Batch;
+            out.set_input_shape(input, Shape::new(dims));
+        }
+    }
+    let mut names = Names::of(graph);
+    for (id, node) in graph.nodes().iter().enumerate() {
+        let Op::Reshape(reshape) = &node.op else { continue };
+        let Some(target) = node.inputs.get(1).and_then(|v| graph.param(v)).and_then(Tensor::as_i64) else { continue };
+        if target.first() == Some(&1) && !reshape.allow_zero {
+            let mut target = target.to_vec();
+            target[0] = 0;
+            let name = names.fresh(&format!("{}.batched", node.name));
+            let target = out.add_param(name, Tensor::ints(target));
+            out.edit().set_input(id, 1, Some(target));
+        }
+    }
+    // A shape that does not follow says that the graph mixes samples or counts on there being one.
+    if out.tidy().is_err() || out.check().is_err() {
+        return Ok(None);
+    }
+    let batched = out.outputs().iter().all(|&v| {
+        out.value(v).shape.as_ref().is_some_and(|shape| {
+            shape.dims().first() == Some(&Dim::Batch) && shape.dims()[1..].iter().all(|d| d.size().is_some())
+        })
+    });
+    let same = out.nodes().iter().zip(graph.nodes()).all(|(a, b)| {
+        a.outputs.iter().zip(&b.outputs).all(|(&a, &b)| {
+            let (Some(a), Some(b)) = (&out.value(a).shape, &graph.value(b).shape) else { return false };
+            a.rank() == b.rank()
+                && a.dims().iter().zip(b.dims()).enumerate().all(|(i, (&x, &y))| {
+                    x == y || (i == 0 && x == Dim::Batch && y == Dim::Fixed(1))
+                })
+        })
+    });
+    Ok((batched && same && out.nodes().len() == graph.nodes().len()).then_some(out))
+}

@@ -1,0 +1,79 @@
+//! What is known before the graph runs is computed once.
+
+use oculist_graph::{DataType, Item, Node, Op, Tensor, TensorData, ValueId};
+use oculist_kernels::Context;
+
+use super::rewrite::Rewrite;
+use crate::{PassError, Result};
+
+/// A constant may be as large as what it is made of, or as this many elements: a fold that makes a file larger than its
+/// parts, such as an expanded scalar, is none.
+const LARGEST: usize = 1 << 16;
+
+/// Computes nodes whose inputs are constants, and values that inference knows.
+///
+/// # What it does
+/// Evaluates such a node by its plain kernel and makes constants of its outputs.
+///
+/// # Applies when
+/// Every input is a constant, and the result has no more elements than the inputs or [`LARGEST`]. Quantisation stays:
+/// a weight behind `DequantizeLinear` is smaller than what it stands for, and an integer kernel reads it as it is.
+///
+/// # Preserves
+/// The function, exactly: the kernels are those that would run.
+pub(super) fn fold(rewrite: &mut Rewrite) -> Result<usize> {
+    let ctx = Context::new(1).map_err(|e| unsupported(rewrite.node(0), e.to_string()))?;
+    let mut folded = 0;
+    for id in 0..rewrite.len() {
+        if let Some(tensors) = known(rewrite, id).or_else(|| computed(rewrite, &ctx, id)) {
+            let outputs: Vec<ValueId> = rewrite.node(id).outputs.clone();
+            for (output, tensor) in outputs.into_iter().zip(tensors) {
+                rewrite.set_constant(output, tensor);
+            }
+            folded += 1;
+        }
+    }
+    Ok(folded)
+}
+
+/// The outputs of a node as inference knows them.
+fn known(rewrite: &Rewrite, id: usize) -> Option<Vec<Tensor>> {
+    let node = rewrite.node(id);
+    let [output] = node.outputs[..] else { return None };
+    let value = rewrite.graph().value(output);
+    let items: Vec<i64> = value.items.as_ref()?.iter().map(|i: &Item| i.known()).collect::<Option<_>>()?;
+    let shape = value.shape.as_ref()?.sizes()?;
+    let data = match value.dtype {
+        DataType::I64 => TensorData::I64(items),
+        DataType::I32 => TensorData::I32(items.iter().map(|&i| i32::try_from(i).ok()).collect::<Option<_>>()?),
+        DataType::Bool => TensorData::Bool(items.iter().map(|&i| i != 0).collect()),
+        _ => return None,
+    };
+    Some(vec![Tensor::new(shape, data).ok()?])
+}
+
+fn computed(rewrite: &Rewrite, ctx: &Context, id: usize) -> Option<Vec<Tensor>> {
+    let node = rewrite.node(id);
+    let conversion = matches!(node.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_) | Op::Dropout(_));
+    if conversion {
+        return None;
+    }
+    let constant = |slot: &Option<ValueId>| match slot {
+        None => Some(None),
+        Some(v) => rewrite.tensor(*v).map(Some),
+    };
+    let inputs: Vec<Option<&Tensor>> = node.inputs.slots().iter().map(constant).collect::<Option<_>>()?;
+    let given: usize = inputs.iter().flatten().map(|t| t.len()).sum();
+    let made = node.outputs.iter().map(|&v| {
+        rewrite.shape(v).and_then(|s| s.sizes()).map_or(0, |s| s.iter().fold(1, |n: usize, &d| n.saturating_mul(d)))
+    });
+    if made.fold(0, usize::saturating_add) > given.max(LARGEST) {
+        return None;
+    }
+    // What cannot be computed now says so when it runs.
+    oculist_plain::evaluate(ctx, &node.op, &inputs, node.outputs.len()).ok()
+}
+
+fn unsupported(node: &Node, problem: String) -> PassError {
+    PassError::Unsupported { pass: "fold constants", node: node.name.clone(), op: node.op.name(), problem }
+}

@@ -1,0 +1,138 @@
+//! Row-major tensors: plain steps, and what comes from and goes to the arena.
+
+use bytemuck::cast_slice;
+use oculist_graph::{DataType, Tensor as Rows, TensorData};
+use oculist_kernels::{nchw_to_nhwc, nhwc_to_nchw, try_zeros, unpad_channels};
+use oculist_plain::evaluate;
+
+use crate::error::RuntimeError;
+use crate::lower::Place;
+use crate::plan::Plan;
+use crate::rows::{Operand, PlainStep, SlotId};
+use crate::step::Step;
+use crate::tensor::{Tensor, TensorId};
+
+impl Plan {
+    fn inputs_error(&self, problem: String) -> RuntimeError {
+        RuntimeError::Inputs { graph: self.name.clone(), problem }
+    }
+
+    pub(super) fn run_plain(&mut self, node: &str, plain: &PlainStep) -> Result<(), RuntimeError> {
+        let inputs: Vec<Option<&Rows>> = plain
+            .inputs
+            .iter()
+            .map(|operand| operand.as_ref().and_then(|operand| operand.tensor(&self.slots)))
+            .collect();
+        let results = evaluate(&self.context, &plain.op, &inputs, plain.outputs.len())
+            .map_err(|source| RuntimeError::Plain { node: node.to_owned(), source })?;
+        for (&slot, tensor) in plain.outputs.iter().zip(results) {
+            self.slots[slot] = Some(tensor);
+        }
+        Ok(())
+    }
+
+    /// The elements of `n` images of a tensor of the arena, without padding and in the graph's order.
+    fn write_rows(&self, from: TensorId, n: usize, input: &[f32], out: &mut [f32]) {
+        let shape = &self.tensors[from];
+        let x = &self.arena.read(from, input)[..n * shape.image_len()];
+        let Tensor { channels, stride, .. } = *shape;
+        match shape.pixels() {
+            1 if stride == channels => out.copy_from_slice(x),
+            1 => unpad_channels(&self.context, n, channels, x, out),
+            pixels => nhwc_to_nchw(&self.context, n, channels, pixels, stride, x, out),
+        }
+    }
+
+    /// A tensor of the arena for the whole batch, row-major.
+    fn rows_of(
+        &self,
+        from: TensorId,
+        dtype: DataType,
+        shape: &[usize],
+        input: &[f32],
+    ) -> Result<Rows, RuntimeError> {
+        let tensor = &self.tensors[from];
+        let data = if dtype == DataType::F32 {
+            let len = self.batch * tensor.channels * tensor.pixels();
+            let mut out = try_zeros(len, "a row-major tensor").map_err(RuntimeError::Memory)?;
+            self.write_rows(from, self.batch, input, &mut out);
+            TensorData::F32(out)
+        } else {
+            let bytes =
+                &cast_slice::<f32, u8>(self.arena.read(from, input))[..self.batch * tensor.image_len()];
+            let (pixels, stride) = (tensor.pixels(), tensor.stride);
+            let images = bytes.chunks_exact((pixels * stride).max(1));
+            let ordered = images.flat_map(|image| {
+                (0..tensor.channels).flat_map(move |c| (0..pixels).map(move |p| image[p * stride + c]))
+            });
+            if dtype == DataType::I8 {
+                TensorData::I8(ordered.map(|b| (i16::from(b) - 128) as i8).collect())
+            } else {
+                TensorData::U8(ordered.collect())
+            }
+        };
+        Ok(Rows::new(shape.to_vec(), data)?)
+    }
+
+    pub(super) fn to_rows(
+        &mut self,
+        from: TensorId,
+        to: SlotId,
+        dtype: DataType,
+        shape: &[usize],
+        input: &[f32],
+    ) -> Result<(), RuntimeError> {
+        self.slots[to] = Some(self.rows_of(from, dtype, shape, input)?);
+        Ok(())
+    }
+
+    pub(super) fn from_rows(
+        &mut self,
+        step: &Step,
+        from: &Operand,
+        shape: &[usize],
+        input: &[f32],
+    ) -> Result<(), RuntimeError> {
+        let Some(output) = step.output else { return Ok(()) };
+        let rows = from.tensor(&self.slots);
+        let Some(data) = rows.filter(|rows| rows.shape() == shape).and_then(Rows::as_f32) else {
+            let found = rows.map_or("none".to_owned(), |r| format!("{}{:?}", r.dtype().name(), r.shape()));
+            return Err(self.inputs_error(format!(
+                "node `{}` reads a value of shape {shape:?}, found {found}",
+                step.node
+            )));
+        };
+        let Tensor { channels, stride, .. } = self.tensors[output];
+        let pixels = self.tensors[output].pixels();
+        let len = self.batch * pixels * stride;
+        let ([], y) = self.arena.split([], output, input);
+        nchw_to_nhwc(&self.context, self.batch, channels, pixels, stride, data, &mut y[..len]);
+        Ok(())
+    }
+
+    /// Copies the output of `n` images to the caller, without padding and in the graph's order.
+    pub(crate) fn write_output(&self, n: usize, input: &[f32], out: &mut [f32]) -> Result<(), RuntimeError> {
+        match &self.outputs[0] {
+            Place::Fast(tensor) => self.write_rows(*tensor, n, input, out),
+            Place::Rows(rows) => {
+                let data = rows.tensor(&self.slots).and_then(Rows::as_f32).and_then(|v| v.get(..out.len()));
+                let Some(data) = data else {
+                    return Err(self.inputs_error("the output has not the expected size".to_owned()));
+                };
+                out.copy_from_slice(data);
+            }
+        }
+        Ok(())
+    }
+
+    /// Output `i` of the whole batch.
+    pub(crate) fn output_tensor(&self, i: usize, input: &[f32]) -> Result<Rows, RuntimeError> {
+        match &self.outputs[i] {
+            Place::Fast(tensor) => self.rows_of(*tensor, DataType::F32, &self.signature.outputs[i], input),
+            Place::Rows(rows) => {
+                let found = rows.tensor(&self.slots).cloned();
+                found.ok_or_else(|| self.inputs_error(format!("nothing computes output {i}")))
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Which nodes the fast kernels compute, and how. A file for each kind of operator.
+
+mod binary;
+mod layer;
+mod layout;
+mod norm;
+mod pool;
+mod quantize;
+mod reduce;
+mod softmax;
+mod unary;
+
+use oculist_graph::{NodeId, Op, Plane};
+use oculist_kernels::Activation;
+use oculist_kernels::int8::Quant;
+
+use super::Lowering;
+use crate::error::RuntimeError;
+use crate::step::Work;
+use crate::tensor::{Tensor, TensorId};
+
+/// How the fast kernels compute a node whose values have one of their shapes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Fast {
+    /// A convolution over height and width with a constant weight.
+    Conv { plane: Plane, groups: usize },
+    /// A fully connected layer with a constant weight.
+    Gemm,
+    /// Batch normalisation with constant parameters.
+    Norm { epsilon: f32 },
+    /// A function of one element.
+    Activation(Activation),
+    /// A sum of two values of one shape.
+    Add,
+    /// A product of two values of one shape.
+    Multiply,
+    /// A product of a map (input `map`) and one factor for each image and channel.
+    Gate { map: usize },
+    /// Softmax of `[N, C]`.
+    Softmax,
+    /// The maximum over a window.
+    MaxPool(Plane),
+    /// The mean over a window.
+    AveragePool { plane: Plane, count_include_pad: bool },
+    /// The mean over height and width.
+    GlobalAveragePool,
+    /// Channels behind channels.
+    Concat,
+    /// Zero channels around the existing ones.
+    PadChannels { before: usize, after: usize },
+    /// The value itself.
+    Same,
+    /// The elements of a map in their order, as `[N, C]` or `[N, C, 1, 1]`.
+    Flat,
+    /// To bytes.
+    Quantize(Quant),
+    /// From bytes.
+    Dequantize(Quant),
+}
+
+impl Fast {
+    /// Whether the node takes less time than bringing its inputs into the kernels' layout is worth.
+    pub(super) fn is_light(self) -> bool {
+        match self {
+            Self::Conv { .. }
+            | Self::Gemm
+            | Self::MaxPool(_)
+            | Self::AveragePool { .. }
+            | Self::GlobalAveragePool => false,
+            Self::Norm { .. }
+            | Self::Activation(_)
+            | Self::Add
+            | Self::Multiply
+            | Self::Gate { .. }
+            | Self::Softmax
+            | Self::Concat
+            | Self::PadChannels { .. }
+            | Self::Same
+            | Self::Flat
+            | Self::Quantize(_)
+            | Self::Dequantize(_) => true,
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// How the fast kernels compute a node; `None` if they do not.
+    pub(super) fn fast_form(&self, id: NodeId) -> Result<Option<Fast>, RuntimeError> {
+        let node = self.node(id);
+        if node.outputs.len() != 1 || node.inputs.is_empty() || self.is_constant(node.output()) {
+            return Ok(None);
+        }
+        Ok(match &node.op {
+            Op::Conv(conv) => self.fast_conv(node, conv),
+            Op::Gemm(gemm) => self.fast_gemm(node, gemm),
+            Op::BatchNormalization(norm) => self.fast_norm(node, norm),
+            Op::Unary(unary) => self.fast_unary(node, *unary),
+            Op::Binary(binary) => self.fast_binary(node, *binary),
+            Op::Softmax(softmax) => self.fast_softmax(node, softmax),
+            Op::MaxPool(pool) => self.fast_max_pool(node, pool),
+            Op::AveragePool(pool) => self.fast_average_pool(node, pool),
+            Op::GlobalPool(pool) => self.fast_global_pool(node, *pool),
+            Op::Concat(concat) => self.fast_concat(node, *concat),
+            Op::Flatten(_) | Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => self.fast_flat(node),
+            Op::Identity(_) => Some(Fast::Same),
+            // Without `training_mode`, nothing is dropped.
+            Op::Dropout(_) => node.inputs.get(2).is_none().then_some(Fast::Same),
+            Op::Pad(_) => self.fast_pad(node),
+            Op::QuantizeLinear(_) => self.quant_of(node, node.output())?.map(Fast::Quantize),
+            Op::DequantizeLinear(_) => self.quant_of(node, node.inputs[0])?.map(Fast::Dequantize),
+            Op::MatMul(_) => self.fast_product(node),
+            Op::Clip(_) => self.fast_clip(node)?,
+            Op::Variadic(variadic) => self.fast_variadic(node, *variadic),
+            Op::Reduce(reduce) => self.fast_reduce(node, reduce)?,
+            // Plain steps: one line for each file of the graph's rooms.
+            Op::ConvTranspose(_) | Op::DeformConv(_) | Op::FusedMatMul(_) | Op::Einsum(_) => None,
+            Op::Attention(_) | Op::FlexAttention(_) | Op::LinearAttention(_) | Op::CausalConvWithState(_) => {
+                None
+            }
+            Op::RotaryEmbedding(_) | Op::SwiGlu(_) | Op::BiasGelu(_) => None,
+            Op::InstanceNormalization(_) | Op::GroupNormalization(_) => None,
+            Op::LayerNormalization(_) | Op::RmsNormalization(_) => None,
+            Op::LpNormalization(_) | Op::Lrn(_) | Op::MeanVarianceNormalization(_) => None,
+            Op::LpPool(_) => None,
+            Op::Where(_) | Op::Compress(_) | Op::NonZero(_) => None,
+            Op::Cast(_) | Op::CastLike(_) | Op::BitCast(_) => None,
+            Op::ArgReduce(_) | Op::TopK(_) | Op::Unique(_) | Op::Cumulative(_) => None,
+            Op::ShapeOf(_) | Op::SizeOf(_) | Op::Constant(_) | Op::ConstantOfShape(_) | Op::Range(_) => None,
+            Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
+            Op::Transpose(_) | Op::Slice(_) | Op::Split(_) | Op::Expand(_) | Op::Tile(_) => None,
+            Op::Gather(_) | Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
+            Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
+            Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
+            Op::SignalWindow(_) | Op::MelWeightMatrix(_) | Op::Dft(_) | Op::Stft(_) => None,
+        })
+    }
+
+    /// A fast step in floats; says whether there is one.
+    pub(super) fn lower_fast(&mut self, id: NodeId, fast: Fast) -> Result<bool, RuntimeError> {
+        let node = self.node(id);
+        match fast {
+            Fast::Same => return self.alias(node.inputs[0], node.output()).map(|()| true),
+            Fast::Flat => return self.lower_flat(id),
+            Fast::Quantize(_) | Fast::Dequantize(_) => return Ok(false),
+            _ => {}
+        }
+        if self.float_map(node.output()).is_none() {
+            // Bytes that are not in the kernels' layout are moved as rows.
+            return Ok(false);
+        }
+        match fast {
+            Fast::Conv { plane, groups } => self.lower_conv(id, plane, groups)?,
+            Fast::Gemm => self.lower_gemm(id)?,
+            Fast::Norm { epsilon } => self.lower_norm(id, epsilon)?,
+            Fast::Activation(activation) => {
+                let x = self.f32(node.inputs[0], &node.name)?;
+                self.simple(id, Work::Activation(activation), vec![x], self.tensors[x]);
+            }
+            Fast::Add => self.lower_add(id)?,
+            Fast::Multiply => {
+                let (a, b) = self.same_layout(id)?;
+                self.simple(id, Work::Multiply, vec![a, b], self.tensors[a]);
+            }
+            Fast::Gate { map } => {
+                let x = self.f32(node.inputs[map], &node.name)?;
+                let gate = self.f32(node.inputs[1 - map], &node.name)?;
+                self.simple(id, Work::Gate, vec![x, gate], self.tensors[x]);
+            }
+            Fast::Softmax => {
+                let x = self.flat_f32(node.inputs[0], &node.name)?;
+                self.simple(id, Work::Softmax, vec![x], self.tensors[x]);
+            }
+            Fast::MaxPool(plane) => self.lower_pool(id, &plane, Work::MaxPool(plane))?,
+            Fast::AveragePool { plane, count_include_pad } => {
+                self.lower_pool(id, &plane, Work::AveragePool { plane, count_include_pad })?;
+            }
+            Fast::GlobalAveragePool => {
+                let x = self.f32(node.inputs[0], &node.name)?;
+                let channels = self.tensors[x].channels;
+                self.simple(id, Work::GlobalAveragePool, vec![x], Tensor::f32(channels, [1, 1]));
+            }
+            Fast::Concat => self.lower_concat(id)?,
+            Fast::PadChannels { before, after } => {
+                let x = self.f32(node.inputs[0], &node.name)?;
+                let Tensor { channels, size, .. } = self.tensors[x];
+                let out = Tensor::f32(before + channels + after, size);
+                self.simple(id, Work::PadChannels { before }, vec![x], out);
+            }
+            Fast::Same | Fast::Flat | Fast::Quantize(_) | Fast::Dequantize(_) => {}
+        }
+        Ok(true)
+    }
+
+    /// A step that makes the node's output and nothing else.
+    fn simple(&mut self, id: NodeId, work: Work, inputs: Vec<TensorId>, out: Tensor) {
+        let node = self.node(id);
+        let y = self.step(&node.name, work, inputs, out);
+        self.set_f32(node.output(), y);
+    }
+}

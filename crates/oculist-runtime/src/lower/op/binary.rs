@@ -1,0 +1,57 @@
+//! Functions of two elements.
+
+use oculist_graph::{Binary, Node, NodeId, Variadic};
+
+use super::Fast;
+use crate::error::RuntimeError;
+use crate::lower::Lowering;
+use crate::step::Work;
+use crate::tensor::{Tensor, TensorId};
+
+impl Lowering<'_> {
+    /// Sums and products of two values of one shape, and products with one factor for each channel.
+    pub(super) fn fast_binary(&self, node: &Node, binary: Binary) -> Option<Fast> {
+        let (a, b) = (node.inputs.get(0)?, node.inputs.get(1)?);
+        let (a_map, b_map) = (self.float_map(a)?, self.float_map(b)?);
+        let same = self.same_shape(a, b);
+        let maps = self.graph.shape(a).rank() == 4 && self.graph.shape(b).rank() == 4;
+        match binary {
+            Binary::Add if same => Some(Fast::Add),
+            Binary::Mul if same => Some(Fast::Multiply),
+            Binary::Mul if maps && a_map.0 == b_map.0 && b_map.1 == [1, 1] => Some(Fast::Gate { map: 0 }),
+            Binary::Mul if maps && a_map.0 == b_map.0 && a_map.1 == [1, 1] => Some(Fast::Gate { map: 1 }),
+            _ => None,
+        }
+    }
+
+    /// A sum of two values of one shape.
+    pub(super) fn fast_variadic(&self, node: &Node, variadic: Variadic) -> Option<Fast> {
+        let two = variadic == Variadic::Sum && node.inputs.len() == 2;
+        if two { self.fast_binary(node, Binary::Add) } else { None }
+    }
+
+    /// An addition that no convolution took in.
+    pub(super) fn lower_add(&mut self, id: NodeId) -> Result<(), RuntimeError> {
+        let node = self.node(id);
+        let (a, b) = self.same_layout(id)?;
+        let Tensor { channels, size, .. } = self.tensors[a];
+        let plain = self
+            .only_reader(node.output())
+            .is_none_or(|next| !matches!(self.fast[next], Some(Fast::Activation(_))));
+        if plain {
+            self.simple(id, Work::Add, vec![a, b], Tensor::f32(channels, size));
+            return Ok(());
+        }
+        self.affine(id, a, Some(b), vec![1.0; channels], vec![0.0; channels])
+    }
+
+    /// The two inputs of a node in the same layout.
+    pub(super) fn same_layout(&mut self, id: NodeId) -> Result<(TensorId, TensorId), RuntimeError> {
+        let node = self.node(id);
+        let (a, b) = (self.f32(node.inputs[0], &node.name)?, self.f32(node.inputs[1], &node.name)?);
+        if self.tensors[a].size == self.tensors[b].size {
+            return Ok((a, b));
+        }
+        Ok((self.flat_f32(node.inputs[0], &node.name)?, self.flat_f32(node.inputs[1], &node.name)?))
+    }
+}

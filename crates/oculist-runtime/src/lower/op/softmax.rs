@@ -1,0 +1,16 @@
+//! Softmax.
+
+use oculist_graph::{Node, Softmax, SoftmaxKind};
+
+use super::Fast;
+use crate::lower::Lowering;
+
+impl Lowering<'_> {
+    /// Softmax of each image's scores.
+    pub(super) fn fast_softmax(&self, node: &Node, softmax: &Softmax) -> Option<Fast> {
+        self.float_map(node.inputs[0])?;
+        let rank = self.graph.shape(node.inputs[0]).rank();
+        let rows = softmax.kind == SoftmaxKind::Softmax && rank == 2 && softmax.axes(rank) == Ok(1..2);
+        rows.then_some(Fast::Softmax)
+    }
+}
