@@ -122,7 +122,7 @@ impl AttentionPlan {
         packed_len(&self.shape).iter().sum::<usize>() + self.rows * score_stride(self.shape.keys)
     }
 
-    /// Computes all heads. Without keys the result is 0.
+    /// Computes all heads. The result of a query that sees no key is 0.
     ///
     /// # Panics
     /// When a slice is shorter than the geometry says or the context has more threads than the one of the plan.
@@ -242,7 +242,7 @@ impl Kernel for Task<'_> {
             let seen = causal.map_or(keys, |past| keys.min((row + r).saturating_add(past).saturating_add(1)));
             let (scores, unseen) = scores[..keys].split_at_mut(seen);
             let mask = self.mask.filter(|_| seen > 0).map(|mask| &mask[(row + r) * mask_stride..][..seen]);
-            softmax_row(s, 1.0, mask, scores);
+            softmax_row(s, 1.0, mask, scores, 0.0);
             unseen.fill(0.0);
         }
         let (mut from, most) = (0, part(keys));

@@ -33,6 +33,8 @@ const PART: usize = 288;
 const TASK_ROWS: usize = 56 * 1024;
 /// The most columns of a task.
 const TASK_COLUMNS: usize = 512;
+/// f32 of packed columns that a task should not exceed: 2 MiB.
+const TASK_PANELS: usize = 512 * 1024;
 /// Products below which a task is not worth handing to another thread.
 const TASK_PRODUCTS: usize = 100_000;
 /// Rows up to which an untransposed `B` is read where it lies, since each panel is read once.
@@ -329,7 +331,7 @@ fn cut(shape: &Matmul, batch: usize, threads: usize) -> [usize; 2] {
     let panels = n.div_ceil(LANES).max(1);
     let mut rows = (TASK_ROWS / part(k)).clamp(12, 504) / 12 * 12;
     rows = even(m, rows, 6);
-    let mut columns = even(panels, TASK_COLUMNS / LANES, 2);
+    let mut columns = even(panels, (TASK_PANELS / LANES / k.max(1)).clamp(2, TASK_COLUMNS / LANES), 2);
     let products = product(&[m, n, k, batch]);
     let wanted = (4 * threads).min(products / TASK_PRODUCTS).max(1);
     let tasks = |rows: usize, columns: usize| batch * m.div_ceil(rows) * panels.div_ceil(columns);

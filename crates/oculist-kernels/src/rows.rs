@@ -160,7 +160,7 @@ pub fn softmax_rows(
         fn run<S: Simd>(self, s: S) {
             for (row, y) in self.y.chunks_exact_mut(self.width).enumerate() {
                 let mask = self.mask.map(|(mask, step)| &mask[(self.first + row) * step..][..self.width]);
-                softmax_row(s, self.scale, mask, y);
+                softmax_row(s, self.scale, mask, y, f32::NAN);
             }
         }
     }
@@ -180,9 +180,9 @@ pub fn softmax_rows(
     });
 }
 
-/// `y = softmax(scale * y + mask)` of one row.
+/// `y = softmax(scale * y + mask)` of one row; `nothing` in all of a row of minus infinities.
 #[inline(always)]
-pub(crate) fn softmax_row<S: Simd>(s: S, scale: f32, mask: Option<&[f32]>, y: &mut [f32]) {
+pub(crate) fn softmax_row<S: Simd>(s: S, scale: f32, mask: Option<&[f32]>, y: &mut [f32], nothing: f32) {
     let factor = s.splat(scale);
     let lowest = s.splat(f32::NEG_INFINITY);
     let mut max = lowest;
@@ -200,6 +200,11 @@ pub(crate) fn softmax_row<S: Simd>(s: S, scale: f32, mask: Option<&[f32]>, y: &m
         z
     });
     let max = s.to_array(max).into_iter().fold(last_max, f32::max);
+    // A NaN may have been lost on the way to the maximum, but not to the sum below.
+    if max == f32::NEG_INFINITY && !y.iter().any(|v| v.is_nan()) {
+        y.fill(nothing);
+        return;
+    }
     let shift = s.splat(max);
     let mut total = s.zero();
     let mut last_total = 0.0;
