@@ -183,6 +183,11 @@ fn rule(op: &Op) -> Rule<'_> {
         | Op::Binarizer(_) => Zero,
         Op::QuantizeLinear(_)
         | Op::DequantizeLinear(_)
+        | Op::DynamicQuantizeLinear(_)
+        | Op::ConvInteger(_)
+        | Op::QLinearConv(_)
+        | Op::IntegerMatMul(_)
+        | Op::QLinear(_)
         | Op::DeformConv(_)
         | Op::FusedMatMul(_)
         | Op::Attention(_)
