@@ -5,6 +5,9 @@
 //! make no sense are errors when a plan is made, those with more than [`MAX_ELEMENTS`] of anything among them. The length of a
 //! slice is compared with a product that does not wrap, so that no geometry, checked or not, makes a kernel leave its slices.
 //!
+//! Transformers have dense rows instead: [`MatmulPlan`], [`AttentionPlan`], [`norm_rows`], [`softmax_rows`] and [`apply`]
+//! take matrices of any width with a stride from row to row, and nothing has to be padded.
+//!
 //! # Threads
 //!
 //! Results do not depend on the number of threads, bit for bit, gradients of weights included: wherever a sum is cut

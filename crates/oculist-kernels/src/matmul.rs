@@ -225,12 +225,13 @@ impl MatmulPlan {
         self.threads * self.worker_len().iter().sum::<usize>() + LANES
     }
 
-    /// f32 of packed columns and of rows of a transposed `A`, for every worker.
+    /// f32 of packed columns and of rows of an `A` that is transposed or copied, for every worker.
     fn worker_len(&self) -> [usize; 2] {
         let [rows, columns] = self.task;
         let Matmul { m, k, .. } = self.shape;
         let columns = if m == 1 && !self.shape.a_transposed { 0 } else { columns };
-        let rows = if self.shape.a_transposed { rows.next_multiple_of(LANES) * rows_stride(k) } else { 0 };
+        let copied = self.shape.a_transposed || copies_rows(&self.shape);
+        let rows = if copied { rows.next_multiple_of(LANES) * rows_stride(k) } else { 0 };
         [columns * k, rows]
     }
 
@@ -318,6 +319,15 @@ impl MatmulPlan {
 /// fall into different sets of the cache.
 fn rows_stride(k: usize) -> usize {
     part(k).next_multiple_of(LANES) + LANES
+}
+
+/// Whether the rows of an untransposed `A` are brought closer together: those whose stride is a multiple of 2 KiB fall into the same
+/// sets of the cache.
+fn copies_rows(shape: &Matmul) -> bool {
+    !shape.a_transposed
+        && shape.a_stride.is_multiple_of(512)
+        && shape.m > UNPACKED_ROWS
+        && shape.n >= 4 * LANES
 }
 
 /// Products of a part of a sum of `k`.

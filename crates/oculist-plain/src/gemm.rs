@@ -241,14 +241,7 @@ pub(crate) fn batch<T: Number>(
 }
 
 /// The plain way of [`batch`].
-fn products<T: Number>(
-    ctx: &Context,
-    size: Size,
-    offsets: &[(usize, usize)],
-    a: &[T],
-    b: &[T],
-    c: &mut [T],
-) {
+fn products<T: Number>(ctx: &Context, size: Size, offsets: &[(usize, usize)], a: &[T], b: &[T], c: &mut [T]) {
     let each = size.m * size.n;
     if each == 0 {
         return;

@@ -3,6 +3,9 @@
 use crate::layout::LANES;
 use crate::simd::Simd;
 
+/// Panels that are packed at once.
+const TOGETHER: usize = 8;
+
 /// Writes columns `first..first + columns` of `b` as panels `[columns / 16][depth][16]`; lanes without a column are 0.
 ///
 /// `b` is `[depth, ..]` with `stride` f32 a row, or `[.., depth]` where it is transposed.
@@ -20,7 +23,18 @@ pub(crate) fn pack_columns<S: Simd>(
     if depth == 0 {
         return;
     }
-    for (p, panel) in panels.chunks_exact_mut(depth * LANES).enumerate() {
+    // Several panels at once, so that the rows are read in longer stretches.
+    let whole = if transposed { 0 } else { columns / (TOGETHER * LANES) * TOGETHER };
+    for (g, group) in panels[..whole * depth * LANES].chunks_exact_mut(TOGETHER * depth * LANES).enumerate() {
+        let (group, _) = group.as_chunks_mut::<LANES>();
+        for k in 0..depth {
+            let row = &b[k * stride + first + g * TOGETHER * LANES..][..TOGETHER * LANES];
+            for (p, from) in row.as_chunks::<LANES>().0.iter().enumerate() {
+                s.store(s.load(from), &mut group[p * depth + k]);
+            }
+        }
+    }
+    for (p, panel) in panels.chunks_exact_mut(depth * LANES).enumerate().skip(whole) {
         let column = first + p * LANES;
         let valid = (first + columns).saturating_sub(column).min(LANES);
         let (panel, _) = panel.as_chunks_mut::<LANES>();
@@ -87,12 +101,13 @@ pub(crate) fn untranspose<S: Simd>(
     to: &mut [f32],
     to_stride: usize,
 ) {
-    let mut row = 0;
-    while row < rows {
-        let valid = (rows - row).min(LANES);
-        let mut k = 0;
-        while k < depth {
-            let deep = (depth - k).min(LANES);
+    // Along the stored rows, so that they are read in order.
+    let mut k = 0;
+    while k < depth {
+        let deep = (depth - k).min(LANES);
+        let mut row = 0;
+        while row < rows {
+            let valid = (rows - row).min(LANES);
             let mut lines = [s.zero(); LANES];
             for (i, line) in lines.iter_mut().enumerate().take(deep) {
                 let at = (from + k + i) * stride + first + row;
@@ -107,9 +122,31 @@ pub(crate) fn untranspose<S: Simd>(
                     to.copy_from_slice(&s.to_array(column)[..deep]);
                 }
             }
-            k += LANES;
+            row += LANES;
         }
-        row += LANES;
+        k += LANES;
+    }
+}
+
+/// `to[row][k] = a[(first + row) * stride + from + k]`: a copy of rows, `to_stride` f32 a row.
+#[inline(always)]
+pub(crate) fn copy_rows<S: Simd>(
+    s: S,
+    a: &[f32],
+    stride: usize,
+    (first, rows): (usize, usize),
+    (from, depth): (usize, usize),
+    to: &mut [f32],
+    to_stride: usize,
+) {
+    for row in 0..rows {
+        let from = &a[(first + row) * stride + from..][..depth];
+        let (from, rest) = from.as_chunks::<LANES>();
+        let (to, to_rest) = to[row * to_stride..][..depth].as_chunks_mut::<LANES>();
+        for (to, from) in to.iter_mut().zip(from) {
+            s.store(s.load(from), to);
+        }
+        to_rest.copy_from_slice(rest);
     }
 }
 

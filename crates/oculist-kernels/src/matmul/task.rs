@@ -1,9 +1,9 @@
 //! The part of a product that one worker computes.
 
-use super::pack::{load_part, pack_columns, untranspose};
+use super::pack::{copy_rows, load_part, pack_columns, untranspose};
 use super::tile::Block;
 use super::vector::{dot_rows, times_rows};
-use super::{Added, Matmul, MatmulEpilogue, Right, UNPACKED_ROWS, part, rows_stride};
+use super::{Added, Matmul, MatmulEpilogue, Right, UNPACKED_ROWS, copies_rows, part, rows_stride};
 use crate::activation::Activation;
 use crate::function::{Function, apply_in_place};
 use crate::layout::LANES;
@@ -29,7 +29,7 @@ pub(super) struct Task<'a> {
     pub(super) panels: &'a mut [f32],
     /// Whether they hold these columns already.
     pub(super) is_packed: bool,
-    /// For rows of a transposed `A`.
+    /// For rows of an `A` that is transposed or copied.
     pub(super) row_scratch: &'a mut [f32],
 }
 
@@ -84,6 +84,10 @@ impl Kernel for Task<'_> {
             let (a, a_stride) = if a_transposed {
                 let stride = rows_stride(k);
                 untranspose(s, self.a, a_stride, (row, rows), (from, depth), self.row_scratch, stride);
+                (self.row_scratch.as_ptr(), stride)
+            } else if copies_rows(self.shape) && depth > 0 {
+                let stride = rows_stride(k);
+                copy_rows(s, self.a, a_stride, (row, rows), (from, depth), self.row_scratch, stride);
                 (self.row_scratch.as_ptr(), stride)
             } else if depth == 0 {
                 (self.a.as_ptr(), a_stride)

@@ -104,7 +104,9 @@ fn sizes_about_the_edges_of_parts() {
             continue;
         }
         let mut noise = Noise::new(201);
-        for (m, n, k) in [(197, 197, 64), (6, 600, 289), (40, 17, 577), (1, 1100, 40), (520, 20, 300)] {
+        for (m, n, k) in
+            [(197, 197, 64), (6, 600, 289), (40, 17, 577), (1, 1100, 40), (520, 20, 300), (9, 133, 512)]
+        {
             check(&ctx, &mut noise, m, n, k);
         }
     }

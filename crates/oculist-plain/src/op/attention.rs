@@ -314,7 +314,8 @@ fn fast(op: &Attention, call: &Call) -> Result<Option<Vec<Tensor>>, Problem> {
         if packed { vec![n, len, heads.saturating_mul(value_size)] } else { vec![n, heads, len, value_size] };
     let mut y = vec![0.0; call.room(q.dtype(), &shape)?];
     let result = Heads { size: value_size, ..queries };
-    let (shared, at) = ((heads / kv_heads.max(1)).max(1), |size: usize, i: usize| if size == 1 { 0 } else { i });
+    let (shared, at) =
+        ((heads / kv_heads.max(1)).max(1), |size: usize, i: usize| if size == 1 { 0 } else { i });
     let mut starts = Vec::with_capacity(n.saturating_mul(heads).min(1 << 20));
     for (sample, head) in (0..n).flat_map(|s| (0..heads).map(move |h| (s, h))) {
         let kv = sample * kv_heads + head / shared;

@@ -7,7 +7,7 @@ use oculist_kernels::{Context, Function, apply};
 use crate::broadcast::map;
 use crate::call::{Call, Forward, Outcome, Problem};
 use crate::element::{Element, above, below, expect_number, with_elements};
-use crate::special::{erf, erf_f32};
+use crate::special::erf;
 
 /// `1 / (1 + e^-x)`.
 fn sigmoid(x: f64) -> f64 {
