@@ -142,6 +142,8 @@ impl Exporter<'_> {
                     return Err(node.error(problem).into());
                 }
             }
+            // The number of outputs tells the number of parts.
+            Op::Split(_) if self.opset < 18 => draft.attributes.retain(|(name, _)| name != "num_outputs"),
             // One scale for all has no axis.
             Op::QuantizeLinear(_) | Op::DequantizeLinear(_)
                 if self.graph.shape(node.inputs[1]).rank() == 0 =>
