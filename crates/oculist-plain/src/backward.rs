@@ -182,6 +182,11 @@ fn rule(op: &Op) -> Rule<'_> {
         | Op::NonMaxSuppression(_)
         | Op::Binarizer(_) => Zero,
         Op::QuantizeLinear(_)
+        | Op::ConvInteger(_)
+        | Op::QLinearConv(_)
+        | Op::IntegerMatMul(_)
+        | Op::DynamicQuantizeLinear(_)
+        | Op::QLinear(_)
         | Op::DequantizeLinear(_)
         | Op::DeformConv(_)
         | Op::FusedMatMul(_)

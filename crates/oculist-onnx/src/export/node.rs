@@ -99,7 +99,9 @@ impl Exporter<'_> {
         match &node.op {
             Op::Unary(Unary::Clip { min, max }) => {
                 // A bound that no float exceeds is none; left out, it means the same.
-                let bounds = [("min", *min, *min > f32::MIN), ("max", *max, *max < f32::MAX)];
+                let open = *min <= f32::MIN && *max >= f32::MAX;
+                // Without any, the element type would not be known to be a float.
+                let bounds = [("min", *min, *min > f32::MIN || open), ("max", *max, *max < f32::MAX)];
                 draft.attributes.clear();
                 for (i, (name, bound, bounded)) in bounds.into_iter().enumerate() {
                     if !bounded {
