@@ -146,6 +146,15 @@ impl Exporter<'_> {
             }
             // The number of outputs tells the number of parts.
             Op::Split(_) if self.opset < 18 => draft.attributes.retain(|(name, _)| name != "num_outputs"),
+            // Before 13, region and scales could not be left out, only be empty.
+            Op::Resize(_) if self.opset < 13 => {
+                let empty = Tensor::f32(&[0], Vec::new());
+                for i in 1..3 {
+                    if node.inputs.get(i).is_none() {
+                        draft.set(i, self.constant("empty", &empty));
+                    }
+                }
+            }
             // One scale for all has no axis.
             Op::QuantizeLinear(_) | Op::DequantizeLinear(_)
                 if self.graph.shape(node.inputs[1]).rank() == 0 =>

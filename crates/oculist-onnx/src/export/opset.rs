@@ -59,7 +59,6 @@ pub(super) fn needed(graph: &Graph, node: &Node) -> (i64, String) {
                 at_least(18, "Split into parts that are not equal".to_owned());
             }
         }
-        op if op.name() == "Resize" => at_least(11, "Resize".to_owned()),
         _ => {}
     }
     least
