@@ -210,6 +210,7 @@ fn rule(op: &Op) -> Rule<'_> {
         | Op::RoiAlign(_)
         | Op::OneHot(_)
         | Op::Det(_)
+        | Op::Loss(_)
         | Op::SignalWindow(_)
         | Op::MelWeightMatrix(_)
         | Op::Dft(_)

@@ -17,6 +17,7 @@ mod gated;
 mod gather;
 mod generate;
 mod layout;
+mod loss;
 mod order;
 mod pad;
 mod pattern;
@@ -95,6 +96,7 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::Unary(op) => op,
         Op::Binary(op) => op,
         Op::Softmax(op) => op,
+        Op::Loss(op) => op,
         // clip.rs, variadic.rs, choose.rs, cast.rs
         Op::Clip(op) => op,
         Op::Variadic(op) => op,
