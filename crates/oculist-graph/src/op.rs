@@ -22,6 +22,7 @@ mod group_norm;
 mod layer_norm;
 mod depth;
 mod expand;
+mod fused;
 mod gather;
 mod layout;
 mod linear;
@@ -47,6 +48,7 @@ mod softmax;
 mod types;
 mod reshape;
 mod scatter;
+mod skip_norm;
 mod slice;
 mod transpose;
 mod unary;
@@ -66,6 +68,7 @@ pub use conv_transpose::ConvTranspose;
 pub use deform_conv::DeformConv;
 pub use einsum::{Einsum, Terms};
 pub use flex_attention::FlexAttention;
+pub use fused::{FusedActivation, FusedConv, FusedGemm};
 pub use gated::{BiasGelu, SwiGlu};
 pub use group_norm::{GroupNormalization, InstanceNormalization};
 pub use layer_norm::{LayerNormalization, RmsNormalization};
@@ -93,6 +96,7 @@ pub use shape_of::{ShapeOf, SizeOf};
 pub use signal::{Dft, MelWeightMatrix, SignalWindow, SignalWindowKind, Stft};
 pub use reshape::{Reshape, Squeeze, Unsqueeze};
 pub use scatter::{Reduction, ScatterElements, ScatterND, TensorScatter};
+pub use skip_norm::SkipLayerNormalization;
 pub use slice::{Slice, Split};
 pub use softmax::{Softmax, SoftmaxKind};
 pub use transpose::Transpose;
@@ -156,9 +160,11 @@ operators! {
     ConvTranspose, DeformConv, MatMul, FusedMatMul, Einsum,
     // attention.rs, flex_attention.rs, linear_attention.rs, rotary.rs, gated.rs
     Attention, FlexAttention, LinearAttention, CausalConvWithState, RotaryEmbedding, SwiGlu, BiasGelu,
-    // norm.rs, group_norm.rs, layer_norm.rs, response.rs
+    // fused.rs
+    FusedConv, FusedGemm,
+    // norm.rs, group_norm.rs, layer_norm.rs, skip_norm.rs, response.rs
     BatchNormalization, InstanceNormalization, GroupNormalization, LayerNormalization, RmsNormalization,
-    LpNormalization, Lrn, MeanVarianceNormalization,
+    SkipLayerNormalization, LpNormalization, Lrn, MeanVarianceNormalization,
     // unary.rs, binary.rs, softmax.rs
     Unary, Binary, Softmax,
     // pool.rs, lp_pool.rs
