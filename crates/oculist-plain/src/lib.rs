@@ -6,15 +6,20 @@
 //!
 //! [`evaluate`] computes one operator, [`run`] a graph, node by node.
 
+mod along;
+mod broadcast;
 mod call;
+mod element;
 mod error;
 mod expand;
 mod float;
+mod fourier;
 mod gemm;
 mod moves;
 mod op;
 mod real;
 mod run;
+mod special;
 mod window;
 
 pub use call::evaluate;

@@ -1,5 +1,10 @@
 //! The kernels, in the files of the operators' rooms.
 
+mod binary;
+mod cast;
+mod choose;
+mod clip;
+mod cumulative;
 mod attention;
 mod conv;
 mod deform_conv;
@@ -9,21 +14,30 @@ mod expand;
 mod fused;
 mod gated;
 mod gather;
-mod layer_norm;
+mod generate;
 mod layout;
+mod order;
+mod pad;
+mod pattern;
+mod layer_norm;
 mod linear;
 mod linear_attention;
 mod matmul;
 mod norm;
-mod pad;
 mod pool;
 mod quantize;
+mod reduce;
 mod reshape;
 mod response;
 mod rotary;
 mod scatter;
+mod shape_of;
+mod signal;
 mod slice;
+mod softmax;
 mod transpose;
+mod unary;
+mod variadic;
 
 use oculist_graph::Op;
 
@@ -74,6 +88,40 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::Pad(op) => op,
         Op::QuantizeLinear(op) => op,
         Op::DequantizeLinear(op) => op,
+        // unary.rs, binary.rs, softmax.rs
+        Op::Unary(op) => op,
+        Op::Binary(op) => op,
+        Op::Softmax(op) => op,
+        // clip.rs, variadic.rs, choose.rs, cast.rs
+        Op::Clip(op) => op,
+        Op::Variadic(op) => op,
+        Op::Where(op) => op,
+        Op::Compress(op) => op,
+        Op::NonZero(op) => op,
+        Op::Cast(op) => op,
+        Op::CastLike(op) => op,
+        Op::BitCast(op) => op,
+        // reduce.rs, order.rs, cumulative.rs
+        Op::Reduce(op) => op,
+        Op::ArgReduce(op) => op,
+        Op::TopK(op) => op,
+        Op::Unique(op) => op,
+        Op::Cumulative(op) => op,
+        // shape_of.rs, generate.rs, pattern.rs, signal.rs
+        Op::ShapeOf(op) => op,
+        Op::SizeOf(op) => op,
+        Op::Constant(op) => op,
+        Op::ConstantOfShape(op) => op,
+        Op::Range(op) => op,
+        Op::OneHot(op) => op,
+        Op::EyeLike(op) => op,
+        Op::Trilu(op) => op,
+        Op::ReverseSequence(op) => op,
+        Op::Det(op) => op,
+        Op::SignalWindow(op) => op,
+        Op::MelWeightMatrix(op) => op,
+        Op::Dft(op) => op,
+        Op::Stft(op) => op,
         // reshape.rs
         Op::Reshape(op) => op,
         Op::Squeeze(op) => op,

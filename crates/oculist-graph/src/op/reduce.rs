@@ -110,7 +110,7 @@ impl Reduce {
     }
 
     /// The axes of a node, if they are known.
-    fn known(&self, given: &Given) -> Result<Option<Vec<bool>>, String> {
+    fn known(self, given: &Given) -> Result<Option<Vec<bool>>, String> {
         let rank = given.shape(0)?.rank();
         let axes = if given.get(1).is_some() { given.ints(1) } else { Some(Vec::new()) };
         axes.map(|axes| self.mask(&axes, rank)).transpose()

@@ -1,0 +1,182 @@
+//! Positions by size.
+
+use std::cmp::Ordering;
+
+use oculist_graph::op::axis;
+use oculist_graph::{ArgReduce, DataType, Tensor, TensorData, TopK, Unique};
+
+use crate::along::Along;
+use crate::call::{Call, Forward, Outcome};
+use crate::element::{order, with_elements};
+
+impl Forward for ArgReduce {
+    fn forward(&self, call: &Call) -> Outcome {
+        let x = call.input(0)?;
+        let at = axis(self.axis, x.shape().len())?;
+        let along = Along::new(x.shape(), at);
+        let mut out = x.shape().to_vec();
+        if self.keepdims {
+            out[at] = 1;
+        } else {
+            out.remove(at);
+        }
+        let mut y = vec![0i64; call.room(DataType::I64, &out)?];
+        with_elements!(x.data(), v: T => {
+            let better = |a: &T, b: &T| match if self.largest { order(a, b) } else { order(b, a) } {
+                Ordering::Greater => true,
+                Ordering::Equal => self.last,
+                Ordering::Less => false,
+            };
+            // A NaN is chosen in either direction, as in NumPy.
+            let is_nan = |a: &T| a.partial_cmp(a).is_none();
+            let piece = (1 << 14) / along.len.max(1) + 1;
+            call.ctx.for_pieces(&mut y, piece, |p, y| {
+                for (i, y) in y.iter_mut().enumerate() {
+                    let line = p * piece + i;
+                    let mut best = 0;
+                    for k in 1..along.len {
+                        let (a, b) = (&v[along.at(line, k)], &v[along.at(line, best)]);
+                        if (is_nan(a) && !is_nan(b)) || (is_nan(a) == is_nan(b) && better(a, b)) {
+                            best = k;
+                        }
+                    }
+                    *y = best as i64;
+                }
+            });
+        });
+        Ok(vec![Tensor::new(out, TensorData::I64(y))?])
+    }
+}
+
+impl Forward for TopK {
+    fn forward(&self, call: &Call) -> Outcome {
+        let x = call.input(0)?;
+        let at = axis(self.axis, x.shape().len())?;
+        let along = Along::new(x.shape(), at);
+        let wanted = call.ints(1)?.and_then(|k| k.first().copied());
+        let k = wanted.and_then(|k| usize::try_from(k).ok()).filter(|&k| k <= along.len);
+        let k = k.ok_or_else(|| format!("k is {wanted:?}, the axis has {} elements", along.len))?;
+        let mut out = x.shape().to_vec();
+        out[at] = k;
+        let len = call.room(DataType::I64, &out)?;
+        let result = Along { len: k, ..along };
+        let (mut indices, mut places) = (vec![0i64; len], vec![0usize; len]);
+        with_elements!(x.data(), v: T => {
+            let mut line: Vec<usize> = Vec::with_capacity(along.len);
+            for l in 0..if k == 0 { 0 } else { along.lines() } {
+                let first = |a: &usize, b: &usize| {
+                    let (p, q): (&T, &T) = (&v[along.at(l, *a)], &v[along.at(l, *b)]);
+                    // Of equal elements the first comes first, whichever are wanted.
+                    (if self.largest { order(q, p) } else { order(p, q) }).then(a.cmp(b))
+                };
+                line.clear();
+                line.extend(0..along.len);
+                if k < line.len() {
+                    line.select_nth_unstable_by(k, first);
+                    line.truncate(k);
+                }
+                line.sort_unstable_by(first);
+                for (i, &index) in line.iter().enumerate() {
+                    indices[result.at(l, i)] = index as i64;
+                    places[result.at(l, i)] = along.at(l, index);
+                }
+            }
+        });
+        let values = Tensor::new(out.clone(), x.data().pick(places.into_iter()))?;
+        Ok(vec![values, Tensor::new(out, TensorData::I64(indices))?])
+    }
+}
+
+impl Forward for Unique {
+    fn forward(&self, call: &Call) -> Outcome {
+        let x = call.input(0)?;
+        let (at, along) = match self.axis {
+            None => (None, Along { outer: 1, len: x.len(), inner: 1 }),
+            Some(a) => {
+                let a = axis(a, x.shape().len())?;
+                (Some(a), Along::new(x.shape(), a))
+            }
+        };
+        call.room(DataType::I64, &[along.len, 4])?;
+        // Slices in ascending order, like ones by their index, and where a new kind begins.
+        let mut slices: Vec<usize> = (0..along.len).collect();
+        let starts: Vec<bool> = with_elements!(x.data(), v: T => {
+            let compare = |a: usize, b: usize| {
+                (0..along.lines())
+                    .map(|l| order::<T>(&v[along.at(l, a)], &v[along.at(l, b)]))
+                    .find(|o| o.is_ne())
+                    .unwrap_or(Ordering::Equal)
+            };
+            slices.sort_unstable_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
+            (0..slices.len()).map(|i| i == 0 || compare(slices[i - 1], slices[i]).is_ne()).collect()
+        });
+        let mut kinds: Vec<Vec<usize>> = Vec::new();
+        for (&slice, start) in slices.iter().zip(starts) {
+            match kinds.last_mut() {
+                Some(kind) if !start => kind.push(slice),
+                _ => kinds.push(vec![slice]),
+            }
+        }
+        if !self.sorted {
+            kinds.sort_unstable_by_key(|kind| kind[0]);
+        }
+        let firsts: Vec<usize> = kinds.iter().map(|kind| kind[0]).collect();
+        let mut inverse = vec![0i64; along.len];
+        for (i, &slice) in
+            kinds.iter().enumerate().flat_map(|(i, kind)| kind.iter().map(move |slice| (i, slice)))
+        {
+            inverse[slice] = i as i64;
+        }
+        let values = match at {
+            Some(a) => x.select(a, &firsts),
+            None => Tensor::new(vec![firsts.len()], x.data().pick(firsts.iter().copied()))?,
+        };
+        let ints = |all: Vec<i64>| Tensor::ints(all);
+        let counts = kinds.iter().map(|kind| kind.len() as i64).collect();
+        Ok(vec![values, ints(firsts.iter().map(|&i| i as i64).collect()), ints(inverse), ints(counts)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::Op;
+    use oculist_kernels::Context;
+
+    use super::*;
+
+    fn of(op: impl Into<Op>, inputs: &[&Tensor], outputs: usize) -> Vec<Tensor> {
+        let inputs: Vec<Option<&Tensor>> = inputs.iter().map(|&x| Some(x)).collect();
+        crate::evaluate(&Context::new(1).unwrap(), &op.into(), &inputs, outputs).unwrap()
+    }
+
+    #[test]
+    fn ties_are_broken_as_asked() {
+        let x = Tensor::i32(&[2, 3], vec![1, 5, 5, 7, 7, 2]);
+        let arg = |largest, last| {
+            let op = ArgReduce { largest, axis: 1, keepdims: false, last };
+            of(op, &[&x], 1)[0].as_i64().unwrap().to_vec()
+        };
+        assert_eq!(
+            (arg(true, false), arg(true, true), arg(false, false)),
+            (vec![1, 0], vec![2, 1], vec![0, 2])
+        );
+        let op = TopK { axis: 1, largest: true, sorted: true };
+        let y = of(op, &[&x, &Tensor::ints(vec![2])], 2);
+        assert_eq!((y[0].as_i32().unwrap(), y[1].as_i64().unwrap()), (&[5, 5, 7, 7][..], &[1, 2, 0, 1][..]));
+    }
+
+    #[test]
+    fn the_examples_of_the_document() {
+        let ints = |t: &Tensor| t.to_i64s().unwrap();
+        let all = |op: Unique, x: &Tensor| of(op, &[x], 4).iter().map(ints).collect::<Vec<_>>();
+        let x = Tensor::ints(vec![2, 1, 1, 3, 4, 3]);
+        let y = all(Unique { axis: None, sorted: false }, &x);
+        assert_eq!(y, [vec![2, 1, 3, 4], vec![0, 1, 3, 4], vec![0, 1, 1, 2, 3, 2], vec![1, 2, 2, 1]]);
+        let x = Tensor::i8(&[3, 3], vec![1, 0, 0, 1, 0, 0, 2, 3, 4]);
+        let y = all(Unique { axis: Some(0), sorted: true }, &x);
+        assert_eq!(y, [vec![1, 0, 0, 2, 3, 4], vec![0, 2], vec![0, 0, 1], vec![2, 1]]);
+        let x = Tensor::i8(&[2, 4, 2], [1, 1, 0, 1, 2, 1, 0, 1].repeat(2));
+        let y = all(Unique { axis: Some(1), sorted: true }, &x);
+        assert_eq!(y[1..], [vec![1, 0, 2], vec![1, 0, 2, 0], vec![2, 1, 1]]);
+    }
+}
