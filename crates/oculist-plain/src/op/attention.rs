@@ -1,7 +1,5 @@
 //! Scaled dot-product attention.
 
-use std::borrow::Cow;
-
 use oculist_graph::{Attention, DataType, FlexAttention, Scores, Tensor};
 
 use crate::call::{Call, Forward, Outcome, Problem};
@@ -203,28 +201,13 @@ fn attend<T: Real>(op: &Attention, call: &Call) -> Outcome {
     let [_, kv_heads, total, _] = key_shape;
     let value_size = value_shape[3];
     let shared = (heads / kv_heads.max(1)).max(1);
-    let mut scale = op.scale.map_or_else(|| T::ONE / T::of_usize(size.max(1)).sqrt(), T::of_f32);
+    let scale = op.scale.map_or_else(|| T::ONE / T::of_usize(size.max(1)).sqrt(), T::of_f32);
     let cap = T::of_f32(op.softcap);
     let shape =
         if packed { vec![n, len, heads.saturating_mul(value_size)] } else { vec![n, heads, len, value_size] };
     let mut y = vec![T::ZERO; call.room(q.dtype(), &shape)?];
     let mask = Mask::<T>::new(op, call, n, len, call.get(4).map_or(0, |p| p.shape()[2]))?;
-    // ONNX stores every stage in the type of the queries, which half-width types feel: queries and keys are then scaled
-    // before their product, each by the root.
-    let half = matches!(q.dtype(), DataType::F16 | DataType::BF16);
-    let mut q_values = T::read(q);
-    let mut scaled_keys = Cow::Borrowed(&keys);
-    if half && scale > T::ZERO {
-        let mut root = [scale.sqrt()];
-        round_to(&mut root, q.dtype());
-        for values in [q_values.to_mut(), scaled_keys.to_mut()] {
-            for v in &mut *values {
-                *v *= root[0];
-            }
-            round_to(values, q.dtype());
-        }
-        scale = T::ONE;
-    }
+    let q_values = T::read(q);
     let result = Heads { size: value_size, ..queries };
     let keep = call.outputs > 3;
     let scores_shape = [n, heads, len, total];
@@ -239,7 +222,7 @@ fn attend<T: Real>(op: &Attention, call: &Call) -> Outcome {
     for (sample, head) in (0..n).flat_map(|s| (0..heads).map(move |h| (s, h))) {
         let kv = sample * kv_heads + head / shared;
         if head % shared == 0 {
-            turned = transposed(&scaled_keys[kv * total * size..][..total * size], total, size);
+            turned = transposed(&keys[kv * total * size..][..total * size], total, size);
         }
         let value = &values[kv * total * value_size..][..total * value_size];
         let ((from, lda), (to, ldc)) = (queries.head(sample, head), result.head(sample, head));
@@ -249,25 +232,20 @@ fn attend<T: Real>(op: &Attention, call: &Call) -> Outcome {
             let products = Size { m: rows, n: total, k: size, lda, ldb: total, ldc: total };
             T::matmul(call.ctx, products, &q_values[from + first * lda..], &turned, scores);
             for stage in stages {
-                call.ctx.for_pieces(scores, total, |i, row| {
-                    match stage {
-                        Scores::Products => row.iter_mut().for_each(|v| *v *= scale),
-                        Scores::Capped if op.softcap > 0.0 => {
-                            for v in &mut *row {
-                                *v = (*v / cap).tanh() * cap;
-                            }
+                call.ctx.for_pieces(scores, total, |i, row| match stage {
+                    Scores::Products => row.iter_mut().for_each(|v| *v *= scale),
+                    Scores::Capped if op.softcap > 0.0 => {
+                        for v in row {
+                            *v = (*v / cap).tanh() * cap;
                         }
-                        Scores::Capped => return,
-                        Scores::Masked => {
-                            if !mask.add(sample, head, first + i, row) {
-                                row.fill(T::NEG_INFINITY);
-                            }
+                    }
+                    Scores::Capped => {}
+                    Scores::Masked => {
+                        if !mask.add(sample, head, first + i, row) {
+                            row.fill(T::NEG_INFINITY);
                         }
-                        Scores::Probabilities => softmax_in(row, precision),
                     }
-                    if half {
-                        round_to(row, q.dtype());
-                    }
+                    Scores::Probabilities => softmax_in(row, precision),
                 });
                 if keep && op.scores == stage {
                     let at = ((sample * heads + head) * len + first) * total;
