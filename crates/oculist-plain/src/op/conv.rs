@@ -68,6 +68,9 @@ fn convolve<T: Real>(call: &Call, grid: &Grid, maps: Maps, x: &[T], w: &[T]) -> 
     let (inputs, outputs, taps) = (grid.inputs(), grid.outputs(), grid.taps());
     let (per_in, per_out) = (c_in / groups, c_out / groups);
     let mut y = vec![T::ZERO; n * c_out * outputs];
+    if y.is_empty() || per_in == 0 {
+        return Ok(y);
+    }
     let stride = grid.axes.last().map_or(1, |a| a.stride);
     // Few output channels read each column only a few times, which does not pay for making it.
     if per_out < 4 && !grid.is_pointwise() {
@@ -153,6 +156,9 @@ fn convolve_transposed<T: Real>(
     let (results, positions, taps) = (grid.inputs(), grid.outputs(), grid.taps());
     let (per_in, per_out) = (c_in / groups, c_out / groups);
     let mut y = vec![T::ZERO; n * c_out * results];
+    if y.is_empty() {
+        return Ok(y);
+    }
     let stride = grid.axes.last().map_or(1, |a| a.stride);
     let rows = per_out * taps;
     let (runs, step) = (runs_of(grid), chunk(rows, positions));

@@ -5,7 +5,7 @@ use oculist_graph::{AveragePool, DataType, GlobalPool, LpPool, MaxPool, Tensor, 
 use crate::call::{Call, Forward, Outcome, Problem};
 use crate::float::Float;
 use crate::real::{Real, finish, with_real};
-use crate::window::{Grid, advance};
+use crate::window::Grid;
 
 /// Shape of the result and the window over the actual sizes.
 fn pooled(call: &Call, window: &Window, ceil_mode: bool) -> Result<(Vec<usize>, Grid), Problem> {
@@ -18,20 +18,6 @@ fn pooled(call: &Call, window: &Window, ceil_mode: bool) -> Result<(Vec<usize>, 
     call.room(DataType::F64, &[2, shape.iter().fold(1, |n: usize, &d| n.saturating_mul(d))])?;
     let grid = Grid::new(window, &x.shape()[2..], &shape[2..])?;
     Ok((shape, grid))
-}
-
-/// For each element of the kernel its positions along the axes.
-fn taps(grid: &Grid) -> Vec<Vec<usize>> {
-    (0..grid.taps()).map(|tap| grid.tap(tap)).collect()
-}
-
-/// Where an element of the kernel lies in a map of the input, if within.
-fn place(grid: &Grid, out: &[usize], tap: &[usize]) -> Option<usize> {
-    grid.axes
-        .iter()
-        .zip(out)
-        .zip(tap)
-        .try_fold(0, |at, ((axis, &o), &t)| Some(at * axis.input + axis.at(o, t)?))
 }
 
 /// The same position counted with the first axis fastest.
@@ -56,14 +42,11 @@ fn largest<T: Copy + PartialOrd + Default + Send + Sync>(
     let (inputs, outputs) = (grid.inputs(), grid.outputs());
     let maps = x.len().checked_div(inputs).unwrap_or(0);
     let mut y = vec![(T::default(), 0); maps * outputs];
-    let taps = taps(grid);
     call.ctx.for_pieces(&mut y, outputs, |i, part| {
         let map = &x[i * inputs..][..inputs];
-        let mut out = vec![0; grid.axes.len()];
-        for v in part {
+        grid.windows(|out, positions| {
             let mut best: Option<(T, usize)> = None;
-            for tap in &taps {
-                let Some(at) = place(grid, &out, tap) else { continue };
+            for &at in positions {
                 let found = map[at];
                 let better = match best {
                     None => true,
@@ -75,9 +58,8 @@ fn largest<T: Copy + PartialOrd + Default + Send + Sync>(
                     best = Some((found, at));
                 }
             }
-            *v = best.unwrap_or_default();
-            advance(&mut out, |a| grid.axes[a].output);
-        }
+            part[out] = best.unwrap_or_default();
+        });
     });
     y
 }
@@ -120,18 +102,12 @@ fn sums<T: Real>(call: &Call, grid: &Grid, x: &[T], each: impl Fn(T) -> T + Sync
     let (inputs, outputs) = (grid.inputs(), grid.outputs());
     let maps = x.len().checked_div(inputs).unwrap_or(0);
     let mut y = vec![(T::ZERO, 0); maps * outputs];
-    let taps = taps(grid);
     call.ctx.for_pieces(&mut y, outputs, |i, part| {
         let map = &x[i * inputs..][..inputs];
-        let mut out = vec![0; grid.axes.len()];
-        for v in part {
-            for tap in &taps {
-                if let Some(at) = place(grid, &out, tap) {
-                    *v = (v.0 + each(map[at]), v.1 + 1);
-                }
-            }
-            advance(&mut out, |a| grid.axes[a].output);
-        }
+        grid.windows(|out, positions| {
+            let sum = positions.iter().fold(T::ZERO, |sum, &at| sum + each(map[at]));
+            part[out] = (sum, positions.len());
+        });
     });
     y
 }
@@ -144,11 +120,7 @@ impl Forward for AveragePool {
         let padded: Vec<usize> = (0..grid.outputs())
             .map(|out| {
                 let out = grid.output(out);
-                let along = grid.axes.iter().zip(&out).map(|(axis, &o)| {
-                    let end = axis.input + axis.before + axis.behind;
-                    (0..axis.kernel).filter(|t| o * axis.stride + t * axis.dilation < end).count()
-                });
-                along.product()
+                grid.axes.iter().zip(&out).map(|(axis, &o)| axis.padded(o)).product()
             })
             .collect();
         with_real!(x.dtype(), T => {
