@@ -118,6 +118,7 @@ impl Lowering<'_> {
                 None
             }
             Op::RotaryEmbedding(_) | Op::SwiGlu(_) | Op::BiasGelu(_) => None,
+            Op::FusedConv(_) | Op::FusedGemm(_) | Op::SkipLayerNormalization(_) => None,
             Op::InstanceNormalization(_) | Op::GroupNormalization(_) => None,
             Op::LayerNormalization(_) | Op::RmsNormalization(_) => None,
             Op::LpNormalization(_) | Op::Lrn(_) | Op::MeanVarianceNormalization(_) => None,
