@@ -7,17 +7,23 @@
 //! [`evaluate`] computes one operator, [`run`] a graph, node by node.
 
 mod along;
+mod backward;
 mod broadcast;
 mod call;
 mod element;
 mod error;
+mod expand;
 mod float;
 mod fourier;
+mod gemm;
 mod moves;
 mod op;
+mod real;
 mod run;
 mod special;
+mod window;
 
+pub use backward::{Gradient, differentiable, gradient};
 pub use call::evaluate;
 pub use error::PlainError;
 pub use float::cast;

@@ -1,21 +1,41 @@
 //! The kernels, in the files of the operators' rooms.
 
+mod attention;
+mod binarizer;
 mod binary;
 mod cast;
 mod choose;
 mod clip;
 mod cumulative;
+mod conv;
+mod crop;
+mod deform_conv;
 mod depth;
+mod einsum;
 mod expand;
+mod gated;
 mod gather;
 mod generate;
 mod layout;
 mod order;
 mod pad;
 mod pattern;
+mod grid;
+mod integer;
+mod layer_norm;
+mod linear;
+mod linear_attention;
+mod matmul;
+mod norm;
+mod pool;
+mod qlinear;
 mod quantize;
 mod reduce;
+mod regions;
 mod reshape;
+mod resize;
+mod response;
+mod rotary;
 mod scatter;
 mod shape_of;
 mod signal;
@@ -23,6 +43,7 @@ mod slice;
 mod softmax;
 mod transpose;
 mod unary;
+mod unpool;
 mod variadic;
 
 use oculist_graph::Op;
@@ -36,6 +57,36 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::Concat(op) => op,
         Op::Identity(op) => op,
         Op::Flatten(op) => op,
+        // conv.rs, deform_conv.rs, linear.rs, matmul.rs, einsum.rs
+        Op::Conv(op) => op,
+        Op::ConvTranspose(op) => op,
+        Op::DeformConv(op) => op,
+        Op::Gemm(op) => op,
+        Op::MatMul(op) => op,
+        Op::FusedMatMul(op) => op,
+        Op::Einsum(op) => op,
+        // attention.rs, rotary.rs, linear_attention.rs, gated.rs
+        Op::Attention(op) => op,
+        Op::FlexAttention(op) => op,
+        Op::RotaryEmbedding(op) => op,
+        Op::LinearAttention(op) => op,
+        Op::CausalConvWithState(op) => op,
+        Op::SwiGlu(op) => op,
+        Op::BiasGelu(op) => op,
+        // norm.rs, layer_norm.rs, response.rs
+        Op::BatchNormalization(op) => op,
+        Op::InstanceNormalization(op) => op,
+        Op::GroupNormalization(op) => op,
+        Op::LayerNormalization(op) => op,
+        Op::RmsNormalization(op) => op,
+        Op::LpNormalization(op) => op,
+        Op::Lrn(op) => op,
+        Op::MeanVarianceNormalization(op) => op,
+        // pool.rs
+        Op::MaxPool(op) => op,
+        Op::AveragePool(op) => op,
+        Op::GlobalPool(op) => op,
+        Op::LpPool(op) => op,
         Op::Dropout(op) => op,
         Op::Pad(op) => op,
         Op::QuantizeLinear(op) => op,
@@ -98,7 +149,27 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         // depth.rs
         Op::DepthToSpace(op) => op,
         Op::SpaceToDepth(op) => op,
-        // Each family adds its lines here.
-        _ => todo!("kernels of {}", op.name()),
+        // resize.rs
+        Op::Resize(op) => op,
+        // grid.rs
+        Op::GridSample(op) => op,
+        Op::AffineGrid(op) => op,
+        // crop.rs
+        Op::CenterCropPad(op) => op,
+        // unpool.rs
+        Op::MaxUnpool(op) => op,
+        Op::Col2Im(op) => op,
+        // regions.rs
+        Op::RoiAlign(op) => op,
+        Op::NonMaxSuppression(op) => op,
+        // binarizer.rs
+        Op::Binarizer(op) => op,
+        // integer.rs
+        Op::ConvInteger(op) => op,
+        Op::QLinearConv(op) => op,
+        Op::IntegerMatMul(op) => op,
+        Op::DynamicQuantizeLinear(op) => op,
+        // qlinear.rs
+        Op::QLinear(op) => op,
     }
 }

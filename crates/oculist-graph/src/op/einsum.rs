@@ -2,8 +2,8 @@
 
 use super::attributes::{AttributeList, Attributes};
 use super::schema::{Fact, Given, OpCost, Operator, Read, Role, Written};
+use super::types::NUMBERS;
 use crate::shape::{Dim, Shape};
-use crate::tensor::DataType;
 
 /// Product of all inputs, summed over the axes that the result does not have: `bij,bjk->bik`.
 ///
@@ -171,10 +171,8 @@ impl Operator for Einsum {
     }
 
     fn infer(&self, given: &Given) -> Result<Vec<Fact>, String> {
+        given.expect(0, NUMBERS)?;
         let dtype = given.same_type(0, 1..given.len())?;
-        if dtype == DataType::Bool {
-            return Err("the inputs must be numbers, found bool".to_owned());
-        }
         let (terms, sizes) = self.analysed(given)?;
         Ok(vec![Fact::new(dtype, Shape::new(terms.output.iter().map(|&n| sizes[n]).collect()))])
     }

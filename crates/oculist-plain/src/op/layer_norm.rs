@@ -1,0 +1,119 @@
+//! Normalisation over the last axes.
+
+use oculist_graph::op::axis;
+use oculist_graph::{DataType, LayerNormalization, RmsNormalization, Tensor};
+
+use super::pool::pairwise;
+use crate::call::{Call, Forward, Outcome, Problem};
+use crate::expand::expanded;
+use crate::real::{Real, finish, round_to, with_real};
+
+/// A parameter that is broadcast to `x`, repeated to whole rows of `x` or to all of it: element `i` of `x` meets element
+/// `i % len`.
+fn repeated<T: Real>(call: &Call, parameter: &Tensor, x: &[usize], first: usize) -> Result<Vec<T>, Problem> {
+    let rank = parameter.shape().len();
+    let from = if rank <= x.len() - first { first } else { 0 };
+    call.room(parameter.dtype(), &x[from..])?;
+    Ok(expanded(&T::read(parameter), parameter.shape(), &x[from..]))
+}
+
+/// Rows of `x` that are normalised on their own, and the type of the first stage.
+struct Rows<'a> {
+    x: &'a Tensor,
+    first: usize,
+    epsilon: f32,
+    stash: DataType,
+    /// Whether the mean is subtracted.
+    centred: bool,
+}
+
+impl Rows<'_> {
+    fn normalise<T: Real>(&self, call: &Call, parameters: [Option<&Tensor>; 2], dtype: DataType) -> Outcome {
+        let Self { x, first, .. } = *self;
+        let shape = x.shape();
+        let len: usize = shape[first..].iter().product();
+        call.room(dtype, shape)?;
+        let rows = x.len() / len.max(1);
+        let mut y = T::read(x).into_owned();
+        let epsilon = T::of_f32(self.epsilon);
+        let mut statistics = vec![(T::ZERO, T::ZERO); rows];
+        let count = T::of_usize(len.max(1));
+        // A few rows a piece: about 8192 elements.
+        let together = (8192 / len.max(1)).max(1);
+        let values = &y;
+        call.ctx.for_pieces(&mut statistics, together, |i, part| {
+            for (r, slot) in part.iter_mut().enumerate() {
+                let row = &values[(i * together + r) * len..][..len];
+                let mean = if self.centred { pairwise(row, |v| v) / count } else { T::ZERO };
+                let var = pairwise(row, move |v| (v - mean) * (v - mean)) / count;
+                *slot = (mean, T::ONE / (var + epsilon).sqrt());
+            }
+        });
+        let [gamma, beta] = parameters;
+        let gamma = gamma.map(|g| repeated::<T>(call, g, shape, first)).transpose()?;
+        let beta = beta.map(|b| repeated::<T>(call, b, shape, first)).transpose()?;
+        // Values of half width are rounded between the stages.
+        let two_stages = !matches!(x.dtype(), DataType::F32 | DataType::F64);
+        let affine = |row: usize, part: &mut [T]| {
+            let scale = |v: &mut T, g: T| *v = *v * g;
+            if let Some(gamma) = &gamma {
+                let at = row * len % gamma.len();
+                part.iter_mut().zip(&gamma[at..]).for_each(|(v, &g)| scale(v, g));
+            }
+            if let Some(beta) = &beta {
+                let at = row * len % beta.len();
+                part.iter_mut().zip(&beta[at..]).for_each(|(v, &b)| *v += b);
+            }
+        };
+        call.ctx.for_pieces(&mut y, together * len, |i, part| {
+            for (r, part) in part.chunks_mut(len.max(1)).enumerate() {
+                let (mean, factor) = statistics[i * together + r];
+                part.iter_mut().for_each(|v| *v = (*v - mean) * factor);
+                if !two_stages {
+                    affine(i * together + r, part);
+                }
+            }
+        });
+        if two_stages {
+            round_to(&mut y, x.dtype());
+            call.ctx.for_pieces(&mut y, len, affine);
+        }
+        let mut results = vec![finish(shape, y, dtype)?];
+        if call.outputs > 1 {
+            let mut reduced = shape[..first].to_vec();
+            reduced.resize(shape.len(), 1);
+            let means = statistics.iter().map(|s| s.0).collect::<Vec<T>>();
+            results.push(finish(&reduced, means, self.stash)?);
+            results.push(finish(&reduced, statistics.iter().map(|s| s.1).collect::<Vec<T>>(), self.stash)?);
+        }
+        Ok(results)
+    }
+}
+
+/// The type that is computed in: f64 as soon as values or the first stage have it.
+fn computed(x: DataType, stash: DataType) -> DataType {
+    if stash == DataType::F64 { stash } else { x }
+}
+
+impl Forward for LayerNormalization {
+    fn forward(&self, call: &Call) -> Outcome {
+        let x = call.input(0)?;
+        let first = axis(self.axis, x.shape().len())?;
+        let rows = Rows { x, first, epsilon: self.epsilon, stash: self.stash, centred: true };
+        if x.is_empty() && call.outputs > 1 {
+            return Err(format!("expected at least one element, found the shape {:?}", x.shape()).into());
+        }
+        let parameters = [Some(call.input(1)?), call.get(2)];
+        with_real!(computed(x.dtype(), self.stash), T => rows.normalise::<T>(call, parameters, x.dtype()))
+    }
+}
+
+impl Forward for RmsNormalization {
+    fn forward(&self, call: &Call) -> Outcome {
+        let (x, gamma) = (call.input(0)?, call.input(1)?);
+        let first = axis(self.axis, x.shape().len())?;
+        let rows = Rows { x, first, epsilon: self.epsilon, stash: self.stash, centred: false };
+        let of = computed(if gamma.dtype() == DataType::F64 { DataType::F64 } else { x.dtype() }, self.stash);
+        with_real!(of, T => rows.normalise::<T>(call, [Some(gamma), None], gamma.dtype()))
+    }
+}
