@@ -219,8 +219,8 @@ mod tests {
     use crate::op::Seen;
     use crate::shape::Dim;
 
-    fn seen<'a>(dtype: DataType, shape: &'a Shape, items: &'a [Item]) -> Option<Seen<'a>> {
-        Some(Seen { name: "", dtype, shape, items: Some(items), tensor: None })
+    fn seen<'a>(dtype: DataType, shape: &'a Shape, items: &'a [Item]) -> Seen<'a> {
+        Seen { name: "", dtype, shape, items: Some(items), tensor: None }
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
         let shape = Shape::fixed(&[3]);
         let items = [Item::Size(Dim::Batch), Item::Known(-2), Item::Known(300)];
         let to = |to: DataType| {
-            let given = Given { inputs: vec![seen(DataType::I64, &shape, &items)], outputs: 1 };
+            let given = Given { inputs: vec![Some(seen(DataType::I64, &shape, &items))], outputs: 1 };
             Cast { to }.infer(&given).unwrap().remove(0).items
         };
         assert_eq!(to(DataType::I32), Some(items.to_vec()));

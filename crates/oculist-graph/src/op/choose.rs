@@ -190,8 +190,8 @@ mod tests {
     use super::*;
     use crate::op::Seen;
 
-    fn seen<'a>(dtype: DataType, shape: &'a Shape, items: &'a [Item]) -> Option<Seen<'a>> {
-        Some(Seen { name: "", dtype, shape, items: Some(items), tensor: None })
+    fn seen<'a>(dtype: DataType, shape: &'a Shape, items: &'a [Item]) -> Seen<'a> {
+        Seen { name: "", dtype, shape, items: Some(items), tensor: None }
     }
 
     #[test]
@@ -202,9 +202,9 @@ mod tests {
         let condition = [Item::Known(0), Item::Known(1), Item::UNKNOWN];
         let ones = [Item::Known(1); 3];
         let inputs = vec![
-            seen(DataType::Bool, &shape, &condition),
-            seen(DataType::I64, &shape, &ones),
-            seen(DataType::I64, &shape, &items),
+            Some(seen(DataType::Bool, &shape, &condition)),
+            Some(seen(DataType::I64, &shape, &ones)),
+            Some(seen(DataType::I64, &shape, &items)),
         ];
         let facts = Where.infer(&Given { inputs, outputs: 1 }).unwrap();
         assert_eq!(facts[0].items, Some(vec![Item::Size(Dim::Batch), Item::Known(1), Item::UNKNOWN]));

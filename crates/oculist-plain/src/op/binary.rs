@@ -123,13 +123,11 @@ impl Job<'_> {
     where
         T::Wide: Arithmetic,
     {
-        match self.compare(a, b) {
-            Some(truth) => TensorData::Bool(truth),
-            None => {
-                let f = |a: T, b: T| T::narrow(T::Wide::apply(self.op, a.widen(), b.widen()));
-                T::wrap(zip(self.ctx, self.walk, a, b, f))
-            }
+        if let Some(truth) = self.compare(a, b) {
+            return TensorData::Bool(truth);
         }
+        let f = |a: T, b: T| T::narrow(T::Wide::apply(self.op, a.widen(), b.widen()));
+        T::wrap(zip(self.ctx, self.walk, a, b, f))
     }
 }
 
