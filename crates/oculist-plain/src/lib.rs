@@ -20,6 +20,8 @@ mod op;
 mod real;
 mod run;
 mod special;
+#[cfg(test)]
+mod testing;
 mod window;
 
 pub use call::evaluate;

@@ -87,6 +87,11 @@ fn join(outer: usize, inner: usize) -> usize {
     if outer == FILL || inner == FILL { FILL } else { outer + inner }
 }
 
+/// Number of elements of these sizes.
+pub(crate) fn count(sizes: &[usize]) -> usize {
+    if sizes.contains(&0) { 0 } else { sizes.iter().fold(1, |n: usize, &d| n.saturating_mul(d)) }
+}
+
 /// Elements between neighbours along each axis.
 pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1usize; shape.len()];
@@ -149,8 +154,7 @@ pub(crate) fn moved(
     axes: Vec<Along>,
     fill: Option<&TensorData>,
 ) -> TensorData {
-    let len: usize =
-        if axes.iter().any(|a| a.len() == 0) { 0 } else { axes.iter().map(Along::len).product() };
+    let len = count(&axes.iter().map(Along::len).collect::<Vec<_>>());
     if len == 0 {
         return TensorData::zeros(data.dtype(), 0);
     }
@@ -241,11 +245,11 @@ fn copy<T: Element>(
 /// All parts have the type of the first.
 pub(crate) fn joined(ctx: &Context, parts: &[&TensorData], widths: &[usize], rows: usize) -> TensorData {
     fn all<T: Element>(ctx: &Context, parts: &[&[T]], widths: &[usize], rows: usize) -> Vec<T> {
-        let width: usize = widths.iter().sum();
-        let mut out = vec![T::default(); rows * width];
-        if out.is_empty() {
-            return out;
+        let width = widths.iter().fold(0usize, |sum, &w| sum.saturating_add(w));
+        if rows == 0 || width == 0 {
+            return Vec::new();
         }
+        let mut out = vec![T::default(); rows * width];
         let together = ((1 << 14) / width).max(1);
         ctx.for_pieces(&mut out, together * width, |piece, y| {
             for (r, y) in y.chunks_exact_mut(width).enumerate() {

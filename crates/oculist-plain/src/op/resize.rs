@@ -243,6 +243,8 @@ impl Forward for Resize {
             }
             now[a] = axis.to;
             call.room(data.dtype(), &now)?;
+            // Each index has a list of a few neighbours.
+            call.ctx.check_memory("the weights of an axis", axis.to.saturating_mul(96))?;
             let inner = now[a + 1..].iter().product();
             let taps: Vec<_> = (0..axis.to).map(|i| axis.taps(self, i)).collect();
             let outside = self.extrapolation.into();
