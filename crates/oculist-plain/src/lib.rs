@@ -7,6 +7,7 @@
 //! [`evaluate`] computes one operator, [`run`] a graph, node by node.
 
 mod along;
+mod backward;
 mod broadcast;
 mod call;
 mod element;
@@ -24,6 +25,7 @@ mod special;
 mod testing;
 mod window;
 
+pub use backward::{Gradient, differentiable, gradient};
 pub use call::evaluate;
 pub use error::PlainError;
 pub use float::cast;

@@ -101,7 +101,7 @@ impl Lowering<'_> {
             Op::AveragePool(pool) => self.fast_average_pool(node, pool),
             Op::GlobalPool(pool) => self.fast_global_pool(node, *pool),
             Op::Concat(concat) => self.fast_concat(node, *concat),
-            Op::Flatten(_) => self.fast_flat(node),
+            Op::Flatten(_) | Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => self.fast_flat(node),
             Op::Identity(_) => Some(Fast::Same),
             // Without `training_mode`, nothing is dropped.
             Op::Dropout(_) => node.inputs.get(2).is_none().then_some(Fast::Same),
@@ -127,8 +127,7 @@ impl Lowering<'_> {
             Op::ArgReduce(_) | Op::TopK(_) | Op::Unique(_) | Op::Cumulative(_) => None,
             Op::ShapeOf(_) | Op::SizeOf(_) | Op::Constant(_) | Op::ConstantOfShape(_) | Op::Range(_) => None,
             Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
-            Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) | Op::Transpose(_) => None,
-            Op::Slice(_) | Op::Split(_) | Op::Expand(_) | Op::Tile(_) => None,
+            Op::Transpose(_) | Op::Slice(_) | Op::Split(_) | Op::Expand(_) | Op::Tile(_) => None,
             Op::Gather(_) | Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
             Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
             Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
