@@ -189,6 +189,11 @@ fn copy<T: Element>(
 ) -> Vec<T> {
     const PIECE: usize = 1 << 14;
     let width = inner.len();
+    if let (&Along::Steps { start, step, .. }, Some(Along::Steps { step: 1, .. })) = (inner, outer.first())
+        && step != 1
+    {
+        return transposed(ctx, v, len, outer, (start, step, width), fill);
+    }
     let mut out = vec![T::default(); len];
     ctx.for_pieces(&mut out, PIECE, |piece, mut y| {
         let mut row = piece * PIECE / width;
@@ -196,12 +201,7 @@ fn copy<T: Element>(
         while !y.is_empty() {
             let n = (width - column).min(y.len());
             let (now, rest) = y.split_at_mut(n);
-            let mut index = row;
-            let mut base = 0;
-            for axis in outer {
-                base = join(base, axis.at(index % axis.len()));
-                index /= axis.len();
-            }
+            let base = base(outer, row);
             match (runs, inner) {
                 _ if base == FILL => now.fill(fill),
                 (Some(runs), _) => {
@@ -236,6 +236,64 @@ fn copy<T: Element>(
             y = rest;
             row += 1;
             column = 0;
+        }
+    });
+    out
+}
+
+/// The sum of the positions of the axes, listed from the inside out, at a row.
+fn base(outer: &[Along], row: usize) -> usize {
+    let mut index = row;
+    let mut base = 0;
+    for axis in outer {
+        base = join(base, axis.at(index % axis.len()));
+        index /= axis.len();
+    }
+    base
+}
+
+/// Rows whose neighbours are neighbours in the source while their elements are not: blocks are read along the one and
+/// written along the other, so that both stay in the cache.
+fn transposed<T: Element>(
+    ctx: &Context,
+    v: &[T],
+    len: usize,
+    outer: &[Along],
+    (start, step, width): (usize, isize, usize),
+    fill: T,
+) -> Vec<T> {
+    // Many rows at a time: each column of them lies in a page of its own.
+    const ROWS: usize = 64;
+    const COLUMNS: usize = 16;
+    let near = outer.first().map_or(1, Along::len);
+    let together = ((1 << 14) / (width * ROWS)).max(1) * ROWS;
+    let mut out = vec![T::default(); len];
+    ctx.for_pieces(&mut out, together * width, |piece, mut y| {
+        let mut row = piece * together;
+        // Lines far apart may share a place in the cache; this one is read and written there.
+        let mut block = [[T::default(); ROWS]; COLUMNS];
+        while !y.is_empty() {
+            let n = ROWS.min(y.len() / width).min(near - row % near);
+            let (now, rest) = y.split_at_mut(n * width);
+            let base = base(outer, row);
+            if base == FILL {
+                now.fill(fill);
+            } else {
+                for first in (0..width).step_by(COLUMNS) {
+                    let columns = COLUMNS.min(width - first);
+                    for (c, column) in block.iter_mut().enumerate().take(columns) {
+                        let at = (base + start).wrapping_add_signed(step.wrapping_mul((first + c) as isize));
+                        column[..n].copy_from_slice(&v[at..at + n]);
+                    }
+                    for (r, y) in now.chunks_exact_mut(width).enumerate() {
+                        for (y, column) in y[first..first + columns].iter_mut().zip(&block) {
+                            *y = column[r];
+                        }
+                    }
+                }
+            }
+            y = rest;
+            row += n;
         }
     });
     out
