@@ -180,14 +180,21 @@ fn rule(op: &Op) -> Rule<'_> {
         | Op::Range(_)
         | Op::EyeLike(_)
         | Op::NonMaxSuppression(_)
+        | Op::ConvInteger(_)
+        | Op::QLinearConv(_)
+        | Op::QLinear(_)
         | Op::Binarizer(_) => Zero,
         Op::QuantizeLinear(_)
         | Op::DequantizeLinear(_)
         | Op::DynamicQuantizeLinear(_)
+<<<<<<< HEAD
         | Op::ConvInteger(_)
         | Op::QLinearConv(_)
         | Op::IntegerMatMul(_)
         | Op::QLinear(_)
+=======
+        | Op::IntegerMatMul(_)
+>>>>>>> 644b5cd7b4dffac20f08a82de3f86f60b5a19351
         | Op::DeformConv(_)
         | Op::FusedMatMul(_)
         | Op::Attention(_)
