@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use oculist_graph::{
-    BatchNormalization, Binary, Concat, Conv, DataType, Dropout, Expand, Flatten, Gather, Gemm, Graph, GraphBuilder,
-    LayerNormalization, MatMul, Op, Reduce, ReduceKind, Reshape, Softmax, Tensor, TensorData, Transpose, Unary,
-    ValueId,
+    BatchNormalization, Binary, Concat, Conv, DataType, Dropout, Expand, Flatten, Gather, Gemm, Graph,
+    GraphBuilder, LayerNormalization, MatMul, Op, Reduce, ReduceKind, Reshape, Softmax, Tensor, TensorData,
+    Transpose, Unary, ValueId,
 };
 use oculist_kernels::Context;
 use oculist_plain::{cast, evaluate};
@@ -19,8 +19,7 @@ use super::graphs::{BATCH, Trained, direction, distance, images, train, with};
 fn logits(graph: &Graph, x: &Array, training: bool) -> Vec<f64> {
     let ctx = Context::new(1).unwrap();
     let wide = |t: &Tensor| if t.dtype() == DataType::F32 { cast(t, DataType::F64) } else { t.clone() };
-    let mut values: Vec<Option<Tensor>> =
-        graph.value_ids().map(|id| graph.param(id).map(wide)).collect();
+    let mut values: Vec<Option<Tensor>> = graph.value_ids().map(|id| graph.param(id).map(wide)).collect();
     let image = TensorData::F64(x.data().to_vec());
     values[graph.inputs()[0].index()] = Some(Tensor::new(x.shape().to_vec(), image).unwrap());
     for node in graph.nodes() {
@@ -44,7 +43,9 @@ fn logits(graph: &Graph, x: &Array, training: bool) -> Vec<f64> {
 /// Compares with central differences along every element of every trained parameter.
 fn compare(graph: &Graph, trained: &Trained) -> Result<(), String> {
     let (_, x) = images(graph);
-    for (found, training, name) in [(&trained.deployed, false, "deployed"), (&trained.training, true, "training")] {
+    for (found, training, name) in
+        [(&trained.deployed, false, "deployed"), (&trained.training, true, "training")]
+    {
         let off = distance(found, &logits(graph, &x, training));
         if off > 1e-4 {
             return Err(format!("{name} logits are off by {off}"));
@@ -277,15 +278,13 @@ fn the_loss_of_an_attention_block_falls() {
     let mut executor = Executor::new(ctx.clone(), &graph, BATCH, Mode::Train).unwrap();
     let (nhwc, _) = images(&graph);
     let labels: Vec<u32> = (0..BATCH as u32).map(|i| i % executor.classes() as u32).collect();
-    let mut optimizer =
-        Optimizer::new(OptimizerConfig::adamw(), executor.params().len());
+    let mut optimizer = Optimizer::new(OptimizerConfig::adamw(), executor.params().len());
     let mut gradient = vec![0.0; executor.logits().len()];
     let mut losses = Vec::new();
     for step in 0..60 {
         executor.forward_train(&nhwc, step);
         let classes = executor.classes();
-        let loss =
-            loss_and_gradient(classes, &labels, 0.0, None, executor.logits(), &mut gradient);
+        let loss = loss_and_gradient(classes, &labels, 0.0, None, executor.logits(), &mut gradient);
         losses.push(loss);
         executor.backward(&gradient);
         executor.take_failure().unwrap();
@@ -324,12 +323,15 @@ fn dropout_of_rows_is_drawn_anew_and_left_out_when_deployed() {
 #[test]
 fn an_operator_without_a_gradient_is_named_when_it_is_needed() {
     let net = with(|b, x| {
-        let op = oculist_graph::Lrn { alpha: 1e-2, beta: 0.75, bias: 1.0, size: 3 };
+        let op = oculist_graph::MeanVarianceNormalization { axes: vec![0, 2, 3] };
         let x = b.op("response", op, &[x]);
         flat(b, x)
     });
     let message = train(&net).unwrap_err().to_string();
-    assert!(message.contains("`response` (LRN)") && message.contains("gradient"), "{message}");
+    assert!(
+        message.contains("`response` (MeanVarianceNormalization)") && message.contains("gradient"),
+        "{message}"
+    );
     let ctx = Arc::new(Context::new(1).unwrap());
     assert!(Executor::new(ctx, &graphs::fill(net), BATCH, Mode::Eval).is_ok());
 }
