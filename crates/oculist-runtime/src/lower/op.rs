@@ -138,6 +138,10 @@ impl Lowering<'_> {
             Op::Gather(_) | Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
             Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
             Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
+            Op::Resize(_) | Op::GridSample(_) | Op::AffineGrid(_) | Op::CenterCropPad(_) => None,
+            Op::MaxUnpool(_) | Op::Col2Im(_) | Op::RoiAlign(_) | Op::NonMaxSuppression(_) | Op::Binarizer(_) => None,
+            Op::ConvInteger(_) | Op::QLinearConv(_) | Op::IntegerMatMul(_) => None,
+            Op::DynamicQuantizeLinear(_) | Op::QLinear(_) => None,
             Op::SignalWindow(_) | Op::MelWeightMatrix(_) | Op::Dft(_) | Op::Stft(_) => None,
         })
     }
