@@ -215,14 +215,24 @@ fn tile<T: Number>(
     // A tile at the lower edge computes its last row several times rather than in a loop of another length.
     let line = |r: usize| &a[a0 + r.min(rows - 1) * lda..][..depth];
     let (a0, a1, a2, a3) = (line(0), line(1), line(2), line(3));
-    for ((((b, &x0), &x1), &x2), &x3) in strip.iter().zip(a0).zip(a1).zip(a2).zip(a3) {
+    // Four arrays and four loops: in this form the sums stay in vector registers.
+    let [mut s0, mut s1, mut s2, mut s3] = sums;
+    for (p, b) in strip.iter().enumerate() {
+        let (x0, x1, x2, x3) = (a0[p], a1[p], a2[p], a3[p]);
         for j in 0..COLUMNS {
-            sums[0][j] = sums[0][j].plus_product(x0, b[j]);
-            sums[1][j] = sums[1][j].plus_product(x1, b[j]);
-            sums[2][j] = sums[2][j].plus_product(x2, b[j]);
-            sums[3][j] = sums[3][j].plus_product(x3, b[j]);
+            s0[j] = s0[j].plus_product(x0, b[j]);
+        }
+        for j in 0..COLUMNS {
+            s1[j] = s1[j].plus_product(x1, b[j]);
+        }
+        for j in 0..COLUMNS {
+            s2[j] = s2[j].plus_product(x2, b[j]);
+        }
+        for j in 0..COLUMNS {
+            s3[j] = s3[j].plus_product(x3, b[j]);
         }
     }
+    let sums = [s0, s1, s2, s3];
     for (r, sum) in sums.iter().enumerate().take(rows) {
         c[c0 + r * ldc..][..width].copy_from_slice(&sum[..width]);
     }

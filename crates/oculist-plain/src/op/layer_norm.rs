@@ -1,8 +1,12 @@
 //! Normalisation over the last axes.
 
 use oculist_graph::op::axis;
+<<<<<<< HEAD
 use oculist_graph::{DataType, LayerNormalization, RmsNormalization, Tensor};
 use oculist_kernels::{RowNorm, norm_rows};
+=======
+use oculist_graph::{DataType, LayerNormalization, RmsNormalization, SkipLayerNormalization, Tensor};
+>>>>>>> 92db43461dd8be063b6b7b26afb0bd12db1d2259
 
 use super::pool::pairwise;
 use crate::call::{Call, Forward, Outcome, Problem};
@@ -56,7 +60,7 @@ impl Rows<'_> {
         // Values of half width are rounded between the stages.
         let two_stages = !matches!(x.dtype(), DataType::F32 | DataType::F64);
         let affine = |row: usize, part: &mut [T]| {
-            let scale = |v: &mut T, g: T| *v = *v * g;
+            let scale = |v: &mut T, g: T| *v *= g;
             if let Some(gamma) = &gamma {
                 let at = row * len % gamma.len();
                 part.iter_mut().zip(&gamma[at..]).for_each(|(v, &g)| scale(v, g));
@@ -69,7 +73,9 @@ impl Rows<'_> {
         call.ctx.for_pieces(&mut y, together * len, |i, part| {
             for (r, part) in part.chunks_mut(len.max(1)).enumerate() {
                 let (mean, factor) = statistics[i * together + r];
-                part.iter_mut().for_each(|v| *v = (*v - mean) * factor);
+                for v in &mut *part {
+                    *v = (*v - mean) * factor;
+                }
                 if !two_stages {
                     affine(i * together + r, part);
                 }
@@ -147,5 +153,74 @@ impl Forward for RmsNormalization {
         }
         let of = computed(if gamma.dtype() == DataType::F64 { DataType::F64 } else { x.dtype() }, self.stash);
         with_real!(of, T => rows.normalise::<T>(call, [Some(gamma), None], gamma.dtype()))
+    }
+}
+
+impl Forward for SkipLayerNormalization {
+    fn forward(&self, call: &Call) -> Outcome {
+        let (x, skip) = (call.input(0)?, call.input(1)?);
+        let shape = x.shape();
+        call.room(x.dtype(), shape)?;
+        let first = shape.len().saturating_sub(1);
+        with_real!(x.dtype(), T => {
+            let mut sum = T::read(x).into_owned();
+            let terms = [Some(skip), call.get(self.bias())];
+            for term in terms.into_iter().flatten() {
+                let term = expanded(&T::read(term), term.shape(), shape);
+                sum.iter_mut().zip(term).for_each(|(s, t)| *s += t);
+            }
+            let sum = finish(shape, sum, x.dtype())?;
+            let rows = Rows { x: &sum, first, epsilon: self.epsilon, stash: DataType::F32, centred: !self.simplified };
+            let beta = if self.simplified { None } else { call.get(3) };
+            let mut results = rows.normalise::<T>(call, [Some(call.input(2)?), beta], x.dtype())?;
+            if call.outputs > 3 {
+                results.push(sum);
+            }
+            Ok(results)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use half::f16;
+    use oculist_graph::{Op, TensorData};
+    use oculist_kernels::Context;
+
+    use super::*;
+    use crate::evaluate;
+
+    #[test]
+    fn rows_have_mean_zero_and_variance_one() {
+        let x = Tensor::f32(&[2, 2], vec![1.0, 3.0, -10.0, 10.0]);
+        let gamma = Tensor::f32(&[2], vec![2.0, 3.0]);
+        let beta = Tensor::f32(&[], vec![0.5]);
+        let op = Op::from(LayerNormalization { axis: -1, epsilon: 0.0, stash: DataType::F32 });
+        let found =
+            evaluate(&Context::new(2).unwrap(), &op, &[Some(&x), Some(&gamma), Some(&beta)], 3).unwrap();
+        assert_eq!(found[0].as_f32().unwrap(), [-1.5, 3.5, -1.5, 3.5]);
+        assert_eq!(found[1], Tensor::f32(&[2, 1], vec![2.0, 0.0]));
+        assert_eq!(found[2], Tensor::f32(&[2, 1], vec![1.0, 0.1]));
+    }
+
+    /// A gamma along the first axis is not the same in every row.
+    #[test]
+    fn gamma_may_reach_over_rows() {
+        let x = Tensor::f32(&[2, 2], vec![1.0, 3.0, 1.0, 3.0]);
+        let gamma = Tensor::f32(&[2, 1], vec![2.0, 3.0]);
+        let op = Op::from(LayerNormalization { axis: 1, epsilon: 0.0, stash: DataType::F32 });
+        let found = evaluate(&Context::new(1).unwrap(), &op, &[Some(&x), Some(&gamma)], 1).unwrap();
+        assert_eq!(found[0].as_f32().unwrap(), [-2.0, 2.0, -3.0, 3.0]);
+    }
+
+    /// Squares of large 16-bit floats leave their range; the first stage does not.
+    #[test]
+    fn half_width_values_are_computed_wider() {
+        let x = Tensor::new(vec![1, 2], TensorData::F16([300.0, 400.0].map(f16::from_f32).to_vec())).unwrap();
+        let gamma = Tensor::f32(&[2], vec![1.0, 1.0]);
+        let op = Op::from(RmsNormalization { axis: -1, epsilon: 0.0, stash: DataType::F32 });
+        let found = evaluate(&Context::new(1).unwrap(), &op, &[Some(&x), Some(&gamma)], 1).unwrap();
+        let expected = [300.0, 400.0f32].map(|v| f16::from_f32(v / 125_000f32.sqrt()).to_f32());
+        assert_eq!(found[0].as_f32().unwrap(), expected);
     }
 }
