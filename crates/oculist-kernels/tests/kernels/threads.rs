@@ -5,11 +5,12 @@
 use oculist_kernels::{
     Activation, AdaptivePooling, Algorithm, Algorithms, Attention, AttentionPlan, AttentionStart,
     BatchNormBackward, BatchNormGradients, BlockLayer, BlockLayers, BlockPlan, ChannelCopy, Context, Conv2d,
-    ConvPlan, Epilogue, InvertedResidual, Isa, Pass, Pooling, Rows, TransposedConv2d, TransposedConvPlan,
-    activation_backward, activation_forward, adaptive_average_pool, adaptive_average_pool_backward, add,
-    add_scaled, average_pool, average_pool_backward, batch_norm_backward, batch_statistics, channel_scale,
-    channel_scale_backward, channel_stride, column_sums, copy_channels, max_pool, max_pool_backward,
-    scale_shift,
+    ConvPlan, Epilogue, Function, InvertedResidual, Isa, Matmul, MatmulEpilogue, MatmulPlan, Pass, Pooling,
+    Right, RowNorm, Rows, TransposedConv2d, TransposedConvPlan, activation_backward, activation_forward,
+    adaptive_average_pool, adaptive_average_pool_backward, add, add_scaled, average_pool,
+    average_pool_backward, batch_norm_backward, batch_statistics, channel_scale, channel_scale_backward,
+    channel_stride, column_sums, copy_channels, max_pool, max_pool_backward, norm_rows, scale_shift,
+    softmax_rows,
 };
 use oculist_testing::reference::Noise;
 
