@@ -27,6 +27,7 @@ mod grid;
 mod group_norm;
 mod integer;
 mod layer_norm;
+mod fused;
 mod layout;
 mod linear;
 mod linear_attention;
@@ -53,10 +54,11 @@ mod scatter;
 mod schema;
 mod shape_of;
 mod signal;
-mod slice;
 mod softmax;
-mod transpose;
 mod types;
+mod skip_norm;
+mod slice;
+mod transpose;
 mod unary;
 mod unpool;
 mod variadic;
@@ -78,6 +80,7 @@ pub use depth::{DepthToSpace, SpaceToDepth};
 pub use einsum::{Einsum, Terms};
 pub use expand::{Expand, Tile};
 pub use flex_attention::FlexAttention;
+pub use fused::{FusedActivation, FusedConv, FusedGemm};
 pub use gated::{BiasGelu, SwiGlu};
 pub use gather::{ArrayFeatureExtractor, Gather, GatherElements, GatherND};
 pub use generate::{Constant, ConstantOfShape, Range};
@@ -110,6 +113,7 @@ pub use scatter::{Reduction, ScatterElements, ScatterND, TensorScatter};
 pub use schema::{FLOATS, Fact, Given, Item, MAX_ITEMS, OpCost, Operator, Read, Role, Seen, Written, axis};
 pub use shape_of::{ShapeOf, SizeOf};
 pub use signal::{Dft, MelWeightMatrix, SignalWindow, SignalWindowKind, Stft};
+pub use skip_norm::SkipLayerNormalization;
 pub use slice::{Slice, Split};
 pub use softmax::{Softmax, SoftmaxKind};
 pub use transpose::Transpose;
@@ -174,11 +178,15 @@ operators! {
     ConvTranspose, DeformConv, MatMul, FusedMatMul, Einsum,
     // attention.rs, flex_attention.rs, linear_attention.rs, rotary.rs, gated.rs
     Attention, FlexAttention, LinearAttention, CausalConvWithState, RotaryEmbedding, SwiGlu, BiasGelu,
-    // norm.rs, group_norm.rs, layer_norm.rs, response.rs
+    // fused.rs
+    FusedConv, FusedGemm,
+    // norm.rs, group_norm.rs, layer_norm.rs, skip_norm.rs, response.rs
     BatchNormalization, InstanceNormalization, GroupNormalization, LayerNormalization, RmsNormalization,
     LpNormalization, Lrn, MeanVarianceNormalization,
     // unary.rs, binary.rs, softmax.rs, loss.rs
     Unary, Binary, Softmax, Loss,
+    SkipLayerNormalization,
+    // unary.rs, binary.rs, softmax.rs
     // pool.rs, lp_pool.rs
     MaxPool, AveragePool, GlobalPool, LpPool,
     // layout.rs, pad.rs

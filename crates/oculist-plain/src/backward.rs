@@ -3,17 +3,20 @@
 //! Whatever the operator, elements only moved by it are followed by position (`movement.rs`); the other families have a
 //! file each.
 
+mod attention;
 mod binary;
 mod broadcast;
 mod choose;
 mod conv;
 mod einsum;
+mod gated;
 mod linear;
 mod movement;
 mod norm;
 mod pool;
 mod reduce;
 mod resize;
+mod response;
 mod softmax;
 mod unary;
 
@@ -162,6 +165,11 @@ fn rule(op: &Op) -> Rule<'_> {
         Op::CenterCropPad(op) => Known(op),
         Op::MaxUnpool(op) => Known(op),
         Op::Resize(op) => Known(op),
+        Op::Attention(op) => Known(op),
+        Op::SwiGlu(op) => Known(op),
+        Op::BiasGelu(op) => Known(op),
+        Op::LpNormalization(op) => Known(op),
+        Op::Lrn(op) => Known(op),
         Op::Concat(op) => Known(op),
         Op::Pad(op) => Known(op),
         Op::Trilu(op) => Known(op),
@@ -180,25 +188,27 @@ fn rule(op: &Op) -> Rule<'_> {
         | Op::Range(_)
         | Op::EyeLike(_)
         | Op::NonMaxSuppression(_)
+        | Op::ConvInteger(_)
+        | Op::QLinearConv(_)
+        | Op::QLinear(_)
         | Op::Binarizer(_) => Zero,
         Op::QuantizeLinear(_)
         | Op::DequantizeLinear(_)
         | Op::DynamicQuantizeLinear(_)
+<<<<<<< HEAD
         | Op::ConvInteger(_)
         | Op::QLinearConv(_)
         | Op::IntegerMatMul(_)
         | Op::QLinear(_)
+=======
+        | Op::IntegerMatMul(_)
+>>>>>>> 644b5cd7b4dffac20f08a82de3f86f60b5a19351
         | Op::DeformConv(_)
         | Op::FusedMatMul(_)
-        | Op::Attention(_)
         | Op::FlexAttention(_)
         | Op::LinearAttention(_)
         | Op::CausalConvWithState(_)
         | Op::RotaryEmbedding(_)
-        | Op::SwiGlu(_)
-        | Op::BiasGelu(_)
-        | Op::LpNormalization(_)
-        | Op::Lrn(_)
         | Op::MeanVarianceNormalization(_)
         | Op::LpPool(_)
         | Op::TopK(_)

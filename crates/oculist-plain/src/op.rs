@@ -6,13 +6,14 @@ mod binary;
 mod cast;
 mod choose;
 mod clip;
-mod cumulative;
 mod conv;
 mod crop;
+mod cumulative;
 mod deform_conv;
 mod depth;
 mod einsum;
 mod expand;
+mod fused;
 mod gated;
 mod gather;
 mod generate;
@@ -66,6 +67,9 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::MatMul(op) => op,
         Op::FusedMatMul(op) => op,
         Op::Einsum(op) => op,
+        // fused.rs
+        Op::FusedConv(op) => op,
+        Op::FusedGemm(op) => op,
         // attention.rs, rotary.rs, linear_attention.rs, gated.rs
         Op::Attention(op) => op,
         Op::FlexAttention(op) => op,
@@ -80,6 +84,7 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::GroupNormalization(op) => op,
         Op::LayerNormalization(op) => op,
         Op::RmsNormalization(op) => op,
+        Op::SkipLayerNormalization(op) => op,
         Op::LpNormalization(op) => op,
         Op::Lrn(op) => op,
         Op::MeanVarianceNormalization(op) => op,

@@ -39,7 +39,9 @@ fn filled(model: &Value, case: &Value) -> Graph {
     let options = BuildOptions::new(classes, (shape[1], shape[2], shape[3]));
     let mut graph = build(name.trim_end_matches("_small_stem"), &options).expect("an architecture");
     let gamma = model["gamma"].as_f64().expect("a number") as f32;
-    let params: Vec<(ValueId, String)> = graph.params().map(|(id, v, _)| (id, v.name.clone())).collect();
+    // Paddings and the like are constants of the architecture.
+    let floats = graph.params().filter(|(_, _, tensor)| tensor.as_f32().is_some());
+    let params: Vec<(ValueId, String)> = floats.map(|(id, v, _)| (id, v.name.clone())).collect();
     for (id, name) in params {
         let shape = graph.param(id).expect("a parameter").shape().to_vec();
         let values = formula::state(&name, &shape, gamma);

@@ -7,6 +7,7 @@ mod it {
     mod graphs;
     mod losses;
     mod nets;
+    mod plain;
     mod runs;
     mod sizes;
     mod statistics;

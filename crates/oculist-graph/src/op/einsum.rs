@@ -79,15 +79,12 @@ impl Einsum {
             .zip(ranks)
             .map(|(p, &rank)| numbers(p, rank - p.before.len() - p.behind.len()))
             .collect::<Result<Vec<_>, _>>()?;
-        let output = match right {
-            Some(right) => {
-                let part = self.split(right)?;
-                numbers(&part, if part.dots { broadcast } else { 0 })?
-            }
-            None => {
-                let once = letters.iter().filter(|c| all.iter().filter(|d| d == c).count() == 1);
-                (0..broadcast).chain(once.filter_map(|&c| number(c))).collect()
-            }
+        let output = if let Some(right) = right {
+            let part = self.split(right)?;
+            numbers(&part, if part.dots { broadcast } else { 0 })?
+        } else {
+            let once = letters.iter().filter(|c| all.iter().filter(|d| d == c).count() == 1);
+            (0..broadcast).chain(once.filter_map(|&c| number(c))).collect()
         };
         if (1..output.len()).any(|i| output[..i].contains(&output[i])) {
             return Err(format!("the result of `{}` has an axis twice", self.equation));

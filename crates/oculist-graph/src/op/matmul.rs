@@ -131,7 +131,7 @@ impl Read for MatMul {
 
 impl FusedMatMul {
     /// The order in which the axes of `a` (or `b`) are read, for one of this rank.
-    pub fn order(&self, b: bool, rank: usize) -> Vec<usize> {
+    pub fn order(self, b: bool, rank: usize) -> Vec<usize> {
         let (trans, batch) =
             if b { (self.trans_b, self.trans_batch_b) } else { (self.trans_a, self.trans_batch_a) };
         let mut order: Vec<usize> = (0..rank).collect();
@@ -145,7 +145,7 @@ impl FusedMatMul {
         order
     }
 
-    fn turned(&self, b: bool, shape: &Shape) -> Shape {
+    fn turned(self, b: bool, shape: &Shape) -> Shape {
         Shape::new(self.order(b, shape.rank()).into_iter().map(|i| shape.dims()[i]).collect())
     }
 }

@@ -1,11 +1,11 @@
 use oculist_graph::{
-    AspectRatio, AveragePool, BatchNormalization, Binary, Concat, Conv, ConvTranspose, Coordinates,
-    Cumulative, CumulativeKind, DataType, DepthToSpace, Dropout, Einsum, Expand, Flatten, Gather,
-    GatherElements, GatherND, Gemm, GlobalPool, GroupNormalization, Identity, InstanceNormalization,
-    Interpolation, LayerNormalization, MatMul, MaxPool, Op, Pad, PadMode, Padding, Plane, Reduce, ReduceKind,
-    Reduction, Reshape, Resize, RmsNormalization, Rounding, ScatterElements, Slice, Softmax, SoftmaxKind,
-    SpaceToDepth, Split, Squeeze, Tensor, TensorData, Tile, Transpose, Trilu, Unary, Unsqueeze, Variadic,
-    Where, Window,
+    AspectRatio, Attention, AveragePool, BatchNormalization, BiasGelu, Binary, Concat, Conv, ConvTranspose,
+    Coordinates, Cumulative, CumulativeKind, DataType, DepthToSpace, Dropout, Einsum, Expand, Flatten,
+    Gather, GatherElements, GatherND, Gemm, GlobalPool, GroupNormalization, Identity, InstanceNormalization,
+    Interpolation, LayerNormalization, LpNormalization, Lrn, MatMul, MaxPool, Op, Pad, PadMode, Padding,
+    Plane, Reduce, ReduceKind, Reduction, Reshape, Resize, RmsNormalization, Rounding, ScatterElements,
+    Slice, Softmax, SoftmaxKind, SpaceToDepth, Split, Squeeze, SwiGlu, Tensor, TensorData, Tile, Transpose,
+    Trilu, Unary, Unsqueeze, Variadic, Where, Window,
 };
 use oculist_kernels::Context;
 
@@ -164,9 +164,11 @@ fn functions_of_two_elements_are_summed_over_what_was_broadcast() {
     let shapes: [[&[usize]; 2]; 5] =
         [[&[2, 3], &[2, 3]], [&[2, 3], &[3]], [&[2, 1], &[1, 3]], [&[1], &[2, 2]], [&[2, 3, 2], &[3, 1]]];
     for [a, b] in shapes {
-        for op in [Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Mod { fmod: true }] {
+        for op in [Binary::Add, Binary::Sub, Binary::Mul, Binary::Div] {
             check(op, vec![floats(1, a), floats(2, b)]);
         }
+        // No quotient is a whole number.
+        check(Binary::Mod { fmod: true }, vec![floats(1, a), mapped(floats(2, b), |v| 1.371 * v)]);
         check(Binary::Pow, vec![mapped(floats(1, a), f64::abs), floats(2, b)]);
     }
     check(Binary::PRelu, vec![floats(1, &[2, 3, 2]), floats(2, &[3, 1])]);
@@ -277,6 +279,13 @@ fn convolutions() {
 }
 
 #[test]
+fn gated_activations() {
+    check(SwiGlu { alpha: 1.2 }, vec![floats(1, &[2, 3]), floats(2, &[2, 3])]);
+    check(BiasGelu::Exact, vec![floats(1, &[2, 3]), floats(2, &[3])]);
+    check(BiasGelu::Tanh, vec![floats(1, &[2, 3])]);
+}
+
+#[test]
 fn pooling() {
     let x = || vec![floats(1, &[2, 2, 5, 5])];
     check(MaxPool::square(3, 2, 1), x());
@@ -305,6 +314,12 @@ fn normalisations() {
     check(layer(-1), vec![x(), floats(2, &[3]), floats(3, &[3])]);
     check(layer(-1), vec![x(), floats(2, &[3])]);
     check(layer(1), vec![x(), floats(2, &[4, 3]), floats(3, &[4, 3])]);
+    for size in [2, 3] {
+        check(Lrn { alpha: 0.3, beta: 0.75, bias: 1.0, size }, vec![x()]);
+    }
+    for p in [1, 2] {
+        check(LpNormalization { axis: 1, p }, vec![x()]);
+    }
     let rms = RmsNormalization { axis: -1, epsilon: 0.1, stash: DataType::F32 };
     check(rms, vec![x(), floats(2, &[3])]);
 }
@@ -344,6 +359,23 @@ fn elements_that_are_moved_by_arguments() {
     for mode in [PadMode::Reflect, PadMode::Edge, PadMode::Wrap] {
         check(Pad { mode }, vec![floats(1, &[3, 4]), ints(&[1, 2, 2, 1])]);
     }
+}
+
+#[test]
+fn attention() {
+    let of = |op, shapes: [&[usize]; 3]| {
+        case(op, shapes.iter().zip(1..).map(|(s, seed)| floats(seed, s)).collect())
+    };
+    let four: [&[usize]; 3] = [&[2, 2, 3, 4], &[2, 2, 5, 4], &[2, 2, 5, 3]];
+    check_outputs(&of(Attention::PLAIN, four), 1);
+    check_outputs(&of(Attention { softcap: 2.0, scale: Some(0.7), ..Attention::PLAIN }, four), 1);
+    let grouped: [&[usize]; 3] = [&[1, 4, 3, 2], &[1, 2, 3, 2], &[1, 2, 3, 2]];
+    check_outputs(&of(Attention { causal: true, ..Attention::PLAIN }, grouped), 1);
+    let packed = Attention { heads: Some(2), kv_heads: Some(2), ..Attention::PLAIN };
+    let mut masked = of(packed, [&[2, 3, 4], &[2, 5, 4], &[2, 5, 6]]);
+    masked.inputs.push(floats(9, &[2, 1, 3, 5]));
+    masked.wanted.push(3);
+    check_outputs(&masked, 1);
 }
 
 #[test]

@@ -35,3 +35,22 @@ impl Forward for QLinear {
         Ok(vec![apply(call, &quantize, &[Some(&y), Some(&scale), call.get(self.scale() + 1)])?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::run;
+
+    #[test]
+    fn sums_and_parts_have_the_scale_of_the_result() {
+        let (a, b) = (Tensor::u8(&[2], vec![10, 200]), Tensor::u8(&[2], vec![130, 128]));
+        let scale = |s| Tensor::f32(&[], vec![s]);
+        let zero = |z| Tensor::u8(&[], vec![z]);
+        // 10 * 0.5 + 2 * 0.25 and 200 * 0.5, in halves.
+        let (half, quarter) = (scale(0.5), scale(0.25));
+        let inputs = [&a, &half, &zero(0), &b, &quarter, &zero(128), &half, &zero(3)];
+        assert_eq!(run(QLinear::Add, &inputs).unwrap(), Tensor::u8(&[2], vec![14, 203]));
+        let inputs = [&quarter, &zero(0), &a, &half, &zero(0), &b, &quarter, &zero(128)];
+        assert_eq!(run(QLinear::Concat { axis: 0 }, &inputs).unwrap(), Tensor::u8(&[4], vec![20, 255, 2, 0]));
+    }
+}

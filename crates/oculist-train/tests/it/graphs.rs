@@ -12,10 +12,10 @@ use oculist_testing::interpret::{self, Array};
 use oculist_testing::reference::Noise;
 use oculist_train::{Executor, Mode, TrainError};
 
-const BATCH: usize = 5;
+pub(super) const BATCH: usize = 5;
 
 /// The images, dense NHWC for the executor and NCHW for the interpreter.
-fn images(graph: &Graph) -> (Vec<f32>, Array) {
+pub(super) fn images(graph: &Graph) -> (Vec<f32>, Array) {
     let (c, h, w) = graph.input_chw().unwrap();
     let nchw = Noise::new(3).vector(BATCH * c * h * w);
     let mut nhwc = vec![0.0; nchw.len()];
@@ -65,17 +65,17 @@ fn logits(graph: &Graph, x: &Array) -> Vec<f64> {
 
 /// What the executor says: logits while training and deployed, and the gradient of every parameter.
 #[derive(Debug)]
-struct Trained {
-    training: Vec<f32>,
-    deployed: Vec<f32>,
-    gradients: Vec<(ValueId, Tensor)>,
+pub(super) struct Trained {
+    pub(super) training: Vec<f32>,
+    pub(super) deployed: Vec<f32>,
+    pub(super) gradients: Vec<(ValueId, Tensor)>,
 }
 
-fn direction(len: usize) -> Vec<f32> {
+pub(super) fn direction(len: usize) -> Vec<f32> {
     Noise::new(11).vector(len)
 }
 
-fn train(graph: &Graph) -> Result<Trained, TrainError> {
+pub(super) fn train(graph: &Graph) -> Result<Trained, TrainError> {
     let ctx = Arc::new(Context::new(1).unwrap());
     let mut executor = Executor::new(ctx, graph, BATCH, Mode::Train)?;
     let (classes, stride) = (executor.classes(), executor.logits_stride());
@@ -98,7 +98,7 @@ fn train(graph: &Graph) -> Result<Trained, TrainError> {
 }
 
 /// Largest difference relative to the largest element.
-fn distance(got: &[f32], want: &[f64]) -> f64 {
+pub(super) fn distance(got: &[f32], want: &[f64]) -> f64 {
     let largest = want.iter().fold(1e-3f64, |m, v| m.max(v.abs()));
     assert_eq!(got.len(), want.len());
     got.iter().zip(want).map(|(g, w)| (f64::from(*g) - w).abs()).fold(0.0, f64::max) / largest
@@ -209,7 +209,7 @@ fn wrong_gradients_and_outputs_are_noticed() {
 }
 
 /// A network in which `piece` stands between a convolution and the logits.
-fn with(piece: impl Fn(&mut GraphBuilder, ValueId) -> ValueId) -> Graph {
+pub(super) fn with(piece: impl Fn(&mut GraphBuilder, ValueId) -> ValueId) -> Graph {
     let mut b = GraphBuilder::new("net");
     let x = b.input("image", 2, 4, 3);
     let x = b.conv("stem", x, 4, oculist_graph::Conv::square(3, 1, 1), true);

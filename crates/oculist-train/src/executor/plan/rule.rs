@@ -31,6 +31,7 @@ pub(super) const RULES: &[fn(&mut Planner<'_>, NodeId) -> Outcome] = &[
     pool::max,
     pool::average,
     pool::global_average,
+    pool::mean,
     movement::concat,
     movement::rename,
     movement::dropout,

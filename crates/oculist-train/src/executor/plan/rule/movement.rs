@@ -33,19 +33,25 @@ pub(super) fn concat(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     Ok(true)
 }
 
-/// Another name: the value itself, or a map as the row of its numbers.
+/// Another name: the value itself, a map as the row of its numbers, or such a row as a map.
 pub(super) fn rename(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     let node = &planner.graph.nodes()[n];
-    let Some((value, x)) = planner.input_slot(n, 0) else { return Ok(false) };
-    let renames = match &node.op {
-        Op::Identity(_) => true,
-        Op::Flatten(op) => axis(op.axis, planner.graph.shape(value).rank()) == Ok(1),
-        _ => false,
+    let keeps = matches!(
+        node.op,
+        Op::Identity(_) | Op::Flatten(_) | Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_)
+    );
+    let Some((value, x)) = planner.input_slot(n, 0).filter(|_| keeps) else { return Ok(false) };
+    let Some(form) = planner.form(node.output()) else { return Ok(false) };
+    let row = planner.graph.shape(node.output()).rank() == 2;
+    let x = if matches!(node.op, Op::Identity(_)) || row || planner.plan.slots[x] == form {
+        x
+    } else if form.pixels() == 1 && planner.graph.shape(value).rank() == 2 {
+        planner.flat(value, x)
+    } else {
+        return Ok(false);
     };
-    if renames {
-        planner.slot_of[node.output().index()] = Some(x);
-    }
-    Ok(renames)
+    planner.slot_of[node.output().index()] = Some(x);
+    Ok(true)
 }
 
 /// Numbers that are zeroed at random while training.

@@ -1,6 +1,6 @@
 //! Pooling.
 
-use oculist_graph::{GlobalPool, NodeId, Op, Window};
+use oculist_graph::{GlobalPool, NodeId, Op, ReduceKind, Tensor, Window};
 use oculist_kernels::Pooling;
 
 use super::super::{Map, Planner, Slot, Step, unsupported};
@@ -45,6 +45,28 @@ pub(super) fn global_average(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     let Some((value, x)) = planner.input_as_slot(n, 0) else { return Ok(false) };
     // A flattened value has nothing to pool.
     if planner.graph.shape(value).rank() < 3 {
+        return Ok(false);
+    }
+    let y = planner.new_slot(node.output(), Map::padded(planner.plan.slots[x].channels, 1, 1));
+    planner.plan.steps.push(Step::GlobalAveragePool { x, y });
+    Ok(true)
+}
+
+/// The mean over height and width, written as a reduction.
+pub(super) fn mean(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
+    let node = &planner.graph.nodes()[n];
+    let Op::Reduce(op) = &node.op else { return Ok(false) };
+    let Some((value, x)) = planner.input_slot(n, 0) else { return Ok(false) };
+    let rank = planner.graph.shape(value).rank();
+    let axes = match node.inputs.get(1) {
+        Some(axes) => {
+            planner.graph.param(axes).or(planner.constants[axes.index()].as_ref()).and_then(Tensor::to_i64s)
+        }
+        None => None,
+    };
+    let spatial: Vec<bool> = (0..rank).map(|a| a >= 2).collect();
+    let over_maps = axes.is_some_and(|axes| op.mask(&axes, rank) == Ok(spatial));
+    if op.kind != ReduceKind::Mean || rank < 3 || !over_maps {
         return Ok(false);
     }
     let y = planner.new_slot(node.output(), Map::padded(planner.plan.slots[x].channels, 1, 1));
