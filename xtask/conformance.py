@@ -120,6 +120,14 @@ def session(path):
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
+def valid(path):
+    try:
+        onnx.checker.check_model(path, full_check=True)
+    except Exception:
+        return False
+    return True
+
+
 def compare(case, folder, path):
     """What is wrong with a written model; None if nothing, and a word in brackets if it cannot be told."""
     values = [load(slot, folder) for slot in case["inputs"]]
@@ -130,7 +138,9 @@ def compare(case, folder, path):
     except Exception:
         return "(ONNX Runtime does not run the original)"
     try:
-        onnx.checker.check_model(path, full_check=True)
+        # What ONNX's checker says of the original is not ours to answer for.
+        if valid(folder / case["model"]):
+            onnx.checker.check_model(path, full_check=True)
         after = session(path)
     except Exception as error:
         return f"refused: {str(error).splitlines()[0]}"
@@ -158,7 +168,9 @@ def roundtrip(folder, written):
     same, untold, wrong = 0, 0, 0
     for case in cases:
         path = written / f"{case['name']}.onnx"
-        if not path.exists() or not all("file" in slot for slot in case["inputs"]):
+        # What is zeroed is drawn anew in each run.
+        drawn = case["name"].startswith("test_training_dropout")
+        if drawn or not path.exists() or not all("file" in slot for slot in case["inputs"]):
             continue
         problem = compare(case, folder, path)
         if problem is None:

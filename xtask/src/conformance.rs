@@ -22,7 +22,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--roundtrip" => roundtrip = true,
-            "--filter" => passed_on.extend([argument.clone(), rest.next().context("--filter needs a text")?.clone()]),
+            "--filter" => {
+                passed_on.extend([argument.clone(), rest.next().context("--filter needs a text")?.clone()])
+            }
             "--verbose" => passed_on.push(argument.clone()),
             "--write" | "--check" => {
                 passed_on.extend([argument.clone(), workspace::root().join(PAGE).display().to_string()]);

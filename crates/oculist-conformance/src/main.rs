@@ -35,7 +35,8 @@ impl Options {
     fn parse() -> Result<Self> {
         let mut arguments = std::env::args().skip(1);
         let folder = arguments.next().context("expected the folder with the tests")?.into();
-        let mut options = Self { folder, filter: None, verbose: false, write: None, check: None, export: None };
+        let mut options =
+            Self { folder, filter: None, verbose: false, write: None, check: None, export: None };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().with_context(|| format!("`{argument}` needs a value"));
             match argument.as_str() {

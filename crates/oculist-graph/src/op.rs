@@ -30,6 +30,7 @@ mod layer_norm;
 mod layout;
 mod linear;
 mod linear_attention;
+mod loss;
 mod lp_pool;
 mod matmul;
 mod norm;
@@ -87,6 +88,7 @@ pub use layer_norm::{LayerNormalization, RmsNormalization};
 pub use layout::{Concat, Dropout, Flatten, Identity};
 pub use linear::Gemm;
 pub use linear_attention::{CausalConvWithState, LinearAttention, UpdateRule};
+pub use loss::{Loss, LossKind, LossReduction};
 pub use lp_pool::LpPool;
 pub use matmul::{FusedMatMul, MatMul};
 pub use norm::BatchNormalization;
@@ -175,8 +177,8 @@ operators! {
     // norm.rs, group_norm.rs, layer_norm.rs, response.rs
     BatchNormalization, InstanceNormalization, GroupNormalization, LayerNormalization, RmsNormalization,
     LpNormalization, Lrn, MeanVarianceNormalization,
-    // unary.rs, binary.rs, softmax.rs
-    Unary, Binary, Softmax,
+    // unary.rs, binary.rs, softmax.rs, loss.rs
+    Unary, Binary, Softmax, Loss,
     // pool.rs, lp_pool.rs
     MaxPool, AveragePool, GlobalPool, LpPool,
     // layout.rs, pad.rs

@@ -184,3 +184,6 @@ fn value_info(graph: &Graph, id: ValueId, name: &str) -> ValueInfoProto {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

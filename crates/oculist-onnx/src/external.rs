@@ -30,9 +30,14 @@ impl Beside {
     /// What is wrong, with the file's name as the model gives it.
     pub(crate) fn read(&self, proto: &TensorProto, expected: usize) -> Result<Vec<u8>, String> {
         let entry = |key: &str| {
-            proto.external_data.iter().find(|e| e.key.as_deref() == Some(key)).and_then(|e| e.value.as_deref())
+            proto
+                .external_data
+                .iter()
+                .find(|e| e.key.as_deref() == Some(key))
+                .and_then(|e| e.value.as_deref())
         };
-        let location = entry("location").ok_or("its elements are kept outside the model, and no file is named")?;
+        let location =
+            entry("location").ok_or("its elements are kept outside the model, and no file is named")?;
         let number = |key: &str| match entry(key) {
             None => Ok(None),
             Some(text) => text
@@ -80,7 +85,8 @@ impl Beside {
             ));
         }
         let path = self.folder.join(relative);
-        let canonical = |path: &Path| fs::canonicalize(path).map_err(|e| format!("cannot open `{location}`: {e}"));
+        let canonical =
+            |path: &Path| fs::canonicalize(path).map_err(|e| format!("cannot open `{location}`: {e}"));
         if canonical(&path)?.starts_with(canonical(&self.folder)?) {
             Ok(path)
         } else {

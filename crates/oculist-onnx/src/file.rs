@@ -7,8 +7,8 @@ use oculist_graph::{Graph, Tensor};
 use prost::Message;
 
 use crate::error::OnnxError;
-use crate::external::Beside;
 use crate::export::{self, Made};
+use crate::external::Beside;
 use crate::import;
 use crate::proto::{ModelProto, TensorProto};
 use crate::tensor::from_proto;

@@ -60,7 +60,11 @@ pub(crate) fn to_proto(name: &str, tensor: &Tensor) -> TensorProto {
 /// The tensor of the file, or of one in the model's folder if that is known.
 ///
 /// `owner` names it in errors: a tensor in an attribute has no name of its own.
-pub(crate) fn from_proto(owner: &str, proto: &TensorProto, beside: Option<&Beside>) -> Result<Tensor, OnnxError> {
+pub(crate) fn from_proto(
+    owner: &str,
+    proto: &TensorProto,
+    beside: Option<&Beside>,
+) -> Result<Tensor, OnnxError> {
     let error = |problem: String| OnnxError::Tensor { tensor: owner.to_owned(), problem };
     let mut shape = Vec::with_capacity(proto.dims.len());
     for &dim in &proto.dims {

@@ -22,6 +22,7 @@ mod layer_norm;
 mod layout;
 mod linear;
 mod linear_attention;
+mod loss;
 mod matmul;
 mod norm;
 mod order;
@@ -95,6 +96,7 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::Unary(op) => op,
         Op::Binary(op) => op,
         Op::Softmax(op) => op,
+        Op::Loss(op) => op,
         // clip.rs, variadic.rs, choose.rs, cast.rs
         Op::Clip(op) => op,
         Op::Variadic(op) => op,

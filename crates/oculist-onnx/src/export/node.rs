@@ -99,7 +99,9 @@ impl Exporter<'_> {
         match &node.op {
             Op::Unary(Unary::Clip { min, max }) => {
                 // A bound that no float exceeds is none; left out, it means the same.
-                let bounds = [("min", *min, *min > f32::MIN), ("max", *max, *max < f32::MAX)];
+                let open = *min <= f32::MIN && *max >= f32::MAX;
+                // Without any, the element type would not be known to be a float.
+                let bounds = [("min", *min, *min > f32::MIN || open), ("max", *max, *max < f32::MAX)];
                 draft.attributes.clear();
                 for (i, (name, bound, bounded)) in bounds.into_iter().enumerate() {
                     if !bounded {
@@ -140,6 +142,17 @@ impl Exporter<'_> {
                         self.opset
                     );
                     return Err(node.error(problem).into());
+                }
+            }
+            // The number of outputs tells the number of parts.
+            Op::Split(_) if self.opset < 18 => draft.attributes.retain(|(name, _)| name != "num_outputs"),
+            // Before 13, region and scales could not be left out, only be empty.
+            Op::Resize(_) if self.opset < 13 => {
+                let empty = Tensor::f32(&[0], Vec::new());
+                for i in 1..3 {
+                    if node.inputs.get(i).is_none() {
+                        draft.set(i, self.constant("empty", &empty));
+                    }
                 }
             }
             // One scale for all has no axis.

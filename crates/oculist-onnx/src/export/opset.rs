@@ -1,5 +1,6 @@
 //! The opset that a graph is written in.
 
+use oculist_graph::op::Split;
 use oculist_graph::{Dropout, Graph, Node, Op, Softmax, Unary};
 
 use super::names::Names;
@@ -50,7 +51,14 @@ pub(super) fn needed(graph: &Graph, node: &Node) -> (i64, String) {
             }
         }
         Op::Unary(Unary::Clip { .. }) if !is_f32(graph, node) => at_least(6, "Clip".to_owned()),
-        op if op.name() == "Resize" => at_least(11, "Resize".to_owned()),
+        // Before, the parts had to be equal; a size that is not known is taken to be so.
+        Op::Split(Split { axis, parts: Some(parts) }) => {
+            let shape = graph.shape(node.inputs[0]);
+            let size = oculist_graph::op::axis(*axis, shape.rank()).ok().and_then(|a| shape.get(a));
+            if size.is_some_and(|size| size % parts.max(&1) != 0) {
+                at_least(18, "Split into parts that are not equal".to_owned());
+            }
+        }
         _ => {}
     }
     least

@@ -129,7 +129,8 @@ impl Importer {
             return Err(OnnxError::Operator { node: draft.name.clone(), op: draft.full_name(), reason });
         }
         for proto in &step.proto.attribute {
-            let read = attributes::read(&draft.name, proto, self.beside.as_ref()).map_err(|problem| draft.error(problem))?;
+            let read = attributes::read(&draft.name, proto, self.beside.as_ref())
+                .map_err(|problem| draft.error(problem))?;
             draft.attributes.push(read);
         }
         Ok(draft)
@@ -270,7 +271,9 @@ impl Importer {
         };
         // Without bounds, the element type is not known to be a float.
         let clip = match (bound(1, f32::MIN), bound(2, f32::MAX)) {
-            (Some(min), Some(max)) if draft.inputs.iter().skip(1).any(Option::is_some) => Unary::Clip { min, max },
+            (Some(min), Some(max)) if draft.inputs.iter().skip(1).any(Option::is_some) => {
+                Unary::Clip { min, max }
+            }
             _ => return Ok(None),
         };
         draft.inputs.truncate(1);

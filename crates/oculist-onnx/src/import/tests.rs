@@ -7,8 +7,8 @@ mod outside;
 use crate::OnnxError;
 use crate::export;
 use crate::proto::{
-    AttributeProto, AttributeType, Dimension, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
-    TensorProto,
+    AttributeProto, AttributeType, Dimension, ModelProto, NodeProto, OperatorSetIdProto,
+    StringStringEntryProto, TensorProto,
 };
 use oculist_graph::{
     Concat, Conv, DataType, Dim, Flatten, Graph, GraphBuilder, MaxPool, Shape, Softmax, Unary,
@@ -99,13 +99,20 @@ fn an_operator_that_is_not_read_is_named_with_the_reason() {
     said("", "LSTM", "it is a recurrent layer");
     said("", "SequenceAt", "it works on sequences of tensors");
     said("ai.onnx.preview.training", "Adam", "it belongs to training");
-    said("ai.onnx", "RandomNormalLike", "the operator RandomNormalLike is not supported: it makes random numbers");
+    said(
+        "ai.onnx",
+        "RandomNormalLike",
+        "the operator RandomNormalLike is not supported: it makes random numbers",
+    );
 }
 
 #[test]
 fn an_attribute_without_meaning_here_is_named() {
     let said = |edit: fn(&mut ModelProto), expected: &str| assert_eq!(refused(edit), expected);
-    said(|m| set_int(node(m, "relu"), "slope", 1), "node `relu` (Relu): the attribute `slope` is not supported");
+    said(
+        |m| set_int(node(m, "relu"), "slope", 1),
+        "node `relu` (Relu): the attribute `slope` is not supported",
+    );
     said(
         |m| set_ints(node(m, "conv"), "strides", &[-1, 1]),
         "node `conv` (Conv): the attribute `strides` is [-1, 1], expected no negative number",
@@ -147,7 +154,9 @@ fn every_dimension_keeps_its_name() {
     let proto = model.graph.as_mut().expect("a graph");
     proto.node.truncate(1);
     proto.output[0].name = Some("relu.out".into());
-    for (axis, dim) in [param("images"), Some(Dimension::Value(-1)), param("height"), param("images")].into_iter().enumerate()
+    for (axis, dim) in [param("images"), Some(Dimension::Value(-1)), param("height"), param("images")]
+        .into_iter()
+        .enumerate()
     {
         set_input_dim(&mut model, axis, dim);
     }
@@ -159,7 +168,10 @@ fn every_dimension_keeps_its_name() {
     assert_eq!(read.shape(read.outputs()[0]), &shape);
     let again = export::model(&read, None).expect("it can be written").model;
     let read = graph(again).expect("and read");
-    assert_eq!((read.batch_name(), read.symbols()), ("images", &["input_1".to_owned(), "height".to_owned()][..]));
+    assert_eq!(
+        (read.batch_name(), read.symbols()),
+        ("images", &["input_1".to_owned(), "height".to_owned()][..])
+    );
 }
 
 #[test]
@@ -182,7 +194,10 @@ fn a_type_that_a_graph_cannot_hold_is_named() {
         let input = &mut m.graph.as_mut().expect("a graph").input[0];
         input.r#type.as_mut().and_then(|t| t.tensor_type.as_mut()).expect("a tensor").elem_type = Some(8);
     });
-    assert!(message.starts_with("input `input`: the type STRING is not supported; supported are tensors of f32, "));
+    assert!(
+        message
+            .starts_with("input `input`: the type STRING is not supported; supported are tensors of f32, ")
+    );
     let message = refused(|m| {
         let output = &mut m.graph.as_mut().expect("a graph").output[0];
         output.r#type.as_mut().and_then(|t| t.tensor_type.as_mut()).expect("a tensor").elem_type = Some(17);
@@ -245,7 +260,10 @@ fn names_must_lead_somewhere() {
     let message = refused(|m| node(m, "conv").input[0] = "nowhere".into());
     assert_eq!(message, "node `conv` (Conv): nothing produces the input `nowhere`");
     let message = refused(|m| node(m, "conv").input[0] = "clip.out".into());
-    assert!(message.contains("node `conv` waits for a value that nothing produces before it (cycle"), "{message}");
+    assert!(
+        message.contains("node `conv` waits for a value that nothing produces before it (cycle"),
+        "{message}"
+    );
     let message = refused(|m| node(m, "conv").output[0] = "relu.out".into());
     assert_eq!(message, "two values are named `relu.out`");
     let message = refused(|m| node(m, "conv").output[0] = "input".into());

@@ -1,8 +1,9 @@
 //! One small graph for each operator and form, each with a neighbour that means something else.
 
 use oculist_graph::{
-    AveragePool, BatchNormalization, Binary, Concat, Conv, DataType, DequantizeLinear, Dropout, Flatten, Gemm, GlobalPool,
-    Graph, GraphBuilder, Identity, MaxPool, Op, Pad, Plane, QuantizeLinear, Softmax, Tensor, Unary, ValueId,
+    AveragePool, BatchNormalization, Binary, Concat, Conv, DataType, DequantizeLinear, Dropout, Flatten,
+    Gemm, GlobalPool, Graph, GraphBuilder, Identity, MaxPool, Op, Pad, Plane, QuantizeLinear, Softmax,
+    Tensor, Unary, ValueId,
 };
 use oculist_testing::formula::tensor;
 use oculist_testing::interpret::Array;
@@ -179,14 +180,14 @@ fn byte_weight(axis: i64) -> Graph {
 pub(crate) fn all() -> Vec<Case> {
     let x = || input("x", &[2, 4, 7, 6]);
     let row = || input("row", &[3, 5, 1, 1]);
-    let skewed = |padding| {
-        Conv::plane(Plane { kernel: [3, 2], stride: [2, 1], padding, dilation: [1, 2] }, 1)
-    };
-    let around = |padding| Conv::plane(Plane { kernel: [3, 3], stride: [1, 1], padding, dilation: [1, 1] }, 1);
-    let dilated = |dilation| Conv::plane(Plane { kernel: [3, 3], stride: [1, 1], padding: [2; 4], dilation }, 1);
+    let skewed =
+        |padding| Conv::plane(Plane { kernel: [3, 2], stride: [2, 1], padding, dilation: [1, 2] }, 1);
+    let around =
+        |padding| Conv::plane(Plane { kernel: [3, 3], stride: [1, 1], padding, dilation: [1, 1] }, 1);
+    let dilated =
+        |dilation| Conv::plane(Plane { kernel: [3, 3], stride: [1, 1], padding: [2; 4], dilation }, 1);
     let clip = |min, max| one(Unary::Clip { min, max }, &[]);
-    let average =
-        |count_include_pad| {
+    let average = |count_include_pad| {
         let window = pool([2, 1], [1, 0, 1, 1]).into();
         one(AveragePool { window, ceil_mode: false, count_include_pad }, &[])
     };

@@ -58,8 +58,11 @@ pub(crate) fn changed(written: &Graph, back: &Graph) -> Option<String> {
             ));
         }
         // A zero point that is zero is not written for a constant, and missing it means the same.
-        let implied = matches!(node.op, Op::DequantizeLinear(_)) && other.inputs.len() == 2 && node.inputs.len() == 3;
-        let zero = |id| written.param(id).is_some_and(|t: &Tensor| t.to_i64s().is_some_and(|v| v.iter().all(|&z| z == 0)));
+        let implied =
+            matches!(node.op, Op::DequantizeLinear(_)) && other.inputs.len() == 2 && node.inputs.len() == 3;
+        let zero = |id| {
+            written.param(id).is_some_and(|t: &Tensor| t.to_i64s().is_some_and(|v| v.iter().all(|&z| z == 0)))
+        };
         if implied && !zero(node.inputs[2]) {
             return Some(format!("node `{}` lost its zero point", node.name));
         }

@@ -1,7 +1,8 @@
 //! Whole networks, built and quantised by hand, so that the tests need no other crate of the workspace.
 
 use oculist_graph::{
-    Conv, DataType, DequantizeLinear, Flatten, Gemm, GlobalPool, Graph, GraphBuilder, QuantizeLinear, Tensor, ValueId,
+    Conv, DataType, DequantizeLinear, Flatten, Gemm, GlobalPool, Graph, GraphBuilder, QuantizeLinear, Tensor,
+    ValueId,
 };
 use oculist_testing::formula::state;
 
@@ -71,7 +72,11 @@ impl Quantiser {
         let name = format!("activation{}", self.scales.len());
         let s = self.b.param(&format!("{name}.scale"), Tensor::f32(&[], vec![scale]));
         let z = self.b.param(&format!("{name}.zero_point"), Tensor::u8(&[], vec![zero_point]));
-        let q = self.b.op(&format!("{name}.quantize"), QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }, &[x, s, z]);
+        let q = self.b.op(
+            &format!("{name}.quantize"),
+            QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 },
+            &[x, s, z],
+        );
         let y = self.b.op(&format!("{name}.dequantize"), DequantizeLinear::along(1), &[q, s, z]);
         self.scales.push((y, scale));
         y
@@ -108,7 +113,8 @@ impl Quantiser {
 
     fn conv(&mut self, name: &str, x: ValueId, channels: usize, conv: Conv, relu: bool) -> ValueId {
         let c_in = self.b.chw(x).0;
-        let [w, bias] = self.weight_and_bias(name, &[channels, c_in, conv.window.kernel[0], conv.window.kernel[1]], x);
+        let [w, bias] =
+            self.weight_and_bias(name, &[channels, c_in, conv.window.kernel[0], conv.window.kernel[1]], x);
         let y = self.b.op(name, conv, &[x, w, bias]);
         if relu {
             let y = self.b.relu(&format!("{name}.relu"), y);

@@ -2,7 +2,8 @@
 
 use super::{attribute, good, graph, node};
 use crate::proto::{
-    AttributeProto, AttributeType, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+    AttributeProto, AttributeType, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto,
+    ValueInfoProto,
 };
 
 fn call(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
@@ -77,7 +78,8 @@ fn branch(nodes: Vec<NodeProto>, output: &str) -> AttributeProto {
 /// The good model with its `Relu` within an `If`: then `Abs` and `Relu`, else the input as it is.
 fn with_if(condition: Option<u8>) -> ModelProto {
     let mut model = good();
-    let named = |name: &str, attribute: AttributeProto| AttributeProto { name: Some(name.into()), ..attribute };
+    let named =
+        |name: &str, attribute: AttributeProto| AttributeProto { name: Some(name.into()), ..attribute };
     // The inner name is one that the model has as well.
     let then = branch(vec![call("Abs", &["input"], &["conv.out"]), call("Relu", &["conv.out"], &["r"])], "r");
     let otherwise = branch(vec![], "input");
@@ -110,5 +112,8 @@ fn the_branch_of_a_constant_condition_is_put_in_place() {
 #[test]
 fn a_condition_that_is_computed_is_control_flow() {
     let error = graph(with_if(None)).expect_err("an open condition").to_string();
-    assert!(error.starts_with("node `relu`: the operator If is not supported: it is control flow"), "{error}");
+    assert!(
+        error.starts_with("node `relu`: the operator If is not supported: it is control flow"),
+        "{error}"
+    );
 }

@@ -78,7 +78,8 @@ fn an_opset_that_lacks_a_form_is_refused_or_raised() {
     let pads = read.find("pad.pads").expect("the paddings");
     let mut computed = read.clone();
     // Paddings that are an input of the model have no form before opset 11.
-    let input = computed.add_typed_input("paddings", oculist_graph::DataType::I64, oculist_graph::Shape::fixed(&[8]));
+    let input =
+        computed.add_typed_input("paddings", oculist_graph::DataType::I64, oculist_graph::Shape::fixed(&[8]));
     computed.replace_uses(pads, input);
     computed.set_opset(10);
     computed.tidy().unwrap_or_else(|e| panic!("{e}"));

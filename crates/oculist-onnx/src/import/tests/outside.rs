@@ -34,7 +34,8 @@ fn a_tensor_is_read_from_its_place_in_the_file() {
     fs::create_dir(folder.path().join("parts")).expect("a folder");
     fs::write(folder.path().join("parts/weights.bin"), &bytes).expect("a file");
     let entries = [("location", "parts/weights.bin"), ("offset", "16"), ("length", "864"), ("checksum", "x")];
-    let (found, expected) = (read(folder.path(), &entries).expect("it is read"), graph(good()).expect("a graph"));
+    let (found, expected) =
+        (read(folder.path(), &entries).expect("it is read"), graph(good()).expect("a graph"));
     let of = |g: &oculist_graph::Graph| g.param(g.find("fc.weight").expect("the weight")).cloned();
     assert_eq!(of(&found), of(&expected));
     // Without a length, all from the offset on.
@@ -50,7 +51,8 @@ fn files_beyond_two_gigabytes_are_read() {
     file.seek(SeekFrom::Start(3 << 30)).expect("a place");
     file.write_all(&weight()).expect("written");
     let offset = (3u64 << 30).to_string();
-    read(folder.path(), &[("location", "large.bin"), ("offset", &offset), ("length", "864")]).expect("it is read");
+    read(folder.path(), &[("location", "large.bin"), ("offset", &offset), ("length", "864")])
+        .expect("it is read");
 }
 
 #[test]
@@ -61,7 +63,8 @@ fn what_cannot_be_read_names_file_and_tensor() {
         let message = read(folder.path(), entries).expect_err("it must be refused");
         assert!(message.contains("tensor `fc.weight`: ") && message.contains(expected), "{message}");
     };
-    let inside = |what: &str| format!("its elements are kept in `{what}`; supported are files in the model's folder");
+    let inside =
+        |what: &str| format!("its elements are kept in `{what}`; supported are files in the model's folder");
     let absolute = folder.path().join("w.bin").display().to_string();
     said(&[("location", &absolute)], &inside(&absolute));
     said(&[("location", "../w.bin")], &inside("../w.bin"));
@@ -91,7 +94,8 @@ fn a_link_out_of_the_folder_is_refused() {
     let (folder, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     fs::write(other.path().join("w.bin"), weight()).expect("a file");
     fs::write(folder.path().join("here.bin"), weight()).expect("a file");
-    let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, folder.path().join(name)).expect("a link");
+    let link =
+        |to: &Path, name: &str| std::os::unix::fs::symlink(to, folder.path().join(name)).expect("a link");
     link(&other.path().join("w.bin"), "file.bin");
     link(other.path(), "folder");
     link(&folder.path().join("here.bin"), "inside.bin");
