@@ -188,6 +188,9 @@ fn rule(op: &Op) -> Rule<'_> {
         | Op::Range(_)
         | Op::EyeLike(_)
         | Op::NonMaxSuppression(_)
+        | Op::ConvInteger(_)
+        | Op::QLinearConv(_)
+        | Op::QLinear(_)
         | Op::Binarizer(_) => Zero,
         Op::QuantizeLinear(_)
         | Op::DequantizeLinear(_)

@@ -10,7 +10,7 @@ use oculist_kernels::int8::{
     int_global_average_pool, int_lookup, int_max_pool, int_multiply, int_quantize,
 };
 use oculist_kernels::{
-    AdaptivePooling, ChannelCopy, Rows, activation_forward, adaptive_average_pool, add, add_assign,
+    AdaptivePooling, ChannelCopy, Context, Rows, activation_forward, adaptive_average_pool, add, add_assign,
     average_pool, channel_scale, copy_channels, fill_zero, flatten, max_pool, nchw_to_nhwc, pad_channels,
     scale_shift, softmax,
 };
@@ -123,6 +123,34 @@ impl Plan {
                     dst_offset += tensors[id].channels;
                 }
             }
+            Work::SliceChannels { first } => {
+                let ([x], y) = arena.split([inputs[0]], *output, input);
+                if y_shape.channels < y_shape.stride {
+                    fill_zero(ctx, &mut y[..y_len]);
+                }
+                let copy = ChannelCopy {
+                    channels: y_shape.channels,
+                    src_offset: *first,
+                    ..copy_into(batch, x_shape, y_shape, 0)
+                };
+                copy_channels(ctx, copy, x, &mut y[..y_len], false);
+            }
+            Work::PickPixels(pixels) => {
+                let ([x], y) = arena.split([inputs[0]], *output, input);
+                let shape = (x_shape.pixels(), x_shape.stride);
+                match x_shape.format {
+                    Format::F32 => pick_pixels(ctx, shape, pixels, x, &mut y[..y_len]),
+                    Format::U8 => {
+                        pick_pixels(
+                            ctx,
+                            shape,
+                            pixels,
+                            cast_slice(x),
+                            &mut cast_slice_mut::<f32, u8>(y)[..y_len],
+                        );
+                    }
+                }
+            }
             Work::PadChannels { before } => {
                 let ([x], y) = arena.split([inputs[0]], *output, input);
                 fill_zero(ctx, &mut y[..y_len]);
@@ -228,6 +256,22 @@ impl Plan {
             Work::Function(_) | Work::Plain(_) | Work::ToRows { .. } | Work::FromRows { .. } => {}
         }
     }
+}
+
+/// `y[n, p] = x[n, pixels[p]]` for images of `size` pixels with `stride` channels.
+fn pick_pixels<T: Copy + Send + Sync>(
+    ctx: &Context,
+    (size, stride): (usize, usize),
+    pixels: &[u32],
+    x: &[T],
+    y: &mut [T],
+) {
+    ctx.for_pieces(y, pixels.len() * stride, |n, y| {
+        let image = &x[n * size * stride..][..size * stride];
+        for (y, &pixel) in y.chunks_exact_mut(stride).zip(pixels) {
+            y.copy_from_slice(&image[pixel as usize * stride..][..stride]);
+        }
+    });
 }
 
 fn copy_into(batch: usize, x: &Tensor, y: &Tensor, dst_offset: usize) -> ChannelCopy {

@@ -98,6 +98,12 @@ pub(crate) enum Work {
     /// Product with one factor per image and channel.
     Gate,
     Concat,
+    /// Channels from a first one on.
+    SliceChannels {
+        first: usize,
+    },
+    /// Per pixel of the result, a pixel of the input; floats or bytes.
+    PickPixels(Box<[u32]>),
     /// Zero channels around the existing ones.
     PadChannels {
         before: usize,
@@ -186,6 +192,8 @@ impl Work {
             Self::Multiply => "multiply",
             Self::Gate => "gate",
             Self::Concat => "concat",
+            Self::SliceChannels { .. } => "slice channels",
+            Self::PickPixels(_) => "pick pixels",
             Self::PadChannels { .. } => "pad channels",
             Self::MaxPool(_) => "max pool",
             Self::AveragePool { .. } => "average pool",

@@ -7,6 +7,8 @@ mod norm;
 mod pool;
 mod quantize;
 mod reduce;
+mod resize;
+mod slice;
 mod softmax;
 mod unary;
 
@@ -51,6 +53,12 @@ pub(super) enum Fast {
     GlobalAveragePool,
     /// Channels behind channels.
     Concat,
+    /// Channels from a first one on.
+    Slice { first: usize },
+    /// Channels shared out among several outputs.
+    Split,
+    /// Every pixel of the result is one of the input.
+    Resize,
     /// Zero channels around the existing ones.
     PadChannels { before: usize, after: usize },
     /// The value itself.
@@ -81,6 +89,9 @@ impl Fast {
             | Self::Gate { .. }
             | Self::Softmax
             | Self::Concat
+            | Self::Slice { .. }
+            | Self::Split
+            | Self::Resize
             | Self::PadChannels { .. }
             | Self::Same
             | Self::Flat
@@ -94,7 +105,8 @@ impl Lowering<'_> {
     /// How the fast kernels compute a node; `None` if they do not.
     pub(super) fn fast_form(&self, id: NodeId) -> Result<Option<Fast>, RuntimeError> {
         let node = self.node(id);
-        if node.outputs.len() != 1 || node.inputs.is_empty() || self.is_constant(node.output()) {
+        let several = node.outputs.len() != 1 && !matches!(node.op, Op::Split(_));
+        if several || node.inputs.is_empty() || self.is_constant(node.output()) {
             return Ok(None);
         }
         Ok(match &node.op {
@@ -134,13 +146,21 @@ impl Lowering<'_> {
             Op::Cast(_) | Op::CastLike(_) | Op::BitCast(_) => None,
             Op::ArgReduce(_) | Op::TopK(_) | Op::Unique(_) | Op::Cumulative(_) => None,
             Op::ShapeOf(_) | Op::SizeOf(_) | Op::Constant(_) | Op::ConstantOfShape(_) | Op::Range(_) => None,
-            Op::Loss(_) | Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
-            Op::Transpose(_) | Op::Slice(_) | Op::Split(_) | Op::Expand(_) | Op::Tile(_) => None,
+            Op::Loss(_) => None,
+            Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
+            Op::Slice(_) => self.fast_slice(node)?,
+            Op::Split(split) => self.fast_split(node, *split),
+            Op::Resize(resize) => self.fast_resize(node, resize)?,
+            Op::Transpose(_) | Op::Expand(_) | Op::Tile(_) => None,
             Op::Gather(_) | Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
             Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
             Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
-            Op::Resize(_) | Op::GridSample(_) | Op::AffineGrid(_) | Op::CenterCropPad(_) => None,
-            Op::MaxUnpool(_) | Op::Col2Im(_) | Op::RoiAlign(_) | Op::NonMaxSuppression(_) | Op::Binarizer(_) => None,
+            Op::GridSample(_) | Op::AffineGrid(_) | Op::CenterCropPad(_) => None,
+            Op::MaxUnpool(_)
+            | Op::Col2Im(_)
+            | Op::RoiAlign(_)
+            | Op::NonMaxSuppression(_)
+            | Op::Binarizer(_) => None,
             Op::ConvInteger(_) | Op::QLinearConv(_) | Op::IntegerMatMul(_) => None,
             Op::DynamicQuantizeLinear(_) | Op::QLinear(_) => None,
             Op::SignalWindow(_) | Op::MelWeightMatrix(_) | Op::Dft(_) | Op::Stft(_) => None,
@@ -201,6 +221,25 @@ impl Lowering<'_> {
                 self.simple(id, Work::GlobalAveragePool, vec![x], Tensor::f32(channels, [1, 1]));
             }
             Fast::Concat => self.lower_concat(id)?,
+            Fast::Slice { first } => {
+                let x = self.flat_f32(node.inputs[0], &node.name)?;
+                self.lower_part(id, node.output(), x, first);
+            }
+            Fast::Split => {
+                let x = self.flat_f32(node.inputs[0], &node.name)?;
+                let mut first = 0;
+                for &output in &node.outputs {
+                    self.lower_part(id, output, x, first);
+                    first += self.map(output).map_or(0, |(channels, _)| channels);
+                }
+            }
+            Fast::Resize => {
+                let x = self.f32(node.inputs[0], &node.name)?;
+                let pixels = self.nearest_pixels(id)?;
+                let Tensor { channels, .. } = self.tensors[x];
+                let size = self.map(node.output()).map_or([1, 1], |(_, size)| size);
+                self.simple(id, Work::PickPixels(pixels), vec![x], Tensor::f32(channels, size));
+            }
             Fast::PadChannels { before, after } => {
                 let x = self.f32(node.inputs[0], &node.name)?;
                 let Tensor { channels, size, .. } = self.tensors[x];

@@ -14,11 +14,10 @@ impl Lowering<'_> {
         let nodes = 0..self.graph.nodes().len();
         self.fast = nodes.clone().map(|id| self.fast_form(id)).collect::<Result<_, _>>()?;
         for id in nodes.rev() {
-            let readers = &self.consumers[self.node(id).output().index()];
-            self.wanted[id] = !readers.is_empty()
-                && readers
-                    .iter()
-                    .all(|&r| self.fast[r].is_some_and(|fast| !fast.is_light() || self.wanted[r]));
+            let wants = |r: &NodeId| self.fast[*r].is_some_and(|fast| !fast.is_light() || self.wanted[*r]);
+            let mut readers =
+                self.node(id).outputs.iter().flat_map(|v| &self.consumers[v.index()]).peekable();
+            self.wanted[id] = readers.peek().is_some() && readers.all(wants);
         }
         Ok(())
     }

@@ -53,6 +53,14 @@ impl Lowering<'_> {
                 self.set_u8(node.output(), y, quant)?;
                 Ok(true)
             }
+            Fast::Resize => {
+                let Some((x, quant)) = self.bytes(node.inputs[0]) else { return Ok(false) };
+                let size = self.map(node.output()).map_or([1, 1], |(_, size)| size);
+                let work = Work::PickPixels(self.nearest_pixels(id)?);
+                let y = self.step(&node.name, work, vec![x], Tensor::u8(self.tensors[x].channels, size));
+                self.set_u8(node.output(), y, quant)?;
+                Ok(true)
+            }
             Fast::PadChannels { before, after } => {
                 let Some((x, quant)) = self.bytes(node.inputs[0]) else { return Ok(false) };
                 let Tensor { channels, size, .. } = self.tensors[x];
@@ -73,6 +81,7 @@ impl Lowering<'_> {
                     Ok(results.first().and_then(|y| y.to_f32s().first().copied()).unwrap_or(0.0))
                 })
             }
+            Fast::Slice { .. } | Fast::Split => Ok(false),
             Fast::Norm { .. } | Fast::Affine { .. } | Fast::Softmax | Fast::Same | Fast::Flat => Ok(false),
         }
     }

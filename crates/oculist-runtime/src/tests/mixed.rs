@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use oculist_graph::op::{ArgReduce, NonZero, ShapeOf};
 use oculist_graph::{
-    Binary, Concat, Conv, DataType, DequantizeLinear, Dim, Flatten, Gemm, GlobalPool, Graph, GraphBuilder,
-    Op, QuantizeLinear, Shape, Softmax, Tensor, TensorData, Unary, ValueId,
+    Binary, Concat, Conv, DataType, DequantizeLinear, Dim, Flatten, Gemm, GlobalPool, Graph, GraphBuilder, Node,
+    Op, Plane, QuantizeLinear, Shape, Softmax, Tensor, TensorData, Unary, ValueId,
 };
 use oculist_testing::formula;
 
@@ -492,4 +492,116 @@ fn a_function_between_bytes_is_a_table() {
         both(b, "y", y)
     });
     assert_eq!(check_against_plain(&g, 2), ["to NHWC", "quantize", "int8 table", "dequantize"]);
+}
+
+#[test]
+fn parts_of_the_channels_stay_in_the_layout() {
+    let g = graph(3, 4, 5, |b, x| {
+        let y = b.conv("a", x, 40, Conv::square(3, 1, 1), true);
+        let ints = |b: &mut GraphBuilder, name: &str, v: Vec<i64>| b.param(name, Tensor::ints(v));
+        let (starts, ends) = (ints(b, "starts", vec![-37, 0]), ints(b, "ends", vec![18, 99]));
+        let axes = ints(b, "axes", vec![1, -1]);
+        let part = b.op("slice", oculist_graph::Slice, &[y, starts, ends, axes]);
+        b.conv("b", part, 4, Conv::square(1, 1, 0), true)
+    });
+    assert_eq!(check_against_plain(&g, 2), ["to NHWC", "conv", "slice channels", "conv"]);
+    let mut split = graph(3, 4, 5, |b, x| b.conv("a", x, 40, Conv::square(3, 1, 1), true));
+    let y = split.outputs()[0];
+    let parts = split.add_param("parts", Tensor::ints(vec![3, 20, 17]));
+    let outputs: Vec<ValueId> = (0..3).map(|i| split.add_activation(format!("part{i}"))).collect();
+    let joined = split.add_activation("joined");
+    let op = oculist_graph::Split { axis: 1, parts: None }.into();
+    let (inputs, reversed) = (vec![y, parts].into(), vec![outputs[2], outputs[0], outputs[1]]);
+    let mut edit = split.edit();
+    edit.push(Node { name: "split".to_owned(), op, inputs, outputs });
+    let op = Concat::CHANNELS.into();
+    edit.push(Node { name: "join".to_owned(), op, inputs: reversed.into(), outputs: vec![joined] });
+    edit.values().set_outputs(vec![joined]);
+    edit.finish().unwrap();
+    let kinds = check_against_plain(&split, 2);
+    assert_eq!(kinds, ["to NHWC", "conv", "slice channels", "slice channels", "slice channels", "concat"]);
+}
+
+#[test]
+fn nearest_neighbours_are_picked_pixels() {
+    use oculist_graph::op::{AspectRatio, Coordinates, Interpolation, Rounding};
+    for (coordinates, scales) in [
+        (Coordinates::Asymmetric, vec![1.0, 1.0, 2.0, 2.0]),
+        (Coordinates::HalfPixel, vec![1.0, 1.0, 1.7, 0.6]),
+        (Coordinates::AlignCorners, Vec::new()),
+    ] {
+        let g = graph(3, 5, 6, |b, x| {
+            let y = b.conv("a", x, 20, Conv::square(3, 1, 1), true);
+            let resize = oculist_graph::Resize {
+                interpolation: Interpolation::Nearest(Rounding::Floor),
+                coordinates,
+                antialias: false,
+                exclude_outside: false,
+                extrapolation: 0.0,
+                axes: None,
+                aspect_ratio: AspectRatio::Stretch,
+            };
+            let none = b.param("none", Tensor::f32(&[0], Vec::new()));
+            let y = if scales.is_empty() {
+                let sizes = b.param("sizes", Tensor::ints(vec![2, 20, 9, 4]));
+                b.op("resize", resize, &[y, none, none, sizes])
+            } else {
+                let scales = b.param("scales", Tensor::f32(&[4], scales));
+                b.op("resize", resize, &[y, none, scales])
+            };
+            b.conv("b", y, 4, Conv::square(1, 1, 0), true)
+        });
+        let options = options(2);
+        assert_eq!(kinds(&Plan::new(&g, &options).unwrap()), ["to NHWC", "conv", "pick pixels", "conv"]);
+        let x = Tensor::f32(&[2, 3, 5, 6], images(&g, 2));
+        let want = oculist_plain::run(&context(1, Isa::detect()), &g, vec![x.clone()]).unwrap();
+        let want: Vec<f64> = want[0].as_f32().unwrap().iter().map(|&v| v.into()).collect();
+        let got = Plan::new(&g, &options).unwrap().run_tensors(vec![x]).unwrap();
+        assert!(error(got[0].as_f32().unwrap(), &want) < 1e-5);
+    }
+}
+
+/// The patches of a vision transformer, one block of it and its classifier.
+fn transformer() -> Graph {
+    graph(3, 8, 8, |b, x| {
+        let ints = |b: &mut GraphBuilder, name: &str, v: Vec<i64>| b.param(name, Tensor::ints(v));
+        let weight = |b: &mut GraphBuilder, name: &str, shape: &[usize]| {
+            b.param(name, Tensor::f32(shape, formula::tensor(name, shape.iter().product())))
+        };
+        let y = b.conv(
+            "patch",
+            x,
+            24,
+            Conv::plane(Plane { kernel: [4; 2], stride: [4; 2], padding: [0; 4], dilation: [1; 2] }, 1),
+            true,
+        );
+        // The batch as exporters write it: the first size of the shape in front of two constants.
+        let shape = b.op("shape", ShapeOf::ALL, &[y]);
+        let first = ints(b, "first", vec![0]);
+        let batch = b.op("batch", oculist_graph::Gather { axis: 0 }, &[shape, first]);
+        let rest = ints(b, "rest", vec![24, -1]);
+        let shape = b.op("sizes", Concat { axis: 0 }, &[batch, rest]);
+        let y = b.op("flat", oculist_graph::Reshape { allow_zero: false }, &[y, shape]);
+        let y = b.op("tokens", oculist_graph::Transpose { order: Some(vec![0, 2, 1]) }, &[y]);
+        let w = weight(b, "q", &[24, 24]);
+        let q = b.op("query", oculist_graph::MatMul, &[y, w]);
+        let q = b.op("scaled", Unary::Tanh, &[q]);
+        let k = b.op("keys", oculist_graph::Transpose { order: Some(vec![0, 2, 1]) }, &[y]);
+        let a = b.op("scores", oculist_graph::MatMul, &[q, k]);
+        let a = b.op("softmax", Softmax::along(-1), &[a]);
+        let z = b.op("values", oculist_graph::MatMul, &[a, y]);
+        let y = b.op("residual", Binary::Add, &[y, z]);
+        let token = b.param("token", Tensor::new(vec![], TensorData::I64(vec![0])).unwrap());
+        let y = b.op("class", oculist_graph::Gather { axis: 1 }, &[y, token]);
+        b.linear("head", y, 5)
+    })
+}
+
+#[test]
+fn a_transformer_is_converted_twice() {
+    let kinds = check_against_plain(&transformer(), 2);
+    let converted = kinds.iter().filter(|kind| kind.contains("rows")).count();
+    assert_eq!((kinds[1], converted, kinds.last()), ("conv", 2, Some(&"conv")), "{kinds:?}");
+    // Its shape arithmetic is no step.
+    assert_eq!(kinds.iter().filter(|kind| **kind == "plain").count(), 10, "{kinds:?}");
 }
