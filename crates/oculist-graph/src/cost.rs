@@ -177,11 +177,8 @@ mod tests {
         let q = g.add_param("w", Tensor::i8(&[3, 4], vec![1; 12]));
         let scale = g.add_param("scale", Tensor::f32(&[3], vec![0.1; 3]));
         let zero = g.add_param("zero", Tensor::i8(&[3], vec![0; 3]));
-        let w = g.add_node(
-            "dequantize",
-            Op::DequantizeLinear(DequantizeLinear::along(0)),
-            vec![q, scale, zero],
-        );
+        let w =
+            g.add_node("dequantize", Op::DequantizeLinear(DequantizeLinear::along(0)), vec![q, scale, zero]);
         let y = g.add_node("fc", Op::Gemm(Gemm::LINEAR), vec![x, w]);
         g.set_outputs(vec![y]);
         g.tidy().unwrap();

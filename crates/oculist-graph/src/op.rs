@@ -6,27 +6,32 @@
 
 mod attention;
 mod attributes;
+mod binarizer;
 mod binary;
 mod cast;
 mod choose;
 mod clip;
 mod conv;
-mod cumulative;
-mod generate;
 mod conv_transpose;
+mod crop;
+mod cumulative;
 mod deform_conv;
-mod einsum;
-mod flex_attention;
-mod gated;
-mod group_norm;
-mod layer_norm;
 mod depth;
+mod einsum;
 mod expand;
+mod flex_attention;
 mod fused;
+mod gated;
 mod gather;
+mod generate;
+mod grid;
+mod group_norm;
+mod integer;
+mod layer_norm;
 mod layout;
 mod linear;
 mod linear_attention;
+mod loss;
 mod lp_pool;
 mod matmul;
 mod norm;
@@ -36,48 +41,57 @@ mod pattern;
 mod pool;
 mod precision;
 mod prune;
+mod qlinear;
 mod quantization;
 mod quantize;
 mod reduce;
+mod regions;
+mod reshape;
+mod resize;
 mod response;
 mod rotary;
+mod scatter;
 mod schema;
 mod shape_of;
 mod signal;
-mod softmax;
-mod types;
-mod reshape;
-mod scatter;
 mod skip_norm;
 mod slice;
+mod softmax;
 mod transpose;
+mod types;
 mod unary;
+mod unpool;
 mod variadic;
 mod window;
 
 pub use attention::{Attention, Scores};
 pub use attributes::{Attribute, AttributeList, Attributes};
+pub use binarizer::Binarizer;
 pub use binary::Binary;
 pub use cast::{BitCast, Cast, CastLike};
 pub use choose::{Compress, NonZero, Where};
 pub use clip::Clip;
 pub use conv::Conv;
-pub use cumulative::{Cumulative, CumulativeKind};
-pub use generate::{Constant, ConstantOfShape, Range};
 pub use conv_transpose::ConvTranspose;
+pub use crop::CenterCropPad;
+pub use cumulative::{Cumulative, CumulativeKind};
 pub use deform_conv::DeformConv;
+pub use depth::{DepthToSpace, SpaceToDepth};
 pub use einsum::{Einsum, Terms};
+pub use expand::{Expand, Tile};
 pub use flex_attention::FlexAttention;
 pub use fused::{FusedActivation, FusedConv, FusedGemm};
 pub use gated::{BiasGelu, SwiGlu};
-pub use group_norm::{GroupNormalization, InstanceNormalization};
-pub use layer_norm::{LayerNormalization, RmsNormalization};
-pub use depth::{DepthToSpace, SpaceToDepth};
-pub use expand::{Expand, Tile};
 pub use gather::{ArrayFeatureExtractor, Gather, GatherElements, GatherND};
+pub use generate::{Constant, ConstantOfShape, Range};
+pub use grid::{AffineGrid, GridSample, Outside, Sampling};
+pub use group_norm::{GroupNormalization, InstanceNormalization};
+pub use integer::{ConvInteger, DynamicQuantizeLinear, IntegerMatMul, QLinearConv};
+pub use layer_norm::{LayerNormalization, RmsNormalization};
 pub use layout::{Concat, Dropout, Flatten, Identity};
 pub use linear::Gemm;
 pub use linear_attention::{CausalConvWithState, LinearAttention, UpdateRule};
+pub use loss::{Loss, LossKind, LossReduction};
 pub use lp_pool::LpPool;
 pub use matmul::{FusedMatMul, MatMul};
 pub use norm::BatchNormalization;
@@ -86,21 +100,25 @@ pub use pad::{Pad, PadMode};
 pub use pattern::{Det, EyeLike, OneHot, ReverseSequence, Trilu};
 pub use pool::{AveragePool, GlobalPool, MaxPool};
 pub use prune::{Port, Tie, Ties};
+pub use qlinear::QLinear;
 pub use quantization::Quantization;
 pub use quantize::{DequantizeLinear, QuantizeLinear};
 pub use reduce::{Reduce, ReduceKind};
+pub use regions::{NonMaxSuppression, RoiAlign};
+pub use reshape::{Reshape, Squeeze, Unsqueeze};
+pub use resize::{AspectRatio, Coordinates, Interpolation, Resize, Resized, Rounding};
 pub use response::{LpNormalization, Lrn, MeanVarianceNormalization};
 pub use rotary::RotaryEmbedding;
+pub use scatter::{Reduction, ScatterElements, ScatterND, TensorScatter};
 pub use schema::{FLOATS, Fact, Given, Item, MAX_ITEMS, OpCost, Operator, Read, Role, Seen, Written, axis};
 pub use shape_of::{ShapeOf, SizeOf};
 pub use signal::{Dft, MelWeightMatrix, SignalWindow, SignalWindowKind, Stft};
-pub use reshape::{Reshape, Squeeze, Unsqueeze};
-pub use scatter::{Reduction, ScatterElements, ScatterND, TensorScatter};
 pub use skip_norm::SkipLayerNormalization;
 pub use slice::{Slice, Split};
 pub use softmax::{Softmax, SoftmaxKind};
 pub use transpose::Transpose;
 pub use unary::Unary;
+pub use unpool::{Col2Im, MaxUnpool};
 pub use variadic::Variadic;
 pub use window::{Padding, Plane, Window};
 
@@ -165,8 +183,8 @@ operators! {
     // norm.rs, group_norm.rs, layer_norm.rs, skip_norm.rs, response.rs
     BatchNormalization, InstanceNormalization, GroupNormalization, LayerNormalization, RmsNormalization,
     SkipLayerNormalization, LpNormalization, Lrn, MeanVarianceNormalization,
-    // unary.rs, binary.rs, softmax.rs
-    Unary, Binary, Softmax,
+    // unary.rs, binary.rs, softmax.rs, loss.rs
+    Unary, Binary, Softmax, Loss,
     // pool.rs, lp_pool.rs
     MaxPool, AveragePool, GlobalPool, LpPool,
     // layout.rs, pad.rs
@@ -194,6 +212,22 @@ operators! {
     Expand, Tile,
     // depth.rs
     DepthToSpace, SpaceToDepth,
+    // resize.rs
+    Resize,
+    // grid.rs
+    GridSample, AffineGrid,
+    // crop.rs
+    CenterCropPad,
+    // unpool.rs
+    MaxUnpool, Col2Im,
+    // regions.rs
+    RoiAlign, NonMaxSuppression,
+    // binarizer.rs
+    Binarizer,
+    // integer.rs
+    ConvInteger, QLinearConv, IntegerMatMul, DynamicQuantizeLinear,
+    // qlinear.rs
+    QLinear,
 }
 
 impl std::ops::Deref for Op {

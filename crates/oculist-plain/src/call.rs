@@ -61,13 +61,15 @@ impl<'a> Call<'a> {
     pub(crate) fn ints(&self, i: usize) -> Result<Option<Vec<i64>>, Problem> {
         let Some(tensor) = self.get(i) else { return Ok(None) };
         let ints = tensor.to_i64s();
-        ints.map(Some).ok_or_else(|| format!("input {i} must be of integers, found {}", tensor.dtype().name()).into())
+        ints.map(Some)
+            .ok_or_else(|| format!("input {i} must be of integers, found {}", tensor.dtype().name()).into())
     }
 
     /// Checks that a result of this size may be made, and returns its number of elements. To be called before anything
     /// of a size that inputs tell is allocated.
     pub(crate) fn room(&self, dtype: DataType, shape: &[usize]) -> Result<usize, Problem> {
-        let len = if shape.contains(&0) { 0 } else { shape.iter().fold(1, |n: usize, &d| n.saturating_mul(d)) };
+        let len =
+            if shape.contains(&0) { 0 } else { shape.iter().fold(1, |n: usize, &d| n.saturating_mul(d)) };
         self.ctx.check_memory("the result of a node", len.saturating_mul(dtype.size()))?;
         Ok(len)
     }

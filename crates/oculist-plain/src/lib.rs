@@ -7,6 +7,7 @@
 //! [`evaluate`] computes one operator, [`run`] a graph, node by node.
 
 mod along;
+mod backward;
 mod broadcast;
 mod call;
 mod element;
@@ -22,6 +23,7 @@ mod run;
 mod special;
 mod window;
 
+pub use backward::{Gradient, differentiable, gradient};
 pub use call::evaluate;
 pub use error::PlainError;
 pub use float::cast;

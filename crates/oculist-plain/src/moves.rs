@@ -103,10 +103,9 @@ fn merge(outer: &Along, inner: &Along) -> Option<Along> {
     /// The longest list.
     const LONGEST: usize = 1 << 14;
     match (outer, inner) {
-        (
-            &Along::Steps { start: a, step: far, count: n },
-            &Along::Steps { start: b, step, count },
-        ) if Some(far) == step.checked_mul(count as isize) => {
+        (&Along::Steps { start: a, step: far, count: n }, &Along::Steps { start: b, step, count })
+            if Some(far) == step.checked_mul(count as isize) =>
+        {
             Some(Along::Steps { start: a + b, step, count: n * count })
         }
         _ if inner.len() < ENOUGH && outer.len().saturating_mul(inner.len()) <= LONGEST => {
@@ -131,7 +130,9 @@ fn runs(inner: &Along) -> Option<Vec<(usize, usize, usize)>> {
     let mut runs: Vec<(usize, usize, usize)> = Vec::new();
     for (i, &position) in list.iter().enumerate() {
         match runs.last_mut() {
-            Some((_, start, len)) if *start != FILL && position != FILL && *start + *len == position => *len += 1,
+            Some((_, start, len)) if *start != FILL && position != FILL && *start + *len == position => {
+                *len += 1
+            }
             Some((_, FILL, len)) if position == FILL => *len += 1,
             _ => runs.push((i, position, 1)),
         }
@@ -142,8 +143,14 @@ fn runs(inner: &Along) -> Option<Vec<(usize, usize, usize)>> {
 
 /// The elements that the axes of the result name, row-major. The caller has made sure that there is room for them and
 /// that every position lies in the source.
-pub(crate) fn moved(ctx: &Context, data: &TensorData, axes: Vec<Along>, fill: Option<&TensorData>) -> TensorData {
-    let len: usize = if axes.iter().any(|a| a.len() == 0) { 0 } else { axes.iter().map(Along::len).product() };
+pub(crate) fn moved(
+    ctx: &Context,
+    data: &TensorData,
+    axes: Vec<Along>,
+    fill: Option<&TensorData>,
+) -> TensorData {
+    let len: usize =
+        if axes.iter().any(|a| a.len() == 0) { 0 } else { axes.iter().map(Along::len).product() };
     if len == 0 {
         return TensorData::zeros(data.dtype(), 0);
     }
@@ -285,14 +292,16 @@ mod tests {
         let ctx = Context::new(2).unwrap();
         let (rows, columns) = (300usize, 700usize);
         let data = TensorData::U32((0..(rows * columns) as u32).collect());
-        let TensorData::U32(y) = moved(&ctx, &data, vec![Along::all(columns, 1), Along::all(rows, columns)], None)
+        let TensorData::U32(y) =
+            moved(&ctx, &data, vec![Along::all(columns, 1), Along::all(rows, columns)], None)
         else {
             panic!("the type changed")
         };
         let expected = (0..columns).flat_map(|c| (0..rows).map(move |r| (r * columns + c) as u32));
         assert!(y.into_iter().eq(expected));
         let data = TensorData::Bool(vec![true; 40_000]);
-        let TensorData::Bool(y) = moved(&ctx, &data, vec![Along::Steps { start: 39_999, step: -1, count: 40_000 }], None)
+        let TensorData::Bool(y) =
+            moved(&ctx, &data, vec![Along::Steps { start: 39_999, step: -1, count: 40_000 }], None)
         else {
             panic!("the type changed")
         };

@@ -1,12 +1,14 @@
 //! The kernels, in the files of the operators' rooms.
 
+mod attention;
+mod binarizer;
 mod binary;
 mod cast;
 mod choose;
 mod clip;
 mod cumulative;
-mod attention;
 mod conv;
+mod crop;
 mod deform_conv;
 mod depth;
 mod einsum;
@@ -16,18 +18,24 @@ mod gated;
 mod gather;
 mod generate;
 mod layout;
+mod loss;
 mod order;
 mod pad;
 mod pattern;
+mod grid;
+mod integer;
 mod layer_norm;
 mod linear;
 mod linear_attention;
 mod matmul;
 mod norm;
 mod pool;
+mod qlinear;
 mod quantize;
 mod reduce;
+mod regions;
 mod reshape;
+mod resize;
 mod response;
 mod rotary;
 mod scatter;
@@ -37,6 +45,7 @@ mod slice;
 mod softmax;
 mod transpose;
 mod unary;
+mod unpool;
 mod variadic;
 
 use oculist_graph::Op;
@@ -92,6 +101,7 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::Unary(op) => op,
         Op::Binary(op) => op,
         Op::Softmax(op) => op,
+        Op::Loss(op) => op,
         // clip.rs, variadic.rs, choose.rs, cast.rs
         Op::Clip(op) => op,
         Op::Variadic(op) => op,
@@ -146,5 +156,27 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         // depth.rs
         Op::DepthToSpace(op) => op,
         Op::SpaceToDepth(op) => op,
+        // resize.rs
+        Op::Resize(op) => op,
+        // grid.rs
+        Op::GridSample(op) => op,
+        Op::AffineGrid(op) => op,
+        // crop.rs
+        Op::CenterCropPad(op) => op,
+        // unpool.rs
+        Op::MaxUnpool(op) => op,
+        Op::Col2Im(op) => op,
+        // regions.rs
+        Op::RoiAlign(op) => op,
+        Op::NonMaxSuppression(op) => op,
+        // binarizer.rs
+        Op::Binarizer(op) => op,
+        // integer.rs
+        Op::ConvInteger(op) => op,
+        Op::QLinearConv(op) => op,
+        Op::IntegerMatMul(op) => op,
+        Op::DynamicQuantizeLinear(op) => op,
+        // qlinear.rs
+        Op::QLinear(op) => op,
     }
 }

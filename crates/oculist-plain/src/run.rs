@@ -34,7 +34,11 @@ pub fn run(ctx: &Context, graph: &Graph, inputs: Vec<Tensor>) -> Result<Vec<Tens
         let value = graph.value(id);
         let fits = value.shape.as_ref().is_none_or(|shape| {
             shape.rank() == tensor.shape().len()
-                && shape.dims().iter().zip(tensor.shape()).all(|(d, &n)| d.size().is_none_or(|size| size == n))
+                && shape
+                    .dims()
+                    .iter()
+                    .zip(tensor.shape())
+                    .all(|(d, &n)| d.size().is_none_or(|size| size == n))
         });
         if value.dtype != tensor.dtype() || !fits {
             let shape = value.shape.as_ref().map_or(String::new(), ToString::to_string);

@@ -18,6 +18,14 @@ pub enum TrainError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// An operator on row-major tensors could not be computed.
+    #[error("node `{node}`: {source}")]
+    Plain {
+        /// Name of the node.
+        node: String,
+        /// What went wrong.
+        source: oculist_plain::PlainError,
+    },
     /// The graph has no parameter that training could change.
     #[error(
         "`{graph}` has nothing to train: expected layers with weights (Conv, Gemm, BatchNormalization), found none"

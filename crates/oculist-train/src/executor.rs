@@ -8,6 +8,7 @@ mod forward;
 mod gradients;
 mod plan;
 mod profile;
+pub(crate) mod rows;
 mod statistics;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::optimizer::{Optimizer, global_norm};
 use crate::params::ParamSet;
 use gradients::GradientPlan;
 use plan::Plan;
+use rows::{RowStep, Rows as RowTensors};
 use statistics::Moments;
 
 /// What an executor is for.
@@ -54,6 +56,8 @@ pub struct Executor {
     scratch: Buffer,
     /// A gradient that must be added to another one lands here first.
     spare: Buffer,
+    /// Tensors of plain steps.
+    rows: RowTensors,
     dropout_seed: u64,
     /// Collects the statistics of whole batches, while they are measured anew.
     moments: Option<Moments>,
@@ -120,6 +124,7 @@ impl Executor {
             saved_maxima,
             scratch: buffer(plan.scratch)?,
             spare: buffer(if train { largest } else { 0 })?,
+            rows: RowTensors::new(plan.rows.len()),
             dropout_seed: 0,
             moments: None,
             gradients,
@@ -214,7 +219,10 @@ impl Executor {
             + self.spare.len()
             + self.activations.iter().map(|b| b.len()).sum::<usize>()
             + self.gradient_buffers.iter().map(|b| b.len()).sum::<usize>();
-        floats * size_of::<f32>() + self.saved_maxima.iter().map(Vec::len).sum::<usize>() * size_of::<u16>()
+        let gradients = !self.gradients.leads.is_empty();
+        floats * size_of::<f32>()
+            + self.plan.row_bytes(gradients)
+            + self.saved_maxima.iter().map(Vec::len).sum::<usize>() * size_of::<u16>()
     }
 
     /// Copies images into the input, `[n, height, width, channels]` dense; missing images are zero.
@@ -248,6 +256,18 @@ fn planned(ctx: &Arc<Context>, graph: &Graph, batch: usize, mode: Mode) -> Resul
         return Err(TrainError::NothingToTrain { graph: graph.name().to_owned() });
     }
     let gradients = if train { GradientPlan::new(&plan, batch) } else { GradientPlan::default() };
+    for (step, _) in plan.steps.iter().zip(&gradients.leads).filter(|(_, leads)| **leads) {
+        if let plan::Step::Rows(step) = step
+            && let RowStep::Plain(step) = &**step
+            && oculist_plain::differentiable(&step.op) == oculist_plain::Gradient::Unknown
+        {
+            return Err(TrainError::Unsupported {
+                node: step.node.clone(),
+                op: step.op.name(),
+                problem: "its gradient is not known".to_owned(),
+            });
+        }
+    }
     let bytes = check_memory(ctx, graph, &plan, &gradients, batch, mode)?;
     Ok(Planned { plan, gradients, bytes })
 }
@@ -287,7 +307,10 @@ fn check_memory(
         plan::Step::MaxPool { y, .. } => plan.slots[*y].len(batch),
         _ => 0,
     }));
-    let bytes = sum(&mut floats.into_iter()).saturating_mul(4).saturating_add(maxima.saturating_mul(2));
+    let bytes = sum(&mut floats.into_iter())
+        .saturating_mul(4)
+        .saturating_add(maxima.saturating_mul(2))
+        .saturating_add(plan.row_bytes(train));
     ctx.check_memory(&purpose(graph, batch, mode), bytes)?;
     Ok(bytes)
 }

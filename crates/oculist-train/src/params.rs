@@ -17,6 +17,8 @@ pub(crate) enum ParamLayout {
     Weights(Box<Conv2d>),
     /// One number per channel, padded with zeros.
     Channels(usize),
+    /// As many numbers, row-major as in the graph: what plain steps read.
+    Rows(usize),
 }
 
 /// One parameter: its place in the flat buffer and its tensor in the graph.
@@ -41,6 +43,7 @@ impl ParamLayout {
         match self {
             Self::Weights(conv) => conv.weights_len(),
             Self::Channels(c) => channel_stride(*c),
+            Self::Rows(n) => *n,
         }
     }
 
@@ -48,7 +51,7 @@ impl ParamLayout {
     fn elements(&self) -> usize {
         match self {
             Self::Weights(conv) => conv.c_out * (conv.c_in / conv.groups) * conv.taps(),
-            Self::Channels(c) => *c,
+            Self::Channels(n) | Self::Rows(n) => *n,
         }
     }
 
@@ -60,8 +63,8 @@ impl ParamLayout {
                     |conv: &Conv2d| (conv.c_out, conv.c_in / conv.groups, conv.taps(), conv.is_depthwise());
                 form(a) == form(b) && a.weights_len() == b.weights_len()
             }
-            (Self::Channels(a), Self::Channels(b)) => a == b,
-            _ => false,
+            (Self::Channels(a), Self::Channels(b)) | (Self::Rows(a), Self::Rows(b)) => a == b,
+            (Self::Weights(_) | Self::Channels(_) | Self::Rows(_), _) => false,
         }
     }
 }
@@ -80,6 +83,7 @@ impl Param {
                 out.fill(0.0);
                 out[..*c].copy_from_slice(&tensor[..*c]);
             }
+            ParamLayout::Rows(_) => out.copy_from_slice(tensor),
         }
     }
 
@@ -87,7 +91,7 @@ impl Param {
     pub fn unpack(&self, packed: &[f32]) -> Tensor {
         let data = match &self.layout {
             ParamLayout::Weights(conv) => unpack_weights(conv, packed),
-            ParamLayout::Channels(c) => packed[..*c].to_vec(),
+            ParamLayout::Channels(n) | ParamLayout::Rows(n) => packed[..*n].to_vec(),
         };
         Tensor::f32(&self.shape, data)
     }
@@ -137,6 +141,22 @@ impl ParamSet {
         self.params.push(Param { name, value, decays, layout, shape, offset, len, readers: 1 });
         self.len = self.len.saturating_add(len);
         Ok(self.params.len() - 1)
+    }
+
+    /// Adds a parameter for a plain step, which reads any layout; weight decay applies to what has more than one axis.
+    pub(crate) fn add_rows(&mut self, graph: &Graph, value: ValueId) -> Result<usize, String> {
+        if let Some(&i) = self.positions.get(&value) {
+            self.params[i].readers += 1;
+            return Ok(i);
+        }
+        let tensor = graph.param(value);
+        let long = tensor.map_or(0, |t| t.shape().iter().filter(|&&d| d > 1).count());
+        self.add(graph, value, ParamLayout::Rows(tensor.map_or(0, Tensor::len)), long > 1)
+    }
+
+    /// Whether a node may read a value in this layout: others do not read it in another one.
+    pub(crate) fn fits(&self, value: ValueId, layout: &ParamLayout) -> bool {
+        self.positions.get(&value).is_none_or(|&i| self.params[i].layout.agrees(layout))
     }
 
     /// Whether a value is one of the parameters.

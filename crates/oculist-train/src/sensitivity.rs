@@ -31,6 +31,7 @@ pub fn for_each_gradient<E: From<TrainError>>(
         executor.forward_train(&batch.images, 0);
         loss_and_gradient(executor.classes(), &batch.labels, 0.0, None, executor.logits(), &mut gradient);
         executor.backward(&gradient);
+        executor.take_failure()?;
         body(executor.gradient_tensors().into_iter().collect())?;
     }
     Ok(())

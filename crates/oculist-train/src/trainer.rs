@@ -309,6 +309,8 @@ impl<'a> Run<'a> {
             let shape = Shape { height, width, channels };
             let soft = mix_batch(config, shape, self.executor.classes(), &mut batch, epoch, step)?;
             let loss = self.step(&batch, soft.as_deref(), lr);
+            self.executor.take_failure()?;
+            self.teacher.as_mut().map_or(Ok(()), Executor::take_failure)?;
             if !loss.is_finite() {
                 return Err(TrainError::NonFiniteLoss {
                     epoch: epoch + 1,

@@ -4,7 +4,8 @@ use oculist_graph::{Graph, Shape, Tensor};
 
 use crate::error::{Mismatch, ZooError};
 
-/// Sets every parameter of `graph` to the tensor that `lookup` gives for its name.
+/// Sets every weight and running statistic of `graph` to the tensor that `lookup` gives for its name. Paddings and the
+/// like, which are constants of the structure, stay.
 ///
 /// # Errors
 /// [`ZooError::Parameters`] listing every parameter without a tensor and every tensor of another type or shape; the
@@ -12,7 +13,8 @@ use crate::error::{Mismatch, ZooError};
 pub fn load_named(graph: &mut Graph, lookup: impl Fn(&str) -> Option<Tensor>) -> Result<(), ZooError> {
     let mut found = Vec::new();
     let (mut missing, mut mismatched) = (Vec::new(), Vec::new());
-    for (id, value, current) in graph.params() {
+    let weights = graph.weights();
+    for (id, value, current) in graph.params().filter(|(id, ..)| weights[id.index()]) {
         match lookup(&value.name) {
             None => missing.push(value.name.clone()),
             Some(tensor) if tensor.shape() == current.shape() && tensor.dtype() == current.dtype() => {
@@ -90,7 +92,7 @@ mod tests {
         let mut to = graph();
         let error = load_named(&mut to, |_| None).unwrap_err();
         let ZooError::Parameters { missing, .. } = &error else { panic!("{error}") };
-        assert_eq!(missing.len(), to.params().count());
+        assert_eq!(missing.len(), to.weights().iter().filter(|&&w| w).count());
         assert!(error.to_string().contains(&format!("and {} more", missing.len() - 8)), "{error}");
     }
 }

@@ -135,7 +135,8 @@ impl Operator for SpaceToDepth {
     fn infer(&self, given: &Given) -> Result<Vec<Fact>, String> {
         let (x, dims) = (given.shape(0)?, image(given)?);
         let channels = multiplied(dims[1], self.block.saturating_mul(self.block));
-        let shape = vec![dims[0], channels, divided(dims[2], self.block, x)?, divided(dims[3], self.block, x)?];
+        let shape =
+            vec![dims[0], channels, divided(dims[2], self.block, x)?, divided(dims[3], self.block, x)?];
         Ok(vec![Fact::new(given.dtype(0)?, Shape::new(shape))])
     }
 

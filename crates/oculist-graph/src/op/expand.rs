@@ -123,7 +123,11 @@ impl Operator for Tile {
         let x = given.shape(0)?;
         let repeats = target(given)?;
         if repeats.len() != x.rank() {
-            return Err(format!("{} repeats are given, the value has {} dimensions", repeats.len(), x.rank()));
+            return Err(format!(
+                "{} repeats are given, the value has {} dimensions",
+                repeats.len(),
+                x.rank()
+            ));
         }
         let dim = |(&dim, repeat): (&Dim, &Item)| match (dim, repeat.dim()) {
             (dim, Dim::Fixed(1)) => dim,
@@ -136,7 +140,8 @@ impl Operator for Tile {
         let items = match (given.items(0), &repeats[..]) {
             (items, []) => items,
             (Some(items), [Item::Known(n)]) => {
-                let len = usize::try_from(*n).unwrap_or(0).checked_mul(items.len()).filter(|&n| n <= MAX_ITEMS);
+                let len =
+                    usize::try_from(*n).unwrap_or(0).checked_mul(items.len()).filter(|&n| n <= MAX_ITEMS);
                 len.map(|len| items.iter().copied().cycle().take(len).collect())
             }
             _ => None,

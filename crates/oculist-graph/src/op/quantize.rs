@@ -165,13 +165,18 @@ impl Operator for QuantizeLinear {
 }
 
 impl Read for QuantizeLinear {
-    const NAMES: &'static [(&'static str, &'static str)] = &[("", "QuantizeLinear"), ("com.microsoft", "QuantizeLinear")];
+    const NAMES: &'static [(&'static str, &'static str)] =
+        &[("", "QuantizeLinear"), ("com.microsoft", "QuantizeLinear")];
 
     fn read(_: &Written, attributes: &mut Attributes) -> Result<Self, String> {
         // Quotients have the precision of the scale's type, and at least that of 32-bit floats.
         attributes.skip(&["saturate", "precision"]);
         let dtype = read_type(attributes, BYTES)?.unwrap_or(DataType::U8);
-        Ok(Self { axis: attributes.int_or("axis", 1)?, block: attributes.size("block_size")?.unwrap_or(0), dtype })
+        Ok(Self {
+            axis: attributes.int_or("axis", 1)?,
+            block: attributes.size("block_size")?.unwrap_or(0),
+            dtype,
+        })
     }
 
     fn examples() -> Vec<Self> {
@@ -223,11 +228,16 @@ impl Operator for DequantizeLinear {
 }
 
 impl Read for DequantizeLinear {
-    const NAMES: &'static [(&'static str, &'static str)] = &[("", "DequantizeLinear"), ("com.microsoft", "DequantizeLinear")];
+    const NAMES: &'static [(&'static str, &'static str)] =
+        &[("", "DequantizeLinear"), ("com.microsoft", "DequantizeLinear")];
 
     fn read(_: &Written, attributes: &mut Attributes) -> Result<Self, String> {
         let dtype = read_type(attributes, FLOATS)?;
-        Ok(Self { axis: attributes.int_or("axis", 1)?, block: attributes.size("block_size")?.unwrap_or(0), dtype })
+        Ok(Self {
+            axis: attributes.int_or("axis", 1)?,
+            block: attributes.size("block_size")?.unwrap_or(0),
+            dtype,
+        })
     }
 
     fn examples() -> Vec<Self> {

@@ -62,7 +62,9 @@ impl Reshape {
             dims.push(match *item {
                 Item::Known(0) if !self.allow_zero => {
                     copied[i] = true;
-                    *x.dims().get(i).ok_or_else(|| format!("size {i} is copied from {x}, which has no such axis"))?
+                    *x.dims()
+                        .get(i)
+                        .ok_or_else(|| format!("size {i} is copied from {x}, which has no such axis"))?
                 }
                 Item::Known(-1) => {
                     open.push(i);
@@ -97,7 +99,11 @@ impl Reshape {
                 let (a, b) = (Shape::new(from), Shape::new(to));
                 if let (Some(a), Some(b)) = (a.sizes(), b.sizes()) {
                     let count = |sizes: &[usize]| {
-                        if sizes.contains(&0) { 0 } else { sizes.iter().copied().fold(1, usize::saturating_mul) }
+                        if sizes.contains(&0) {
+                            0
+                        } else {
+                            sizes.iter().copied().fold(1, usize::saturating_mul)
+                        }
                     };
                     if count(&a) != count(&b) {
                         return Err(format!("the elements of {x} do not fill {}", Shape::new(dims)));
@@ -165,7 +171,10 @@ impl Operator for Reshape {
         let same = |(a, b): (usize, usize)| Tie::Same(Port::Input(0, a), Port::Output(0, b));
         let mut ties: Vec<Tie> = pairs.into_iter().filter(|&(_, b)| free(b)).map(same).collect();
         // Channels and what lies behind them as one axis, as Flatten makes it.
-        if front == 1 && back == 0 && out.rank() == 2 && target[1] == Item::Known(-1)
+        if front == 1
+            && back == 0
+            && out.rank() == 2
+            && target[1] == Item::Known(-1)
             && let (Some(channels), Some(all)) = (x.get(1), out.get(1))
         {
             ties.push(Tie::Spread(Port::Input(0, 1), Port::Output(0, 1), all / channels.max(1)));
@@ -329,7 +338,8 @@ impl Operator for Unsqueeze {
     fn ties(&self, given: &Given, _: &[&Shape]) -> Ties {
         let (Ok(x), Ok(Some(axes))) = (given.shape(0), known_axes(given, 1)) else { return Ties::Unknown };
         let Ok(sources) = Self::sources(x.rank(), &axes) else { return Ties::Unknown };
-        let same = |(to, from): (usize, Option<usize>)| Some(Tie::Same(Port::Input(0, from?), Port::Output(0, to)));
+        let same =
+            |(to, from): (usize, Option<usize>)| Some(Tie::Same(Port::Input(0, from?), Port::Output(0, to)));
         Ties::Known(sources.into_iter().enumerate().filter_map(same).collect())
     }
 
@@ -365,12 +375,24 @@ mod tests {
         let x = [Batch, Fixed(8), Fixed(4), Fixed(4)];
         assert_eq!(reshape(&x, &[Size(Batch), Known(-1)]), Ok(vec![Batch, Fixed(128)]));
         assert_eq!(reshape(&x, &[Known(-1), Known(128)]), Ok(vec![Batch, Fixed(128)]));
-        assert_eq!(reshape(&x, &[Known(0), Known(2), Known(-1), Known(0)]), Ok(vec![Batch, Fixed(2), Fixed(16), Fixed(4)]));
-        assert_eq!(reshape(&x, &[Size(Batch), Known(8), Item::UNKNOWN]), Ok(vec![Batch, Fixed(8), Fixed(16)]));
+        assert_eq!(
+            reshape(&x, &[Known(0), Known(2), Known(-1), Known(0)]),
+            Ok(vec![Batch, Fixed(2), Fixed(16), Fixed(4)])
+        );
+        assert_eq!(
+            reshape(&x, &[Size(Batch), Known(8), Item::UNKNOWN]),
+            Ok(vec![Batch, Fixed(8), Fixed(16)])
+        );
         assert_eq!(reshape(&x, &[Known(-1), Known(64)]), Ok(vec![Unknown, Fixed(64)]));
         let two = [Batch, Symbol(0), Fixed(6)];
-        assert_eq!(reshape(&two, &[Size(Symbol(0)), Known(-1), Known(6)]), Ok(vec![Symbol(0), Batch, Fixed(6)]));
-        assert_eq!(reshape(&[Unknown, Fixed(6)], &[Known(0), Known(3), Known(-1)]), Ok(vec![Unknown, Fixed(3), Fixed(2)]));
+        assert_eq!(
+            reshape(&two, &[Size(Symbol(0)), Known(-1), Known(6)]),
+            Ok(vec![Symbol(0), Batch, Fixed(6)])
+        );
+        assert_eq!(
+            reshape(&[Unknown, Fixed(6)], &[Known(0), Known(3), Known(-1)]),
+            Ok(vec![Unknown, Fixed(3), Fixed(2)])
+        );
     }
 
     #[test]

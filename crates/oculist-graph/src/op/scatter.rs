@@ -233,7 +233,9 @@ impl Operator for TensorScatter {
         let same = cache.rank() == update.rank()
             && (0..cache.rank()).all(|a| a == along || cache.dims()[a].may_equal(update.dims()[a]));
         if !same {
-            return Err(format!("expected an update that differs from {cache} only in axis {along}, found {update}"));
+            return Err(format!(
+                "expected an update that differs from {cache} only in axis {along}, found {update}"
+            ));
         }
         if matches!((update.get(along), cache.get(along)), (Some(u), Some(c)) if u > c) {
             return Err(format!("the update {update} is longer than the cache {cache}"));

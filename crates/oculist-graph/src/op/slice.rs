@@ -39,7 +39,8 @@ impl Slice {
     /// The axes with their starts, ends and steps as far as they are known; `None` if not even the axes are.
     fn bounds(given: &Given) -> Result<Option<Vec<(usize, Item, Item, Item)>>, String> {
         let rank = given.shape(0)?.rank();
-        let unknown = |i: usize| given.shape(i).ok().and_then(|s| s.get(0)).map(|n| vec![Item::UNKNOWN; n.min(rank)]);
+        let unknown =
+            |i: usize| given.shape(i).ok().and_then(|s| s.get(0)).map(|n| vec![Item::UNKNOWN; n.min(rank)]);
         let Some(starts) = given.items(1).or_else(|| unknown(1)) else { return Ok(None) };
         let Some(ends) = given.items(2).or_else(|| unknown(2)) else { return Ok(None) };
         let axes = match given.get(3) {
@@ -78,7 +79,9 @@ impl Slice {
             }
             // All of an axis, whatever its size.
             (dim, Item::Known(0), Item::Known(end), Item::Known(1)) if far(end) => dim,
-            (dim, Item::Known(0), Item::Size(end), Item::Known(1)) if dim == end && dim != Dim::Unknown => dim,
+            (dim, Item::Known(0), Item::Size(end), Item::Known(1)) if dim == end && dim != Dim::Unknown => {
+                dim
+            }
             (dim, Item::Known(-1), Item::Known(end), Item::Known(-1)) if end <= -i64::from(i32::MAX) => dim,
             // A batch has at least one sample.
             (Dim::Batch, Item::Known(0), Item::Known(1), Item::Known(1)) => Dim::Fixed(1),
@@ -125,7 +128,8 @@ impl Operator for Slice {
             (&[(_, Item::Known(start), Item::Known(end), Item::Known(step))], Some(items)) => {
                 let (first, count) = Self::range(items.len(), start, end, step)?;
                 let step = isize::try_from(step).unwrap_or(isize::MAX);
-                let at = |i: usize| items.get(first.wrapping_add_signed(step.wrapping_mul(i as isize))).copied();
+                let at =
+                    |i: usize| items.get(first.wrapping_add_signed(step.wrapping_mul(i as isize))).copied();
                 (0..count).map(at).collect()
             }
             _ => None,
@@ -306,7 +310,10 @@ mod tests {
     fn whole_axes_keep_their_names() {
         let known = Item::Known;
         assert_eq!(Slice::dim(Dim::Symbol(3), known(0), known(i64::MAX), known(1)), Ok(Dim::Symbol(3)));
-        assert_eq!(Slice::dim(Dim::Symbol(3), known(0), Item::Size(Dim::Symbol(3)), known(1)), Ok(Dim::Symbol(3)));
+        assert_eq!(
+            Slice::dim(Dim::Symbol(3), known(0), Item::Size(Dim::Symbol(3)), known(1)),
+            Ok(Dim::Symbol(3))
+        );
         assert_eq!(Slice::dim(Dim::Batch, known(1), known(i64::MAX), known(1)), Ok(Dim::Unknown));
         assert_eq!(Slice::dim(Dim::Batch, known(0), known(1), known(1)), Ok(Dim::Fixed(1)));
     }

@@ -61,7 +61,11 @@ pub(super) fn domain(field: Option<&str>) -> &str {
 }
 
 impl Inliner {
-    pub(super) fn new(functions: Vec<FunctionProto>, graph: &GraphProto, initializers: &[TensorProto]) -> Self {
+    pub(super) fn new(
+        functions: Vec<FunctionProto>,
+        graph: &GraphProto,
+        initializers: &[TensorProto],
+    ) -> Self {
         let mut inliner = Self {
             functions: functions
                 .into_iter()
@@ -96,7 +100,7 @@ impl Inliner {
     }
 
     fn note_condition(&mut self, name: &str, tensor: &TensorProto) {
-        if let Ok(tensor) = from_proto(name, tensor)
+        if let Ok(tensor) = from_proto(name, tensor, None)
             && let oculist_graph::TensorData::Bool(values) = tensor.data()
             && let [value] = values[..]
         {
@@ -141,7 +145,9 @@ impl Inliner {
     fn push(&mut self, proto: NodeProto, scope: &Scope) -> Result<(), OnnxError> {
         if self.steps.len() >= MOST_NODES {
             return Err(OnnxError::Model {
-                problem: format!("the model has more than {MOST_NODES} nodes once its functions are put in place"),
+                problem: format!(
+                    "the model has more than {MOST_NODES} nodes once its functions are put in place"
+                ),
             });
         }
         self.steps.push(Step { proto, opset: scope.opset });

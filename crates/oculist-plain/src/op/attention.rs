@@ -1,6 +1,7 @@
 //! Scaled dot-product attention.
 
 use oculist_graph::{Attention, DataType, FlexAttention, Scores, Tensor};
+use oculist_kernels::{AttentionPlan, AttentionStart};
 
 use crate::call::{Call, Forward, Outcome, Problem};
 use crate::gemm::{Size, transposed};
@@ -269,8 +270,77 @@ fn attend<T: Real>(op: &Attention, call: &Call) -> Outcome {
     Ok(results)
 }
 
+/// Attention in 32-bit floats whose scores nobody asks for, cut by no window and no cap: the kernels' way. `None` where
+/// something else is asked for.
+fn fast(op: &Attention, call: &Call) -> Result<Option<Vec<Tensor>>, Problem> {
+    let (q, k, v) = (call.input(0)?, call.input(1)?, call.input(2)?);
+    let plain = op.softcap == 0.0 && op.left.is_none() && op.right.is_none() && call.get(6).is_none();
+    let narrow = matches!(op.softmax, None | Some(DataType::F32)) && call.outputs <= 3;
+    let (Some(q_values), DataType::F32, DataType::F32) = (q.as_f32(), k.dtype(), v.dtype()) else {
+        return Ok(None);
+    };
+    if !plain || !narrow {
+        return Ok(None);
+    }
+    let queries = Heads::of(q, op.heads)?;
+    let past = call.get(4).map_or(0, |p| p.shape()[2]);
+    let Heads { n, count: heads, len, size, packed } = queries;
+    let mask = Mask::<f32>::new(op, call, n, len, past)?;
+    let (keys, key_shape) = cached::<f32>(call, k, Heads::of(k, op.kv_heads)?, call.get(4))?;
+    let (values, value_shape) = cached::<f32>(call, v, Heads::of(v, op.kv_heads)?, call.get(5))?;
+    let [_, kv_heads, total, _] = key_shape;
+    let value_size = value_shape[3];
+    // A mask of fewer columns than keys hides the others.
+    if mask.values.as_ref().is_some_and(|(_, shape)| shape[3] != total) || value_shape[2] != total {
+        return Ok(None);
+    }
+    let shape =
+        if packed { vec![n, len, heads.saturating_mul(value_size)] } else { vec![n, heads, len, value_size] };
+    let mut y = vec![0.0; call.room(q.dtype(), &shape)?];
+    let result = Heads { size: value_size, ..queries };
+    let (shared, at) =
+        ((heads / kv_heads.max(1)).max(1), |size: usize, i: usize| if size == 1 { 0 } else { i });
+    let mut starts = Vec::with_capacity(n.saturating_mul(heads).min(1 << 20));
+    for (sample, head) in (0..n).flat_map(|s| (0..heads).map(move |h| (s, h))) {
+        let kv = sample * kv_heads + head / shared;
+        starts.push(AttentionStart {
+            q: queries.head(sample, head).0,
+            k: kv * total * size,
+            v: kv * total * value_size,
+            y: result.head(sample, head).0,
+            mask: mask.values.as_ref().map_or(0, |(_, [samples, heads, rows, columns])| {
+                (at(*samples, sample) * heads + at(*heads, head)) * rows * columns
+            }),
+        });
+    }
+    let kernel = oculist_kernels::Attention {
+        queries: len,
+        keys: total,
+        dim: size,
+        value_dim: value_size,
+        strides: [queries.head(0, 0).1, size, value_size, result.head(0, 0).1],
+        mask_stride: mask.values.as_ref().map_or(0, |(_, shape)| if shape[2] == 1 { 0 } else { shape[3] }),
+        scale: op.scale.unwrap_or_else(|| 1.0 / (size.max(1) as f32).sqrt()),
+        causal: op.causal.then_some(past),
+    };
+    let Ok(plan) = AttentionPlan::new(call.ctx, kernel, &starts) else { return Ok(None) };
+    call.room(DataType::F32, &[plan.scratch_len()])?;
+    let mut scratch = vec![0.0; plan.scratch_len()];
+    let added = mask.values.as_ref().map(|(values, _)| &values[..]);
+    plan.run(call.ctx, [q_values, &keys, &values], added, &mut y, &mut scratch);
+    let mut results = vec![finish(&shape, y, DataType::F32)?];
+    if call.outputs > 1 {
+        results.push(finish(&key_shape, keys, k.dtype())?);
+        results.push(finish(&value_shape, values, v.dtype())?);
+    }
+    Ok(Some(results))
+}
+
 impl Forward for Attention {
     fn forward(&self, call: &Call) -> Outcome {
+        if let Some(results) = fast(self, call)? {
+            return Ok(results);
+        }
         // Values of f64 are not made narrower by queries of f32.
         let types = [call.input(0)?.dtype(), call.input(2)?.dtype()];
         let dtype = if types.contains(&DataType::F64) { DataType::F64 } else { types[0] };

@@ -9,7 +9,9 @@ use crate::moves::{Along, moved, strides};
 fn sizes(call: &Call, i: usize) -> Result<Vec<usize>, Problem> {
     let ints = call.ints(i)?.unwrap_or_default();
     ints.iter()
-        .map(|&n| usize::try_from(n).map_err(|_| Problem::from(format!("a size is {n}, expected at least 0"))))
+        .map(|&n| {
+            usize::try_from(n).map_err(|_| Problem::from(format!("a size is {n}, expected at least 0")))
+        })
         .collect()
 }
 
@@ -33,7 +35,8 @@ impl Forward for Expand {
         }
         call.room(x.dtype(), &shape)?;
         let strides = strides(&own);
-        let along = (0..rank).map(|a| Along::all(shape[a], if own[a] == 1 { 0 } else { strides[a] })).collect();
+        let along =
+            (0..rank).map(|a| Along::all(shape[a], if own[a] == 1 { 0 } else { strides[a] })).collect();
         Ok(vec![Tensor::new(shape, moved(call.ctx, x.data(), along, None))?])
     }
 }

@@ -25,7 +25,8 @@ fn parts(call: &Call, x: &Tensor, a: usize, named: &[i64], dims: &[usize]) -> Ou
     let strides = strides(x.shape());
     let shape = [&x.shape()[..a], dims, &x.shape()[a + 1..]].concat();
     call.room(x.dtype(), &shape)?;
-    let positions = named.iter().map(|&i| Ok(index(i, x.shape()[a])? * strides[a])).collect::<Result<_, Problem>>()?;
+    let positions =
+        named.iter().map(|&i| Ok(index(i, x.shape()[a])? * strides[a])).collect::<Result<_, Problem>>()?;
     let mut along: Vec<Along> = x.shape().iter().zip(&strides).map(|(&n, &s)| Along::all(n, s)).collect();
     along[a] = Along::Listed(positions);
     Ok(vec![Tensor::new(shape, moved(call.ctx, x.data(), along, None))?])

@@ -2,6 +2,7 @@
 
 use oculist_graph::op::axis;
 use oculist_graph::{DataType, LayerNormalization, RmsNormalization, SkipLayerNormalization, Tensor};
+use oculist_kernels::{RowNorm, norm_rows};
 
 use super::pool::pairwise;
 use crate::call::{Call, Forward, Outcome, Problem};
@@ -92,6 +93,31 @@ impl Rows<'_> {
     }
 }
 
+/// Values and parameters in 32-bit floats, with one parameter for each element of a row: the kernels' way. `None` where
+/// something else is asked for.
+fn fast(call: &Call, rows: &Rows, parameters: [Option<&Tensor>; 2]) -> Option<Outcome> {
+    let &Rows { x, first, epsilon, stash, centred } = rows;
+    let shape = x.shape();
+    let values = x.as_f32()?;
+    let len: usize = shape[first..].iter().product();
+    if stash != DataType::F32 || call.outputs > 1 || values.is_empty() {
+        return None;
+    }
+    let mut slices = [None; 2];
+    for (slice, parameter) in slices.iter_mut().zip(parameters) {
+        if let Some(parameter) = parameter {
+            *slice = Some(parameter.as_f32().filter(|_| parameter.shape() == &shape[first..])?);
+        }
+    }
+    if let Err(problem) = call.room(x.dtype(), shape) {
+        return Some(Err(problem));
+    }
+    let kind = if centred { RowNorm::Layer } else { RowNorm::RootMeanSquare };
+    let mut y = vec![0.0; values.len()];
+    norm_rows(call.ctx, kind, [values.len() / len, len], epsilon, values, slices[0], slices[1], &mut y);
+    Some(finish(shape, y, DataType::F32).map(|y| vec![y]))
+}
+
 /// The type that is computed in: f64 as soon as values or the first stage have it.
 fn computed(x: DataType, stash: DataType) -> DataType {
     if stash == DataType::F64 { stash } else { x }
@@ -106,6 +132,9 @@ impl Forward for LayerNormalization {
             return Err(format!("expected at least one element, found the shape {:?}", x.shape()).into());
         }
         let parameters = [Some(call.input(1)?), call.get(2)];
+        if let Some(result) = fast(call, &rows, parameters) {
+            return result;
+        }
         with_real!(computed(x.dtype(), self.stash), T => rows.normalise::<T>(call, parameters, x.dtype()))
     }
 }
@@ -115,6 +144,9 @@ impl Forward for RmsNormalization {
         let (x, gamma) = (call.input(0)?, call.input(1)?);
         let first = axis(self.axis, x.shape().len())?;
         let rows = Rows { x, first, epsilon: self.epsilon, stash: self.stash, centred: false };
+        if let Some(result) = fast(call, &rows, [Some(gamma), None]) {
+            return result;
+        }
         let of = computed(if gamma.dtype() == DataType::F64 { DataType::F64 } else { x.dtype() }, self.stash);
         with_real!(of, T => rows.normalise::<T>(call, [Some(gamma), None], gamma.dtype()))
     }

@@ -4,16 +4,13 @@ use oculist_graph::{Gemm, Tensor, TensorData};
 
 use crate::call::{Call, Forward, Outcome};
 use crate::expand::expanded;
-use crate::gemm::{Number, Size, transposed};
+use crate::gemm::{Number, Size};
 use crate::real::{Real, finish, with_real};
 
 /// The product of two matrices, of which either may have to be turned.
 fn multiply<T: Number>(op: &Gemm, call: &Call, size: Size, a: &[T], b: &[T]) -> Vec<T> {
-    let Size { m, n, k, .. } = size;
-    let turned_a = op.trans_a.then(|| transposed(a, k, m));
-    let turned_b = op.trans_b.then(|| transposed(b, n, k));
-    let mut y = vec![T::default(); m * n];
-    T::matmul(call.ctx, size, turned_a.as_deref().unwrap_or(a), turned_b.as_deref().unwrap_or(b), &mut y);
+    let mut y = vec![T::default(); size.m * size.n];
+    T::turned_matmul(call.ctx, size, [op.trans_a, op.trans_b], a, b, &mut y);
     y
 }
 

@@ -45,8 +45,9 @@ impl Forward for Pad {
         let mut shape = Vec::with_capacity(rank);
         for (&size, (before, behind)) in sizes.iter().zip(&amounts) {
             let out = i128::from(size) + i128::from(*before) + i128::from(*behind);
-            let out = usize::try_from(out)
-                .map_err(|_| Problem::from(format!("padding by {before} and {behind} leaves nothing of {size}")))?;
+            let out = usize::try_from(out).map_err(|_| {
+                Problem::from(format!("padding by {before} and {behind} leaves nothing of {size}"))
+            })?;
             if size == 0 && out > 0 && self.mode != PadMode::Constant {
                 return Err(format!("axes {:?} hold nothing that could be repeated", x.shape()).into());
             }
@@ -92,7 +93,10 @@ mod tests {
         assert_eq!(pad(PadMode::Edge, &[3], &[2, 1]).unwrap().1, [1, 1, 1, 2, 3, 3]);
         assert_eq!(pad(PadMode::Wrap, &[3], &[4, 1]).unwrap().1, [3, 1, 2, 3, 1, 2, 3, 1]);
         assert_eq!(pad(PadMode::Reflect, &[3], &[5, 3]).unwrap().1, [2, 1, 2, 3, 2, 1, 2, 3, 2, 1, 2]);
-        assert_eq!(pad(PadMode::Constant, &[2, 2], &[0, 1, 1, -1]).unwrap(), (vec![3, 2], vec![0, 1, 0, 3, 0, 0]));
+        assert_eq!(
+            pad(PadMode::Constant, &[2, 2], &[0, 1, 1, -1]).unwrap(),
+            (vec![3, 2], vec![0, 1, 0, 3, 0, 0])
+        );
     }
 
     #[test]

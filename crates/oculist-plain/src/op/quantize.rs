@@ -114,7 +114,9 @@ impl Forward for DequantizeLinear {
         let shape = x.shape().to_vec();
         let y = if dtype == DataType::F64 {
             let scale = cast(scale, DataType::F64);
-            let TensorData::F64(scale) = scale.data() else { return Err("the scale could not be widened".into()) };
+            let TensorData::F64(scale) = scale.data() else {
+                return Err("the scale could not be widened".into());
+            };
             let value = |(i, &x): (usize, &i64)| {
                 let s = scales.index(i);
                 x.saturating_sub(zero[s]) as f64 * scale[s]

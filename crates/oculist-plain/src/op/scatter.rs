@@ -56,8 +56,20 @@ reduce! {
 }
 
 /// Runs of `inner` updates written one after the other from the positions on, which the caller has checked.
-fn written(data: &Tensor, updates: &Tensor, begins: &[usize], inner: usize, how: Reduction) -> Result<Tensor, Problem> {
-    fn all<T: Reduce>(mut data: Vec<T>, updates: &[T], begins: &[usize], inner: usize, how: Reduction) -> Vec<T> {
+fn written(
+    data: &Tensor,
+    updates: &Tensor,
+    begins: &[usize],
+    inner: usize,
+    how: Reduction,
+) -> Result<Tensor, Problem> {
+    fn all<T: Reduce>(
+        mut data: Vec<T>,
+        updates: &[T],
+        begins: &[usize],
+        inner: usize,
+        how: Reduction,
+    ) -> Vec<T> {
         for (&begin, updates) in begins.iter().zip(updates.chunks_exact(inner.max(1))) {
             for (y, &update) in data[begin..begin + inner].iter_mut().zip(updates) {
                 *y = y.reduce(update, how);
@@ -67,7 +79,8 @@ fn written(data: &Tensor, updates: &Tensor, begins: &[usize], inner: usize, how:
     }
     let source = updates.data();
     let shape = data.shape().to_vec();
-    let data = same_type!(data.data(), v => all(v.clone(), Element::of(source).unwrap_or(&[]), begins, inner, how));
+    let data =
+        same_type!(data.data(), v => all(v.clone(), Element::of(source).unwrap_or(&[]), begins, inner, how));
     Ok(Tensor::new(shape, data)?)
 }
 

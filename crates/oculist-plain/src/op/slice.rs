@@ -17,7 +17,11 @@ impl Forward for Slice {
             None => (0..starts.len()).collect(),
         };
         let steps = call.ints(4)?.unwrap_or_else(|| vec![1; axes.len()]);
-        if starts.len() != axes.len() || ends.len() != axes.len() || steps.len() != axes.len() || axes.len() > rank {
+        if starts.len() != axes.len()
+            || ends.len() != axes.len()
+            || steps.len() != axes.len()
+            || axes.len() > rank
+        {
             return Err("starts, ends, axes and steps differ in number".into());
         }
         let strides = strides(x.shape());

@@ -1,31 +1,22 @@
 //! Softmax and its relatives.
 
 use oculist_graph::{DataType, Softmax, SoftmaxKind, Tensor};
+use oculist_kernels::softmax_rows;
 
 use crate::call::{Call, Forward, Outcome};
 use crate::element::{Element, order};
 
-/// One row in 32-bit floats; three passes over what the cache holds.
-fn fast(kind: SoftmaxKind, x: &[f32], y: &mut [f32]) {
+/// The logarithm of one row's softmax in 32-bit floats; three passes over what the cache holds.
+fn log_softmax(x: &[f32], y: &mut [f32]) {
     let max = x.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m });
     for (y, &x) in y.iter_mut().zip(x) {
         *y = (x - max).exp();
     }
     // Of a row with a NaN, or of minus infinities only, the result is NaN as in NumPy.
     let sum: f32 = y.chunks(256).map(|part| part.iter().sum::<f32>()).sum();
-    match kind {
-        SoftmaxKind::LogSoftmax => {
-            let log = sum.ln();
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = x - max - log;
-            }
-        }
-        SoftmaxKind::Softmax | SoftmaxKind::Hardmax => {
-            let factor = 1.0 / sum;
-            for y in y {
-                *y *= factor;
-            }
-        }
+    let log = sum.ln();
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = x - max - log;
     }
 }
 
@@ -81,10 +72,14 @@ impl Forward for Softmax {
         if let (Some(from), Some(to), 1) = (x.as_f32(), y.as_f32_mut(), inner)
             && self.kind != SoftmaxKind::Hardmax
         {
+            if self.kind == SoftmaxKind::Softmax {
+                softmax_rows(call.ctx, [from.len() / len, len], 1.0, None, from, to);
+                return Ok(vec![y]);
+            }
             let piece = len * (4096 / len).max(1);
             call.ctx.for_pieces(to, piece, |i, to| {
                 for (to, from) in to.chunks_mut(len).zip(from[i * piece..].chunks(len)) {
-                    fast(self.kind, from, to);
+                    log_softmax(from, to);
                 }
             });
             return Ok(vec![y]);

@@ -101,7 +101,7 @@ impl Lowering<'_> {
             Op::AveragePool(pool) => self.fast_average_pool(node, pool),
             Op::GlobalPool(pool) => self.fast_global_pool(node, *pool),
             Op::Concat(concat) => self.fast_concat(node, *concat),
-            Op::Flatten(_) => self.fast_flat(node),
+            Op::Flatten(_) | Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => self.fast_flat(node),
             Op::Identity(_) => Some(Fast::Same),
             // Without `training_mode`, nothing is dropped.
             Op::Dropout(_) => node.inputs.get(2).is_none().then_some(Fast::Same),
@@ -127,12 +127,15 @@ impl Lowering<'_> {
             Op::Cast(_) | Op::CastLike(_) | Op::BitCast(_) => None,
             Op::ArgReduce(_) | Op::TopK(_) | Op::Unique(_) | Op::Cumulative(_) => None,
             Op::ShapeOf(_) | Op::SizeOf(_) | Op::Constant(_) | Op::ConstantOfShape(_) | Op::Range(_) => None,
-            Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
-            Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) | Op::Transpose(_) => None,
-            Op::Slice(_) | Op::Split(_) | Op::Expand(_) | Op::Tile(_) => None,
+            Op::Loss(_) | Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
+            Op::Transpose(_) | Op::Slice(_) | Op::Split(_) | Op::Expand(_) | Op::Tile(_) => None,
             Op::Gather(_) | Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
             Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
             Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
+            Op::Resize(_) | Op::GridSample(_) | Op::AffineGrid(_) | Op::CenterCropPad(_) => None,
+            Op::MaxUnpool(_) | Op::Col2Im(_) | Op::RoiAlign(_) | Op::NonMaxSuppression(_) | Op::Binarizer(_) => None,
+            Op::ConvInteger(_) | Op::QLinearConv(_) | Op::IntegerMatMul(_) => None,
+            Op::DynamicQuantizeLinear(_) | Op::QLinear(_) => None,
             Op::SignalWindow(_) | Op::MelWeightMatrix(_) | Op::Dft(_) | Op::Stft(_) => None,
         })
     }

@@ -1,6 +1,8 @@
 //! Values worked out by hand; ONNX Runtime checks the same loops in the tests of `oculist-onnx`.
 
-use oculist_graph::{AveragePool, Binary, Conv, DataType, GlobalPool, GraphBuilder, MaxPool, Op, Pool, QuantizeLinear, Tensor, Unary};
+use oculist_graph::{
+    AveragePool, Binary, Conv, DataType, GlobalPool, GraphBuilder, MaxPool, Op, Plane, QuantizeLinear, Tensor, Unary,
+};
 
 use super::{Array, run};
 
@@ -19,7 +21,8 @@ fn one_node(op: Op, c: usize, h: usize, w: usize, params: Vec<Tensor>, x: &[f64]
 #[test]
 fn convolution_with_stride_padding_and_bias() {
     let x: Vec<f64> = (1..=9).map(f64::from).collect();
-    let conv = Conv { kernel: [2, 2], stride: [2, 1], padding: [1, 0, 0, 1], dilation: [1, 1], groups: 1 };
+    let plane = Plane { kernel: [2, 2], stride: [2, 1], padding: [1, 0, 0, 1], dilation: [1, 1] };
+    let conv = Conv::plane(plane, 1);
     let w = Tensor::f32(&[1, 1, 2, 2], vec![1.0, 10.0, 100.0, 1000.0]);
     let y = one_node(Op::Conv(conv), 1, 3, 3, vec![w, Tensor::f32(&[1], vec![0.5])], &x);
     assert_eq!(y.shape(), &[1, 1, 2, 3]);
@@ -44,12 +47,11 @@ fn grouped_convolution_reads_its_own_channels() {
 #[test]
 fn pooling_treats_padding_by_its_rule() {
     let x = [-1.0, -2.0, -3.0, -4.0];
-    let pool = Pool::square(2, 1, 1);
-    let max = one_node(Op::MaxPool(pool.clone()), 1, 2, 2, vec![], &x);
+    let max = one_node(Op::MaxPool(MaxPool::square(2, 1, 1)), 1, 2, 2, vec![], &x);
     assert_eq!(max.data(), [-1.0, -1.0, -2.0, -1.0, -1.0, -2.0, -3.0, -3.0, -4.0]);
-    let with = one_node(Op::AveragePool(AveragePool { pool: pool.clone(), count_include_pad: true }), 1, 2, 2, vec![], &x);
+    let with = one_node(Op::AveragePool(AveragePool::square(2, 1, 1, true)), 1, 2, 2, vec![], &x);
     assert_eq!(with.data()[..2], [-0.25, -0.75]);
-    let without = one_node(Op::AveragePool(AveragePool { pool, count_include_pad: false }), 1, 2, 2, vec![], &x);
+    let without = one_node(Op::AveragePool(AveragePool::square(2, 1, 1, false)), 1, 2, 2, vec![], &x);
     assert_eq!(without.data()[..2], [-1.0, -1.5]);
 }
 
@@ -60,7 +62,7 @@ fn quantisation_rounds_half_to_even_and_saturates() {
     let q = one_node(Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), 6, 1, 1, params, &x);
     assert_eq!(q.data(), [3.0, 5.0, 5.0, 3.0, 203.0, 0.0]);
     let per_channel = vec![Tensor::f32(&[2], vec![1.0, 0.1]), Tensor::i8(&[2], vec![0, -1])];
-    let q = one_node(Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), 2, 1, 1, per_channel, &[200.0, 0.5]);
+    let q = one_node(Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::I8 }), 2, 1, 1, per_channel, &[200.0, 0.5]);
     assert_eq!(q.data(), [127.0, 4.0]);
 }
 

@@ -1,6 +1,7 @@
 //! The backward pass.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use oculist_kernels::{
     AdaptivePooling, BatchNormBackward, BatchNormGradients, Buffer, ChannelCopy, activation_backward,
@@ -32,6 +33,7 @@ impl Executor {
     pub(super) fn begin_backward(&mut self, dlogits: &[f32]) {
         assert!(!self.grads.is_empty(), "the executor was planned for evaluation");
         self.grads.fill(0.0);
+        self.rows.clear_gradients();
         let output = self.plan.output;
         let len = self.plan.slots[output].len(self.batch);
         if let Some(buffer) = self.gradients.buffer_of[output] {
@@ -40,7 +42,14 @@ impl Executor {
     }
 
     pub(super) fn step_backward(&mut self, i: usize) {
-        let output = self.plan.steps[i].output();
+        if let Step::Rows(step) = &self.plan.steps[i] {
+            if self.gradients.leads[i] {
+                let step = Arc::clone(step);
+                self.rows_backward(i, &step);
+            }
+            return;
+        }
+        let Some(output) = self.plan.steps[i].output() else { return };
         let Some(buffer) = self.gradients.buffer_of[output] else {
             return;
         };

@@ -1,5 +1,7 @@
 //! The forward pass.
 
+use std::sync::Arc;
+
 use oculist_kernels::{
     AdaptivePooling, ChannelCopy, Epilogue, activation_forward, adaptive_average_pool, add, average_pool,
     batch_statistics, channel_scale, copy_channels, flatten, fold_scale_shift, max_pool, scale_shift,
@@ -34,12 +36,16 @@ impl Executor {
     }
 
     pub(super) fn step(&mut self, i: usize, mode: Mode) {
+        if let Step::Rows(step) = &self.plan.steps[i] {
+            let step = Arc::clone(step);
+            return self.rows_forward(&step, mode);
+        }
         let ctx = &*self.ctx;
         let batch = self.batch;
         let slots = &self.plan.slots;
         let step = &self.plan.steps[i];
         // The output leaves its place while the inputs are borrowed.
-        let y_slot = step.output();
+        let Some(y_slot) = step.output() else { return };
         let mut out = std::mem::take(&mut self.activations[y_slot]);
         let act = &self.activations;
         match step {
@@ -162,6 +168,8 @@ impl Executor {
                 // The added channels are zero since the buffer was made and nothing else writes them.
                 copy_channels(ctx, copy, &act[*x], &mut out, false);
             }
+            // Run above.
+            Step::Rows(_) => {}
         }
         self.activations[y_slot] = out;
     }

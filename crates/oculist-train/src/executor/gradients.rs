@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::{Plan, Slot};
+use super::plan::{Plan, Slot, Step};
+use super::rows::RowStep;
 
 /// The buffers of the backward pass.
 #[derive(Debug, Default)]
@@ -13,6 +14,8 @@ pub(crate) struct GradientPlan {
     pub(crate) lengths: Vec<usize>,
     /// For each step and input (in the order of `Step::inputs`): whether the gradient is added to what is there.
     pub(crate) accumulate: Vec<Vec<bool>>,
+    /// For each step, whether what it makes leads to the logits.
+    pub(crate) leads: Vec<bool>,
 }
 
 impl GradientPlan {
@@ -21,16 +24,27 @@ impl GradientPlan {
             buffer_of: vec![None; plan.slots.len()],
             lengths: Vec::new(),
             accumulate: vec![Vec::new(); plan.steps.len()],
+            leads: vec![false; plan.steps.len()],
         };
+        // Row-major values whose gradients are computed.
+        let mut reached = vec![false; plan.rows.len()];
         let mut free = BTreeSet::new();
         let mut written = vec![false; plan.slots.len()];
         written[plan.output] = true;
         result.assign(plan.output, plan.slots[plan.output].len(batch), &mut free);
         for (i, step) in plan.steps.iter().enumerate().rev() {
-            if result.buffer_of[step.output()].is_none() {
+            let rows = if let Step::Rows(rows) = step { Some(&**rows) } else { None };
+            let reaches = |row: &usize| reached[*row];
+            let leads = step.output().is_some_and(|slot| result.buffer_of[slot].is_some())
+                || rows.is_some_and(|rows| rows.rows_out().iter().any(reaches));
+            result.leads[i] = leads;
+            if !leads {
                 // Nothing behind it leads to the logits.
                 result.accumulate[i] = vec![false; step.inputs().len()];
                 continue;
+            }
+            for row in rows.map(RowStep::rows_in).unwrap_or_default() {
+                reached[row] |= plan.rows[row].carries;
             }
             for slot in step.inputs() {
                 result.accumulate[i].push(written[slot]);
@@ -39,7 +53,7 @@ impl GradientPlan {
                     result.assign(slot, plan.slots[slot].len(batch), &mut free);
                 }
             }
-            if let Some(buffer) = result.buffer_of[step.output()] {
+            if let Some(buffer) = step.output().and_then(|slot| result.buffer_of[slot]) {
                 free.insert((result.lengths[buffer], buffer));
             }
         }

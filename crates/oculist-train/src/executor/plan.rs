@@ -8,9 +8,10 @@ mod bindings;
 mod rule;
 mod step;
 
-use oculist_graph::{Graph, Node, NodeId, Op, ValueId};
+use oculist_graph::{DataType, Graph, Node, NodeId, Op, Tensor, ValueId};
 use oculist_kernels::{Context, Rows, channel_stride};
 
+use super::rows::{Row, RowValue};
 use crate::error::TrainError;
 use crate::params::ParamSet;
 pub(crate) use step::Step;
@@ -51,6 +52,8 @@ pub(crate) type Slot = usize;
 pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
     pub(crate) slots: Vec<Map>,
+    /// Row-major values beside the slots.
+    pub(crate) rows: Vec<RowValue>,
     pub(crate) input: Slot,
     pub(crate) output: Slot,
     pub(crate) weights: ParamSet,
@@ -65,10 +68,18 @@ pub(crate) struct Plan {
 
 struct Planner<'a> {
     ctx: &'a Context,
+    /// The graph for this batch size: its shapes are what the steps meet.
     graph: &'a Graph,
+    /// The graph as it was given, for messages.
+    given: &'a Graph,
     batch: usize,
     consumers: Vec<Vec<NodeId>>,
     slot_of: Vec<Option<Slot>>,
+    row_of: Vec<Option<Row>>,
+    /// Values that are the same in every step.
+    constants: Vec<Option<Tensor>>,
+    /// Parameters that some node trains.
+    trained: Vec<bool>,
     done: Vec<bool>,
     plan: Plan,
 }
@@ -89,16 +100,22 @@ impl Plan {
             }
         };
         graph.check_operations()?;
+        let bound = graph.with_batch(batch)?;
         let mut planner = Planner {
             ctx,
-            graph,
+            graph: &bound,
+            given: graph,
             batch,
             consumers: graph.consumers(),
             slot_of: vec![None; graph.values().len()],
+            row_of: vec![None; graph.values().len()],
+            constants: vec![None; graph.values().len()],
+            trained: trained(graph),
             done: vec![false; graph.nodes().len()],
             plan: Self {
                 steps: Vec::new(),
                 slots: Vec::new(),
+                rows: Vec::new(),
                 input: 0,
                 output: 0,
                 weights: ParamSet::default(),
@@ -108,22 +125,56 @@ impl Plan {
                 scratch: 0,
             },
         };
-        planner.input(input);
+        planner.input(input)?;
         for n in 0..graph.nodes().len() {
             if !planner.done[n] {
                 planner.node(n)?;
             }
         }
-        planner.plan.output = planner.output(output)?;
+        planner.plan.output = planner.logits(output)?;
         Ok(planner.plan)
     }
+
+    /// Bytes of the row-major values of a step, with their gradients if they are computed.
+    pub(crate) fn row_bytes(&self, gradients: bool) -> usize {
+        let bytes = |row: &RowValue| row.bytes.saturating_mul(if gradients && row.carries { 2 } else { 1 });
+        self.rows.iter().map(bytes).fold(0, usize::saturating_add)
+    }
+}
+
+/// Per value, whether it is a parameter that some node trains.
+fn trained(graph: &Graph) -> Vec<bool> {
+    let mut trained = vec![false; graph.values().len()];
+    for node in graph.nodes() {
+        for (i, value) in node.inputs.slots().iter().enumerate() {
+            if let Some(value) = value
+                && graph.param(*value).is_some_and(|t| t.dtype() == DataType::F32)
+                && graph.is_weight_at(node, i)
+            {
+                trained[value.index()] = true;
+            }
+        }
+    }
+    trained
 }
 
 impl Planner<'_> {
     /// The image stays dense when only ordinary convolutions read it: padding one channel to sixteen would
     /// multiply the work of the first layer.
-    fn input(&mut self, input: ValueId) {
-        let (c, h, w) = self.graph.shape(input).chw().unwrap_or((0, 0, 0));
+    fn input(&mut self, input: ValueId) -> Result<(), TrainError> {
+        let value = self.given.value(input);
+        let sizes = self.graph.shape(input).chw().filter(|_| value.dtype == DataType::F32);
+        let Some((c, h, w)) = sizes else {
+            return Err(TrainError::Graph(oculist_graph::GraphError::Structure {
+                graph: self.given.name().to_owned(),
+                problem: format!(
+                    "expected images, an input f32 [N, C, H, W], found `{}` of {} {}",
+                    value.name,
+                    value.dtype.name(),
+                    self.given.shape(input)
+                ),
+            }));
+        };
         let readers = &self.consumers[input.index()];
         let dense = readers.iter().all(|&n| {
             let node = &self.graph.nodes()[n];
@@ -137,6 +188,7 @@ impl Planner<'_> {
         }
         let slot = self.new_slot(input, map);
         self.plan.input = slot;
+        Ok(())
     }
 
     fn node(&mut self, n: NodeId) -> Result<(), TrainError> {
@@ -145,8 +197,7 @@ impl Planner<'_> {
                 return Ok(());
             }
         }
-        let node = &self.graph.nodes()[n];
-        Err(unsupported(node, "no rule for this operator with these inputs".to_owned()))
+        self.plain(n)
     }
 
     fn new_slot(&mut self, value: ValueId, map: Map) -> Slot {

@@ -73,6 +73,7 @@ impl Executor {
             Step::GlobalAveragePool { x, .. } => format!("global average pool {}", map(*x)),
             Step::Dropout { x, .. } => format!("dropout {}", map(*x)),
             Step::PadChannels { x, .. } => format!("pad channels {}", map(*x)),
+            Step::Rows(step) => step.describe(),
         }
     }
 }

@@ -21,6 +21,7 @@ pub(super) fn evaluate(executor: &mut Executor, data: &dyn TrainingData) -> Resu
         }
         count += n;
     }
+    executor.take_failure()?;
     let n = count.max(1) as f64;
     Ok((loss / n, 100.0 * right as f64 / n))
 }

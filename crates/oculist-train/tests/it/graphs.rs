@@ -244,11 +244,7 @@ fn what_cannot_be_trained_is_an_error_that_names_the_node() {
             Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
             &[x, scale, zero],
         );
-        let x = b.op(
-            "dequantize",
-            Op::DequantizeLinear(DequantizeLinear::along(1)),
-            &[q, scale, zero],
-        );
+        let x = b.op("dequantize", Op::DequantizeLinear(DequantizeLinear::along(1)), &[q, scale, zero]);
         b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x])
     });
     let message = train(&quantised).unwrap_err().to_string();
@@ -259,11 +255,7 @@ fn what_cannot_be_trained_is_an_error_that_names_the_node() {
         let q = b.param("bytes", Tensor::i8(&[3, 48], vec![1; 144]));
         let scale = b.param("scale", Tensor::f32(&[3], vec![0.1; 3]));
         let zero = b.param("zero", Tensor::i8(&[3], vec![0; 3]));
-        let weight = b.op(
-            "dequantize",
-            Op::DequantizeLinear(DequantizeLinear::along(0)),
-            &[q, scale, zero],
-        );
+        let weight = b.op("dequantize", Op::DequantizeLinear(DequantizeLinear::along(0)), &[q, scale, zero]);
         b.op("fc", Op::Gemm(Gemm::LINEAR), &[x, weight])
     });
     let message = train(&weights).unwrap_err().to_string();

@@ -112,7 +112,8 @@ fn zero_init_touches_the_last_gamma_of_each_block_only() {
         initialize_with(&mut graph, 3, InitOptions { zero_init_residual: true });
         let mut zeroed = 0;
         for (_, value, tensor) in graph.params() {
-            let zero = tensor.as_f32().unwrap().iter().all(|&v| v == 0.0);
+            let Some(values) = tensor.as_f32() else { continue };
+            let zero = values.iter().all(|&v| v == 0.0);
             if value.name.ends_with(last) {
                 assert!(zero, "{name} {}", value.name);
                 zeroed += 1;

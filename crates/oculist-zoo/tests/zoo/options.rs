@@ -12,7 +12,7 @@ fn conv(graph: &Graph, node: &str) -> oculist_graph::Conv {
 fn the_stem_follows_the_shorter_side_unless_it_is_given() {
     let stride = |input, stem| {
         let options = BuildOptions::new(10, input).with_stem(stem);
-        conv(&build("resnet18", &options).unwrap(), "conv1").stride[0]
+        conv(&build("resnet18", &options).unwrap(), "conv1").window.stride[0]
     };
     assert_eq!(stride((3, 64, 200), Stem::Auto), 1);
     assert_eq!(stride((3, 65, 65), Stem::Auto), 2);
@@ -30,7 +30,7 @@ fn mobilenets_keep_resolution_step_by_step() {
     ] {
         let strides = |size| {
             let graph = build(name, &BuildOptions::new(10, (3, size, size))).unwrap();
-            [conv(&graph, "features.0.0").stride[0], conv(&graph, second).stride[0]]
+            [conv(&graph, "features.0.0").window.stride[0], conv(&graph, second).window.stride[0]]
         };
         assert_eq!([32, 33, 64, 65].map(strides), [[1, 1], [1, 2], [1, 2], [2, 2]], "{name}");
     }

@@ -1,6 +1,6 @@
 //! Every architecture at every supported size: it builds, checks, and its maps have the documented sizes.
 
-use oculist_graph::{AveragePool, Graph, MaxPool, Op, Shape};
+use oculist_graph::{Graph, Op, Shape};
 use oculist_zoo::{BuildOptions, Family, architectures, build};
 
 const INPUTS: [(usize, usize, usize); 9] = [
@@ -97,9 +97,9 @@ fn vgg_takes_the_wide_head_only_on_a_map_that_pools_to_7x7() {
     let graph = make("vgg11", 10, (3, 256, 256));
     let pool = graph.nodes().iter().find(|n| n.name == "avgpool").unwrap();
     assert!(
-        matches!(&pool.op, Op::AveragePool(AveragePool { pool, .. }) if pool.kernel == [2, 2] && pool.stride == [1, 1])
+        matches!(&pool.op, Op::AveragePool(op) if op.window.kernel == [2, 2] && op.window.stride == [1, 1])
     );
-    assert_eq!(graph.shape(pool.output), &Shape::nchw(512, 7, 7));
+    assert_eq!(graph.shape(pool.output()), &Shape::nchw(512, 7, 7));
 }
 
 #[test]

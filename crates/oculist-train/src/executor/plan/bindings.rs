@@ -1,6 +1,6 @@
 //! What a node reads: values in the graph's order, and parameters.
 
-use oculist_graph::{GraphError, NodeId, ValueId};
+use oculist_graph::{NodeId, ValueId};
 
 use super::{Map, Plan, Planner, Slot, Step, unsupported};
 use crate::error::TrainError;
@@ -26,24 +26,6 @@ impl Planner<'_> {
         y
     }
 
-    /// The slot of the logits.
-    pub(super) fn output(&mut self, output: ValueId) -> Result<Slot, TrainError> {
-        let structure = |problem: String| {
-            TrainError::Graph(GraphError::Structure { graph: self.graph.name().to_owned(), problem })
-        };
-        let Some(slot) = self.slot_of[output.index()] else {
-            return Err(structure("its output does not depend on its input".into()));
-        };
-        let slot = self.flat(output, slot);
-        if self.plan.slots[slot].pixels() > 1 {
-            let shape = self.graph.shape(output);
-            return Err(structure(format!(
-                "expected a classifier, one row of logits [N, classes] for each image, found the dense output {shape}"
-            )));
-        }
-        Ok(slot)
-    }
-
     /// Input `i` of a node as a trained parameter.
     pub(super) fn weight(
         &mut self,
@@ -55,6 +37,13 @@ impl Planner<'_> {
         let node = &self.graph.nodes()[n];
         self.parameter_of_one_kind(n, i, |plan| &plan.stats)?;
         self.plan.weights.add(self.graph, node.inputs[i], layout, decays).map_err(|p| unsupported(node, p))
+    }
+
+    /// A trained parameter that a plain step reads.
+    pub(super) fn plain_weight(&mut self, n: NodeId, value: ValueId) -> Result<usize, TrainError> {
+        let node = &self.graph.nodes()[n];
+        self.value_of_one_kind(n, value, |plan| &plan.stats)?;
+        self.plan.weights.add_rows(self.graph, value).map_err(|p| unsupported(node, p))
     }
 
     /// Input `i` of a node as a running statistic.
@@ -76,8 +65,16 @@ impl Planner<'_> {
         i: usize,
         others: impl Fn(&Plan) -> &ParamSet,
     ) -> Result<(), TrainError> {
+        self.value_of_one_kind(n, self.graph.nodes()[n].inputs[i], others)
+    }
+
+    fn value_of_one_kind(
+        &self,
+        n: NodeId,
+        value: ValueId,
+        others: impl Fn(&Plan) -> &ParamSet,
+    ) -> Result<(), TrainError> {
         let node = &self.graph.nodes()[n];
-        let value = node.inputs[i];
         if !others(&self.plan).holds(value) {
             return Ok(());
         }

@@ -6,12 +6,14 @@ mod arithmetic;
 mod layer;
 mod movement;
 mod norm;
+mod plain;
 mod pool;
 
 use oculist_graph::{DataType, NodeId, Op, ValueId};
 
 use super::{Map, Planner, Slot, unsupported};
 use crate::error::TrainError;
+use crate::params::ParamLayout;
 
 /// Whether the rule has made the node's steps.
 type Outcome = Result<bool, TrainError>;
@@ -19,6 +21,7 @@ type Outcome = Result<bool, TrainError>;
 /// All rules; the first that fits makes the steps.
 pub(super) const RULES: &[fn(&mut Planner<'_>, NodeId) -> Outcome] = &[
     refuse,
+    plain::known,
     layer::conv,
     layer::linear,
     norm::batch_norm,
@@ -41,6 +44,11 @@ fn refuse(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     if matches!(node.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_)) {
         return fail("quantised graphs are not trained; train the f32 model");
     }
+    if matches!(&node.op, Op::BatchNormalization(op) if op.training) {
+        return fail(
+            "it takes statistics of the batch also where the network is deployed; use the inference form",
+        );
+    }
     if matches!(node.op, Op::Softmax(_)) && planner.graph.outputs().contains(&node.output()) {
         return fail("the loss takes logits; end the network before the softmax");
     }
@@ -48,26 +56,44 @@ fn refuse(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
 }
 
 impl Planner<'_> {
-    /// How a value lies in the kernels' layout; `None` if it cannot: it must be `[N, C]` or `[N, C, H, W]` of f32.
+    /// How a value lies in the kernels' layout; `None` if it cannot: it must be `[batch, C, ...]` of f32. All axes behind
+    /// the third are one.
     fn form(&self, value: ValueId) -> Option<Map> {
         let value = self.graph.value(value);
-        let shape = value.shape.as_ref()?;
-        let (channels, height, width) = shape.chw()?;
-        let batched = shape.dims().first() == Some(&oculist_graph::Dim::Batch);
-        (value.dtype == DataType::F32 && batched).then(|| Map::padded(channels, height, width))
+        let sizes = value.shape.as_ref()?.sizes()?;
+        let (&[batch, channels], spatial) = sizes.split_first_chunk::<2>()?;
+        let height = spatial.first().copied().unwrap_or(1);
+        let width = spatial.iter().skip(1).fold(1, |n: usize, &d| n.saturating_mul(d));
+        let holds = value.dtype == DataType::F32 && batch == self.batch && !sizes.contains(&0);
+        holds.then(|| Map::padded(channels, height, width))
     }
 
-    /// The slot of input `i` of a node and its value, if it lies in the kernels' layout.
+    /// Input `i` of a node and its slot, if it lies in the kernels' layout.
     fn input_slot(&self, n: NodeId, i: usize) -> Option<(ValueId, Slot)> {
         let value = self.graph.nodes()[n].inputs.get(i)?;
         self.form(value)?;
         Some((value, self.slot_of[value.index()]?))
     }
 
-    /// Whether input `i` of a node is a parameter that is trained there.
-    fn is_trained(&self, n: NodeId, i: usize) -> bool {
+    /// Input `i` of a node and its slot, brought into the kernels' layout if it can lie there.
+    fn input_as_slot(&mut self, n: NodeId, i: usize) -> Option<(ValueId, Slot)> {
+        let value = self.graph.nodes()[n].inputs.get(i)?;
+        Some((value, self.slot(n, value)?))
+    }
+
+    /// Whether some of the first `count` inputs of a node lie in the kernels' layout and the others can be brought there.
+    fn meet_in_slots(&self, n: NodeId, count: usize) -> bool {
+        let inputs = &self.graph.nodes()[n].inputs;
+        let values = || (0..count).map(|i| inputs.get(i));
+        values().any(|v| v.is_some_and(|v| self.slot_of[v.index()].is_some()))
+            && values().all(|v| v.is_some_and(|v| self.reaches_slot(v)))
+    }
+
+    /// Whether input `i` of a node is a parameter that is trained there and may lie in this layout.
+    fn is_trained(&self, n: NodeId, i: usize, layout: &ParamLayout) -> bool {
         let node = &self.graph.nodes()[n];
-        let param = node.inputs.get(i).and_then(|v| self.graph.param(v));
-        param.is_some_and(|t| t.dtype() == DataType::F32) && self.graph.is_weight_at(node, i)
+        let Some(value) = node.inputs.get(i) else { return false };
+        let f32s = self.graph.param(value).is_some_and(|t| t.dtype() == DataType::F32);
+        f32s && self.graph.is_weight_at(node, i) && self.plan.weights.fits(value, layout)
     }
 }

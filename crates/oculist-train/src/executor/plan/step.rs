@@ -1,8 +1,11 @@
 //! The steps of a plan.
 
+use std::sync::Arc;
+
 use oculist_kernels::{Activation, ConvPlan, Pooling};
 
 use super::Slot;
+use crate::executor::rows::RowStep;
 
 /// One step of the plan. Parameters and statistics are indices into their sets.
 #[derive(Debug)]
@@ -84,6 +87,8 @@ pub(crate) enum Step {
         before: usize,
         y: Slot,
     },
+    /// Whatever reads or makes row-major tensors.
+    Rows(Arc<RowStep>),
 }
 
 impl Step {
@@ -102,12 +107,13 @@ impl Step {
             | Self::GlobalAveragePool { x, .. }
             | Self::Dropout { x, .. }
             | Self::PadChannels { x, .. } => vec![*x],
+            Self::Rows(step) => step.slot_in().into_iter().collect(),
         }
     }
 
     /// The slot it writes.
-    pub(crate) fn output(&self) -> Slot {
-        match self {
+    pub(crate) fn output(&self) -> Option<Slot> {
+        Some(match self {
             Self::Conv { y, .. }
             | Self::Norm { y, .. }
             | Self::Activation { y, .. }
@@ -120,6 +126,7 @@ impl Step {
             | Self::GlobalAveragePool { y, .. }
             | Self::Dropout { y, .. }
             | Self::PadChannels { y, .. } => *y,
-        }
+            Self::Rows(step) => return step.slot_out(),
+        })
     }
 }

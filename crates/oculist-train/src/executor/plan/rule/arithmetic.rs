@@ -3,7 +3,7 @@
 use oculist_graph::{Binary, NodeId, Op, Unary};
 use oculist_kernels::Activation;
 
-use super::super::{Planner, Slot, Step};
+use super::super::{Map, Planner, Slot, Step};
 use super::Outcome;
 
 /// The element-wise operator as the kernels know it.
@@ -47,7 +47,11 @@ pub(super) fn mul(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     if node.op != Op::Binary(Binary::Mul) {
         return Ok(false);
     }
-    let Some([x, gate]) = planner.operands(n).or_else(|| planner.gate(n)) else { return Ok(false) };
+    let pair = match planner.operands(n) {
+        Some(pair) => Some(pair),
+        None => planner.gate(n),
+    };
+    let Some([x, gate]) = pair else { return Ok(false) };
     let y = planner.new_slot(node.output(), planner.plan.slots[x]);
     planner.plan.steps.push(Step::Gate { x, gate, y });
     Ok(true)
@@ -56,10 +60,11 @@ pub(super) fn mul(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
 impl Planner<'_> {
     /// Both inputs of a node, lying alike; `None` if their shapes differ.
     fn operands(&mut self, n: NodeId) -> Option<[Slot; 2]> {
-        let ((first, a), (second, b)) = (self.input_slot(n, 0)?, self.input_slot(n, 1)?);
-        if self.graph.shape(first) != self.graph.shape(second) {
+        let inputs = &self.graph.nodes()[n].inputs;
+        if !self.meet_in_slots(n, 2) || self.graph.shape(inputs[0]) != self.graph.shape(inputs[1]) {
             return None;
         }
+        let ((first, a), (second, b)) = (self.input_as_slot(n, 0)?, self.input_as_slot(n, 1)?);
         if self.plan.slots[a] == self.plan.slots[b] {
             return Some([a, b]);
         }
@@ -68,20 +73,23 @@ impl Planner<'_> {
     }
 
     /// A map `[N, C, H, W]` and its gate `[N, C, 1, 1]`, in either order.
-    fn gate(&self, n: NodeId) -> Option<[Slot; 2]> {
-        let (a, b) = (self.input_slot(n, 0)?, self.input_slot(n, 1)?);
-        for ((value, x), (other, gate)) in [(a, b), (b, a)] {
-            let (shape, of_gate) = (self.graph.shape(value), self.graph.shape(other));
-            let (map, gates) = (self.plan.slots[x], self.plan.slots[gate]);
-            if shape.rank() == 4
-                && of_gate.rank() == 4
-                && gates.channels == map.channels
-                && gates.stride == map.stride
-                && gates.pixels() == 1
-            {
-                return Some([x, gate]);
-            }
+    fn gate(&mut self, n: NodeId) -> Option<[Slot; 2]> {
+        if !self.meet_in_slots(n, 2) {
+            return None;
         }
-        None
+        let [a, b] = [0, 1].map(|i| self.graph.nodes()[n].inputs[i]);
+        let (left, right) = (self.form(a)?, self.form(b)?);
+        let fits = |map: Map, gate: Map| gate.channels == map.channels && gate.pixels() == 1;
+        let both = self.graph.shape(a).rank() == 4 && self.graph.shape(b).rank() == 4;
+        let (value, other) = if both && fits(left, right) {
+            (a, b)
+        } else if both && fits(right, left) {
+            (b, a)
+        } else {
+            return None;
+        };
+        let (x, gate) = (self.slot(n, value)?, self.slot(n, other)?);
+        // An image that only convolutions read is not padded.
+        (self.plan.slots[x].stride == self.plan.slots[gate].stride).then_some([x, gate])
     }
 }

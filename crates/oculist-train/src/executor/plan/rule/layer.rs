@@ -3,21 +3,16 @@
 use oculist_graph::{Gemm, NodeId, Op};
 use oculist_kernels::{Conv2d, ConvPlan};
 
-use super::super::{Map, Planner, Slot, Step, unsupported};
+use super::super::{Map, Planner, Step, unsupported};
 use super::Outcome;
-use crate::error::TrainError;
 use crate::params::ParamLayout;
 
 /// A convolution over two axes with a trained weight.
 pub(super) fn conv(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     let node = &planner.graph.nodes()[n];
     let Op::Conv(conv) = &node.op else { return Ok(false) };
-    let Some((_, x)) = planner.input_slot(n, 0) else { return Ok(false) };
-    let map = planner.plan.slots[x];
+    let Some(map) = planner.lies_or_may_lie(n) else { return Ok(false) };
     let Some(window) = conv.window.plane([map.height, map.width]) else { return Ok(false) };
-    if !planner.takes_weights(n) {
-        return Ok(false);
-    }
     let conv = Conv2d {
         batch: planner.batch,
         height: map.height,
@@ -31,8 +26,7 @@ pub(super) fn conv(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
         groups: conv.groups,
         x_stride: map.stride,
     };
-    planner.convolve(n, x, conv)?;
-    Ok(true)
+    planner.convolve(n, conv)
 }
 
 /// `x * w^T + b` with a trained weight: a convolution whose kernel covers the map.
@@ -41,14 +35,13 @@ pub(super) fn linear(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     if node.op != Op::Gemm(Gemm::LINEAR) {
         return Ok(false);
     }
-    let Some((_, x)) = planner.input_slot(n, 0) else { return Ok(false) };
+    let Some(map) = planner.lies_or_may_lie(n) else { return Ok(false) };
     let c_out = planner.graph.shape(node.output()).channels().unwrap_or(0);
     // A bias that is broadcast from one number is no bias of the kernel.
     let bias_fits = node.inputs.get(2).is_none_or(|b| planner.graph.shape(b).sizes() == Some(vec![c_out]));
-    if !planner.takes_weights(n) || !bias_fits {
+    if !bias_fits {
         return Ok(false);
     }
-    let map = planner.plan.slots[x];
     let conv = Conv2d {
         batch: planner.batch,
         height: map.height,
@@ -62,27 +55,35 @@ pub(super) fn linear(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
         groups: 1,
         x_stride: map.stride,
     };
-    planner.convolve(n, x, conv)?;
-    Ok(true)
+    planner.convolve(n, conv)
 }
 
 impl Planner<'_> {
-    /// Whether weight and bias of a layer are trained parameters.
-    fn takes_weights(&self, n: NodeId) -> bool {
-        self.is_trained(n, 1) && (self.graph.nodes()[n].inputs.get(2).is_none() || self.is_trained(n, 2))
+    /// How input 0 lies in the kernels' layout, or would lie there.
+    fn lies_or_may_lie(&self, n: NodeId) -> Option<Map> {
+        let value = self.graph.nodes()[n].inputs.get(0)?;
+        if !self.reaches_slot(value) {
+            return None;
+        }
+        self.slot_of[value.index()].map_or_else(|| self.form(value), |slot| Some(self.plan.slots[slot]))
     }
 
-    fn convolve(&mut self, n: NodeId, x: Slot, conv: Conv2d) -> Result<(), TrainError> {
+    /// The step, unless weight or bias are no parameters that may lie as it wants them.
+    fn convolve(&mut self, n: NodeId, conv: Conv2d) -> Outcome {
         let node = &self.graph.nodes()[n];
+        let (weights, bias) = (ParamLayout::Weights(Box::new(conv)), ParamLayout::Channels(conv.c_out));
+        let biased = node.inputs.get(2).is_some();
+        // The layout of weights has been looked at only for geometries that a plan accepts.
         let plan = ConvPlan::new(self.ctx, conv).map_err(|e| unsupported(node, e.to_string()))?;
+        if !self.is_trained(n, 1, &weights) || (biased && !self.is_trained(n, 2, &bias)) {
+            return Ok(false);
+        }
+        let Some((_, x)) = self.input_as_slot(n, 0) else { return Ok(false) };
         self.plan.scratch = self.plan.scratch.max(plan.scratch_len());
-        let weights = self.weight(n, 1, ParamLayout::Weights(Box::new(conv)), true)?;
-        let bias = match node.inputs.get(2) {
-            Some(_) => Some(self.weight(n, 2, ParamLayout::Channels(conv.c_out), false)?),
-            None => None,
-        };
+        let weights = self.weight(n, 1, weights, true)?;
+        let bias = if biased { Some(self.weight(n, 2, bias, false)?) } else { None };
         let y = self.new_slot(node.output(), Map::padded(conv.c_out, conv.out_height(), conv.out_width()));
         self.plan.steps.push(Step::Conv { x, weights, bias, plan: Box::new(plan), y });
-        Ok(())
+        Ok(true)
     }
 }

@@ -13,8 +13,11 @@ pub(super) fn concat(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     if axis(op.axis, planner.graph.shape(node.output()).rank()) != Ok(1) {
         return Ok(false);
     }
-    let Some(values) = (0..node.inputs.len()).map(|i| planner.input_slot(n, i)).collect::<Option<Vec<_>>>()
-    else {
+    let count = node.inputs.len();
+    if !planner.meet_in_slots(n, count) {
+        return Ok(false);
+    }
+    let Some(values) = (0..count).map(|i| planner.input_as_slot(n, i)).collect::<Option<Vec<_>>>() else {
         return Ok(false);
     };
     let mut inputs = Vec::new();
@@ -49,13 +52,13 @@ pub(super) fn rename(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
 pub(super) fn dropout(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     let node = &planner.graph.nodes()[n];
     let Op::Dropout(op) = &node.op else { return Ok(false) };
-    let Some((_, x)) = planner.input_slot(n, 0) else { return Ok(false) };
     if node.inputs.len() != 1 || node.outputs.len() != 1 {
         return Ok(false);
     }
     if !(0.0..1.0).contains(&op.ratio) {
         return Err(unsupported(node, "expected a ratio in 0..1".to_owned()));
     }
+    let Some((_, x)) = planner.input_slot(n, 0) else { return Ok(planner.drop_row(n, op.ratio)) };
     let y = planner.new_slot(node.output(), planner.plan.slots[x]);
     planner.plan.steps.push(Step::Dropout { x, ratio: op.ratio, key: n as u64, y });
     Ok(true)

@@ -13,14 +13,16 @@ use crate::params::ParamLayout;
 pub(super) fn batch_norm(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     let node = &planner.graph.nodes()[n];
     let Op::BatchNormalization(op) = &node.op else { return Ok(false) };
-    let Some((value, x)) = planner.input_slot(n, 0) else { return Ok(false) };
+    let Some(value) = node.inputs.get(0).filter(|&v| planner.reaches_slot(v)) else { return Ok(false) };
+    let vector = ParamLayout::Channels(planner.graph.shape(value).get(1).unwrap_or(0));
     let statistics = |i: usize| {
         node.inputs.get(i).and_then(|v| planner.graph.param(v)).is_some_and(|t| t.as_f32().is_some())
     };
-    let trained = planner.is_trained(n, 1) && planner.is_trained(n, 2) && statistics(3) && statistics(4);
-    if op.training || node.outputs.len() != 1 || !trained {
+    let trained = planner.is_trained(n, 1, &vector) && planner.is_trained(n, 2, &vector);
+    if op.training || node.outputs.len() != 1 || !trained || !statistics(3) || !statistics(4) {
         return Ok(false);
     }
+    let Some(x) = planner.slot(n, value) else { return Ok(false) };
     let x = planner.flat(value, x);
     planner.normalise(n, x, *op)?;
     Ok(true)

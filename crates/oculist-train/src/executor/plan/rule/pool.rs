@@ -42,9 +42,9 @@ pub(super) fn global_average(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     if node.op != Op::GlobalPool(GlobalPool::Average) {
         return Ok(false);
     }
-    let Some((value, x)) = planner.input_slot(n, 0) else { return Ok(false) };
+    let Some((value, x)) = planner.input_as_slot(n, 0) else { return Ok(false) };
     // A flattened value has nothing to pool.
-    if planner.graph.shape(value).rank() != 4 {
+    if planner.graph.shape(value).rank() < 3 {
         return Ok(false);
     }
     let y = planner.new_slot(node.output(), Map::padded(planner.plan.slots[x].channels, 1, 1));
@@ -54,13 +54,17 @@ pub(super) fn global_average(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
 
 impl Planner<'_> {
     /// The window over input 0 as the kernels know it; `None` if they do not.
-    fn pooling(&self, n: NodeId, window: &Window) -> Result<Option<(Slot, Pooling)>, TrainError> {
-        let Some((_, x)) = self.input_slot(n, 0) else { return Ok(None) };
-        let map = self.plan.slots[x];
-        let Some(window) = window.plane([map.height, map.width]) else { return Ok(None) };
+    fn pooling(&mut self, n: NodeId, window: &Window) -> Result<Option<(Slot, Pooling)>, TrainError> {
+        let Some(value) = self.graph.nodes()[n].inputs.get(0) else { return Ok(None) };
+        let Some(form) = self.form(value).filter(|_| self.graph.shape(value).rank() == 4) else {
+            return Ok(None);
+        };
+        let Some(window) = window.plane([form.height, form.width]) else { return Ok(None) };
         if window.dilation != [1; 2] {
             return Ok(None);
         }
+        let Some(x) = self.slot(n, value) else { return Ok(None) };
+        let map = self.plan.slots[x];
         let pool = Pooling {
             batch: self.batch,
             height: map.height,

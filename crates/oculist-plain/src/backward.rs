@@ -1,0 +1,287 @@
+//! Gradients of operators with respect to their inputs.
+//!
+//! Whatever the operator, elements only moved by it are followed by position (`movement.rs`); the other families have a
+//! file each.
+
+mod binary;
+mod broadcast;
+mod choose;
+mod conv;
+mod einsum;
+mod linear;
+mod movement;
+mod norm;
+mod pool;
+mod reduce;
+mod resize;
+mod softmax;
+mod unary;
+
+use oculist_graph::op::Reduction;
+use oculist_graph::{Op, SoftmaxKind, Tensor};
+use oculist_kernels::Context;
+
+use crate::call::Problem;
+use crate::error::PlainError;
+use unary::Flat;
+
+/// What is known of an operator's gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gradient {
+    /// It is computed.
+    Known,
+    /// It is zero wherever it exists: nothing flows back through steps, comparisons and indices.
+    Zero,
+    /// There is no rule for it.
+    Unknown,
+}
+
+/// A gradient for each listed input, as far as it is wanted and there is one.
+pub(crate) type Gradients = Result<Vec<Option<Tensor>>, Problem>;
+
+/// A node that has been computed, and the gradients of its outputs.
+pub(crate) struct Reverse<'a> {
+    /// Threads and memory.
+    pub(crate) ctx: &'a Context,
+    inputs: &'a [Option<&'a Tensor>],
+    outputs: &'a [Option<&'a Tensor>],
+    gradients: &'a [Option<&'a Tensor>],
+    wanted: &'a [bool],
+}
+
+impl<'a> Reverse<'a> {
+    /// Input `i` if it is given.
+    pub(crate) fn get(&self, i: usize) -> Option<&'a Tensor> {
+        self.inputs.get(i).copied().flatten()
+    }
+
+    /// Input `i`.
+    pub(crate) fn input(&self, i: usize) -> Result<&'a Tensor, Problem> {
+        self.get(i).ok_or_else(|| Problem::Text(format!("input {i} is missing")))
+    }
+
+    /// Number of listed inputs.
+    pub(crate) fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Output `i`.
+    pub(crate) fn output(&self, i: usize) -> Result<&'a Tensor, Problem> {
+        let output = self.outputs.get(i).copied().flatten();
+        output.ok_or_else(|| Problem::Text(format!("output {i} is missing")))
+    }
+
+    /// The gradient of the first output, which must be the only one.
+    pub(crate) fn only(&self) -> Result<&'a Tensor, Problem> {
+        if let Some(i) = (1..self.gradients.len()).find(|&i| self.gradients[i].is_some()) {
+            return Err(format!("output {i} has no gradient rule").into());
+        }
+        let first = self.gradients.first().copied().flatten();
+        first.ok_or_else(|| Problem::Text("the gradient of the output is missing".to_owned()))
+    }
+
+    /// Whether the gradient of input `i` is asked for.
+    pub(crate) fn wants(&self, i: usize) -> bool {
+        self.wanted.get(i).copied().unwrap_or(false) && self.get(i).is_some_and(|t| t.dtype().is_float())
+    }
+
+    /// `f(i)` for each wanted input.
+    pub(crate) fn each(&self, mut f: impl FnMut(usize) -> Result<Option<Tensor>, Problem>) -> Gradients {
+        (0..self.len()).map(|i| if self.wants(i) { f(i) } else { Ok(None) }).collect()
+    }
+
+    /// A gradient for the first input alone.
+    pub(crate) fn first(&self, gradient: impl FnOnce() -> Result<Tensor, Problem>) -> Gradients {
+        let mut all = vec![None; self.len()];
+        if self.wants(0) {
+            all[0] = Some(gradient()?);
+        }
+        Ok(all)
+    }
+}
+
+/// The gradient rule of an operator.
+pub(crate) trait Backward {
+    fn backward(&self, reverse: &Reverse) -> Gradients;
+}
+
+enum Rule<'a> {
+    Known(&'a dyn Backward),
+    Zero,
+    Unknown,
+}
+
+fn rule(op: &Op) -> Rule<'_> {
+    use Rule::{Known, Unknown, Zero};
+    match op {
+        Op::Unary(op) if op.is_flat() => Zero,
+        Op::Unary(op) => Known(op),
+        Op::Binary(op) if op.is_flat() => Zero,
+        Op::Binary(op) => Known(op),
+        Op::Variadic(op) => Known(op),
+        Op::Clip(op) => Known(op),
+        Op::Where(op) => Known(op),
+        Op::Softmax(op) if op.kind == SoftmaxKind::Hardmax => Zero,
+        Op::Softmax(op) => Known(op),
+        Op::Reduce(op) => Known(op),
+        Op::Gemm(op) => Known(op),
+        Op::MatMul(op) => Known(op),
+        Op::Einsum(op) => Known(op),
+        Op::Conv(op) => Known(op),
+        Op::ConvTranspose(op) => Known(op),
+        Op::MaxPool(op) => Known(op),
+        Op::AveragePool(op) => Known(op),
+        Op::GlobalPool(op) => Known(op),
+        // Statistics of the batch that the file asks for are not followed.
+        Op::BatchNormalization(op) if op.training => Unknown,
+        Op::BatchNormalization(op) => Known(op),
+        Op::LayerNormalization(op) => Known(op),
+        Op::RmsNormalization(op) => Known(op),
+        Op::InstanceNormalization(op) => Known(op),
+        Op::GroupNormalization(op) => Known(op),
+        Op::Identity(_)
+        | Op::Flatten(_)
+        | Op::Dropout(_)
+        | Op::Reshape(_)
+        | Op::Squeeze(_)
+        | Op::Unsqueeze(_) => Known(&movement::Reshaped),
+        Op::Transpose(op) => Known(op),
+        Op::Slice(op) => Known(op),
+        Op::Split(op) => Known(op),
+        Op::Gather(op) => Known(op),
+        Op::GatherElements(op) => Known(op),
+        Op::GatherND(op) => Known(op),
+        Op::ArrayFeatureExtractor(op) => Known(op),
+        Op::ScatterElements(op) if op.reduction == Reduction::None => Known(op),
+        Op::ScatterND(op) if op.reduction == Reduction::None => Known(op),
+        Op::TensorScatter(op) => Known(op),
+        Op::Expand(op) => Known(op),
+        Op::Tile(op) => Known(op),
+        Op::DepthToSpace(op) => Known(op),
+        Op::SpaceToDepth(op) => Known(op),
+        Op::CenterCropPad(op) => Known(op),
+        Op::MaxUnpool(op) => Known(op),
+        Op::Resize(op) => Known(op),
+        Op::Concat(op) => Known(op),
+        Op::Pad(op) => Known(op),
+        Op::Trilu(op) => Known(op),
+        Op::ReverseSequence(op) => Known(op),
+        Op::Compress(op) => Known(op),
+        Op::Cumulative(op) => Known(op),
+        Op::Cast(_) | Op::CastLike(_) => Known(&movement::Converted),
+        Op::NonZero(_)
+        | Op::BitCast(_)
+        | Op::ArgReduce(_)
+        | Op::Unique(_)
+        | Op::ShapeOf(_)
+        | Op::SizeOf(_)
+        | Op::Constant(_)
+        | Op::ConstantOfShape(_)
+        | Op::Range(_)
+        | Op::EyeLike(_)
+        | Op::NonMaxSuppression(_)
+        | Op::Binarizer(_) => Zero,
+        Op::QuantizeLinear(_)
+        | Op::DequantizeLinear(_)
+        | Op::DynamicQuantizeLinear(_)
+        | Op::ConvInteger(_)
+        | Op::QLinearConv(_)
+        | Op::IntegerMatMul(_)
+        | Op::QLinear(_)
+        | Op::DeformConv(_)
+        | Op::FusedMatMul(_)
+        | Op::Attention(_)
+        | Op::FlexAttention(_)
+        | Op::LinearAttention(_)
+        | Op::CausalConvWithState(_)
+        | Op::RotaryEmbedding(_)
+        | Op::SwiGlu(_)
+        | Op::BiasGelu(_)
+        | Op::FusedConv(_)
+        | Op::FusedGemm(_)
+        | Op::SkipLayerNormalization(_)
+        | Op::LpNormalization(_)
+        | Op::Lrn(_)
+        | Op::MeanVarianceNormalization(_)
+        | Op::LpPool(_)
+        | Op::TopK(_)
+        | Op::ScatterElements(_)
+        | Op::ScatterND(_)
+        | Op::GridSample(_)
+        | Op::AffineGrid(_)
+        | Op::Col2Im(_)
+        | Op::RoiAlign(_)
+        | Op::OneHot(_)
+        | Op::Det(_)
+        | Op::Loss(_)
+        | Op::SignalWindow(_)
+        | Op::MelWeightMatrix(_)
+        | Op::Dft(_)
+        | Op::Stft(_) => Unknown,
+    }
+}
+
+/// What is known of the gradient of an operator.
+pub fn differentiable(op: &Op) -> Gradient {
+    match rule(op) {
+        Rule::Known(_) => Gradient::Known,
+        Rule::Zero => Gradient::Zero,
+        Rule::Unknown => Gradient::Unknown,
+    }
+}
+
+/// The gradients of an operator's inputs from those of its outputs, both of one scalar: one entry per listed input, `None`
+/// where none is wanted or nothing flows back. Inputs and outputs are those of [`crate::evaluate`].
+///
+/// # Errors
+/// [`PlainError::Operator`] if there is no rule; [`PlainError::Memory`] if a result is larger than
+/// [`Context::max_memory`] allows.
+pub fn gradient(
+    ctx: &Context,
+    op: &Op,
+    inputs: &[Option<&Tensor>],
+    outputs: &[Option<&Tensor>],
+    output_gradients: &[Option<&Tensor>],
+    wanted: &[bool],
+) -> Result<Vec<Option<Tensor>>, PlainError> {
+    let problem = |problem: String| PlainError::Operator { op: op.name(), problem };
+    let rule = match rule(op) {
+        Rule::Known(rule) => rule,
+        Rule::Zero => return Ok(vec![None; inputs.len()]),
+        Rule::Unknown => return Err(problem("its gradient is not known".to_owned())),
+    };
+    for (i, (gradient, output)) in output_gradients.iter().zip(outputs).enumerate() {
+        if let (Some(gradient), Some(output)) = (gradient, output)
+            && gradient.shape() != output.shape()
+        {
+            return Err(problem(format!(
+                "output {i} has the shape {:?}, its gradient {:?}",
+                output.shape(),
+                gradient.shape()
+            )));
+        }
+    }
+    if output_gradients.iter().all(Option::is_none) {
+        return Ok(vec![None; inputs.len()]);
+    }
+    let reverse = Reverse { ctx, inputs, outputs, gradients: output_gradients, wanted };
+    let gradients = rule.backward(&reverse).map_err(|e| match e {
+        Problem::Text(text) => problem(text),
+        Problem::Error(error) => error,
+    })?;
+    for (i, gradient) in gradients.iter().enumerate() {
+        if let (Some(gradient), Some(input)) = (gradient, inputs.get(i).copied().flatten())
+            && (gradient.shape() != input.shape() || gradient.dtype() != input.dtype())
+        {
+            return Err(problem(format!(
+                "input {i} has the shape {:?}, its gradient {:?}",
+                input.shape(),
+                gradient.shape()
+            )));
+        }
+    }
+    Ok(gradients)
+}
+
+#[cfg(test)]
+mod tests;
