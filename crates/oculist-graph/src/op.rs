@@ -20,6 +20,7 @@ mod depth;
 mod einsum;
 mod expand;
 mod flex_attention;
+mod fused;
 mod gated;
 mod gather;
 mod generate;
@@ -27,7 +28,6 @@ mod grid;
 mod group_norm;
 mod integer;
 mod layer_norm;
-mod fused;
 mod layout;
 mod linear;
 mod linear_attention;
@@ -187,6 +187,7 @@ operators! {
     Unary, Binary, Softmax, Loss,
     SkipLayerNormalization,
     // unary.rs, binary.rs, softmax.rs
+    // unary.rs, binary.rs, softmax.rs, loss.rs
     // pool.rs, lp_pool.rs
     MaxPool, AveragePool, GlobalPool, LpPool,
     // layout.rs, pad.rs
