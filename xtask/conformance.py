@@ -1,9 +1,13 @@
 """Writes ONNX's own tests where `oculist-conformance` finds them.
 
     conformance.py FOLDER
+    conformance.py FOLDER --roundtrip WRITTEN
 
 Every test is a model with one data set. `index.json` lists them; it is written last, so that a folder that was left
 half-way has none.
+
+With `--roundtrip`, ONNX's checker reads the models in WRITTEN, which went through a graph, and ONNX Runtime runs them and
+those that they were made from: their floats must be equal within 1e-5.
 """
 
 import json
@@ -102,8 +106,88 @@ def light_tests(folder):
         }
 
 
+def load(slot, folder):
+    return numpy_helper.to_array(onnx.load_tensor(folder / slot["file"]))
+
+
+def session(path):
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def valid(path):
+    try:
+        onnx.checker.check_model(path, full_check=True)
+    except Exception:
+        return False
+    return True
+
+
+def compare(case, folder, path):
+    """What is wrong with a written model; None if nothing, and a word in brackets if it cannot be told."""
+    values = [load(slot, folder) for slot in case["inputs"]]
+    try:
+        before = session(folder / case["model"])
+        names = [value.name for value in before.get_inputs()]
+        expected = before.run(None, dict(zip(names, values, strict=True)))
+    except Exception:
+        return "(ONNX Runtime does not run the original)"
+    try:
+        # What ONNX's checker says of the original is not ours to answer for.
+        if valid(folder / case["model"]):
+            onnx.checker.check_model(path, full_check=True)
+        after = session(path)
+    except Exception as error:
+        return f"refused: {str(error).splitlines()[0]}"
+    if [value.name for value in after.get_inputs()] != names:
+        return "the inputs have other names"
+    try:
+        found = after.run(None, dict(zip(names, values, strict=True)))
+    except Exception as error:
+        return f"does not run: {str(error).splitlines()[0]}"
+    if len(found) != len(expected):
+        return f"{len(found)} outputs, expected {len(expected)}"
+    for i, (a, b) in enumerate(zip(found, expected)):
+        if not isinstance(b, np.ndarray):
+            return "(no tensors)"
+        if a.dtype != b.dtype or a.shape != b.shape:
+            return f"output {i} is {a.dtype}{a.shape}, expected {b.dtype}{b.shape}"
+        same = a == b if b.dtype.kind not in "f" else np.isclose(a, b, rtol=1e-5, atol=1e-5, equal_nan=True)
+        if not np.all(same):
+            return f"output {i} differs"
+    return None
+
+
+def roundtrip(folder, written):
+    cases = json.loads((folder / "index.json").read_text())["cases"]
+    same, untold, wrong = 0, 0, 0
+    for case in cases:
+        path = written / f"{case['name']}.onnx"
+        # What is zeroed is drawn anew in each run.
+        drawn = case["name"].startswith("test_training_dropout")
+        if drawn or not path.exists() or not all("file" in slot for slot in case["inputs"]):
+            continue
+        problem = compare(case, folder, path)
+        if problem is None:
+            same += 1
+        elif problem.startswith("("):
+            untold += 1
+        else:
+            wrong += 1
+            print(f"FAILED {case['name']} [roundtrip] {problem}")
+    print(f"{same} written models compute the same, {wrong} do not, {untold} cannot be told")
+    sys.exit(1 if wrong else 0)
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
+    if sys.argv[2:3] == ["--roundtrip"]:
+        roundtrip(folder, pathlib.Path(sys.argv[3]))
     source = pathlib.Path(__file__).read_text()
     stamp = folder / "made-by"
     made_by = f"{onnx.__version__}\n{source}"

@@ -14,6 +14,7 @@ use crate::server::serve;
 /// One job is a run on one batch.
 pub(crate) fn run(model: &Path, batch: usize, threads: usize, isa: Isa) -> Result<()> {
     let graph = oculist_onnx::read(model).with_context(|| model.display().to_string())?;
+    let graph = oculist_passes::prepare(graph).with_context(|| model.display().to_string())?;
     let ctx = Arc::new(Context::with_isa(threads, isa)?);
     // As the peers get their images, though our own layout is NHWC.
     let options = PlanOptions { input_layout: InputLayout::Nchw, ..PlanOptions::new(batch, ctx) };

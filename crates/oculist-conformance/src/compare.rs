@@ -1,6 +1,9 @@
 //! Whether a result is what was expected.
 
-use oculist_graph::{Tensor, TensorData};
+use oculist_graph::{DataType, Tensor, TensorData};
+
+/// ONNX's own runner allows `bfloat16` two units in the last place.
+const BF16_RTOL: f64 = 1.0 / 64.0;
 
 /// What is wrong with a result; `None` if it is `|found - expected| <= atol + rtol * |expected|` everywhere, with the
 /// expected type and shape.
@@ -17,6 +20,7 @@ pub(crate) fn differs(found: &Tensor, expected: &Tensor, rtol: f64, atol: f64) -
     {
         return None;
     }
+    let rtol = if expected.dtype() == DataType::BF16 { rtol.max(BF16_RTOL) } else { rtol };
     let (found, expected) = (floats(found.data()), floats(expected.data()));
     let wrong = |f: f64, e: f64| {
         let same = f == e || (f.is_nan() && e.is_nan());

@@ -6,7 +6,7 @@ mod outcome;
 mod page;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -27,13 +27,16 @@ struct Options {
     write: Option<PathBuf>,
     /// The page that must be up to date.
     check: Option<PathBuf>,
+    /// The folder that models are written to once they are read, instead of running them.
+    export: Option<PathBuf>,
 }
 
 impl Options {
     fn parse() -> Result<Self> {
         let mut arguments = std::env::args().skip(1);
         let folder = arguments.next().context("expected the folder with the tests")?.into();
-        let mut options = Self { folder, filter: None, verbose: false, write: None, check: None };
+        let mut options =
+            Self { folder, filter: None, verbose: false, write: None, check: None, export: None };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().with_context(|| format!("`{argument}` needs a value"));
             match argument.as_str() {
@@ -41,6 +44,7 @@ impl Options {
                 "--verbose" => options.verbose = true,
                 "--write" => options.write = Some(value()?.into()),
                 "--check" => options.check = Some(value()?.into()),
+                "--export" => options.export = Some(value()?.into()),
                 other => bail!("unknown argument `{other}`"),
             }
         }
@@ -66,6 +70,9 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode> {
     let options = Options::parse()?;
     let index = Index::read(&options.folder)?;
+    if let Some(folder) = &options.export {
+        return export(&options, &index, folder);
+    }
     let ctx = Context::new(1)?.with_max_memory(1 << 31);
     // Panics are counted and listed; their traces would only hide the list.
     std::panic::set_hook(Box::new(|_| {}));
@@ -73,7 +80,9 @@ fn run() -> Result<ExitCode> {
     for case in index.cases.iter().filter(|case| options.wants(case)) {
         let outcome = outcome::run(&ctx, &options.folder, case);
         match &outcome {
-            Outcome::Failed(failure, problem) => println!("FAILED {} [{}] {problem}", case.name, failure.name()),
+            Outcome::Failed(failure, problem) => {
+                println!("FAILED {} [{}] {problem}", case.name, failure.name())
+            }
             Outcome::Passed if options.verbose => println!("passed {}", case.name),
             Outcome::NotApplicable(reason) if options.verbose => println!("n/a    {} [{reason}]", case.name),
             Outcome::Passed | Outcome::NotApplicable(_) => {}
@@ -98,4 +107,32 @@ fn run() -> Result<ExitCode> {
         println!("{} is up to date", path.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes every model that can be read, under the test's name.
+fn export(options: &Options, index: &Index, folder: &Path) -> Result<ExitCode> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let (mut written, mut unread, mut failed) = (0, 0, 0);
+    for case in index.cases.iter().filter(|case| options.wants(case)) {
+        let Ok(graph) = oculist_onnx::read(options.folder.join(&case.model)) else {
+            unread += 1;
+            continue;
+        };
+        match oculist_onnx::to_bytes(&graph) {
+            Ok(bytes) => {
+                let path = folder.join(&case.name).with_extension("onnx");
+                fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+                written += 1;
+            }
+            Err(error) => {
+                println!("FAILED {} [export] {error}", case.name);
+                failed += 1;
+            }
+        }
+    }
+    println!("{written} models read and written, {failed} read and not written, {unread} not read");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

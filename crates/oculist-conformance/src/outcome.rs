@@ -74,7 +74,8 @@ fn attempt(ctx: &Context, folder: &Path, case: &Case) -> Outcome {
         Ok(graph) => graph,
         Err(error) => return refused(error),
     };
-    let tensors = |slots: &[crate::case::Slot]| slots.iter().map(|s| s.tensor(folder)).collect::<Result<Vec<_>, _>>();
+    let tensors =
+        |slots: &[crate::case::Slot]| slots.iter().map(|s| s.tensor(folder)).collect::<Result<Vec<_>, _>>();
     let (inputs, expected) = match (tensors(&case.inputs), tensors(&case.outputs)) {
         (Ok(inputs), Ok(expected)) => (inputs, expected),
         (Err(error), _) | (_, Err(error)) => return Outcome::Failed(Failure::Import, format!("{error:#}")),

@@ -91,7 +91,9 @@ pub(crate) fn page(onnx: &str, results: &[(&Case, Outcome)]) -> String {
     if !any {
         text.push_str("None.\n");
     }
-    text.push_str("\n## Operators\n\nA test of an operator's expansion into others counts for the operator.\n\n");
+    text.push_str(
+        "\n## Operators\n\nA test of an operator's expansion into others counts for the operator.\n\n",
+    );
     text.push_str("| operator | passed | failed | not applicable |\n|---|---:|---:|---:|\n");
     let mut operators: BTreeMap<&str, Count> = BTreeMap::new();
     for (case, outcome) in results {

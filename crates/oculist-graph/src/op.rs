@@ -25,10 +25,13 @@ mod gather;
 mod generate;
 mod grid;
 mod group_norm;
+mod integer;
 mod layer_norm;
+mod fused;
 mod layout;
 mod linear;
 mod linear_attention;
+mod loss;
 mod lp_pool;
 mod matmul;
 mod norm;
@@ -38,6 +41,7 @@ mod pattern;
 mod pool;
 mod precision;
 mod prune;
+mod qlinear;
 mod quantization;
 mod quantize;
 mod reduce;
@@ -50,10 +54,11 @@ mod scatter;
 mod schema;
 mod shape_of;
 mod signal;
-mod slice;
 mod softmax;
-mod transpose;
 mod types;
+mod skip_norm;
+mod slice;
+mod transpose;
 mod unary;
 mod unpool;
 mod variadic;
@@ -75,15 +80,18 @@ pub use depth::{DepthToSpace, SpaceToDepth};
 pub use einsum::{Einsum, Terms};
 pub use expand::{Expand, Tile};
 pub use flex_attention::FlexAttention;
+pub use fused::{FusedActivation, FusedConv, FusedGemm};
 pub use gated::{BiasGelu, SwiGlu};
 pub use gather::{ArrayFeatureExtractor, Gather, GatherElements, GatherND};
 pub use generate::{Constant, ConstantOfShape, Range};
 pub use grid::{AffineGrid, GridSample, Outside, Sampling};
 pub use group_norm::{GroupNormalization, InstanceNormalization};
+pub use integer::{ConvInteger, DynamicQuantizeLinear, IntegerMatMul, QLinearConv};
 pub use layer_norm::{LayerNormalization, RmsNormalization};
 pub use layout::{Concat, Dropout, Flatten, Identity};
 pub use linear::Gemm;
 pub use linear_attention::{CausalConvWithState, LinearAttention, UpdateRule};
+pub use loss::{Loss, LossKind, LossReduction};
 pub use lp_pool::LpPool;
 pub use matmul::{FusedMatMul, MatMul};
 pub use norm::BatchNormalization;
@@ -92,6 +100,7 @@ pub use pad::{Pad, PadMode};
 pub use pattern::{Det, EyeLike, OneHot, ReverseSequence, Trilu};
 pub use pool::{AveragePool, GlobalPool, MaxPool};
 pub use prune::{Port, Tie, Ties};
+pub use qlinear::QLinear;
 pub use quantization::Quantization;
 pub use quantize::{DequantizeLinear, QuantizeLinear};
 pub use reduce::{Reduce, ReduceKind};
@@ -104,6 +113,7 @@ pub use scatter::{Reduction, ScatterElements, ScatterND, TensorScatter};
 pub use schema::{FLOATS, Fact, Given, Item, MAX_ITEMS, OpCost, Operator, Read, Role, Seen, Written, axis};
 pub use shape_of::{ShapeOf, SizeOf};
 pub use signal::{Dft, MelWeightMatrix, SignalWindow, SignalWindowKind, Stft};
+pub use skip_norm::SkipLayerNormalization;
 pub use slice::{Slice, Split};
 pub use softmax::{Softmax, SoftmaxKind};
 pub use transpose::Transpose;
@@ -168,11 +178,15 @@ operators! {
     ConvTranspose, DeformConv, MatMul, FusedMatMul, Einsum,
     // attention.rs, flex_attention.rs, linear_attention.rs, rotary.rs, gated.rs
     Attention, FlexAttention, LinearAttention, CausalConvWithState, RotaryEmbedding, SwiGlu, BiasGelu,
-    // norm.rs, group_norm.rs, layer_norm.rs, response.rs
+    // fused.rs
+    FusedConv, FusedGemm,
+    // norm.rs, group_norm.rs, layer_norm.rs, skip_norm.rs, response.rs
     BatchNormalization, InstanceNormalization, GroupNormalization, LayerNormalization, RmsNormalization,
     LpNormalization, Lrn, MeanVarianceNormalization,
+    // unary.rs, binary.rs, softmax.rs, loss.rs
+    Unary, Binary, Softmax, Loss,
+    SkipLayerNormalization,
     // unary.rs, binary.rs, softmax.rs
-    Unary, Binary, Softmax,
     // pool.rs, lp_pool.rs
     MaxPool, AveragePool, GlobalPool, LpPool,
     // layout.rs, pad.rs
@@ -212,6 +226,10 @@ operators! {
     RoiAlign, NonMaxSuppression,
     // binarizer.rs
     Binarizer,
+    // integer.rs
+    ConvInteger, QLinearConv, IntegerMatMul, DynamicQuantizeLinear,
+    // qlinear.rs
+    QLinear,
 }
 
 impl std::ops::Deref for Op {

@@ -5,6 +5,9 @@
 //! make no sense are errors when a plan is made, those with more than [`MAX_ELEMENTS`] of anything among them. The length of a
 //! slice is compared with a product that does not wrap, so that no geometry, checked or not, makes a kernel leave its slices.
 //!
+//! Transformers have dense rows instead: [`MatmulPlan`], [`AttentionPlan`], [`norm_rows`], [`softmax_rows`] and [`apply`]
+//! take matrices of any width with a stride from row to row, and nothing has to be padded.
+//!
 //! # Threads
 //!
 //! Results do not depend on the number of threads, bit for bit, gradients of weights included: wherever a sum is cut
@@ -29,6 +32,7 @@
 #![allow(unsafe_code, reason = "SIMD and the thread pool; every block states why it is sound")]
 
 mod activation;
+mod attention;
 mod buffer;
 mod context;
 mod conv;
@@ -36,19 +40,23 @@ mod copy;
 mod elementwise;
 mod error;
 mod flatten;
+mod function;
 pub mod image;
 pub mod int8;
 mod isa;
 mod layout;
+mod matmul;
 pub mod measure;
 mod memory;
 mod norm;
 mod pool;
 mod pooling;
+mod rows;
 mod simd;
 mod softmax;
 
 pub use activation::{Activation, activation_backward, activation_forward};
+pub use attention::{Attention, AttentionPlan, AttentionStart};
 pub use buffer::{Buffer, try_zeros};
 pub use context::Context;
 pub use conv::{
@@ -61,8 +69,10 @@ pub use copy::{
 pub use elementwise::{add, add_assign, add_scaled, channel_scale, channel_scale_backward, scale};
 pub use error::KernelError;
 pub use flatten::{flatten, flatten_backward};
+pub use function::{Function, apply, apply_to};
 pub use isa::Isa;
 pub use layout::{LANES, MAX_ELEMENTS, Rows, channel_stride};
+pub use matmul::{Added, Matmul, MatmulEpilogue, MatmulPlan, MatmulStart, PackedMatrix, Right};
 pub use memory::machine_memory;
 pub use norm::{
     BatchNormBackward, BatchNormGradients, GroupNorm, GroupNormBackward, LayerNormBackward,
@@ -74,4 +84,5 @@ pub use pooling::{
     AdaptivePooling, Pooling, adaptive_average_pool, adaptive_average_pool_backward, average_pool,
     average_pool_backward, max_pool, max_pool_backward,
 };
+pub use rows::{RowNorm, norm_rows, softmax_rows};
 pub use softmax::{Targets, log_softmax, softmax, softmax_cross_entropy};

@@ -47,6 +47,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a * b`.
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`.
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `v * 2^n`, where `n` is held in the low nine bits of the mantissa of `t`, as adding 1.5 * 2^23 leaves it there.
+    ///
+    /// The exponent is added to as an integer: `v` and the result must be normal numbers.
+    fn times_power_of_two(self, v: Self::V, t: Self::V) -> Self::V;
     /// `a * b + c`, rounded once except on the portable path.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `c - a * b`, rounded once except on the portable path.

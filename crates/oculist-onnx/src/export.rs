@@ -2,39 +2,49 @@
 
 mod attributes;
 mod names;
+mod node;
+mod opset;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oculist_graph::{DataType, Dim, Graph, Node, Op, Tensor, TensorData, ValueId, ValueKind};
+use oculist_graph::{Dim, Graph, Op, Tensor, ValueId, ValueKind};
 
 use crate::error::OnnxError;
 use crate::proto::{
     Dimension, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
     TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
-use crate::tensor::{element_type, to_proto};
+use crate::tensor::{element_code, to_proto};
 use names::Names;
 
-/// `HardSwish` exists since 14, per-channel Q/DQ since 13; 17 is read by every runtime in use.
-const OPSET: i64 = 17;
-/// The IR version that belongs to opset 17.
-const IR_VERSION: i64 = 8;
-/// Name of the batch dimension.
-const BATCH: &str = "N";
+/// Versions of the domains beside ONNX's own: those that their operators have been in for long.
+const DOMAIN_VERSIONS: [(&str, i64); 2] = [("ai.onnx.ml", 3), ("com.microsoft", 1)];
+
+/// A model and what is to be said about it.
+pub(crate) struct Made {
+    pub(crate) model: ModelProto,
+    pub(crate) opset: i64,
+    /// Why the opset is newer than the graph's.
+    pub(crate) raised: Option<String>,
+}
 
 /// Translates a graph that passes its check.
-pub(crate) fn model(graph: &Graph) -> Result<ModelProto, OnnxError> {
+pub(crate) fn model(graph: &Graph, opset: Option<i64>) -> Result<Made, OnnxError> {
     graph.check()?;
+    let names = Names::new(graph);
+    let chosen = opset::choose(graph, &names, opset)?;
     let mut exporter = Exporter {
         graph,
-        names: Names::new(graph),
+        names,
+        opset: chosen.opset,
         nodes: Vec::new(),
         initializers: Vec::new(),
         written: vec![false; graph.values().len()],
         constants: BTreeMap::new(),
+        domains: BTreeSet::new(),
     };
     for node in graph.nodes() {
-        exporter.node(node);
+        exporter.node(node)?;
     }
     let outputs = exporter.outputs();
     let proto = GraphProto {
@@ -44,73 +54,50 @@ pub(crate) fn model(graph: &Graph) -> Result<ModelProto, OnnxError> {
         initializer: exporter.initializers,
         input: graph.inputs().iter().map(|&v| value_info(graph, v, exporter.names.of(v))).collect(),
         output: outputs,
+        ..GraphProto::default()
     };
-    Ok(ModelProto {
-        ir_version: Some(IR_VERSION),
+    let own = OperatorSetIdProto { domain: None, version: Some(chosen.opset) };
+    let others = DOMAIN_VERSIONS.iter().filter(|(domain, _)| exporter.domains.contains(*domain)).map(
+        |&(domain, version)| OperatorSetIdProto { domain: Some(domain.to_owned()), version: Some(version) },
+    );
+    let model = ModelProto {
+        ir_version: Some(opset::ir_version(chosen.opset)),
         producer_name: Some("oculist".to_owned()),
         producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         graph: Some(proto),
-        opset_import: vec![OperatorSetIdProto { domain: None, version: Some(OPSET) }],
+        opset_import: std::iter::once(own).chain(others).collect(),
         metadata_props: graph
             .metadata
             .iter()
             .map(|(key, value)| StringStringEntryProto { key: Some(key.clone()), value: Some(value.clone()) })
             .collect(),
-    })
+        functions: Vec::new(),
+    };
+    Ok(Made { model, opset: chosen.opset, raised: chosen.raised })
 }
 
 struct Exporter<'a> {
     graph: &'a Graph,
     names: Names,
+    opset: i64,
     nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
     /// Per value, whether its initializer is written.
     written: Vec<bool>,
-    /// Names of the constants that are attributes in the graph and inputs in ONNX, by their elements.
+    /// Names of the constants that are attributes in the graph and inputs in ONNX, by what they hold.
     constants: BTreeMap<Vec<u8>, String>,
+    /// Domains of the nodes beside ONNX's own.
+    domains: BTreeSet<String>,
 }
 
 impl Exporter<'_> {
-    fn node(&mut self, node: &Node) {
-        if matches!(node.op, Op::Dropout { .. }) {
-            return;
+    fn push(&mut self, node: NodeProto) {
+        if let Some(domain) = &node.domain
+            && !self.domains.contains(domain)
+        {
+            self.domains.insert(domain.clone());
         }
-        // A zero point that is zero is written only where it tells the type.
-        let read = self.names.inputs_written(node);
-        let mut inputs: Vec<String> = node.inputs[..read].iter().map(|&v| self.value(v)).collect();
-        match &node.op {
-            Op::Clip { min, max } => {
-                // A bound that no float exceeds is none; left out, it means the same.
-                let bounded = [(*min, *min > f32::MIN), (*max, *max < f32::MAX)];
-                let used = bounded.iter().rposition(|&(_, bounded)| bounded).map_or(0, |last| last + 1);
-                for &(bound, bounded) in &bounded[..used] {
-                    inputs.push(if bounded {
-                        self.constant("bound", &Tensor::f32(&[], vec![bound]))
-                    } else {
-                        String::new()
-                    });
-                }
-            }
-            Op::PadChannels { before, after } => {
-                let mut pads = vec![0; 8];
-                (pads[1], pads[5]) = (attributes::int(*before), attributes::int(*after));
-                inputs.push(match Tensor::new(vec![8], TensorData::I64(pads)) {
-                    Ok(tensor) => self.constant("pads", &tensor),
-                    Err(_) => unreachable!("eight elements for a shape of eight"),
-                });
-            }
-            _ => {}
-        }
-        let quantisation = matches!(node.op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. });
-        let scalar = quantisation && self.graph.shape(node.inputs[1]).rank() == 0;
-        self.nodes.push(NodeProto {
-            input: inputs,
-            output: vec![self.names.of(node.output).to_owned()],
-            name: Some(node.name.clone()).filter(|name| !name.is_empty() && !quantisation),
-            op_type: Some(node.op.name().to_owned()),
-            attribute: attributes::of(&node.op, scalar),
-            domain: None,
-        });
+        self.nodes.push(node);
     }
 
     /// The name of a value that a node reads; writes its initializer when it is first read.
@@ -127,7 +114,9 @@ impl Exporter<'_> {
 
     /// The name of a constant that is no value of the graph; equal ones are written once.
     fn constant(&mut self, stem: &str, tensor: &Tensor) -> String {
-        let key = [stem.as_bytes(), &crate::tensor::raw_bytes(tensor.data())].concat();
+        let key =
+            [stem.as_bytes(), tensor.dtype().name().as_bytes(), &crate::tensor::raw_bytes(tensor.data())]
+                .concat();
         if let Some(name) = self.constants.get(&key) {
             return name.clone();
         }
@@ -150,12 +139,12 @@ impl Exporter<'_> {
                 seen.insert(source);
                 self.names.of(source).to_owned()
             } else {
-                let name = self.names.fresh(names::OUTPUT);
+                let name = self.names.fresh_output(self.graph, output);
                 let input = self.value(source);
                 self.nodes.push(NodeProto {
                     input: vec![input],
                     output: vec![name.clone()],
-                    op_type: Some(Op::Identity.name().to_owned()),
+                    op_type: Some(Op::Identity(oculist_graph::Identity).name().to_owned()),
                     ..NodeProto::default()
                 });
                 name
@@ -166,21 +155,35 @@ impl Exporter<'_> {
     }
 }
 
+/// A size as ONNX stores it; sizes in a checked graph fit 63 bits.
+fn int(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
 fn value_info(graph: &Graph, id: ValueId, name: &str) -> ValueInfoProto {
-    let dim = |dim: &Dim| DimensionProto {
-        value: Some(match dim {
-            Dim::Batch => Dimension::Param(BATCH.to_owned()),
-            Dim::Fixed(size) => Dimension::Value(attributes::int(*size)),
-        }),
+    let symbol = |number: u32| {
+        let name = usize::try_from(number).ok().and_then(|i| graph.symbols().get(i));
+        name.map(|name| Dimension::Param(name.clone()))
     };
-    let dtype: DataType = graph.value(id).dtype;
+    let dim = |dim: &Dim| DimensionProto {
+        value: match dim {
+            Dim::Batch => Some(Dimension::Param(graph.batch_name().to_owned())),
+            Dim::Fixed(size) => Some(Dimension::Value(int(*size))),
+            Dim::Symbol(number) => symbol(*number),
+            Dim::Unknown => None,
+        },
+    };
     ValueInfoProto {
         name: Some(name.to_owned()),
         r#type: Some(TypeProto {
             tensor_type: Some(TensorTypeProto {
-                elem_type: Some(element_type(dtype).into()),
+                elem_type: Some(element_code(graph.value(id).dtype)),
                 shape: Some(TensorShapeProto { dim: graph.shape(id).dims().iter().map(dim).collect() }),
             }),
+            ..TypeProto::default()
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

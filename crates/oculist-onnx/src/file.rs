@@ -7,9 +7,40 @@ use oculist_graph::{Graph, Tensor};
 use prost::Message;
 
 use crate::error::OnnxError;
+use crate::export::{self, Made};
+use crate::external::Beside;
 use crate::import;
 use crate::proto::{ModelProto, TensorProto};
 use crate::tensor::from_proto;
+
+/// How a graph is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportOptions {
+    /// The opset of the default domain; the graph's own, or the newer one that its nodes need, if it is not given.
+    pub opset: Option<i64>,
+}
+
+impl ExportOptions {
+    /// Writes in this opset, or not at all.
+    #[must_use]
+    pub fn with_opset(mut self, opset: i64) -> Self {
+        self.opset = Some(opset);
+        self
+    }
+}
+
+/// A written model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exported {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// The opset that it is written in.
+    pub opset: i64,
+    /// Why that is newer than the graph's: the node and what it needs.
+    pub raised: Option<String>,
+}
 
 /// The graph as an ONNX model.
 ///
@@ -17,39 +48,68 @@ use crate::tensor::from_proto;
 /// none and is refused by [`from_bytes`] instead of silently missing its metadata.
 ///
 /// # Errors
-/// [`OnnxError::Graph`] if the graph fails its own check.
-#[cfg(any())]
-pub fn to_bytes(graph: &Graph) -> Result<Vec<u8>, OnnxError> {
-    let mut model = export::model(graph)?;
+/// [`OnnxError::Graph`] if the graph fails its own check, or naming a node that the opset that is asked for does not have.
+pub fn export(graph: &Graph, options: ExportOptions) -> Result<Exported, OnnxError> {
+    let Made { mut model, opset, raised } = export::model(graph, options.opset)?;
     let tail = ModelProto { opset_import: std::mem::take(&mut model.opset_import), ..ModelProto::default() };
+    let length = model.encoded_len().saturating_add(tail.encoded_len());
+    if i32::try_from(length).is_err() {
+        return Err(OnnxError::Model {
+            problem: format!("the model takes {length} bytes, and an ONNX file holds at most {}", i32::MAX),
+        });
+    }
     let mut bytes = model.encode_to_vec();
     bytes.extend(tail.encode_to_vec());
-    Ok(bytes)
+    Ok(Exported { bytes, opset, raised })
+}
+
+/// The graph as an ONNX model in its own opset, or the one that its nodes need.
+///
+/// # Errors
+/// As [`export`].
+pub fn to_bytes(graph: &Graph) -> Result<Vec<u8>, OnnxError> {
+    export(graph, ExportOptions::default()).map(|exported| exported.bytes)
 }
 
 /// Writes the graph as an ONNX model; a file of that name is replaced only once the new one is safely on disk.
 ///
 /// # Errors
 /// As [`to_bytes`], and [`OnnxError::Write`] if the system refuses.
-#[cfg(any())]
 pub fn write(graph: &Graph, path: impl AsRef<Path>) -> Result<(), OnnxError> {
-    let path = path.as_ref();
-    let bytes = to_bytes(graph)?;
-    replace(path, &bytes).map_err(|cause| OnnxError::Write { path: path.to_owned(), cause })
+    write_with(graph, path, ExportOptions::default()).map(|_| ())
 }
 
-/// The graph of an ONNX model.
+/// As [`write()`], with options; returns what was written.
+///
+/// # Errors
+/// As [`export`], and [`OnnxError::Write`] if the system refuses.
+pub fn write_with(
+    graph: &Graph,
+    path: impl AsRef<Path>,
+    options: ExportOptions,
+) -> Result<Exported, OnnxError> {
+    let path = path.as_ref();
+    let exported = export(graph, options)?;
+    replace(path, &exported.bytes).map_err(|cause| OnnxError::Write { path: path.to_owned(), cause })?;
+    Ok(exported)
+}
+
+/// The graph of an ONNX model. One that keeps tensors in other files can only be [`read`].
 ///
 /// # Errors
 /// [`OnnxError::NotOnnx`] if the bytes are no whole ONNX model, otherwise the variant that names what cannot be
 /// used: node, tensor, input.
 pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
+    import(bytes, None)
+}
+
+fn import(bytes: &[u8], beside: Option<Beside>) -> Result<Graph, OnnxError> {
     let not_onnx = |problem: String| OnnxError::NotOnnx { problem };
     if bytes.is_empty() {
         return Err(not_onnx("it is empty".to_owned()));
     }
     let model = ModelProto::decode(bytes).map_err(|e| not_onnx(e.to_string()))?;
-    import::graph(model)
+    import::graph(model, beside)
 }
 
 /// The tensor of an ONNX tensor message, as data sets of ONNX's tests hold them.
@@ -58,10 +118,10 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
 /// [`OnnxError::NotOnnx`] if the bytes are no such message, otherwise what is wrong with the tensor.
 pub fn tensor_from_bytes(bytes: &[u8]) -> Result<Tensor, OnnxError> {
     let proto = TensorProto::decode(bytes).map_err(|e| OnnxError::NotOnnx { problem: e.to_string() })?;
-    from_proto(proto.name.as_deref().unwrap_or_default(), &proto)
+    from_proto(proto.name.as_deref().unwrap_or_default(), &proto, None)
 }
 
-/// Reads an ONNX file.
+/// Reads an ONNX file, and the files in its folder that it keeps tensors in.
 ///
 /// # Errors
 /// [`OnnxError::Read`] if the file cannot be read, [`OnnxError::File`] with the error of [`from_bytes`] otherwise.
@@ -72,12 +132,11 @@ pub fn read(path: impl AsRef<Path>) -> Result<Graph, OnnxError> {
         return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder, not an ONNX file")));
     }
     let bytes = oculist_files::read(path).map_err(failed)?;
-    from_bytes(&bytes)
+    import(&bytes, Some(Beside::of(path)))
         .map_err(|problem| OnnxError::File { path: path.to_owned(), problem: Box::new(problem) })
 }
 
 /// Writes the file whole or not at all, and flushes its name to the disk as well.
-#[cfg(any())]
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     oculist_files::write(path, bytes)?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));

@@ -15,28 +15,32 @@ use std::collections::{HashMap, HashSet};
 use oculist_graph::{DataType, Graph, Tensor, ValueId};
 
 use crate::error::OnnxError;
+use crate::external::Beside;
 use crate::proto::{GraphProto, ModelProto, OperatorSetIdProto, TensorProto, ValueInfoProto};
-use crate::tensor::{element_type, from_proto};
+use crate::tensor::{element_type, from_proto, raw_bytes};
 use inline::Inliner;
 
 /// The opsets that are read.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
+pub(crate) const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 
 /// Translates a decoded model and checks the result.
-pub(crate) fn graph(model: ModelProto) -> Result<Graph, OnnxError> {
+pub(crate) fn graph(model: ModelProto, beside: Option<Beside>) -> Result<Graph, OnnxError> {
     let opset = opset(&model)?;
     let mut proto =
         model.graph.ok_or_else(|| OnnxError::NotOnnx { problem: "it has no graph".to_owned() })?;
     if let Some(sparse) = proto.sparse_initializer.first() {
         let name = sparse.values.as_ref().and_then(|t| t.name.as_deref()).unwrap_or_default();
-        return Err(OnnxError::ElementType { owner: format!("tensor `{name}`"), found: "sparse tensor".to_owned() });
+        return Err(OnnxError::ElementType {
+            owner: format!("tensor `{name}`"),
+            found: "sparse tensor".to_owned(),
+        });
     }
     let initializers = std::mem::take(&mut proto.initializer);
     let mut inliner = Inliner::new(model.functions, &proto, &initializers);
     let nodes = std::mem::take(&mut proto.node);
     inliner.run(nodes, opset)?;
     let Inliner { steps, initializers: of_branches, .. } = inliner;
-    let mut importer = Importer::new(&proto);
+    let mut importer = Importer::new(&proto, beside);
     importer.graph.set_opset(opset);
     for tensor in initializers.into_iter().chain(of_branches) {
         importer.initializer(tensor)?;
@@ -58,7 +62,10 @@ pub(crate) fn graph(model: ModelProto) -> Result<Graph, OnnxError> {
 
 /// The opset of the default domain.
 fn default_opset(imports: &[OperatorSetIdProto]) -> Option<i64> {
-    imports.iter().find(|entry| inline::domain(entry.domain.as_deref()).is_empty()).and_then(|entry| entry.version)
+    imports
+        .iter()
+        .find(|entry| inline::domain(entry.domain.as_deref()).is_empty())
+        .and_then(|entry| entry.version)
 }
 
 fn opset(model: &ModelProto) -> Result<i64, OnnxError> {
@@ -94,12 +101,14 @@ struct Importer {
     numbers: HashMap<String, usize>,
     /// Element types that the file declares for values.
     declared: HashMap<String, DataType>,
-    /// Constants that attributes of older opsets became.
-    made_up: Vec<ValueId>,
+    /// Constants that attributes of older opsets became, by what they hold.
+    made_up: HashMap<(DataType, Vec<usize>, Vec<u8>), ValueId>,
+    /// Where tensors lie that are not in the model.
+    beside: Option<Beside>,
 }
 
 impl Importer {
-    fn new(proto: &GraphProto) -> Self {
+    fn new(proto: &GraphProto, beside: Option<Beside>) -> Self {
         let declared = |value: &ValueInfoProto| {
             let code = value.r#type.as_ref()?.tensor_type.as_ref()?.elem_type?;
             Some((value.name.clone()?, element_type(code)?))
@@ -111,7 +120,8 @@ impl Importer {
             node_names: HashSet::new(),
             numbers: HashMap::new(),
             declared: proto.value_info.iter().filter_map(declared).collect(),
-            made_up: Vec::new(),
+            made_up: HashMap::new(),
+            beside,
         }
     }
 
@@ -125,7 +135,7 @@ impl Importer {
 
     fn initializer(&mut self, proto: TensorProto) -> Result<(), OnnxError> {
         let name = proto.name.as_deref().unwrap_or_default();
-        let tensor = from_proto(name, &proto)?;
+        let tensor = from_proto(name, &proto, self.beside.as_ref())?;
         let id = self.graph.add_param(name, tensor);
         self.bind(name, id)
     }
@@ -155,7 +165,10 @@ impl Importer {
         let mut outputs = Vec::new();
         for output in &proto.output {
             let name = output.name.as_deref().unwrap_or_default();
-            let id = self.values.get(name).ok_or_else(|| error(format!("nothing produces the output `{name}`")))?;
+            let id = self
+                .values
+                .get(name)
+                .ok_or_else(|| error(format!("nothing produces the output `{name}`")))?;
             outputs.push(*id);
         }
         self.graph.set_outputs(outputs);
@@ -164,12 +177,13 @@ impl Importer {
 
     /// The parameter that holds a constant made up for a node; equal ones are one.
     fn made_up(&mut self, node: &str, what: &str, tensor: Tensor) -> ValueId {
-        if let Some(&known) = self.made_up.iter().find(|&&id| self.graph.param(id) == Some(&tensor)) {
+        let key = (tensor.dtype(), tensor.shape().to_vec(), raw_bytes(tensor.data()));
+        if let Some(&known) = self.made_up.get(&key) {
             return known;
         }
         let name = free(&mut self.taken, &mut self.numbers, &format!("{node}.{what}"));
         let id = self.graph.add_param(name, tensor);
-        self.made_up.push(id);
+        self.made_up.insert(key, id);
         id
     }
 }
@@ -189,5 +203,5 @@ fn free(taken: &mut HashSet<String>, numbers: &mut HashMap<String, usize>, stem:
     }
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;

@@ -1,25 +1,28 @@
 //! ONNX import and export.
 //!
-//! [`to_bytes`] and [`write()`] turn a [`Graph`](oculist_graph::Graph) into an ONNX model of opset 17 (IR version
-//! 8); [`from_bytes`] and [`read`] turn a model back into a graph. Float parameters come back bit for bit, names
-//! of parameters and nodes stay, and so do the metadata. Not kept, because the file does not need them:
+//! [`from_bytes`] and [`read`] turn an ONNX model into a [`Graph`](oculist_graph::Graph), [`to_bytes`] and [`write()`] a
+//! graph into a model. Import is literal: each node of the file becomes one node, names stay, and the opset (7 to 28) is
+//! remembered. A graph goes out as it came in; its opset is raised only where a node needs a newer one, and our own graphs
+//! are written in opset 17. Float parameters come back bit for bit, and so do the metadata. Not kept:
 //!
-//! - the names of activations where they clash; the output is called `logits`;
-//! - `Dropout` nodes, which do nothing at inference;
-//! - in a quantised model, all names of activations, scales, zero points and Q/DQ nodes: they become one to three
+//! - attributes of old opsets that newer ones have as inputs: they are constants in the graph, and attributes again in the
+//!   file if that is of an old opset;
+//! - `Constant` nodes, functions of the model and an `If` with a constant condition, which are put in place;
+//! - `Dropout` nodes, which do nothing at inference, are not written;
+//! - in a quantised model of ours, all names of activations, scales, zero points and Q/DQ nodes: they become one to three
 //!   letters, because a small int8 model would otherwise consist of names to a noticeable part.
 //!
-//! Models of other writers are read as far as they use the operators of the graph, or forms that mean the same
-//! (opset 7 to 21: constants as nodes, `Reshape` as a flatten, `MatMul` and `Add`, `ReduceMean` over a map,
-//! `auto_pad`, attributes of older opsets). Everything else is an error that names the node: nothing is
-//! approximated.
+//! What a graph cannot hold (control flow, recurrent layers, sequences, texts, 8-bit floats) is an error that names the
+//! node, input or tensor: nothing is approximated.
 //!
 //! # Source
-//! The messages of `onnx.proto` (ONNX IR version 8) and the operator specification of the ONNX project.
+//! The messages of `onnx.proto` (ONNX IR version 14) and the operator specification of the ONNX project.
 #![forbid(unsafe_code)]
 #![deny(clippy::as_conversions)]
 
 mod error;
+mod export;
+mod external;
 mod file;
 mod import;
 mod older;
@@ -27,4 +30,6 @@ mod proto;
 mod tensor;
 
 pub use error::{OnnxError, Unsupported};
-pub use file::{from_bytes, read, tensor_from_bytes};
+pub use file::{
+    ExportOptions, Exported, export, from_bytes, read, tensor_from_bytes, to_bytes, write, write_with,
+};

@@ -32,7 +32,13 @@ pub(crate) enum Kind {
     Scalar,
 }
 
-const fn moved(ops: &'static [&'static str], since: i64, attribute: &'static str, input: usize, kind: Kind) -> Moved {
+const fn moved(
+    ops: &'static [&'static str],
+    since: i64,
+    attribute: &'static str,
+    input: usize,
+    kind: Kind,
+) -> Moved {
     Moved { ops, since, attribute, input, kind, default: None }
 }
 

@@ -4,43 +4,17 @@ use half::{bf16, f16};
 use oculist_graph::{DataType, Tensor, TensorData};
 
 use crate::error::OnnxError;
+use crate::external::{self, Beside};
 use crate::proto::TensorProto;
 
-macro_rules! element_types {
-    ($($variant:ident, $code:literal;)*) => {
-        /// The file's number for an element type.
-        pub(crate) fn element_code(dtype: DataType) -> i32 {
-            match dtype {
-                $(DataType::$variant => $code,)*
-            }
-        }
-
-        /// The element type of the file's number.
-        pub(crate) fn element_type(code: i32) -> Option<DataType> {
-            match code {
-                $($code => Some(DataType::$variant),)*
-                _ => None,
-            }
-        }
-    };
+/// The file's number for an element type.
+pub(crate) fn element_code(dtype: DataType) -> i32 {
+    i32::try_from(dtype.code()).unwrap_or(0)
 }
 
-element_types! {
-    F32, 1;
-    U8, 2;
-    I8, 3;
-    U16, 4;
-    I16, 5;
-    I32, 6;
-    I64, 7;
-    Bool, 9;
-    F16, 10;
-    F64, 11;
-    U32, 12;
-    U64, 13;
-    BF16, 16;
-    U4, 21;
-    I4, 22;
+/// The element type of the file's number.
+pub(crate) fn element_type(code: i32) -> Option<DataType> {
+    DataType::of_code(code.into())
 }
 
 /// The elements as little-endian bytes, as the file holds them: two 4-bit integers in a byte, the first one low.
@@ -83,18 +57,15 @@ pub(crate) fn to_proto(name: &str, tensor: &Tensor) -> TensorProto {
     }
 }
 
-/// The tensor of the file.
+/// The tensor of the file, or of one in the model's folder if that is known.
 ///
 /// `owner` names it in errors: a tensor in an attribute has no name of its own.
-pub(crate) fn from_proto(owner: &str, proto: &TensorProto) -> Result<Tensor, OnnxError> {
+pub(crate) fn from_proto(
+    owner: &str,
+    proto: &TensorProto,
+    beside: Option<&Beside>,
+) -> Result<Tensor, OnnxError> {
     let error = |problem: String| OnnxError::Tensor { tensor: owner.to_owned(), problem };
-    if proto.data_location.unwrap_or(0) != 0 || !proto.external_data.is_empty() {
-        let location = proto.external_data.iter().find(|e| e.key.as_deref() == Some("location"));
-        let place = location.and_then(|e| e.value.as_deref()).unwrap_or("an unnamed file");
-        return Err(error(format!(
-            "its elements are kept outside the model, in `{place}`; only models in one file are supported"
-        )));
-    }
     let mut shape = Vec::with_capacity(proto.dims.len());
     for &dim in &proto.dims {
         shape.push(usize::try_from(dim).map_err(|_| error(format!("it has a dimension of size {dim}")))?);
@@ -111,7 +82,17 @@ pub(crate) fn from_proto(owner: &str, proto: &TensorProto) -> Result<Tensor, Onn
     let Some(dtype) = element_type(code) else {
         return Err(OnnxError::ElementType { owner: format!("tensor `{owner}`"), found: type_name(code) });
     };
-    let raw = proto.raw_data.as_deref().filter(|raw| !raw.is_empty());
+    let outside = if external::is_outside(proto) {
+        let beside = beside.ok_or_else(|| {
+            error("its elements are kept in another file, and only the model itself was given".to_owned())
+        })?;
+        let packed = matches!(dtype, DataType::U4 | DataType::I4);
+        let bytes = if packed { elements.div_ceil(2) } else { elements.saturating_mul(dtype.size()) };
+        Some(beside.read(proto, bytes).map_err(error)?)
+    } else {
+        None
+    };
+    let raw = outside.as_deref().or(proto.raw_data.as_deref()).filter(|raw| !raw.is_empty());
     let source = Source { proto, raw, elements, owner };
     let data = match dtype {
         DataType::F32 => TensorData::F32(source.take(&proto.float_data, f32::from_le_bytes)?),
@@ -119,15 +100,23 @@ pub(crate) fn from_proto(owner: &str, proto: &TensorProto) -> Result<Tensor, Onn
         DataType::I32 => TensorData::I32(source.take(&proto.int32_data, i32::from_le_bytes)?),
         DataType::I64 => TensorData::I64(source.take(&proto.int64_data, i64::from_le_bytes)?),
         DataType::U64 => TensorData::U64(source.take(&proto.uint64_data, u64::from_le_bytes)?),
-        DataType::U32 => TensorData::U32(source.narrow(&proto.uint64_data, |v| v.try_into().ok(), u32::from_le_bytes)?),
+        DataType::U32 => {
+            TensorData::U32(source.narrow(&proto.uint64_data, |v| v.try_into().ok(), u32::from_le_bytes)?)
+        }
         DataType::U16 => TensorData::U16(source.small(u16::from_le_bytes)?),
         DataType::I16 => TensorData::I16(source.small(i16::from_le_bytes)?),
         DataType::U8 => TensorData::U8(source.small(u8::from_le_bytes)?),
         DataType::I8 => TensorData::I8(source.small(i8::from_le_bytes)?),
         // Half-width floats stand in the field as their bits.
-        DataType::F16 => TensorData::F16(source.small(u16::from_le_bytes)?.into_iter().map(f16::from_bits).collect()),
-        DataType::BF16 => TensorData::BF16(source.small(u16::from_le_bytes)?.into_iter().map(bf16::from_bits).collect()),
-        DataType::Bool => TensorData::Bool(source.small(u8::from_le_bytes)?.into_iter().map(|v| v != 0).collect()),
+        DataType::F16 => {
+            TensorData::F16(source.small(u16::from_le_bytes)?.into_iter().map(f16::from_bits).collect())
+        }
+        DataType::BF16 => {
+            TensorData::BF16(source.small(u16::from_le_bytes)?.into_iter().map(bf16::from_bits).collect())
+        }
+        DataType::Bool => {
+            TensorData::Bool(source.small(u8::from_le_bytes)?.into_iter().map(|v| v != 0).collect())
+        }
         DataType::U4 => TensorData::U4(source.nibbles()?),
         DataType::I4 => {
             let signed = |v: u8| i8::from_le_bytes([v << 4]) >> 4;
@@ -181,7 +170,11 @@ struct Source<'a> {
 
 impl Source<'_> {
     /// The elements from the raw bytes if there are any, else from the field of their type.
-    fn take<T: Copy, const N: usize>(&self, field: &[T], parse: fn([u8; N]) -> T) -> Result<Vec<T>, OnnxError> {
+    fn take<T: Copy, const N: usize>(
+        &self,
+        field: &[T],
+        parse: fn([u8; N]) -> T,
+    ) -> Result<Vec<T>, OnnxError> {
         self.narrow(field, Some, parse)
     }
 

@@ -64,4 +64,4 @@ pub use prune_channels::{
 };
 pub use quantize::{QParams, QuantizeOptions, Range, WeightRange, quantizable_values, quantize};
 pub use remove_identity::remove_identity;
-pub use simplify::{open_batch, simplify};
+pub use simplify::{open_batch, prepare, simplify};

@@ -125,6 +125,15 @@ pub fn simplify(graph: &Graph) -> Result<Simplified> {
     simplify_up_to(graph, SIMPLIFICATIONS.len())
 }
 
+/// The graph of a file as the other stages know it best: its batch left open ([`open_batch`]), then simplified.
+///
+/// # Errors
+/// As [`simplify`].
+pub fn prepare(graph: Graph) -> Result<Graph> {
+    let open = open_batch(&graph)?.unwrap_or(graph);
+    Ok(simplify(&open)?.graph)
+}
+
 /// Runs the first `n` of [`SIMPLIFICATIONS`].
 ///
 /// # Errors

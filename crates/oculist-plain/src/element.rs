@@ -3,6 +3,39 @@
 use half::{bf16, f16};
 use oculist_graph::{DataType, TensorData};
 
+/// An expression of the elements `v` (of the type `T`) of tensor data.
+macro_rules! with_elements {
+    ($data:expr, $v:ident: $type:ident => $body:expr) => {
+        $crate::element::with_elements!(@ $data, $v, $type, $body,
+            F32: f32, F64: f64, F16: half::f16, BF16: half::bf16, U8 | U4: u8, I8 | I4: i8, U16: u16, I16: i16, U32: u32,
+            I32: i32, U64: u64, I64: i64, Bool: bool)
+    };
+    (@ $data:expr, $v:ident, $type:ident, $body:expr, $($variant:ident $(| $small:ident)?: $element:ty),*) => {
+        match $data {
+            $(oculist_graph::TensorData::$variant($v) $(| oculist_graph::TensorData::$small($v))? => {
+                #[allow(dead_code)]
+                type $type = $element;
+                $body
+            })*
+        }
+    };
+}
+pub(crate) use with_elements;
+
+/// Data of the same type as `data`, from an expression of its elements `v` that gives a vector of such.
+macro_rules! same_type {
+    ($data:expr, $v:ident => $body:expr) => {
+        $crate::element::same_type!(@ $data, $v, $body,
+            F32, F64, F16, BF16, U8, I8, U16, I16, U32, I32, U64, I64, U4, I4, Bool)
+    };
+    (@ $data:expr, $v:ident, $body:expr, $($variant:ident),*) => {
+        match $data {
+            $(oculist_graph::TensorData::$variant($v) => oculist_graph::TensorData::$variant($body),)*
+        }
+    };
+}
+pub(crate) use same_type;
+
 /// What elements are computed in: `f64` for floats, `i128` for integers and truth values. Both hold every element, and
 /// sums, differences, products, quotients and roots of floats of at most 32 bits are rounded as if computed in their
 /// own type.
@@ -19,6 +52,8 @@ pub(crate) trait Wide: Copy + PartialOrd + Default + Send + Sync + 'static {
     fn over(self, other: Self) -> Self;
     /// The magnitude.
     fn size(self) -> Self;
+    /// A number in the order of the elements; that of a NaN is [`NAN_KEY`].
+    fn key(self) -> i128;
 }
 
 impl Wide for f64 {
@@ -54,6 +89,15 @@ impl Wide for f64 {
 
     fn size(self) -> Self {
         self.abs()
+    }
+
+    fn key(self) -> i128 {
+        if self.is_nan() {
+            return NAN_KEY;
+        }
+        // The bits of positive numbers are in order, those of negative ones in the reverse; both zeros are one.
+        let bits = (self + 0.0).to_bits().cast_signed();
+        i128::from(if bits < 0 { bits ^ i64::MAX } else { bits })
     }
 }
 
@@ -91,7 +135,14 @@ impl Wide for i128 {
     fn size(self) -> Self {
         self.wrapping_abs()
     }
+
+    fn key(self) -> i128 {
+        self
+    }
 }
+
+/// The key of a NaN, larger than that of any number.
+pub(crate) const NAN_KEY: i128 = i128::MAX;
 
 /// An element of a tensor.
 pub(crate) trait Element: Copy + Default + PartialOrd + Send + Sync + 'static {
@@ -221,11 +272,10 @@ impl Element for bool {
     }
 }
 
-/// The order of elements in which a NaN is larger than any number and like any other NaN.
-pub(crate) fn order<T: PartialOrd>(a: &T, b: &T) -> std::cmp::Ordering {
-    // Only a NaN is not even like itself.
-    let is_nan = |x: &T| x.partial_cmp(x).is_none();
-    a.partial_cmp(b).unwrap_or_else(|| is_nan(a).cmp(&is_nan(b)))
+/// Numbers in the order of the elements, in which a NaN is larger than any number; sorting is written for these alone,
+/// as it is much code.
+pub(crate) fn keys(data: &TensorData) -> Vec<i128> {
+    with_elements!(data, v: T => v.iter().map(|x: &T| x.widen().key()).collect())
 }
 
 /// `max(x, bound)` that keeps a NaN.
@@ -256,36 +306,3 @@ pub(crate) fn expect_number(dtype: DataType, truth: bool) -> Result<(), String> 
         _ => Ok(()),
     }
 }
-
-/// An expression of the elements `v` (of the type `T`) of tensor data.
-macro_rules! with_elements {
-    ($data:expr, $v:ident: $type:ident => $body:expr) => {
-        $crate::element::with_elements!(@ $data, $v, $type, $body,
-            F32: f32, F64: f64, F16: half::f16, BF16: half::bf16, U8 | U4: u8, I8 | I4: i8, U16: u16, I16: i16, U32: u32,
-            I32: i32, U64: u64, I64: i64, Bool: bool)
-    };
-    (@ $data:expr, $v:ident, $type:ident, $body:expr, $($variant:ident $(| $small:ident)?: $element:ty),*) => {
-        match $data {
-            $(oculist_graph::TensorData::$variant($v) $(| oculist_graph::TensorData::$small($v))? => {
-                #[allow(dead_code)]
-                type $type = $element;
-                $body
-            })*
-        }
-    };
-}
-pub(crate) use with_elements;
-
-/// Data of the same type as `data`, from an expression of its elements `v` that gives a vector of such.
-macro_rules! same_type {
-    ($data:expr, $v:ident => $body:expr) => {
-        $crate::element::same_type!(@ $data, $v, $body,
-            F32, F64, F16, BF16, U8, I8, U16, I16, U32, I32, U64, I64, U4, I4, Bool)
-    };
-    (@ $data:expr, $v:ident, $body:expr, $($variant:ident),*) => {
-        match $data {
-            $(oculist_graph::TensorData::$variant($v) => oculist_graph::TensorData::$variant($body),)*
-        }
-    };
-}
-pub(crate) use same_type;

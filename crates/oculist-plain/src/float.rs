@@ -38,8 +38,8 @@ impl Float for f64 {
     }
 }
 
-/// A tensor in another element type: floats to integers are cut towards zero and kept within the type's range, integers
-/// wrap, anything but zero is true.
+/// A tensor in another element type: floats to integers are cut towards zero and kept within the type's range (that of
+/// 32-bit integers for 4-bit ones, which wrap), integers wrap, anything but zero is true.
 pub fn cast(tensor: &Tensor, to: DataType) -> Tensor {
     if tensor.dtype() == to {
         return tensor.clone();
@@ -79,8 +79,9 @@ pub fn cast(tensor: &Tensor, to: DataType) -> Tensor {
             DataType::I32 => TensorData::I32(values.map(|v| v as i32).collect()),
             DataType::U64 => TensorData::U64(values.map(|v| v as u64).collect()),
             DataType::I64 => TensorData::I64(values.map(|v| v as i64).collect()),
-            DataType::U4 => TensorData::U4(values.map(|v| v.clamp(0.0, 15.0) as u8).collect()),
-            DataType::I4 => TensorData::I4(values.map(|v| v.clamp(-8.0, 7.0) as i8).collect()),
+            // Beyond the range the low four bits are left, as ONNX's reference has it.
+            DataType::U4 => TensorData::U4(values.map(|v| v as i32 as u8 & 15).collect()),
+            DataType::I4 => TensorData::I4(values.map(|v| ((v as i32 as i8) << 4) >> 4).collect()),
             DataType::Bool => TensorData::Bool(values.map(|v| v != 0.0).collect()),
         }
     }

@@ -1,6 +1,6 @@
 //! Products of row-major matrices.
 
-use oculist_kernels::Context;
+use oculist_kernels::{Context, Matmul, MatmulEpilogue, MatmulPlan, MatmulStart, Right};
 
 /// An element of a product: integers wrap.
 pub(crate) trait Number: Copy + Default + Send + Sync + 'static {
@@ -11,6 +11,17 @@ pub(crate) trait Number: Copy + Default + Send + Sync + 'static {
     /// `a * b`, row-major, `ld*` elements from one row to the next; what `c` holds is overwritten.
     fn matmul(ctx: &Context, size: Size, a: &[Self], b: &[Self], c: &mut [Self]) {
         product(ctx, size, a, b, c);
+    }
+    /// As [`Number::matmul`] without gaps, of matrices of which either may be stored transposed.
+    fn turned_matmul(ctx: &Context, size: Size, turned: [bool; 2], a: &[Self], b: &[Self], c: &mut [Self]) {
+        let Size { m, n, k, .. } = size;
+        let turned_a = turned[0].then(|| transposed(a, k, m));
+        let turned_b = turned[1].then(|| transposed(b, n, k));
+        Self::matmul(ctx, size, turned_a.as_deref().unwrap_or(a), turned_b.as_deref().unwrap_or(b), c);
+    }
+    /// Many products of one size, one for each pair of offsets into `a` and `b`, one behind the other in `c`.
+    fn batch(ctx: &Context, size: Size, offsets: &[(usize, usize)], a: &[Self], b: &[Self], c: &mut [Self]) {
+        products(ctx, size, offsets, a, b, c);
     }
 }
 
@@ -42,6 +53,29 @@ impl Number for f32 {
     fn matmul(ctx: &Context, size: Size, a: &[Self], b: &[Self], c: &mut [Self]) {
         let Size { m, n, k, lda, ldb, ldc } = size;
         matmul_f32(ctx, m, n, k, a, lda, b, ldb, c, ldc);
+    }
+
+    fn turned_matmul(ctx: &Context, size: Size, turned: [bool; 2], a: &[Self], b: &[Self], c: &mut [Self]) {
+        let shape = Matmul::new(size.m, size.n, size.k).transposed(turned[0], turned[1]);
+        if !fast(ctx, shape, &[MatmulStart::default()], a, b, c) {
+            let Size { m, n, k, .. } = size;
+            let turned_a = turned[0].then(|| transposed(a, k, m));
+            let turned_b = turned[1].then(|| transposed(b, n, k));
+            product(ctx, size, turned_a.as_deref().unwrap_or(a), turned_b.as_deref().unwrap_or(b), c);
+        }
+    }
+
+    fn batch(ctx: &Context, size: Size, offsets: &[(usize, usize)], a: &[Self], b: &[Self], c: &mut [Self]) {
+        let shape = Matmul { a_stride: size.lda, b_stride: size.ldb, ..Matmul::new(size.m, size.n, size.k) };
+        let each = size.m * size.n;
+        let starts: Vec<_> = offsets
+            .iter()
+            .enumerate()
+            .map(|(i, &(a, b))| MatmulStart { a, b, c: i.saturating_mul(each) })
+            .collect();
+        if size.ldc != size.n || !fast(ctx, shape, &starts, a, b, c) {
+            products(ctx, size, offsets, a, b, c);
+        }
     }
 }
 
@@ -81,7 +115,22 @@ pub(crate) fn matmul_f32(
     c: &mut [f32],
     ldc: usize,
 ) {
-    product(ctx, Size { m, n, k, lda, ldb, ldc }, a, b, c);
+    let shape = Matmul { a_stride: lda, b_stride: ldb, c_stride: ldc, ..Matmul::new(m, n, k) };
+    if !fast(ctx, shape, &[MatmulStart::default()], a, b, c) {
+        product(ctx, Size { m, n, k, lda, ldb, ldc }, a, b, c);
+    }
+}
+
+/// Computes products with the kernels' matrix product; false where it does not take the shape, or its scratch would
+/// exceed the memory that there may be.
+fn fast(ctx: &Context, shape: Matmul, starts: &[MatmulStart], a: &[f32], b: &[f32], c: &mut [f32]) -> bool {
+    let Ok(plan) = MatmulPlan::batched(ctx, shape, starts) else { return false };
+    let scratch = plan.scratch_len();
+    if ctx.check_memory("a matrix product", scratch.saturating_mul(size_of::<f32>())).is_err() {
+        return false;
+    }
+    plan.run(ctx, a, Right::Plain(b), &MatmulEpilogue::default(), c, &mut vec![0.0; scratch]);
+    true
 }
 
 /// Rows and columns of a tile whose sums stay in registers.
@@ -166,14 +215,24 @@ fn tile<T: Number>(
     // A tile at the lower edge computes its last row several times rather than in a loop of another length.
     let line = |r: usize| &a[a0 + r.min(rows - 1) * lda..][..depth];
     let (a0, a1, a2, a3) = (line(0), line(1), line(2), line(3));
-    for ((((b, &x0), &x1), &x2), &x3) in strip.iter().zip(a0).zip(a1).zip(a2).zip(a3) {
+    // Four arrays and four loops: in this form the sums stay in vector registers.
+    let [mut s0, mut s1, mut s2, mut s3] = sums;
+    for (p, b) in strip.iter().enumerate() {
+        let (x0, x1, x2, x3) = (a0[p], a1[p], a2[p], a3[p]);
         for j in 0..COLUMNS {
-            sums[0][j] = sums[0][j].plus_product(x0, b[j]);
-            sums[1][j] = sums[1][j].plus_product(x1, b[j]);
-            sums[2][j] = sums[2][j].plus_product(x2, b[j]);
-            sums[3][j] = sums[3][j].plus_product(x3, b[j]);
+            s0[j] = s0[j].plus_product(x0, b[j]);
+        }
+        for j in 0..COLUMNS {
+            s1[j] = s1[j].plus_product(x1, b[j]);
+        }
+        for j in 0..COLUMNS {
+            s2[j] = s2[j].plus_product(x2, b[j]);
+        }
+        for j in 0..COLUMNS {
+            s3[j] = s3[j].plus_product(x3, b[j]);
         }
     }
+    let sums = [s0, s1, s2, s3];
     for (r, sum) in sums.iter().enumerate().take(rows) {
         c[c0 + r * ldc..][..width].copy_from_slice(&sum[..width]);
     }
@@ -188,6 +247,11 @@ pub(crate) fn batch<T: Number>(
     b: &[T],
     c: &mut [T],
 ) {
+    T::batch(ctx, size, offsets, a, b, c);
+}
+
+/// The plain way of [`batch`].
+fn products<T: Number>(ctx: &Context, size: Size, offsets: &[(usize, usize)], a: &[T], b: &[T], c: &mut [T]) {
     let each = size.m * size.n;
     if each == 0 {
         return;

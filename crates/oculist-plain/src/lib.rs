@@ -21,6 +21,8 @@ mod op;
 mod real;
 mod run;
 mod special;
+#[cfg(test)]
+mod testing;
 mod window;
 
 pub use backward::{Gradient, differentiable, gradient};

@@ -87,6 +87,11 @@ fn join(outer: usize, inner: usize) -> usize {
     if outer == FILL || inner == FILL { FILL } else { outer + inner }
 }
 
+/// Number of elements of these sizes.
+pub(crate) fn count(sizes: &[usize]) -> usize {
+    if sizes.contains(&0) { 0 } else { sizes.iter().fold(1, |n: usize, &d| n.saturating_mul(d)) }
+}
+
 /// Elements between neighbours along each axis.
 pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1usize; shape.len()];
@@ -149,8 +154,7 @@ pub(crate) fn moved(
     axes: Vec<Along>,
     fill: Option<&TensorData>,
 ) -> TensorData {
-    let len: usize =
-        if axes.iter().any(|a| a.len() == 0) { 0 } else { axes.iter().map(Along::len).product() };
+    let len = count(&axes.iter().map(Along::len).collect::<Vec<_>>());
     if len == 0 {
         return TensorData::zeros(data.dtype(), 0);
     }
@@ -185,6 +189,11 @@ fn copy<T: Element>(
 ) -> Vec<T> {
     const PIECE: usize = 1 << 14;
     let width = inner.len();
+    if let (&Along::Steps { start, step, .. }, Some(Along::Steps { step: 1, .. })) = (inner, outer.first())
+        && step != 1
+    {
+        return transposed(ctx, v, len, outer, (start, step, width), fill);
+    }
     let mut out = vec![T::default(); len];
     ctx.for_pieces(&mut out, PIECE, |piece, mut y| {
         let mut row = piece * PIECE / width;
@@ -192,12 +201,7 @@ fn copy<T: Element>(
         while !y.is_empty() {
             let n = (width - column).min(y.len());
             let (now, rest) = y.split_at_mut(n);
-            let mut index = row;
-            let mut base = 0;
-            for axis in outer {
-                base = join(base, axis.at(index % axis.len()));
-                index /= axis.len();
-            }
+            let base = base(outer, row);
             match (runs, inner) {
                 _ if base == FILL => now.fill(fill),
                 (Some(runs), _) => {
@@ -237,15 +241,73 @@ fn copy<T: Element>(
     out
 }
 
+/// The sum of the positions of the axes, listed from the inside out, at a row.
+fn base(outer: &[Along], row: usize) -> usize {
+    let mut index = row;
+    let mut base = 0;
+    for axis in outer {
+        base = join(base, axis.at(index % axis.len()));
+        index /= axis.len();
+    }
+    base
+}
+
+/// Rows whose neighbours are neighbours in the source while their elements are not: blocks are read along the one and
+/// written along the other, so that both stay in the cache.
+fn transposed<T: Element>(
+    ctx: &Context,
+    v: &[T],
+    len: usize,
+    outer: &[Along],
+    (start, step, width): (usize, isize, usize),
+    fill: T,
+) -> Vec<T> {
+    // Many rows at a time: each column of them lies in a page of its own.
+    const ROWS: usize = 64;
+    const COLUMNS: usize = 16;
+    let near = outer.first().map_or(1, Along::len);
+    let together = ((1 << 14) / (width * ROWS)).max(1) * ROWS;
+    let mut out = vec![T::default(); len];
+    ctx.for_pieces(&mut out, together * width, |piece, mut y| {
+        let mut row = piece * together;
+        // Lines far apart may share a place in the cache; this one is read and written there.
+        let mut block = [[T::default(); ROWS]; COLUMNS];
+        while !y.is_empty() {
+            let n = ROWS.min(y.len() / width).min(near - row % near);
+            let (now, rest) = y.split_at_mut(n * width);
+            let base = base(outer, row);
+            if base == FILL {
+                now.fill(fill);
+            } else {
+                for first in (0..width).step_by(COLUMNS) {
+                    let columns = COLUMNS.min(width - first);
+                    for (c, column) in block.iter_mut().enumerate().take(columns) {
+                        let at = (base + start).wrapping_add_signed(step.wrapping_mul((first + c) as isize));
+                        column[..n].copy_from_slice(&v[at..at + n]);
+                    }
+                    for (r, y) in now.chunks_exact_mut(width).enumerate() {
+                        for (y, column) in y[first..first + columns].iter_mut().zip(&block) {
+                            *y = column[r];
+                        }
+                    }
+                }
+            }
+            y = rest;
+            row += n;
+        }
+    });
+    out
+}
+
 /// Parts that stand one behind the other in every row of the result: `rows` rows of `widths[i]` elements of each part.
 /// All parts have the type of the first.
 pub(crate) fn joined(ctx: &Context, parts: &[&TensorData], widths: &[usize], rows: usize) -> TensorData {
     fn all<T: Element>(ctx: &Context, parts: &[&[T]], widths: &[usize], rows: usize) -> Vec<T> {
-        let width: usize = widths.iter().sum();
-        let mut out = vec![T::default(); rows * width];
-        if out.is_empty() {
-            return out;
+        let width = widths.iter().fold(0usize, |sum, &w| sum.saturating_add(w));
+        if rows == 0 || width == 0 {
+            return Vec::new();
         }
+        let mut out = vec![T::default(); rows * width];
         let together = ((1 << 14) / width).max(1);
         ctx.for_pieces(&mut out, together * width, |piece, y| {
             for (r, y) in y.chunks_exact_mut(width).enumerate() {

@@ -13,20 +13,24 @@ mod deform_conv;
 mod depth;
 mod einsum;
 mod expand;
+mod fused;
 mod gated;
 mod gather;
 mod generate;
-mod grid;
-mod layer_norm;
 mod layout;
+mod loss;
+mod order;
+mod pad;
+mod pattern;
+mod grid;
+mod integer;
+mod layer_norm;
 mod linear;
 mod linear_attention;
 mod matmul;
 mod norm;
-mod order;
-mod pad;
-mod pattern;
 mod pool;
+mod qlinear;
 mod quantize;
 mod reduce;
 mod regions;
@@ -63,6 +67,9 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::MatMul(op) => op,
         Op::FusedMatMul(op) => op,
         Op::Einsum(op) => op,
+        // fused.rs
+        Op::FusedConv(op) => op,
+        Op::FusedGemm(op) => op,
         // attention.rs, rotary.rs, linear_attention.rs, gated.rs
         Op::Attention(op) => op,
         Op::FlexAttention(op) => op,
@@ -77,6 +84,7 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::GroupNormalization(op) => op,
         Op::LayerNormalization(op) => op,
         Op::RmsNormalization(op) => op,
+        Op::SkipLayerNormalization(op) => op,
         Op::LpNormalization(op) => op,
         Op::Lrn(op) => op,
         Op::MeanVarianceNormalization(op) => op,
@@ -93,6 +101,7 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::Unary(op) => op,
         Op::Binary(op) => op,
         Op::Softmax(op) => op,
+        Op::Loss(op) => op,
         // clip.rs, variadic.rs, choose.rs, cast.rs
         Op::Clip(op) => op,
         Op::Variadic(op) => op,
@@ -162,5 +171,12 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::NonMaxSuppression(op) => op,
         // binarizer.rs
         Op::Binarizer(op) => op,
+        // integer.rs
+        Op::ConvInteger(op) => op,
+        Op::QLinearConv(op) => op,
+        Op::IntegerMatMul(op) => op,
+        Op::DynamicQuantizeLinear(op) => op,
+        // qlinear.rs
+        Op::QLinear(op) => op,
     }
 }

@@ -1,7 +1,7 @@
 //! Floats that kernels compute with, and how tensors become slices of them and back.
 
 use std::borrow::Cow;
-use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use half::{bf16, f16};
 use oculist_graph::{DataType, Tensor, TensorData};
@@ -20,6 +20,9 @@ pub(crate) trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
     + AddAssign
+    + SubAssign
+    + MulAssign
+    + DivAssign
 {
     const ZERO: Self;
     const ONE: Self;
@@ -110,7 +113,9 @@ pub(crate) fn round_to<T: Real>(values: &mut [T], dtype: DataType) {
         DataType::F32 => |v| f64::from(v as f32),
         _ => return,
     };
-    values.iter_mut().for_each(|v| *v = T::of_f64(through(v.to_f64())));
+    for v in values {
+        *v = T::of_f64(through(v.to_f64()));
+    }
 }
 
 /// Runs an expression with the type `T` that floats of an element type are computed in.

@@ -22,17 +22,6 @@ const SERIES: [f64; 17] = [
     2.9755999418337443e-17,
 ];
 
-/// The same as a polynomial of `u`, with a relative error of 3e-7.
-const POLYNOMIAL: [f32; 7] = [
-    0.221_429_54,
-    0.161_893_77,
-    0.038_560_61,
-    0.005_587_184_3,
-    0.000_196_936_97,
-    -7.747_903e-5,
-    -7.016_016e-6,
-];
-
 /// `u` of the series.
 fn place(x: f64) -> f64 {
     const MIDDLE: f64 = f64::midpoint(0.25, 2.0 / 3.0);
@@ -65,36 +54,6 @@ pub(crate) fn erf(x: f64) -> f64 {
     (1.0 - (-size * size).exp() * (SERIES[0] + u * b - c)).copysign(x)
 }
 
-/// The error function within 1e-7, for 32-bit floats.
-pub(crate) fn erf_f32(x: f32) -> f32 {
-    let size = x.abs();
-    if size < 1.0 {
-        // The first terms of the series in x, up to the 17th power.
-        const TERMS: [f32; 9] = [
-            1.0,
-            -1.0 / 3.0,
-            1.0 / 10.0,
-            -1.0 / 42.0,
-            1.0 / 216.0,
-            -1.0 / 1320.0,
-            1.0 / 9360.0,
-            -1.0 / 75600.0,
-            1.0 / 685_440.0,
-        ];
-        let square = x * x;
-        let sum = TERMS.iter().rev().fold(0.0, |sum, &term| sum * square + term);
-        return x * sum * std::f32::consts::FRAC_2_SQRT_PI;
-    }
-    if size > 4.0 {
-        return 1f32.copysign(x);
-    }
-    const MIDDLE: f32 = f32::midpoint(0.25, 2.0 / 3.0);
-    const HALF: f32 = (2.0 / 3.0 - 0.25) / 2.0;
-    let u = (2.0 / (2.0 + size) - MIDDLE) / HALF;
-    let sum = POLYNOMIAL.iter().rev().fold(0.0, |sum, &term| sum * u + term);
-    (1.0 - (-size * size).exp() * sum).copysign(x)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,8 +75,7 @@ mod tests {
         ] {
             assert!((erf(x) - y).abs() < 1e-15, "{x}: {} {y}", erf(x));
             assert_eq!(erf(-x), -erf(x));
-            assert!((f64::from(erf_f32(x as f32)) - y).abs() < 1.2e-7, "{x}");
         }
-        assert!(erf(f64::NAN).is_nan() && erf_f32(f32::NAN).is_nan());
+        assert!(erf(f64::NAN).is_nan());
     }
 }

@@ -41,6 +41,27 @@ impl Axis {
     }
 }
 
+/// Positions of a window along one axis that lie within the input: the first, how many, and how far apart.
+type Line = (usize, usize, usize);
+
+impl Axis {
+    /// The positions within the input that the window reads for the output's element `out`.
+    fn line(self, out: usize) -> Line {
+        let start = out * self.stride;
+        let first = self.before.saturating_sub(start).div_ceil(self.dilation);
+        let end = (self.before + self.input).saturating_sub(start).div_ceil(self.dilation).min(self.kernel);
+        let count = end.saturating_sub(first);
+        let at = if count == 0 { 0 } else { start + first * self.dilation - self.before };
+        (at, count, self.dilation)
+    }
+
+    /// How many elements of the window lie within the padded input.
+    pub(crate) fn padded(self, out: usize) -> usize {
+        let end = self.input + self.before + self.behind;
+        end.saturating_sub(out * self.stride).div_ceil(self.dilation).min(self.kernel)
+    }
+}
+
 /// All spatial axes.
 #[derive(Debug, Clone)]
 pub(crate) struct Grid {
@@ -106,6 +127,28 @@ impl Grid {
     /// Positions of an element of the output along the axes.
     pub(crate) fn output(&self, i: usize) -> Vec<usize> {
         unravel(i, self.axes.iter().map(|a| a.output))
+    }
+
+    /// For each element of the output in turn, calls `each(output, positions)` with the positions in a map of the input
+    /// that its window reads. They are written to one vector, which never holds more than the map.
+    pub(crate) fn windows(&self, mut each: impl FnMut(usize, &[usize])) {
+        let mut out = vec![0; self.axes.len()];
+        let mut positions = vec![0];
+        let mut longer = Vec::new();
+        for i in 0..self.outputs() {
+            positions.clear();
+            positions.push(0);
+            for (axis, &o) in self.axes.iter().zip(&out) {
+                let (first, count, step) = axis.line(o);
+                longer.clear();
+                for &p in &positions {
+                    longer.extend((0..count).map(|n| p * axis.input + first + n * step));
+                }
+                std::mem::swap(&mut positions, &mut longer);
+            }
+            each(i, &positions);
+            advance(&mut out, |a| self.axes[a].output);
+        }
     }
 
     /// Whether the window is one element that visits each element of the input in turn.
@@ -183,6 +226,18 @@ mod tests {
             }
             assert_eq!(found, expected, "tap {tap}");
         }
+    }
+
+    #[test]
+    fn windows_are_the_positions_within() {
+        let window = Window { dilation: vec![2, 1], ..Window::square(2, 1, 1) };
+        let grid = Grid::new(&window, &[3, 2], &[3, 3]).unwrap();
+        let mut found = Vec::new();
+        grid.windows(|i, at| found.push((i, at.to_vec())));
+        assert_eq!(found[0], (0, vec![2]));
+        assert_eq!(found[4], (4, vec![0, 1, 4, 5]));
+        assert_eq!(found[8], (8, vec![3]));
+        assert_eq!([0, 2].map(|o| grid.axes[0].padded(o)), [2, 2]);
     }
 
     #[test]

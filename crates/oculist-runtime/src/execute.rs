@@ -28,6 +28,7 @@ impl Plan {
         match &step.work {
             Work::Plain(plain) => self.run_plain(&step.node, plain)?,
             Work::ToRows { to, dtype, shape } => self.to_rows(step.inputs[0], *to, *dtype, shape, input)?,
+            Work::Function(function) => self.run_function(step, *function, input)?,
             Work::FromRows { from, shape } => self.from_rows(step, from, shape, input)?,
             _ => self.run_fast(i, input),
         }
@@ -224,7 +225,7 @@ impl Plan {
                 let ([x], y) = arena.split([inputs[0]], *output, input);
                 int_lookup(ctx, table, &cast_slice(x)[..x_len], &mut cast_slice_mut(y)[..y_len]);
             }
-            Work::Plain(_) | Work::ToRows { .. } | Work::FromRows { .. } => {}
+            Work::Function(_) | Work::Plain(_) | Work::ToRows { .. } | Work::FromRows { .. } => {}
         }
     }
 }

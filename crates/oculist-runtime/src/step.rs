@@ -1,6 +1,6 @@
 //! The instructions of a plan.
 
-use oculist_graph::{DataType, Plane};
+use oculist_graph::{DataType, Plane, Unary};
 use oculist_kernels::int8::{IntConvPlan, Quant};
 use oculist_kernels::{
     Activation, BlockLayer, BlockLayers, BlockPlan, ConvPlan, Epilogue, Pooling, PreparedWeights,
@@ -89,6 +89,8 @@ pub(crate) enum Work {
     Block(Box<BlockStep>),
     Affine(Box<AffineStep>),
     Activation(Activation),
+    /// A function of one element that has no kernel of its own.
+    Function(Unary),
     /// Sum of two tensors, without activation.
     Add,
     /// Element-wise product.
@@ -179,6 +181,7 @@ impl Work {
             Self::Block(_) => "inverted residual block",
             Self::Affine(_) => "scale and shift",
             Self::Activation(_) => "activation",
+            Self::Function(_) => "function",
             Self::Add => "add",
             Self::Multiply => "multiply",
             Self::Gate => "gate",
@@ -234,6 +237,7 @@ impl Work {
             }
             Self::Affine(affine) => fused(affine.residual, affine.activation),
             Self::Activation(activation) => format!("{activation:?}"),
+            Self::Function(function) => format!("{function:?}"),
             Self::IntConv(conv) => {
                 format!("{} [{}]{}", conv.plan.conv().label(), conv.plan.algorithm(), conv.fused)
             }

@@ -2,6 +2,7 @@
 
 mod float;
 mod interface;
+mod mixed;
 mod quantized;
 
 use std::sync::Arc;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use oculist_augment::Preprocessing;
 use oculist_data::Split;
-use oculist_graph::{DequantizeLinear, Dropout, Graph, Op, QuantizeLinear, Softmax};
+use oculist_graph::{Graph, Op};
+use oculist_passes::prepare;
 use oculist_runtime::{Context, Plan, PlanOptions};
 
 use crate::class_match::match_classes;
@@ -52,7 +53,8 @@ impl Model {
     /// [`OculistError::Onnx`] if it is no ONNX file or holds an unsupported operator; [`OculistError::Model`] if the
     /// metadata are missing or contradict the graph, or the graph is no classifier.
     pub fn read(path: &Path) -> Result<Self, OculistError> {
-        let mut graph = oculist_onnx::read(path)?;
+        let graph = oculist_onnx::read(path)?;
+        let mut graph = prepare(graph).map_err(|e| OculistError::from(e).of_model(path))?;
         let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem };
         dropout::restore(&mut graph).map_err(problem)?;
         classifies(&graph).map_err(problem)?;

@@ -223,7 +223,7 @@ impl Operator for Attention {
             all.push(("softcap", self.softcap.into()));
         }
         if let Some(dtype) = self.softmax {
-            all.push(("softmax_precision", precision::number(dtype).into()));
+            all.push(("softmax_precision", dtype.code().into()));
         }
         all
     }

@@ -212,3 +212,34 @@ impl Read for BitCast {
         vec![Self { to: DataType::I32 }]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Seen;
+    use crate::shape::Dim;
+
+    fn seen<'a>(dtype: DataType, shape: &'a Shape, items: &'a [Item]) -> Seen<'a> {
+        Seen { name: "", dtype, shape, items: Some(items), tensor: None }
+    }
+
+    #[test]
+    fn small_integers_are_followed_where_they_fit() {
+        let shape = Shape::fixed(&[3]);
+        let items = [Item::Size(Dim::Batch), Item::Known(-2), Item::Known(300)];
+        let to = |to: DataType| {
+            let given = Given { inputs: vec![Some(seen(DataType::I64, &shape, &items))], outputs: 1 };
+            Cast { to }.infer(&given).unwrap().remove(0).items
+        };
+        assert_eq!(to(DataType::I32), Some(items.to_vec()));
+        assert_eq!(to(DataType::U8), Some(vec![items[0], Item::UNKNOWN, Item::UNKNOWN]));
+        assert_eq!(to(DataType::Bool), Some(vec![Item::UNKNOWN, Item::Known(1), Item::Known(1)]));
+        assert_eq!(to(DataType::F32), None);
+    }
+
+    #[test]
+    fn types_have_the_numbers_of_the_format() {
+        assert_eq!((DataType::of_code(1), DataType::of_code(8)), (Some(DataType::F32), None));
+        assert!(DataType::ALL.iter().all(|&t| DataType::of_code(t.code()) == Some(t)));
+    }
+}

@@ -184,3 +184,29 @@ impl Read for NonZero {
         vec![Self]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Seen;
+
+    fn seen<'a>(dtype: DataType, shape: &'a Shape, items: &'a [Item]) -> Seen<'a> {
+        Seen { name: "", dtype, shape, items: Some(items), tensor: None }
+    }
+
+    #[test]
+    fn what_is_chosen_by_a_known_condition_is_followed() {
+        // As exporters write Expand: where(shape == -1, 1, shape) for [N, -1, ?].
+        let shape = Shape::fixed(&[3]);
+        let items = [Item::Size(Dim::Batch), Item::Known(-1), Item::UNKNOWN];
+        let condition = [Item::Known(0), Item::Known(1), Item::UNKNOWN];
+        let ones = [Item::Known(1); 3];
+        let inputs = vec![
+            Some(seen(DataType::Bool, &shape, &condition)),
+            Some(seen(DataType::I64, &shape, &ones)),
+            Some(seen(DataType::I64, &shape, &items)),
+        ];
+        let facts = Where.infer(&Given { inputs, outputs: 1 }).unwrap();
+        assert_eq!(facts[0].items, Some(vec![Item::Size(Dim::Batch), Item::Known(1), Item::UNKNOWN]));
+    }
+}

@@ -117,7 +117,7 @@ impl Operator for SpaceToDepth {
     }
 
     fn since(&self) -> i64 {
-        if self.channels_first { 27 } else { 1 }
+        if self.channels_first { 28 } else { 1 }
     }
 
     fn arity(&self) -> (usize, usize) {

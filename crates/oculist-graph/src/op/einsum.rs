@@ -2,8 +2,8 @@
 
 use super::attributes::{AttributeList, Attributes};
 use super::schema::{Fact, Given, OpCost, Operator, Read, Role, Written};
+use super::types::NUMBERS;
 use crate::shape::{Dim, Shape};
-use crate::tensor::DataType;
 
 /// Product of all inputs, summed over the axes that the result does not have: `bij,bjk->bik`.
 ///
@@ -79,15 +79,12 @@ impl Einsum {
             .zip(ranks)
             .map(|(p, &rank)| numbers(p, rank - p.before.len() - p.behind.len()))
             .collect::<Result<Vec<_>, _>>()?;
-        let output = match right {
-            Some(right) => {
-                let part = self.split(right)?;
-                numbers(&part, if part.dots { broadcast } else { 0 })?
-            }
-            None => {
-                let once = letters.iter().filter(|c| all.iter().filter(|d| d == c).count() == 1);
-                (0..broadcast).chain(once.filter_map(|&c| number(c))).collect()
-            }
+        let output = if let Some(right) = right {
+            let part = self.split(right)?;
+            numbers(&part, if part.dots { broadcast } else { 0 })?
+        } else {
+            let once = letters.iter().filter(|c| all.iter().filter(|d| d == c).count() == 1);
+            (0..broadcast).chain(once.filter_map(|&c| number(c))).collect()
         };
         if (1..output.len()).any(|i| output[..i].contains(&output[i])) {
             return Err(format!("the result of `{}` has an axis twice", self.equation));
@@ -171,10 +168,8 @@ impl Operator for Einsum {
     }
 
     fn infer(&self, given: &Given) -> Result<Vec<Fact>, String> {
+        given.expect(0, NUMBERS)?;
         let dtype = given.same_type(0, 1..given.len())?;
-        if dtype == DataType::Bool {
-            return Err("the inputs must be numbers, found bool".to_owned());
-        }
         let (terms, sizes) = self.analysed(given)?;
         Ok(vec![Fact::new(dtype, Shape::new(terms.output.iter().map(|&n| sizes[n]).collect()))])
     }

@@ -51,7 +51,7 @@ impl Operator for FlexAttention {
             all.push(("scale", scale.into()));
         }
         if let Some(dtype) = self.softmax {
-            all.push(("softmax_precision", precision::number(dtype).into()));
+            all.push(("softmax_precision", dtype.code().into()));
         }
         all
     }

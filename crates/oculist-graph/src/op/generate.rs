@@ -274,4 +274,36 @@ mod tests {
         assert_eq!(Range::len_of_floats(0.0, 1.0, 0.3), Ok(4));
         assert!(Range::len_of_floats(0.0, f64::INFINITY, 1.0).is_err());
     }
+
+    #[test]
+    fn a_range_up_to_a_size_has_that_size() {
+        let scalar = Shape::fixed(&[]);
+        let of = |all: [Item; 3]| {
+            let seen = |item| {
+                let items = Some(std::slice::from_ref(item));
+                Some(crate::op::Seen { name: "", dtype: DataType::I64, shape: &scalar, items, tensor: None })
+            };
+            let given = Given { inputs: all.iter().map(seen).collect(), outputs: 1 };
+            Range.infer(&given).unwrap().remove(0)
+        };
+        let fact = of([Item::Known(0), Item::Size(Dim::Batch), Item::Known(1)]);
+        assert_eq!(fact.shape, Shape::new(vec![Dim::Batch]));
+        let fact = of([Item::Known(2), Item::Known(9), Item::Known(3)]);
+        assert_eq!(fact.items, Some(vec![Item::Known(2), Item::Known(5), Item::Known(8)]));
+    }
+
+    #[test]
+    fn a_shape_keeps_its_batch() {
+        let (shape, items) = (Shape::fixed(&[2]), [Item::Size(Dim::Batch), Item::Known(3)]);
+        let op = ConstantOfShape { value: Tensor::zeros(DataType::F32, &[1]) };
+        let seen = crate::op::Seen {
+            name: "",
+            dtype: DataType::I64,
+            shape: &shape,
+            items: Some(&items),
+            tensor: None,
+        };
+        let facts = op.infer(&Given { inputs: vec![Some(seen)], outputs: 1 }).unwrap();
+        assert_eq!(facts[0].shape, Shape::nc(3));
+    }
 }

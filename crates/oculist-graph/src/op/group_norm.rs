@@ -117,7 +117,7 @@ impl Operator for GroupNormalization {
         let mut all: AttributeList =
             vec![("epsilon", self.epsilon.into()), ("num_groups", self.groups.into())];
         if self.stash != DataType::F32 {
-            all.push(("stash_type", precision::number(self.stash).into()));
+            all.push(("stash_type", self.stash.code().into()));
         }
         all
     }

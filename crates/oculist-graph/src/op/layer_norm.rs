@@ -49,7 +49,7 @@ fn fits_into(given: &Given, i: usize, what: &str, x: &Shape) -> Result<(), Strin
 fn attributes(first: i64, epsilon: f32, stash: DataType) -> AttributeList {
     let mut all: AttributeList = vec![("axis", first.into()), ("epsilon", epsilon.into())];
     if stash != DataType::F32 {
-        all.push(("stash_type", precision::number(stash).into()));
+        all.push(("stash_type", stash.code().into()));
     }
     all
 }

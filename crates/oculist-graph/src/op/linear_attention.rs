@@ -106,7 +106,7 @@ impl Operator for LinearAttention {
         given.expect(0, TYPES)?;
         given.expect(3, TYPES)?;
         let dtype = given.same_type(0, [1, 2, 4, 5])?;
-        if self.kv_heads == 0 || self.heads == 0 || self.heads % self.kv_heads != 0 {
+        if self.kv_heads == 0 || self.heads == 0 || !self.heads.is_multiple_of(self.kv_heads) {
             return Err(format!(
                 "{} heads of q cannot share {} heads of k and v equally",
                 self.heads, self.kv_heads

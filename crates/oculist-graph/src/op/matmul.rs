@@ -5,8 +5,8 @@ use super::binary::broadcast;
 use super::prune::{Port, Tie, Ties};
 use super::quantization::Quantization;
 use super::schema::{FLOATS, Fact, Given, OpCost, Operator, Read, Role, Written};
+use super::types::NUMBERS;
 use crate::shape::{Dim, Shape};
-use crate::tensor::DataType;
 
 /// Matrix product over the last two axes, those before are broadcast.
 ///
@@ -82,10 +82,8 @@ impl Operator for MatMul {
     }
 
     fn infer(&self, given: &Given) -> Result<Vec<Fact>, String> {
+        given.expect(0, NUMBERS)?;
         let dtype = given.same_type(0, [1])?;
-        if dtype == DataType::Bool {
-            return Err("the inputs must be numbers, found bool".to_owned());
-        }
         Ok(vec![Fact::new(dtype, product(given.shape(0)?, given.shape(1)?)?.0)])
     }
 
@@ -133,7 +131,7 @@ impl Read for MatMul {
 
 impl FusedMatMul {
     /// The order in which the axes of `a` (or `b`) are read, for one of this rank.
-    pub fn order(&self, b: bool, rank: usize) -> Vec<usize> {
+    pub fn order(self, b: bool, rank: usize) -> Vec<usize> {
         let (trans, batch) =
             if b { (self.trans_b, self.trans_batch_b) } else { (self.trans_a, self.trans_batch_a) };
         let mut order: Vec<usize> = (0..rank).collect();
@@ -147,7 +145,7 @@ impl FusedMatMul {
         order
     }
 
-    fn turned(&self, b: bool, shape: &Shape) -> Shape {
+    fn turned(self, b: bool, shape: &Shape) -> Shape {
         Shape::new(self.order(b, shape.rank()).into_iter().map(|i| shape.dims()[i]).collect())
     }
 }

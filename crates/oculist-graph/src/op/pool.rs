@@ -4,6 +4,7 @@ use super::attributes::{AttributeList, Attributes};
 use super::prune::{Port, Tie, Ties};
 use super::quantization::Quantization;
 use super::schema::{FLOATS, Fact, Given, OpCost, Operator, Read, Role, Written};
+use super::types::NUMBERS;
 use super::window::{Padding, Window};
 use crate::shape::{Dim, Shape};
 use crate::tensor::DataType;
@@ -106,6 +107,7 @@ impl Operator for MaxPool {
     }
 
     fn infer(&self, given: &Given) -> Result<Vec<Fact>, String> {
+        given.expect(0, NUMBERS)?;
         let shape = pooled(&self.window, self.ceil_mode, given.shape(0)?)?;
         let mut facts = vec![Fact::new(given.dtype(0)?, shape.clone())];
         if given.outputs > 1 {

@@ -131,6 +131,9 @@ impl Operator for Lrn {
         if x.rank() < 2 {
             return Err(format!("expected [N, C, ...], found {x}"));
         }
+        if self.size == 0 {
+            return Err("the sum is over 0 channels, expected at least 1".to_owned());
+        }
         same(given)
     }
 
@@ -144,9 +147,6 @@ impl Read for Lrn {
 
     fn read(_: &Written, attributes: &mut Attributes) -> Result<Self, String> {
         let size = attributes.size("size")?.ok_or("the attribute `size` is missing")?;
-        if size == 0 {
-            return Err("the attribute `size` is 0, expected at least 1".to_owned());
-        }
         Ok(Self {
             alpha: attributes.float_or("alpha", 1e-4)?,
             beta: attributes.float_or("beta", 0.75)?,

@@ -214,10 +214,8 @@ impl Window {
     /// # Errors
     /// An attribute of the wrong kind.
     pub(super) fn read(attributes: &mut Attributes, kernel: Option<Vec<usize>>) -> Result<Self, String> {
-        let kernel = match (attributes.sizes("kernel_shape")?, kernel) {
-            (Some(kernel), _) | (None, Some(kernel)) => kernel,
-            (None, None) => return Err("the attribute `kernel_shape` is missing".to_owned()),
-        };
+        let kernel =
+            attributes.sizes("kernel_shape")?.or(kernel).ok_or("the attribute `kernel_shape` is missing")?;
         let rank = kernel.len();
         let auto = attributes.choice("auto_pad", &["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"])?;
         let pads = attributes.sizes("pads")?;

@@ -6,6 +6,7 @@ mod block;
 mod conv;
 mod elementwise;
 mod gradients;
+mod matmul;
 mod norm;
 mod pooling;
 mod portable;
@@ -14,6 +15,7 @@ mod set_norm;
 mod sizes;
 mod softmax;
 mod threads;
+mod transformer;
 mod transposed;
 
 use oculist_kernels::{Context, Isa, channel_stride, nchw_to_nhwc, nhwc_to_nchw};

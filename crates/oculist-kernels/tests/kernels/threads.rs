@@ -3,12 +3,14 @@
 //! The integer kernels' own tests compare with exact integers on one and three threads.
 
 use oculist_kernels::{
-    Activation, AdaptivePooling, Algorithm, Algorithms, BatchNormBackward, BatchNormGradients, BlockLayer,
-    BlockLayers, BlockPlan, ChannelCopy, Context, Conv2d, ConvPlan, Epilogue, InvertedResidual, Isa, Pass,
-    Pooling, Rows, TransposedConv2d, TransposedConvPlan, activation_backward, activation_forward,
+    Activation, AdaptivePooling, Algorithm, Algorithms, Attention, AttentionPlan, AttentionStart,
+    BatchNormBackward, BatchNormGradients, BlockLayer, BlockLayers, BlockPlan, ChannelCopy, Context, Conv2d,
+    ConvPlan, Epilogue, Function, InvertedResidual, Isa, Matmul, MatmulEpilogue, MatmulPlan, Pass, Pooling,
+    Right, RowNorm, Rows, TransposedConv2d, TransposedConvPlan, activation_backward, activation_forward,
     adaptive_average_pool, adaptive_average_pool_backward, add, add_scaled, average_pool,
     average_pool_backward, batch_norm_backward, batch_statistics, channel_scale, channel_scale_backward,
-    channel_stride, column_sums, copy_channels, max_pool, max_pool_backward, scale_shift,
+    channel_stride, column_sums, copy_channels, max_pool, max_pool_backward, norm_rows, scale_shift,
+    softmax_rows,
 };
 use oculist_testing::reference::Noise;
 
@@ -296,5 +298,47 @@ fn a_sum_by_threads_is_rejected() {
     assert_same("a careless sum", |ctx| {
         let part = x.len().div_ceil(ctx.threads());
         vec![x.chunks(part).map(|c| c.iter().sum::<f32>()).sum()]
+    });
+}
+
+#[test]
+fn products_and_attention() {
+    let mut noise = Noise::new(120);
+    for (m, n, k) in [(1, 700, 300), (90, 170, 600), (600, 40, 33)] {
+        let (a, b) = (noise.vector(m * k), noise.vector(k * n));
+        for turned in [[false, false], [true, false], [false, true]] {
+            let shape = Matmul::new(m, n, k).transposed(turned[0], turned[1]);
+            assert_same(&format!("{shape:?}"), |ctx| {
+                let plan = MatmulPlan::new(ctx, shape).unwrap();
+                let (mut c, mut scratch) = (vec![f32::NAN; m * n], vec![f32::NAN; plan.scratch_len()]);
+                let epilogue = MatmulEpilogue { function: Function::Gelu, ..MatmulEpilogue::default() };
+                plan.run(ctx, &a, Right::Plain(&b), &epilogue, &mut c, &mut scratch);
+                c
+            });
+        }
+    }
+    let (heads, len, dim) = (3, 70, 20);
+    let shape = Attention {
+        queries: len,
+        keys: len,
+        dim,
+        value_dim: dim,
+        strides: [heads * dim; 4],
+        mask_stride: 0,
+        scale: 0.3,
+        causal: None,
+    };
+    let x = noise.vector(len * heads * dim);
+    let starts: Vec<AttentionStart> = (0..heads)
+        .map(|h| h * dim)
+        .map(|at| AttentionStart { q: at, k: at, v: at, y: at, mask: 0 })
+        .collect();
+    assert_same("attention", |ctx| {
+        let plan = AttentionPlan::new(ctx, shape, &starts).unwrap();
+        let (mut y, mut scratch) = (vec![f32::NAN; x.len()], vec![f32::NAN; plan.scratch_len()]);
+        plan.run(ctx, [&x; 3], None, &mut y, &mut scratch);
+        softmax_rows(ctx, [len, heads * dim], 1.0, None, &y.clone(), &mut y);
+        norm_rows(ctx, RowNorm::Layer, [len, heads * dim], 1e-5, &x, Some(&x), None, &mut y);
+        y
     });
 }

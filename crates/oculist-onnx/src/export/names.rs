@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oculist_graph::{Graph, Node, Op, Tensor, ValueId, ValueKind};
 
-use crate::tensor::{element_type, raw_bytes};
+use crate::tensor::{element_code, raw_bytes};
 
-/// The name of the first output, which classifiers' readers look for.
-pub(super) const OUTPUT: &str = "logits";
+/// The name of the first output of a graph that nobody named the outputs of; classifiers' readers look for it.
+const OUTPUT: &str = "logits";
 
 /// A name for every value that the file mentions.
 pub(super) struct Names {
@@ -16,6 +16,8 @@ pub(super) struct Names {
     sources: Vec<ValueId>,
     /// Per value, whether it is dequantised with a zero point that need not be written.
     implied: Vec<bool>,
+    /// Per value, whether a node or an output reads it.
+    read: Vec<bool>,
     taken: BTreeSet<String>,
     /// The number at which the search for a free name of a stem goes on.
     numbers: BTreeMap<String, usize>,
@@ -23,15 +25,18 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Chooses the names. Inputs and parameters keep theirs, except that in a quantised graph scales, zero points
-    /// and activations get the shortest free ones.
+    /// Chooses the names: all stay, except those that [`Graph::add_node`] made up. In a quantised graph those, and the
+    /// scales and zero points, get the shortest free names; elsewhere only the output is renamed.
     pub(super) fn new(graph: &Graph) -> Self {
-        let compact = graph.nodes().iter().any(is_quantisation);
+        let made_up = made_up(graph);
+        let compact = made_up.contains(&true) && graph.nodes().iter().any(is_quantisation);
         let constants = quantisation_constants(graph);
+        let read = read(graph);
         let mut names = Self {
             chosen: vec![String::new(); graph.values().len()],
-            sources: sources(graph, &constants),
+            sources: sources(graph, &constants, &read),
             implied: implied_zero_points(graph),
+            read,
             taken: BTreeSet::new(),
             numbers: BTreeMap::new(),
             counter: 0,
@@ -41,11 +46,11 @@ impl Names {
             let value = graph.value(id);
             let keeps = match value.kind {
                 ValueKind::Input => true,
-                ValueKind::Param(_) => !constants[id.index()],
-                ValueKind::Activation => false,
+                ValueKind::Param(_) => !(compact && constants[id.index()]),
+                ValueKind::Activation => !made_up[id.index()],
             };
-            if keeps && !value.name.is_empty() {
-                names.taken.insert(value.name.clone());
+            let written = names.sources[id.index()] == id;
+            if keeps && written && !value.name.is_empty() && names.taken.insert(value.name.clone()) {
                 names.chosen[id.index()].clone_from(&value.name);
             }
         }
@@ -59,7 +64,7 @@ impl Names {
         // The rest in the order in which nodes mention it: the same file results when it is read and written again.
         let implied = names.implied.clone();
         let mentioned = graph.nodes().iter().flat_map(|node| mentions(&implied, node));
-        for id in graph.inputs().iter().chain(mentioned) {
+        for id in graph.inputs().iter().copied().chain(mentioned).chain(graph.outputs().iter().copied()) {
             let source = names.sources[id.index()];
             if !names.chosen[source.index()].is_empty() {
                 continue;
@@ -81,6 +86,11 @@ impl Names {
         &self.chosen[self.source(id).index()]
     }
 
+    /// Whether a node is not written: a dropout that does nothing.
+    pub(super) fn is_left_out(&self, node: &Node) -> bool {
+        is_left_out(node, &self.read)
+    }
+
     /// A name that nothing else has: `stem`, or with a number behind it.
     pub(super) fn fresh(&mut self, stem: &str) -> String {
         if self.taken.insert(stem.to_owned()) {
@@ -94,6 +104,13 @@ impl Names {
                 return name;
             }
         }
+    }
+
+    /// A name for an output that is no node's own result: its own where that is free.
+    pub(super) fn fresh_output(&mut self, graph: &Graph, id: ValueId) -> String {
+        let own = graph.value(id).name.as_str();
+        let keeps = !own.is_empty() && !own.ends_with(MADE_UP);
+        self.fresh(if keeps { own } else { OUTPUT })
     }
 
     /// How many inputs of a node are written: a zero point that is implied is not.
@@ -123,8 +140,39 @@ impl Names {
     }
 }
 
+/// What [`Graph::add_node`] puts behind a node's name to name its output.
+const MADE_UP: &str = ".out";
+
+/// Per value, whether its name was made up from that of its node.
+fn made_up(graph: &Graph) -> Vec<bool> {
+    let mut made_up = vec![false; graph.values().len()];
+    for node in graph.nodes() {
+        for &output in &node.outputs {
+            let name = graph.value(output).name.as_str();
+            made_up[output.index()] = name.strip_suffix(MADE_UP) == Some(node.name.as_str())
+                || (is_quantisation(node) && name == node.name);
+        }
+    }
+    made_up
+}
+
+fn read(graph: &Graph) -> Vec<bool> {
+    let mut read = vec![false; graph.values().len()];
+    for id in graph.nodes().iter().flat_map(|node| &node.inputs).chain(graph.outputs().iter().copied()) {
+        read[id.index()] = true;
+    }
+    read
+}
+
 fn is_quantisation(node: &Node) -> bool {
-    matches!(node.op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. })
+    matches!(node.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_))
+}
+
+/// A dropout whose mask nobody reads and that nobody switches on.
+fn is_left_out(node: &Node, read: &[bool]) -> bool {
+    matches!(node.op, Op::Dropout(_))
+        && node.inputs.get(2).is_none()
+        && node.outputs.iter().skip(1).all(|v| !read[v.index()])
 }
 
 /// Per value, whether its node dequantises a constant with zero points that are all zero: ONNX takes a missing zero
@@ -132,13 +180,14 @@ fn is_quantisation(node: &Node) -> bool {
 /// of a `Gemm` stay: ONNX Runtime fuses a quantised `Gemm` only if its weight's zero points are written out.
 fn implied_zero_points(graph: &Graph) -> Vec<bool> {
     let zeros = |tensor: &Tensor| raw_bytes(tensor.data()).iter().all(|&byte| byte == 0);
+    let param = |node: &Node, i: usize| node.inputs.get(i).and_then(|v| graph.param(v));
     let mut implied = vec![false; graph.values().len()];
     for node in graph.nodes() {
-        implied[node.output.index()] = matches!(node.op, Op::DequantizeLinear { .. })
-            && graph.param(node.inputs[0]).is_some()
-            && graph.param(node.inputs[2]).is_some_and(zeros);
+        implied[node.output().index()] = matches!(node.op, Op::DequantizeLinear(_))
+            && param(node, 0).is_some()
+            && param(node, 2).is_some_and(zeros);
     }
-    for node in graph.nodes().iter().filter(|n| n.op == Op::Gemm) {
+    for node in graph.nodes().iter().filter(|n| matches!(n.op, Op::Gemm(_))) {
         for input in &node.inputs {
             implied[input.index()] = false;
         }
@@ -147,11 +196,12 @@ fn implied_zero_points(graph: &Graph) -> Vec<bool> {
 }
 
 fn inputs_written(implied: &[bool], node: &Node) -> usize {
-    if implied[node.output.index()] { 2 } else { node.inputs.len() }
+    if implied[node.output().index()] { 2 } else { node.inputs.len() }
 }
 
-fn mentions<'a>(implied: &[bool], node: &'a Node) -> impl Iterator<Item = &'a ValueId> + use<'a> {
-    node.inputs[..inputs_written(implied, node)].iter().chain([&node.output])
+fn mentions<'a>(implied: &[bool], node: &'a Node) -> impl Iterator<Item = ValueId> + use<'a> {
+    let inputs = node.inputs.slots().iter().copied().take(inputs_written(implied, node)).flatten();
+    inputs.chain(node.outputs.iter().copied())
 }
 
 /// Per value, whether it is a parameter that only serves as scale or zero point.
@@ -159,35 +209,36 @@ fn quantisation_constants(graph: &Graph) -> Vec<bool> {
     let mut as_constant = vec![false; graph.values().len()];
     let mut otherwise = vec![false; graph.values().len()];
     for node in graph.nodes() {
-        for (i, v) in node.inputs.iter().enumerate() {
+        for (i, slot) in node.inputs.slots().iter().enumerate() {
+            let Some(v) = slot else { continue };
             let constant = is_quantisation(node) && i > 0 && graph.param(*v).is_some();
             (if constant { &mut as_constant } else { &mut otherwise })[v.index()] = true;
         }
     }
+    for v in graph.outputs() {
+        otherwise[v.index()] = true;
+    }
     as_constant.iter().zip(&otherwise).map(|(&constant, &other)| constant && !other).collect()
 }
 
-fn sources(graph: &Graph, constants: &[bool]) -> Vec<ValueId> {
+fn sources(graph: &Graph, constants: &[bool], read: &[bool]) -> Vec<ValueId> {
     let mut sources: Vec<ValueId> = graph.value_ids().collect();
     let mut seen = vec![false; sources.len()];
     let mut zero_points: BTreeMap<(i32, &[usize], Vec<u8>), ValueId> = BTreeMap::new();
     for node in graph.nodes() {
-        match node.op {
-            Op::Dropout { .. } => sources[node.output.index()] = sources[node.inputs[0].index()],
-            Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. } => {
-                let id = node.inputs[2];
-                // Its content is looked at once, however many nodes read it.
-                let first = !std::mem::replace(&mut seen[id.index()], true);
-                if let (Some(tensor), true) = (graph.param(id), first && constants[id.index()]) {
-                    sources[id.index()] = *zero_points.entry(content(tensor)).or_insert(id);
-                }
-            }
-            _ => {}
+        if is_left_out(node, read) {
+            sources[node.output().index()] = sources[node.inputs[0].index()];
+        }
+        let Some(id) = node.inputs.get(2).filter(|_| is_quantisation(node)) else { continue };
+        // Its content is looked at once, however many nodes read it.
+        let first = !std::mem::replace(&mut seen[id.index()], true);
+        if let (Some(tensor), true) = (graph.param(id), first && constants[id.index()]) {
+            sources[id.index()] = *zero_points.entry(content(tensor)).or_insert(id);
         }
     }
     sources
 }
 
 fn content(tensor: &Tensor) -> (i32, &[usize], Vec<u8>) {
-    (element_type(tensor.dtype()).into(), tensor.shape(), raw_bytes(tensor.data()))
+    (element_code(tensor.dtype()), tensor.shape(), raw_bytes(tensor.data()))
 }

@@ -2,14 +2,21 @@
 
 use oculist_graph::op::Attribute;
 
+use crate::external::Beside;
 use crate::proto::{AttributeProto, AttributeType};
 use crate::tensor::from_proto;
 
 /// Name and value; the problem in words otherwise.
-pub(super) fn read(owner: &str, proto: &AttributeProto) -> Result<(String, Attribute), String> {
+pub(super) fn read(
+    owner: &str,
+    proto: &AttributeProto,
+    beside: Option<&Beside>,
+) -> Result<(String, Attribute), String> {
     let name = proto.name.clone().unwrap_or_default();
     if let Some(reference) = &proto.ref_attr_name {
-        return Err(format!("the attribute `{name}` refers to `{reference}` of a function, and it is in none"));
+        return Err(format!(
+            "the attribute `{name}` refers to `{reference}` of a function, and it is in none"
+        ));
     }
     let text = |bytes: &[u8]| {
         String::from_utf8(bytes.to_vec()).map_err(|e| format!("the attribute `{name}` is no text: {e}"))
@@ -22,7 +29,7 @@ pub(super) fn read(owner: &str, proto: &AttributeProto) -> Result<(String, Attri
         AttributeType::String => text(proto.s.as_deref().unwrap_or_default())?.into(),
         AttributeType::Tensor => {
             let tensor = proto.t.as_ref().ok_or_else(|| format!("the attribute `{name}` has no tensor"))?;
-            from_proto(owner, tensor).map_err(|e| format!("the attribute `{name}`: {e}"))?.into()
+            from_proto(owner, tensor, beside).map_err(|e| format!("the attribute `{name}`: {e}"))?.into()
         }
         other @ (AttributeType::Undefined
         | AttributeType::Graph

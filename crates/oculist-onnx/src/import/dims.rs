@@ -25,7 +25,10 @@ pub(super) fn declared(input: &ValueInfoProto) -> Result<Declared<'_>, OnnxError
     let code = tensor.elem_type.unwrap_or(0);
     let dtype = element_type(code).ok_or_else(|| found(&type_name(code)))?;
     let shape = tensor.shape.as_ref().ok_or_else(|| OnnxError::Model {
-        problem: format!("{}: its shape is not declared, and at least the number of dimensions must be", owner()),
+        problem: format!(
+            "{}: its shape is not declared, and at least the number of dimensions must be",
+            owner()
+        ),
     })?;
     Ok(Declared { name, dtype, dims: &shape.dim })
 }
@@ -34,7 +37,9 @@ pub(super) fn declared(input: &ValueInfoProto) -> Result<Declared<'_>, OnnxError
 pub(super) fn check_output(output: &ValueInfoProto) -> Result<(), OnnxError> {
     let Some(kind) = &output.r#type else { return Ok(()) };
     let name = output.name.as_deref().unwrap_or_default();
-    let found = |found: &str| Err(OnnxError::ElementType { owner: format!("output `{name}`"), found: found.to_owned() });
+    let found = |found: &str| {
+        Err(OnnxError::ElementType { owner: format!("output `{name}`"), found: found.to_owned() })
+    };
     match kind.tensor_type.as_ref().map(|tensor| tensor.elem_type.unwrap_or(0)) {
         Some(0) => Ok(()),
         Some(code) if element_type(code).is_none() => found(&type_name(code)),
@@ -84,7 +89,8 @@ pub(super) fn add(graph: &mut Graph, inputs: &[Declared]) {
         }
     }
     let of_batch = |input: &&Declared| input.dims.len() >= 2;
-    let leading = inputs.iter().filter(of_batch).find(|i| i.dtype.is_float()).or_else(|| inputs.iter().find(of_batch));
+    let leading =
+        inputs.iter().filter(of_batch).find(|i| i.dtype.is_float()).or_else(|| inputs.iter().find(of_batch));
     let leading = leading.or(inputs.first().filter(|i| !i.dims.is_empty()));
     let mut open_batch = None;
     match leading.map(|input| (input.name, declaration(&input.dims[0]))) {
@@ -96,7 +102,8 @@ pub(super) fn add(graph: &mut Graph, inputs: &[Declared]) {
             }
             graph.set_batch_name(&name);
             taken.insert(name);
-            open_batch = other.filter(|(_, d)| matches!(d, Declaration::Open)).map(|(name, _)| name.to_owned());
+            open_batch =
+                other.filter(|(_, d)| matches!(d, Declaration::Open)).map(|(name, _)| name.to_owned());
         }
     }
     for input in inputs {

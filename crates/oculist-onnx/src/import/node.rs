@@ -73,7 +73,8 @@ impl Importer {
                 continue;
             }
             let mut outputs = Vec::with_capacity(step.proto.output.len());
-            let listed = step.proto.output.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
+            let listed =
+                step.proto.output.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
             if listed == 0 {
                 return Err(draft.error("it has no output"));
             }
@@ -122,12 +123,14 @@ impl Importer {
             _ => free(names, &mut self.numbers, &format!("{op}_{position}")),
         };
         let domain = domain(step.proto.domain.as_deref());
-        let mut draft = Draft { name, domain, op, opset: step.opset, inputs: Vec::new(), attributes: Vec::new() };
+        let mut draft =
+            Draft { name, domain, op, opset: step.opset, inputs: Vec::new(), attributes: Vec::new() };
         if let Some(reason) = refuse::reason(domain, op) {
             return Err(OnnxError::Operator { node: draft.name.clone(), op: draft.full_name(), reason });
         }
         for proto in &step.proto.attribute {
-            let read = attributes::read(&draft.name, proto).map_err(|problem| draft.error(problem))?;
+            let read = attributes::read(&draft.name, proto, self.beside.as_ref())
+                .map_err(|problem| draft.error(problem))?;
             draft.attributes.push(read);
         }
         Ok(draft)
@@ -252,7 +255,9 @@ impl Importer {
             let mut bound = |name: &str, missing: f32| match draft.take(name) {
                 None => Ok(missing),
                 Some(Attribute::Float(bound)) => Ok(bound),
-                Some(other) => Err(draft.error(format!("the attribute `{name}` must be a float, found {other}"))),
+                Some(other) => {
+                    Err(draft.error(format!("the attribute `{name}` must be a float, found {other}")))
+                }
             };
             let (min, max) = (bound("min", f32::MIN)?, bound("max", f32::MAX)?);
             return Ok(Some(Unary::Clip { min, max }));
@@ -266,7 +271,9 @@ impl Importer {
         };
         // Without bounds, the element type is not known to be a float.
         let clip = match (bound(1, f32::MIN), bound(2, f32::MAX)) {
-            (Some(min), Some(max)) if draft.inputs.len() > 1 => Unary::Clip { min, max },
+            (Some(min), Some(max)) if draft.inputs.iter().skip(1).any(Option::is_some) => {
+                Unary::Clip { min, max }
+            }
             _ => return Ok(None),
         };
         draft.inputs.truncate(1);

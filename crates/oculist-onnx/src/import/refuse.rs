@@ -16,14 +16,15 @@ pub(super) fn reason(domain: &str, op: &str) -> Option<Unsupported> {
     Some(match op {
         "If" | "Loop" | "Scan" => Unsupported::ControlFlow,
         "LSTM" | "GRU" | "RNN" => Unsupported::Recurrent,
-        "SequenceAt" | "SequenceConstruct" | "SequenceEmpty" | "SequenceErase" | "SequenceInsert" | "SequenceLength"
-        | "SequenceMap" | "SplitToSequence" | "ConcatFromSequence" => Unsupported::Sequence,
-        "Optional" | "OptionalGetElement" | "OptionalHasElement" => Unsupported::Optional,
-        "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer" | "Tokenizer"
-        | "CategoryMapper" | "DictVectorizer" | "CastMap" | "ZipMap" => Unsupported::Text,
-        "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial" | "Bernoulli" => {
-            Unsupported::Random
+        "SequenceAt" | "SequenceConstruct" | "SequenceEmpty" | "SequenceErase" | "SequenceInsert"
+        | "SequenceLength" | "SequenceMap" | "SplitToSequence" | "ConcatFromSequence" => {
+            Unsupported::Sequence
         }
+        "Optional" | "OptionalGetElement" | "OptionalHasElement" => Unsupported::Optional,
+        "StringConcat" | "StringNormalizer" | "StringSplit" | "RegexFullMatch" | "TfIdfVectorizer"
+        | "Tokenizer" | "CategoryMapper" | "DictVectorizer" | "CastMap" | "ZipMap" => Unsupported::Text,
+        "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike" | "Multinomial"
+        | "Bernoulli" => Unsupported::Random,
         "Gradient" | "GraphCall" | "Adam" | "Adagrad" | "Momentum" => Unsupported::Training,
         "ImageDecoder" => Unsupported::ImageFile,
         _ => return None,

@@ -1,6 +1,10 @@
 //! One small graph for each operator and form, each with a neighbour that means something else.
 
-use oculist_graph::{Conv, Graph, GraphBuilder, Op, Pool, Tensor, ValueId};
+use oculist_graph::{
+    AveragePool, BatchNormalization, Binary, Concat, Conv, DataType, DequantizeLinear, Dropout, Flatten,
+    Gemm, GlobalPool, Graph, GraphBuilder, Identity, MaxPool, Op, Pad, Plane, QuantizeLinear, Softmax,
+    Tensor, Unary, ValueId,
+};
 use oculist_testing::formula::tensor;
 use oculist_testing::interpret::Array;
 
@@ -36,7 +40,7 @@ pub(crate) fn bytes(name: &str, shape: &[usize]) -> Tensor {
 const CHW: [usize; 3] = [4, 7, 6];
 
 /// A graph of one node on an input `[N, 4, 7, 6]`, with parameters called `p0`, `p1`, ...
-fn one(op: Op, params: &[Tensor]) -> Graph {
+fn one(op: impl Into<Op>, params: &[Tensor]) -> Graph {
     build(|b, x| {
         let mut inputs = vec![x];
         for (i, tensor) in params.iter().enumerate() {
@@ -44,6 +48,14 @@ fn one(op: Op, params: &[Tensor]) -> Graph {
         }
         b.op("node", op, &inputs)
     })
+}
+
+fn quantize(axis: i64) -> QuantizeLinear {
+    QuantizeLinear { axis, block: 0, dtype: DataType::U8 }
+}
+
+fn dequantize(axis: i64) -> DequantizeLinear {
+    DequantizeLinear::along(axis)
 }
 
 fn build(f: impl FnOnce(&mut GraphBuilder, ValueId) -> ValueId) -> Graph {
@@ -56,7 +68,7 @@ fn build(f: impl FnOnce(&mut GraphBuilder, ValueId) -> ValueId) -> Graph {
 fn flat(f: impl FnOnce(&mut GraphBuilder, ValueId) -> ValueId) -> Graph {
     let mut b = GraphBuilder::new("case");
     let x = b.input("input", 5, 1, 1);
-    let x = b.op("flatten", Op::Flatten, &[x]);
+    let x = b.op("flatten", Flatten::IMAGES, &[x]);
     let y = f(&mut b, x);
     b.finish(y).expect("a valid graph")
 }
@@ -66,36 +78,40 @@ fn conv(conv: Conv, weight: [usize; 4], bias: bool) -> Graph {
     if bias {
         params.push(floats("bias", &[weight[0]]));
     }
-    one(Op::Conv(conv), &params)
+    one(conv, &params)
 }
 
 fn batch_norm(epsilon: f32, var: &str) -> Graph {
     let params = [positive("gamma", &[4]), floats("beta", &[4]), floats("mean", &[4]), positive(var, &[4])];
-    one(Op::BatchNormalization { epsilon, momentum: 0.99 }, &params)
+    one(BatchNormalization { epsilon, momentum: 0.99, training: false }, &params)
 }
 
-fn pool(stride: [usize; 2], padding: [usize; 4]) -> Pool {
-    Pool { kernel: [3, 2], stride, padding }
+fn pool(stride: [usize; 2], padding: [usize; 4]) -> Plane {
+    Plane { kernel: [3, 2], stride, padding, dilation: [1, 1] }
+}
+
+fn max_pool(plane: Plane) -> MaxPool {
+    MaxPool { window: plane.into(), ceil_mode: false, column_major: false }
 }
 
 fn gated(swapped: bool) -> Graph {
     build(|b, x| {
-        let gate = b.op("pool", Op::GlobalAveragePool, &[x]);
-        let gate = b.op("gate", if swapped { Op::Sigmoid } else { Op::HardSwish }, &[gate]);
-        b.op("mul", Op::Mul, &[x, gate])
+        let gate = b.op("pool", GlobalPool::Average, &[x]);
+        let gate = b.op("gate", if swapped { Unary::Sigmoid } else { Unary::HardSwish }, &[gate]);
+        b.op("mul", Binary::Mul, &[x, gate])
     })
 }
 
 fn joined(swapped: bool) -> Graph {
     build(|b, x| {
         let y = b.relu("relu", x);
-        b.op("concat", Op::Concat, &if swapped { [y, x] } else { [x, y] })
+        b.op("concat", Concat::CHANNELS, &if swapped { [y, x] } else { [x, y] })
     })
 }
 
-fn both(op: Op) -> Graph {
+fn both(op: Binary) -> Graph {
     build(|b, x| {
-        let y = b.op("sigmoid", Op::Sigmoid, &[x]);
+        let y = b.op("sigmoid", Unary::Sigmoid, &[x]);
         b.op("both", op, &[x, y])
     })
 }
@@ -107,7 +123,7 @@ fn gemm(weight: &str, bias: bool) -> Graph {
         if bias {
             inputs.push(b.param("fc.bias", floats("bias", &[5])));
         }
-        b.op("fc", Op::Gemm, &inputs)
+        b.op("fc", Gemm::LINEAR, &inputs)
     })
 }
 
@@ -117,13 +133,13 @@ fn gemm_transposed() -> Graph {
         let v = w.as_f32().expect("floats");
         let t = (0..25).map(|i| v[i % 5 * 5 + i / 5]).collect();
         let w = b.param("fc.weight", Tensor::f32(&[5, 5], t));
-        b.op("fc", Op::Gemm, &[x, w])
+        b.op("fc", Gemm::LINEAR, &[x, w])
     })
 }
 
 fn quantised_input(zero_point: u8) -> Graph {
     let params = [Tensor::f32(&[], vec![0.02]), Tensor::u8(&[], vec![zero_point])];
-    one(Op::QuantizeLinear { axis: 1 }, &params)
+    one(quantize(1), &params)
 }
 
 fn quantised_per_channel(reverse: bool) -> Graph {
@@ -132,31 +148,31 @@ fn quantised_per_channel(reverse: bool) -> Graph {
         scales.reverse();
     }
     let params = [Tensor::f32(&[4], scales), Tensor::i8(&[4], vec![0; 4])];
-    one(Op::QuantizeLinear { axis: 1 }, &params)
+    one(quantize(1), &params)
 }
 
 fn there_and_back(scale: f32) -> Graph {
     build(|b, x| {
         let s = b.param("scale", Tensor::f32(&[], vec![0.03]));
         let z = b.param("zero_point", Tensor::u8(&[], vec![7]));
-        let q = b.op("q", Op::QuantizeLinear { axis: 1 }, &[x, s, z]);
+        let q = b.op("q", quantize(1), &[x, s, z]);
         let s = b.param("scale_back", Tensor::f32(&[], vec![scale]));
-        b.op("dq", Op::DequantizeLinear { axis: 1 }, &[q, s, z])
+        b.op("dq", dequantize(1), &[q, s, z])
     })
 }
 
 /// A convolution whose weight `[4, 4, 3, 3]` lies in bytes, scaled along `axis`.
-fn byte_weight(axis: usize) -> Graph {
+fn byte_weight(axis: i64) -> Graph {
     build(|b, x| {
         let q = b.param("conv.weight", bytes("weight", &[4, 4, 3, 3]));
         let s = b.param("conv.weight.scale", Tensor::f32(&[4], vec![0.01, 0.02, 0.04, 0.08]));
         let z = b.param("conv.weight.zero_point", Tensor::i8(&[4], vec![0; 4]));
-        let w = b.op("dq_weight", Op::DequantizeLinear { axis }, &[q, s, z]);
+        let w = b.op("dq_weight", dequantize(axis), &[q, s, z]);
         let q = b.param("conv.bias", Tensor::i32(&[4], vec![-3000, 0, 7, 90_000]));
         let s = b.param("conv.bias.scale", Tensor::f32(&[4], vec![1e-4, 2e-4, 4e-4, 8e-4]));
         let z = b.param("conv.bias.zero_point", Tensor::i32(&[4], vec![0; 4]));
-        let bias = b.op("dq_bias", Op::DequantizeLinear { axis: 0 }, &[q, s, z]);
-        b.op("conv", Op::Conv(Conv::square(3, 1, 1)), &[x, w, bias])
+        let bias = b.op("dq_bias", dequantize(0), &[q, s, z]);
+        b.op("conv", Conv::square(3, 1, 1), &[x, w, bias])
     })
 }
 
@@ -164,29 +180,38 @@ fn byte_weight(axis: usize) -> Graph {
 pub(crate) fn all() -> Vec<Case> {
     let x = || input("x", &[2, 4, 7, 6]);
     let row = || input("row", &[3, 5, 1, 1]);
-    let skewed = Conv { kernel: [3, 2], stride: [2, 1], padding: [2, 0, 1, 1], dilation: [1, 2], groups: 1 };
-    let clip = |min, max| one(Op::Clip { min, max }, &[]);
-    let average =
-        |count_include_pad| one(Op::AveragePool { pool: pool([2, 1], [1, 0, 1, 1]), count_include_pad }, &[]);
-    let global = |op| build(|b, x| b.op("node", op, &[x]));
-    let pad = |before, after| one(Op::PadChannels { before, after }, &[]);
+    let skewed =
+        |padding| Conv::plane(Plane { kernel: [3, 2], stride: [2, 1], padding, dilation: [1, 2] }, 1);
+    let around =
+        |padding| Conv::plane(Plane { kernel: [3, 3], stride: [1, 1], padding, dilation: [1, 1] }, 1);
+    let dilated =
+        |dilation| Conv::plane(Plane { kernel: [3, 3], stride: [1, 1], padding: [2; 4], dilation }, 1);
+    let clip = |min, max| one(Unary::Clip { min, max }, &[]);
+    let average = |count_include_pad| {
+        let window = pool([2, 1], [1, 0, 1, 1]).into();
+        one(AveragePool { window, ceil_mode: false, count_include_pad }, &[])
+    };
+    fn global(op: impl Into<Op>) -> Graph {
+        build(|b, x| b.op("node", op, &[x]))
+    }
+    let pad = |before, after| one(Pad::CONSTANT, &[Tensor::ints(vec![0, before, 0, 0, 0, after, 0, 0])]);
     let cases: Vec<(&'static str, Graph, Graph, Array)> = vec![
         (
             "conv",
             conv(Conv::square(3, 1, 1), [5, 4, 3, 3], false),
-            conv(Conv { padding: [0, 0, 2, 2], ..Conv::square(3, 1, 1) }, [5, 4, 3, 3], false),
+            conv(around([0, 0, 2, 2]), [5, 4, 3, 3], false),
             x(),
         ),
         (
             "conv_skewed",
-            conv(skewed.clone(), [3, 4, 3, 2], true),
-            conv(Conv { padding: [1, 1, 2, 0], ..skewed.clone() }, [3, 4, 3, 2], true),
+            conv(skewed([2, 0, 1, 1]), [3, 4, 3, 2], true),
+            conv(skewed([1, 1, 2, 0]), [3, 4, 3, 2], true),
             x(),
         ),
         (
             "conv_dilation",
-            conv(Conv { dilation: [2, 1], ..Conv::square(3, 1, 2) }, [2, 4, 3, 3], true),
-            conv(Conv { dilation: [1, 2], ..Conv::square(3, 1, 2) }, [2, 4, 3, 3], true),
+            conv(dilated([2, 1]), [2, 4, 3, 3], true),
+            conv(dilated([1, 2]), [2, 4, 3, 3], true),
             x(),
         ),
         (
@@ -202,54 +227,54 @@ pub(crate) fn all() -> Vec<Case> {
             x(),
         ),
         ("batch_norm", batch_norm(0.25, "var"), batch_norm(0.2501, "var"), x()),
-        ("relu", one(Op::Relu, &[]), one(Op::Identity, &[]), x()),
+        ("relu", one(Unary::Relu, &[]), one(Identity, &[]), x()),
         ("clip", clip(-1.5, 2.0), clip(-1.5, 2.001), x()),
         ("clip_below", clip(0.5, f32::MAX), clip(0.5, 3.0), x()),
         ("clip_above", clip(f32::MIN, 0.5), clip(-2.0, 0.5), x()),
         ("clip_open", clip(f32::MIN, f32::MAX), clip(-3.0, 3.0), x()),
         (
             "hard_sigmoid",
-            one(Op::HardSigmoid { alpha: 0.25, beta: 0.4 }, &[]),
-            one(Op::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[]),
+            one(Unary::HardSigmoid { alpha: 0.25, beta: 0.4 }, &[]),
+            one(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 }, &[]),
             x(),
         ),
-        ("hard_swish", one(Op::HardSwish, &[]), one(Op::Relu, &[]), x()),
-        ("sigmoid", one(Op::Sigmoid, &[]), one(Op::HardSigmoid { alpha: 0.25, beta: 0.5 }, &[]), x()),
-        ("add", both(Op::Add), both(Op::Mul), x()),
-        ("mul", both(Op::Mul), both(Op::Add), x()),
+        ("hard_swish", one(Unary::HardSwish, &[]), one(Unary::Relu, &[]), x()),
+        ("sigmoid", one(Unary::Sigmoid, &[]), one(Unary::HardSigmoid { alpha: 0.25, beta: 0.5 }, &[]), x()),
+        ("add", both(Binary::Add), both(Binary::Mul), x()),
+        ("mul", both(Binary::Mul), both(Binary::Add), x()),
         ("mul_gate", gated(false), gated(true), x()),
         ("concat", joined(false), joined(true), x()),
         (
             "max_pool",
-            one(Op::MaxPool(pool([2, 1], [1, 0, 2, 1])), &[]),
-            one(Op::MaxPool(pool([2, 1], [2, 1, 1, 0])), &[]),
+            one(max_pool(pool([2, 1], [1, 0, 2, 1])), &[]),
+            one(max_pool(pool([2, 1], [2, 1, 1, 0])), &[]),
             x(),
         ),
         ("average_pool", average(false), average(true), x()),
         ("average_pool_with_padding", average(true), average(false), x()),
         (
             "global_average_pool",
-            global(Op::GlobalAveragePool),
-            global(Op::MaxPool(Pool { kernel: [7, 6], stride: [1, 1], padding: [0; 4] })),
+            global(GlobalPool::Average),
+            global(max_pool(Plane { kernel: [7, 6], stride: [1, 1], padding: [0; 4], dilation: [1, 1] })),
             x(),
         ),
-        ("flatten", global(Op::Flatten), global(Op::GlobalAveragePool), x()),
+        ("flatten", global(Flatten::IMAGES), global(GlobalPool::Average), x()),
         ("gemm", gemm("weight", true), gemm("weight", false), row()),
         ("gemm_without_bias", gemm("weight", false), gemm_transposed(), row()),
         (
             "dropout",
             build(|b, x| {
-                let y = b.op("dropout", Op::Dropout { ratio: 0.4 }, &[x]);
+                let y = b.op("dropout", Dropout { ratio: 0.4 }, &[x]);
                 b.relu("relu", y)
             }),
-            build(|b, x| b.op("node", Op::Identity, &[x])),
+            build(|b, x| b.op("node", Identity, &[x])),
             x(),
         ),
-        ("dropout_last", one(Op::Dropout { ratio: 0.4 }, &[]), one(Op::Relu, &[]), x()),
+        ("dropout_last", one(Dropout { ratio: 0.4 }, &[]), one(Unary::Relu, &[]), x()),
         (
             "softmax",
-            flat(|b, x| b.op("softmax", Op::Softmax, &[x])),
-            flat(|b, x| b.op("sigmoid", Op::Sigmoid, &[x])),
+            flat(|b, x| b.op("softmax", Softmax::along(1), &[x])),
+            flat(|b, x| b.op("sigmoid", Unary::Sigmoid, &[x])),
             row(),
         ),
         ("pad_channels", pad(1, 3), pad(3, 1), x()),
@@ -258,7 +283,7 @@ pub(crate) fn all() -> Vec<Case> {
         ("quantize_per_channel", quantised_per_channel(false), quantised_per_channel(true), x()),
         ("dequantize", there_and_back(0.03), there_and_back(0.0301), x()),
         ("dequantize_weight", byte_weight(0), byte_weight(1), x()),
-        ("identity", one(Op::Identity, &[]), one(Op::Relu, &[]), x()),
+        ("identity", one(Identity, &[]), one(Unary::Relu, &[]), x()),
     ];
     cases
         .into_iter()
@@ -273,10 +298,10 @@ fn two_inputs() -> Case {
         let mut b = GraphBuilder::new("two");
         let left = b.input("left", 2, 3, 3);
         let right = b.input("right", 2, 3, 3);
-        let sum = b.op("sum", Op::Add, &[left, right]);
+        let sum = b.op("sum", Binary::Add, &[left, right]);
         let relu = b.relu("relu", sum);
         let mut graph = b.finish(relu).expect("a valid graph");
-        let (sum, relu) = (graph.nodes()[0].output, graph.nodes()[1].output);
+        let (sum, relu) = (graph.nodes()[0].output(), graph.nodes()[1].output());
         graph.set_outputs(if swapped { vec![sum, relu] } else { vec![relu, sum] });
         graph
     };

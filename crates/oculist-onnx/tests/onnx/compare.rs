@@ -1,6 +1,6 @@
 //! When two results, or two graphs, count as equal.
 
-use oculist_graph::{Graph, Op, TensorData, ValueId, ValueKind};
+use oculist_graph::{Graph, Op, Tensor, TensorData, ValueId, ValueKind};
 use oculist_testing::interpret::Array;
 
 /// Relative tolerance: sums of a few dozen products in f32.
@@ -22,13 +22,11 @@ pub(crate) fn difference(got: &Array, want: &Array) -> Option<String> {
 
 /// The elements as bits, so that -0 and 0 differ.
 pub(crate) fn bits(data: &TensorData) -> Vec<u64> {
-    match data {
-        TensorData::F32(v) => v.iter().map(|x| u64::from(x.to_bits())).collect(),
-        TensorData::U8(v) => v.iter().map(|&x| u64::from(x)).collect(),
-        TensorData::I8(v) => v.iter().map(|&x| x as u64).collect(),
-        TensorData::I32(v) => v.iter().map(|&x| x as u64).collect(),
-        TensorData::I64(v) => v.iter().map(|&x| x as u64).collect(),
+    if let TensorData::F32(v) = data {
+        return v.iter().map(|x| u64::from(x.to_bits())).collect();
     }
+    let tensor = Tensor::new(vec![data.len()], data.clone()).expect("a vector");
+    tensor.to_i64s().expect("floats of other widths are not compared").into_iter().map(|x| x as u64).collect()
 }
 
 /// Where `back`, read from a file, differs from the graph that was written: anything but the names of
@@ -47,22 +45,31 @@ pub(crate) fn changed(written: &Graph, back: &Graph) -> Option<String> {
     }
     let mut nodes = back.nodes().iter();
     for node in written.nodes() {
-        if matches!(node.op, Op::Dropout { .. }) {
-            stands_for[node.output.index()] = stands_for[node.inputs[0].index()];
+        if matches!(node.op, Op::Dropout(_)) {
+            stands_for[node.output().index()] = stands_for[node.inputs[0].index()];
             continue;
         }
         let Some(other) = nodes.next() else { return Some(format!("node `{}` is missing", node.name)) };
-        let quantisation = matches!(node.op, Op::QuantizeLinear { .. } | Op::DequantizeLinear { .. });
+        let quantisation = matches!(node.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_));
         if node.op != other.op || (!quantisation && node.name != other.name) {
             return Some(format!(
                 "node `{}` {:?} became `{}` {:?}",
                 node.name, node.op, other.name, other.op
             ));
         }
-        if node.inputs.len() != other.inputs.len() {
+        // A zero point that is zero is not written for a constant, and missing it means the same.
+        let implied =
+            matches!(node.op, Op::DequantizeLinear(_)) && other.inputs.len() == 2 && node.inputs.len() == 3;
+        let zero = |id| {
+            written.param(id).is_some_and(|t: &Tensor| t.to_i64s().is_some_and(|v| v.iter().all(|&z| z == 0)))
+        };
+        if implied && !zero(node.inputs[2]) {
+            return Some(format!("node `{}` lost its zero point", node.name));
+        }
+        if node.inputs.len() != other.inputs.len() && !implied {
             return Some(format!("node `{}` has other inputs", node.name));
         }
-        for (i, (&a, &b)) in node.inputs.iter().zip(&other.inputs).enumerate() {
+        for (i, (a, b)) in node.inputs.iter().zip(&other.inputs).enumerate() {
             match (&written.value(a).kind, &back.value(b).kind) {
                 (ValueKind::Param(p), ValueKind::Param(q)) => {
                     if p.shape() != q.shape() || p.dtype() != q.dtype() || bits(p.data()) != bits(q.data()) {
@@ -78,10 +85,10 @@ pub(crate) fn changed(written: &Graph, back: &Graph) -> Option<String> {
                 _ => return Some(format!("input {i} of node `{}` is another value", node.name)),
             }
         }
-        if written.shape(node.output) != back.shape(other.output) {
+        if written.shape(node.output()) != back.shape(other.output()) {
             return Some(format!("the result of node `{}` has another shape", node.name));
         }
-        stands_for[node.output.index()] = Some(other.output);
+        stands_for[node.output().index()] = Some(other.output());
     }
     let outputs: Vec<Option<ValueId>> = written.outputs().iter().map(|v| stands_for[v.index()]).collect();
     let found: Vec<Option<ValueId>> = back.outputs().iter().map(|&v| Some(v)).collect();

@@ -1,6 +1,9 @@
 //! Whole networks, built and quantised by hand, so that the tests need no other crate of the workspace.
 
-use oculist_graph::{Conv, Graph, GraphBuilder, Op, Tensor, ValueId};
+use oculist_graph::{
+    Conv, DataType, DequantizeLinear, Flatten, Gemm, GlobalPool, Graph, GraphBuilder, QuantizeLinear, Tensor,
+    ValueId,
+};
 use oculist_testing::formula::state;
 
 /// Fills every float parameter with formula values of its name.
@@ -43,8 +46,8 @@ pub(crate) fn residual(blocks: usize, widths: [usize; 3], size: usize) -> Graph 
             y = basic_block(&mut b, &format!("layer{}.{block}", stage + 1), y, width, stride);
         }
     }
-    let y = b.op("avgpool", Op::GlobalAveragePool, &[y]);
-    let y = b.op("flatten", Op::Flatten, &[y]);
+    let y = b.op("avgpool", GlobalPool::Average, &[y]);
+    let y = b.op("flatten", Flatten::IMAGES, &[y]);
     let y = b.linear("fc", y, 10);
     let mut graph = fill(b.finish(y).expect("a valid graph"));
     graph.metadata.insert("oculist.classes".into(), r#"["ankle boot","bag","Stoßstange"]"#.into());
@@ -69,8 +72,12 @@ impl Quantiser {
         let name = format!("activation{}", self.scales.len());
         let s = self.b.param(&format!("{name}.scale"), Tensor::f32(&[], vec![scale]));
         let z = self.b.param(&format!("{name}.zero_point"), Tensor::u8(&[], vec![zero_point]));
-        let q = self.b.op(&format!("{name}.quantize"), Op::QuantizeLinear { axis: 1 }, &[x, s, z]);
-        let y = self.b.op(&format!("{name}.dequantize"), Op::DequantizeLinear { axis: 1 }, &[q, s, z]);
+        let q = self.b.op(
+            &format!("{name}.quantize"),
+            QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 },
+            &[x, s, z],
+        );
+        let y = self.b.op(&format!("{name}.dequantize"), DequantizeLinear::along(1), &[q, s, z]);
         self.scales.push((y, scale));
         y
     }
@@ -101,13 +108,14 @@ impl Quantiser {
         let q = self.b.param(name, q);
         let s = self.b.param(&format!("{name}.scale"), Tensor::f32(&[scales.len()], scales));
         let z = self.b.param(&format!("{name}.zero_point"), zeros);
-        self.b.op(&format!("{name}.dequantize"), Op::DequantizeLinear { axis: 0 }, &[q, s, z])
+        self.b.op(&format!("{name}.dequantize"), DequantizeLinear::along(0), &[q, s, z])
     }
 
     fn conv(&mut self, name: &str, x: ValueId, channels: usize, conv: Conv, relu: bool) -> ValueId {
         let c_in = self.b.chw(x).0;
-        let [w, bias] = self.weight_and_bias(name, &[channels, c_in, conv.kernel[0], conv.kernel[1]], x);
-        let y = self.b.op(name, Op::Conv(conv), &[x, w, bias]);
+        let [w, bias] =
+            self.weight_and_bias(name, &[channels, c_in, conv.window.kernel[0], conv.window.kernel[1]], x);
+        let y = self.b.op(name, conv, &[x, w, bias]);
         if relu {
             let y = self.b.relu(&format!("{name}.relu"), y);
             self.activation(y, 0.04, 0)
@@ -139,10 +147,10 @@ pub(crate) fn residual_int8(blocks: usize, widths: [usize; 3], size: usize) -> G
             y = q.activation(sum, 0.05, 0);
         }
     }
-    let y = q.b.op("avgpool", Op::GlobalAveragePool, &[y]);
-    let y = q.b.op("flatten", Op::Flatten, &[y]);
+    let y = q.b.op("avgpool", GlobalPool::Average, &[y]);
+    let y = q.b.op("flatten", Flatten::IMAGES, &[y]);
     let y = q.activation(y, 0.03, 0);
     let [w, bias] = q.weight_and_bias("fc", &[10, widths[2]], y);
-    let y = q.b.op("fc", Op::Gemm, &[y, w, bias]);
+    let y = q.b.op("fc", Gemm::LINEAR, &[y, w, bias]);
     q.b.finish(y).expect("a valid graph")
 }

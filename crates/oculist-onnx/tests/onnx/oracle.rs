@@ -26,6 +26,15 @@ pub(crate) fn array_to_json(array: &Array) -> Value {
     json!({"shape": array.shape(), "data": array.data()})
 }
 
+/// The first output of a graph with one input, by the plain kernels: they know every operator that is imported.
+pub(crate) fn plain(graph: &Graph, input: &Array) -> Array {
+    let values = input.data().iter().map(|&v| v as f32).collect();
+    let ctx = oculist_kernels::Context::new(1).expect("one thread");
+    let outputs = oculist_plain::run(&ctx, graph, vec![Tensor::f32(input.shape(), values)])
+        .unwrap_or_else(|e| panic!("{e}\n{}", graph.dump()));
+    Array::from_f32(outputs[0].shape(), outputs[0].as_f32().expect("floats"))
+}
+
 /// What ONNX Runtime made of a model.
 struct Answer {
     outputs: Vec<Array>,

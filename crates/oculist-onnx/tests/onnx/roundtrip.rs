@@ -1,6 +1,6 @@
 //! What is written comes back.
 
-use oculist_graph::{Graph, GraphBuilder, Op, Tensor};
+use oculist_graph::{Flatten, Gemm, Graph, GraphBuilder, Tensor};
 use oculist_onnx::{from_bytes, read, to_bytes, write};
 
 use crate::compare::changed;
@@ -63,9 +63,9 @@ fn floats_come_back_bit_for_bit() {
     let odd = [0.0, -0.0, f32::MIN_POSITIVE, f32::from_bits(1), f32::MAX, f32::MIN, 0.1, -1.0e-30];
     let mut b = GraphBuilder::new("bits");
     let x = b.input("input", 2, 1, 1);
-    let x = b.op("flatten", Op::Flatten, &[x]);
+    let x = b.op("flatten", Flatten::IMAGES, &[x]);
     let w = b.param("w", Tensor::f32(&[4, 2], odd.to_vec()));
-    let y = b.op("fc", Op::Gemm, &[x, w]);
+    let y = b.op("fc", Gemm::LINEAR, &[x, w]);
     let read = back(&b.finish(y).unwrap());
     let w = read.param(read.find("w").unwrap()).unwrap().as_f32().unwrap();
     assert_eq!(w.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), odd.map(f32::to_bits));
@@ -90,9 +90,9 @@ fn a_small_int8_model_consists_of_weights() {
 fn names_that_clash_with_the_output_stay() {
     let mut b = GraphBuilder::new("clash");
     let x = b.input("a", 2, 1, 1);
-    let x = b.op("flatten", Op::Flatten, &[x]);
+    let x = b.op("flatten", Flatten::IMAGES, &[x]);
     let w = b.param("logits", Tensor::f32(&[2, 2], vec![1.0, 2.0, 3.0, 4.0]));
-    let y = b.op("logits", Op::Gemm, &[x, w]);
+    let y = b.op("logits", Gemm::LINEAR, &[x, w]);
     let graph = b.finish(y).unwrap();
     let read = back(&graph);
     assert_eq!(changed(&graph, &read), None);

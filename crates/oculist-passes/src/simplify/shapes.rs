@@ -24,6 +24,7 @@ pub(super) fn fold(rewrite: &mut Rewrite) -> Result<usize> {
         let node = rewrite.node(id);
         let change = match &node.op {
             Op::Reshape(reshape) => target(rewrite, id, reshape.allow_zero).map(|t| (1, Tensor::ints(t))),
+            Op::Resize(_) => scales(rewrite, id).map(|s| (2, Tensor::f32(&[s.len()], s))),
             _ => None,
         };
         let Some((place, tensor)) = change else { continue };
@@ -59,4 +60,28 @@ fn target(rewrite: &Rewrite, id: usize, allow_zero: bool) -> Option<Vec<i64>> {
         });
     }
     (target.iter().filter(|&&n| n == -1).count() <= 1).then_some(target)
+}
+
+/// The scales of a resize whose sizes are computed: each is a quotient of known sizes, or 1 where the size stays.
+fn scales(rewrite: &Rewrite, id: usize) -> Option<Vec<f32>> {
+    let node = rewrite.node(id);
+    let sizes = node.inputs.get(3)?;
+    let Op::Resize(resize) = &node.op else { return None };
+    if rewrite.tensor(sizes).is_some() || resize.axes.is_some() {
+        return None;
+    }
+    let (x, y) = (rewrite.shape(node.inputs[0])?, rewrite.shape(node.output())?);
+    x.dims()
+        .iter()
+        .zip(y.dims())
+        .map(|(&from, &to)| match (from, to) {
+            (Dim::Fixed(from), Dim::Fixed(to)) => {
+                let scale = to as f32 / from as f32;
+                // The size must come out again.
+                ((from as f32 * scale).floor() as usize == to).then_some(scale)
+            }
+            (Dim::Unknown, _) => None,
+            (from, to) => (from == to).then_some(1.0),
+        })
+        .collect()
 }

@@ -1,0 +1,326 @@
+use oculist_graph::{
+    Binary, Conv, DataType, Dim, Gemm, Graph, GraphBuilder, Op, Pad, Reduce, ReduceKind, Reshape, Shape, ShapeOf, Tensor,
+    Transpose, Unary, ValueId,
+};
+use oculist_kernels::Context;
+use oculist_testing::formula;
+
+use super::*;
+
+/// Images for a graph of one input with an open batch, and what it makes of two of them.
+fn answers(graph: &Graph) -> Vec<Vec<f32>> {
+    let ctx = Context::new(1).unwrap();
+    let shape = graph.shape(graph.inputs()[0]);
+    let dims: Vec<usize> = shape.dims().iter().map(|d| d.size().unwrap_or(2)).collect();
+    let x = formula::tensor("images", dims.iter().product());
+    let outputs = oculist_plain::run(&ctx, graph, vec![Tensor::f32(&dims, x)]).unwrap();
+    outputs.iter().map(Tensor::to_f32s).collect()
+}
+
+/// Asserts that simplification leaves these operators and keeps the function.
+#[track_caller]
+fn becomes(graph: &Graph, operators: &[&str]) -> Graph {
+    let simplified = simplify(graph).unwrap().graph;
+    let found: Vec<&str> = simplified.nodes().iter().map(|n| n.op.name()).collect();
+    assert_eq!(found, operators, "\n{}", simplified.dump());
+    let (want, got) = (answers(graph), answers(&simplified));
+    assert_eq!(want.len(), got.len());
+    for (want, got) in want.iter().zip(&got) {
+        assert_eq!(want.len(), got.len());
+        for (w, g) in want.iter().zip(got) {
+            assert!((w - g).abs() <= 1e-5 + 1e-5 * w.abs(), "{w} became {g}");
+        }
+    }
+    // What is simple stays as it is.
+    let again = simplify(&simplified).unwrap();
+    assert_eq!(again.graph.dump(), simplified.dump(), "{:?}", again.changes);
+    simplified
+}
+
+fn scalar(b: &mut GraphBuilder, name: &str, number: f32) -> ValueId {
+    b.param(name, Tensor::f32(&[], vec![number]))
+}
+
+fn ints(b: &mut GraphBuilder, name: &str, numbers: &[i64]) -> ValueId {
+    b.param(name, Tensor::ints(numbers.to_vec()))
+}
+
+fn weights(b: &mut GraphBuilder, name: &str, shape: &[usize]) -> ValueId {
+    let n = shape.iter().product();
+    b.param(name, Tensor::f32(shape, formula::tensor(name, n)))
+}
+
+#[test]
+fn a_flattening_reshape_that_reads_the_batch_size() {
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 3, 4, 5);
+    let y = b.relu("relu", x);
+    let shape = b.op("shape", ShapeOf::ALL, &[y]);
+    let zero = ints(&mut b, "zero", &[0]);
+    let n = b.op("batch", oculist_graph::Gather { axis: 0 }, &[shape, zero]);
+    let rest = ints(&mut b, "rest", &[-1]);
+    let target = b.op("target", oculist_graph::Concat { axis: 0 }, &[n, rest]);
+    let y = b.op("flat", Reshape::COPYING, &[y, target]);
+    let graph = b.finish(y).unwrap();
+    let simple = becomes(&graph, &["Relu", "Flatten"]);
+    assert_eq!(simple.shape(simple.outputs()[0]), &Shape::nc(60));
+    assert_eq!(simple.value(simple.outputs()[0]).name, "flat.out");
+}
+
+#[test]
+fn means_over_the_map_are_pooling() {
+    for keepdims in [true, false] {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 3, 4, 5);
+        let axes = ints(&mut b, "axes", &[-1, 2]);
+        let op = Reduce { kind: ReduceKind::Mean, keepdims, noop_with_empty_axes: false };
+        let y = b.op("mean", op, &[x, axes]);
+        let graph = b.finish(y).unwrap();
+        let want: &[&str] = if keepdims { &["GlobalAveragePool"] } else { &["GlobalAveragePool", "Flatten"] };
+        becomes(&graph, want);
+    }
+    // Over other axes it is none.
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 3, 4, 5);
+    let axes = ints(&mut b, "axes", &[1]);
+    let op = Reduce { kind: ReduceKind::Mean, keepdims: true, noop_with_empty_axes: false };
+    let y = b.op("mean", op, &[x, axes]);
+    becomes(&b.finish(y).unwrap(), &["ReduceMean"]);
+}
+
+fn rows(b: &mut GraphBuilder) -> ValueId {
+    let x = b.input("x", 6, 1, 1);
+    b.op("flat", oculist_graph::Flatten::IMAGES, &[x])
+}
+
+#[test]
+fn products_with_constants_are_layers() {
+    let mut b = GraphBuilder::new("net");
+    let x = rows(&mut b);
+    let w = weights(&mut b, "w", &[6, 4]);
+    let bias = weights(&mut b, "bias", &[4]);
+    let y = b.op("product", oculist_graph::MatMul, &[x, w]);
+    let y = b.op("sum", Binary::Add, &[bias, y]);
+    let simple = becomes(&b.finish(y).unwrap(), &["Flatten", "Gemm"]);
+    assert_eq!(simple.nodes()[1].op, Op::Gemm(Gemm::LINEAR));
+    assert_eq!(simple.nodes()[1].inputs.len(), 3);
+
+    // Any form of Gemm.
+    let mut b = GraphBuilder::new("net");
+    let x = rows(&mut b);
+    let w = weights(&mut b, "w", &[6, 4]);
+    let bias = weights(&mut b, "bias", &[1, 4]);
+    let gemm = Gemm { alpha: 0.5, beta: 2.0, trans_a: false, trans_b: false };
+    let y = b.op("product", gemm, &[x, w, bias]);
+    let simple = becomes(&b.finish(y).unwrap(), &["Flatten", "Gemm"]);
+    assert_eq!(simple.nodes()[1].op, Op::Gemm(Gemm::LINEAR));
+}
+
+#[test]
+fn a_product_that_others_read_keeps_its_addition() {
+    let mut b = GraphBuilder::new("net");
+    let x = rows(&mut b);
+    let w = weights(&mut b, "w", &[6, 4]);
+    let bias = weights(&mut b, "bias", &[4]);
+    let product = b.op("product", oculist_graph::MatMul, &[x, w]);
+    let sum = b.op("sum", Binary::Add, &[product, bias]);
+    let y = b.op("both", Binary::Mul, &[product, sum]);
+    becomes(&b.finish(y).unwrap(), &["Flatten", "Gemm", "Add", "Mul"]);
+}
+
+#[test]
+fn padding_goes_into_the_convolution() {
+    let padded = |pads: &[i64], value: Option<f32>| {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 2, 5, 5);
+        let pads = ints(&mut b, "pads", pads);
+        let mut inputs = vec![x, pads];
+        if let Some(value) = value {
+            inputs.push(scalar(&mut b, "value", value));
+        }
+        let y = b.op("pad", Pad::CONSTANT, &inputs);
+        let w = weights(&mut b, "w", &[3, 2, 3, 3]);
+        let y = b.op("conv", Conv::square(3, 2, 0), &[y, w]);
+        b.finish(y).unwrap()
+    };
+    becomes(&padded(&[0, 0, 1, 0, 0, 0, 1, 2], None), &["Conv"]);
+    becomes(&padded(&[0, 0, 1, 1, 0, 0, 1, 1], Some(0.0)), &["Conv"]);
+    // A border of ones is no padding of zeros, and the channels have none.
+    becomes(&padded(&[0, 0, 1, 1, 0, 0, 1, 1], Some(1.0)), &["Pad", "Conv"]);
+}
+
+#[test]
+fn scales_and_shifts_go_into_the_layer() {
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 2, 3, 3);
+    let w = weights(&mut b, "w", &[4, 2, 1, 1]);
+    let y = b.op("conv", Conv::square(1, 1, 0), &[x, w]);
+    let scale = weights(&mut b, "scale", &[4, 1, 1]);
+    let shift = weights(&mut b, "shift", &[1, 4, 1, 1]);
+    let y = b.op("mul", Binary::Mul, &[scale, y]);
+    let y = b.op("add", Binary::Add, &[y, shift]);
+    let half = scalar(&mut b, "half", 2.0);
+    let y = b.op("div", Binary::Div, &[y, half]);
+    let y = b.op("relu", Unary::Relu, &[y]);
+    becomes(&b.finish(y).unwrap(), &["Conv", "Relu"]);
+}
+
+#[test]
+fn decomposed_activations_are_found() {
+    // x * relu6(x + 3) / 6, as MobileNetV3 was exported for years.
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 2, 3, 3);
+    let three = scalar(&mut b, "three", 3.0);
+    let six = scalar(&mut b, "six", 6.0);
+    let y = b.op("add", Binary::Add, &[x, three]);
+    let y = b.op("clip", Unary::Clip { min: 0.0, max: 6.0 }, &[y]);
+    let y = b.op("mul", Binary::Mul, &[x, y]);
+    let y = b.op("div", Binary::Div, &[y, six]);
+    becomes(&b.finish(y).unwrap(), &["HardSwish"]);
+
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 2, 3, 3);
+    let y = b.op("softplus", Unary::Softplus, &[x]);
+    let y = b.op("tanh", Unary::Tanh, &[y]);
+    let y = b.op("mul", Binary::Mul, &[y, x]);
+    becomes(&b.finish(y).unwrap(), &["Mish"]);
+
+    // Another divisor makes another function.
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 2, 3, 3);
+    let three = scalar(&mut b, "three", 3.0);
+    let five = scalar(&mut b, "five", 5.0);
+    let y = b.op("add", Binary::Add, &[x, three]);
+    let y = b.op("clip", Unary::Clip { min: 0.0, max: 6.0 }, &[y]);
+    let y = b.op("div", Binary::Div, &[y, five]);
+    becomes(&b.finish(y).unwrap(), &["Add", "Clip", "Div"]);
+}
+
+#[test]
+fn decomposed_gelu_is_found() {
+    for order in 0..2 {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 2, 3, 3);
+        let root = scalar(&mut b, "root", std::f32::consts::SQRT_2);
+        let (one, half) = (scalar(&mut b, "one", 1.0), scalar(&mut b, "half", 0.5));
+        let y = b.op("div", Binary::Div, &[x, root]);
+        let y = b.op("erf", Unary::Erf, &[y]);
+        let gate = b.op("add", Binary::Add, &[y, one]);
+        let y = if order == 0 {
+            let y = b.op("mul", Binary::Mul, &[x, gate]);
+            b.op("halved", Binary::Mul, &[y, half])
+        } else {
+            let y = b.op("halved", Binary::Mul, &[x, half]);
+            b.op("mul", Binary::Mul, &[gate, y])
+        };
+        becomes(&b.finish(y).unwrap(), &["Gelu"]);
+    }
+}
+
+#[test]
+fn decomposed_layer_normalisation_is_found() {
+    let norm = |exponent: f32| {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 2, 3, 8);
+        let mean = |b: &mut GraphBuilder, name: &str, x: ValueId| {
+            let axes = ints(b, &format!("{name}.axes"), &[-1]);
+            let op = Reduce { kind: ReduceKind::Mean, keepdims: true, noop_with_empty_axes: false };
+            b.op(name, op, &[x, axes])
+        };
+        let m = mean(&mut b, "mean", x);
+        let centred = b.op("centred", Binary::Sub, &[x, m]);
+        let two = scalar(&mut b, "two", exponent);
+        let squared = b.op("squared", Binary::Pow, &[centred, two]);
+        let variance = mean(&mut b, "variance", squared);
+        let epsilon = scalar(&mut b, "epsilon", 1e-5);
+        let y = b.op("add", Binary::Add, &[variance, epsilon]);
+        let deviation = b.op("sqrt", Unary::Sqrt, &[y]);
+        let y = b.op("div", Binary::Div, &[centred, deviation]);
+        let (gamma, beta) = (weights(&mut b, "gamma", &[8]), weights(&mut b, "beta", &[8]));
+        let y = b.op("scaled", Binary::Mul, &[y, gamma]);
+        let y = b.op("shifted", Binary::Add, &[y, beta]);
+        b.finish(y).unwrap()
+    };
+    becomes(&norm(2.0), &["LayerNormalization"]);
+    // The fourth power is no variance.
+    assert!(simplify(&norm(4.0)).unwrap().graph.nodes().len() > 3);
+}
+
+#[test]
+fn transposes_meet_behind_what_works_on_each_element() {
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 2, 3, 4);
+    let y = b.op("to_nhwc", Transpose::new(&[0, 2, 3, 1]), &[x]);
+    let y = b.op("relu", Unary::Relu, &[y]);
+    let two = scalar(&mut b, "two", 2.0);
+    let y = b.op("mul", Binary::Mul, &[y, two]);
+    let y = b.op("concat", oculist_graph::Concat { axis: 3 }, &[y, y]);
+    let y = b.op("to_nchw", Transpose::new(&[0, 3, 1, 2]), &[y]);
+    let y = b.op("sigmoid", Unary::Sigmoid, &[y]);
+    becomes(&b.finish(y).unwrap(), &["Relu", "Mul", "Concat", "Sigmoid"]);
+}
+
+#[test]
+fn constants_are_computed_once_and_quantised_weights_stay() {
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 2, 3, 3);
+    let (one, two) = (scalar(&mut b, "one", 1.0), scalar(&mut b, "two", 2.0));
+    let three = b.op("three", Binary::Add, &[one, two]);
+    let three = b.op("negated", Unary::Neg, &[three]);
+    let y = b.op("mul", Binary::Mul, &[x, three]);
+    let simple = becomes(&b.finish(y).unwrap(), &["Mul"]);
+    let number = simple.nodes()[0].inputs[1];
+    assert_eq!(simple.param(number).and_then(Tensor::as_f32), Some(&[-3.0f32][..]));
+
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 2, 3, 3);
+    let q = b.param("q", Tensor::i8(&[4, 2, 1, 1], vec![1; 8]));
+    let scale = scalar(&mut b, "scale", 0.5);
+    let w = b.op("dequantize", oculist_graph::DequantizeLinear::along(0), &[q, scale]);
+    let y = b.op("conv", Conv::square(1, 1, 0), &[x, w]);
+    becomes(&b.finish(y).unwrap(), &["DequantizeLinear", "Conv"]);
+}
+
+#[test]
+fn a_batch_of_one_is_opened_where_the_graph_lets_it() {
+    let fixed = |target: &[i64]| {
+        let mut graph = Graph::new("net");
+        let x = graph.add_input("x", Shape::fixed(&[1, 2, 3, 4]));
+        let target = graph.add_param("target", Tensor::ints(target.to_vec()));
+        let y = graph.add_node("relu", Unary::Relu, [x]);
+        let y = graph.add_node("flat", Reshape::COPYING, [y, target]);
+        graph.set_outputs(vec![y]);
+        graph.tidy().unwrap();
+        graph
+    };
+    let open = open_batch(&fixed(&[1, -1])).unwrap().expect("one row for each sample");
+    assert_eq!(open.shape(open.outputs()[0]), &Shape::new(vec![Dim::Batch, Dim::Fixed(24)]));
+    // Samples in a row cannot be told apart.
+    assert!(open_batch(&fixed(&[24])).unwrap().is_none());
+    assert!(open_batch(&fixed(&[6, 4])).unwrap().is_none());
+    let mut typed = Graph::new("net");
+    let x = typed.add_typed_input("x", DataType::U8, Shape::fixed(&[1, 3]));
+    let y = typed.add_node("same", oculist_graph::Identity, [x]);
+    typed.set_outputs(vec![y]);
+    typed.tidy().unwrap();
+    assert!(open_batch(&typed).unwrap().is_some());
+}
+
+#[test]
+fn one_can_stop_after_any_pass() {
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 2, 3, 3);
+    let y = b.op("same", oculist_graph::Identity, &[x]);
+    let three = scalar(&mut b, "three", 0.0);
+    let y = b.op("max", oculist_graph::Variadic::Max, &[y, three]);
+    let graph = b.finish(y).unwrap();
+    let mut changes = 0;
+    for n in 0..=SIMPLIFICATIONS.len() {
+        let partial = simplify_up_to(&graph, n).unwrap();
+        assert!(partial.changes.len() >= changes);
+        changes = partial.changes.len();
+        assert_eq!(answers(&partial.graph), answers(&graph), "after {n} passes");
+    }
+    let names: Vec<&str> = simplify(&graph).unwrap().changes.iter().map(|c| c.0).collect();
+    assert_eq!(names, ["remove identities", "recognise activations"]);
+}

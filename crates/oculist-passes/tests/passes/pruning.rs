@@ -1,6 +1,6 @@
 //! Channel pruning on the zoo: what is silent may go without a trace.
 
-use oculist_graph::{BatchNormalization, Gemm, Graph, Op};
+use oculist_graph::{Graph, Op};
 use oculist_passes::prune_channels::remove_units;
 use oculist_passes::{ChannelGroups, Importance, PruneOptions, PruneTarget, importance, prune_channels};
 
@@ -11,8 +11,8 @@ fn silence(graph: &Graph, groups: &ChannelGroups, units: &[usize]) -> Graph {
     let mut out = graph.clone();
     for node in graph.nodes() {
         let own = match node.op {
-            Op::Conv(_) | Op::Gemm(Gemm::LINEAR) => &node.inputs[1..],
-            Op::BatchNormalization(_) => &node.inputs[1..3],
+            Op::Conv(_) | Op::Gemm(_) => node.inputs.iter().skip(1).collect::<Vec<_>>(),
+            Op::BatchNormalization(_) => node.inputs.iter().skip(1).take(2).collect(),
             _ => continue,
         };
         for s in units.iter().flat_map(|&u| &groups.units[u].slices) {

@@ -69,10 +69,13 @@ impl Arithmetic for i128 {
             Binary::And | Binary::BitwiseAnd => a & b,
             Binary::Or | Binary::BitwiseOr => a | b,
             Binary::Xor | Binary::BitwiseXor => a ^ b,
-            Binary::BitShift { left } => {
-                let places = u32::try_from(b).ok().filter(|&n| n < 64);
-                places.map_or(0, |n| if left { a << n } else { a >> n })
-            }
+            Binary::BitShift { left } => match u32::try_from(b).ok().filter(|&n| n < 64) {
+                Some(places) if left => a << places,
+                Some(places) => a >> places,
+                // Beyond the width, and for a negative number of places, all bits are gone but the sign's copies.
+                None if left => 0,
+                None => a >> 127,
+            },
             Binary::Equal | Binary::Greater | Binary::GreaterOrEqual | Binary::Less | Binary::LessOrEqual => {
                 0
             }
@@ -120,13 +123,11 @@ impl Job<'_> {
     where
         T::Wide: Arithmetic,
     {
-        match self.compare(a, b) {
-            Some(truth) => TensorData::Bool(truth),
-            None => {
-                let f = |a: T, b: T| T::narrow(T::Wide::apply(self.op, a.widen(), b.widen()));
-                T::wrap(zip(self.ctx, self.walk, a, b, f))
-            }
+        if let Some(truth) = self.compare(a, b) {
+            return TensorData::Bool(truth);
         }
+        let f = |a: T, b: T| T::narrow(T::Wide::apply(self.op, a.widen(), b.widen()));
+        T::wrap(zip(self.ctx, self.walk, a, b, f))
     }
 }
 
@@ -201,8 +202,10 @@ mod tests {
 
     #[test]
     fn bits_fall_off_the_end() {
-        use TensorData::{U8, U64};
+        use TensorData::{I8, U8, U64};
         assert_eq!(of(Binary::BitShift { left: true }, U8(vec![255, 1]), U8(vec![1, 9])), U8(vec![254, 0]));
         assert_eq!(of(Binary::BitShift { left: false }, U64(vec![16, 1]), U64(vec![2, 64])), U64(vec![4, 0]));
+        let right = Binary::BitShift { left: false };
+        assert_eq!(of(right, I8(vec![-8, 4, -1]), I8(vec![8, 9, -16])), I8(vec![-1, 0, -1]));
     }
 }

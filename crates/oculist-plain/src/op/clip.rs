@@ -26,3 +26,26 @@ impl Forward for Clip {
         Ok(vec![Tensor::new(x.shape().to_vec(), data)?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use oculist_kernels::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_bound_may_be_left_out() {
+        let ctx = Context::new(1).unwrap();
+        let x = Tensor::i8(&[3], vec![-100, 0, 100]);
+        let (min, max) = (Tensor::i8(&[], vec![-5]), Tensor::i8(&[], vec![7]));
+        let of = |inputs: &[Option<&Tensor>]| {
+            let y = crate::evaluate(&ctx, &Clip.into(), inputs, 1).unwrap();
+            y[0].as_i8().unwrap().to_vec()
+        };
+        assert_eq!(of(&[Some(&x), Some(&min), Some(&max)]), [-5, 0, 7]);
+        assert_eq!(of(&[Some(&x), None, Some(&max)]), [-100, 0, 7]);
+        assert_eq!(of(&[Some(&x)]), [-100, 0, 100]);
+        // ONNX: where the bounds are crossed, the upper one wins.
+        assert_eq!(of(&[Some(&x), Some(&max), Some(&min)]), [-5, -5, -5]);
+    }
+}

@@ -57,7 +57,9 @@ pub(super) fn add_bias<T: Real>(ctx: &Context, y: &mut [T], map: usize, bias: Op
     let bias = T::read(bias);
     ctx.for_pieces(y, map, |i, part| {
         let b = bias[i % bias.len()];
-        part.iter_mut().for_each(|v| *v += b);
+        for v in &mut *part {
+            *v += b;
+        }
     });
 }
 
@@ -66,6 +68,9 @@ fn convolve<T: Real>(call: &Call, grid: &Grid, maps: Maps, x: &[T], w: &[T]) -> 
     let (inputs, outputs, taps) = (grid.inputs(), grid.outputs(), grid.taps());
     let (per_in, per_out) = (c_in / groups, c_out / groups);
     let mut y = vec![T::ZERO; n * c_out * outputs];
+    if y.is_empty() || per_in == 0 {
+        return Ok(y);
+    }
     let stride = grid.axes.last().map_or(1, |a| a.stride);
     // Few output channels read each column only a few times, which does not pay for making it.
     if per_out < 4 && !grid.is_pointwise() {
@@ -151,6 +156,9 @@ fn convolve_transposed<T: Real>(
     let (results, positions, taps) = (grid.inputs(), grid.outputs(), grid.taps());
     let (per_in, per_out) = (c_in / groups, c_out / groups);
     let mut y = vec![T::ZERO; n * c_out * results];
+    if y.is_empty() {
+        return Ok(y);
+    }
     let stride = grid.axes.last().map_or(1, |a| a.stride);
     let rows = per_out * taps;
     let (runs, step) = (runs_of(grid), chunk(rows, positions));
@@ -201,5 +209,81 @@ impl Forward for ConvTranspose {
             add_bias::<T>(call.ctx, &mut y, grid.inputs(), call.get(2));
             Ok(vec![finish(&shape, y, x.dtype())?])
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::{Op, Window};
+
+    use super::*;
+    use crate::evaluate;
+
+    fn ramp(shape: &[usize]) -> Tensor {
+        let len: usize = shape.iter().product();
+        Tensor::f32(shape, (0..len).map(|i| (i * 7 % 23) as f32 - 11.0).collect())
+    }
+
+    fn apply(op: impl Into<Op>, inputs: &[&Tensor]) -> Tensor {
+        let ctx = Context::new(2).unwrap();
+        let inputs: Vec<Option<&Tensor>> = inputs.iter().map(|x| Some(*x)).collect();
+        evaluate(&ctx, &op.into(), &inputs, 1).unwrap().remove(0)
+    }
+
+    /// The example of ONNX's documents: numbers from 0 on, a kernel of ones.
+    #[test]
+    fn documented_examples() {
+        let x = Tensor::f32(&[1, 1, 5, 5], (0..25u8).map(f32::from).collect());
+        let w = Tensor::filled(&[1, 1, 3, 3], 1.0);
+        let y = apply(Conv::square(3, 2, 1), &[&x, &w]);
+        assert_eq!(
+            y,
+            Tensor::f32(&[1, 1, 3, 3], vec![12.0, 27.0, 24.0, 63.0, 108.0, 81.0, 72.0, 117.0, 84.0])
+        );
+        let x = Tensor::f32(&[1, 1, 3, 3], (0..9u8).map(f32::from).collect());
+        let y = apply(ConvTranspose::square(3, 1, 0), &[&x, &w]);
+        let expected = [
+            0.0, 1.0, 3.0, 3.0, 2.0, 3.0, 8.0, 15.0, 12.0, 7.0, 9.0, 21.0, 36.0, 27.0, 15.0, 9.0, 20.0, 33.0,
+            24.0, 13.0, 6.0, 13.0, 21.0, 15.0, 8.0,
+        ];
+        assert_eq!(y, Tensor::f32(&[1, 1, 5, 5], expected.to_vec()));
+    }
+
+    /// Many output channels go through columns, in parts where those are large; few are computed directly.
+    #[test]
+    fn columns_give_what_the_direct_way_gives() {
+        for (map, groups) in [([9, 7], 2), ([250, 250], 1)] {
+            let x = ramp(&[1, 8, map[0], map[1]]);
+            let w = ramp(&[8, 8 / groups, 3, 3]);
+            let window = Window { stride: vec![1, 2], dilation: vec![2, 1], ..Window::square(3, 1, 2) };
+            let all = apply(Conv { window: window.clone(), groups }, &[&x, &w]);
+            for group in 0..groups {
+                let per_group = 8 / groups;
+                let x = x.select(1, &(group * per_group..(group + 1) * per_group).collect::<Vec<_>>());
+                for o in group * per_group..(group + 1) * per_group {
+                    let one = apply(Conv { window: window.clone(), groups: 1 }, &[&x, &w.select(0, &[o])]);
+                    assert_eq!(all.select(1, &[o]), one, "channel {o} of {map:?}");
+                }
+            }
+        }
+    }
+
+    /// With stride 1 a transposed convolution is a convolution with the kernel turned round.
+    #[test]
+    fn a_large_map_is_scattered_in_parts() {
+        let x = ramp(&[1, 1, 300, 250]);
+        let w = ramp(&[1, 8, 3, 3]);
+        let y = apply(ConvTranspose::square(3, 1, 1), &[&x, &w]);
+        let turned: Vec<f32> = w.as_f32().unwrap().chunks(9).flat_map(|k| k.iter().rev().copied()).collect();
+        let expected = apply(Conv::square(3, 1, 1), &[&x, &Tensor::f32(&[8, 1, 3, 3], turned)]);
+        assert_eq!(y, expected);
+    }
+
+    #[test]
+    fn a_result_beyond_memory_is_refused() {
+        let ctx = Context::new(1).unwrap().with_max_memory(1000);
+        let (x, w) = (ramp(&[1, 1, 20, 20]), ramp(&[1, 1, 3, 3]));
+        let op = Op::from(Conv::square(3, 1, 1));
+        assert!(evaluate(&ctx, &op, &[Some(&x), Some(&w)], 1).is_err());
     }
 }

@@ -36,3 +36,19 @@ impl Forward for CenterCropPad {
         Ok(vec![Tensor::new(shape, moved(call.ctx, x.data(), along, None))?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::run;
+
+    #[test]
+    fn what_is_odd_is_cut_or_added_behind() {
+        let x = Tensor::i32(&[2, 5], (1..=10).collect());
+        let crop =
+            |sizes: &[i64]| run(CenterCropPad { axes: None }, &[&x, &Tensor::ints(sizes.to_vec())]).unwrap();
+        assert_eq!(crop(&[2, 2]), Tensor::i32(&[2, 2], vec![2, 3, 7, 8]));
+        assert_eq!(crop(&[1, 8]), Tensor::i32(&[1, 8], vec![0, 1, 2, 3, 4, 5, 0, 0]));
+        assert_eq!(crop(&[5, 1]), Tensor::i32(&[5, 1], vec![0, 3, 8, 0, 0]));
+    }
+}

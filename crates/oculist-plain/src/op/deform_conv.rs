@@ -17,7 +17,7 @@ fn sample<T: Real>(map: &[T], grid: &Grid, place: &[T]) -> T {
         for (a, (&p, axis)) in place.iter().zip(&grid.axes).enumerate() {
             let low = p.floor();
             let upper = corner >> a & 1 == 1;
-            weight = weight * if upper { p - low } else { T::ONE - (p - low) };
+            weight *= if upper { p - low } else { T::ONE - (p - low) };
             // A place beyond the range of integers, or none at all, becomes one that is outside.
             let i = low.to_f64() as i64;
             let i = usize::try_from(i.saturating_add(i64::from(upper))).ok().filter(|&i| i < axis.input);
@@ -76,7 +76,7 @@ impl Forward for DeformConv {
                             }
                             *v = sample(map, &grid, &place);
                             if let Some(mask) = &mask {
-                                *v = *v * mask[element * outputs + start + i];
+                                *v *= mask[element * outputs + start + i];
                             }
                         }
                     });
@@ -87,5 +87,32 @@ impl Forward for DeformConv {
             add_bias::<T>(call.ctx, &mut y, outputs, call.get(3));
             Ok(vec![finish(&shape, y, x.dtype())?])
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::{Op, Tensor, Window};
+    use oculist_kernels::Context;
+
+    use super::*;
+    use crate::evaluate;
+
+    /// A kernel of one element whose offset moves it by half a pixel down and one to the right, times a mask.
+    #[test]
+    fn places_between_pixels_are_interpolated() {
+        let x = Tensor::f32(&[1, 1, 2, 2], vec![1.0, 2.0, 3.0, 4.0]);
+        let w = Tensor::f32(&[1, 1, 1, 1], vec![10.0]);
+        let offset: Vec<f32> = [[0.5; 4], [1.0; 4]].concat();
+        let offset = Tensor::f32(&[1, 2, 2, 2], offset);
+        let (bias, mask) =
+            (Tensor::f32(&[1], vec![1.0]), Tensor::f32(&[1, 1, 2, 2], vec![1.0, 1.0, 0.5, f32::NAN]));
+        let op = Op::from(DeformConv { window: Window::square(1, 1, 0), groups: 1, offset_groups: 1 });
+        let inputs = [Some(&x), Some(&w), Some(&offset), Some(&bias), Some(&mask)];
+        let y = evaluate(&Context::new(2).unwrap(), &op, &inputs, 1).unwrap().remove(0);
+        let y = y.as_f32().unwrap();
+        // Below the last row lies zero, behind the last column too.
+        assert_eq!(y[..3], [31.0, 1.0, 11.0]);
+        assert!(y[3].is_nan());
     }
 }

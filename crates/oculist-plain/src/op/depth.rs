@@ -22,7 +22,7 @@ impl Forward for DepthToSpace {
         let (x, b) = (call.input(0)?, self.block);
         let [n, c, h, w] = image(x)?;
         let channels = c / b / b;
-        let shape = [n, channels, h * b, w * b];
+        let shape = [n, channels, h.saturating_mul(b), w.saturating_mul(b)];
         if self.channels_first {
             reordered(call, x, &[n, channels, b, b, h, w], [0, 1, 4, 2, 5, 3], shape)
         } else {
@@ -35,7 +35,7 @@ impl Forward for SpaceToDepth {
     fn forward(&self, call: &Call) -> Outcome {
         let (x, b) = (call.input(0)?, self.block);
         let [n, c, h, w] = image(x)?;
-        let shape = [n, c * b * b, h / b, w / b];
+        let shape = [n, c.saturating_mul(b).saturating_mul(b), h / b, w / b];
         let order = if self.channels_first { [0, 1, 3, 5, 2, 4] } else { [0, 3, 5, 1, 2, 4] };
         reordered(call, x, &[n, c, h / b, b, w / b, b], order, shape)
     }

@@ -146,3 +146,38 @@ impl Forward for Einsum {
         by_type!(F32, F64, U8, I8, U16, I16, U32, I32, U64, I64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::Op;
+    use oculist_kernels::Context;
+
+    use super::*;
+    use crate::evaluate;
+
+    fn apply(equation: &str, shapes: &[&[usize]]) -> (Vec<usize>, Vec<i64>) {
+        let inputs: Vec<Tensor> = shapes
+            .iter()
+            .map(|shape| {
+                let len: usize = shape.iter().product();
+                Tensor::ints((1..=len as i64).collect()).reshaped(shape.to_vec()).unwrap()
+            })
+            .collect();
+        let op = Op::from(Einsum { equation: equation.to_owned() });
+        let inputs: Vec<Option<&Tensor>> = inputs.iter().map(Some).collect();
+        let y = evaluate(&Context::new(1).unwrap(), &op, &inputs, 1).unwrap().remove(0);
+        (y.shape().to_vec(), y.as_i64().unwrap().to_vec())
+    }
+
+    /// Values of numpy's `einsum` for inputs that count from 1.
+    #[test]
+    fn values_of_numpy() {
+        assert_eq!(apply("ij,jk->ik", &[&[2, 2], &[2, 2]]), (vec![2, 2], vec![7, 10, 15, 22]));
+        assert_eq!(apply("ii->i", &[&[3, 3]]), (vec![3], vec![1, 5, 9]));
+        assert_eq!(apply("iij,j", &[&[2, 2, 2], &[2]]), (vec![], vec![28]));
+        assert_eq!(apply("ba", &[&[2, 3]]), (vec![3, 2], vec![1, 4, 2, 5, 3, 6]));
+        assert_eq!(apply("i,j,k->kj", &[&[2], &[2], &[2]]), (vec![2, 2], vec![3, 6, 6, 12]));
+        assert_eq!(apply("...i,i...->...", &[&[1, 2], &[2, 3]]), (vec![3], vec![9, 12, 15]));
+        assert_eq!(apply("ij->j", &[&[0, 2]]), (vec![2], vec![0, 0]));
+    }
+}

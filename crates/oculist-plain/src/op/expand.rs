@@ -55,3 +55,22 @@ impl Forward for Tile {
         Ok(vec![Tensor::new(shape, moved(call.ctx, x.data(), along, None))?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::run;
+
+    #[test]
+    fn elements_are_repeated() {
+        let x = Tensor::i32(&[2, 1], vec![1, 2]);
+        let y = run(Expand, &[&x, &Tensor::ints(vec![2, 1, 3])]).unwrap();
+        assert_eq!(y, Tensor::i32(&[2, 2, 3], vec![1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2]));
+        assert!(run(Expand, &[&x, &Tensor::ints(vec![3, 3])]).is_err());
+        let x = Tensor::i32(&[2, 2], vec![1, 2, 3, 4]);
+        let y = run(Tile, &[&x, &Tensor::ints(vec![1, 2])]).unwrap();
+        assert_eq!(y, Tensor::i32(&[2, 4], vec![1, 2, 1, 2, 3, 4, 3, 4]));
+        // More than any memory.
+        assert!(run(Tile, &[&x, &Tensor::ints(vec![1 << 40, 1 << 40])]).is_err());
+    }
+}

@@ -120,3 +120,27 @@ impl Forward for GatherND {
         Ok(vec![Tensor::new(shape, moved(call.ctx, x.data(), along, None))?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::run;
+
+    #[test]
+    fn indices_count_from_both_ends() {
+        let x = Tensor::f32(&[3, 2], vec![1.0, 1.2, 2.3, 3.4, 4.5, 5.7]);
+        let at = |shape: &[usize], v: &[i64]| Tensor::ints(v.to_vec()).reshaped(shape.to_vec()).unwrap();
+        let y = run(Gather { axis: 0 }, &[&x, &at(&[2, 2], &[0, 1, -2, 2])]).unwrap();
+        assert_eq!(y, Tensor::f32(&[2, 2, 2], vec![1.0, 1.2, 2.3, 3.4, 2.3, 3.4, 4.5, 5.7]));
+        let y = run(GatherElements { axis: 0 }, &[&x, &at(&[1, 2], &[2, -3])]).unwrap();
+        assert_eq!(y, Tensor::f32(&[1, 2], vec![4.5, 1.2]));
+        let y = run(GatherND { batch_dims: 0 }, &[&x, &at(&[2, 2], &[0, 1, -1, 0])]).unwrap();
+        assert_eq!(y, Tensor::f32(&[2], vec![1.2, 4.5]));
+        let y = run(GatherND { batch_dims: 1 }, &[&x, &at(&[3, 1], &[1, 0, 1])]).unwrap();
+        assert_eq!(y, Tensor::f32(&[3], vec![1.2, 2.3, 5.7]));
+        let y = run(ArrayFeatureExtractor, &[&x, &at(&[2], &[1, 0])]).unwrap();
+        assert_eq!(y, Tensor::f32(&[3, 2], vec![1.2, 1.0, 3.4, 2.3, 5.7, 4.5]));
+        let error = run(Gather { axis: 0 }, &[&x, &at(&[1], &[-4])]).unwrap_err();
+        assert!(error.contains("the index is -4, the axis has 3"), "{error}");
+    }
+}

@@ -56,6 +56,8 @@ impl Axis {
         if x < low || x > high {
             match op.outside {
                 Outside::Zeros => {}
+                // Neighbours of a cubic stand at the border each for itself, as PyTorch has it.
+                Outside::Border if op.sampling == Sampling::Cubic => {}
                 Outside::Border => x = x.clamp(0.0, (size - 1.0).max(0.0)),
                 Outside::Reflection => x = reflected(x, low, high),
             }
@@ -179,5 +181,35 @@ impl Forward for AffineGrid {
             }
         }
         Ok(vec![of_reals(y, shape, theta.dtype())?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{close, run};
+
+    #[test]
+    fn corners_lie_where_they_are_said_to() {
+        let x = Tensor::f32(&[1, 1, 2, 2], vec![0.0, 1.0, 2.0, 3.0]);
+        let grid = Tensor::f32(&[1, 1, 3, 2], vec![-1.0, -1.0, 0.0, 0.0, 1.0, 0.0]);
+        let op = |outside, align_corners| GridSample { sampling: Sampling::Linear, outside, align_corners };
+        close(&run(op(Outside::Zeros, true), &[&x, &grid]).unwrap(), &[1, 1, 1, 3], &[0.0, 1.5, 2.0]);
+        // The corner of the first pixel has a quarter of it, the right edge half of the last column.
+        close(&run(op(Outside::Zeros, false), &[&x, &grid]).unwrap(), &[1, 1, 1, 3], &[0.0, 1.5, 1.0]);
+        close(&run(op(Outside::Border, false), &[&x, &grid]).unwrap(), &[1, 1, 1, 3], &[0.0, 1.5, 2.0]);
+        assert_eq!(reflected(-1.5, -0.5, 3.5), 0.5);
+        assert_eq!(reflected(5.0, 0.0, 3.0), 1.0);
+        assert_eq!(reflected(7.0, 0.0, 0.0), 0.0);
+    }
+
+    #[test]
+    fn the_identity_gives_the_places_of_pixels() {
+        let theta = Tensor::f32(&[1, 2, 3], vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.5]);
+        let size = Tensor::ints(vec![1, 3, 1, 2]);
+        let y = run(AffineGrid { align_corners: false }, &[&theta, &size]).unwrap();
+        close(&y, &[1, 1, 2, 2], &[-0.5, 0.5, 0.5, 0.5]);
+        let y = run(AffineGrid { align_corners: true }, &[&theta, &size]).unwrap();
+        close(&y, &[1, 1, 2, 2], &[-1.0, 0.5, 1.0, 0.5]);
     }
 }

@@ -4,7 +4,7 @@ use oculist_graph::op::axis;
 use oculist_graph::{Concat, DataType, Dropout, Flatten, Identity, Tensor, TensorData};
 
 use crate::call::{Call, Forward, Outcome};
-use crate::moves::joined;
+use crate::moves::{count, joined};
 
 impl Forward for Concat {
     fn forward(&self, call: &Call) -> Outcome {
@@ -17,10 +17,10 @@ impl Forward for Concat {
             let x = call.input(i)?;
             shape[along] = shape[along].saturating_add(x.shape()[along]);
             parts.push(x.data());
-            widths.push(x.shape()[along..].iter().product());
+            widths.push(count(&x.shape()[along..]));
         }
         call.room(first.dtype(), &shape)?;
-        let rows = shape[..along].iter().product();
+        let rows = count(&shape[..along]);
         Ok(vec![Tensor::new(shape, joined(call.ctx, &parts, &widths, rows))?])
     }
 }
@@ -37,7 +37,7 @@ impl Forward for Flatten {
         let rank = x.shape().len();
         let at = if usize::try_from(self.axis) == Ok(rank) { rank } else { axis(self.axis, rank)? };
         let (rows, columns) = x.shape().split_at(at);
-        Ok(vec![x.reshaped(vec![rows.iter().product(), columns.iter().product()])?])
+        Ok(vec![x.reshaped(vec![count(rows), count(columns)])?])
     }
 }
 
@@ -67,14 +67,7 @@ impl Forward for Dropout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate;
-    use oculist_graph::Op;
-    use oculist_kernels::Context;
-
-    fn run(op: impl Into<Op>, inputs: &[&Tensor], outputs: usize) -> Result<Vec<Tensor>, String> {
-        let inputs: Vec<Option<&Tensor>> = inputs.iter().copied().map(Some).collect();
-        evaluate(&Context::new(2).unwrap(), &op.into(), &inputs, outputs).map_err(|e| e.to_string())
-    }
+    use crate::testing::run_all as run;
 
     #[test]
     fn parts_are_joined_along_any_axis() {

@@ -4,16 +4,13 @@ use oculist_graph::{Gemm, Tensor, TensorData};
 
 use crate::call::{Call, Forward, Outcome};
 use crate::expand::expanded;
-use crate::gemm::{Number, Size, transposed};
+use crate::gemm::{Number, Size};
 use crate::real::{Real, finish, with_real};
 
 /// The product of two matrices, of which either may have to be turned.
 fn multiply<T: Number>(op: &Gemm, call: &Call, size: Size, a: &[T], b: &[T]) -> Vec<T> {
-    let Size { m, n, k, .. } = size;
-    let turned_a = op.trans_a.then(|| transposed(a, k, m));
-    let turned_b = op.trans_b.then(|| transposed(b, n, k));
-    let mut y = vec![T::default(); m * n];
-    T::matmul(call.ctx, size, turned_a.as_deref().unwrap_or(a), turned_b.as_deref().unwrap_or(b), &mut y);
+    let mut y = vec![T::default(); size.m * size.n];
+    T::turned_matmul(call.ctx, size, [op.trans_a, op.trans_b], a, b, &mut y);
     y
 }
 
@@ -34,7 +31,7 @@ macro_rules! integer_gemm {
                     return Err(text.into());
                 }
                 let mut y = multiply($op, $call, $size, a, b);
-                y.iter_mut().for_each(|v| *v = v.wrapping_mul(alpha));
+                for v in &mut y { *v = v.wrapping_mul(alpha); }
                 if let Some(c) = $call.get(2)
                     && let TensorData::$variant(values) = c.data()
                 {
@@ -76,7 +73,7 @@ impl Forward for Gemm {
             let mut y = multiply::<T>(self, call, size, &T::read(a), &T::read(b));
             if self.alpha != 1.0 {
                 let alpha = T::of_f32(self.alpha);
-                y.iter_mut().for_each(|v| *v = *v * alpha);
+                for v in &mut y { *v *= alpha; }
             }
             if let Some(c) = call.get(2)
                 && self.beta != 0.0
@@ -87,5 +84,31 @@ impl Forward for Gemm {
             }
             Ok(vec![finish(&shape, y, a.dtype())?])
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::Op;
+    use oculist_kernels::Context;
+
+    use super::*;
+    use crate::evaluate;
+
+    #[test]
+    fn floats_and_integers_are_turned_scaled_and_added() {
+        let ctx = Context::new(2).unwrap();
+        let op = Op::from(Gemm { alpha: 2.0, beta: 3.0, trans_a: true, trans_b: true });
+        // a is [[1, 3], [2, 4]] and b [[5], [6]] after turning.
+        let (a, b) = (Tensor::i32(&[2, 2], vec![1, 2, 3, 4]), Tensor::i32(&[1, 2], vec![5, 6]));
+        let c = Tensor::i32(&[2, 1], vec![1, -1]);
+        let y = evaluate(&ctx, &op, &[Some(&a), Some(&b), Some(&c)], 1).unwrap();
+        assert_eq!(y[0], Tensor::i32(&[2, 1], vec![49, 65]));
+        let floats = [&a, &b, &c].map(|t| Tensor::f32(t.shape(), t.to_f32s()));
+        let y = evaluate(&ctx, &op, &floats.each_ref().map(Some), 1).unwrap();
+        assert_eq!(y[0], Tensor::f32(&[2, 1], vec![49.0, 65.0]));
+        let half = Op::from(Gemm { alpha: 0.5, ..Gemm::LINEAR });
+        let error = evaluate(&ctx, &half, &[Some(&b), Some(&b)], 1).unwrap_err().to_string();
+        assert!(error.contains("integers need whole ones"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! Linear attention and causal convolution, which hand a state on.
 
-use oculist_graph::{CausalConvWithState, LinearAttention};
+use oculist_graph::{CausalConvWithState, LinearAttention, Tensor};
 
 use crate::call::{Call, Forward, Outcome};
 use crate::real::{Real, finish, round_to};
@@ -40,7 +40,9 @@ impl Forward for LinearAttention {
                     for (d, row) in state.chunks_mut(d_v.max(1)).enumerate() {
                         let within = if *last == self.kv_heads { head } else { head * d_k + d };
                         let factor = decay[at * last + within].exp();
-                        row.iter_mut().for_each(|s| *s *= factor);
+                        for s in &mut *row {
+                            *s *= factor;
+                        }
                     }
                 }
                 if let Some((beta, last)) = &beta {
@@ -48,7 +50,9 @@ impl Forward for LinearAttention {
                     for (row, &k) in state.chunks(d_v.max(1)).zip(key) {
                         value.iter_mut().zip(row).for_each(|(v, &s)| *v -= s * k);
                     }
-                    value.iter_mut().for_each(|v| *v *= rate);
+                    for v in &mut value {
+                        *v *= rate;
+                    }
                 }
                 for (row, &k) in state.chunks_mut(d_v.max(1)).zip(key) {
                     row.iter_mut().zip(&value).for_each(|(s, &v)| *s += k * v);
@@ -59,7 +63,9 @@ impl Forward for LinearAttention {
                     for (row, &q) in state.chunks(d_v.max(1)).zip(query) {
                         line.iter_mut().zip(row).for_each(|(y, &s)| *y += q * s);
                     }
-                    line.iter_mut().for_each(|y| *y *= scale);
+                    for y in &mut *line {
+                        *y *= scale;
+                    }
                 }
             }
         });
@@ -75,7 +81,7 @@ impl Forward for LinearAttention {
                 y[to..to + d_v].copy_from_slice(line);
             }
         }
-        let of_state = call.get(3).map_or(q.dtype(), |p| p.dtype());
+        let of_state = call.get(3).map_or(q.dtype(), Tensor::dtype);
         Ok(vec![finish(&shape, y, q.dtype())?, finish(&state_shape, state, of_state)?])
     }
 }
@@ -110,8 +116,66 @@ impl Forward for CausalConvWithState {
         if self.silu {
             // The convolution ends in the type of `x`.
             round_to(&mut y, x.dtype());
-            y.iter_mut().for_each(|v| *v /= 1.0 + (-*v).exp());
+            for v in &mut y {
+                *v /= 1.0 + (-*v).exp();
+            }
         }
         Ok(vec![finish(x.shape(), y, x.dtype())?, finish(&state_shape, state, x.dtype())?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::{Op, UpdateRule};
+    use oculist_kernels::Context;
+
+    use super::*;
+    use crate::evaluate;
+
+    /// One head of size 1: the state is a number.
+    #[test]
+    fn rules_of_the_state() {
+        let line = |values: &[f32]| Tensor::f32(&[1, values.len(), 1], values.to_vec());
+        let (q, k, v) = (line(&[1.0, 2.0]), line(&[1.0, 3.0]), line(&[2.0, 1.0]));
+        let decay = line(&[0.0, 0.5f32.ln()]);
+        let beta = line(&[0.5, 0.5]);
+        let cases = [
+            (UpdateRule::Linear, [2.0, 5.0]),
+            (UpdateRule::Gated, [2.0, 4.0]),
+            // 0.5 * 2, then 1 + 0.5 * 3 * (1 - 3 * 1).
+            (UpdateRule::Delta, [1.0, -2.0]),
+            // The same with the state halved before: 0.5 + 0.5 * 3 * (1 - 3 * 0.5).
+            (UpdateRule::GatedDelta, [1.0, -0.25]),
+        ];
+        for (rule, states) in cases {
+            let op = Op::from(LinearAttention { heads: 1, kv_heads: 1, scale: 1.0, rule });
+            let inputs = [
+                Some(&q),
+                Some(&k),
+                Some(&v),
+                None,
+                rule.decays().then_some(&decay),
+                rule.corrects().then_some(&beta),
+            ];
+            let found = evaluate(&Context::new(1).unwrap(), &op, &inputs, 2).unwrap();
+            let close = |a: f32, b: f32| assert!((a - b).abs() < 1e-6, "{rule:?}: {a} and {b}");
+            close(found[1].as_f32().unwrap()[0], states[1]);
+            close(found[0].as_f32().unwrap()[0], states[0]);
+            close(found[0].as_f32().unwrap()[1], 2.0 * states[1]);
+        }
+    }
+
+    #[test]
+    fn a_convolution_in_two_calls_is_one_call() {
+        let w = Tensor::f32(&[1, 1, 3], vec![1.0, 10.0, 100.0]);
+        let op = Op::from(CausalConvWithState { silu: false });
+        let apply = |x: &[f32], state: Option<&Tensor>| {
+            let x = Tensor::f32(&[1, 1, x.len()], x.to_vec());
+            evaluate(&Context::new(1).unwrap(), &op, &[Some(&x), Some(&w), None, state], 2).unwrap()
+        };
+        assert_eq!(apply(&[1.0, 2.0, 3.0], None)[0].as_f32().unwrap(), [100.0, 210.0, 321.0]);
+        let first = apply(&[1.0], None);
+        assert_eq!(first[1].as_f32().unwrap(), [0.0, 1.0]);
+        assert_eq!(apply(&[2.0, 3.0], Some(&first[1]))[0].as_f32().unwrap(), [210.0, 321.0]);
     }
 }

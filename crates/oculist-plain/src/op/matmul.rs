@@ -106,8 +106,7 @@ fn product_shape(a: &[usize], b: &[usize]) -> Vec<usize> {
     let at = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
     let mut shape: Vec<usize> = (0..rank.saturating_sub(2))
         .map(|i| match (at(a, i), at(b, i)) {
-            (1, d) | (d, 1) => d,
-            (d, _) => d,
+            (1, d) | (d, _) => d,
         })
         .collect();
     shape.push(if a.len() > 1 { a[a.len() - 2] } else { 1 });
@@ -165,8 +164,57 @@ impl Forward for FusedMatMul {
             let plan = Plan::new(&x_shape, &y_shape)?;
             let alpha = T::of_f32(self.alpha);
             let mut y = plan.run(call, &x, &y);
-            y.iter_mut().for_each(|v| *v = *v * alpha);
+            for v in &mut y { *v *= alpha; }
             Ok(vec![finish(&plan.shape, y, a.dtype())?])
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::Op;
+    use oculist_kernels::Context;
+
+    use super::*;
+    use crate::evaluate;
+
+    fn apply(op: impl Into<Op>, a: &Tensor, b: &Tensor) -> Tensor {
+        evaluate(&Context::new(2).unwrap(), &op.into(), &[Some(a), Some(b)], 1).unwrap().remove(0)
+    }
+
+    fn ints(shape: &[usize]) -> Tensor {
+        let len: usize = shape.iter().product();
+        Tensor::i32(shape, (0..len as i32).collect())
+    }
+
+    /// Values of numpy's `matmul`.
+    #[test]
+    fn axes_in_front_are_broadcast() {
+        let y = apply(MatMul, &ints(&[2, 1, 1, 2]), &ints(&[2, 2, 2]));
+        assert_eq!(y, Tensor::i32(&[2, 2, 1, 2], vec![2, 3, 6, 7, 6, 11, 26, 31]));
+        assert_eq!(
+            apply(MatMul, &ints(&[2]), &ints(&[2, 2, 3])),
+            Tensor::i32(&[2, 3], vec![3, 4, 5, 9, 10, 11])
+        );
+        assert_eq!(apply(MatMul, &ints(&[3]), &ints(&[3])), Tensor::i32(&[], vec![5]));
+        assert_eq!(apply(MatMul, &ints(&[2, 0]), &ints(&[0, 2])), Tensor::i32(&[2, 2], vec![0; 4]));
+    }
+
+    #[test]
+    fn batches_may_be_turned() {
+        let (a, b) =
+            (Tensor::f32(&[1, 2, 2], vec![1.0, 2.0, 3.0, 4.0]), Tensor::f32(&[2, 1], vec![1.0, 10.0]));
+        let op = FusedMatMul {
+            alpha: 2.0,
+            trans_a: true,
+            trans_b: false,
+            trans_batch_a: false,
+            trans_batch_b: false,
+        };
+        assert_eq!(apply(op, &a, &b).as_f32().unwrap(), [62.0, 84.0]);
+        let turned = FusedMatMul { trans_a: false, trans_batch_a: true, ..op };
+        // [m, batch, k] with m 1 and two matrices of one row each.
+        let y = apply(turned, &a, &b);
+        assert_eq!((y.shape(), y.as_f32().unwrap()), (&[2, 1, 1][..], &[42.0, 86.0][..]));
     }
 }

@@ -7,7 +7,7 @@ use oculist_graph::{ArgReduce, DataType, Tensor, TensorData, TopK, Unique};
 
 use crate::along::Along;
 use crate::call::{Call, Forward, Outcome};
-use crate::element::{order, with_elements};
+use crate::element::{NAN_KEY, keys};
 
 impl Forward for ArgReduce {
     fn forward(&self, call: &Call) -> Outcome {
@@ -21,28 +21,27 @@ impl Forward for ArgReduce {
             out.remove(at);
         }
         let mut y = vec![0i64; call.room(DataType::I64, &out)?];
-        with_elements!(x.data(), v: T => {
-            let better = |a: &T, b: &T| match if self.largest { order(a, b) } else { order(b, a) } {
-                Ordering::Greater => true,
-                Ordering::Equal => self.last,
-                Ordering::Less => false,
-            };
+        call.room(DataType::I64, &[x.len(), 2])?;
+        let mut keys = keys(x.data());
+        if !self.largest {
             // A NaN is chosen in either direction, as in NumPy.
-            let is_nan = |a: &T| a.partial_cmp(a).is_none();
-            let piece = (1 << 14) / along.len.max(1) + 1;
-            call.ctx.for_pieces(&mut y, piece, |p, y| {
-                for (i, y) in y.iter_mut().enumerate() {
-                    let line = p * piece + i;
-                    let mut best = 0;
-                    for k in 1..along.len {
-                        let (a, b) = (&v[along.at(line, k)], &v[along.at(line, best)]);
-                        if (is_nan(a) && !is_nan(b)) || (is_nan(a) == is_nan(b) && better(a, b)) {
-                            best = k;
-                        }
+            for key in keys.iter_mut().filter(|key| **key != NAN_KEY) {
+                *key = -*key;
+            }
+        }
+        let piece = (1 << 14) / along.len.max(1) + 1;
+        call.ctx.for_pieces(&mut y, piece, |p, y| {
+            for (i, y) in y.iter_mut().enumerate() {
+                let start = along.line(p * piece + i);
+                let mut best = 0;
+                for k in 1..along.len {
+                    let (key, most) = (keys[start + k * along.inner], keys[start + best * along.inner]);
+                    if key > most || (self.last && key == most) {
+                        best = k;
                     }
-                    *y = best as i64;
                 }
-            });
+                *y = best as i64;
+            }
         });
         Ok(vec![Tensor::new(out, TensorData::I64(y))?])
     }
@@ -61,27 +60,28 @@ impl Forward for TopK {
         let len = call.room(DataType::I64, &out)?;
         let result = Along { len: k, ..along };
         let (mut indices, mut places) = (vec![0i64; len], vec![0usize; len]);
-        with_elements!(x.data(), v: T => {
-            let mut line: Vec<usize> = Vec::with_capacity(along.len);
-            for l in 0..if k == 0 { 0 } else { along.lines() } {
-                let first = |a: &usize, b: &usize| {
-                    let (p, q): (&T, &T) = (&v[along.at(l, *a)], &v[along.at(l, *b)]);
-                    // Of equal elements the first comes first, whichever are wanted.
-                    (if self.largest { order(q, p) } else { order(p, q) }).then(a.cmp(b))
-                };
-                line.clear();
-                line.extend(0..along.len);
-                if k < line.len() {
-                    line.select_nth_unstable_by(k, first);
-                    line.truncate(k);
-                }
-                line.sort_unstable_by(first);
-                for (i, &index) in line.iter().enumerate() {
-                    indices[result.at(l, i)] = index as i64;
-                    places[result.at(l, i)] = along.at(l, index);
-                }
+        call.room(DataType::I64, &[x.len(), 2])?;
+        let keys = keys(x.data());
+        let mut line: Vec<usize> = Vec::with_capacity(along.len);
+        for l in 0..if k == 0 { 0 } else { along.lines() } {
+            let start = along.line(l);
+            let first = |a: &usize, b: &usize| {
+                let (p, q) = (keys[start + a * along.inner], keys[start + b * along.inner]);
+                // Of equal elements the first comes first, whichever are wanted.
+                (if self.largest { q.cmp(&p) } else { p.cmp(&q) }).then(a.cmp(b))
+            };
+            line.clear();
+            line.extend(0..along.len);
+            if k < line.len() {
+                line.select_nth_unstable_by(k, first);
+                line.truncate(k);
             }
-        });
+            line.sort_unstable_by(first);
+            for (i, &index) in line.iter().enumerate() {
+                indices[result.at(l, i)] = index as i64;
+                places[result.at(l, i)] = along.at(l, index);
+            }
+        }
         let values = Tensor::new(out.clone(), x.data().pick(places.into_iter()))?;
         Ok(vec![values, Tensor::new(out, TensorData::I64(indices))?])
     }
@@ -97,19 +97,16 @@ impl Forward for Unique {
                 (Some(a), Along::new(x.shape(), a))
             }
         };
-        call.room(DataType::I64, &[along.len, 4])?;
+        call.room(DataType::I64, &[x.len().max(along.len), 6])?;
+        let keys = keys(x.data());
+        let compare = |a: usize, b: usize| {
+            let mut each = (0..along.lines()).map(|l| keys[along.at(l, a)].cmp(&keys[along.at(l, b)]));
+            each.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        };
         // Slices in ascending order, like ones by their index, and where a new kind begins.
         let mut slices: Vec<usize> = (0..along.len).collect();
-        let starts: Vec<bool> = with_elements!(x.data(), v: T => {
-            let compare = |a: usize, b: usize| {
-                (0..along.lines())
-                    .map(|l| order::<T>(&v[along.at(l, a)], &v[along.at(l, b)]))
-                    .find(|o| o.is_ne())
-                    .unwrap_or(Ordering::Equal)
-            };
-            slices.sort_unstable_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
-            (0..slices.len()).map(|i| i == 0 || compare(slices[i - 1], slices[i]).is_ne()).collect()
-        });
+        slices.sort_unstable_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
+        let starts = (0..slices.len()).map(|i| i == 0 || compare(slices[i - 1], slices[i]).is_ne());
         let mut kinds: Vec<Vec<usize>> = Vec::new();
         for (&slice, start) in slices.iter().zip(starts) {
             match kinds.last_mut() {

@@ -8,6 +8,9 @@ use crate::moves::{Along, FILL, moved, strides};
 
 /// The index of the source that stands at `i`, counted from its beginning, which may lie outside.
 fn source(mode: PadMode, i: i64, size: i64) -> Option<i64> {
+    if size <= 0 {
+        return None;
+    }
     if (0..size).contains(&i) {
         return Some(i);
     }
@@ -48,7 +51,8 @@ impl Forward for Pad {
             let out = usize::try_from(out).map_err(|_| {
                 Problem::from(format!("padding by {before} and {behind} leaves nothing of {size}"))
             })?;
-            if size == 0 && out > 0 && self.mode != PadMode::Constant {
+            let kept = i128::from(size) + i128::from(*before.min(&0)) + i128::from(*behind.min(&0));
+            if kept <= 0 && out > 0 && self.mode != PadMode::Constant {
                 return Err(format!("axes {:?} hold nothing that could be repeated", x.shape()).into());
             }
             shape.push(out);
@@ -62,9 +66,12 @@ impl Forward for Pad {
             if (before, behind) == (0, 0) {
                 return Along::all(shape[a], strides[a]);
             }
+            // What is cut off is no source of what is added.
+            let first = before.saturating_neg().max(0);
+            let kept = sizes[a].saturating_sub(first).saturating_add(behind.min(0));
             let position = |i: usize| {
-                let i = (i as i64).checked_sub(before)?;
-                source(self.mode, i, sizes[a]).map(|i| i as usize * strides[a])
+                let i = source(self.mode, i as i64 - before.max(0), kept)?;
+                Some((i + first) as usize * strides[a])
             };
             Along::Listed((0..shape[a]).map(|i| position(i).unwrap_or(FILL)).collect())
         });

@@ -59,6 +59,11 @@ impl Forward for EyeLike {
     }
 }
 
+/// The zero of an element's type.
+fn zero_like<T: Default>(_: T) -> T {
+    T::default()
+}
+
 impl Forward for Trilu {
     fn forward(&self, call: &Call) -> Outcome {
         let x = call.input(0)?;
@@ -74,8 +79,9 @@ impl Forward for Trilu {
                 let diagonal = ((line % rows.max(1)) as i64).saturating_add(k);
                 let first = usize::try_from(if self.upper { diagonal } else { diagonal.saturating_add(1) }).unwrap_or(0);
                 let first = first.min(columns);
-                let zeros = if self.upper { &mut y[..first] } else { &mut y[first..] };
-                zeros.fill(Default::default());
+                for zero in if self.upper { &mut y[..first] } else { &mut y[first..] } {
+                    *zero = zero_like(*zero);
+                }
             }
             y
         });

@@ -5,7 +5,7 @@ use oculist_graph::{AveragePool, DataType, GlobalPool, LpPool, MaxPool, Tensor, 
 use crate::call::{Call, Forward, Outcome, Problem};
 use crate::float::Float;
 use crate::real::{Real, finish, with_real};
-use crate::window::{Grid, advance};
+use crate::window::Grid;
 
 /// Shape of the result and the window over the actual sizes.
 fn pooled(call: &Call, window: &Window, ceil_mode: bool) -> Result<(Vec<usize>, Grid), Problem> {
@@ -14,23 +14,10 @@ fn pooled(call: &Call, window: &Window, ceil_mode: bool) -> Result<(Vec<usize>, 
     for (axis, &size) in x.shape()[2..].iter().enumerate() {
         shape.push(window.output_size(axis, size, ceil_mode)?);
     }
-    call.room(x.dtype(), &shape)?;
+    // Twice, for values with their positions or counts.
+    call.room(DataType::F64, &[2, shape.iter().fold(1, |n: usize, &d| n.saturating_mul(d))])?;
     let grid = Grid::new(window, &x.shape()[2..], &shape[2..])?;
     Ok((shape, grid))
-}
-
-/// For each element of the kernel its positions along the axes.
-fn taps(grid: &Grid) -> Vec<Vec<usize>> {
-    (0..grid.taps()).map(|tap| grid.tap(tap)).collect()
-}
-
-/// Where an element of the kernel lies in a map of the input, if within.
-fn place(grid: &Grid, out: &[usize], tap: &[usize]) -> Option<usize> {
-    grid.axes
-        .iter()
-        .zip(out)
-        .zip(tap)
-        .try_fold(0, |at, ((axis, &o), &t)| Some(at * axis.input + axis.at(o, t)?))
 }
 
 /// The same position counted with the first axis fastest.
@@ -53,16 +40,13 @@ fn largest<T: Copy + PartialOrd + Default + Send + Sync>(
     x: &[T],
 ) -> Vec<(T, usize)> {
     let (inputs, outputs) = (grid.inputs(), grid.outputs());
-    let maps = if inputs == 0 { 0 } else { x.len() / inputs };
+    let maps = x.len().checked_div(inputs).unwrap_or(0);
     let mut y = vec![(T::default(), 0); maps * outputs];
-    let taps = taps(grid);
     call.ctx.for_pieces(&mut y, outputs, |i, part| {
         let map = &x[i * inputs..][..inputs];
-        let mut out = vec![0; grid.axes.len()];
-        for v in part {
+        grid.windows(|out, positions| {
             let mut best: Option<(T, usize)> = None;
-            for tap in &taps {
-                let Some(at) = place(grid, &out, tap) else { continue };
+            for &at in positions {
                 let found = map[at];
                 let better = match best {
                     None => true,
@@ -74,9 +58,8 @@ fn largest<T: Copy + PartialOrd + Default + Send + Sync>(
                     best = Some((found, at));
                 }
             }
-            *v = best.unwrap_or_default();
-            advance(&mut out, |a| grid.axes[a].output);
-        }
+            part[out] = best.unwrap_or_default();
+        });
     });
     y
 }
@@ -117,20 +100,14 @@ impl Forward for MaxPool {
 /// For each window the sum of `each` of its elements and how many there are.
 fn sums<T: Real>(call: &Call, grid: &Grid, x: &[T], each: impl Fn(T) -> T + Sync) -> Vec<(T, usize)> {
     let (inputs, outputs) = (grid.inputs(), grid.outputs());
-    let maps = if inputs == 0 { 0 } else { x.len() / inputs };
+    let maps = x.len().checked_div(inputs).unwrap_or(0);
     let mut y = vec![(T::ZERO, 0); maps * outputs];
-    let taps = taps(grid);
     call.ctx.for_pieces(&mut y, outputs, |i, part| {
         let map = &x[i * inputs..][..inputs];
-        let mut out = vec![0; grid.axes.len()];
-        for v in part {
-            for tap in &taps {
-                if let Some(at) = place(grid, &out, tap) {
-                    *v = (v.0 + each(map[at]), v.1 + 1);
-                }
-            }
-            advance(&mut out, |a| grid.axes[a].output);
-        }
+        grid.windows(|out, positions| {
+            let sum = positions.iter().fold(T::ZERO, |sum, &at| sum + each(map[at]));
+            part[out] = (sum, positions.len());
+        });
     });
     y
 }
@@ -143,11 +120,7 @@ impl Forward for AveragePool {
         let padded: Vec<usize> = (0..grid.outputs())
             .map(|out| {
                 let out = grid.output(out);
-                let along = grid.axes.iter().zip(&out).map(|(axis, &o)| {
-                    let end = axis.input + axis.before + axis.behind;
-                    (0..axis.kernel).filter(|t| o * axis.stride + t * axis.dilation < end).count()
-                });
-                along.product()
+                grid.axes.iter().zip(&out).map(|(axis, &o)| axis.padded(o)).product()
             })
             .collect();
         with_real!(x.dtype(), T => {
@@ -240,4 +213,74 @@ pub(super) fn pairwise<T: Real>(x: &[T], each: impl Fn(T) -> T + Copy) -> T {
     }
     let [a, b, c, d, e, f, g, h] = lanes;
     ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::{Op, Padding};
+    use oculist_kernels::Context;
+
+    use super::*;
+    use crate::evaluate;
+
+    fn apply(op: impl Into<Op>, x: &Tensor, outputs: usize) -> Vec<Tensor> {
+        evaluate(&Context::new(2).unwrap(), &op.into(), &[Some(x)], outputs).unwrap()
+    }
+
+    fn from_one(shape: &[usize]) -> Tensor {
+        let len: usize = shape.iter().product();
+        Tensor::f32(shape, (1..=len).map(|i| i as f32).collect())
+    }
+
+    /// ONNX's example of strides with positions that count columns first.
+    #[test]
+    fn positions_count_rows_or_columns_first() {
+        let x = from_one(&[1, 1, 5, 5]);
+        for (column_major, at) in [(false, [6, 8, 16, 18]), (true, [6, 16, 8, 18])] {
+            let op = MaxPool { column_major, ..MaxPool::square(2, 2, 0) };
+            let found = apply(op, &x, 2);
+            assert_eq!(found[0].as_f32().unwrap(), [7.0, 9.0, 17.0, 19.0]);
+            assert_eq!(found[1].as_i64().unwrap(), at);
+        }
+    }
+
+    #[test]
+    fn bytes_and_nan_have_a_maximum() {
+        let x = Tensor::i8(&[1, 1, 1, 3], vec![-5, -3, -4]);
+        let op = |kernel| MaxPool {
+            window: Window { kernel: vec![1, kernel], ..Window::square(1, 1, 0) },
+            ..MaxPool::square(1, 1, 0)
+        };
+        assert_eq!(apply(op(2), &x, 1)[0].as_i8().unwrap(), [-3, -3]);
+        let x = Tensor::f32(&[1, 1, 1, 3], vec![1.0, f32::NAN, 2.0]);
+        assert!(apply(op(3), &x, 1)[0].as_f32().unwrap()[0].is_nan());
+    }
+
+    /// A window over the end counts the padding that it covers, but nothing behind it.
+    #[test]
+    fn means_with_and_without_padding() {
+        let x = from_one(&[1, 1, 4]);
+        let window = Window {
+            kernel: vec![3],
+            stride: vec![2],
+            padding: Padding::Explicit(vec![1, 0]),
+            dilation: vec![1],
+        };
+        for (count_include_pad, mean) in [(false, [1.5, 3.0, 4.0]), (true, [1.0, 3.0, 4.0])] {
+            // Padded: 0 1 2 3 4; windows 0 1 2 and 2 3 4; with `ceil_mode` none begins behind the input.
+            let op = AveragePool { window: window.clone(), ceil_mode: true, count_include_pad };
+            let found = apply(op, &x, 1);
+            assert_eq!(found[0].as_f32().unwrap(), &mean[..2]);
+        }
+    }
+
+    #[test]
+    fn norms_of_windows_and_maps() {
+        let x = Tensor::f32(&[1, 1, 2, 2], vec![3.0, -4.0, 0.0, 12.0]);
+        let op = LpPool { window: Window::square(2, 1, 0), ceil_mode: false, p: 2 };
+        assert_eq!(apply(op, &x, 1)[0].as_f32().unwrap(), [13.0]);
+        assert_eq!(apply(GlobalPool::Lp(1), &x, 1)[0].as_f32().unwrap(), [19.0]);
+        assert_eq!(apply(GlobalPool::Average, &x, 1)[0].as_f32().unwrap(), [2.75]);
+        assert_eq!(apply(GlobalPool::Max, &x, 1)[0].shape(), [1, 1, 1, 1]);
+    }
 }

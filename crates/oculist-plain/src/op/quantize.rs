@@ -137,20 +137,13 @@ impl Forward for DequantizeLinear {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate;
-    use oculist_graph::Op;
-    use oculist_kernels::Context;
-
-    fn run(op: impl Into<Op>, inputs: &[&Tensor]) -> Tensor {
-        let inputs: Vec<Option<&Tensor>> = inputs.iter().copied().map(Some).collect();
-        evaluate(&Context::new(1).unwrap(), &op.into(), &inputs, 1).unwrap().remove(0)
-    }
+    use crate::testing::run;
 
     #[test]
     fn halves_are_rounded_to_even_and_ends_are_kept() {
         let x = Tensor::f32(&[6], vec![0.0, 2.0, 3.0, 1000.0, -254.0, -1000.0]);
         let op = QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 };
-        let y = run(op, &[&x, &Tensor::f32(&[], vec![2.0]), &Tensor::u8(&[], vec![128])]);
+        let y = run(op, &[&x, &Tensor::f32(&[], vec![2.0]), &Tensor::u8(&[], vec![128])]).unwrap();
         assert_eq!(y, Tensor::u8(&[6], vec![128, 129, 130, 255, 1, 0]));
     }
 
@@ -158,9 +151,9 @@ mod tests {
     fn blocks_have_scales_of_their_own() {
         let x = Tensor::i8(&[2, 3], vec![1, 2, 3, 4, 5, 6]);
         let scale = Tensor::f32(&[2, 2], vec![1.0, 10.0, 0.5, 100.0]);
-        let y = run(DequantizeLinear { axis: 1, block: 2, dtype: None }, &[&x, &scale]);
+        let y = run(DequantizeLinear { axis: 1, block: 2, dtype: None }, &[&x, &scale]).unwrap();
         assert_eq!(y, Tensor::f32(&[2, 3], vec![1.0, 2.0, 30.0, 2.0, 2.5, 600.0]));
-        let y = run(DequantizeLinear::along(0), &[&x, &Tensor::f32(&[2], vec![2.0, 3.0])]);
+        let y = run(DequantizeLinear::along(0), &[&x, &Tensor::f32(&[2], vec![2.0, 3.0])]).unwrap();
         assert_eq!(y, Tensor::f32(&[2, 3], vec![2.0, 4.0, 6.0, 12.0, 15.0, 18.0]));
     }
 }

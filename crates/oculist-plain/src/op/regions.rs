@@ -25,7 +25,7 @@ fn samples(start: f64, cell: f64, cells: usize, each: usize, size: usize) -> Vec
 impl Forward for RoiAlign {
     fn forward(&self, call: &Call) -> Outcome {
         /// Samples of one region, beyond which its size is no size of a region.
-        const MOST: f64 = (1u64 << 24) as f64;
+        const MOST: f64 = (1u64 << 20) as f64;
         let (x, rois) = (call.input(0)?, call.input(1)?);
         let named = call.ints(2)?.ok_or("input 2 is missing")?;
         let &[n, c, h, w] = x.shape() else { return Err("expected [N, C, H, W]".into()) };
@@ -154,5 +154,52 @@ impl Forward for NonMaxSuppression {
         }
         let shape = vec![selected.len() / 3, 3];
         Ok(vec![Tensor::ints(selected).reshaped(shape)?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{close, run};
+
+    #[test]
+    fn regions_are_means_of_samples() {
+        let x = Tensor::f32(&[1, 1, 2, 2], vec![0.0, 1.0, 2.0, 3.0]);
+        let roi = Tensor::f32(&[1, 4], vec![0.0, 0.0, 2.0, 2.0]);
+        let first = Tensor::ints(vec![0]);
+        let op = RoiAlign {
+            height: 2,
+            width: 2,
+            sampling_ratio: 1,
+            spatial_scale: 1.0,
+            max: false,
+            half_pixel: true,
+        };
+        close(&run(op, &[&x, &roi, &first]).unwrap(), &[1, 1, 2, 2], &[0.0, 1.0, 2.0, 3.0]);
+        let error = run(op, &[&x, &roi, &Tensor::ints(vec![1])]).unwrap_err();
+        assert!(error.contains("of sample 1, there are 1"), "{error}");
+        let huge = Tensor::f32(&[1, 4], vec![0.0, 0.0, 1e30, f32::NAN]);
+        let error = run(RoiAlign { sampling_ratio: 0, ..op }, &[&x, &huge, &first]).unwrap_err();
+        assert!(error.contains("too many samples"), "{error}");
+    }
+
+    #[test]
+    fn boxes_fall_to_better_ones() {
+        // The example of ONNX.
+        let boxes = [
+            [0.0, 0.0, 1.0, 1.0],
+            [0.0, 0.1, 1.0, 1.1],
+            [0.0, -0.1, 1.0, 0.9],
+            [0.0, 10.0, 1.0, 11.0],
+            [0.0, 10.1, 1.0, 11.1],
+            [0.0, 100.0, 1.0, 101.0],
+        ];
+        let boxes = Tensor::f32(&[1, 6, 4], boxes.concat());
+        let scores = Tensor::f32(&[1, 1, 6], vec![0.9, 0.75, 0.6, 0.95, 0.5, 0.3]);
+        let (most, from) = (Tensor::ints(vec![3]), Tensor::f32(&[1], vec![0.5]));
+        let op = NonMaxSuppression { center_point_box: false };
+        let y = run(op, &[&boxes, &scores, &most, &from, &Tensor::f32(&[1], vec![0.0])]).unwrap();
+        assert_eq!(y, Tensor::ints(vec![0, 0, 3, 0, 0, 0, 0, 0, 5]).reshaped(vec![3, 3]).unwrap());
+        assert_eq!(run(op, &[&boxes, &scores]).unwrap().shape(), [0, 3]);
     }
 }

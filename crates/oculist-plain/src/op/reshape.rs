@@ -31,3 +31,23 @@ impl Forward for Unsqueeze {
         Ok(vec![x.reshaped(sources.into_iter().map(|a| a.map_or(1, |a| x.shape()[a])).collect())?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::run;
+    use oculist_graph::Tensor;
+
+    #[test]
+    fn elements_are_shared_in_another_shape() {
+        let x = Tensor::f32(&[2, 3], (0..6u8).map(f32::from).collect());
+        let y = run(Reshape::COPYING, &[&x, &Tensor::ints(vec![-1, 2])]).unwrap();
+        assert_eq!(y, Tensor::f32(&[3, 2], (0..6u8).map(f32::from).collect()));
+        let y = run(Unsqueeze, &[&x, &Tensor::ints(vec![-1, 1])]).unwrap();
+        assert_eq!(y.shape(), [2, 1, 3, 1]);
+        assert_eq!(run(Squeeze, &[&y]).unwrap(), x);
+        assert!(
+            run(Reshape::COPYING, &[&x, &Tensor::ints(vec![4, -1])]).unwrap_err().contains("shared by 4")
+        );
+    }
+}

@@ -147,22 +147,49 @@ fn along<T: Real>(
     taps: &[Option<Vec<(usize, f64)>>],
     outside: f64,
 ) -> Vec<T> {
+    // All neighbours one behind the other, and where those of each index stand.
+    let mut all: Vec<(usize, T)> = Vec::new();
+    let mut ranges = Vec::with_capacity(taps.len());
+    for taps in taps {
+        let first = all.len();
+        all.extend(taps.iter().flatten().map(|&(i, weight)| (i, T::of(weight))));
+        ranges.push(taps.as_ref().map(|_| first..all.len()));
+    }
     let outer = x.len() / (inner * from).max(1);
-    let mut y = vec![T::default(); outer * taps.len() * inner];
+    let to = taps.len();
+    let mut y = vec![T::default(); outer * to * inner];
+    let outside = T::of(outside);
+    if inner == 1 {
+        // The last axis: each element has neighbours of its own.
+        let rows = (4096 / to.max(1)).max(1);
+        call.ctx.for_pieces(&mut y, rows * to, |piece, y| {
+            let x = &x[piece * rows * from..];
+            for (x, y) in x.chunks_exact(from).zip(y.chunks_exact_mut(to)) {
+                for (y, range) in y.iter_mut().zip(&ranges) {
+                    let Some(range) = range else {
+                        *y = outside;
+                        continue;
+                    };
+                    let mut sum = T::default();
+                    all[range.clone()].iter().for_each(|&(index, weight)| sum.add(weight, x[index]));
+                    *y = sum;
+                }
+            }
+        });
+        return y;
+    }
     let rows = (4096 / inner.max(1)).max(1);
-    call.ctx.for_pieces(&mut y, rows * inner.max(1), |piece, y| {
+    call.ctx.for_pieces(&mut y, rows * inner, |piece, y| {
         for (r, y) in y.chunks_exact_mut(inner.max(1)).enumerate() {
             let row = piece * rows + r;
-            let x = &x[row / taps.len() * from * inner..][..from * inner];
-            match &taps[row % taps.len()] {
-                None => y.fill(T::of(outside)),
-                Some(taps) => {
-                    for &(index, weight) in taps {
-                        let weight = T::of(weight);
-                        for (y, &x) in y.iter_mut().zip(&x[index * inner..][..inner]) {
-                            y.add(weight, x);
-                        }
-                    }
+            let x = &x[row / to * from * inner..][..from * inner];
+            let Some(range) = &ranges[row % to] else {
+                y.fill(outside);
+                continue;
+            };
+            for &(index, weight) in &all[range.clone()] {
+                for (y, &x) in y.iter_mut().zip(&x[index * inner..][..inner]) {
+                    y.add(weight, x);
                 }
             }
         }
@@ -243,6 +270,8 @@ impl Forward for Resize {
             }
             now[a] = axis.to;
             call.room(data.dtype(), &now)?;
+            // Each index has a list of a few neighbours.
+            call.ctx.check_memory("the weights of an axis", axis.to.saturating_mul(96))?;
             let inner = now[a + 1..].iter().product();
             let taps: Vec<_> = (0..axis.to).map(|i| axis.taps(self, i)).collect();
             let outside = self.extrapolation.into();

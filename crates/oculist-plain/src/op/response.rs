@@ -24,7 +24,7 @@ impl Forward for LpNormalization {
                     }
                 }
                 if self.p != 1 {
-                    norms.iter_mut().for_each(|n| *n = n.sqrt());
+                    for n in &mut norms { *n = n.sqrt(); }
                 }
                 for row in part.chunks_mut(inner.max(1)) {
                     for (v, &norm) in row.iter_mut().zip(&norms) {
@@ -57,7 +57,7 @@ impl Forward for Lrn {
                     sums.iter_mut().zip(neighbour).for_each(|(s, &v)| *s += v * v);
                 }
                 for (v, &sum) in part.iter_mut().zip(&sums) {
-                    *v = *v / (T::of_f32(self.bias) + factor * sum).powf(T::of_f32(self.beta));
+                    *v /= (T::of_f32(self.bias) + factor * sum).powf(T::of_f32(self.beta));
                 }
             });
             Ok(vec![finish(x.shape(), y, x.dtype())?])
@@ -99,11 +99,49 @@ impl Forward for MeanVarianceNormalization {
                 sums.into_iter().map(|s| T::of_f64(s) / count).collect::<Vec<T>>()
             };
             let means = sums(&y, |v| v);
-            y.iter_mut().zip(&group).for_each(|(v, &g)| *v = *v - means[g]);
+            y.iter_mut().zip(&group).for_each(|(v, &g)| *v -= means[g]);
             let variances = sums(&y, |v| v * v);
             let tiny = T::of_f64(1e-9);
-            y.iter_mut().zip(&group).for_each(|(v, &g)| *v = *v / (variances[g].sqrt() + tiny));
+            y.iter_mut().zip(&group).for_each(|(v, &g)| *v /= variances[g].sqrt() + tiny);
             Ok(vec![finish(shape, y, x.dtype())?])
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::{Op, Tensor};
+    use oculist_kernels::Context;
+
+    use super::*;
+    use crate::evaluate;
+
+    fn apply(op: impl Into<Op>, x: &Tensor) -> Vec<f32> {
+        let y = evaluate(&Context::new(2).unwrap(), &op.into(), &[Some(x)], 1).unwrap().remove(0);
+        assert_eq!(y.shape(), x.shape());
+        y.as_f32().unwrap().to_vec()
+    }
+
+    #[test]
+    fn norms_along_an_axis() {
+        let x = Tensor::f32(&[2, 2], vec![3.0, 0.0, -4.0, 0.0]);
+        assert_eq!(apply(LpNormalization { axis: 0, p: 2 }, &x), [0.6, 0.0, -0.8, 0.0]);
+        assert_eq!(apply(LpNormalization { axis: -1, p: 1 }, &x), [1.0, 0.0, -1.0, 0.0]);
+    }
+
+    /// Two channels are summed: the own one and the next.
+    #[test]
+    fn an_even_number_of_neighbours_reaches_further_behind() {
+        let x = Tensor::f32(&[1, 3, 1, 1], vec![1.0, 2.0, 3.0]);
+        let op = Lrn { alpha: 2.0, beta: 1.0, bias: 1.0, size: 2 };
+        assert_eq!(apply(op, &x), [1.0 / 6.0, 2.0 / 14.0, 3.0 / 10.0]);
+    }
+
+    #[test]
+    fn axes_are_normalised_together() {
+        let x = Tensor::f32(&[2, 2], vec![1.0, 5.0, 3.0, 9.0]);
+        assert_eq!(apply(MeanVarianceNormalization { axes: vec![0] }, &x), [-1.0, -1.0, 1.0, 1.0]);
+        let y = apply(MeanVarianceNormalization { axes: vec![0, -1] }, &x);
+        assert!((y[0] + 3.5 / 8.75f32.sqrt()).abs() < 1e-6, "{y:?}");
     }
 }

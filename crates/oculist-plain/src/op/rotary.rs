@@ -46,3 +46,31 @@ impl Forward for RotaryEmbedding {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::{Op, Tensor};
+    use oculist_kernels::Context;
+
+    use super::*;
+    use crate::evaluate;
+
+    /// A quarter turn takes `[x1, x2]` to `[-x2, x1]`; the first line of angles turns nothing.
+    #[test]
+    fn pairs_turn_by_the_angle_of_their_position() {
+        let x = Tensor::f32(&[1, 1, 1, 5], vec![1.0, 2.0, 3.0, 4.0, 5.0]);
+        let (cos, sin) =
+            (Tensor::f32(&[2, 2], vec![1.0, 1.0, 0.0, 0.0]), Tensor::f32(&[2, 2], vec![0.0, 0.0, 1.0, 1.0]));
+        let ctx = Context::new(1).unwrap();
+        let apply = |interleaved, position| {
+            let op = Op::from(RotaryEmbedding { interleaved, heads: 0, rotated: 4 });
+            let position = Tensor::ints(vec![position]).reshaped(vec![1, 1]).unwrap();
+            evaluate(&ctx, &op, &[Some(&x), Some(&cos), Some(&sin), Some(&position)], 1)
+        };
+        assert_eq!(apply(false, 0).unwrap()[0], x);
+        assert_eq!(apply(false, 1).unwrap()[0].as_f32().unwrap(), [-3.0, -4.0, 1.0, 2.0, 5.0]);
+        assert_eq!(apply(true, 1).unwrap()[0].as_f32().unwrap(), [-2.0, 1.0, -4.0, 3.0, 5.0]);
+        let error = apply(true, 2).unwrap_err().to_string();
+        assert!(error.contains("a position is 2, there are angles for 2"), "{error}");
+    }
+}

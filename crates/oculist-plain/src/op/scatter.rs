@@ -136,15 +136,8 @@ impl Forward for TensorScatter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate;
-    use oculist_graph::{Op, TensorData};
-    use oculist_kernels::Context;
-
-    fn run(op: impl Into<Op>, inputs: &[&Tensor]) -> Result<Tensor, String> {
-        let inputs: Vec<Option<&Tensor>> = inputs.iter().copied().map(Some).collect();
-        let results = evaluate(&Context::new(1).unwrap(), &op.into(), &inputs, 1);
-        results.map(|mut y| y.remove(0)).map_err(|e| e.to_string())
-    }
+    use crate::testing::run;
+    use oculist_graph::TensorData;
 
     #[test]
     fn updates_of_one_place_add_up() {

@@ -30,7 +30,7 @@ impl Forward for Slice {
         for (i, &a) in axes.iter().enumerate() {
             let (first, count) = Self::range(x.shape()[a], starts[i], ends[i], steps[i])?;
             // With one index at most, no step is taken.
-            let step = if count > 1 { steps[i] as isize * strides[a] as isize } else { 0 };
+            let step = if count > 1 { (steps[i] as isize).wrapping_mul(strides[a] as isize) } else { 0 };
             along[a] = Along::Steps { start: first * strides[a], step, count };
             shape[a] = count;
         }
@@ -71,5 +71,32 @@ impl Forward for Split {
             first += count;
         }
         Ok(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{run, run_all};
+
+    #[test]
+    fn slices_go_both_ways() {
+        let x = Tensor::i32(&[2, 4], vec![1, 2, 3, 4, 5, 6, 7, 8]);
+        let ints = |v: &[i64]| Tensor::ints(v.to_vec());
+        let y = run(Slice, &[&x, &ints(&[1, 0]), &ints(&[2, 3]), &ints(&[0, 1]), &ints(&[1, 2])]).unwrap();
+        assert_eq!(y, Tensor::i32(&[1, 2], vec![5, 7]));
+        let y = run(Slice, &[&x, &ints(&[-1]), &ints(&[i64::MIN]), &ints(&[1]), &ints(&[-3])]).unwrap();
+        assert_eq!(y, Tensor::i32(&[2, 2], vec![4, 1, 8, 5]));
+        assert_eq!(run(Slice, &[&x, &ints(&[1]), &ints(&[1])]).unwrap().shape(), [0, 4]);
+    }
+
+    #[test]
+    fn parts_are_cut_along_an_axis() {
+        let x = Tensor::i32(&[2, 3], vec![1, 2, 3, 4, 5, 6]);
+        let parts = run_all(Split { axis: 1, parts: None }, &[&x, &Tensor::ints(vec![1, 2])], 2).unwrap();
+        assert_eq!(parts[0], Tensor::i32(&[2, 1], vec![1, 4]));
+        assert_eq!(parts[1], Tensor::i32(&[2, 2], vec![2, 3, 5, 6]));
+        let error = run_all(Split { axis: 1, parts: None }, &[&x, &Tensor::ints(vec![1, 1])], 2).unwrap_err();
+        assert!(error.contains("the parts have 2 indices"), "{error}");
     }
 }

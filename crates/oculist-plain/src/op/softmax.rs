@@ -1,31 +1,23 @@
 //! Softmax and its relatives.
 
-use oculist_graph::{DataType, Softmax, SoftmaxKind, Tensor};
+use half::{bf16, f16};
+use oculist_graph::{Softmax, SoftmaxKind, Tensor, TensorData};
+use oculist_kernels::softmax_rows;
 
 use crate::call::{Call, Forward, Outcome};
-use crate::element::{Element, order};
+use crate::element::{Element, Wide};
 
-/// One row in 32-bit floats; three passes over what the cache holds.
-fn fast(kind: SoftmaxKind, x: &[f32], y: &mut [f32]) {
+/// The logarithm of one row's softmax in 32-bit floats; three passes over what the cache holds.
+fn log_softmax(x: &[f32], y: &mut [f32]) {
     let max = x.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m });
     for (y, &x) in y.iter_mut().zip(x) {
         *y = (x - max).exp();
     }
     // Of a row with a NaN, or of minus infinities only, the result is NaN as in NumPy.
     let sum: f32 = y.chunks(256).map(|part| part.iter().sum::<f32>()).sum();
-    match kind {
-        SoftmaxKind::LogSoftmax => {
-            let log = sum.ln();
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = x - max - log;
-            }
-        }
-        SoftmaxKind::Softmax | SoftmaxKind::Hardmax => {
-            let factor = 1.0 / sum;
-            for y in y {
-                *y *= factor;
-            }
-        }
+    let log = sum.ln();
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = x - max - log;
     }
 }
 
@@ -34,7 +26,7 @@ fn general(kind: SoftmaxKind, row: &mut [f64]) {
     if kind == SoftmaxKind::Hardmax {
         let mut best = 0;
         for i in 1..row.len() {
-            if order(&row[i], &row[best]).is_gt() {
+            if row[i].key() > row[best].key() {
                 best = i;
             }
         }
@@ -51,7 +43,8 @@ fn general(kind: SoftmaxKind, row: &mut [f64]) {
 }
 
 /// All rows of a tensor seen as `[outer, len, inner]`.
-fn rows<T: Element<Wide = f64>>(kind: SoftmaxKind, x: &[T], y: &mut [T], len: usize, inner: usize) {
+fn rows<T: Element<Wide = f64>>(kind: SoftmaxKind, x: &[T], len: usize, inner: usize) -> TensorData {
+    let mut y = vec![T::default(); x.len()];
     let mut row = vec![0.0; len];
     for start in (0..x.len()).step_by((len * inner).max(1)) {
         for i in 0..inner {
@@ -65,6 +58,7 @@ fn rows<T: Element<Wide = f64>>(kind: SoftmaxKind, x: &[T], y: &mut [T], len: us
             }
         }
     }
+    T::wrap(y)
 }
 
 impl Forward for Softmax {
@@ -81,35 +75,65 @@ impl Forward for Softmax {
         if let (Some(from), Some(to), 1) = (x.as_f32(), y.as_f32_mut(), inner)
             && self.kind != SoftmaxKind::Hardmax
         {
+            if self.kind == SoftmaxKind::Softmax {
+                softmax_rows(call.ctx, [from.len() / len, len], 1.0, None, from, to);
+                return Ok(vec![y]);
+            }
             let piece = len * (4096 / len).max(1);
             call.ctx.for_pieces(to, piece, |i, to| {
                 for (to, from) in to.chunks_mut(len).zip(from[i * piece..].chunks(len)) {
-                    fast(self.kind, from, to);
+                    log_softmax(from, to);
                 }
             });
             return Ok(vec![y]);
         }
-        if !x.dtype().is_float() {
-            return Err(format!("expected floats, found {}", x.dtype().name()).into());
-        }
-        let data = match x.dtype() {
-            DataType::F32 => general_data::<f32>(self.kind, x, len, inner),
-            DataType::F64 => general_data::<f64>(self.kind, x, len, inner),
-            DataType::F16 => general_data::<half::f16>(self.kind, x, len, inner),
-            _ => general_data::<half::bf16>(self.kind, x, len, inner),
+        let data = match x.data() {
+            TensorData::F32(v) => rows::<f32>(self.kind, v, len, inner),
+            TensorData::F64(v) => rows::<f64>(self.kind, v, len, inner),
+            TensorData::F16(v) => rows::<f16>(self.kind, v, len, inner),
+            TensorData::BF16(v) => rows::<bf16>(self.kind, v, len, inner),
+            _ => return Err(format!("expected floats, found {}", x.dtype().name()).into()),
         };
         Ok(vec![Tensor::new(x.shape().to_vec(), data)?])
     }
 }
 
-fn general_data<T: Element<Wide = f64>>(
-    kind: SoftmaxKind,
-    x: &Tensor,
-    len: usize,
-    inner: usize,
-) -> oculist_graph::TensorData {
-    let x = T::view(x.data()).unwrap_or_default();
-    let mut y = vec![T::default(); x.len()];
-    rows(kind, x, &mut y, len, inner);
-    T::wrap(y)
+#[cfg(test)]
+mod tests {
+    use oculist_kernels::Context;
+
+    use super::*;
+
+    fn of(kind: SoftmaxKind, axis: i64, flatten: bool, x: &Tensor) -> Vec<f32> {
+        let op = Softmax { kind, axis, flatten };
+        let y = crate::evaluate(&Context::new(1).unwrap(), &op.into(), &[Some(x)], 1).unwrap();
+        y[0].to_f32s()
+    }
+
+    fn near(a: &[f32], b: &[f32]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6)
+    }
+
+    #[test]
+    fn rows_sum_to_one_along_any_axis() {
+        // ONNX's example: softmax of [-1, 0, 1].
+        let expected = [0.090_030_57, 0.244_728_48, 0.665_240_94];
+        let x = Tensor::f32(&[1, 3], vec![-1.0, 0.0, 1.0]);
+        assert!(near(&of(SoftmaxKind::Softmax, 1, false, &x), &expected));
+        assert!(near(&of(SoftmaxKind::LogSoftmax, -1, false, &x), &expected.map(f32::ln)));
+        let column = x.reshaped(vec![3, 1]).unwrap();
+        assert!(near(&of(SoftmaxKind::Softmax, 0, false, &column), &expected));
+        assert!(near(&of(SoftmaxKind::Softmax, 0, true, &column), &expected));
+        assert!(near(&of(SoftmaxKind::Softmax, 1, false, &column), &[1.0; 3]));
+        // Large numbers do not overflow.
+        let x = Tensor::f32(&[2], vec![10000.0, 10000.0]);
+        assert!(near(&of(SoftmaxKind::Softmax, 0, false, &x), &[0.5; 2]));
+    }
+
+    #[test]
+    fn the_first_maximum_counts() {
+        let x = Tensor::f32(&[2, 3], vec![3.0, 3.0, 1.0, 0.0, 2.0, 2.0]);
+        assert_eq!(of(SoftmaxKind::Hardmax, 1, false, &x), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(of(SoftmaxKind::Hardmax, 0, false, &x), [1.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+    }
 }

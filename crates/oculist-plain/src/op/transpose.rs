@@ -21,3 +21,20 @@ impl Forward for Transpose {
         Ok(vec![Tensor::new(shape, moved(call.ctx, x.data(), along, None))?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::run;
+
+    #[test]
+    fn axes_are_exchanged() {
+        let x = Tensor::u8(&[2, 3, 1], vec![1, 2, 3, 4, 5, 6]);
+        let y = run(Transpose::new(&[1, 2, 0]), &[&x]).unwrap();
+        assert_eq!(y, Tensor::u8(&[3, 1, 2], vec![1, 4, 2, 5, 3, 6]));
+        assert_eq!(run(Transpose { order: None }, &[&x]).unwrap().shape(), [1, 3, 2]);
+        // Nothing moves where an axis of size 1 does.
+        assert_eq!(run(Transpose::new(&[2, 0, -2]), &[&x]).unwrap(), x.reshaped(vec![1, 2, 3]).unwrap());
+        assert!(run(Transpose::new(&[0, 0, 1]), &[&x]).unwrap_err().contains("named twice"));
+    }
+}

@@ -2,12 +2,12 @@
 
 use half::{bf16, f16};
 use oculist_graph::{DataType, Tensor, TensorData, Unary};
-use oculist_kernels::Context;
+use oculist_kernels::{Context, Function, apply};
 
 use crate::broadcast::map;
 use crate::call::{Call, Forward, Outcome, Problem};
 use crate::element::{Element, above, below, expect_number, with_elements};
-use crate::special::{erf, erf_f32};
+use crate::special::erf;
 
 /// `1 / (1 + e^-x)`.
 fn sigmoid(x: f64) -> f64 {
@@ -128,6 +128,11 @@ fn integer(op: Unary, x: i128) -> i128 {
 
 /// The functions that networks spend time in, in 32-bit floats.
 fn fast(op: Unary, ctx: &Context, x: &[f32]) -> Option<Vec<f32>> {
+    let vector = |function: Function| {
+        let mut y = vec![0.0; x.len()];
+        apply(ctx, function, x, &mut y);
+        y
+    };
     let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
     Some(match op {
         Unary::Relu => map(ctx, x, |x| above(x, 0.0)),
@@ -135,22 +140,18 @@ fn fast(op: Unary, ctx: &Context, x: &[f32]) -> Option<Vec<f32>> {
         Unary::LeakyRelu { alpha } => map(ctx, x, |x| if x < 0.0 { alpha * x } else { x }),
         Unary::HardSigmoid { alpha, beta } => map(ctx, x, |x| below(above(alpha * x + beta, 0.0), 1.0)),
         Unary::HardSwish => map(ctx, x, |x| x * below(above(x * (1.0 / 6.0) + 0.5, 0.0), 1.0)),
-        Unary::Sigmoid => map(ctx, x, sigmoid),
+        Unary::Sigmoid => vector(Function::Sigmoid),
+        Unary::Swish { alpha: 1.0 } => vector(Function::Silu),
         Unary::Swish { alpha } => map(ctx, x, |x| x * sigmoid(alpha * x)),
-        Unary::Tanh => map(ctx, x, f32::tanh),
-        Unary::Gelu { tanh: false } => {
-            map(ctx, x, |x| 0.5 * x * (1.0 + erf_f32(x * std::f32::consts::FRAC_1_SQRT_2)))
-        }
-        Unary::Gelu { tanh: true } => {
-            let root = (2.0 / std::f32::consts::PI).sqrt();
-            map(ctx, x, |x| 0.5 * x * (1.0 + (root * (x + 0.044715 * x * x * x)).tanh()))
-        }
-        Unary::Erf => map(ctx, x, erf_f32),
+        Unary::Tanh => vector(Function::Tanh),
+        Unary::Gelu { tanh: false } => vector(Function::Gelu),
+        Unary::Gelu { tanh: true } => vector(Function::GeluTanh),
+        Unary::Erf => vector(Function::Erf),
         Unary::Sqrt => map(ctx, x, f32::sqrt),
         Unary::Reciprocal => map(ctx, x, |x| 1.0 / x),
         Unary::Neg => map(ctx, x, |x: f32| -x),
         Unary::Abs => map(ctx, x, f32::abs),
-        Unary::Exp => map(ctx, x, f32::exp),
+        Unary::Exp => vector(Function::Exp),
         _ => return None,
     })
 }

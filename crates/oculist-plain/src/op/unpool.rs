@@ -93,3 +93,33 @@ impl Forward for Col2Im {
         Ok(vec![of_reals(y, shape, x.dtype())?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::run;
+    use oculist_graph::Window;
+
+    #[test]
+    fn maxima_return_to_their_places() {
+        // The example of ONNX.
+        let x = Tensor::f32(&[1, 1, 2, 2], vec![1.0, 2.0, 3.0, 4.0]);
+        let at = Tensor::ints(vec![5, 7, 13, 15]).reshaped(vec![1, 1, 2, 2]).unwrap();
+        let op = MaxUnpool { window: Window::square(2, 2, 0) };
+        let y = run(op.clone(), &[&x, &at]).unwrap();
+        let rows = [[0.0; 4], [0.0, 1.0, 0.0, 2.0], [0.0; 4], [0.0, 3.0, 0.0, 4.0]];
+        assert_eq!(y, Tensor::f32(&[1, 1, 4, 4], rows.concat()));
+        let y = run(op.clone(), &[&x, &at, &Tensor::ints(vec![1, 1, 5, 5])]).unwrap();
+        assert_eq!((y.shape(), y.as_f32().unwrap()[8]), (&[1, 1, 5, 5][..], 2.0));
+        let far = Tensor::ints(vec![5, 7, 13, 16]).reshaped(vec![1, 1, 2, 2]).unwrap();
+        assert!(run(op, &[&x, &far]).unwrap_err().contains("the position is 16"));
+    }
+
+    #[test]
+    fn blocks_that_overlap_add_up() {
+        let op = Col2Im { dilation: Vec::new(), padding: Vec::new(), stride: Vec::new() };
+        let x = Tensor::f32(&[1, 2, 2], vec![1.0, 2.0, 3.0, 4.0]);
+        let y = run(op, &[&x, &Tensor::ints(vec![1, 3]), &Tensor::ints(vec![1, 2])]).unwrap();
+        assert_eq!(y, Tensor::f32(&[1, 1, 1, 3], vec![1.0, 5.0, 4.0]));
+    }
+}

@@ -1,7 +1,7 @@
 //! Row-major tensors: plain steps, and what comes from and goes to the arena.
 
 use bytemuck::cast_slice;
-use oculist_graph::{DataType, Tensor as Rows, TensorData};
+use oculist_graph::{DataType, Tensor as Rows, TensorData, Unary};
 use oculist_kernels::{nchw_to_nhwc, nhwc_to_nchw, try_zeros, unpad_channels};
 use oculist_plain::evaluate;
 
@@ -27,6 +27,30 @@ impl Plan {
             .map_err(|source| RuntimeError::Plain { node: node.to_owned(), source })?;
         for (&slot, tensor) in plain.outputs.iter().zip(results) {
             self.slots[slot] = Some(tensor);
+        }
+        Ok(())
+    }
+
+    /// A function of every element by its plain kernel, in the kernels' layout: no order has to change for that.
+    pub(super) fn run_function(
+        &mut self,
+        step: &Step,
+        function: Unary,
+        input: &[f32],
+    ) -> Result<(), RuntimeError> {
+        let (Some(&from), Some(output)) = (step.inputs.first(), step.output) else { return Ok(()) };
+        let Tensor { channels, stride, .. } = self.tensors[from];
+        let len = self.batch * self.tensors[from].image_len();
+        let mut elements = try_zeros(len, "the elements of a function").map_err(RuntimeError::Memory)?;
+        elements.copy_from_slice(&self.arena.read(from, input)[..len]);
+        let elements = Rows::f32(&[len], elements);
+        let results = evaluate(&self.context, &function.into(), &[Some(&elements)], 1)
+            .map_err(|source| RuntimeError::Plain { node: step.node.clone(), source })?;
+        let Some(results) = results.first().and_then(Rows::as_f32) else { return Ok(()) };
+        let ([], y) = self.arena.split([], output, input);
+        y[..len].copy_from_slice(results);
+        if channels < stride {
+            y[..len].chunks_exact_mut(stride).for_each(|pixel| pixel[channels..].fill(0.0));
         }
         Ok(())
     }

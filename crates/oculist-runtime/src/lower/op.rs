@@ -10,11 +10,12 @@ mod reduce;
 mod softmax;
 mod unary;
 
-use oculist_graph::{NodeId, Op, Plane};
+use oculist_graph::{Binary, NodeId, Op, Plane, Unary};
 use oculist_kernels::Activation;
 use oculist_kernels::int8::Quant;
 
 use super::Lowering;
+use super::tail::ScaleShift;
 use crate::error::RuntimeError;
 use crate::step::Work;
 use crate::tensor::{Tensor, TensorId};
@@ -30,6 +31,10 @@ pub(super) enum Fast {
     Norm { epsilon: f32 },
     /// A function of one element.
     Activation(Activation),
+    /// Another function of one element.
+    Function(Unary),
+    /// A sum, difference, product or quotient of input `data` and one constant, or one for each channel.
+    Affine { op: Binary, data: usize },
     /// A sum of two values of one shape.
     Add,
     /// A product of two values of one shape.
@@ -69,6 +74,8 @@ impl Fast {
             | Self::GlobalAveragePool => false,
             Self::Norm { .. }
             | Self::Activation(_)
+            | Self::Function(_)
+            | Self::Affine { .. }
             | Self::Add
             | Self::Multiply
             | Self::Gate { .. }
@@ -95,13 +102,13 @@ impl Lowering<'_> {
             Op::Gemm(gemm) => self.fast_gemm(node, gemm),
             Op::BatchNormalization(norm) => self.fast_norm(node, norm),
             Op::Unary(unary) => self.fast_unary(node, *unary),
-            Op::Binary(binary) => self.fast_binary(node, *binary),
+            Op::Binary(binary) => self.fast_affine(node, *binary).or_else(|| self.fast_binary(node, *binary)),
             Op::Softmax(softmax) => self.fast_softmax(node, softmax),
             Op::MaxPool(pool) => self.fast_max_pool(node, pool),
             Op::AveragePool(pool) => self.fast_average_pool(node, pool),
             Op::GlobalPool(pool) => self.fast_global_pool(node, *pool),
             Op::Concat(concat) => self.fast_concat(node, *concat),
-            Op::Flatten(_) => self.fast_flat(node),
+            Op::Flatten(_) | Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => self.fast_flat(node),
             Op::Identity(_) => Some(Fast::Same),
             // Without `training_mode`, nothing is dropped.
             Op::Dropout(_) => node.inputs.get(2).is_none().then_some(Fast::Same),
@@ -118,6 +125,7 @@ impl Lowering<'_> {
                 None
             }
             Op::RotaryEmbedding(_) | Op::SwiGlu(_) | Op::BiasGelu(_) => None,
+            Op::FusedConv(_) | Op::FusedGemm(_) | Op::SkipLayerNormalization(_) => None,
             Op::InstanceNormalization(_) | Op::GroupNormalization(_) => None,
             Op::LayerNormalization(_) | Op::RmsNormalization(_) => None,
             Op::LpNormalization(_) | Op::Lrn(_) | Op::MeanVarianceNormalization(_) => None,
@@ -126,12 +134,15 @@ impl Lowering<'_> {
             Op::Cast(_) | Op::CastLike(_) | Op::BitCast(_) => None,
             Op::ArgReduce(_) | Op::TopK(_) | Op::Unique(_) | Op::Cumulative(_) => None,
             Op::ShapeOf(_) | Op::SizeOf(_) | Op::Constant(_) | Op::ConstantOfShape(_) | Op::Range(_) => None,
-            Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
-            Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) | Op::Transpose(_) => None,
-            Op::Slice(_) | Op::Split(_) | Op::Expand(_) | Op::Tile(_) => None,
+            Op::Loss(_) | Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
+            Op::Transpose(_) | Op::Slice(_) | Op::Split(_) | Op::Expand(_) | Op::Tile(_) => None,
             Op::Gather(_) | Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
             Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
             Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
+            Op::Resize(_) | Op::GridSample(_) | Op::AffineGrid(_) | Op::CenterCropPad(_) => None,
+            Op::MaxUnpool(_) | Op::Col2Im(_) | Op::RoiAlign(_) | Op::NonMaxSuppression(_) | Op::Binarizer(_) => None,
+            Op::ConvInteger(_) | Op::QLinearConv(_) | Op::IntegerMatMul(_) => None,
+            Op::DynamicQuantizeLinear(_) | Op::QLinear(_) => None,
             Op::SignalWindow(_) | Op::MelWeightMatrix(_) | Op::Dft(_) | Op::Stft(_) => None,
         })
     }
@@ -156,6 +167,15 @@ impl Lowering<'_> {
             Fast::Activation(activation) => {
                 let x = self.f32(node.inputs[0], &node.name)?;
                 self.simple(id, Work::Activation(activation), vec![x], self.tensors[x]);
+            }
+            Fast::Function(function) => {
+                let x = self.f32(node.inputs[0], &node.name)?;
+                self.simple(id, Work::Function(function), vec![x], self.tensors[x]);
+            }
+            Fast::Affine { op, data } => {
+                let ScaleShift { scale, shift } = self.constant_scale_shift(id, op, data)?;
+                let x = self.flat_f32(node.inputs[data], &node.name)?;
+                self.affine(id, x, None, scale, shift)?;
             }
             Fast::Add => self.lower_add(id)?,
             Fast::Multiply => {

@@ -4,9 +4,12 @@
 //! inputs are such bytes, and whose output a `QuantizeLinear` reads next, becomes an integer step. Whatever fits no
 //! pattern gets its inputs as floats and its output quantised by a step of its own.
 
+use std::cell::Cell;
+
 use oculist_graph::{NodeId, ValueId};
 use oculist_kernels::int8::{Quant, int_channel_stride, lookup_table};
 use oculist_kernels::{Activation, channel_stride};
+use oculist_plain::evaluate;
 
 use super::Lowering;
 use super::op::Fast;
@@ -59,8 +62,18 @@ impl Lowering<'_> {
                 Ok(true)
             }
             Fast::AveragePool { .. } | Fast::GlobalAveragePool => self.lower_int_mean(id, fast),
-            Fast::Activation(activation) => self.lower_table(id, activation),
-            Fast::Norm { .. } | Fast::Softmax | Fast::Same | Fast::Flat => Ok(false),
+            Fast::Activation(activation) => self.lower_table(id, |x| Ok(activation.apply(x))),
+            Fast::Function(_) => {
+                let context = self.options.context.clone();
+                self.lower_table(id, |x| {
+                    let results =
+                        evaluate(&context, &node.op, &[Some(&oculist_graph::Tensor::f32(&[1], vec![x]))], 1);
+                    let results =
+                        results.map_err(|source| RuntimeError::Plain { node: node.name.clone(), source })?;
+                    Ok(results.first().and_then(|y| y.to_f32s().first().copied()).unwrap_or(0.0))
+                })
+            }
+            Fast::Norm { .. } | Fast::Affine { .. } | Fast::Softmax | Fast::Same | Fast::Flat => Ok(false),
         }
     }
 
@@ -246,15 +259,29 @@ impl Lowering<'_> {
         Ok(true)
     }
 
-    /// An activation of bytes is a table.
-    fn lower_table(&mut self, id: NodeId, activation: Activation) -> Result<bool, RuntimeError> {
+    /// A function of bytes is a table.
+    fn lower_table(
+        &mut self,
+        id: NodeId,
+        function: impl Fn(f32) -> Result<f32, RuntimeError>,
+    ) -> Result<bool, RuntimeError> {
         let node = self.node(id);
         let Some((x, x_quant)) = self.bytes(node.inputs[0]) else { return Ok(false) };
         let Some(next) = self.requantization(node.output()) else { return Ok(false) };
         self.take(&next);
         let [low, high] = next.levels;
         let second = next.activation;
-        let mut table = lookup_table(x_quant, next.quant, |x| second.apply(activation.apply(x)));
+        let failed = Cell::new(None);
+        let mut table = lookup_table(x_quant, next.quant, |x| match function(x) {
+            Ok(y) => second.apply(y),
+            Err(error) => {
+                failed.set(Some(error));
+                0.0
+            }
+        });
+        if let Some(error) = failed.into_inner() {
+            return Err(error);
+        }
         for y in &mut table {
             *y = (*y).clamp(low, high.max(low));
         }

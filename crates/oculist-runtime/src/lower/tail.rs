@@ -14,6 +14,19 @@ pub(super) struct ScaleShift {
     pub(super) shift: Vec<f32>,
 }
 
+impl ScaleShift {
+    /// Both in one, `first` before this.
+    fn behind(mut self, first: Option<Self>) -> Self {
+        if let Some(first) = first {
+            for (i, (scale, shift)) in first.scale.iter().zip(first.shift).enumerate() {
+                self.shift[i] += self.scale[i] * shift;
+                self.scale[i] *= scale;
+            }
+        }
+        self
+    }
+}
+
 /// A chain of nodes behind a value: batch normalisation, then an addition, then an activation.
 #[derive(Debug)]
 pub(super) struct Tail {
@@ -63,10 +76,15 @@ impl Lowering<'_> {
             let plain = tail.residual.is_none() && tail.activation == Activation::Identity;
             match self.fast[id] {
                 Some(Fast::Same) => {}
-                Some(Fast::Norm { epsilon })
-                    if plain && tail.scale_shift.is_none() && node.inputs[0] == tail.end =>
+                Some(Fast::Norm { epsilon }) if plain && node.inputs[0] == tail.end => {
+                    let next = self.scale_shift(id, epsilon)?;
+                    tail.scale_shift = Some(next.behind(tail.scale_shift));
+                }
+                Some(Fast::Affine { op, data })
+                    if plain && self.map(node.output()) == Some((channels, size)) =>
                 {
-                    tail.scale_shift = Some(self.scale_shift(id, epsilon)?);
+                    let next = self.constant_scale_shift(id, op, data)?;
+                    tail.scale_shift = Some(next.behind(tail.scale_shift));
                 }
                 Some(Fast::Add) if plain => {
                     let other = node.inputs[usize::from(node.inputs[0] == tail.end)];

@@ -1,7 +1,7 @@
 //! Every operator and every fusion in floats.
 
 use oculist_graph::{
-    AveragePool, Binary, Concat, Conv, Dropout, Flatten, GlobalPool, Identity, Op, Pool, Softmax, Unary,
+    AveragePool, Binary, Concat, Conv, Dropout, Flatten, GlobalPool, Identity, Op, Plane, Softmax, Unary,
 };
 
 use super::{check, context, error, graph, images, planned, reference};
@@ -41,7 +41,10 @@ fn residual_block_with_shortcut_convolution() {
 #[test]
 fn geometry_of_convolutions() {
     for (c_in, conv) in [
-        (1, Conv { kernel: [5, 3], stride: [2, 1], padding: [2, 0, 1, 2], dilation: [1, 2], groups: 1 }),
+        (
+            1,
+            Conv::plane(Plane { kernel: [5, 3], stride: [2, 1], padding: [2, 0, 1, 2], dilation: [1, 2] }, 1),
+        ),
         (6, Conv::square(3, 1, 1).with_groups(2)),
         (6, Conv::square(3, 2, 1).with_groups(6)),
         (18, Conv::square(5, 1, 2).with_groups(18)),
@@ -98,7 +101,7 @@ fn operators_that_nothing_takes_in() {
         let a = b.add("sum", m, x);
         let r = b.relu("relu", a);
         let t = b.add("twice", r, r);
-        let p = b.op("pad", Op::PadChannels { before: 3, after: 9 }, &[t]);
+        let p = b.pad_channels("pad", t, 3, 9);
         let c = b.op("concat", Op::Concat(Concat::CHANNELS), &[p, x, h]);
         b.op("identity", Op::Identity(Identity), &[c])
     }));
@@ -109,8 +112,9 @@ fn pooling() {
     for count_include_pad in [true, false] {
         check(&graph(17, 9, 8, |b, x| {
             let m = b.max_pool("max", x, 3, 2, 1);
-            let pool = Pool { kernel: [3, 2], stride: [2, 2], padding: [1, 0, 1, 0] };
-            let a = b.op("avg", Op::AveragePool(AveragePool { pool, count_include_pad }), &[x]);
+            let plane = Plane { kernel: [3, 2], stride: [2, 2], padding: [1, 0, 1, 0], dilation: [1; 2] };
+            let a = AveragePool { window: plane.into(), ceil_mode: false, count_include_pad };
+            let a = b.op("avg", a, &[x]);
             b.op("concat", Op::Concat(Concat::CHANNELS), &[m, a])
         }));
     }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use oculist_graph::{
-    AveragePool, Conv, DataType, DequantizeLinear, Flatten, Graph, Op, Pool, QuantizeLinear, Tensor, Unary,
-};
+use oculist_graph::{AveragePool, Conv, Flatten, Graph, Op, Plane, Unary};
 
 use super::{context, error, graph, images, planned, reference};
 use crate::{InputLayout, Isa, MeasureOptions, Plan, PlanOptions, RuntimeError, measure, top1};
@@ -111,9 +109,8 @@ fn fusion_leaves_few_steps() {
 fn a_shortcut_is_computed_before_the_convolution_that_adds_it() {
     let graph = graph(16, 8, 8, |b, x| {
         let y = b.conv("a", x, 32, Conv::square(3, 2, 1), true);
-        let pool = Pool::square(2, 2, 0);
-        let s = b.op("pool", Op::AveragePool(AveragePool { pool, count_include_pad: false }), &[x]);
-        let s = b.op("pad", Op::PadChannels { before: 8, after: 8 }, &[s]);
+        let s = b.op("pool", AveragePool::square(2, 2, 0, false), &[x]);
+        let s = b.pad_channels("pad", s, 8, 8);
         let y = b.add("sum", y, s);
         b.relu("relu", y)
     });
@@ -168,26 +165,6 @@ fn bad_calls_are_refused() {
         Plan::new(&graph, &options(1).with_observed(vec![weight])),
         Err(RuntimeError::Options(_))
     ));
-}
-
-#[test]
-fn errors_name_the_node() {
-    let graph = graph(3, 4, 4, |b, x| {
-        let scale = b.param("scale", Tensor::filled(&[3], 0.1));
-        let zero_point = b.param("zero_point", Tensor::u8(&[3], vec![7; 3]));
-        let q = b.op(
-            "quantize",
-            Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
-            &[x, scale, zero_point],
-        );
-        b.op(
-            "dequantize",
-            Op::DequantizeLinear(DequantizeLinear::along(1)),
-            &[q, scale, zero_point],
-        )
-    });
-    let e = Plan::new(&graph, &options(1)).unwrap_err();
-    assert!(e.to_string().starts_with("node `quantize` (QuantizeLinear): "), "{e}");
 }
 
 #[test]
@@ -250,8 +227,8 @@ fn absurd_batches_and_maps_overflow_nothing() {
     }
     let mut b = oculist_graph::GraphBuilder::new("wide");
     let x = b.input("x", 1, 32, 32);
-    let padding = [1 << 19; 4];
-    let y = b.conv("pad", x, 4, Conv { padding, ..Conv::square(1, 1, 0) }, false);
+    let plane = Plane { kernel: [1; 2], stride: [1; 2], padding: [1 << 19; 4], dilation: [1; 2] };
+    let y = b.conv("pad", x, 4, Conv::plane(plane, 1), false);
     let graph = b.finish(y).unwrap();
     let error = Plan::new(&graph, &options(1)).unwrap_err().to_string();
     assert!(error.contains("value `pad.out` [N, 4, 1048608, 1048608]") && error.contains("TiB"), "{error}");

@@ -50,7 +50,7 @@ fn conv(b: &mut GraphBuilder, name: &str, x: ValueId, x_scale: f32, c_out: usize
     let c_in = b.chw(x).0;
     let scales: Vec<f32> = (0..c_out).map(|o| 0.002 + 0.0003 * o as f32).collect();
     let steps = scales.iter().map(|s| x_scale * s).collect();
-    let shape = [c_out, c_in / conv.groups, conv.kernel[0], conv.kernel[1]];
+    let shape = [c_out, c_in / conv.groups, conv.window.kernel[0], conv.window.kernel[1]];
     let w = constant(b, &format!("{name}.w"), &shape, scales, false);
     let bias = constant(b, &format!("{name}.b"), &[c_out], steps, true);
     b.op(name, Op::Conv(conv), &[x, w, bias])
@@ -146,7 +146,7 @@ fn bytes_that_only_move() {
         let m = qdq(b, "m", m, IN, 127);
         let a = b.op("avg", Op::AveragePool(AveragePool::square(3, 2, 1, false)), &[x]);
         let a = qdq(b, "a", a, 0.005, 120);
-        let p = b.op("pad", Op::PadChannels { before: 1, after: 2 }, &[m]);
+        let p = b.pad_channels("pad", m, 1, 2);
         let p = qdq(b, "p", p, IN, 127);
         let c = b.op("concat", Op::Concat(Concat::CHANNELS), &[m, a, p]);
         qdq(b, "c", c, 0.009, 125)

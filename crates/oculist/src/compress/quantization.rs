@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use oculist_graph::{Gemm, Graph, Op, ValueId};
+use oculist_graph::{Graph, Op, ValueId};
 use oculist_passes::{
     CalibrationMethod, Calibrator, ChannelMeans, QuantizeOptions, Range, WeightRange, correct_bias,
     fold_batch_norm, layer_inputs, quantizable_values, quantize, remove_identity,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use oculist_graph::{DequantizeLinear, Graph, Op, ValueId};
+use oculist_graph::{Graph, Op, ValueId};
 use oculist_passes::{QuantizeOptions, Range};
 use oculist_report::LayerSensitivity;
 use oculist_runtime::Context;

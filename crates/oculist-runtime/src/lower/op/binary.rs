@@ -5,10 +5,55 @@ use oculist_graph::{Binary, Node, NodeId, Variadic};
 use super::Fast;
 use crate::error::RuntimeError;
 use crate::lower::Lowering;
+use crate::lower::tail::ScaleShift;
 use crate::step::Work;
 use crate::tensor::{Tensor, TensorId};
 
 impl Lowering<'_> {
+    /// A value and a constant that is a number or holds one for each channel.
+    pub(super) fn fast_affine(&self, node: &Node, op: Binary) -> Option<Fast> {
+        let constant = |i: usize| node.inputs.get(i).is_some_and(|v| self.is_float_constant(v));
+        let data = usize::from(constant(0));
+        let linear = match op {
+            Binary::Add | Binary::Sub | Binary::Mul => true,
+            Binary::Div => data == 0,
+            _ => false,
+        };
+        let (x, c) = (node.inputs.get(data)?, node.inputs.get(1 - data)?);
+        let (channels, _) = self.float_map(x)?;
+        if !linear || !constant(1 - data) || !self.same_shape(x, node.output()) {
+            return None;
+        }
+        let sizes = self.graph.shape(c).sizes()?;
+        // Missing axes in front count as 1.
+        let in_front = self.graph.shape(x).rank().checked_sub(sizes.len())?;
+        let fits = |(axis, &size): (usize, &usize)| size == 1 || (axis + in_front == 1 && size == channels);
+        sizes.iter().enumerate().all(fits).then_some(Fast::Affine { op, data })
+    }
+
+    /// What [`Fast::Affine`] multiplies with and adds.
+    pub(in crate::lower) fn constant_scale_shift(
+        &self,
+        id: NodeId,
+        op: Binary,
+        data: usize,
+    ) -> Result<ScaleShift, RuntimeError> {
+        let channels = self.map(self.node(id).inputs[data]).map_or(1, |(channels, _)| channels);
+        let mut c = self.constant_input(id, 1 - data, "operand")?.values;
+        if let [number] = c[..] {
+            c = vec![number; channels];
+        }
+        let all = |v: f32| vec![v; channels];
+        let (scale, shift) = match op {
+            Binary::Mul => (c, all(0.0)),
+            Binary::Div => (c.iter().map(|c| 1.0 / c).collect(), all(0.0)),
+            Binary::Sub if data == 0 => (all(1.0), c.iter().map(|c| -c).collect()),
+            Binary::Sub => (all(-1.0), c),
+            _ => (all(1.0), c),
+        };
+        Ok(ScaleShift { scale, shift })
+    }
+
     /// Sums and products of two values of one shape, and products with one factor for each channel.
     pub(super) fn fast_binary(&self, node: &Node, binary: Binary) -> Option<Fast> {
         let (a, b) = (node.inputs.get(0)?, node.inputs.get(1)?);

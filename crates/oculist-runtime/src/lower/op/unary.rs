@@ -22,7 +22,8 @@ fn activation_of(unary: Unary) -> Option<Activation> {
 impl Lowering<'_> {
     pub(super) fn fast_unary(&self, node: &Node, unary: Unary) -> Option<Fast> {
         self.float_map(node.inputs[0])?;
-        activation_of(unary).map(Fast::Activation)
+        self.float_map(node.output())?;
+        Some(activation_of(unary).map_or(Fast::Function(unary), Fast::Activation))
     }
 
     /// Bounds that are constants.
