@@ -209,7 +209,8 @@ pub fn pairs() -> Vec<Graph> {
 /// Numbers for every parameter: weights of unit gain, scales and variances around one.
 pub fn fill(mut graph: Graph) -> Graph {
     let mut noise = Noise::new(7);
-    let floats = graph.params().filter(|(_, _, t)| t.as_f32().is_some() && !t.shape().is_empty());
+    let floats =
+        graph.params().filter(|(_, _, t)| t.as_f32().is_some() && !t.shape().is_empty() && !t.is_empty());
     let params: Vec<_> = floats.map(|(id, value, t)| (id, value.name.clone(), t.shape().to_vec())).collect();
     for (id, name, shape) in params {
         let n: usize = shape.iter().product();
