@@ -195,14 +195,7 @@ fn rule(op: &Op) -> Rule<'_> {
         Op::QuantizeLinear(_)
         | Op::DequantizeLinear(_)
         | Op::DynamicQuantizeLinear(_)
-<<<<<<< HEAD
-        | Op::ConvInteger(_)
-        | Op::QLinearConv(_)
         | Op::IntegerMatMul(_)
-        | Op::QLinear(_)
-=======
-        | Op::IntegerMatMul(_)
->>>>>>> 644b5cd7b4dffac20f08a82de3f86f60b5a19351
         | Op::DeformConv(_)
         | Op::FusedMatMul(_)
         | Op::FlexAttention(_)

@@ -1,12 +1,8 @@
 //! Normalisation over the last axes.
 
 use oculist_graph::op::axis;
-<<<<<<< HEAD
-use oculist_graph::{DataType, LayerNormalization, RmsNormalization, Tensor};
-use oculist_kernels::{RowNorm, norm_rows};
-=======
 use oculist_graph::{DataType, LayerNormalization, RmsNormalization, SkipLayerNormalization, Tensor};
->>>>>>> 92db43461dd8be063b6b7b26afb0bd12db1d2259
+use oculist_kernels::{RowNorm, norm_rows};
 
 use super::pool::pairwise;
 use crate::call::{Call, Forward, Outcome, Problem};

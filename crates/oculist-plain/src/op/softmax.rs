@@ -1,12 +1,8 @@
 //! Softmax and its relatives.
 
-<<<<<<< HEAD
-use oculist_graph::{DataType, Softmax, SoftmaxKind, Tensor};
-use oculist_kernels::softmax_rows;
-=======
 use half::{bf16, f16};
 use oculist_graph::{Softmax, SoftmaxKind, Tensor, TensorData};
->>>>>>> 791efefb4190053b6000e4480cfbacc90a048a86
+use oculist_kernels::softmax_rows;
 
 use crate::call::{Call, Forward, Outcome};
 use crate::element::{Element, Wide};
