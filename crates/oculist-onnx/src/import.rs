@@ -17,7 +17,7 @@ use oculist_graph::{DataType, Graph, Tensor, ValueId};
 use crate::error::OnnxError;
 use crate::external::Beside;
 use crate::proto::{GraphProto, ModelProto, OperatorSetIdProto, TensorProto, ValueInfoProto};
-use crate::tensor::{element_type, from_proto};
+use crate::tensor::{element_type, from_proto, raw_bytes};
 use inline::Inliner;
 
 /// The opsets that are read.
@@ -101,8 +101,8 @@ struct Importer {
     numbers: HashMap<String, usize>,
     /// Element types that the file declares for values.
     declared: HashMap<String, DataType>,
-    /// Constants that attributes of older opsets became.
-    made_up: Vec<ValueId>,
+    /// Constants that attributes of older opsets became, by what they hold.
+    made_up: HashMap<(DataType, Vec<usize>, Vec<u8>), ValueId>,
     /// Where tensors lie that are not in the model.
     beside: Option<Beside>,
 }
@@ -120,7 +120,7 @@ impl Importer {
             node_names: HashSet::new(),
             numbers: HashMap::new(),
             declared: proto.value_info.iter().filter_map(declared).collect(),
-            made_up: Vec::new(),
+            made_up: HashMap::new(),
             beside,
         }
     }
@@ -177,12 +177,13 @@ impl Importer {
 
     /// The parameter that holds a constant made up for a node; equal ones are one.
     fn made_up(&mut self, node: &str, what: &str, tensor: Tensor) -> ValueId {
-        if let Some(&known) = self.made_up.iter().find(|&&id| self.graph.param(id) == Some(&tensor)) {
+        let key = (tensor.dtype(), tensor.shape().to_vec(), raw_bytes(tensor.data()));
+        if let Some(&known) = self.made_up.get(&key) {
             return known;
         }
         let name = free(&mut self.taken, &mut self.numbers, &format!("{node}.{what}"));
         let id = self.graph.add_param(name, tensor);
-        self.made_up.push(id);
+        self.made_up.insert(key, id);
         id
     }
 }

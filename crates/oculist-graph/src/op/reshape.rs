@@ -3,7 +3,7 @@
 use super::attributes::{AttributeList, Attributes};
 use super::prune::{Port, Tie, Ties};
 use super::quantization::Quantization;
-use super::schema::{Fact, Given, Item, Operator, Read, Role, Written, axis};
+use super::schema::{Fact, Given, Item, MAX_ITEMS, Operator, Read, Role, Written, axis};
 use crate::shape::{Dim, Shape};
 use crate::tensor::DataType;
 
@@ -147,7 +147,7 @@ impl Operator for Reshape {
             Some(items) => self.dims(x, &items)?,
             None => {
                 let rank = target.get(0).ok_or("the number of sizes must be known")?;
-                vec![Dim::Unknown; rank.min(super::schema::MAX_ITEMS)]
+                vec![Dim::Unknown; rank.min(MAX_ITEMS)]
             }
         };
         Ok(vec![Fact::new(given.dtype(0)?, Shape::new(dims)).with_items(given.items(0))])
@@ -231,6 +231,22 @@ impl Squeeze {
     }
 }
 
+/// How many axes an input names that only the run tells; `None` if it is left out or known. Their number must be known.
+fn computed_axes(given: &Given, i: usize) -> Option<Result<usize, String>> {
+    let seen = given.get(i)?;
+    if given.ints(i).is_some() {
+        return None;
+    }
+    if let Err(problem) = given.expect(i, &[DataType::I64, DataType::I32]) {
+        return Some(Err(problem));
+    }
+    Some(match seen.shape.sizes().as_deref() {
+        Some([]) => Ok(1),
+        Some(&[count]) if count <= MAX_ITEMS => Ok(count),
+        _ => Err("the number of axes must be known before the graph runs".to_owned()),
+    })
+}
+
 /// Numbers of an optional input of axes.
 ///
 /// # Errors
@@ -266,6 +282,10 @@ impl Operator for Squeeze {
 
     fn infer(&self, given: &Given) -> Result<Vec<Fact>, String> {
         let x = given.shape(0)?;
+        if let Some(count) = computed_axes(given, 1) {
+            let rank = x.rank().checked_sub(count?).ok_or_else(|| format!("more axes are named than {x} has"))?;
+            return Ok(vec![Fact::new(given.dtype(0)?, Shape::new(vec![Dim::Unknown; rank]))]);
+        }
         let kept = Self::kept(x, known_axes(given, 1)?.as_deref())?;
         let dims = kept.into_iter().map(|a| x.dims()[a]).collect();
         Ok(vec![Fact::new(given.dtype(0)?, Shape::new(dims)).with_items(given.items(0))])
@@ -330,6 +350,10 @@ impl Operator for Unsqueeze {
 
     fn infer(&self, given: &Given) -> Result<Vec<Fact>, String> {
         let x = given.shape(0)?;
+        if let Some(count) = computed_axes(given, 1) {
+            let dims = vec![Dim::Unknown; x.rank().saturating_add(count?)];
+            return Ok(vec![Fact::new(given.dtype(0)?, Shape::new(dims))]);
+        }
         let sources = Self::sources(x.rank(), &known_axes(given, 1)?.ok_or("input 1 is missing")?)?;
         let dims = sources.into_iter().map(|a| a.map_or(Dim::Fixed(1), |a| x.dims()[a])).collect();
         Ok(vec![Fact::new(given.dtype(0)?, Shape::new(dims)).with_items(given.items(0))])
@@ -362,6 +386,7 @@ impl Read for Unsqueeze {
 
 #[cfg(test)]
 mod tests {
+    use super::super::schema::Seen;
     use super::*;
 
     fn reshape(x: &[Dim], target: &[Item]) -> Result<Vec<Dim>, String> {
@@ -408,6 +433,17 @@ mod tests {
         let empty = Shape::fixed(&[0, 3]);
         assert_eq!(zero.dims(&empty, &[Known(3), Known(0)]), Ok(vec![Dim::Fixed(3), Dim::Fixed(0)]));
         assert!(zero.dims(&empty, &[Known(0), Known(-1)]).unwrap_err().contains("leaves nothing"));
+    }
+
+    #[test]
+    fn axes_that_are_computed_tell_the_rank() {
+        let (x, axes) = (Shape::nchw(1, 4, 1), Shape::fixed(&[2]));
+        let seen = |dtype, shape| Some(Seen { name: "", dtype, shape, items: None, tensor: None });
+        let given = Given { inputs: vec![seen(DataType::F32, &x), seen(DataType::I64, &axes)], outputs: 1 };
+        let rank = |op: &dyn Operator| op.infer(&given).unwrap()[0].shape.rank();
+        assert_eq!((rank(&Unsqueeze), rank(&Squeeze)), (6, 2));
+        let wrong = Given { inputs: vec![seen(DataType::F32, &x), seen(DataType::F32, &axes)], outputs: 1 };
+        assert!(Squeeze.infer(&wrong).unwrap_err().contains("input 1 must be i64"));
     }
 
     #[test]

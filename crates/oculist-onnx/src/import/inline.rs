@@ -17,7 +17,7 @@ pub(super) struct Step {
 /// Functions call functions, and branches hold branches, at most this deep.
 const DEEPEST: usize = 32;
 /// The most nodes that a model may grow to.
-const MOST_NODES: usize = 1 << 20;
+const MOST_NODES: usize = 1 << 18;
 
 /// Domain, name and overload of a function.
 type Key = (String, String, String);
@@ -43,6 +43,8 @@ pub(super) struct Inliner {
     /// Constant truth values, for conditions.
     conditions: HashMap<String, bool>,
     taken: HashSet<String>,
+    /// Nodes, calls and branches so far: functions that call each other twice grow without making a node.
+    work: usize,
     pub(super) steps: Vec<Step>,
     /// Constants of branches.
     pub(super) initializers: Vec<TensorProto>,
@@ -76,6 +78,7 @@ impl Inliner {
                 .collect(),
             conditions: HashMap::new(),
             taken: names(graph).map(str::to_owned).collect(),
+            work: 0,
             steps: Vec::new(),
             initializers: Vec::new(),
         };
@@ -143,15 +146,19 @@ impl Inliner {
     }
 
     fn push(&mut self, proto: NodeProto, scope: &Scope) -> Result<(), OnnxError> {
-        if self.steps.len() >= MOST_NODES {
-            return Err(OnnxError::Model {
-                problem: format!(
-                    "the model has more than {MOST_NODES} nodes once its functions are put in place"
-                ),
-            });
-        }
+        self.count()?;
         self.steps.push(Step { proto, opset: scope.opset });
         Ok(())
+    }
+
+    fn count(&mut self) -> Result<(), OnnxError> {
+        self.work += 1;
+        if self.work <= MOST_NODES {
+            return Ok(());
+        }
+        Err(OnnxError::Model {
+            problem: format!("the model has more than {MOST_NODES} nodes once its functions are put in place"),
+        })
     }
 
     /// Gives names and attributes of a node the meaning that they have around it.
@@ -204,6 +211,7 @@ impl Inliner {
     }
 
     fn call(&mut self, node: &NodeProto, function: FunctionProto, around: &Scope) -> Result<(), OnnxError> {
+        self.count()?;
         let (prefix, depth) = Self::inner(around, node)?;
         let opset = default_opset(&function.opset_import).unwrap_or(around.opset);
         let mut scope =
@@ -234,6 +242,7 @@ impl Inliner {
                 reason: Unsupported::ControlFlow,
             });
         };
+        self.count()?;
         let (prefix, depth) = Self::inner(around, &node)?;
         let wanted = if condition { "then_branch" } else { "else_branch" };
         let outputs = node.output;

@@ -284,7 +284,7 @@ fn fast(op: &Attention, call: &Call) -> Result<Option<Vec<Tensor>>, Problem> {
     }
     let queries = Heads::of(q, op.heads)?;
     let past = call.get(4).map_or(0, |p| p.shape()[2]);
-    let Heads { n, heads, len, size, packed } = queries;
+    let Heads { n, count: heads, len, size, packed } = queries;
     let mask = Mask::<f32>::new(op, call, n, len, past)?;
     let (keys, key_shape) = cached::<f32>(call, k, Heads::of(k, op.kv_heads)?, call.get(4))?;
     let (values, value_shape) = cached::<f32>(call, v, Heads::of(v, op.kv_heads)?, call.get(5))?;

@@ -22,9 +22,9 @@ impl Forward for Cumulative {
             };
             let mut y = vec![T::default(); v.len()];
             for line in 0..if v.is_empty() { 0 } else { along.lines() } {
-                let mut sum = start;
+                let (mut sum, first) = (start, along.line(line));
                 for k in 0..along.len {
-                    let at = along.at(line, if self.reverse { along.len - 1 - k } else { k });
+                    let at = first + along.inner * if self.reverse { along.len - 1 - k } else { k };
                     let before = sum;
                     sum = step(sum, v[at].widen());
                     y[at] = T::narrow(if self.exclusive { before } else { sum });

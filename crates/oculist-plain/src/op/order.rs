@@ -32,10 +32,10 @@ impl Forward for ArgReduce {
         let piece = (1 << 14) / along.len.max(1) + 1;
         call.ctx.for_pieces(&mut y, piece, |p, y| {
             for (i, y) in y.iter_mut().enumerate() {
-                let line = p * piece + i;
+                let start = along.line(p * piece + i);
                 let mut best = 0;
                 for k in 1..along.len {
-                    let (key, most) = (keys[along.at(line, k)], keys[along.at(line, best)]);
+                    let (key, most) = (keys[start + k * along.inner], keys[start + best * along.inner]);
                     if key > most || (self.last && key == most) {
                         best = k;
                     }
@@ -64,8 +64,9 @@ impl Forward for TopK {
         let keys = keys(x.data());
         let mut line: Vec<usize> = Vec::with_capacity(along.len);
         for l in 0..if k == 0 { 0 } else { along.lines() } {
+            let start = along.line(l);
             let first = |a: &usize, b: &usize| {
-                let (p, q) = (keys[along.at(l, *a)], keys[along.at(l, *b)]);
+                let (p, q) = (keys[start + a * along.inner], keys[start + b * along.inner]);
                 // Of equal elements the first comes first, whichever are wanted.
                 (if self.largest { q.cmp(&p) } else { p.cmp(&q) }).then(a.cmp(b))
             };

@@ -224,7 +224,7 @@ fn config(epochs: usize) -> TrainConfig {
 
 fn graph() -> Graph {
     let mut graph = nets::build("PaddedShortcut", [1, SIDE, SIDE]);
-    for (id, value, tensor) in graph.clone().params() {
+    for (id, value, tensor) in graph.clone().params().filter(|(_, _, t)| t.as_f32().is_some()) {
         graph.set_param(id, Tensor::f32(tensor.shape(), formula::state(&value.name, tensor.shape(), 1.0)));
     }
     graph
@@ -256,7 +256,7 @@ fn train(
 }
 
 fn bits(graph: &Graph) -> Vec<u32> {
-    graph.params().flat_map(|(_, _, t)| t.as_f32().unwrap().iter().map(|x| x.to_bits())).collect()
+    graph.params().filter_map(|(_, _, t)| t.as_f32()).flatten().map(|x| x.to_bits()).collect()
 }
 
 const DATA: Bars = Bars { in_rows: true };

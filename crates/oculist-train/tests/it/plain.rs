@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use oculist_graph::{
-    BatchNormalization, Binary, Concat, Conv, DataType, Dropout, Expand, Flatten, Gather, Gemm, Graph,
-    GraphBuilder, LayerNormalization, MatMul, Op, Reduce, ReduceKind, Reshape, Softmax, Tensor, TensorData,
-    Transpose, Unary, ValueId,
+    AspectRatio, BatchNormalization, Binary, Concat, Conv, ConvTranspose, Coordinates, DataType, Dropout,
+    Expand, Flatten, Gather, Gemm, Graph, GraphBuilder, Interpolation, LayerNormalization, MatMul, Op,
+    Padding, Reduce, ReduceKind, Reshape, Resize, Softmax, Squeeze, Tensor, TensorData, Transpose, Unary,
+    Unsqueeze, ValueId, Window,
 };
 use oculist_kernels::Context;
 use oculist_plain::{cast, evaluate};
@@ -245,6 +246,77 @@ fn a_mixer_has_the_gradients_of_its_formula() {
 #[test]
 fn attention_has_the_gradients_of_its_formula() {
     check(&attention(), 2 + 1 + 1 + 2 + 8);
+}
+
+#[test]
+fn a_residual_block_over_the_last_axis_goes_to_rows_and_back() {
+    let graph = with(|b, x| {
+        let y = b.conv("depthwise", x, 4, Conv::square(3, 1, 1).with_groups(4), true);
+        let y = b.op("last", Transpose::new(&[0, 2, 3, 1]), &[y]);
+        let y = layer_norm(b, "norm", y, 4);
+        let y = dense(b, "wide", y, [4, 8]);
+        let y = b.op("gelu", Unary::Gelu { tanh: false }, &[y]);
+        let y = dense(b, "narrow", y, [8, 4]);
+        let scale = weight(b, "gamma.weight", &[4]);
+        let y = b.op("scaled", Binary::Mul, &[scale, y]);
+        let y = b.op("first", Transpose::new(&[0, 3, 1, 2]), &[y]);
+        let x = b.add("skip", x, y);
+        let axes = b.param("axes", Tensor::ints(vec![-1, -2]));
+        let mean = Reduce { kind: ReduceKind::Mean, keepdims: true, noop_with_empty_axes: false };
+        let x = b.op("mean", mean, &[x, axes]);
+        let axes = b.param("squeezed", Tensor::ints(vec![2, 3]));
+        let x = b.op("squeeze", Squeeze, &[x, axes]);
+        b.linear("logits", x, 3)
+    });
+    check(&graph, 2 + 2 + 2 + 2 + 2 + 1 + 2);
+}
+
+#[test]
+fn maps_of_one_axis_are_normalised_as_others() {
+    let graph = with(|b, x| {
+        let x = reshape(b, "line", x, &[0, 4, -1]);
+        let window =
+            Window { kernel: vec![3], stride: vec![2], padding: Padding::SameUpper, dilation: vec![1] };
+        let kernel = weight(b, "conv.weight", &[6, 2, 3]);
+        let x = b.op("conv", Conv { window, groups: 2 }, &[x, kernel]);
+        let [gamma, beta] = ["norm.weight", "norm.bias"].map(|name| b.param(name, Tensor::filled(&[6], 1.0)));
+        let [mean, var] =
+            ["norm.running_mean", "norm.running_var"].map(|name| b.param(name, Tensor::filled(&[6], 1.0)));
+        let norm = BatchNormalization { epsilon: 1e-2, momentum: 0.9, training: false };
+        let x = b.op("norm", norm, &[x, gamma, beta, mean, var]);
+        let x = b.relu("relu", x);
+        let x = reshape(b, "row", x, &[0, -1]);
+        let axes = b.param("axes", Tensor::ints(vec![-1, -2]));
+        let x = b.op("column", Unsqueeze, &[x, axes]);
+        let x = b.conv("pointwise", x, 5, Conv::square(1, 1, 0), false);
+        flat(b, x)
+    });
+    check(&graph, 2 + 1 + 2 + 1 + 2);
+}
+
+#[test]
+fn maps_are_enlarged() {
+    let graph = with(|b, x| {
+        let small = b.max_pool("pool", x, 2, 2, 0);
+        let kernel = weight(b, "up.weight", &[4, 3, 2, 2]);
+        let up = b.op("up", ConvTranspose::square(2, 2, 0), &[small, kernel]);
+        let sizes = b.param("sizes", Tensor::ints(vec![4, 3]));
+        let resize = Resize {
+            interpolation: Interpolation::Linear,
+            coordinates: Coordinates::HalfPixel,
+            antialias: false,
+            exclude_outside: false,
+            extrapolation: 0.0,
+            axes: Some(vec![2, 3]),
+            aspect_ratio: AspectRatio::Stretch,
+        };
+        let none = b.param("none", Tensor::f32(&[0], Vec::new()));
+        let up = b.op("resize", resize, &[up, none, none, sizes]);
+        let x = b.op("both", Concat::CHANNELS, &[up, x]);
+        let x = b.conv("last", x, 2, Conv::square(3, 1, 1), true);
+        flat(b, x)
+    });
+    check(&graph, 2 + 1 + 2 + 2);
 }
 
 #[test]

@@ -69,6 +69,29 @@ fn a_function_that_calls_itself_ends() {
     assert!(error.ends_with("functions and branches lie more than 32 deep in each other"), "{error}");
 }
 
+#[test]
+fn functions_that_multiply_are_refused() {
+    let mut model = good();
+    // Each calls the next one twice, and the last does nothing: 2^25 calls and no node.
+    for i in 0..25 {
+        let mut calls = vec![call(&format!("F{}", i + 1), &["x"], &["y"]), call(&format!("F{}", i + 1), &["x"], &["z"])];
+        for node in &mut calls {
+            node.domain = Some("local".into());
+        }
+        let mut function = function(&format!("F{i}"), calls.remove(0));
+        function.node.truncate(1);
+        function.node.append(&mut calls);
+        model.functions.push(function);
+    }
+    let mut last = function("F25", call("Relu", &["x"], &["z"]));
+    last.node.clear();
+    model.functions.push(last);
+    let relu = node(&mut model, "relu");
+    (relu.op_type, relu.domain) = (Some("F0".into()), Some("local".into()));
+    let error = graph(model).expect_err("it grows without end").to_string();
+    assert!(error.contains("more than 262144 nodes"), "{error}");
+}
+
 fn branch(nodes: Vec<NodeProto>, output: &str) -> AttributeProto {
     let output = ValueInfoProto { name: Some(output.into()), r#type: None };
     let g = GraphProto { node: nodes, output: vec![output], ..GraphProto::default() };
