@@ -9,7 +9,7 @@ mod norm;
 mod plain;
 mod pool;
 
-use oculist_graph::{DataType, NodeId, Op, ValueId};
+use oculist_graph::{DataType, NodeId, Op, Role, ValueId};
 
 use super::{Map, Planner, Slot, unsupported};
 use crate::error::TrainError;
@@ -42,7 +42,7 @@ pub(super) const RULES: &[fn(&mut Planner<'_>, NodeId) -> Outcome] = &[
 fn refuse(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     let node = &planner.graph.nodes()[n];
     let fail = |problem: &str| Err(unsupported(node, problem.to_owned()));
-    if matches!(node.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_)) {
+    if (0..node.inputs.len()).any(|i| node.op.role(i) == Role::Quantization) {
         return fail("quantised graphs are not trained; train the f32 model");
     }
     if matches!(&node.op, Op::BatchNormalization(op) if op.training) {
