@@ -281,6 +281,20 @@ fn an_output_without_batch_is_no_matter_of_images() {
 }
 
 #[test]
+fn a_graph_for_one_size_of_batch_says_so() {
+    let mut graph = Graph::new("fixed");
+    let x = graph.add_input("x", Shape::fixed(&[2, 3, 4, 4]));
+    let y = graph.add_node("relu", Unary::Relu, vec![x]);
+    graph.set_outputs(vec![y]);
+    graph.tidy().unwrap();
+    let mut plan = Plan::new(&graph, &options(2)).unwrap();
+    assert_eq!(kinds(&plan), ["to NHWC", "activation"]);
+    plan.run(&[1.0; 96], &mut [0.0; 96]).unwrap();
+    let e = Plan::new(&graph, &options(4)).unwrap().run(&[1.0; 96], &mut [0.0; 96]).unwrap_err().to_string();
+    assert!(e.contains("the graph is for batches of 2, the plan for 4"), "{e}");
+}
+
+#[test]
 fn plain_steps_are_observed_and_measured() {
     let g = graph(3, 4, 5, |b, x| {
         let y = b.conv("a", x, 6, Conv::square(3, 1, 1), true);
