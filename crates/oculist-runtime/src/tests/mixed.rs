@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use oculist_graph::op::{ArgReduce, NonZero, ShapeOf};
 use oculist_graph::{
-    Binary, Concat, Conv, DataType, DequantizeLinear, Dim, Flatten, Gemm, GlobalPool, Graph, GraphBuilder, Node,
-    Op, Plane, QuantizeLinear, Shape, Softmax, Tensor, TensorData, Unary, ValueId,
+    Binary, Concat, Conv, DataType, DequantizeLinear, Dim, Flatten, Gemm, GlobalPool, Graph, GraphBuilder,
+    Node, Op, Plane, QuantizeLinear, Shape, Softmax, Tensor, TensorData, Unary, ValueId,
 };
 use oculist_testing::formula;
 
