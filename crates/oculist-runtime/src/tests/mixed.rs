@@ -288,7 +288,7 @@ fn a_graph_for_one_size_of_batch_says_so() {
     graph.set_outputs(vec![y]);
     graph.tidy().unwrap();
     let mut plan = Plan::new(&graph, &options(2)).unwrap();
-    assert_eq!(kinds(&plan), ["to NHWC", "activation"]);
+    assert_eq!(kinds(&plan), ["to NHWC", "pad pixels", "activation"]);
     plan.run(&[1.0; 96], &mut [0.0; 96]).unwrap();
     let e = Plan::new(&graph, &options(4)).unwrap().run(&[1.0; 96], &mut [0.0; 96]).unwrap_err().to_string();
     assert!(e.contains("the graph is for batches of 2, the plan for 4"), "{e}");
