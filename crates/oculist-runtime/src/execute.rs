@@ -27,9 +27,9 @@ impl Plan {
         let step = &steps[i];
         match &step.work {
             Work::Plain(plain) => self.run_plain(&step.node, plain)?,
-            Work::ToRows { to, dtype, shape } => self.to_rows(step.inputs[0], *to, *dtype, shape, input)?,
+            Work::ToRows { to, dtype, shape } => self.fill_slot(step.inputs[0], *to, *dtype, shape, input)?,
             Work::Function(function) => self.run_function(step, *function, input)?,
-            Work::FromRows { from, shape } => self.from_rows(step, from, shape, input)?,
+            Work::FromRows { from, shape } => self.read_rows(step, from, shape, input)?,
             _ => self.run_fast(i, input),
         }
         for &slot in &self.freed[i] {

@@ -5,7 +5,10 @@
 //! one arena by its lifetime. [`Plan::run`] then allocates nothing. A graph with `QuantizeLinear` and
 //! `DequantizeLinear` nodes runs on integers wherever a pattern allows it and on floats elsewhere.
 //!
-//! Activations lie in the kernels' layout (NHWC, channels padded to 16); the graph's own meaning stays NCHW.
+//! Activations lie in the kernels' layout (NHWC, channels padded to 16); the graph's own meaning stays NCHW. What has no
+//! kernel in that layout runs on row-major tensors of any type and rank (`oculist-plain`), with conversions only where the
+//! two meet; constants, and what follows from shapes alone, are computed when the plan is made. [`Plan::run_tensors`] runs
+//! graphs with several inputs and outputs and with sizes that are known only then.
 //!
 //! ```
 //! use std::sync::Arc;

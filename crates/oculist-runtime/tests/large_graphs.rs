@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oculist_graph::{
-    Concat, Conv, DataType, DequantizeLinear, Dropout, Graph, GraphBuilder, Op, QuantizeLinear, Shape,
+    Concat, Conv, DataType, DequantizeLinear, Dropout, Graph, GraphBuilder, Node, Op, QuantizeLinear, Shape,
     Tensor, Unary, ValueId,
 };
 use oculist_passes::{
@@ -187,7 +187,7 @@ fn planning() {
     }
     let observed = |n: usize| {
         let graph = relus(n);
-        let values = graph.nodes().iter().map(|n| n.output()).collect();
+        let values = graph.nodes().iter().map(Node::output).collect();
         (graph, PlanOptions::new(1, context.clone()).with_observed(values))
     };
     assert_linear("plan with observed values", observed, |(graph, options)| {

@@ -98,7 +98,7 @@ impl Plan {
         Ok(Rows::new(shape.to_vec(), data)?)
     }
 
-    pub(super) fn to_rows(
+    pub(super) fn fill_slot(
         &mut self,
         from: TensorId,
         to: SlotId,
@@ -110,7 +110,7 @@ impl Plan {
         Ok(())
     }
 
-    pub(super) fn from_rows(
+    pub(super) fn read_rows(
         &mut self,
         step: &Step,
         from: &Operand,

@@ -58,7 +58,7 @@ impl Lowering<'_> {
             self.step(node, Work::Dequantize(quant), vec![bytes], Tensor::f32(channels, size))
         } else {
             let (channels, size) = self.float_map(value).ok_or_else(|| self.no_map(value, node))?;
-            self.from_rows(value, node, Tensor::f32(channels, size))?
+            self.rows_as_map(value, node, Tensor::f32(channels, size))?
         };
         self.states[value.index()].f32 = Some(floats);
         Ok(floats)
@@ -88,7 +88,7 @@ impl Lowering<'_> {
             State { f32: None, u8: None, .. } => match self.float_map(value) {
                 // Padding would make many times as much of few channels.
                 Some((channels, size)) if channels < LANES => {
-                    let dense = self.from_rows(value, node, Tensor::dense(channels, size))?;
+                    let dense = self.rows_as_map(value, node, Tensor::dense(channels, size))?;
                     self.states[value.index()].dense = Some(dense);
                     Ok(dense)
                 }
@@ -116,7 +116,7 @@ impl Lowering<'_> {
     }
 
     /// A row-major value in the kernels' layout.
-    fn from_rows(&mut self, value: ValueId, node: &str, out: Tensor) -> Result<TensorId, RuntimeError> {
+    fn rows_as_map(&mut self, value: ValueId, node: &str, out: Tensor) -> Result<TensorId, RuntimeError> {
         let from = self.rows(value, node)?;
         let shape = self.graph.shape(value).sizes().unwrap_or_default();
         Ok(self.step(node, Work::FromRows { from, shape }, Vec::new(), out))

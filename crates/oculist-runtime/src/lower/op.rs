@@ -103,6 +103,7 @@ impl Fast {
 
 impl Lowering<'_> {
     /// How the fast kernels compute a node; `None` if they do not.
+    #[expect(clippy::match_same_arms, reason = "a line for each file of the graph's rooms")]
     pub(super) fn fast_form(&self, id: NodeId) -> Result<Option<Fast>, RuntimeError> {
         let node = self.node(id);
         let several = node.outputs.len() != 1 && !matches!(node.op, Op::Split(_));
@@ -130,7 +131,7 @@ impl Lowering<'_> {
             Op::MatMul(_) => self.fast_product(node),
             Op::Clip(_) => self.fast_clip(node)?,
             Op::Variadic(variadic) => self.fast_variadic(node, *variadic),
-            Op::Reduce(reduce) => self.fast_reduce(node, reduce)?,
+            Op::Reduce(reduce) => self.fast_reduce(node, *reduce)?,
             // Plain steps: one line for each file of the graph's rooms.
             Op::ConvTranspose(_) | Op::DeformConv(_) | Op::FusedMatMul(_) | Op::Einsum(_) => None,
             Op::Attention(_) | Op::FlexAttention(_) | Op::LinearAttention(_) | Op::CausalConvWithState(_) => {

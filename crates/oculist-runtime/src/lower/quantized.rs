@@ -81,8 +81,13 @@ impl Lowering<'_> {
                     Ok(results.first().and_then(|y| y.to_f32s().first().copied()).unwrap_or(0.0))
                 })
             }
-            Fast::Slice { .. } | Fast::Split => Ok(false),
-            Fast::Norm { .. } | Fast::Affine { .. } | Fast::Softmax | Fast::Same | Fast::Flat => Ok(false),
+            Fast::Slice { .. }
+            | Fast::Split
+            | Fast::Norm { .. }
+            | Fast::Affine { .. }
+            | Fast::Softmax
+            | Fast::Same
+            | Fast::Flat => Ok(false),
         }
     }
 

@@ -105,8 +105,10 @@ impl Draft {
     /// The draft of a plan of which every thread computes whole images.
     fn of_single_images(self, graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
         let alone = single_image(options)?;
-        let bound = graph.with_batch(1)?;
-        let single = Self::whole(graph, &bound, lower(&bound, &alone)?, &alone);
+        // A graph may hold sizes that fit the whole batch alone.
+        let Ok(bound) = graph.with_batch(1) else { return Ok(self) };
+        let Ok(lowered) = lower(&bound, &alone) else { return Ok(self) };
+        let single = Self::whole(graph, &bound, lowered, &alone);
         let &[Place::Fast(output)] = &single.outputs[..] else { return Ok(self) };
         if single.signature.images.is_err() || !single.slots.is_empty() {
             return Ok(self);
@@ -148,6 +150,9 @@ fn images(graph: &Graph, bound: &Graph, entry: &Entry, batch: usize) -> Result<u
         ));
     };
     let label = |v| format!("{} {}", graph.value(v).dtype.name(), graph.shape(v));
+    if let Some(images) = graph.shape(input).get(0).filter(|&n| n != batch) {
+        return Err(format!("the graph is for batches of {images}, the plan for {batch}"));
+    }
     if matches!(entry, Entry::Rows(_)) {
         return Err(format!("expected an input of floats [N, C, H, W] or [N, C], found {}", label(input)));
     }

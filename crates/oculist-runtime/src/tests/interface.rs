@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oculist_graph::{AveragePool, Conv, Flatten, Graph, Op, Plane, Unary};
+use oculist_graph::{AveragePool, Conv, Flatten, Graph, Node, Op, Plane, Unary};
 
 use super::{context, error, graph, images, planned, reference};
 use crate::{InputLayout, Isa, MeasureOptions, Plan, PlanOptions, RuntimeError, measure, top1};
@@ -76,8 +76,7 @@ fn every_value_can_be_observed() {
     let graph = small();
     let images = images(&graph, 2);
     let want = reference(&graph, &images);
-    let all: Vec<_> =
-        graph.inputs().iter().copied().chain(graph.nodes().iter().map(|n| n.output())).collect();
+    let all: Vec<_> = graph.inputs().iter().copied().chain(graph.nodes().iter().map(Node::output)).collect();
     for observe in all.iter().map(|&v| vec![v]).chain([all.clone()]) {
         let mut plan = Plan::new(&graph, &options(3).with_observed(observe.clone())).unwrap();
         let mut seen = Vec::new();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use oculist_graph::op::{ArgReduce, NonZero, ShapeOf};
 use oculist_graph::{
-    Binary, Concat, Conv, DataType, DequantizeLinear, Dim, Flatten, Gemm, GlobalPool, Graph, GraphBuilder, Node,
-    Op, Plane, QuantizeLinear, Shape, Softmax, Tensor, TensorData, Unary, ValueId,
+    Binary, Concat, Conv, DataType, DequantizeLinear, Dim, Flatten, Gemm, GlobalPool, Graph, GraphBuilder,
+    Node, Op, Plane, QuantizeLinear, Shape, Softmax, Tensor, TensorData, Unary, ValueId,
 };
 use oculist_testing::formula;
 
@@ -278,6 +278,20 @@ fn an_output_without_batch_is_no_matter_of_images() {
         let got = plan.run_tensors(vec![Tensor::filled(&[batch, 2, 2, 3], 0.5)]).unwrap();
         assert_eq!(got[0], Tensor::filled(&[12, 12], 0.25 * batch as f32));
     }
+}
+
+#[test]
+fn a_graph_for_one_size_of_batch_says_so() {
+    let mut graph = Graph::new("fixed");
+    let x = graph.add_input("x", Shape::fixed(&[2, 3, 4, 4]));
+    let y = graph.add_node("relu", Unary::Relu, vec![x]);
+    graph.set_outputs(vec![y]);
+    graph.tidy().unwrap();
+    let mut plan = Plan::new(&graph, &options(2)).unwrap();
+    assert_eq!(kinds(&plan), ["to NHWC", "pad pixels", "activation"]);
+    plan.run(&[1.0; 96], &mut [0.0; 96]).unwrap();
+    let e = Plan::new(&graph, &options(4)).unwrap().run(&[1.0; 96], &mut [0.0; 96]).unwrap_err().to_string();
+    assert!(e.contains("the graph is for batches of 2, the plan for 4"), "{e}");
 }
 
 #[test]

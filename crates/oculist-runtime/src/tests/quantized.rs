@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use oculist_graph::{
     AveragePool, Binary, Concat, Conv, DataType, DequantizeLinear, Flatten, Gemm, GlobalPool, Graph,
-    GraphBuilder, Op, QuantizeLinear, Tensor, Unary, ValueId,
+    GraphBuilder, Node, Op, QuantizeLinear, Tensor, Unary, ValueId,
 };
 use oculist_kernels::Isa;
 use oculist_passes::{QuantizeOptions, Range, fold_batch_norm, quantizable_values, quantize};
@@ -274,7 +274,7 @@ fn every_quantised_value_can_be_observed() {
         .nodes()
         .iter()
         .filter(|n| !matches!(n.op, Op::QuantizeLinear(_)) && !n.name.starts_with("conv."))
-        .map(|n| n.output())
+        .map(Node::output)
         .collect();
     let options = PlanOptions::new(2, context(1, Isa::detect()))
         .with_input_layout(InputLayout::Nchw)

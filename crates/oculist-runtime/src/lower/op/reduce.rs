@@ -9,7 +9,7 @@ use crate::lower::Lowering;
 
 impl Lowering<'_> {
     /// The mean over height and width, whether they stay as axes or not.
-    pub(super) fn fast_reduce(&self, node: &Node, reduce: &Reduce) -> Result<Option<Fast>, RuntimeError> {
+    pub(super) fn fast_reduce(&self, node: &Node, reduce: Reduce) -> Result<Option<Fast>, RuntimeError> {
         let x = node.inputs[0];
         if reduce.kind != ReduceKind::Mean || self.map(x).is_none() || self.graph.shape(x).rank() != 4 {
             return Ok(None);

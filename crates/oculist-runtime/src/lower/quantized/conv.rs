@@ -64,6 +64,7 @@ impl Lowering<'_> {
     }
 
     /// The integers and scales behind a `DequantizeLinear` of a constant with zero points of 0, along axis 0.
+    #[expect(clippy::type_complexity, reason = "integers and scales")]
     fn symmetric(&self, value: ValueId) -> Result<Option<(Vec<i32>, Vec<f32>)>, RuntimeError> {
         let Some(node) = self.node_of(value).filter(|_| self.is_symmetric(value)) else { return Ok(None) };
         let Some(scales) = self.floats(node.inputs[1])? else { return Ok(None) };
