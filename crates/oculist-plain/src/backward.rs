@@ -194,9 +194,6 @@ fn rule(op: &Op) -> Rule<'_> {
         | Op::Binarizer(_) => Zero,
         Op::QuantizeLinear(_)
         | Op::DequantizeLinear(_)
-        | Op::ConvInteger(_)
-        | Op::QLinearConv(_)
-        | Op::QLinear(_)
         | Op::DynamicQuantizeLinear(_)
         | Op::IntegerMatMul(_)
         | Op::FusedConv(_)

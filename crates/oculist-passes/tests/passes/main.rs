@@ -2,5 +2,6 @@
 
 mod calibration;
 mod fusion;
+mod idioms;
 mod networks;
 mod pruning;
