@@ -26,7 +26,11 @@ fn gamma(arch: &str) -> f32 {
 /// An architecture with the formula's weights and without dropout.
 pub(crate) fn network(arch: &str, input: (usize, usize, usize)) -> Result<Graph> {
     let mut graph = build(arch, &BuildOptions::new(CLASSES, input).with_dropout(0.0))?;
-    let params: Vec<_> = graph.params().map(|(id, v, t)| (id, v.name.clone(), t.shape().to_vec())).collect();
+    let params: Vec<_> = graph
+        .params()
+        .filter(|(_, _, t)| t.as_f32().is_some())
+        .map(|(id, v, t)| (id, v.name.clone(), t.shape().to_vec()))
+        .collect();
     for (id, name, shape) in params {
         if Kind::of(&name, shape.len(), 1.0).is_some() {
             graph.set_param(id, Tensor::f32(&shape, formula::state(&name, &shape, gamma(arch))));

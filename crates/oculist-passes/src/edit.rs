@@ -22,7 +22,8 @@ pub(crate) fn has_weight_rows(graph: &Graph, node: &Node) -> bool {
         Op::Gemm(gemm) => *gemm == Gemm::LINEAR,
         _ => false,
     };
-    let float = |i: usize| node.inputs.get(i).is_none_or(|v| graph.param(v).is_some_and(|t| t.as_f32().is_some()));
+    let float =
+        |i: usize| node.inputs.get(i).is_none_or(|v| graph.param(v).is_some_and(|t| t.as_f32().is_some()));
     // A bias that is broadcast to all channels is no vector of them.
     let bias = node.inputs.get(2).is_none_or(|b| {
         graph.shape(b).rank() == 1 && graph.shape(b).get(0) == graph.shape(node.inputs[1]).get(0)

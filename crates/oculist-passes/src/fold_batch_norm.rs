@@ -119,8 +119,7 @@ mod tests {
     fn folding_preserves_the_function() {
         for graph in models::all() {
             let folded = fold_batch_norm(&graph).unwrap();
-            let left =
-                folded.nodes().iter().filter(|n| matches!(n.op, Op::BatchNormalization(_))).count();
+            let left = folded.nodes().iter().filter(|n| matches!(n.op, Op::BatchNormalization(_))).count();
             assert_eq!(left, 0, "{}", graph.name());
             let off = distance(&output(&folded), &output(&graph));
             assert!(off < 1e-6, "{}: {off}", graph.name());

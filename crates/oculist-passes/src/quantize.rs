@@ -213,7 +213,11 @@ impl<'a> Writer<'a> {
                 .constant(&format!("z{}", params.zero_point), || Tensor::u8(&[], vec![params.zero_point]));
             (params, scale, zero_point)
         };
-        let q = self.push("q", QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }, vec![value, scale, zero_point]);
+        let q = self.push(
+            "q",
+            QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 },
+            vec![value, scale, zero_point],
+        );
         let dq = self.push("d", DequantizeLinear::along(1), vec![q, scale, zero_point]);
         self.params.insert(value, (params, scale, zero_point));
         self.dequantized.insert(value, dq);
@@ -239,7 +243,12 @@ impl<'a> Writer<'a> {
             }
         }
         let inputs = inputs.into();
-        self.nodes.push(Node { name: node.name.clone(), op: node.op.clone(), inputs, outputs: node.outputs.clone() });
+        self.nodes.push(Node {
+            name: node.name.clone(),
+            op: node.op.clone(),
+            inputs,
+            outputs: node.outputs.clone(),
+        });
         Ok(())
     }
 

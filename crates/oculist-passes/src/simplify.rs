@@ -92,7 +92,11 @@ pub const SIMPLIFICATIONS: &[Simplification] = &[
         what: "decomposed Clip, HardSigmoid, HardSwish and Mish",
         run: activation::recognise,
     },
-    Simplification { name: "recognise GELU", what: "decomposed GELU, exact and by tanh", run: gelu::recognise },
+    Simplification {
+        name: "recognise GELU",
+        what: "decomposed GELU, exact and by tanh",
+        run: gelu::recognise,
+    },
     Simplification {
         name: "recognise layer normalisation",
         what: "decomposed LayerNormalization over the last axis",

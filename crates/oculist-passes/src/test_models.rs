@@ -1,17 +1,19 @@
 //! Small networks that hold every kind of dependency, with weights from a formula.
 
-use oculist_graph::{AveragePool, Binary, Concat, Conv, Dropout, Flatten, GlobalPool, Graph, GraphBuilder, MaxPool, Op, Tensor, Unary, ValueId};
+use oculist_graph::{
+    AveragePool, Binary, Concat, Conv, Dropout, Flatten, GlobalPool, Graph, GraphBuilder, MaxPool, Op,
+    Tensor, Unary, ValueId,
+};
 use oculist_testing::formula;
 use oculist_testing::interpret::{self, Array};
 
 /// Fills every parameter: weights scaled by fan-in, gamma and running variance around 1, the rest small.
 pub(crate) fn fill(mut graph: Graph) -> Graph {
-    let params: Vec<(ValueId, String, Vec<usize>)> =
-        graph
-            .params()
-            .filter(|(_, _, t)| t.as_f32().is_some())
-            .map(|(id, v, t)| (id, v.name.clone(), t.shape().to_vec()))
-            .collect();
+    let params: Vec<(ValueId, String, Vec<usize>)> = graph
+        .params()
+        .filter(|(_, _, t)| t.as_f32().is_some())
+        .map(|(id, v, t)| (id, v.name.clone(), t.shape().to_vec()))
+        .collect();
     for (id, name, shape) in params {
         graph.set_param(id, Tensor::f32(&shape, formula::state(&name, &shape, 1.0)));
     }
@@ -84,8 +86,7 @@ pub(crate) fn concat() -> Graph {
     let x = b.input("image", 3, 8, 8);
     let stem = cbr(&mut b, "stem", x, 8, Conv::square(3, 1, 1), Some(Op::Unary(Unary::Relu)));
     let left = cbr(&mut b, "left", stem, 4, Conv::square(3, 1, 1), Some(Op::Unary(Unary::Relu)));
-    let right =
-        b.op("right.pool", Op::AveragePool(AveragePool::square(3, 1, 1, true)), &[stem]);
+    let right = b.op("right.pool", Op::AveragePool(AveragePool::square(3, 1, 1, true)), &[stem]);
     let right = cbr(&mut b, "right", right, 6, Conv::square(1, 1, 0), Some(Op::Unary(Unary::Relu)));
     let x = b.op("cat", Op::Concat(Concat::CHANNELS), &[left, stem, right]);
     let x = cbr(&mut b, "after", x, 8, Conv::square(3, 1, 1), Some(Op::Unary(Unary::Relu)));
@@ -141,7 +142,14 @@ pub(crate) fn grouped(groups: usize) -> Graph {
     let mut b = GraphBuilder::new("grouped");
     let x = b.input("image", 3, 8, 8);
     let x = cbr(&mut b, "stem", x, 16, Conv::square(3, 1, 1), Some(Op::Unary(Unary::Relu)));
-    let x = cbr(&mut b, "grouped", x, 32, Conv::square(3, 1, 1).with_groups(groups), Some(Op::Unary(Unary::Relu)));
+    let x = cbr(
+        &mut b,
+        "grouped",
+        x,
+        32,
+        Conv::square(3, 1, 1).with_groups(groups),
+        Some(Op::Unary(Unary::Relu)),
+    );
     let x = cbr(&mut b, "after", x, 8, Conv::square(1, 1, 0), Some(Op::Unary(Unary::Relu)));
     let out = head(&mut b, x);
     fill(b.finish(out).unwrap())

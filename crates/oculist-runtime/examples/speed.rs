@@ -23,7 +23,11 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn network(arch: &str, channels: usize, size: usize) -> Result<Graph> {
     let mut graph = build(arch, &BuildOptions::new(10, (channels, size, size)))?;
-    let params: Vec<_> = graph.params().map(|(id, v, t)| (id, v.name.clone(), t.shape().to_vec())).collect();
+    let params: Vec<_> = graph
+        .params()
+        .filter(|(_, _, t)| t.as_f32().is_some())
+        .map(|(id, v, t)| (id, v.name.clone(), t.shape().to_vec()))
+        .collect();
     for (id, name, shape) in params {
         if Kind::of(&name, shape.len(), 1.0).is_some() {
             graph.set_param(id, Tensor::f32(&shape, formula::state(&name, &shape, 1.0)));

@@ -18,7 +18,11 @@ const CLASSES: usize = 10;
 /// A network of the zoo with the formula's weights, batch normalisation folded.
 fn network(arch: &str, image: (usize, usize, usize)) -> Graph {
     let mut graph = build(arch, &BuildOptions::new(CLASSES, image)).expect("an architecture");
-    let params: Vec<_> = graph.params().map(|(id, v, t)| (id, v.name.clone(), t.shape().to_vec())).collect();
+    let params: Vec<_> = graph
+        .params()
+        .filter(|(_, _, t)| t.as_f32().is_some())
+        .map(|(id, v, t)| (id, v.name.clone(), t.shape().to_vec()))
+        .collect();
     for (id, name, shape) in params {
         if Kind::of(&name, shape.len(), 1.0).is_some() {
             graph.set_param(id, Tensor::f32(&shape, formula::state(&name, &shape, 0.5)));

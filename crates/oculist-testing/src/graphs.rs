@@ -3,7 +3,10 @@
 //! Two pieces follow each other behind a convolution, the image itself or a flattened map, and a fully connected layer
 //! makes three logits of the result. What holds for all of these holds for any pair of neighbours in a real network.
 
-use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, Conv, Dropout, Flatten, GlobalPool, Graph, GraphBuilder, Identity, Op, Tensor, Unary, ValueId};
+use oculist_graph::{
+    AveragePool, BatchNormalization, Binary, Concat, Conv, Dropout, Flatten, GlobalPool, Graph, GraphBuilder,
+    Identity, Op, Tensor, Unary, ValueId,
+};
 
 use crate::reference::Noise;
 
@@ -42,7 +45,11 @@ pub const PIECES: [(&str, For, Piece); 36] = [
         let both = b.param(&format!("{n}.weight"), Tensor::filled(&[c], 1.0));
         let mean = b.param(&format!("{n}.running_mean"), Tensor::filled(&[c], 0.0));
         let var = b.param(&format!("{n}.running_var"), Tensor::filled(&[c], 1.0));
-        b.op(n, Op::BatchNormalization(BatchNormalization { epsilon: 1e-2, momentum: 0.9, training: false }), &[x, both, both, mean, var])
+        b.op(
+            n,
+            Op::BatchNormalization(BatchNormalization { epsilon: 1e-2, momentum: 0.9, training: false }),
+            &[x, both, both, mean, var],
+        )
     }),
     ("residual batch norm", For::All, |b, n, x| {
         let y = b.batch_norm(&format!("{n}.norm"), x, 1e-2, 0.9);
@@ -57,7 +64,9 @@ pub const PIECES: [(&str, For, Piece); 36] = [
     ("relu", For::All, |b, n, x| b.relu(n, x)),
     ("clip", For::All, |b, n, x| b.op(n, Op::Unary(Unary::Clip { min: -0.4, max: 0.9 }), &[x])),
     ("clip above zero", For::All, |b, n, x| b.op(n, Op::Unary(Unary::Clip { min: 0.1, max: 2.0 }), &[x])),
-    ("hard sigmoid", For::All, |b, n, x| b.op(n, Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 }), &[x])),
+    ("hard sigmoid", For::All, |b, n, x| {
+        b.op(n, Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 }), &[x])
+    }),
     ("hard swish", For::All, |b, n, x| b.op(n, Op::Unary(Unary::HardSwish), &[x])),
     ("sigmoid", For::All, |b, n, x| b.op(n, Op::Unary(Unary::Sigmoid), &[x])),
     ("silu", For::All, |b, n, x| {

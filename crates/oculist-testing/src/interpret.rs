@@ -15,7 +15,10 @@ mod quantize;
 
 pub use array::Array;
 
-use oculist_graph::{BatchNormalization, Binary, Concat, DequantizeLinear, Dim, Flatten, Gemm, GlobalPool, Graph, Identity, Node, Op, QuantizeLinear, TensorData, Unary, ValueId, ValueKind};
+use oculist_graph::{
+    BatchNormalization, Binary, Concat, DequantizeLinear, Dim, Flatten, Gemm, GlobalPool, Graph, Identity,
+    Node, Op, QuantizeLinear, TensorData, Unary, ValueId, ValueKind,
+};
 
 /// All values of one execution.
 #[derive(Debug, Clone)]
@@ -115,7 +118,9 @@ fn evaluate(graph: &Graph, node: &Node, x: &[&Array]) -> Array {
             let target = graph.value(node.inputs[2]).dtype;
             quantize::quantize(*axis as usize, target, x[0], x[1], x[2])
         }
-        Op::DequantizeLinear(DequantizeLinear { axis, .. }) => quantize::dequantize(*axis as usize, x[0], x[1], x[2]),
+        Op::DequantizeLinear(DequantizeLinear { axis, .. }) => {
+            quantize::dequantize(*axis as usize, x[0], x[1], x[2])
+        }
         other => panic!("the interpreter does not know {}", other.name()),
     }
 }

@@ -1,6 +1,9 @@
 //! Layers that the families share, over [`GraphBuilder`].
 
-use oculist_graph::{AveragePool, Conv, Dropout, Flatten, GlobalPool, Graph, GraphBuilder, GraphError, Op, Plane, Unary, ValueId};
+use oculist_graph::{
+    AveragePool, Conv, Dropout, Flatten, GlobalPool, Graph, GraphBuilder, GraphError, Op, Plane, Unary,
+    ValueId,
+};
 
 use crate::options::BuildOptions;
 

@@ -26,7 +26,8 @@ pub(crate) fn note(graph: &mut Graph) {
     let consumers = graph.consumers();
     let place = |node: &Node| {
         let Op::Dropout(Dropout { ratio }) = node.op else { return None };
-        let before = consumers[node.output().index()].iter().map(|&n| graph.nodes()[n].name.clone()).collect();
+        let before =
+            consumers[node.output().index()].iter().map(|&n| graph.nodes()[n].name.clone()).collect();
         Some(Place { name: node.name.clone(), ratio, before })
     };
     let places: Vec<Place> = graph.nodes().iter().filter_map(place).collect();
@@ -71,7 +72,10 @@ pub(crate) fn restore(graph: &mut Graph) -> Result<(), String> {
             }
         }
         nodes.insert(name.clone(), None);
-        added.push((first, Node { name, op: Dropout { ratio }.into(), inputs: [x].into(), outputs: vec![output] }));
+        added.push((
+            first,
+            Node { name, op: Dropout { ratio }.into(), inputs: [x].into(), outputs: vec![output] },
+        ));
     }
     added.sort_by_key(|&(first, _)| first);
     let mut added = added.into_iter().peekable();

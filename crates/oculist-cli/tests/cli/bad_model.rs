@@ -126,7 +126,8 @@ fn pooled(end: &[(&str, Op)]) -> Graph {
 #[test]
 fn a_classifier_without_weights_is_evaluated_and_not_compressed() {
     let dir = scratch();
-    let (mean, flatten) = (("mean", Op::GlobalPool(GlobalPool::Average)), ("flatten", Op::Flatten(Flatten::IMAGES)));
+    let (mean, flatten) =
+        (("mean", Op::GlobalPool(GlobalPool::Average)), ("flatten", Op::Flatten(Flatten::IMAGES)));
     let plain = written(dir.path(), "mean.onnx", &pooled(&[mean.clone(), flatten.clone()]));
     let soft = [mean, flatten, ("softmax", Op::Softmax(Softmax::along(1)))];
     let soft = written(dir.path(), "soft.onnx", &pooled(&soft));
@@ -144,8 +145,12 @@ fn a_classifier_without_weights_is_evaluated_and_not_compressed() {
 fn probabilities_that_cannot_be_taken_off_are_refused() {
     let dir = scratch();
     let clip = Op::Unary(Unary::Clip { min: 0.25, max: 0.75 });
-    let end =
-        [("mean", Op::GlobalPool(GlobalPool::Average)), ("flatten", Op::Flatten(Flatten::IMAGES)), ("softmax", Op::Softmax(Softmax::along(1))), ("clip", clip)];
+    let end = [
+        ("mean", Op::GlobalPool(GlobalPool::Average)),
+        ("flatten", Op::Flatten(Flatten::IMAGES)),
+        ("softmax", Op::Softmax(Softmax::along(1))),
+        ("clip", clip),
+    ];
     let model = written(dir.path(), "clipped.onnx", &pooled(&end));
     refused(&model, &["clipped.onnx", "Softmax (node `softmax`)", "logits"]);
 }

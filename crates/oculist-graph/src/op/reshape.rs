@@ -283,7 +283,8 @@ impl Operator for Squeeze {
     fn infer(&self, given: &Given) -> Result<Vec<Fact>, String> {
         let x = given.shape(0)?;
         if let Some(count) = computed_axes(given, 1) {
-            let rank = x.rank().checked_sub(count?).ok_or_else(|| format!("more axes are named than {x} has"))?;
+            let rank =
+                x.rank().checked_sub(count?).ok_or_else(|| format!("more axes are named than {x} has"))?;
             return Ok(vec![Fact::new(given.dtype(0)?, Shape::new(vec![Dim::Unknown; rank]))]);
         }
         let kept = Self::kept(x, known_axes(given, 1)?.as_deref())?;

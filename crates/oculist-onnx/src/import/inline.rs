@@ -43,6 +43,8 @@ pub(super) struct Inliner {
     /// Constant truth values, for conditions.
     conditions: HashMap<String, bool>,
     taken: HashSet<String>,
+    /// How far the search for a free name has come, by what was wished for.
+    numbers: HashMap<String, usize>,
     /// Nodes, calls and branches so far: functions that call each other twice grow without making a node.
     work: usize,
     pub(super) steps: Vec<Step>,
@@ -78,6 +80,7 @@ impl Inliner {
                 .collect(),
             conditions: HashMap::new(),
             taken: names(graph).map(str::to_owned).collect(),
+            numbers: HashMap::new(),
             work: 0,
             steps: Vec::new(),
             initializers: Vec::new(),
@@ -157,7 +160,9 @@ impl Inliner {
             return Ok(());
         }
         Err(OnnxError::Model {
-            problem: format!("the model has more than {MOST_NODES} nodes once its functions are put in place"),
+            problem: format!(
+                "the model has more than {MOST_NODES} nodes once its functions are put in place"
+            ),
         })
     }
 
@@ -189,11 +194,19 @@ impl Inliner {
     }
 
     fn fresh(&mut self, prefix: &str, name: &str) -> String {
-        let mut fresh = format!("{prefix}/{name}");
-        while !self.taken.insert(fresh.clone()) {
-            fresh.push('_');
+        let wish = format!("{prefix}/{name}");
+        if self.taken.insert(wish.clone()) {
+            return wish;
         }
-        fresh
+        // The search goes on where it ended, so that many equal names cost no more than others.
+        let number = self.numbers.entry(wish.clone()).or_insert(1);
+        loop {
+            *number += 1;
+            let fresh = format!("{wish}_{number}");
+            if self.taken.insert(fresh.clone()) {
+                return fresh;
+            }
+        }
     }
 
     fn inner(scope: &Scope, node: &NodeProto) -> Result<(String, usize), OnnxError> {

@@ -138,7 +138,8 @@ pub(super) fn candidates(graph: &Graph) -> Result<Vec<ValueId>> {
         }
         let Some(p) = producers[v.index()] else { return reaches[v.index()] };
         let layer = fused[p].unwrap_or(p);
-        reaches[v.index()] || (matches!(graph.nodes()[layer].op, Op::Conv(_)) && is_layer(graph, &graph.nodes()[layer]))
+        reaches[v.index()]
+            || (matches!(graph.nodes()[layer].op, Op::Conv(_)) && is_layer(graph, &graph.nodes()[layer]))
     };
     Ok(graph.value_ids().filter(wanted).collect())
 }

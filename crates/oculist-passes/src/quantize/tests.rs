@@ -41,7 +41,11 @@ fn float_nodes(graph: &Graph) -> Vec<String> {
                 assert_eq!(out.len(), 1, "one DQ follows `{}`", node.name);
                 let dq = &graph.nodes()[out[0]];
                 assert!(matches!(dq.op, Op::DequantizeLinear(_)));
-                assert_eq!(dq.inputs.slots()[1..], node.inputs.slots()[1..], "Q and DQ share their parameters");
+                assert_eq!(
+                    dq.inputs.slots()[1..],
+                    node.inputs.slots()[1..],
+                    "Q and DQ share their parameters"
+                );
                 continue;
             }
             Op::DequantizeLinear(_) => continue,
@@ -68,7 +72,12 @@ fn float_nodes(graph: &Graph) -> Vec<String> {
         }
         if matches!(node.op, Op::MaxPool(_) | Op::Flatten(_) | Op::Pad(_)) && quantised {
             let before = &graph.nodes()[producers[node.inputs[0].index()].unwrap()];
-            assert_eq!(single(out).unwrap().inputs.slots()[1..], before.inputs.slots()[1..], "`{}` moves bytes", node.name);
+            assert_eq!(
+                single(out).unwrap().inputs.slots()[1..],
+                before.inputs.slots()[1..],
+                "`{}` moves bytes",
+                node.name
+            );
         }
     }
     // Activations that belong to a pattern were listed when their own turn came.
@@ -76,7 +85,8 @@ fn float_nodes(graph: &Graph) -> Vec<String> {
         let node = graph.nodes().iter().find(|n| n.name == *name).unwrap();
         let fused = producers[node.inputs[0].index()].is_some_and(|p| {
             let layer = &graph.nodes()[p];
-            matches!(layer.op, Op::Conv(_) | Op::Gemm(_) | Op::Binary(Binary::Add)) && layer.inputs.iter().all(|v| is_dq(v) || graph.value(v).dtype != DataType::F32)
+            matches!(layer.op, Op::Conv(_) | Op::Gemm(_) | Op::Binary(Binary::Add))
+                && layer.inputs.iter().all(|v| is_dq(v) || graph.value(v).dtype != DataType::F32)
         });
         !(fused && matches!(node.op, Op::Unary(Unary::Relu) | Op::Unary(Unary::Clip { .. })))
     });

@@ -67,7 +67,9 @@ fn pattern(rewrite: &Rewrite, node: &Node) -> Option<(Unary, ValueId)> {
         }
         Op::Binary(Binary::Div | Binary::Mul) => hard_swish(rewrite, node)
             .map(|x| (Unary::HardSwish, x))
-            .or_else(|| hard_sigmoid(rewrite, node).map(|x| (Unary::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 }, x)))
+            .or_else(|| {
+                hard_sigmoid(rewrite, node).map(|x| (Unary::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 }, x))
+            })
             .or_else(|| mish(rewrite, node).map(|x| (Unary::Mish, x))),
         _ => None,
     }
@@ -114,7 +116,11 @@ pub(super) fn before<'a>(rewrite: &'a Rewrite, value: ValueId, is: impl Fn(&Op) 
 
 /// `x` of `Clip(x + 3, 0, 6)`.
 fn relu6_of_shifted(rewrite: &Rewrite, value: ValueId) -> Option<ValueId> {
-    let clip = before(rewrite, value, |op| matches!(op, Op::Unary(Unary::Clip { min, max }) if *min == 0.0 && near(*max, 6.0)))?;
+    let clip = before(
+        rewrite,
+        value,
+        |op| matches!(op, Op::Unary(Unary::Clip { min, max }) if *min == 0.0 && near(*max, 6.0)),
+    )?;
     let add = before(rewrite, rewrite.input(clip, 0)?, |op| matches!(op, Op::Binary(Binary::Add)))?;
     let (x, number) = with_scalar(rewrite, add)?;
     near(number, 3.0).then_some(x)
@@ -140,7 +146,10 @@ fn hard_swish(rewrite: &Rewrite, node: &Node) -> Option<ValueId> {
         && let Some(mul) = before(rewrite, product, |op| matches!(op, Op::Binary(Binary::Mul)))
     {
         let (a, b) = (rewrite.input(mul, 0)?, rewrite.input(mul, 1)?);
-        return [(a, b), (b, a)].into_iter().find(|&(x, gate)| relu6_of_shifted(rewrite, gate) == Some(x)).map(|p| p.0);
+        return [(a, b), (b, a)]
+            .into_iter()
+            .find(|&(x, gate)| relu6_of_shifted(rewrite, gate) == Some(x))
+            .map(|p| p.0);
     }
     if !matches!(node.op, Op::Binary(Binary::Mul)) {
         return None;
@@ -148,9 +157,7 @@ fn hard_swish(rewrite: &Rewrite, node: &Node) -> Option<ValueId> {
     // x * hard_sigmoid(x), which the walk has put together already.
     let (a, b) = (rewrite.input(node, 0)?, rewrite.input(node, 1)?);
     let gate_of = |gate: ValueId| {
-        let is = |op: &Op| {
-            matches!(op, Op::Unary(Unary::HardSigmoid { alpha, beta }) if near(*alpha, 1.0 / 6.0) && near(*beta, 0.5))
-        };
+        let is = |op: &Op| matches!(op, Op::Unary(Unary::HardSigmoid { alpha, beta }) if near(*alpha, 1.0 / 6.0) && near(*beta, 0.5));
         rewrite.input(before(rewrite, gate, is)?, 0)
     };
     [(a, b), (b, a)].into_iter().find(|&(x, gate)| gate_of(gate) == Some(x)).map(|p| p.0)
@@ -163,7 +170,8 @@ fn mish(rewrite: &Rewrite, node: &Node) -> Option<ValueId> {
     let (a, b) = (rewrite.input(node, 0)?, rewrite.input(node, 1)?);
     let gate_of = |gate: ValueId| {
         let tanh = before(rewrite, gate, |op| matches!(op, Op::Unary(Unary::Tanh)))?;
-        let softplus = before(rewrite, rewrite.input(tanh, 0)?, |op| matches!(op, Op::Unary(Unary::Softplus)))?;
+        let softplus =
+            before(rewrite, rewrite.input(tanh, 0)?, |op| matches!(op, Op::Unary(Unary::Softplus)))?;
         rewrite.input(softplus, 0)
     };
     [(a, b), (b, a)].into_iter().find(|&(x, gate)| gate_of(gate) == Some(x)).map(|p| p.0)

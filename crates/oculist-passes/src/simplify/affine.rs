@@ -71,7 +71,12 @@ fn per_channel(rewrite: &Rewrite, x: ValueId, constant: ValueId) -> Option<Vec<f
 }
 
 /// Weight (if it changes) and bias of a layer with the constants in it.
-fn folded_weights(rewrite: &Rewrite, layer: &Node, op: Binary, c: &[f32]) -> Option<(Option<Tensor>, Tensor)> {
+fn folded_weights(
+    rewrite: &Rewrite,
+    layer: &Node,
+    op: Binary,
+    c: &[f32],
+) -> Option<(Option<Tensor>, Tensor)> {
     let weight = rewrite.tensor(layer.inputs[1])?;
     let old: Vec<f32> = match layer.inputs.get(2) {
         Some(b) => rewrite.floats(b)?.to_vec(),
@@ -92,7 +97,9 @@ fn folded_weights(rewrite: &Rewrite, layer: &Node, op: Binary, c: &[f32]) -> Opt
         Binary::Add => Some((None, bias(&|b, c| b + c))),
         Binary::Sub => Some((None, bias(&|b, c| b - c))),
         Binary::Mul => Some((Some(factor(&|c| c)?), bias(&|b, c| b * c))),
-        Binary::Div if c.iter().all(|&c| c != 0.0) => Some((Some(factor(&|c| 1.0 / c)?), bias(&|b, c| b / c))),
+        Binary::Div if c.iter().all(|&c| c != 0.0) => {
+            Some((Some(factor(&|c| 1.0 / c)?), bias(&|b, c| b / c)))
+        }
         _ => None,
     }
 }

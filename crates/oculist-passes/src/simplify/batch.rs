@@ -38,7 +38,9 @@ pub fn open_batch(graph: &Graph) -> Result<Option<Graph>> {
     let mut names = Names::of(graph);
     for (id, node) in graph.nodes().iter().enumerate() {
         let Op::Reshape(reshape) = &node.op else { continue };
-        let Some(target) = node.inputs.get(1).and_then(|v| graph.param(v)).and_then(Tensor::as_i64) else { continue };
+        let Some(target) = node.inputs.get(1).and_then(|v| graph.param(v)).and_then(Tensor::as_i64) else {
+            continue;
+        };
         if target.first() == Some(&1) && !reshape.allow_zero {
             let mut target = target.to_vec();
             target[0] = 0;
@@ -60,9 +62,11 @@ pub fn open_batch(graph: &Graph) -> Result<Option<Graph>> {
         a.outputs.iter().zip(&b.outputs).all(|(&a, &b)| {
             let (Some(a), Some(b)) = (&out.value(a).shape, &graph.value(b).shape) else { return false };
             a.rank() == b.rank()
-                && a.dims().iter().zip(b.dims()).enumerate().all(|(i, (&x, &y))| {
-                    x == y || (i == 0 && x == Dim::Batch && y == Dim::Fixed(1))
-                })
+                && a.dims()
+                    .iter()
+                    .zip(b.dims())
+                    .enumerate()
+                    .all(|(i, (&x, &y))| x == y || (i == 0 && x == Dim::Batch && y == Dim::Fixed(1)))
         })
     });
     Ok((batched && same && out.nodes().len() == graph.nodes().len()).then_some(out))

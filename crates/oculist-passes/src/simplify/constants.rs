@@ -45,7 +45,9 @@ fn known(rewrite: &Rewrite, id: usize) -> Option<Vec<Tensor>> {
     let shape = value.shape.as_ref()?.sizes()?;
     let data = match value.dtype {
         DataType::I64 => TensorData::I64(items),
-        DataType::I32 => TensorData::I32(items.iter().map(|&i| i32::try_from(i).ok()).collect::<Option<_>>()?),
+        DataType::I32 => {
+            TensorData::I32(items.iter().map(|&i| i32::try_from(i).ok()).collect::<Option<_>>()?)
+        }
         DataType::Bool => TensorData::Bool(items.iter().map(|&i| i != 0).collect()),
         _ => return None,
     };
@@ -65,7 +67,10 @@ fn computed(rewrite: &Rewrite, ctx: &Context, id: usize) -> Option<Vec<Tensor>> 
     let inputs: Vec<Option<&Tensor>> = node.inputs.slots().iter().map(constant).collect::<Option<_>>()?;
     let given: usize = inputs.iter().flatten().map(|t| t.len()).sum();
     let made = node.outputs.iter().map(|&v| {
-        rewrite.shape(v).and_then(|s| s.sizes()).map_or(0, |s| s.iter().fold(1, |n: usize, &d| n.saturating_mul(d)))
+        rewrite
+            .shape(v)
+            .and_then(|s| s.sizes())
+            .map_or(0, |s| s.iter().fold(1, |n: usize, &d| n.saturating_mul(d)))
     });
     if made.fold(0, usize::saturating_add) > given.max(LARGEST) {
         return None;

@@ -27,7 +27,8 @@ pub(super) fn remove(rewrite: &mut Rewrite) -> Result<usize> {
             if order.iter().enumerate().all(|(i, &a)| i == a) {
                 removed += usize::from(rewrite.remove(id, first));
             } else {
-                let order: Vec<i64> = order.into_iter().map(|a| i64::try_from(a).unwrap_or(i64::MAX)).collect();
+                let order: Vec<i64> =
+                    order.into_iter().map(|a| i64::try_from(a).unwrap_or(i64::MAX)).collect();
                 rewrite.set(id, oculist_graph::Transpose::new(&order), [first]);
                 removed += 1;
             }
@@ -62,7 +63,8 @@ fn gives_its_input(rewrite: &Rewrite, node: &Node, input: ValueId) -> bool {
             rewrite.shape(input).map(Shape::rank) == rewrite.shape(node.output()).map(Shape::rank)
         }
         Op::Slice(_) => {
-            let steps = node.inputs.get(4).is_none() || rewrite.ints(node, 4).is_some_and(|s| s.iter().all(|&n| n == 1));
+            let steps = node.inputs.get(4).is_none()
+                || rewrite.ints(node, 4).is_some_and(|s| s.iter().all(|&n| n == 1));
             steps && stays()
         }
         Op::Pad(_) => rewrite.ints(node, 1).is_some_and(|pads| pads.iter().all(|&n| n == 0)),
@@ -76,5 +78,9 @@ fn gives_its_input(rewrite: &Rewrite, node: &Node, input: ValueId) -> bool {
 
 /// Whether at most one size of a value is open: of two, a reshape could exchange them.
 fn one_open_axis(graph: &Graph, value: ValueId) -> bool {
-    graph.value(value).shape.as_ref().is_some_and(|s| s.dims().iter().filter(|d| d.size().is_none()).count() <= 1)
+    graph
+        .value(value)
+        .shape
+        .as_ref()
+        .is_some_and(|s| s.dims().iter().filter(|d| d.size().is_none()).count() <= 1)
 }

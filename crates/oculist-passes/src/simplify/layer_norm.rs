@@ -46,9 +46,8 @@ type Found = (ValueId, ValueId, Option<ValueId>, f32);
 fn with_vector(rewrite: &Rewrite, node: &Node) -> Option<(ValueId, ValueId)> {
     let (a, b) = (rewrite.input(node, 0)?, rewrite.input(node, 1)?);
     let last = rewrite.shape(node.output())?.dims().last()?.size()?;
-    let is_vector = |v: ValueId| {
-        rewrite.tensor(v).is_some_and(|t| t.dtype() == DataType::F32 && t.shape() == [last])
-    };
+    let is_vector =
+        |v: ValueId| rewrite.tensor(v).is_some_and(|t| t.dtype() == DataType::F32 && t.shape() == [last]);
     [(a, b), (b, a)].into_iter().find(|&(_, v)| is_vector(v))
 }
 
@@ -80,7 +79,9 @@ fn normalised_of(rewrite: &Rewrite, value: ValueId) -> Option<(ValueId, f32)> {
         _ => {
             let of = |v: ValueId| {
                 let reciprocal = before(rewrite, v, |op| matches!(op, Op::Unary(Unary::Reciprocal)))?;
-                let sqrt = before(rewrite, rewrite.input(reciprocal, 0)?, |op| matches!(op, Op::Unary(Unary::Sqrt)))?;
+                let sqrt = before(rewrite, rewrite.input(reciprocal, 0)?, |op| {
+                    matches!(op, Op::Unary(Unary::Sqrt))
+                })?;
                 rewrite.input(sqrt, 0)
             };
             let (a, b) = (rewrite.input(node, 0)?, rewrite.input(node, 1)?);
@@ -90,7 +91,8 @@ fn normalised_of(rewrite: &Rewrite, value: ValueId) -> Option<(ValueId, f32)> {
     let add = before(rewrite, deviation, |op| matches!(op, Op::Binary(Binary::Add)))?;
     let (variance, epsilon) = with_scalar(rewrite, add)?;
     let squared = mean_of(rewrite, variance)?;
-    let is_square = match before(rewrite, squared, |op| matches!(op, Op::Binary(Binary::Pow | Binary::Mul)))? {
+    let is_square = match before(rewrite, squared, |op| matches!(op, Op::Binary(Binary::Pow | Binary::Mul)))?
+    {
         node if matches!(node.op, Op::Binary(Binary::Pow)) => {
             let exponent = rewrite.tensor(rewrite.input(node, 1)?)?.to_f32s();
             rewrite.input(node, 0) == Some(centred) && exponent == [2.0]
@@ -105,7 +107,8 @@ fn normalised_of(rewrite: &Rewrite, value: ValueId) -> Option<(ValueId, f32)> {
 
 /// What a value is the mean of, over the last axis, which is kept.
 fn mean_of(rewrite: &Rewrite, value: ValueId) -> Option<ValueId> {
-    let node = before(rewrite, value, |op| matches!(op, Op::Reduce(r) if r.kind == ReduceKind::Mean && r.keepdims))?;
+    let node =
+        before(rewrite, value, |op| matches!(op, Op::Reduce(r) if r.kind == ReduceKind::Mean && r.keepdims))?;
     let x = rewrite.input(node, 0)?;
     let rank = i64::try_from(rewrite.shape(x)?.rank()).ok()?;
     let axes = rewrite.ints(node, 1)?;

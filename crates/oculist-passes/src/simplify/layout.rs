@@ -27,7 +27,13 @@ pub(super) fn move_transposes(rewrite: &mut Rewrite) -> Result<usize> {
         }
         let elementwise = matches!(
             node.op,
-            Op::Unary(_) | Op::Binary(_) | Op::Clip(_) | Op::Cast(_) | Op::Dropout(_) | Op::Variadic(_) | Op::Concat(_)
+            Op::Unary(_)
+                | Op::Binary(_)
+                | Op::Clip(_)
+                | Op::Cast(_)
+                | Op::Dropout(_)
+                | Op::Variadic(_)
+                | Op::Concat(_)
         );
         if !elementwise {
             continue;
@@ -70,7 +76,9 @@ fn without_transposes(rewrite: &Rewrite, node: &Node) -> Option<(Vec<usize>, Vec
             continue;
         };
         // A number has no axes to exchange.
-        if rewrite.tensor(value).is_some_and(|t| t.len() == 1 && t.shape().len() <= 1) && !matches!(node.op, Op::Concat(_)) {
+        if rewrite.tensor(value).is_some_and(|t| t.len() == 1 && t.shape().len() <= 1)
+            && !matches!(node.op, Op::Concat(_))
+        {
             inputs.push(Some(value));
             continue;
         }

@@ -81,7 +81,8 @@ fn general(rewrite: &mut Rewrite, id: NodeId, node: &Node, gemm: Gemm, transpose
             // A bias for each output: a vector, or one row.
             let outputs = rewrite.shape(node.output()).and_then(|s| s.get(1));
             let Some(tensor) = rewrite.tensor(b) else { return false };
-            let (Some(values), true) = (tensor.as_f32(), outputs == Some(tensor.len()) && tensor.shape().last() == outputs.as_ref())
+            let (Some(values), true) =
+                (tensor.as_f32(), outputs == Some(tensor.len()) && tensor.shape().last() == outputs.as_ref())
             else {
                 return false;
             };
@@ -122,7 +123,10 @@ fn bias(rewrite: &mut Rewrite, id: NodeId, node: &Node) -> bool {
         }
         let outputs = rewrite.shape(node.output()).and_then(|s| s.get(1));
         let Some(tensor) = rewrite.tensor(b) else { continue };
-        if tensor.as_f32().is_none() || outputs != Some(tensor.len()) || tensor.shape().last() != outputs.as_ref() {
+        if tensor.as_f32().is_none()
+            || outputs != Some(tensor.len())
+            || tensor.shape().last() != outputs.as_ref()
+        {
             continue;
         }
         let b = if tensor.shape().len() == 1 {

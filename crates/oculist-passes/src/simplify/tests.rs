@@ -1,6 +1,6 @@
 use oculist_graph::{
-    Binary, Conv, DataType, Dim, Gemm, Graph, GraphBuilder, Op, Pad, Reduce, ReduceKind, Reshape, Shape, ShapeOf, Tensor,
-    Transpose, Unary, ValueId,
+    Binary, Conv, DataType, Dim, Gemm, Graph, GraphBuilder, Op, Pad, Reduce, ReduceKind, Reshape, Shape,
+    ShapeOf, Tensor, Transpose, Unary, ValueId,
 };
 use oculist_kernels::Context;
 use oculist_testing::formula;

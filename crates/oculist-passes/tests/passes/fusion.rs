@@ -65,9 +65,24 @@ fn onnx_runtime_fuses_every_pattern_and_agrees() {
         let Some(answer) = ask(&q, &x) else { return };
         let fused = |op: &str| answer.ops.get(op).copied().unwrap_or(0);
         assert_eq!(fused("QLinearConv"), count(|op| matches!(op, Op::Conv(_))), "{name}: {:?}", answer.ops);
-        assert_eq!(fused("QGemm"), count(|op| matches!(op, Op::Gemm(Gemm::LINEAR))), "{name}: {:?}", answer.ops);
-        assert_eq!(fused("QLinearAdd"), count(|op| matches!(op, Op::Binary(Binary::Add))), "{name}: {:?}", answer.ops);
-        assert_eq!(fused("QLinearMul"), count(|op| matches!(op, Op::Binary(Binary::Mul))), "{name}: {:?}", answer.ops);
+        assert_eq!(
+            fused("QGemm"),
+            count(|op| matches!(op, Op::Gemm(Gemm::LINEAR))),
+            "{name}: {:?}",
+            answer.ops
+        );
+        assert_eq!(
+            fused("QLinearAdd"),
+            count(|op| matches!(op, Op::Binary(Binary::Add))),
+            "{name}: {:?}",
+            answer.ops
+        );
+        assert_eq!(
+            fused("QLinearMul"),
+            count(|op| matches!(op, Op::Binary(Binary::Mul))),
+            "{name}: {:?}",
+            answer.ops
+        );
         assert_eq!(
             fused("QLinearGlobalAveragePool"),
             count(|op| matches!(op, Op::GlobalPool(GlobalPool::Average))),

@@ -24,8 +24,11 @@ pub(crate) fn all() -> Vec<Graph> {
 /// One network.
 pub(crate) fn build(name: &str, input: (usize, usize, usize), width: f64) -> Graph {
     let mut graph = oculist_zoo::build(name, &BuildOptions::new(10, input).with_width(width)).unwrap();
-    let params: Vec<(ValueId, String, Vec<usize>)> =
-        graph.params().map(|(id, v, t)| (id, v.name.clone(), t.shape().to_vec())).collect();
+    let params: Vec<(ValueId, String, Vec<usize>)> = graph
+        .params()
+        .filter(|(_, _, t)| t.as_f32().is_some())
+        .map(|(id, v, t)| (id, v.name.clone(), t.shape().to_vec()))
+        .collect();
     for (id, name, shape) in params {
         graph.set_param(id, Tensor::f32(&shape, formula::state(&name, &shape, 1.0)));
     }

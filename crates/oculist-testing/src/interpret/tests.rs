@@ -1,7 +1,8 @@
 //! Values worked out by hand; ONNX Runtime checks the same loops in the tests of `oculist-onnx`.
 
 use oculist_graph::{
-    AveragePool, Binary, Conv, DataType, GlobalPool, GraphBuilder, MaxPool, Op, Plane, QuantizeLinear, Tensor, Unary,
+    AveragePool, Binary, Conv, DataType, GlobalPool, GraphBuilder, MaxPool, Op, Plane, QuantizeLinear,
+    Tensor, Unary,
 };
 
 use super::{Array, run};
@@ -59,10 +60,24 @@ fn pooling_treats_padding_by_its_rule() {
 fn quantisation_rounds_half_to_even_and_saturates() {
     let x = [0.25, 0.75, 1.25, -0.25, 100.0, -100.0];
     let params = vec![Tensor::f32(&[], vec![0.5]), Tensor::u8(&[], vec![3])];
-    let q = one_node(Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), 6, 1, 1, params, &x);
+    let q = one_node(
+        Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
+        6,
+        1,
+        1,
+        params,
+        &x,
+    );
     assert_eq!(q.data(), [3.0, 5.0, 5.0, 3.0, 203.0, 0.0]);
     let per_channel = vec![Tensor::f32(&[2], vec![1.0, 0.1]), Tensor::i8(&[2], vec![0, -1])];
-    let q = one_node(Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::I8 }), 2, 1, 1, per_channel, &[200.0, 0.5]);
+    let q = one_node(
+        Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::I8 }),
+        2,
+        1,
+        1,
+        per_channel,
+        &[200.0, 0.5],
+    );
     assert_eq!(q.data(), [127.0, 4.0]);
 }
 

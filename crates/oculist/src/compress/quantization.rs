@@ -79,7 +79,12 @@ pub(crate) fn options() -> QuantizeOptions {
 }
 
 fn layers(graph: &Graph) -> Vec<String> {
-    graph.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm(_))).map(|n| n.name.clone()).collect()
+    graph
+        .nodes()
+        .iter()
+        .filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm(_)))
+        .map(|n| n.name.clone())
+        .collect()
 }
 
 impl Quantizer<'_> {

@@ -74,7 +74,8 @@ fn functions_that_multiply_are_refused() {
     let mut model = good();
     // Each calls the next one twice, and the last does nothing: 2^25 calls and no node.
     for i in 0..25 {
-        let mut calls = vec![call(&format!("F{}", i + 1), &["x"], &["y"]), call(&format!("F{}", i + 1), &["x"], &["z"])];
+        let mut calls =
+            vec![call(&format!("F{}", i + 1), &["x"], &["y"]), call(&format!("F{}", i + 1), &["x"], &["z"])];
         for node in &mut calls {
             node.domain = Some("local".into());
         }

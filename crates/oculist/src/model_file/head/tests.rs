@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use oculist_graph::{Binary, Concat, Conv, DataType, DequantizeLinear, Dropout, Flatten, Gemm, GraphBuilder, Identity, QuantizeLinear, Softmax, Unary};
+use oculist_graph::{
+    Binary, Concat, Conv, DataType, DequantizeLinear, Dropout, Flatten, Gemm, GraphBuilder, Identity,
+    QuantizeLinear, Softmax, Unary,
+};
 use oculist_runtime::{Context, Plan, PlanOptions};
 
 use super::*;
@@ -22,7 +25,11 @@ fn network(behind: impl Fn(&mut GraphBuilder, ValueId) -> ValueId) -> Graph {
 fn quantize(b: &mut GraphBuilder, name: &str, x: ValueId) -> ValueId {
     let scale = b.param(&format!("{name}.scale"), Tensor::f32(&[], vec![1.0 / 256.0]));
     let zero = b.param(&format!("{name}.zero_point"), Tensor::u8(&[], vec![0]));
-    let q = b.op(&format!("{name}.q"), Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }), &[x, scale, zero]);
+    let q = b.op(
+        &format!("{name}.q"),
+        Op::QuantizeLinear(QuantizeLinear { axis: 1, block: 0, dtype: DataType::U8 }),
+        &[x, scale, zero],
+    );
     b.op(&format!("{name}.dq"), Op::DequantizeLinear(DequantizeLinear::along(1)), &[q, scale, zero])
 }
 
