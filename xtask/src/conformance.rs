@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         match argument.as_str() {
             "--roundtrip" => roundtrip = true,
             "--filter" => {
-                passed_on.extend([argument.clone(), rest.next().context("--filter needs a text")?.clone()])
+                passed_on.extend([argument.clone(), rest.next().context("--filter needs a text")?.clone()]);
             }
             "--verbose" => passed_on.push(argument.clone()),
             "--write" | "--check" => {
@@ -36,9 +36,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let folder = workspace::target()?.join("conformance");
     let script = workspace::root().join("xtask").join("conformance.py");
     process::run(Command::new(&python).arg("-B").arg(&script).arg(&folder))?;
-    let mut command = Command::new(workspace::cargo());
-    command.current_dir(workspace::root()).args(["run", "--quiet", "--profile", &workspace::profile()?]);
-    command.args(["--package", "oculist-conformance", "--"]).arg(&folder).args(&passed_on);
+    // With the features that the tests build with, so that nothing is built twice.
+    let profile = workspace::profile()?;
+    let mut build = Command::new(workspace::cargo());
+    build.current_dir(workspace::root()).args(["build", "--quiet", "--profile", &profile, "--workspace"]);
+    process::run(build.args(["--bin", "oculist-conformance"]))?;
+    let folder_of = if profile == "dev" { "debug" } else { &profile };
+    let runner = workspace::target()?.join(folder_of).join("oculist-conformance");
+    let mut command = Command::new(runner);
+    command.current_dir(workspace::root()).arg(&folder).args(&passed_on);
     if !roundtrip {
         return process::run(&mut command);
     }

@@ -17,8 +17,8 @@ use crate::{machine, process, venv, workspace};
 use tally::Tally;
 
 pub(crate) const ARGUMENTS: &str = "[--only STEPS] [-- ARGS]";
-pub(crate) const ABOUT: &str = "Checks everything, or only STEPS: some of fmt, locks, clippy, doc, oracles, test,\n\
-                                separated by commas. ARGS go to `cargo test`.";
+pub(crate) const ABOUT: &str = "Checks everything, or only STEPS: some of fmt, locks, clippy, doc, oracles, conformance,\n\
+                                test, separated by commas. ARGS go to `cargo test`.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -27,12 +27,14 @@ enum Step {
     Clippy,
     Doc,
     Oracles,
+    Conformance,
     Test,
 }
 
 impl Step {
     /// In the order of running: what is quick and fails often comes first, the tests' own summary last.
-    const ALL: [Self; 6] = [Self::Fmt, Self::Locks, Self::Clippy, Self::Doc, Self::Oracles, Self::Test];
+    const ALL: [Self; 7] =
+        [Self::Fmt, Self::Locks, Self::Clippy, Self::Doc, Self::Oracles, Self::Conformance, Self::Test];
 
     fn name(self) -> &'static str {
         match self {
@@ -41,6 +43,7 @@ impl Step {
             Self::Clippy => "clippy",
             Self::Doc => "doc",
             Self::Oracles => "oracles",
+            Self::Conformance => "conformance",
             Self::Test => "test",
         }
     }
@@ -52,6 +55,7 @@ impl Step {
             Self::Clippy => "clippy, warnings denied",
             Self::Doc => "documentation, warnings denied",
             Self::Oracles => "environment of the Python oracles",
+            Self::Conformance => "ONNX's own tests of operators, against docs/conformance.md",
             Self::Test => "unit, integration, oracle and doc tests",
         }
     }
@@ -121,6 +125,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
                 announce_and_run(command)
             }
             Step::Oracles => oracles().map(|path| python = Some(path)),
+            Step::Conformance => crate::conformance::run(&["--check".to_owned()]),
             Step::Test => {
                 cargo_test(python.as_ref(), &options.cargo_test_args).map(|counted| tally = Some(counted))
             }

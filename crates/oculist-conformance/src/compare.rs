@@ -25,7 +25,7 @@ pub(crate) fn differs(found: &Tensor, expected: &Tensor, rtol: f64, atol: f64) -
     let wrong = |f: f64, e: f64| {
         let same = f == e || (f.is_nan() && e.is_nan());
         // No tolerance reaches an infinite number.
-        !same && !(e.is_finite() && (f - e).abs() <= rtol.mul_add(e.abs(), atol))
+        !same && (!e.is_finite() || f.is_nan() || (f - e).abs() > rtol.mul_add(e.abs(), atol))
     };
     let mut bad = (0..found.len()).filter(|&i| wrong(found[i], expected[i]));
     let first = bad.next()?;

@@ -81,7 +81,7 @@ fn run() -> Result<ExitCode> {
         let outcome = outcome::run(&ctx, &options.folder, case);
         match &outcome {
             Outcome::Failed(failure, problem) => {
-                println!("FAILED {} [{}] {problem}", case.name, failure.name())
+                println!("FAILED {} [{}] {problem}", case.name, failure.name());
             }
             Outcome::Passed if options.verbose => println!("passed {}", case.name),
             Outcome::NotApplicable(reason) if options.verbose => println!("n/a    {} [{reason}]", case.name),

@@ -4,6 +4,9 @@
 //! `-ln(2)/2..=ln(2)/2`. The polynomials are least-maximum-error fits against f64; `tests/kernels/function.rs` states
 //! the errors that are held. Results below the smallest normal number are 0.
 
+// Coefficients are written as they were fitted, one digit more than f32 holds.
+#![allow(clippy::excessive_precision, clippy::approx_constant)]
+
 use crate::activation::Activation;
 use crate::context::Context;
 use crate::layout::LANES;

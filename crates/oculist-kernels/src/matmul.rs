@@ -295,7 +295,7 @@ impl MatmulPlan {
                     a: &a[start.a..],
                     b: match b {
                         Right::Plain(b) => Right::Plain(&b[start.b..]),
-                        packed => packed,
+                        Right::Packed(b) => Right::Packed(b),
                     },
                     // SAFETY: the start lies inside of `c`, whose length was checked above.
                     c: unsafe { c.get().add(start.c) },

@@ -43,7 +43,7 @@ pub(crate) fn graph(model: ModelProto, beside: Option<Beside>) -> Result<Graph, 
     let mut importer = Importer::new(&proto, beside);
     importer.graph.set_opset(opset);
     for tensor in initializers.into_iter().chain(of_branches) {
-        importer.initializer(tensor)?;
+        importer.initializer(&tensor)?;
     }
     importer.inputs(&proto)?;
     for output in &proto.output {
@@ -133,9 +133,9 @@ impl Importer {
         Ok(())
     }
 
-    fn initializer(&mut self, proto: TensorProto) -> Result<(), OnnxError> {
+    fn initializer(&mut self, proto: &TensorProto) -> Result<(), OnnxError> {
         let name = proto.name.as_deref().unwrap_or_default();
-        let tensor = from_proto(name, &proto, self.beside.as_ref())?;
+        let tensor = from_proto(name, proto, self.beside.as_ref())?;
         let id = self.graph.add_param(name, tensor);
         self.bind(name, id)
     }

@@ -185,6 +185,7 @@ pub(crate) struct ValueInfoProto {
 }
 
 #[derive(Clone, PartialEq, Message)]
+#[expect(clippy::struct_field_names, reason = "the names of ONNX")]
 pub(crate) struct TypeProto {
     #[prost(message, optional, tag = "1")]
     pub(crate) tensor_type: Option<TensorTypeProto>,

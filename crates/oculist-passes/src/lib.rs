@@ -9,7 +9,7 @@
 //! then [`remove_identity`] and [`fold_batch_norm`], then calibrate and [`quantize()`].
 //!
 //! ```
-//! use oculist_graph::{Conv, GraphBuilder, Op};
+//! use oculist_graph::{Conv, Flatten, GlobalPool, GraphBuilder};
 //! use oculist_passes::*;
 //!
 //! let mut b = GraphBuilder::new("net");
@@ -17,8 +17,8 @@
 //! let y = b.conv("conv", x, 16, Conv::square(3, 1, 1), false);
 //! let y = b.batch_norm("bn", y, 1e-5, 0.9);
 //! let y = b.relu("relu", y);
-//! let y = b.op("pool", Op::GlobalPool(GlobalPool::Average), &[y]);
-//! let y = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[y]);
+//! let y = b.op("pool", GlobalPool::Average, &[y]);
+//! let y = b.op("flatten", Flatten::IMAGES, &[y]);
 //! let out = b.linear("fc", y, 10);
 //! let graph = b.finish(out)?; // ... and trained
 //!

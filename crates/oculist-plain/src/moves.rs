@@ -136,7 +136,7 @@ fn runs(inner: &Along) -> Option<Vec<(usize, usize, usize)>> {
     for (i, &position) in list.iter().enumerate() {
         match runs.last_mut() {
             Some((_, start, len)) if *start != FILL && position != FILL && *start + *len == position => {
-                *len += 1
+                *len += 1;
             }
             Some((_, FILL, len)) if position == FILL => *len += 1,
             _ => runs.push((i, position, 1)),

@@ -103,8 +103,8 @@ impl Attributes {
     pub fn new(all: Vec<(String, Attribute)>) -> Result<Self, String> {
         let mut names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("the attribute `{}` is given twice", pair[0]));
+        if let Some((twice, _)) = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
+            return Err(format!("the attribute `{twice}` is given twice"));
         }
         Ok(Self { all: all.into_iter().map(|(name, value)| (name, value, false)).collect() })
     }

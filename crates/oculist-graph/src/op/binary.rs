@@ -168,8 +168,10 @@ impl Binary {
                         self.integers(a, b).map_or(Item::UNKNOWN, Item::Known)
                     }
                     // A size stays what it is.
-                    (Self::Mul | Self::Div, size, Item::Known(1)) | (Self::Mul, Item::Known(1), size) => size,
-                    (Self::Add | Self::Sub, size, Item::Known(0)) | (Self::Add, Item::Known(0), size) => size,
+                    (Self::Mul | Self::Div, size, Item::Known(1))
+                    | (Self::Mul, Item::Known(1), size)
+                    | (Self::Add | Self::Sub, size, Item::Known(0))
+                    | (Self::Add, Item::Known(0), size) => size,
                     // No size is below zero.
                     (Self::Equal, Item::Size(_), Item::Known(n))
                     | (Self::Equal, Item::Known(n), Item::Size(_))

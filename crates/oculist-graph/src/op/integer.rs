@@ -50,8 +50,8 @@ pub enum IntegerMatMul {
 pub struct DynamicQuantizeLinear;
 
 /// What inference of the float operator sees of an input of bytes.
-fn as_floats<'a>(seen: &Seen<'a>) -> Option<Seen<'a>> {
-    Some(Seen { dtype: DataType::F32, tensor: None, items: None, ..*seen })
+fn as_floats<'a>(seen: &Seen<'a>) -> Seen<'a> {
+    Seen { dtype: DataType::F32, tensor: None, items: None, ..*seen }
 }
 
 /// Refuses a scale or zero point that is neither one number nor one for each of `len`.
@@ -68,13 +68,13 @@ fn one_or_each(given: &Given, i: usize, what: &str, len: Dim) -> Result<(), Stri
 fn convolved(conv: &Conv, given: &Given, x: usize, w: usize) -> Result<Shape, String> {
     given.expect(x, BYTES)?;
     given.expect(w, BYTES)?;
-    let inputs = vec![as_floats(given.seen(x)?), as_floats(given.seen(w)?)];
+    let inputs = vec![Some(as_floats(given.seen(x)?)), Some(as_floats(given.seen(w)?))];
     let fact = conv.infer(&Given { inputs, outputs: 1 })?.into_iter().next();
     fact.map(|f| f.shape).ok_or_else(|| "a convolution has one result".to_owned())
 }
 
 fn conv_cost(conv: &Conv, given: &Given, outputs: &[&Shape], x: usize, w: usize) -> OpCost {
-    match (given.get(x).and_then(as_floats), given.get(w).and_then(as_floats)) {
+    match (given.get(x).map(as_floats), given.get(w).map(as_floats)) {
         (Some(x), Some(w)) => conv.cost(&Given { inputs: vec![Some(x), Some(w)], outputs: 1 }, outputs),
         _ => OpCost::default(),
     }

@@ -87,13 +87,13 @@ fn check_scale(given: &Given, along: i64, block: usize) -> Result<(), String> {
     let same = zero.is_none_or(|z| equal(z, scale) || (one && is_one(z)));
     let axis = axis(along, x.rank());
     let fits = one
-        || axis.is_ok_and(|a| match block {
-            0 => scale.rank() == 1 && scale.dims()[0].may_equal(x.dims()[a]),
-            _ => {
-                let mut dims = x.dims().to_vec();
-                dims[a] = Dim::of(x.get(a).map(|size| size.div_ceil(block)));
-                equal(&Shape::new(dims), scale)
+        || axis.is_ok_and(|a| {
+            if block == 0 {
+                return scale.rank() == 1 && scale.dims()[0].may_equal(x.dims()[a]);
             }
+            let mut dims = x.dims().to_vec();
+            dims[a] = Dim::of(x.get(a).map(|size| size.div_ceil(block)));
+            equal(&Shape::new(dims), scale)
         });
     if fits && same {
         return Ok(());

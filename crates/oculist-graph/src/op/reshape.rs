@@ -143,12 +143,11 @@ impl Operator for Reshape {
         if target.rank() != 1 {
             return Err(format!("expected a shape that is a vector, found {target}"));
         }
-        let dims = match given.items(1) {
-            Some(items) => self.dims(x, &items)?,
-            None => {
-                let rank = target.get(0).ok_or("the number of sizes must be known")?;
-                vec![Dim::Unknown; rank.min(MAX_ITEMS)]
-            }
+        let dims = if let Some(items) = given.items(1) {
+            self.dims(x, &items)?
+        } else {
+            let rank = target.get(0).ok_or("the number of sizes must be known")?;
+            vec![Dim::Unknown; rank.min(MAX_ITEMS)]
         };
         Ok(vec![Fact::new(given.dtype(0)?, Shape::new(dims)).with_items(given.items(0))])
     }

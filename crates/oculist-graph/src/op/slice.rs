@@ -14,6 +14,9 @@ use crate::tensor::DataType;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slice;
 
+/// An axis with its start, end and step.
+type Bound = (usize, Item, Item, Item);
+
 impl Slice {
     /// First index, number of indices, for an axis of a known size.
     ///
@@ -37,7 +40,7 @@ impl Slice {
     }
 
     /// The axes with their starts, ends and steps as far as they are known; `None` if not even the axes are.
-    fn bounds(given: &Given) -> Result<Option<Vec<(usize, Item, Item, Item)>>, String> {
+    fn bounds(given: &Given) -> Result<Option<Vec<Bound>>, String> {
         let rank = given.shape(0)?.rank();
         let unknown =
             |i: usize| given.shape(i).ok().and_then(|s| s.get(0)).map(|n| vec![Item::UNKNOWN; n.min(rank)]);

@@ -83,6 +83,9 @@ fn check(ctx: &Context, noise: &mut Noise, m: usize, n: usize, k: usize) {
     }
 }
 
+/// What a function is to give, in 64-bit floats.
+type Formula = fn(f64) -> f64;
+
 #[test]
 fn sizes_about_the_edges_of_tiles() {
     for ctx in isa_and_thread_contexts() {
@@ -136,7 +139,7 @@ fn epilogues() {
             let (before, other) = (noise.vector(shape.c_len()), noise.vector(shape.c_len()));
             let bias = noise.vector(n);
             let sums = naive(&shape, &a, &b);
-            let functions: [(Function, fn(f64) -> f64); 5] = [
+            let functions: [(Function, Formula); 5] = [
                 (Function::default(), |z| z),
                 (Function::Activation(Activation::Relu), |z| z.max(0.0)),
                 (Function::Activation(Activation::Clip { min: -0.25, max: 0.5 }), |z| z.clamp(-0.25, 0.5)),

@@ -33,6 +33,9 @@ fn arguments() -> Vec<f32> {
     x
 }
 
+/// What a function is to give, in 64-bit floats.
+type Formula = fn(f64) -> f64;
+
 #[test]
 fn the_oracle_of_erf_is_right() {
     for (x, want) in
@@ -46,7 +49,7 @@ fn the_oracle_of_erf_is_right() {
 #[test]
 fn functions() {
     // The function, and the error relative to `absolute + |want|`.
-    let cases: [(Function, fn(f64) -> f64, f64, f64); 7] = [
+    let cases: [(Function, Formula, f64, f64); 7] = [
         (Function::Exp, f64::exp, 2e-7, 0.0),
         (Function::Erf, erf, 3e-7, 0.0),
         (Function::Gelu, |z| z / 2.0 * (1.0 + erf(z * std::f64::consts::FRAC_1_SQRT_2)), 3e-7, 1.0),

@@ -125,7 +125,7 @@ impl Inliner {
             }
         }
         for mut node in nodes {
-            self.rename(&mut node, scope);
+            Self::rename(&mut node, scope);
             let op = text(node.op_type.as_ref());
             let domain = domain(node.domain.as_deref()).to_owned();
             let key = (domain, op, text(node.overload.as_ref()));
@@ -167,7 +167,7 @@ impl Inliner {
     }
 
     /// Gives names and attributes of a node the meaning that they have around it.
-    fn rename(&self, node: &mut NodeProto, scope: &Scope) {
+    fn rename(node: &mut NodeProto, scope: &Scope) {
         if scope.depth == 0 {
             return;
         }

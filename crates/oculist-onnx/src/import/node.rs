@@ -292,7 +292,9 @@ impl Importer {
         }
         let shape = draft.input(weight).and_then(|id| self.graph.value(id).shape.as_ref());
         // Without a shape, the operator says what is missing.
-        if let Some(kernel) = shape.and_then(|s| s.sizes()).and_then(|s| s.get(2..).map(<[usize]>::to_vec)) {
+        if let Some(kernel) =
+            shape.and_then(oculist_graph::Shape::sizes).and_then(|s| s.get(2..).map(<[usize]>::to_vec))
+        {
             draft.attributes.push(("kernel_shape".to_owned(), kernel.as_slice().into()));
         }
     }

@@ -62,7 +62,7 @@ fn float_nodes(graph: &Graph) -> Vec<String> {
         };
         if matches!(node.op, Op::Conv(_) | Op::Gemm(_) | Op::Binary(Binary::Add))
             && let Some(act) = single(out)
-            && matches!(act.op, Op::Unary(Unary::Relu) | Op::Unary(Unary::Clip { .. }))
+            && matches!(act.op, Op::Unary(Unary::Relu | Unary::Clip { .. }))
         {
             out = act.output();
         }
@@ -88,7 +88,7 @@ fn float_nodes(graph: &Graph) -> Vec<String> {
             matches!(layer.op, Op::Conv(_) | Op::Gemm(_) | Op::Binary(Binary::Add))
                 && layer.inputs.iter().all(|v| is_dq(v) || graph.value(v).dtype != DataType::F32)
         });
-        !(fused && matches!(node.op, Op::Unary(Unary::Relu) | Op::Unary(Unary::Clip { .. })))
+        !(fused && matches!(node.op, Op::Unary(Unary::Relu | Unary::Clip { .. })))
     });
     float
 }

@@ -109,7 +109,7 @@ pub(super) fn near(a: f32, b: f32) -> bool {
 }
 
 /// The node before a value, if it is what is asked for.
-pub(super) fn before<'a>(rewrite: &'a Rewrite, value: ValueId, is: impl Fn(&Op) -> bool) -> Option<&'a Node> {
+pub(super) fn before(rewrite: &Rewrite, value: ValueId, is: impl Fn(&Op) -> bool) -> Option<&Node> {
     let id: NodeId = rewrite.producer(value)?;
     Some(rewrite.node(id)).filter(|node| is(&node.op))
 }

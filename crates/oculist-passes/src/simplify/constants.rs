@@ -69,7 +69,7 @@ fn computed(rewrite: &Rewrite, ctx: &Context, id: usize) -> Option<Vec<Tensor>> 
     let made = node.outputs.iter().map(|&v| {
         rewrite
             .shape(v)
-            .and_then(|s| s.sizes())
+            .and_then(oculist_graph::Shape::sizes)
             .map_or(0, |s| s.iter().fold(1, |n: usize, &d| n.saturating_mul(d)))
     });
     if made.fold(0, usize::saturating_add) > given.max(LARGEST) {

@@ -56,8 +56,7 @@ fn gives_its_input(rewrite: &Rewrite, node: &Node, input: ValueId) -> bool {
     match &node.op {
         Op::Identity(_) => true,
         Op::Cast(_) | Op::CastLike(_) => graph.value(input).dtype == graph.value(node.output()).dtype,
-        Op::Concat(_) => node.inputs.len() == 1,
-        Op::Variadic(_) => node.inputs.len() == 1,
+        Op::Concat(_) | Op::Variadic(_) => node.inputs.len() == 1,
         Op::Reshape(_) | Op::Flatten(_) | Op::Expand(_) | Op::Tile(_) => stays(),
         Op::Squeeze(_) | Op::Unsqueeze(_) => {
             rewrite.shape(input).map(Shape::rank) == rewrite.shape(node.output()).map(Shape::rank)

@@ -71,22 +71,18 @@ fn scaled(rewrite: &Rewrite, node: &Node) -> Option<Found> {
 /// `x` and epsilon of a value that is `x`, centred and divided by its deviation.
 fn normalised_of(rewrite: &Rewrite, value: ValueId) -> Option<(ValueId, f32)> {
     let node = before(rewrite, value, |op| matches!(op, Op::Binary(Binary::Div | Binary::Mul)))?;
-    let (centred, deviation) = match node.op {
-        Op::Binary(Binary::Div) => {
-            let sqrt = before(rewrite, rewrite.input(node, 1)?, |op| matches!(op, Op::Unary(Unary::Sqrt)))?;
-            (rewrite.input(node, 0)?, rewrite.input(sqrt, 0)?)
-        }
-        _ => {
-            let of = |v: ValueId| {
-                let reciprocal = before(rewrite, v, |op| matches!(op, Op::Unary(Unary::Reciprocal)))?;
-                let sqrt = before(rewrite, rewrite.input(reciprocal, 0)?, |op| {
-                    matches!(op, Op::Unary(Unary::Sqrt))
-                })?;
-                rewrite.input(sqrt, 0)
-            };
-            let (a, b) = (rewrite.input(node, 0)?, rewrite.input(node, 1)?);
-            of(b).map(|d| (a, d)).or_else(|| of(a).map(|d| (b, d)))?
-        }
+    let (centred, deviation) = if let Op::Binary(Binary::Div) = node.op {
+        let sqrt = before(rewrite, rewrite.input(node, 1)?, |op| matches!(op, Op::Unary(Unary::Sqrt)))?;
+        (rewrite.input(node, 0)?, rewrite.input(sqrt, 0)?)
+    } else {
+        let of = |v: ValueId| {
+            let reciprocal = before(rewrite, v, |op| matches!(op, Op::Unary(Unary::Reciprocal)))?;
+            let sqrt =
+                before(rewrite, rewrite.input(reciprocal, 0)?, |op| matches!(op, Op::Unary(Unary::Sqrt)))?;
+            rewrite.input(sqrt, 0)
+        };
+        let (a, b) = (rewrite.input(node, 0)?, rewrite.input(node, 1)?);
+        of(b).map(|d| (a, d)).or_else(|| of(a).map(|d| (b, d)))?
     };
     let add = before(rewrite, deviation, |op| matches!(op, Op::Binary(Binary::Add)))?;
     let (variance, epsilon) = with_scalar(rewrite, add)?;

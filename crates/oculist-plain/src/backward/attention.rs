@@ -10,6 +10,7 @@ use crate::real::{Real, finish, with_real};
 
 /// Samples, heads, positions and size of a head, and whether heads lie side by side within a position.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_field_names, reason = "the number of heads")]
 struct Heads {
     n: usize,
     heads: usize,
@@ -102,7 +103,9 @@ fn by_type<T: Real>(op: Attention, reverse: &Reverse) -> Gradients {
                     *d = T::of_f64(d.to_f64() * (1.0 - (c.to_f64() / cap).powi(2)));
                 }
             }
-            ds.iter_mut().for_each(|d| *d = *d * T::of_f64(factor));
+            for d in &mut ds {
+                *d *= T::of_f64(factor);
+            }
             let k = keys.matrix(&ks, sample, head / shared);
             queries.add(&mut dq, sample, head, &times(&ds, &k, [rows, columns, keys.size]));
             let x = queries.matrix(&xs, sample, head);

@@ -34,7 +34,7 @@ impl Flat for Binary {
 /// The derivative by the first (0) or second operand.
 fn slope(op: Binary, by: usize, a: f64, b: f64) -> f64 {
     match (op, by) {
-        (Binary::Add | Binary::Sub, 0) | (Binary::Add, _) | (Binary::Mod { .. }, 0) => 1.0,
+        (Binary::Add | Binary::Sub | Binary::Mod { .. }, 0) | (Binary::Add, _) => 1.0,
         (Binary::Sub, _) => -1.0,
         (Binary::Mul, 0) => b,
         (Binary::Mul, _) => a,

@@ -34,7 +34,7 @@ impl Backward for Clip {
         let (x, dy) = (reverse.input(0)?, reverse.only()?);
         with_real!(x.dtype(), T => {
             let bound = |i: usize, none: f64| match reverse.get(i) {
-                Some(t) => T::read(t).first().copied().map_or(none, |v| v.to_f64()),
+                Some(t) => T::read(t).first().copied().map_or(none, super::super::float::Float::to_f64),
                 None => none,
             };
             let (min, max) = (bound(1, f64::NEG_INFINITY), bound(2, f64::INFINITY));
@@ -49,7 +49,7 @@ impl Backward for Clip {
                 let result = if i == 0 {
                     flows.collect()
                 } else {
-                    vec![T::of_f64(flows.map(|g| g.to_f64()).sum())]
+                    vec![T::of_f64(flows.map(super::super::float::Float::to_f64).sum())]
                 };
                 finish(input.shape(), result, input.dtype()).map(Some)
             })

@@ -31,7 +31,9 @@ fn gemm_by<T: Real>(op: &Gemm, reverse: &Reverse, i: usize) -> Result<Tensor, Pr
     let gradient = T::read(dy);
     let scaled = |factor: f32, mut values: Vec<T>| {
         if factor != 1.0 {
-            values.iter_mut().for_each(|v| *v = *v * T::of_f32(factor));
+            for v in &mut values {
+                *v *= T::of_f32(factor);
+            }
         }
         finish(input.shape(), values, input.dtype())
     };

@@ -42,7 +42,9 @@ impl Rows<'_> {
             let mean = sum / count;
             let var = row.iter().map(|v| (v.to_f64() - mean).powi(2)).sum::<f64>() / count;
             let factor = 1.0 / (var + f64::from(self.epsilon)).sqrt();
-            row.iter_mut().for_each(|v| *v = T::of_f64((v.to_f64() - mean) * factor));
+            for v in row {
+                *v = T::of_f64((v.to_f64() - mean) * factor);
+            }
             factors.push(factor);
         }
         reverse.each(|i| {

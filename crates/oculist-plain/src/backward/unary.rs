@@ -15,6 +15,7 @@ fn sigmoid(x: f64) -> f64 {
 }
 
 /// The derivative at `x`. Where there is none, that of one side: of the lower one for a ramp that begins.
+#[expect(clippy::match_same_arms, reason = "a table by name")]
 pub(super) fn slope(op: Unary, x: f64) -> f64 {
     let chosen = |condition: bool| f64::from(u8::from(condition));
     match op {

@@ -31,6 +31,7 @@ fn reflected(x: f64, low: f64, high: f64) -> f64 {
 }
 
 /// One spatial axis.
+#[derive(Clone, Copy)]
 struct Axis {
     size: usize,
     stride: usize,
@@ -44,11 +45,15 @@ impl Axis {
     }
 
     /// The pixels that one is made of, as positions, with their weights.
-    fn taps(&self, op: &GridSample, n: f64, taps: &mut Vec<(usize, f64)>) {
+    #[expect(clippy::match_same_arms, reason = "one line for what lies outside, one for what lies inside")]
+    fn taps(self, op: GridSample, n: f64, taps: &mut Vec<(usize, f64)>) {
         taps.clear();
         let size = self.size as f64;
-        let mut x =
-            if op.align_corners { (n + 1.0) / 2.0 * (size - 1.0) } else { ((n + 1.0) * size - 1.0) / 2.0 };
+        let mut x = if op.align_corners {
+            f64::midpoint(n, 1.0) * (size - 1.0)
+        } else {
+            ((n + 1.0) * size - 1.0) / 2.0
+        };
         if op.sampling == Sampling::Nearest {
             x = x.round_ties_even();
         }
@@ -120,7 +125,7 @@ impl Forward for GridSample {
                 // All combinations of the axes' pixels; the last axis stands first in a place.
                 let mut all = vec![(0, 1.0)];
                 for (axis, &at) in axes.iter().zip(place.iter().rev()) {
-                    axis.taps(self, at, &mut taps);
+                    axis.taps(*self, at, &mut taps);
                     all = all
                         .iter()
                         .flat_map(|&(position, weight)| {

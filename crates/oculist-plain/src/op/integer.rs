@@ -68,8 +68,8 @@ fn exact(ints: &[i64], shape: &[usize]) -> Result<Tensor, Problem> {
     Ok(Tensor::new(shape.to_vec(), TensorData::F64(ints.iter().map(|&v| v as f64).collect()))?)
 }
 
-fn sums(call: &Call, conv: &oculist_graph::Conv, x: Tensor, w: Tensor) -> Result<Tensor, Problem> {
-    let y = first(conv.forward(&Call { ctx: call.ctx, inputs: &[Some(&x), Some(&w)], outputs: 1 })?)?;
+fn sums(call: &Call, conv: &oculist_graph::Conv, x: &Tensor, w: &Tensor) -> Result<Tensor, Problem> {
+    let y = first(conv.forward(&Call { ctx: call.ctx, inputs: &[Some(x), Some(w)], outputs: 1 })?)?;
     Ok(cast(&y, DataType::I32))
 }
 
@@ -78,7 +78,7 @@ impl Forward for ConvInteger {
         let (x, w) = (call.input(0)?, call.input(1)?);
         let x = exact(&centered(call, x, call.get(2), 0)?, x.shape())?;
         let w = exact(&centered(call, w, call.get(3), 0)?, w.shape())?;
-        Ok(vec![sums(call, &self.conv, x, w)?])
+        Ok(vec![sums(call, &self.conv, &x, &w)?])
     }
 }
 
@@ -87,7 +87,7 @@ impl Forward for QLinearConv {
         let (x, w) = (call.input(0)?, call.input(3)?);
         let x = exact(&centered(call, x, call.get(2), 0)?, x.shape())?;
         let w = exact(&centered(call, w, call.get(5), 0)?, w.shape())?;
-        let y = sums(call, &self.conv, x, w)?;
+        let y = sums(call, &self.conv, &x, &w)?;
         let bias = call.ints(8)?;
         let sums = y.as_i32().ok_or("sums have 32 bits")?;
         let channels = y.shape()[1].max(1);

@@ -26,6 +26,7 @@ impl Axis {
     }
 
     /// Where index `i` of the result lies; `None` outside of what may be sampled.
+    #[expect(clippy::match_same_arms, reason = "a table by name")]
     fn place(&self, coordinates: Coordinates, i: usize) -> Option<f64> {
         let (i, from, to) = (i as f64, self.from as f64, self.to as f64);
         // The size that the scale means, which may have a fraction.
@@ -95,7 +96,9 @@ impl Axis {
         }
         let sum: f64 = taps.iter().map(|t| t.1).sum();
         if sum != 0.0 {
-            taps.iter_mut().for_each(|t| t.1 /= sum);
+            for tap in &mut taps {
+                tap.1 /= sum;
+            }
         }
         Some(taps)
     }
@@ -320,7 +323,7 @@ mod tests {
         assert_eq!(y.as_f32().unwrap()[..8], [1.0, 1.25, 1.75, 2.0, 1.5, 1.75, 2.25, 2.5]);
         let x = Tensor::f32(&[1, 1, 2, 4], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
         let y = resize(linear, &[1.0, 1.0, 0.6, 0.6], &x);
-        let expected = [2.6666665, 4.3333331];
+        let expected = [2.6666665, 4.333_333];
         assert!(y.as_f32().unwrap().iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{y:?}");
     }
 }

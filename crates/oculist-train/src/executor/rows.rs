@@ -193,10 +193,10 @@ impl Executor {
     pub(super) fn rows_forward(&mut self, step: &RowStep, mode: Mode) {
         match step {
             RowStep::Plain(step) => self.plain_forward(step),
-            RowStep::ToRows { node, x, y, shape } => self.to_rows(node, *x, *y, shape),
+            RowStep::ToRows { node, x, y, shape } => self.map_to_rows(node, *x, *y, shape),
             RowStep::FromRows { node, x, y } => {
                 let mut out = std::mem::take(&mut self.activations[*y]);
-                self.from_rows(node, *x, *y, &mut out);
+                self.map_of_rows(node, *x, *y, &mut out);
                 self.activations[*y] = out;
             }
             RowStep::Dropout { x, y, ratio, key } => self.drop_rows(*x, *y, *ratio, *key, mode),
@@ -212,7 +212,7 @@ impl Executor {
                 let accumulate = self.gradients.accumulate[i][0];
                 let mut dx = std::mem::take(&mut self.gradient_buffers[buffer]);
                 let len = self.plan.slots[*x].len(self.batch);
-                self.to_rows_backward(*x, *y, &mut dx[..len], accumulate);
+                self.map_to_rows_backward(*x, *y, &mut dx[..len], accumulate);
                 self.gradient_buffers[buffer] = dx;
             }
             RowStep::FromRows { x, y, .. } => {
@@ -220,7 +220,7 @@ impl Executor {
                     return;
                 };
                 let dy = std::mem::take(&mut self.gradient_buffers[buffer]);
-                self.from_rows_backward(*x, *y, &dy);
+                self.map_of_rows_backward(*x, *y, &dy);
                 self.gradient_buffers[buffer] = dy;
             }
             RowStep::Dropout { x, y, ratio, key } => self.drop_rows_backward(*x, *y, *ratio, *key),
@@ -290,7 +290,7 @@ impl Executor {
     }
 
     /// A map as a row-major tensor.
-    fn to_rows(&mut self, node: &str, x: Slot, y: Row, shape: &[usize]) {
+    fn map_to_rows(&mut self, node: &str, x: Slot, y: Row, shape: &[usize]) {
         let map = self.plan.slots[x];
         let len = self.batch * map.channels * map.pixels();
         let result = try_zeros(len, "a row-major tensor").map_err(PlainError::from).and_then(|mut data| {
@@ -313,7 +313,7 @@ impl Executor {
     }
 
     /// The gradient of a map from that of its row-major tensor.
-    fn to_rows_backward(&mut self, x: Slot, y: Row, dx: &mut [f32], accumulate: bool) {
+    fn map_to_rows_backward(&mut self, x: Slot, y: Row, dx: &mut [f32], accumulate: bool) {
         let map = self.plan.slots[x];
         let gradient = self.rows.gradients[y].take();
         let Some(dy) = gradient.as_ref().and_then(Tensor::as_f32) else {
@@ -335,25 +335,25 @@ impl Executor {
     }
 
     /// A row-major tensor as a map.
-    fn from_rows(&mut self, node: &str, x: Row, y: Slot, out: &mut [f32]) {
+    fn map_of_rows(&mut self, node: &str, x: Row, y: Slot, out: &mut [f32]) {
         let Map { channels, stride, .. } = self.plan.slots[y];
         let pixels = self.plan.slots[y].pixels();
         let len = self.batch * channels * pixels;
-        match self.rows.values[x].as_ref().and_then(Tensor::as_f32).filter(|data| data.len() == len) {
-            Some(data) => nchw_to_nhwc(&self.ctx, self.batch, channels, pixels, stride, data, out),
-            None => {
-                // The numbers of a run that has failed are none.
-                out.fill(f32::NAN);
-                let found = self.rows.values[x].as_ref().map_or(0, Tensor::len);
-                let problem = format!("expected a value of {len} numbers, found {found}");
-                let source = PlainError::Operator { op: "Reshape", problem };
-                self.rows.fail(TrainError::Plain { node: node.to_owned(), source });
-            }
+        let data = self.rows.values[x].as_ref().and_then(Tensor::as_f32).filter(|data| data.len() == len);
+        if let Some(data) = data {
+            nchw_to_nhwc(&self.ctx, self.batch, channels, pixels, stride, data, out);
+        } else {
+            // The numbers of a run that has failed are none.
+            out.fill(f32::NAN);
+            let found = self.rows.values[x].as_ref().map_or(0, Tensor::len);
+            let problem = format!("expected a value of {len} numbers, found {found}");
+            let source = PlainError::Operator { op: "Reshape", problem };
+            self.rows.fail(TrainError::Plain { node: node.to_owned(), source });
         }
     }
 
     /// The gradient of a row-major tensor from that of its map.
-    fn from_rows_backward(&mut self, x: Row, y: Slot, dy: &[f32]) {
+    fn map_of_rows_backward(&mut self, x: Row, y: Slot, dy: &[f32]) {
         let Some(value) = &self.rows.values[x] else { return };
         let shape = value.shape().to_vec();
         let Map { channels, stride, .. } = self.plan.slots[y];

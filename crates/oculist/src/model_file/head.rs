@@ -180,7 +180,9 @@ impl<'a> Ends<'a> {
                 _ if node.op.is_layer() => continue,
                 _ => {}
             }
-            let computed = || node.inputs.iter().filter(|&x| graph.param(x).is_none()).map(|x| x.index());
+            let computed = || {
+                node.inputs.iter().filter(|&x| graph.param(x).is_none()).map(oculist_graph::ValueId::index)
+            };
             softmax[out] = softmax[out].or_else(|| computed().find_map(|x| softmax[x]));
             let all = computed().all(|x| judging[x].is_some());
             judging[out] = judging[out].or_else(|| computed().find_map(|x| judging[x]).filter(|_| all));

@@ -36,7 +36,11 @@ impl Planner<'_> {
 
     fn new_row(&mut self, value: ValueId, carries: bool) -> Row {
         let known = self.graph.value(value);
-        let len = known.shape.as_ref().filter(|s| s.sizes().is_some()).map_or(0, |s| s.elements_per_sample());
+        let len = known
+            .shape
+            .as_ref()
+            .filter(|s| s.sizes().is_some())
+            .map_or(0, oculist_graph::Shape::elements_per_sample);
         let bytes = len.saturating_mul(known.dtype.size());
         self.plan.rows.push(RowValue { bytes, carries: carries && known.dtype.is_float() });
         let row = self.plan.rows.len() - 1;
