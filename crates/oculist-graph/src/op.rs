@@ -127,7 +127,7 @@ macro_rules! operators {
         /// An operator with its attributes. Inputs are listed in ONNX order.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Op {
-            $(#[doc = concat!("See [`struct@", stringify!($variant), "`].")] $variant($variant),)*
+            $(#[doc = concat!("See [`type@", stringify!($variant), "`].")] $variant($variant),)*
         }
 
         $(impl From<$variant> for Op {
