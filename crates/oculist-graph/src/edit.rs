@@ -1,7 +1,8 @@
 //! Changes of a graph's nodes.
 
 use crate::error::GraphError;
-use crate::graph::{Graph, Inputs, Node, NodeId, ValueId};
+use crate::graph::{Graph, Node, NodeId, ValueId};
+use crate::inputs::Inputs;
 use crate::op::{Op, Role};
 use crate::tensor::Tensor;
 
