@@ -6,6 +6,25 @@ use std::fmt::Write as _;
 use crate::case::Case;
 use crate::outcome::{Failure, Outcome};
 
+/// What a page says that no longer holds. Processors differ in the last bits of a product, so a test that the page lists as
+/// failed may pass; the reverse is a fault.
+pub(crate) fn contradicts(old: &str, new: &str, results: &[(&Case, Outcome)]) -> Option<String> {
+    let failed = |page: &str, name: &str| page.contains(&format!("\n- `{name}` ("));
+    let mut fewer = false;
+    for (case, outcome) in results {
+        match (failed(old, &case.name), matches!(outcome, Outcome::Failed(..))) {
+            (false, true) => return Some(format!("the test `{}` fails, the page says otherwise", case.name)),
+            (true, false) => fewer = true,
+            _ => {}
+        }
+    }
+    // With the same failures, all else must be the same, but for the numbers that a failure has found.
+    let rest = |page: &str| -> Vec<String> {
+        page.lines().filter(|line| !line.starts_with("- `")).map(str::to_owned).collect()
+    };
+    (!fewer && rest(old) != rest(new)).then(|| "it is out of date".to_owned())
+}
+
 /// How many tests passed, failed and do not apply.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Count {
@@ -103,4 +122,31 @@ pub(crate) fn page(onnx: &str, results: &[(&Case, Outcome)]) -> String {
         let _ = writeln!(text, "| {op} | {passed} | {failed} | {not_applicable} |");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_holds_until_a_test_fails_that_it_says_passes() {
+        let case = Case {
+            name: "test_relu".into(),
+            op: "Relu".into(),
+            model: "relu.onnx".into(),
+            rtol: 1e-3,
+            atol: 1e-7,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+        };
+        let passed = [(&case, Outcome::Passed)];
+        let failed = [(&case, Outcome::Failed(Failure::Result, "element 0 is 1, expected 2".into()))];
+        let (good, bad) = (page("1.0", &passed), page("1.0", &failed));
+        assert_eq!(contradicts(&good, &good, &passed), None);
+        assert_eq!(contradicts(&bad, &bad, &failed), None);
+        // A test that passes on this machine alone is no fault.
+        assert_eq!(contradicts(&bad, &good, &passed), None);
+        assert!(contradicts(&good, &bad, &failed).is_some_and(|p| p.contains("`test_relu` fails")));
+        assert!(contradicts(&good.replace("1.0", "0.9"), &good, &passed).is_some());
+    }
 }
