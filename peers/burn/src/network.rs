@@ -3,7 +3,8 @@
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor, TensorData};
 use oculist_graph::{
-    BatchNormalization, Binary, Dim, Dropout, Gemm, GlobalPool, Graph, Node, Op, Tensor as GraphTensor, Unary, ValueId,
+    BatchNormalization, Binary, Dim, Dropout, Gemm, GlobalPool, Graph, Node, Op, Tensor as GraphTensor,
+    Unary, ValueId,
 };
 
 use crate::error::PeerError;
@@ -75,7 +76,9 @@ impl Network {
             Op::Gemm(gemm) if *gemm == Gemm::LINEAR => 1,
             Op::Pad(_) if self.graph.channel_padding(node).is_some() => 1,
             Op::MaxPool(pool) if pool.ceil_mode => return fail("windows that hang over are not known here"),
-            Op::AveragePool(pool) if pool.ceil_mode => return fail("windows that hang over are not known here"),
+            Op::AveragePool(pool) if pool.ceil_mode => {
+                return fail("windows that hang over are not known here");
+            }
             Op::Softmax(_) => return fail("the loss takes logits; end the network before the softmax"),
             Op::QuantizeLinear(_) | Op::DequantizeLinear(_) => {
                 return fail("quantised graphs are not trained");
@@ -208,7 +211,8 @@ impl Network {
             let mut arguments = Vec::new();
             for (i, v) in node.inputs.iter().enumerate() {
                 let value = &mut values[v.index()];
-                let last = consumers[v.index()].last() == Some(&n) && node.inputs.iter().skip(i + 1).all(|w| w != v);
+                let last =
+                    consumers[v.index()].last() == Some(&n) && node.inputs.iter().skip(i + 1).all(|w| w != v);
                 arguments.extend(if last { value.take() } else { value.clone() });
             }
             values[node.output().index()] = Some(self.run(&node, arguments));
@@ -226,7 +230,9 @@ impl Network {
                 let w = self.shaped::<4>(node.inputs[1]);
                 Activation::Map(convolution(conv, next().map(), w, self.bias(node)))
             }
-            Op::Gemm(_) => Activation::Rows(gemm(next().rows(), self.shaped(node.inputs[1]), self.bias(node))),
+            Op::Gemm(_) => {
+                Activation::Rows(gemm(next().rows(), self.shaped(node.inputs[1]), self.bias(node)))
+            }
             Op::BatchNormalization(BatchNormalization { epsilon, momentum, .. }) => {
                 Activation::Map(self.batch_norm(node, next().map(), *epsilon, *momentum))
             }

@@ -96,7 +96,9 @@ pub(crate) fn element_wise<const D: usize>(op: &Op, x: Tensor<D>) -> Option<Tens
     Some(match op {
         Op::Unary(Unary::Relu) => activation::relu(x),
         Op::Unary(Unary::Clip { min, max }) => x.clamp(*min, *max),
-        Op::Unary(Unary::HardSigmoid { alpha, beta }) => activation::hard_sigmoid(x, f64::from(*alpha), f64::from(*beta)),
+        Op::Unary(Unary::HardSigmoid { alpha, beta }) => {
+            activation::hard_sigmoid(x, f64::from(*alpha), f64::from(*beta))
+        }
         Op::Unary(Unary::HardSwish) => activation::hard_swish(x),
         Op::Unary(Unary::Sigmoid) => activation::sigmoid(x),
         Op::Dropout(Dropout { ratio }) => dropout(*ratio, x),

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn_peer::{Network, PeerError, Sgd, smoothed_targets};
-use oculist_graph::{AveragePool, BatchNormalization, Binary, Concat, Conv, Flatten, GlobalPool, Graph, GraphBuilder, Node, Op, Softmax, Tensor, Unary};
+use oculist_graph::{
+    AveragePool, Binary, Concat, Conv, Flatten, GlobalPool, Graph, GraphBuilder, Node, Op, Plane, Softmax,
+    Tensor, Unary,
+};
 use oculist_kernels::Context;
 use oculist_testing::{formula, golden};
 use oculist_train::{Executor, Mode, Optimizer, OptimizerConfig, loss_and_gradient};
@@ -200,7 +203,8 @@ fn other_operators_of_the_zoo_agree() {
 fn rare_operators_agree() {
     let mut b = GraphBuilder::new("rare");
     let x = b.input("input", 3, 12, 12);
-    let conv = Conv { padding: [1, 2, 2, 1], dilation: [2, 1], ..Conv::square(3, 1, 1) };
+    let plane = Plane { kernel: [3, 3], stride: [1, 1], padding: [1, 2, 2, 1], dilation: [2, 1] };
+    let conv = Conv::plane(plane, 1);
     let x = b.conv("conv1", x, 20, conv, false);
     let x = b.batch_norm("bn1", x, 1e-3, 0.8);
     let x = b.op("sigmoid", Op::Unary(Unary::Sigmoid), &[x]);
@@ -208,7 +212,8 @@ fn rare_operators_agree() {
     let counted = b.op("counted", AveragePool::square(3, 2, 1, true), &[x]);
     let covered = b.op("covered", AveragePool::square(3, 2, 1, false), &[x]);
     let x = b.op("concat", Op::Concat(Concat::CHANNELS), &[max, counted, covered]);
-    let conv = Conv { kernel: [1, 3], padding: [0, 1, 0, 1], ..Conv::square(1, 1, 0) }.with_groups(4);
+    let plane = Plane { kernel: [1, 3], stride: [1, 1], padding: [0, 1, 0, 1], dilation: [1, 1] };
+    let conv = Conv::plane(plane, 4);
     let x = b.conv("conv2", x, 24, conv, true);
     let x = b.batch_norm("bn2", x, 1e-5, 0.9);
     let x = b.op("clip", Op::Unary(Unary::Clip { min: -1.0, max: 1.5 }), &[x]);
