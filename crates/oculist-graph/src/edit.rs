@@ -87,14 +87,16 @@ impl Graph {
     }
 
     /// Whether input `i` of a node is trained if it is a parameter.
+    ///
+    /// An operand of a sum or product is, unless it is a single number (a factor of the formula) or holds numbers that are
+    /// not finite (a mask).
     pub fn is_weight_at(&self, node: &Node, i: usize) -> bool {
         match node.op.role(i) {
             Role::Weight => true,
-            Role::Operand => node
-                .inputs
-                .get(i)
-                .and_then(|v| self.param(v))
-                .is_some_and(|t| t.len() > 1 && t.dtype().is_float()),
+            Role::Operand => node.inputs.get(i).and_then(|v| self.param(v)).is_some_and(|t| {
+                let finite = || t.as_f32().is_none_or(|v| v.iter().all(|x| x.is_finite()));
+                t.len() > 1 && t.dtype().is_float() && finite()
+            }),
             Role::Data | Role::Statistic | Role::Quantization | Role::Argument => false,
         }
     }

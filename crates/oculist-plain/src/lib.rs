@@ -10,10 +10,11 @@ mod along;
 mod backward;
 mod broadcast;
 mod call;
+mod cast;
 mod element;
 mod error;
 mod expand;
-mod float;
+
 mod fourier;
 mod gemm;
 mod moves;
@@ -27,6 +28,6 @@ mod window;
 
 pub use backward::{Gradient, differentiable, gradient};
 pub use call::evaluate;
+pub use cast::cast;
 pub use error::PlainError;
-pub use float::cast;
 pub use run::run;

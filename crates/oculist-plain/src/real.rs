@@ -7,13 +7,13 @@ use half::{bf16, f16};
 use oculist_graph::{DataType, Tensor, TensorData};
 
 use crate::call::Problem;
-use crate::float::{Float, cast};
+use crate::cast::cast;
 use crate::gemm::Number;
 
 /// A float with the arithmetic of kernels: `f32`, also for half-width types, or `f64`.
 pub(crate) trait Real:
-    Float
-    + Number
+    Number
+    + PartialOrd
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -27,6 +27,9 @@ pub(crate) trait Real:
     const ZERO: Self;
     const ONE: Self;
     const NEG_INFINITY: Self;
+    fn to_f64(self) -> f64;
+    fn of_f64(value: f64) -> Self;
+    fn wrap(values: Vec<Self>) -> TensorData;
     fn of_f32(value: f32) -> Self;
     fn of_usize(value: usize) -> Self;
     /// The elements of a tensor; borrowed if it holds this type.
@@ -46,6 +49,18 @@ macro_rules! real {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const NEG_INFINITY: Self = Self::NEG_INFINITY;
+
+            fn to_f64(self) -> f64 {
+                self.into()
+            }
+
+            fn of_f64(value: f64) -> Self {
+                value as Self
+            }
+
+            fn wrap(values: Vec<Self>) -> TensorData {
+                TensorData::$variant(values)
+            }
 
             fn of_f32(value: f32) -> Self {
                 value as Self

@@ -1,4 +1,4 @@
-use crate::{Binary, Conv, Graph, GraphBuilder, Op, Shape};
+use crate::{Binary, Conv, Graph, GraphBuilder, Op, Shape, Tensor};
 
 fn good() -> Graph {
     let mut b = GraphBuilder::new("net");
@@ -77,4 +77,23 @@ fn a_variance_that_has_no_root_is_named() {
         set(&mut g, fine);
         g.check().unwrap();
     }
+}
+
+#[test]
+fn a_mask_of_minus_infinity_is_no_weight() {
+    let masked = |op: Binary, hidden: f32| {
+        let mut graph = Graph::new("net");
+        let x = graph.add_input("x", Shape::nc(2));
+        let mask = graph.add_param("mask", Tensor::f32(&[2], vec![0.0, hidden]));
+        let y = graph.add_node("masked", op, [x, mask]);
+        graph.set_outputs(vec![y]);
+        graph.tidy().unwrap();
+        graph
+    };
+    let graph = masked(Binary::Add, f32::NEG_INFINITY);
+    graph.check().unwrap();
+    assert_eq!((graph.is_weight_at(&graph.nodes()[0], 1), graph.cost().params), (false, 0));
+    // The same vector of finite numbers is a bias.
+    let graph = masked(Binary::Add, -1.0);
+    assert_eq!((graph.is_weight_at(&graph.nodes()[0], 1), graph.cost().params), (true, 2));
 }

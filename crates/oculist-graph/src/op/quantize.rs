@@ -10,36 +10,17 @@ use crate::tensor::DataType;
 const BYTES: &[DataType] =
     &[DataType::U8, DataType::I8, DataType::U16, DataType::I16, DataType::U4, DataType::I4];
 
-/// ONNX's codes of the element types that quantisation knows.
-const CODES: &[(i64, DataType)] = &[
-    (2, DataType::U8),
-    (3, DataType::I8),
-    (4, DataType::U16),
-    (5, DataType::I16),
-    (21, DataType::U4),
-    (22, DataType::I4),
-    (1, DataType::F32),
-    (10, DataType::F16),
-    (11, DataType::F64),
-    (16, DataType::BF16),
-];
-
 /// The type that the attribute `output_dtype` names, if it names one.
 fn read_type(attributes: &mut Attributes, types: &[DataType]) -> Result<Option<DataType>, String> {
     let code = attributes.int_or("output_dtype", 0)?;
     if code == 0 {
         return Ok(None);
     }
-    let known = CODES.iter().find(|(c, dtype)| *c == code && types.contains(dtype));
-    known.map(|(_, dtype)| Some(*dtype)).ok_or_else(|| {
+    let known = DataType::of_code(code).filter(|dtype| types.contains(dtype));
+    known.map(Some).ok_or_else(|| {
         let names: Vec<&str> = types.iter().map(|t| t.name()).collect();
         format!("the attribute `output_dtype` is {code}, supported are the codes of {}", names.join(", "))
     })
-}
-
-/// The code of a type.
-fn code(dtype: DataType) -> i64 {
-    CODES.iter().find(|(_, d)| *d == dtype).map_or(0, |(code, _)| *code)
 }
 
 /// `saturate(round_half_even(x / scale) + zero_point)`; inputs `x, scale` and, if it is not zero, `zero_point`.
@@ -111,7 +92,7 @@ fn attributes(along: i64, block: usize, dtype: Option<DataType>) -> AttributeLis
         all.push(("block_size", block.into()));
     }
     if let Some(dtype) = dtype {
-        all.push(("output_dtype", code(dtype).into()));
+        all.push(("output_dtype", dtype.code().into()));
     }
     all
 }

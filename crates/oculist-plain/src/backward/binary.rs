@@ -6,7 +6,6 @@ use super::broadcast::{sum_to, walk};
 use super::unary::Flat;
 use super::{Backward, Gradients, Reverse};
 use crate::call::Problem;
-use crate::float::Float;
 use crate::real::{Real, finish, with_real};
 
 impl Flat for Binary {

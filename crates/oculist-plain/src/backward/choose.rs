@@ -4,7 +4,6 @@ use oculist_graph::{Clip, TensorData, Where};
 
 use super::broadcast::walk;
 use super::{Backward, Gradients, Reverse};
-use crate::float::Float;
 use crate::real::{Real, finish, with_real};
 
 impl Backward for Where {
@@ -34,7 +33,7 @@ impl Backward for Clip {
         let (x, dy) = (reverse.input(0)?, reverse.only()?);
         with_real!(x.dtype(), T => {
             let bound = |i: usize, none: f64| match reverse.get(i) {
-                Some(t) => T::read(t).first().copied().map_or(none, super::super::float::Float::to_f64),
+                Some(t) => T::read(t).first().copied().map_or(none, Real::to_f64),
                 None => none,
             };
             let (min, max) = (bound(1, f64::NEG_INFINITY), bound(2, f64::INFINITY));
@@ -49,7 +48,7 @@ impl Backward for Clip {
                 let result = if i == 0 {
                     flows.collect()
                 } else {
-                    vec![T::of_f64(flows.map(super::super::float::Float::to_f64).sum())]
+                    vec![T::of_f64(flows.map(Real::to_f64).sum())]
                 };
                 finish(input.shape(), result, input.dtype()).map(Some)
             })

@@ -5,7 +5,6 @@ use oculist_graph::{BiasGelu, SwiGlu, Unary};
 use super::broadcast::{expanded, reduced};
 use super::unary::slope;
 use super::{Backward, Gradients, Reverse};
-use crate::float::Float;
 use crate::real::{Real, finish, with_real};
 
 impl Backward for SwiGlu {

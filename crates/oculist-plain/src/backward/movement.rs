@@ -12,7 +12,7 @@ use oculist_graph::{
 use super::broadcast::sum_to;
 use super::{Backward, Gradients, Reverse};
 use crate::call::Problem;
-use crate::float::cast;
+use crate::cast::cast;
 use crate::real::{Real, finish, with_real};
 
 /// The same elements in another shape.

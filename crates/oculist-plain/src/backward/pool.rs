@@ -5,7 +5,6 @@ use oculist_graph::{AveragePool, GlobalPool, MaxPool, Tensor, Window};
 use super::conv::{OUTSIDE, table};
 use super::{Backward, Gradients, Reverse};
 use crate::call::Problem;
-use crate::float::Float;
 use crate::real::{Real, finish, with_real};
 
 /// The elements under each element of the kernel.

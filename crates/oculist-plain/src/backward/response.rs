@@ -4,7 +4,6 @@ use oculist_graph::op::axis;
 use oculist_graph::{LpNormalization, Lrn};
 
 use super::{Backward, Gradients, Reverse};
-use crate::float::Float;
 use crate::real::{Real, finish, with_real};
 
 impl Backward for Lrn {

@@ -3,7 +3,6 @@
 use oculist_graph::Unary;
 
 use super::{Backward, Gradients, Reverse};
-use crate::float::Float;
 use crate::real::{Real, finish, with_real};
 use crate::special::erf;
 
@@ -121,7 +120,7 @@ impl Backward for Unary {
                 reverse.ctx.for_pieces(&mut dx, PIECE, |i, part| {
                     let from = i * PIECE;
                     for ((dx, x), dy) in part.iter_mut().zip(&values[from..]).zip(&dy[from..]) {
-                        *dx = T::of_f64(slope(*self, Float::to_f64(*x)) * Float::to_f64(*dy));
+                        *dx = T::of_f64(slope(*self, x.to_f64()) * dy.to_f64());
                     }
                 });
                 finish(x.shape(), dx, x.dtype())

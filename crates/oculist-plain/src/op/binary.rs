@@ -5,8 +5,8 @@ use oculist_kernels::Context;
 
 use crate::broadcast::{Walk, shape, zip};
 use crate::call::{Call, Forward, Outcome, Problem};
+use crate::cast::cast;
 use crate::element::{Element, expect_number, with_elements};
-use crate::float::cast;
 
 /// Functions of what elements are computed in.
 trait Arithmetic: PartialOrd + Sized {

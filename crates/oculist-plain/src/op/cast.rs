@@ -3,8 +3,8 @@
 use oculist_graph::{BitCast, Cast, CastLike, DataType, Tensor, TensorData};
 
 use crate::call::{Call, Forward, Outcome};
+use crate::cast::cast;
 use crate::element::{Element, with_elements};
-use crate::float::cast;
 
 impl Forward for Cast {
     fn forward(&self, call: &Call) -> Outcome {

@@ -3,7 +3,6 @@
 use oculist_graph::{FusedActivation, FusedConv, FusedGemm, Tensor};
 
 use crate::call::{Call, Forward, Outcome, Problem};
-use crate::float::Float;
 use crate::real::{Real, finish, with_real};
 
 /// The activation of the sum of a layer's result and what is added to it.

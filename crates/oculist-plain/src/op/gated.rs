@@ -3,7 +3,6 @@
 use oculist_graph::{BiasGelu, SwiGlu};
 
 use crate::call::{Call, Forward, Outcome};
-use crate::float::Float;
 use crate::real::{Real, finish, with_real};
 use crate::special::erf;
 

@@ -4,7 +4,7 @@ use oculist_graph::op::{Outside, Sampling};
 use oculist_graph::{AffineGrid, DataType, GridSample, Tensor, TensorData};
 
 use crate::call::{Call, Forward, Outcome, Problem};
-use crate::float::cast;
+use crate::cast::cast;
 use crate::moves::strides;
 
 /// The elements as 64-bit floats.

@@ -6,7 +6,7 @@ use oculist_graph::{
 
 use super::quantize::saturate;
 use crate::call::{Call, Forward, Outcome, Problem};
-use crate::float::cast;
+use crate::cast::cast;
 
 /// The first result.
 fn first(mut results: Vec<Tensor>) -> Result<Tensor, Problem> {

@@ -4,7 +4,7 @@ use oculist_graph::op::{Loss, LossKind, LossReduction};
 use oculist_graph::{DataType, Softmax, SoftmaxKind, Tensor, TensorData};
 
 use crate::call::{Call, Forward, Outcome, Problem};
-use crate::float::cast;
+use crate::cast::cast;
 
 fn wide(tensor: &Tensor) -> Vec<f64> {
     match cast(tensor, DataType::F64).into_data() {

@@ -5,8 +5,8 @@ use oculist_graph::{DataType, Det, EyeLike, OneHot, ReverseSequence, Tensor, Ten
 
 use crate::along::Along;
 use crate::call::{Call, Forward, Outcome};
+use crate::cast::cast;
 use crate::element::{Element, Wide, expect_number, same_type, with_elements};
-use crate::float::cast;
 
 impl Forward for OneHot {
     fn forward(&self, call: &Call) -> Outcome {

@@ -3,7 +3,6 @@
 use oculist_graph::{AveragePool, DataType, GlobalPool, LpPool, MaxPool, Tensor, TensorData, Window};
 
 use crate::call::{Call, Forward, Outcome, Problem};
-use crate::float::Float;
 use crate::real::{Real, finish, with_real};
 use crate::window::Grid;
 

@@ -4,7 +4,7 @@ use oculist_graph::{DataType, DequantizeLinear, QLinear, QuantizeLinear, Tensor}
 
 use super::kernel;
 use crate::call::{Call, Forward, Outcome, Problem};
-use crate::float::cast;
+use crate::cast::cast;
 
 /// An operator's first result.
 fn apply(call: &Call, op: &dyn Forward, inputs: &[Option<&Tensor>]) -> Result<Tensor, Problem> {

@@ -4,7 +4,7 @@ use oculist_graph::op::axis;
 use oculist_graph::{DataType, DequantizeLinear, QuantizeLinear, Tensor, TensorData};
 
 use crate::call::{Call, Forward, Outcome, Problem};
-use crate::float::cast;
+use crate::cast::cast;
 
 /// The least and the largest number of a quantised type.
 pub(super) fn bounds(dtype: DataType) -> (i64, i64) {

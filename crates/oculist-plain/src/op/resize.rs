@@ -4,7 +4,7 @@ use oculist_graph::op::{Coordinates, Interpolation, Rounding};
 use oculist_graph::{DataType, Item, Resize, Shape, Tensor, TensorData};
 
 use crate::call::{Call, Forward, Outcome, Problem};
-use crate::float::cast;
+use crate::cast::cast;
 use crate::moves::{Along, FILL, moved, strides};
 
 /// One axis and how it is sampled.

@@ -4,7 +4,6 @@ use oculist_graph::op::axis;
 use oculist_graph::{LpNormalization, Lrn, MeanVarianceNormalization};
 
 use crate::call::{Call, Forward, Outcome};
-use crate::float::Float;
 use crate::real::{Real, finish, with_real};
 use crate::window::advance;
 

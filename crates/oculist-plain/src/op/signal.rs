@@ -6,7 +6,7 @@ use oculist_graph::{
 
 use crate::along::Along;
 use crate::call::{Call, Forward, Outcome, Problem};
-use crate::float::cast;
+use crate::cast::cast;
 use crate::fourier::{Complex, transform};
 
 /// A size that input `i` gives.

@@ -1,42 +1,7 @@
-//! Element types: floats of any width, and conversions.
+//! Tensors in other element types.
 
 use half::{bf16, f16};
 use oculist_graph::{DataType, Tensor, TensorData};
-
-/// A float that kernels compute with: half-width ones are widened to `f32` before and rounded behind.
-pub(crate) trait Float: Copy + PartialOrd + Default + Send + Sync + 'static {
-    fn to_f64(self) -> f64;
-    fn of_f64(value: f64) -> Self;
-    fn wrap(values: Vec<Self>) -> TensorData;
-}
-
-impl Float for f32 {
-    fn to_f64(self) -> f64 {
-        self.into()
-    }
-
-    fn of_f64(value: f64) -> Self {
-        value as Self
-    }
-
-    fn wrap(values: Vec<Self>) -> TensorData {
-        TensorData::F32(values)
-    }
-}
-
-impl Float for f64 {
-    fn to_f64(self) -> f64 {
-        self
-    }
-
-    fn of_f64(value: f64) -> Self {
-        value
-    }
-
-    fn wrap(values: Vec<Self>) -> TensorData {
-        TensorData::F64(values)
-    }
-}
 
 /// A tensor in another element type: floats to integers are cut towards zero and kept within the type's range (that of
 /// 32-bit integers for 4-bit ones, which wrap), integers wrap, anything but zero is true.
