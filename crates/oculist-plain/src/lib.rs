@@ -17,6 +17,7 @@ mod expand;
 
 mod fourier;
 mod gemm;
+mod heads;
 mod moves;
 mod op;
 mod real;

@@ -6,52 +6,8 @@ use super::broadcast::sum_to;
 use super::{Backward, Gradients, Reverse};
 use crate::call::Problem;
 use crate::gemm::{Size, block, transposed};
+use crate::heads::Heads;
 use crate::real::{Real, finish, with_real};
-
-/// Samples, heads, positions and size of a head, and whether heads lie side by side within a position.
-#[derive(Clone, Copy)]
-#[expect(clippy::struct_field_names, reason = "the number of heads")]
-struct Heads {
-    n: usize,
-    heads: usize,
-    len: usize,
-    size: usize,
-    packed: bool,
-}
-
-impl Heads {
-    fn of(shape: &[usize], heads: Option<usize>) -> Result<Self, Problem> {
-        match (shape, heads) {
-            (&[n, heads, len, size], _) => Ok(Self { n, heads, len, size, packed: false }),
-            (&[n, len, hidden], Some(heads)) if heads > 0 => {
-                Ok(Self { n, heads, len, size: hidden / heads, packed: true })
-            }
-            _ => Err(format!("expected 3 dimensions and a number of heads, or 4, found {shape:?}").into()),
-        }
-    }
-
-    /// Positions of the rows of a head of a sample.
-    fn rows(self, sample: usize, head: usize) -> impl Iterator<Item = usize> {
-        let Self { heads, len, size, packed, .. } = self;
-        (0..len).map(move |i| {
-            let row =
-                if packed { (sample * len + i) * heads + head } else { (sample * heads + head) * len + i };
-            row * size
-        })
-    }
-
-    /// The matrix of a head, `[len, size]`.
-    fn matrix<T: Real>(self, x: &[T], sample: usize, head: usize) -> Vec<T> {
-        self.rows(sample, head).flat_map(|at| x[at..at + self.size].iter().copied()).collect()
-    }
-
-    /// Adds to the matrix of a head.
-    fn add<T: Real>(self, x: &mut [T], sample: usize, head: usize, part: &[T]) {
-        for (at, part) in self.rows(sample, head).zip(part.chunks_exact(self.size.max(1))) {
-            x[at..at + self.size].iter_mut().zip(part).for_each(|(x, &p)| *x += p);
-        }
-    }
-}
 
 /// `a * b` of `[m, k]` and `[k, n]`.
 fn times<T: Real>(a: &[T], b: &[T], [m, k, n]: [usize; 3]) -> Vec<T> {
@@ -70,9 +26,9 @@ fn scores(op: Attention, reverse: &Reverse, stage: Scores) -> Result<Tensor, Pro
 fn by_type<T: Real>(op: Attention, reverse: &Reverse) -> Gradients {
     let [q, k, v] = [reverse.input(0)?, reverse.input(1)?, reverse.input(2)?];
     let dy = reverse.only()?;
-    let queries = Heads::of(q.shape(), op.heads)?;
-    let (keys, values) = (Heads::of(k.shape(), op.kv_heads)?, Heads::of(v.shape(), op.kv_heads)?);
-    let results = Heads::of(dy.shape(), op.heads)?;
+    let queries = Heads::of(q, op.heads)?;
+    let (keys, values) = (Heads::of(k, op.kv_heads)?, Heads::of(v, op.kv_heads)?);
+    let results = Heads::of(dy, op.heads)?;
     let shares = scores(op, reverse, Scores::Probabilities)?;
     let capped = if op.softcap == 0.0 { None } else { Some(scores(op, reverse, Scores::Capped)?) };
     let (rows, columns) = (queries.len, keys.len);
@@ -82,10 +38,10 @@ fn by_type<T: Real>(op: Attention, reverse: &Reverse) -> Gradients {
     let zeros = |t: &Tensor| vec![T::ZERO; t.len()];
     let (mut dq, mut dk, mut dv) = (zeros(q), zeros(k), zeros(v));
     let mut dmask = zeros(&shares);
-    let shared = (queries.heads / keys.heads.max(1)).max(1);
+    let shared = (queries.count / keys.count.max(1)).max(1);
     for sample in 0..queries.n {
-        for head in 0..queries.heads {
-            let at = (sample * queries.heads + head) * rows * columns;
+        for head in 0..queries.count {
+            let at = (sample * queries.count + head) * rows * columns;
             let p = &probabilities[at..][..rows * columns];
             let g = results.matrix(&gs, sample, head);
             let turned = transposed(p, rows, columns);

@@ -5,44 +5,11 @@ use oculist_kernels::{AttentionPlan, AttentionStart};
 
 use crate::call::{Call, Forward, Outcome, Problem};
 use crate::gemm::{Size, transposed};
+use crate::heads::Heads;
 use crate::real::{Real, finish, round_to, with_real};
 
 /// The most scores that are held at once where they are no output.
 const SCORES: usize = 1 << 22;
-
-/// Samples, heads, positions and size of a head of a value.
-#[derive(Debug, Clone, Copy)]
-struct Heads {
-    n: usize,
-    count: usize,
-    len: usize,
-    size: usize,
-    /// Whether heads lie side by side within a position, otherwise positions within a head.
-    packed: bool,
-}
-
-impl Heads {
-    fn of(x: &Tensor, heads: Option<usize>) -> Result<Self, Problem> {
-        match (x.shape(), heads) {
-            (&[n, heads, len, size], _) => Ok(Self { n, count: heads, len, size, packed: false }),
-            (&[n, len, hidden], Some(heads)) if heads > 0 => {
-                Ok(Self { n, count: heads, len, size: hidden / heads, packed: true })
-            }
-            (shape, _) => {
-                Err(format!("expected 3 dimensions and a number of heads, or 4, found {shape:?}").into())
-            }
-        }
-    }
-
-    /// First element of a head and the distance from one of its positions to the next.
-    fn head(&self, sample: usize, head: usize) -> (usize, usize) {
-        if self.packed {
-            (sample * self.len * self.count * self.size + head * self.size, self.count * self.size)
-        } else {
-            ((sample * self.count + head) * self.len * self.size, self.size)
-        }
-    }
-}
 
 /// Keys or values of every head, `[N, heads, past + positions, size]`.
 fn cached<T: Real>(
