@@ -4,17 +4,33 @@ use std::fmt::Write;
 
 use crate::graph::{Graph, ValueId, ValueKind};
 use crate::op::Op;
+use crate::shape::Dim;
 
 impl Graph {
+    /// Element type and shape of a value in words, such as `f32[N, 3, height, width]`: the batch is `N`, other symbolic
+    /// dimensions have their names, `?` is a size that only the data tell.
+    pub fn type_of(&self, id: ValueId) -> String {
+        let value = self.value(id);
+        let Some(shape) = &value.shape else { return format!("{}?", value.dtype.name()) };
+        let dims: Vec<String> = shape
+            .dims()
+            .iter()
+            .map(|dim| match dim {
+                Dim::Symbol(number) => {
+                    self.symbols.get(*number as usize).cloned().unwrap_or_else(|| dim.to_string())
+                }
+                Dim::Batch | Dim::Fixed(_) | Dim::Unknown => dim.to_string(),
+            })
+            .collect();
+        format!("{}[{}]", value.dtype.name(), dims.join(", "))
+    }
+
     /// One line per input, node and output: operator, attributes, input names, output shape.
     ///
     /// Attributes are ONNX's; those at their default are left out.
     pub fn dump(&self) -> String {
         let mut out = String::new();
-        let shape = |id: ValueId| {
-            let v = self.value(id);
-            format!("{}{}", v.dtype.name(), v.shape.as_ref().map_or("?".into(), ToString::to_string))
-        };
+        let shape = |id: ValueId| self.type_of(id);
         let _ = writeln!(out, "graph {}", self.name);
         for &input in &self.inputs {
             let _ = writeln!(out, "  input {}: {}", self.value(input).name, shape(input));
@@ -60,7 +76,9 @@ fn attributes(op: &Op) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{AveragePool, Binary, Conv, Dropout, Flatten, GraphBuilder, Op, Plane, Unary};
+    use crate::{
+        AveragePool, Binary, Conv, Dim, Dropout, Flatten, Graph, GraphBuilder, Op, Plane, Shape, Unary,
+    };
 
     #[test]
     fn the_text_form_shows_operators_attributes_and_shapes() {
@@ -113,5 +131,18 @@ mod tests {
         .join("\n")
             + "\n";
         assert_eq!(text, want);
+    }
+
+    #[test]
+    fn symbolic_dimensions_have_their_names() {
+        let mut graph = Graph::new("net");
+        let (height, width) = (graph.symbol("height"), graph.symbol("width"));
+        let x = graph.add_input("x", Shape::new(vec![Dim::Batch, Dim::Fixed(3), height, width]));
+        let y = graph.add_node("relu", Unary::Relu, [x]);
+        graph.set_outputs(vec![y]);
+        graph.tidy().unwrap();
+        let y = graph.outputs()[0];
+        assert_eq!(graph.type_of(y), "f32[N, 3, height, width]");
+        assert!(graph.dump().contains("relu.out: f32[N, 3, height, width] = Relu(x)"), "{}", graph.dump());
     }
 }

@@ -149,12 +149,14 @@ fn images(graph: &Graph, bound: &Graph, entry: &Entry, batch: usize) -> Result<u
             graph.outputs().len()
         ));
     };
-    let label = |v| format!("{} {}", graph.value(v).dtype.name(), graph.shape(v));
     if let Some(images) = graph.shape(input).get(0).filter(|&n| n != batch) {
         return Err(format!("the graph is for batches of {images}, the plan for {batch}"));
     }
     if matches!(entry, Entry::Rows(_)) {
-        return Err(format!("expected an input of floats [N, C, H, W] or [N, C], found {}", label(input)));
+        return Err(format!(
+            "expected an input of floats [N, C, H, W] or [N, C] whose sizes are numbers but for N, found {}",
+            graph.type_of(input)
+        ));
     }
     // A size that happens to be that of the batch says nothing.
     let first = |v| graph.shape(v).dims().first().copied();
@@ -164,7 +166,9 @@ fn images(graph: &Graph, bound: &Graph, entry: &Entry, batch: usize) -> Result<u
         Some([n, rest @ ..]) if *n == batch && batched && graph.value(output).dtype == DataType::F32 => {
             Ok(rest.iter().product())
         }
-        _ => Err(format!("expected an output of floats with the batch first, found {}", label(output))),
+        _ => {
+            Err(format!("expected an output of floats with the batch first, found {}", graph.type_of(output)))
+        }
     }
 }
 
