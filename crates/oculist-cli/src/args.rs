@@ -486,6 +486,9 @@ pub(crate) struct ExportArgs {
     /// Quantise to int8, calibrated on this data set's training images.
     #[arg(long, value_name = "DATA")]
     pub(crate) int8: Option<String>,
+    /// The ONNX opset to write in (default: the file's, or the newer one that a node needs).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(7..=28))]
+    pub(crate) opset: Option<i64>,
     /// Folder of the data set, if it is not in its usual place.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,

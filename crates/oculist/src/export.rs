@@ -24,6 +24,8 @@ pub struct ExportOptions {
     pub fold: bool,
     /// Whether an existing file may be replaced.
     pub replace: bool,
+    /// The opset to write in; the file's own, or the newer one that a node needs, if none is asked for.
+    pub opset: Option<i64>,
 }
 
 /// Exports a model; int8 if `settings.data` names a data set to calibrate on. Returns a sentence about the file.
@@ -98,8 +100,12 @@ fn export_model(
         graph = fold_batch_norm(&remove_identity(&graph)?)?;
         what = "batch normalisation folded".into();
     }
-    let bytes = model.with_graph(graph).write(&options.output)?;
-    Ok(format!("{}: {what}, {}", options.output.display(), bytes_text(bytes)))
+    let written = model.with_graph(graph).write_in(&options.output, options.opset)?;
+    if let Some(why) = &written.raised {
+        watch.note(&format!("written in opset {}, newer than the file's: {why}", written.opset));
+    }
+    let bytes = written.bytes.len() as u64;
+    Ok(format!("{}: {what}, opset {}, {}", options.output.display(), written.opset, bytes_text(bytes)))
 }
 
 /// Fails if a file cannot be written there, before any work is done for it.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use oculist_augment::Preprocessing;
 use oculist_data::Split;
 use oculist_graph::{Graph, Op};
+use oculist_onnx::ExportOptions;
 use oculist_passes::prepare;
 use oculist_runtime::{Context, Plan, PlanOptions};
 
@@ -174,10 +175,20 @@ impl Model {
     /// # Errors
     /// [`OculistError::Onnx`] naming the file.
     pub fn write(&self, path: &Path) -> Result<u64, OculistError> {
-        let graph = self.with_metadata()?;
-        oculist_onnx::write(&graph, path)?;
-        let io = |source| OculistError::Io { path: path.to_path_buf(), source };
-        Ok(std::fs::metadata(path).map_err(io)?.len())
+        Ok(self.write_in(path, None)?.bytes.len() as u64)
+    }
+
+    /// [`Model::write`] in an opset that is asked for; returns what was written.
+    ///
+    /// # Errors
+    /// [`OculistError::Onnx`] naming the file, or the node that the opset does not have.
+    pub(crate) fn write_in(
+        &self,
+        path: &Path,
+        opset: Option<i64>,
+    ) -> Result<oculist_onnx::Exported, OculistError> {
+        let options = opset.map_or_else(ExportOptions::default, |n| ExportOptions::default().with_opset(n));
+        Ok(oculist_onnx::write_with(&self.with_metadata()?, path, options)?)
     }
 
     /// Size of the file in bytes without writing it.

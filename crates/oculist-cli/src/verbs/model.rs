@@ -124,8 +124,12 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
         max_memory: args.max_memory,
         ..Settings::default()
     };
-    let options =
-        oculist::ExportOptions { output: args.output.clone(), fold: args.fold, replace: args.force };
+    let options = oculist::ExportOptions {
+        output: args.output.clone(),
+        fold: args.fold,
+        replace: args.force,
+        opset: args.opset,
+    };
     let text =
         oculist::export_file(&args.model, &settings, &options, &mut Watch { observer: &mut show, stop })?;
     out.clear();

@@ -261,6 +261,30 @@ fn compress_a_trained_model() {
 }
 
 #[test]
+fn export_in_an_opset_that_is_asked_for() {
+    let dir = scratch();
+    let model = trained().file("model.onnx");
+    let opset = |path: &std::path::Path| oculist_onnx::read(path).expect("a model").opset();
+    assert_eq!(opset(&model), 17);
+    let older = dir.path().join("older.onnx");
+    let export = |n: &str| oculist("export").arg(&model).option("-o", &older).args("--force --opset").arg(n);
+    let outcome = export("11").run().ok();
+    assert!(outcome.stdout.contains("older.onnx: as it was, opset 11, "), "{}", outcome.stdout);
+    assert_eq!(opset(&older), 11);
+    let eval = |model: &std::path::Path| {
+        let call = oculist("eval").arg(&trained().data).option("--model", model);
+        call.args("--json --threads 2 --split test").run().ok().json()
+    };
+    assert_eq!(eval(&model)["confusion"], eval(&older)["confusion"]);
+    export("6").run().fails(2, &["--opset", "7..=28"]);
+    // Quantised weights have a scale for each channel, which came with opset 13; what was there stays.
+    let (int8, before) = (optimized().file("model.int8.onnx"), read(&older));
+    let call = oculist("export").arg(&int8).option("-o", &older).args("--force --opset 12");
+    call.run().fails(1, &["DequantizeLinear", "opset 13"]);
+    assert!(read(&older) == before);
+}
+
+#[test]
 fn export_folded_and_int8() {
     let dir = scratch();
     let model = trained().file("model.onnx");

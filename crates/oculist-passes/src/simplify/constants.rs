@@ -22,6 +22,9 @@ const LARGEST: usize = 1 << 16;
 /// # Preserves
 /// The function, exactly: the kernels are those that would run.
 pub(super) fn fold(rewrite: &mut Rewrite) -> Result<usize> {
+    if rewrite.len() == 0 {
+        return Ok(0);
+    }
     let ctx = Context::new(1).map_err(|e| unsupported(rewrite.node(0), e.to_string()))?;
     let mut folded = 0;
     for id in 0..rewrite.len() {

@@ -218,7 +218,7 @@ fn a_size_that_only_the_data_tell() {
     let got = plan.run_tensors(image(vec![0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0])).unwrap();
     assert_eq!(got[0].to_i64s().unwrap(), [0, 1, 1, 0]);
     let e = plan.run(&[0.0; 8], &mut [0.0; 8]).unwrap_err().to_string();
-    assert!(e.contains("expected an output of floats with the batch first, found i64 [4, ?]"), "{e}");
+    assert!(e.contains("expected an output of floats with the batch first, found i64[4, ?]"), "{e}");
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn an_output_without_batch_is_no_matter_of_images() {
     for batch in [3, 12] {
         let mut plan = Plan::new(&g, &options(batch)).unwrap();
         let e = plan.run(&[0.5; 12], &mut [0.0; 144]).unwrap_err().to_string();
-        assert!(e.contains("expected an output of floats with the batch first, found f32 [12, 12]"), "{e}");
+        assert!(e.contains("expected an output of floats with the batch first, found f32[12, 12]"), "{e}");
         let got = plan.run_tensors(vec![Tensor::filled(&[batch, 2, 2, 3], 0.5)]).unwrap();
         assert_eq!(got[0], Tensor::filled(&[12, 12], 0.25 * batch as f32));
     }
