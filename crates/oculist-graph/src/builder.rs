@@ -2,6 +2,7 @@
 
 use crate::error::GraphError;
 use crate::graph::{Graph, ValueId};
+use crate::inputs::Inputs;
 use crate::op::{BatchNormalization, Binary, Conv, Gemm, MaxPool, Op, Pad, Unary};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -33,8 +34,8 @@ impl GraphBuilder {
     }
 
     /// Any operator; the first error is kept and returned by [`GraphBuilder::finish`].
-    pub fn op(&mut self, name: &str, op: impl Into<Op>, inputs: &[ValueId]) -> ValueId {
-        let out = self.graph.add_node(name, op, inputs.to_vec());
+    pub fn op(&mut self, name: &str, op: impl Into<Op>, inputs: impl Into<Inputs>) -> ValueId {
+        let out = self.graph.add_node(name, op, inputs);
         if self.error.is_none()
             && let Err(e) = self.graph.infer_last()
         {

@@ -1,12 +1,12 @@
 //! Shapes that are computed from the input's shape.
 
-use oculist_graph::{Dim, Item, Op, Tensor};
+use oculist_graph::{AspectRatio, Dim, Item, Op, Tensor};
 
 use super::rewrite::Rewrite;
 use crate::Result;
 
 /// Gives `Reshape` a constant target where all sizes but one are known, and `Resize` constant scales where its sizes
-/// follow from known ones.
+/// are whole multiples of known ones.
 ///
 /// # What it does
 /// A target `[N, 3, h]` with `N` the batch becomes `[0, 3, h]` where the reshaped value has its batch at the same place, else
@@ -62,12 +62,15 @@ fn target(rewrite: &Rewrite, id: usize, allow_zero: bool) -> Option<Vec<i64>> {
     (target.iter().filter(|&&n| n == -1).count() <= 1).then_some(target)
 }
 
-/// The scales of a resize whose sizes are computed: each is a quotient of known sizes, or 1 where the size stays.
+/// The scales of a resize whose sizes are computed: each is a whole multiple, or 1 where the size stays.
+///
+/// Other quotients are rounded, and where a place falls on the border of two elements the last bit decides.
 fn scales(rewrite: &Rewrite, id: usize) -> Option<Vec<f32>> {
     let node = rewrite.node(id);
     let sizes = node.inputs.get(3)?;
     let Op::Resize(resize) = &node.op else { return None };
-    if rewrite.tensor(sizes).is_some() || resize.axes.is_some() {
+    let stretched = resize.aspect_ratio == AspectRatio::Stretch && resize.axes.is_none();
+    if rewrite.tensor(sizes).is_some() || !stretched {
         return None;
     }
     let (x, y) = (rewrite.shape(node.inputs[0])?, rewrite.shape(node.output())?);
@@ -75,11 +78,7 @@ fn scales(rewrite: &Rewrite, id: usize) -> Option<Vec<f32>> {
         .iter()
         .zip(y.dims())
         .map(|(&from, &to)| match (from, to) {
-            (Dim::Fixed(from), Dim::Fixed(to)) => {
-                let scale = to as f32 / from as f32;
-                // The size must come out again.
-                ((from as f32 * scale).floor() as usize == to).then_some(scale)
-            }
+            (Dim::Fixed(from), Dim::Fixed(to)) => (from > 0 && to % from == 0).then(|| (to / from) as f32),
             (Dim::Unknown, _) => None,
             (from, to) => (from == to).then_some(1.0),
         })

@@ -1,6 +1,6 @@
 use oculist_graph::{
-    Binary, Conv, DataType, Dim, Gemm, Graph, GraphBuilder, Op, Pad, Reduce, ReduceKind, Reshape, Shape,
-    ShapeOf, Tensor, Transpose, Unary, ValueId,
+    AspectRatio, Binary, Conv, Coordinates, DataType, Dim, Gemm, Graph, GraphBuilder, Interpolation, Op, Pad,
+    Reduce, ReduceKind, Reshape, Resize, Rounding, Shape, ShapeOf, Tensor, Transpose, Unary, ValueId,
 };
 use oculist_kernels::Context;
 use oculist_testing::formula;
@@ -65,6 +65,34 @@ fn a_flattening_reshape_that_reads_the_batch_size() {
     let simple = becomes(&graph, &["Relu", "Flatten"]);
     assert_eq!(simple.shape(simple.outputs()[0]), &Shape::nc(60));
     assert_eq!(simple.value(simple.outputs()[0]).name, "flat.out");
+}
+
+#[test]
+fn sizes_that_are_whole_multiples_become_scales() {
+    let resized = |to: [i64; 2], aspect_ratio: AspectRatio| {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 3, 4, 6);
+        let front = b.op("front", ShapeOf { start: 0, end: Some(2) }, &[x]);
+        let back = ints(&mut b, "back", &to);
+        let sizes = b.op("sizes", oculist_graph::Concat { axis: 0 }, &[front, back]);
+        let op = Resize {
+            interpolation: Interpolation::Nearest(Rounding::Floor),
+            coordinates: Coordinates::Asymmetric,
+            antialias: false,
+            exclude_outside: false,
+            extrapolation: 0.0,
+            axes: None,
+            aspect_ratio,
+        };
+        let y = b.op("resize", op, vec![Some(x), None, None, Some(sizes)]);
+        b.finish(y).unwrap()
+    };
+    let simple = becomes(&resized([12, 6], AspectRatio::Stretch), &["Resize"]);
+    let scales = simple.nodes()[0].inputs.get(2).and_then(|v| simple.param(v)).and_then(Tensor::as_f32);
+    assert_eq!(scales, Some(&[1.0, 1.0, 3.0, 1.0][..]));
+    // A third has no exact float; the sizes say it exactly.
+    becomes(&resized([4, 2], AspectRatio::Stretch), &["Shape", "Concat", "Resize"]);
+    becomes(&resized([8, 18], AspectRatio::NotLarger), &["Shape", "Concat", "Resize"]);
 }
 
 #[test]
