@@ -21,29 +21,42 @@ fn sum_of_lanes<S: Simd>(s: S, v: S::V) -> f32 {
     lanes[0]
 }
 
-/// The sum of `f(x)`; `f` of a block and of one number.
-#[inline(always)]
-fn sum<S: Simd>(s: S, x: &[f32], f: impl Fn(S::V) -> S::V, one: impl Fn(f32) -> f32) -> f32 {
-    let (blocks, rest) = x.as_chunks::<LANES>();
-    let mut total = s.zero();
-    for x in blocks {
-        total = s.add(total, f(s.load(x)));
-    }
-    sum_of_lanes(s, total) + rest.iter().map(|x| one(*x)).sum::<f32>()
+// Macros instead of functions that take closures: a closure is compiled without the instruction set that `dispatch` chose
+// unless the compiler happens to inline it.
+
+/// The sum of an expression of every element, of blocks and of the numbers behind them.
+macro_rules! sum {
+    ($s:ident, $row:expr, |$x:ident| $block:expr, |$one:ident| $number:expr) => {{
+        let (blocks, rest) = $row.as_chunks::<LANES>();
+        let mut total = $s.zero();
+        for x in blocks {
+            let $x = $s.load(x);
+            total = $s.add(total, $block);
+        }
+        let mut last = 0.0;
+        for &$one in rest {
+            last += $number;
+        }
+        sum_of_lanes($s, total) + last
+    }};
 }
 
-/// `y = f(y, i)` by blocks, the last one through an array; `i` is the first element of the block.
-#[inline(always)]
-fn update<S: Simd>(s: S, y: &mut [f32], mut f: impl FnMut(S::V, usize, usize) -> S::V) {
-    let (blocks, rest) = y.as_chunks_mut::<LANES>();
-    let count = blocks.len();
-    for (i, y) in blocks.iter_mut().enumerate() {
-        s.store(f(s.load(y), i * LANES, LANES), y);
-    }
-    if !rest.is_empty() {
-        let value = s.to_array(f(load_part(s, rest), count * LANES, rest.len()));
-        rest.copy_from_slice(&value[..rest.len()]);
-    }
+/// `y = f(y)` by blocks, the last one through an array; `at` is the first element of the block, `len` how many it has.
+macro_rules! update {
+    ($s:ident, $row:expr, |$y:ident, $at:pat_param, $len:pat_param| $value:expr) => {{
+        let (blocks, rest) = $row.as_chunks_mut::<LANES>();
+        let count = blocks.len();
+        for (i, block) in blocks.iter_mut().enumerate() {
+            let ($y, $at, $len) = ($s.load(block), i * LANES, LANES);
+            let value = $value;
+            $s.store(value, block);
+        }
+        if !rest.is_empty() {
+            let ($y, $at, $len) = (load_part($s, rest), count * LANES, rest.len());
+            let value = $s.to_array($value);
+            rest.copy_from_slice(&value[..rest.len()]);
+        }
+    }};
 }
 
 /// Which normalisation of a row.
@@ -88,18 +101,23 @@ pub fn norm_rows(
             let n = self.width as f32;
             for (x, y) in self.x.chunks_exact(self.width).zip(self.y.chunks_exact_mut(self.width)) {
                 let mean = match self.kind {
-                    RowNorm::Layer => sum(s, x, |x| x, |x| x) / n,
+                    RowNorm::Layer => sum!(s, x, |x| x, |x| x) / n,
                     RowNorm::RootMeanSquare => 0.0,
                 };
                 let means = s.splat(mean);
-                let square = |x| {
-                    let d = s.sub(x, means);
-                    s.mul(d, d)
-                };
-                let variance = sum(s, x, square, |x| (x - mean) * (x - mean)) / n;
+                let squares = sum!(
+                    s,
+                    x,
+                    |x| {
+                        let d = s.sub(x, means);
+                        s.mul(d, d)
+                    },
+                    |x| (x - mean) * (x - mean)
+                );
+                let variance = squares / n;
                 let factor = s.splat(1.0 / (variance + self.epsilon).sqrt());
                 y.copy_from_slice(x);
-                update(s, y, |x, at, len| {
+                update!(s, y, |x, at, len| {
                     let mut z = s.mul(s.sub(x, means), factor);
                     if let Some(gamma) = self.gamma {
                         z = s.mul(z, load_part(s, &gamma[at..at + len]));
@@ -187,7 +205,7 @@ pub(crate) fn softmax_row<S: Simd>(s: S, scale: f32, mask: Option<&[f32]>, y: &m
     let lowest = s.splat(f32::NEG_INFINITY);
     let mut max = lowest;
     let mut last_max = f32::NEG_INFINITY;
-    update(s, y, |x, at, len| {
+    update!(s, y, |x, at, len| {
         let mut z = s.mul(x, factor);
         if let Some(mask) = mask {
             z = s.add(z, load_part(s, &mask[at..at + len]));
@@ -208,7 +226,7 @@ pub(crate) fn softmax_row<S: Simd>(s: S, scale: f32, mask: Option<&[f32]>, y: &m
     let shift = s.splat(max);
     let mut total = s.zero();
     let mut last_total = 0.0;
-    update(s, y, |z, _, len| {
+    update!(s, y, |z, _, len| {
         let e = exp(s, s.sub(z, shift));
         if len == LANES {
             total = s.add(total, e);
@@ -218,5 +236,5 @@ pub(crate) fn softmax_row<S: Simd>(s: S, scale: f32, mask: Option<&[f32]>, y: &m
         e
     });
     let factor = s.splat(1.0 / (sum_of_lanes(s, total) + last_total));
-    update(s, y, |e, _, _| s.mul(e, factor));
+    update!(s, y, |e, _, _| s.mul(e, factor));
 }

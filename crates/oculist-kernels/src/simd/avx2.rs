@@ -77,12 +77,15 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn times_power_of_two(self, v: Self::V, t: Self::V) -> Self::V {
-        // SAFETY: `self` proves the instruction set.
-        let one = |v, t| unsafe {
-            let power = _mm256_slli_epi32::<23>(_mm256_castps_si256(t));
-            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(v), power))
-        };
-        [one(v[0], t[0]), one(v[1], t[1])]
+        let mut y = v;
+        for (y, t) in y.iter_mut().zip(t) {
+            // SAFETY: `self` proves the instruction set.
+            *y = unsafe {
+                let power = _mm256_slli_epi32::<23>(_mm256_castps_si256(t));
+                _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(*y), power))
+            };
+        }
+        y
     }
 
     #[inline(always)]
