@@ -13,6 +13,7 @@ mod memory;
 mod networks;
 mod server;
 mod training;
+mod vit;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -15,6 +15,8 @@ use oculist_testing::formula::{self, Kind};
 use oculist_zoo::{BuildOptions, build};
 use serde_json::json;
 
+use crate::vit::vit_tiny;
+
 /// Classes of every network of the benchmark.
 pub(crate) const CLASSES: usize = 10;
 
@@ -25,7 +27,10 @@ fn gamma(arch: &str) -> f32 {
 
 /// An architecture with the formula's weights and without dropout.
 pub(crate) fn network(arch: &str, input: (usize, usize, usize)) -> Result<Graph> {
-    let mut graph = build(arch, &BuildOptions::new(CLASSES, input).with_dropout(0.0))?;
+    let mut graph = match arch {
+        "vit_tiny" => vit_tiny(input)?,
+        _ => build(arch, &BuildOptions::new(CLASSES, input).with_dropout(0.0))?,
+    };
     let params: Vec<_> = graph
         .params()
         .filter(|(_, _, t)| t.as_f32().is_some())

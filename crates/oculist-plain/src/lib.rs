@@ -31,4 +31,5 @@ pub use backward::{Gradient, differentiable, gradient};
 pub use call::evaluate;
 pub use cast::cast;
 pub use error::PlainError;
+pub use op::unary::vector_function;
 pub use run::run;

@@ -44,7 +44,7 @@ mod signal;
 mod slice;
 mod softmax;
 mod transpose;
-mod unary;
+pub(crate) mod unary;
 mod unpool;
 mod variadic;
 

@@ -11,8 +11,8 @@ use oculist_kernels::int8::{
 };
 use oculist_kernels::{
     AdaptivePooling, ChannelCopy, Context, Rows, activation_forward, adaptive_average_pool, add, add_assign,
-    average_pool, channel_scale, copy_channels, fill_zero, flatten, max_pool, nchw_to_nhwc, pad_channels,
-    scale_shift, softmax,
+    average_pool, channel_scale, copy_channels, fill_zero, flatten, layer_norm, max_pool, nchw_to_nhwc,
+    pad_channels, scale_shift, softmax,
 };
 
 use crate::error::RuntimeError;
@@ -27,9 +27,11 @@ impl Plan {
         let step = &steps[i];
         match &step.work {
             Work::Plain(plain) => self.run_plain(&step.node, plain)?,
-            Work::ToRows { to, dtype, shape } => self.fill_slot(step.inputs[0], *to, *dtype, shape, input)?,
+            Work::ToRows { to, dtype, shape, order } => {
+                self.slots[*to] = Some(self.rows_of(step.inputs[0], *dtype, shape, *order, input)?);
+            }
             Work::Function(function) => self.run_function(step, *function, input)?,
-            Work::FromRows { from, shape } => self.read_rows(step, from, shape, input)?,
+            Work::FromRows { from, shape, order } => self.read_rows(step, from, shape, *order, input)?,
             _ => self.run_fast(i, input),
         }
         for &slot in &self.freed[i] {
@@ -173,6 +175,16 @@ impl Plan {
             Work::Softmax => {
                 let ([x], y) = arena.split([inputs[0]], *output, input);
                 softmax(rows(x_shape), 1.0, &x[..x_len], &mut y[..y_len]);
+            }
+            Work::RowNorm(norm) => {
+                let ([x], y) = arena.split([inputs[0]], *output, input);
+                let (mean, rest) = scratch.split_at_mut(norm.rows);
+                let (shape, y) = (rows(x_shape), &mut y[..y_len]);
+                layer_norm(ctx, shape, norm.epsilon, &x[..x_len], &norm.gamma, &norm.beta, y, mean, rest);
+            }
+            Work::Attention(attention) => {
+                let ([q, k, v], y) = arena.split([inputs[0], inputs[1], inputs[2]], *output, input);
+                attention.plan.run(ctx, [q, k, v], attention.mask.as_deref(), &mut y[..y_len], scratch);
             }
             Work::Quantize(quant) => {
                 let ([x], y) = arena.split([inputs[0]], *output, input);

@@ -6,13 +6,18 @@
 //! reader and takes what it can into its epilogue; the nodes it took are skipped later. Nothing is fused across a graph
 //! output or an observed value.
 
+mod attention;
 mod block;
 mod constant;
 mod form;
 mod op;
+mod order;
 mod plain;
 mod quantized;
 mod tail;
+mod view;
+
+use std::collections::HashMap;
 
 use oculist_graph::{DataType, Graph, Node, NodeId, ValueId, ValueKind};
 use oculist_kernels::int8::Quant;
@@ -23,8 +28,10 @@ use crate::options::{InputLayout, PlanOptions};
 use crate::rows::{Operand, Slot, SlotId};
 use crate::step::{Step, Work};
 use crate::tensor::{Tensor, TensorId};
+use attention::Heads;
 use constant::Constants;
 use op::Fast;
+pub(crate) use order::Order;
 
 /// A value to hand out when the steps before `step` have run.
 #[derive(Debug, Clone)]
@@ -92,8 +99,12 @@ struct Lowering<'a> {
     producers: Vec<Option<NodeId>>,
     /// Values that are the same in every run.
     constants: Constants,
+    /// Per value, which of its axes holds the channels where it lies in the kernels' layout.
+    orders: Vec<Order>,
     /// Per node, how the fast kernels compute it, if they do.
     fast: Vec<Option<Fast>>,
+    /// Attention that is written in several nodes, at the last of them.
+    heads: HashMap<NodeId, Heads>,
     /// Per node, whether its readers want its result in the kernels' layout.
     wanted: Vec<bool>,
     /// Values that must exist: graph outputs and observed ones.
@@ -136,7 +147,9 @@ pub(crate) fn lower(graph: &Graph, options: &PlanOptions) -> Result<Lowered, Run
         consumers: graph.consumers(),
         producers: graph.producers(),
         constants: Constants::of(graph),
+        orders: order::defaults(graph, options.batch),
         fast: Vec::new(),
+        heads: HashMap::new(),
         wanted: vec![false; graph.nodes().len()],
         weight_bytes: 0,
         kept,
@@ -204,9 +217,13 @@ impl<'a> Lowering<'a> {
     }
 
     /// Records where a value lies, and hands it to the observer if it is asked for.
-    fn set_f32(&mut self, value: ValueId, tensor: TensorId) {
+    fn set_f32(&mut self, value: ValueId, tensor: TensorId) -> Result<(), RuntimeError> {
         self.states[value.index()].f32 = Some(tensor);
-        self.tap(value, Place::Fast(tensor));
+        match self.orders[value.index()] {
+            Order::First => self.tap(value, Place::Fast(tensor)),
+            Order::Last => self.show(value)?,
+        }
+        Ok(())
     }
 
     fn tap(&mut self, value: ValueId, at: Place) {
@@ -285,6 +302,9 @@ impl<'a> Lowering<'a> {
         self.done[id] = true;
         if self.node(id).outputs.iter().all(|&v| self.is_constant(v)) {
             return Ok(());
+        }
+        if let Some(heads) = self.heads.remove(&id) {
+            return self.lower_heads(id, &heads);
         }
         if let Some(fast) = self.fast[id]
             && self.pays(id, fast)

@@ -3,9 +3,11 @@
 use oculist_graph::{DataType, Plane, Unary};
 use oculist_kernels::int8::{IntConvPlan, Quant};
 use oculist_kernels::{
-    Activation, BlockLayer, BlockLayers, BlockPlan, ConvPlan, Epilogue, Pooling, PreparedWeights,
+    Activation, AttentionPlan, BlockLayer, BlockLayers, BlockPlan, ConvPlan, Epilogue, Pooling,
+    PreparedWeights,
 };
 
+use crate::lower::Order;
 use crate::rows::{Operand, PlainStep, SlotId};
 use crate::tensor::{Tensor, TensorId};
 
@@ -76,6 +78,27 @@ pub(crate) struct AffineStep {
     pub(crate) activation: Activation,
 }
 
+/// Layer normalisation of rows.
+#[derive(Debug)]
+pub(crate) struct RowNormStep {
+    pub(crate) epsilon: f32,
+    /// As many as a row has f32.
+    pub(crate) gamma: Vec<f32>,
+    pub(crate) beta: Vec<f32>,
+    /// Rows of the whole batch.
+    pub(crate) rows: usize,
+}
+
+/// Attention of all heads; the inputs are those that hold queries, keys and values.
+#[derive(Debug)]
+pub(crate) struct AttentionStep {
+    pub(crate) plan: AttentionPlan,
+    /// What is added to the scores.
+    pub(crate) mask: Option<Vec<f32>>,
+    /// Sizes, for reports.
+    pub(crate) label: String,
+}
+
 /// What a step computes.
 #[derive(Debug)]
 pub(crate) enum Work {
@@ -115,6 +138,8 @@ pub(crate) enum Work {
     },
     GlobalAveragePool,
     Softmax,
+    RowNorm(Box<RowNormStep>),
+    Attention(Box<AttentionStep>),
     Quantize(Quant),
     Dequantize(Quant),
     IntConv(Box<IntConvStep>),
@@ -151,11 +176,13 @@ pub(crate) enum Work {
         to: SlotId,
         dtype: DataType,
         shape: Vec<usize>,
+        order: Order,
     },
     /// A row-major tensor of that shape into the arena.
     FromRows {
         from: Operand,
         shape: Vec<usize>,
+        order: Order,
     },
 }
 
@@ -199,6 +226,8 @@ impl Work {
             Self::AveragePool { .. } => "average pool",
             Self::GlobalAveragePool => "global average pool",
             Self::Softmax => "softmax",
+            Self::RowNorm(_) => "layer norm",
+            Self::Attention(_) => "attention",
             Self::Quantize(_) => "quantize",
             Self::Dequantize(_) => "dequantize",
             Self::IntConv(_) => "int8 conv",
@@ -250,6 +279,7 @@ impl Work {
                 format!("{} [{}]{}", conv.plan.conv().label(), conv.plan.algorithm(), conv.fused)
             }
             Self::Plain(plain) => plain.op.name().to_owned(),
+            Self::Attention(attention) => attention.label.clone(),
             _ => String::new(),
         }
     }
@@ -268,6 +298,8 @@ impl Work {
                 expand + block.depthwise.weights.bytes() + block.project.weights.bytes()
             }
             Self::IntConv(conv) => conv.plan.weight_bytes(),
+            Self::RowNorm(norm) => 4 * (norm.gamma.len() + norm.beta.len()),
+            Self::Attention(attention) => 4 * attention.mask.as_ref().map_or(0, Vec::len),
             _ => 0,
         }
     }
@@ -296,6 +328,9 @@ impl Work {
             Self::IntConv(conv) => conv.plan.scratch_len(threads),
             Self::Conv(conv) => conv.plan.forward_scratch_len(),
             Self::Block(block) => block.plan.scratch_len(),
+            // Mean and deviation of every row.
+            Self::RowNorm(norm) => norm.rows.saturating_mul(2),
+            Self::Attention(attention) => attention.plan.scratch_len(),
             _ => 0,
         }
     }

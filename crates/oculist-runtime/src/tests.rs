@@ -4,6 +4,7 @@ mod float;
 mod interface;
 mod mixed;
 mod quantized;
+mod tokens;
 
 use std::sync::Arc;
 

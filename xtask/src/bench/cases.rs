@@ -118,7 +118,10 @@ fn infer() -> Vec<Case> {
         ("mobilenet_v2", 224, 8, both(1.0, 1.0), both(1.0, 1.0)),
         ("mobilenet_v3_small", 224, 8, both(1.0, 1.0), both(1.0, 1.0)),
     ];
-    let mut cases = Vec::new();
+    // Nothing in it but the first and the last layer is quantised.
+    let transformer =
+        [1, 8].map(|batch| Case::new(Bench::Infer, Work::F32, "vit_tiny", 224, batch).at_least(0.7));
+    let mut cases = Vec::from(transformer);
     for (arch, side, large, floors, single) in networks {
         for (batch, floors) in [(1, single), (large, floors)] {
             for (work, floor) in [Work::F32, Work::Int8].into_iter().zip(floors) {

@@ -126,13 +126,27 @@ fn integer(op: Unary, x: i128) -> i128 {
     }
 }
 
+/// The kernel of a function of 32-bit floats, for those that need more than a few instructions.
+pub fn vector_function(op: Unary) -> Option<Function> {
+    match op {
+        Unary::Sigmoid => Some(Function::Sigmoid),
+        Unary::Swish { alpha: 1.0 } => Some(Function::Silu),
+        Unary::Tanh => Some(Function::Tanh),
+        Unary::Gelu { tanh: false } => Some(Function::Gelu),
+        Unary::Gelu { tanh: true } => Some(Function::GeluTanh),
+        Unary::Erf => Some(Function::Erf),
+        Unary::Exp => Some(Function::Exp),
+        _ => None,
+    }
+}
+
 /// The functions that networks spend time in, in 32-bit floats.
 fn fast(op: Unary, ctx: &Context, x: &[f32]) -> Option<Vec<f32>> {
-    let vector = |function: Function| {
+    if let Some(function) = vector_function(op) {
         let mut y = vec![0.0; x.len()];
         apply(ctx, function, x, &mut y);
-        y
-    };
+        return Some(y);
+    }
     let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
     Some(match op {
         Unary::Relu => map(ctx, x, |x| above(x, 0.0)),
@@ -140,18 +154,11 @@ fn fast(op: Unary, ctx: &Context, x: &[f32]) -> Option<Vec<f32>> {
         Unary::LeakyRelu { alpha } => map(ctx, x, |x| if x < 0.0 { alpha * x } else { x }),
         Unary::HardSigmoid { alpha, beta } => map(ctx, x, |x| below(above(alpha * x + beta, 0.0), 1.0)),
         Unary::HardSwish => map(ctx, x, |x| x * below(above(x * (1.0 / 6.0) + 0.5, 0.0), 1.0)),
-        Unary::Sigmoid => vector(Function::Sigmoid),
-        Unary::Swish { alpha: 1.0 } => vector(Function::Silu),
         Unary::Swish { alpha } => map(ctx, x, |x| x * sigmoid(alpha * x)),
-        Unary::Tanh => vector(Function::Tanh),
-        Unary::Gelu { tanh: false } => vector(Function::Gelu),
-        Unary::Gelu { tanh: true } => vector(Function::GeluTanh),
-        Unary::Erf => vector(Function::Erf),
         Unary::Sqrt => map(ctx, x, f32::sqrt),
         Unary::Reciprocal => map(ctx, x, |x| 1.0 / x),
         Unary::Neg => map(ctx, x, |x: f32| -x),
         Unary::Abs => map(ctx, x, f32::abs),
-        Unary::Exp => vector(Function::Exp),
         _ => return None,
     })
 }

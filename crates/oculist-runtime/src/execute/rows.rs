@@ -2,13 +2,13 @@
 
 use bytemuck::cast_slice;
 use oculist_graph::{DataType, Tensor as Rows, TensorData, Unary};
-use oculist_kernels::{nchw_to_nhwc, nhwc_to_nchw, try_zeros, unpad_channels};
-use oculist_plain::evaluate;
+use oculist_kernels::{apply, nchw_to_nhwc, nhwc_to_nchw, pad_channels, try_zeros, unpad_channels};
+use oculist_plain::{evaluate, vector_function};
 
 use crate::error::RuntimeError;
-use crate::lower::Place;
+use crate::lower::{Order, Place};
 use crate::plan::Plan;
-use crate::rows::{Operand, PlainStep, SlotId};
+use crate::rows::{Operand, PlainStep};
 use crate::step::Step;
 use crate::tensor::{Tensor, TensorId};
 
@@ -41,6 +41,12 @@ impl Plan {
         let (Some(&from), Some(output)) = (step.inputs.first(), step.output) else { return Ok(()) };
         let Tensor { channels, stride, .. } = self.tensors[from];
         let len = self.batch * self.tensors[from].image_len();
+        if let Some(function) = vector_function(function) {
+            let ([x], y) = self.arena.split([from], output, input);
+            apply(&self.context, function, &x[..len], &mut y[..len]);
+            clear_padding(channels, stride, &mut y[..len]);
+            return Ok(());
+        }
         let mut elements = try_zeros(len, "the elements of a function").map_err(RuntimeError::Memory)?;
         elements.copy_from_slice(&self.arena.read(from, input)[..len]);
         let elements = Rows::f32(&[len], elements);
@@ -49,37 +55,41 @@ impl Plan {
         let Some(results) = results.first().and_then(Rows::as_f32) else { return Ok(()) };
         let ([], y) = self.arena.split([], output, input);
         y[..len].copy_from_slice(results);
-        if channels < stride {
-            y[..len].chunks_exact_mut(stride).for_each(|pixel| pixel[channels..].fill(0.0));
-        }
+        clear_padding(channels, stride, &mut y[..len]);
         Ok(())
     }
 
     /// The elements of `n` images of a tensor of the arena, without padding and in the graph's order.
-    fn write_rows(&self, from: TensorId, n: usize, input: &[f32], out: &mut [f32]) {
+    fn write_rows(&self, from: TensorId, n: usize, order: Order, input: &[f32], out: &mut [f32]) {
         let shape = &self.tensors[from];
         let x = &self.arena.read(from, input)[..n * shape.image_len()];
         let Tensor { channels, stride, .. } = *shape;
         match shape.pixels() {
-            1 if stride == channels => out.copy_from_slice(x),
-            1 => unpad_channels(&self.context, n, channels, x, out),
+            pixels if pixels == 1 || order == Order::Last => {
+                if stride == channels {
+                    out.copy_from_slice(x);
+                } else {
+                    unpad_channels(&self.context, n * pixels, channels, x, out);
+                }
+            }
             pixels => nhwc_to_nchw(&self.context, n, channels, pixels, stride, x, out),
         }
     }
 
     /// A tensor of the arena for the whole batch, row-major.
-    fn rows_of(
+    pub(super) fn rows_of(
         &self,
         from: TensorId,
         dtype: DataType,
         shape: &[usize],
+        order: Order,
         input: &[f32],
     ) -> Result<Rows, RuntimeError> {
         let tensor = &self.tensors[from];
         let data = if dtype == DataType::F32 {
             let len = self.batch * tensor.channels * tensor.pixels();
             let mut out = try_zeros(len, "a row-major tensor").map_err(RuntimeError::Memory)?;
-            self.write_rows(from, self.batch, input, &mut out);
+            self.write_rows(from, self.batch, order, input, &mut out);
             TensorData::F32(out)
         } else {
             let bytes =
@@ -98,23 +108,12 @@ impl Plan {
         Ok(Rows::new(shape.to_vec(), data)?)
     }
 
-    pub(super) fn fill_slot(
-        &mut self,
-        from: TensorId,
-        to: SlotId,
-        dtype: DataType,
-        shape: &[usize],
-        input: &[f32],
-    ) -> Result<(), RuntimeError> {
-        self.slots[to] = Some(self.rows_of(from, dtype, shape, input)?);
-        Ok(())
-    }
-
     pub(super) fn read_rows(
         &mut self,
         step: &Step,
         from: &Operand,
         shape: &[usize],
+        order: Order,
         input: &[f32],
     ) -> Result<(), RuntimeError> {
         let Some(output) = step.output else { return Ok(()) };
@@ -130,14 +129,20 @@ impl Plan {
         let pixels = self.tensors[output].pixels();
         let len = self.batch * pixels * stride;
         let ([], y) = self.arena.split([], output, input);
-        nchw_to_nhwc(&self.context, self.batch, channels, pixels, stride, data, &mut y[..len]);
+        match order {
+            Order::Last if stride == channels => y[..len].copy_from_slice(data),
+            Order::Last => pad_channels(&self.context, self.batch * pixels, channels, data, &mut y[..len]),
+            Order::First => {
+                nchw_to_nhwc(&self.context, self.batch, channels, pixels, stride, data, &mut y[..len]);
+            }
+        }
         Ok(())
     }
 
     /// Copies the output of `n` images to the caller, without padding and in the graph's order.
     pub(crate) fn write_output(&self, n: usize, input: &[f32], out: &mut [f32]) -> Result<(), RuntimeError> {
         match &self.outputs[0] {
-            Place::Fast(tensor) => self.write_rows(*tensor, n, input, out),
+            Place::Fast(tensor) => self.write_rows(*tensor, n, Order::First, input, out),
             Place::Rows(rows) => {
                 let data = rows.tensor(&self.slots).and_then(Rows::as_f32).and_then(|v| v.get(..out.len()));
                 let Some(data) = data else {
@@ -152,11 +157,21 @@ impl Plan {
     /// Output `i` of the whole batch.
     pub(crate) fn output_tensor(&self, i: usize, input: &[f32]) -> Result<Rows, RuntimeError> {
         match &self.outputs[i] {
-            Place::Fast(tensor) => self.rows_of(*tensor, DataType::F32, &self.signature.outputs[i], input),
+            Place::Fast(tensor) => {
+                let shape = &self.signature.outputs[i];
+                self.rows_of(*tensor, DataType::F32, shape, Order::First, input)
+            }
             Place::Rows(rows) => {
                 let found = rows.tensor(&self.slots).cloned();
                 found.ok_or_else(|| self.inputs_error(format!("nothing computes output {i}")))
             }
         }
+    }
+}
+
+/// A function of zero need not be zero.
+fn clear_padding(channels: usize, stride: usize, y: &mut [f32]) {
+    if channels < stride {
+        y.chunks_exact_mut(stride).for_each(|pixel| pixel[channels..].fill(0.0));
     }
 }

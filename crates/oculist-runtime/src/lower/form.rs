@@ -3,6 +3,7 @@
 use oculist_graph::{DataType, ValueId};
 use oculist_kernels::LANES;
 
+use super::order::{self, Order};
 use super::{Lowering, Place, State};
 use crate::error::RuntimeError;
 use crate::rows::{Operand, Slot, SlotId};
@@ -13,6 +14,9 @@ impl Lowering<'_> {
     /// Channels and size of a value that the kernels' layout holds: floats or bytes of shape `[batch, C]` or
     /// `[batch, C, H, W]`.
     pub(super) fn map(&self, value: ValueId) -> Option<(usize, [usize; 2])> {
+        if self.orders[value.index()] == Order::Last {
+            return None;
+        }
         let value = self.graph.value(value);
         if !matches!(value.dtype, DataType::F32 | DataType::U8 | DataType::I8) {
             return None;
@@ -25,6 +29,25 @@ impl Lowering<'_> {
             [n, c] if n == self.options.batch => Some((c, [1, 1])),
             [n, c, h, w] if n == self.options.batch => Some((c, [h, w])),
             _ => None,
+        }
+    }
+
+    /// Channels and size of floats of any rank that the kernels' layout holds in the value's order.
+    pub(super) fn form(&self, value: ValueId) -> Option<(usize, [usize; 2])> {
+        let order = self.orders[value.index()];
+        let value = self.graph.value(value);
+        if value.dtype != DataType::F32 {
+            return None;
+        }
+        let sizes = value.shape.as_ref()?.sizes()?;
+        order::form(order, &sizes, self.options.batch)
+    }
+
+    /// The axis of the channels, for a value that has a form.
+    pub(super) fn channel_axis(&self, value: ValueId) -> usize {
+        match self.orders[value.index()] {
+            Order::First => 1,
+            Order::Last => self.graph.shape(value).rank().saturating_sub(1),
         }
     }
 
@@ -57,7 +80,7 @@ impl Lowering<'_> {
             let Tensor { channels, size, .. } = self.tensors[bytes];
             self.step(node, Work::Dequantize(quant), vec![bytes], Tensor::f32(channels, size))
         } else {
-            let (channels, size) = self.float_map(value).ok_or_else(|| self.no_map(value, node))?;
+            let (channels, size) = self.form(value).ok_or_else(|| self.no_map(value, node))?;
             self.rows_as_map(value, node, Tensor::f32(channels, size))?
         };
         self.states[value.index()].f32 = Some(floats);
@@ -68,7 +91,7 @@ impl Lowering<'_> {
         RuntimeError::Model {
             graph: self.graph.name().to_owned(),
             problem: format!(
-                "node `{node}` reads `{}` {}: expected floats [N, C] or [N, C, H, W]",
+                "node `{node}` reads `{}` {}: expected floats of a known shape, such as [N, C], [N, T, C] or [N, C, H, W]",
                 self.graph.value(value).name,
                 self.graph.shape(value)
             ),
@@ -85,7 +108,7 @@ impl Lowering<'_> {
         match self.states[value.index()] {
             _ if grouped => self.f32(value, node),
             State { f32: None, dense: Some(dense), .. } => Ok(dense),
-            State { f32: None, u8: None, .. } => match self.float_map(value) {
+            State { f32: None, u8: None, .. } => match self.form(value) {
                 // Padding would make many times as much of few channels.
                 Some((channels, size)) if channels < LANES => {
                     let dense = self.rows_as_map(value, node, Tensor::dense(channels, size))?;
@@ -100,7 +123,9 @@ impl Lowering<'_> {
 
     /// Whether a value of rank 2 is still the map that its `Flatten` got.
     pub(super) fn is_unflattened(&self, value: ValueId, tensor: TensorId) -> bool {
-        self.graph.shape(value).rank() == 2 && self.tensors[tensor].pixels() > 1
+        self.orders[value.index()] == Order::First
+            && self.graph.shape(value).rank() == 2
+            && self.tensors[tensor].pixels() > 1
     }
 
     /// A value as floats in the kernels' layout with the axes that the graph gives it.
@@ -119,7 +144,8 @@ impl Lowering<'_> {
     fn rows_as_map(&mut self, value: ValueId, node: &str, out: Tensor) -> Result<TensorId, RuntimeError> {
         let from = self.rows(value, node)?;
         let shape = self.graph.shape(value).sizes().unwrap_or_default();
-        Ok(self.step(node, Work::FromRows { from, shape }, Vec::new(), out))
+        let order = self.orders[value.index()];
+        Ok(self.step(node, Work::FromRows { from, shape, order }, Vec::new(), out))
     }
 
     /// A value as a row-major tensor.
@@ -155,6 +181,7 @@ impl Lowering<'_> {
                 to,
                 dtype: self.graph.value(value).dtype,
                 shape: self.graph.shape(value).sizes().unwrap_or_default(),
+                order: self.orders[value.index()],
             },
         });
         self.states[value.index()].rows = Some(to);
@@ -174,8 +201,13 @@ impl Lowering<'_> {
         }
         let name = self.graph.value(value).name.clone();
         let at = match self.states[value.index()] {
-            State { dense: Some(dense), .. } => Place::Fast(dense),
-            state if state.fast().is_some() || self.float_map(value).is_some() => {
+            State { dense: Some(dense), .. } if self.orders[value.index()] == Order::First => {
+                Place::Fast(dense)
+            }
+            state
+                if self.orders[value.index()] == Order::First
+                    && (state.fast().is_some() || self.float_map(value).is_some()) =>
+            {
                 Place::Fast(self.f32(value, &name)?)
             }
             _ => {
@@ -198,7 +230,9 @@ impl Lowering<'_> {
     /// Where an output of the graph lies.
     pub(super) fn output(&mut self, output: ValueId) -> Result<Place, RuntimeError> {
         let node = self.node_of(output).map_or("output", |n| n.name.as_str()).to_owned();
-        let rows = self.is_constant(output) || self.states[output.index()].rows.is_some();
+        let rows = self.is_constant(output)
+            || self.states[output.index()].rows.is_some()
+            || self.orders[output.index()] == Order::Last;
         if rows || self.graph.value(output).dtype != DataType::F32 {
             return Ok(Place::Rows(self.rows(output, &node)?));
         }

@@ -8,6 +8,7 @@ mod pool;
 mod quantize;
 mod reduce;
 mod resize;
+mod rows;
 mod slice;
 mod softmax;
 mod unary;
@@ -16,8 +17,8 @@ use oculist_graph::{Binary, NodeId, Op, Plane, Unary};
 use oculist_kernels::Activation;
 use oculist_kernels::int8::Quant;
 
-use super::Lowering;
 use super::tail::ScaleShift;
+use super::{Lowering, Order};
 use crate::error::RuntimeError;
 use crate::step::Work;
 use crate::tensor::{Tensor, TensorId};
@@ -43,7 +44,15 @@ pub(super) enum Fast {
     Multiply,
     /// A product of a map (input `map`) and one factor for each image and channel.
     Gate { map: usize },
-    /// Softmax of `[N, C]`.
+    /// A product of every row and a constant matrix.
+    Linear,
+    /// Layer normalisation of every row.
+    RowNorm { epsilon: f32 },
+    /// The elements as they lie in memory, under other axes.
+    Moved(Order),
+    /// One row of each image.
+    Row { index: usize },
+    /// Softmax over the channels.
     Softmax,
     /// The maximum over a window.
     MaxPool(Plane),
@@ -72,15 +81,51 @@ pub(super) enum Fast {
 }
 
 impl Fast {
+    /// The input whose order the result has, for what works on every element or row alike.
+    pub(super) fn follows(self) -> Option<usize> {
+        match self {
+            Self::Activation(_)
+            | Self::Function(_)
+            | Self::Add
+            | Self::Multiply
+            | Self::Softmax
+            | Self::Concat
+            | Self::Slice { .. }
+            | Self::Split
+            | Self::Same => Some(0),
+            Self::Affine { data, .. } => Some(data),
+            Self::Conv { .. }
+            | Self::Gemm
+            | Self::Linear
+            | Self::Norm { .. }
+            | Self::RowNorm { .. }
+            | Self::Moved(_)
+            | Self::Row { .. }
+            | Self::Gate { .. }
+            | Self::MaxPool(_)
+            | Self::AveragePool { .. }
+            | Self::GlobalAveragePool
+            | Self::Resize
+            | Self::PadChannels { .. }
+            | Self::Flat
+            | Self::Quantize(_)
+            | Self::Dequantize(_) => None,
+        }
+    }
+
     /// Whether the node takes less time than bringing its inputs into the kernels' layout is worth.
     pub(super) fn is_light(self) -> bool {
         match self {
             Self::Conv { .. }
             | Self::Gemm
+            | Self::Linear
             | Self::MaxPool(_)
             | Self::AveragePool { .. }
             | Self::GlobalAveragePool => false,
             Self::Norm { .. }
+            | Self::RowNorm { .. }
+            | Self::Moved(_)
+            | Self::Row { .. }
             | Self::Activation(_)
             | Self::Function(_)
             | Self::Affine { .. }
@@ -122,6 +167,7 @@ impl Lowering<'_> {
             Op::GlobalPool(pool) => self.fast_global_pool(node, *pool),
             Op::Concat(concat) => self.fast_concat(node, *concat),
             Op::Flatten(_) | Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => self.fast_flat(node),
+            Op::Transpose(transpose) => self.fast_transpose(node, transpose),
             Op::Identity(_) => Some(Fast::Same),
             // Without `training_mode`, nothing is dropped.
             Op::Dropout(_) => node.inputs.get(2).is_none().then_some(Fast::Same),
@@ -140,7 +186,8 @@ impl Lowering<'_> {
             Op::RotaryEmbedding(_) | Op::SwiGlu(_) | Op::BiasGelu(_) => None,
             Op::FusedConv(_) | Op::FusedGemm(_) | Op::SkipLayerNormalization(_) => None,
             Op::InstanceNormalization(_) | Op::GroupNormalization(_) => None,
-            Op::LayerNormalization(_) | Op::RmsNormalization(_) => None,
+            Op::LayerNormalization(norm) => self.fast_layer_norm(node, *norm),
+            Op::RmsNormalization(_) => None,
             Op::LpNormalization(_) | Op::Lrn(_) | Op::MeanVarianceNormalization(_) => None,
             Op::LpPool(_) => None,
             Op::Where(_) | Op::Compress(_) | Op::NonZero(_) => None,
@@ -152,8 +199,9 @@ impl Lowering<'_> {
             Op::Slice(_) => self.fast_slice(node)?,
             Op::Split(split) => self.fast_split(node, *split),
             Op::Resize(resize) => self.fast_resize(node, resize)?,
-            Op::Transpose(_) | Op::Expand(_) | Op::Tile(_) => None,
-            Op::Gather(_) | Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
+            Op::Expand(_) | Op::Tile(_) => None,
+            Op::Gather(gather) => self.fast_gather(node, *gather)?,
+            Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
             Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
             Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
             Op::GridSample(_) | Op::AffineGrid(_) | Op::CenterCropPad(_) => None,
@@ -177,21 +225,29 @@ impl Lowering<'_> {
             Fast::Quantize(_) | Fast::Dequantize(_) => return Ok(false),
             _ => {}
         }
-        if self.float_map(node.output()).is_none() {
+        if self.form(node.output()).is_none() {
             // Bytes that are not in the kernels' layout are moved as rows.
             return Ok(false);
         }
         match fast {
             Fast::Conv { plane, groups } => self.lower_conv(id, plane, groups)?,
-            Fast::Gemm => self.lower_gemm(id)?,
+            Fast::Gemm => self.lower_gemm(id, false)?,
+            Fast::Linear => self.lower_gemm(id, true)?,
+            Fast::RowNorm { epsilon } => self.lower_layer_norm(id, epsilon)?,
+            Fast::Moved(_) => self.lower_moved(id)?,
+            Fast::Row { index } => {
+                let x = self.f32(node.inputs[0], &node.name)?;
+                let out = Tensor::f32(self.tensors[x].channels, [1, 1]);
+                self.simple(id, Work::PickPixels(Box::new([index as u32])), vec![x], out)?;
+            }
             Fast::Norm { epsilon } => self.lower_norm(id, epsilon)?,
             Fast::Activation(activation) => {
                 let x = self.f32(node.inputs[0], &node.name)?;
-                self.simple(id, Work::Activation(activation), vec![x], self.tensors[x]);
+                self.simple(id, Work::Activation(activation), vec![x], self.tensors[x])?;
             }
             Fast::Function(function) => {
                 let x = self.f32(node.inputs[0], &node.name)?;
-                self.simple(id, Work::Function(function), vec![x], self.tensors[x]);
+                self.simple(id, Work::Function(function), vec![x], self.tensors[x])?;
             }
             Fast::Affine { op, data } => {
                 let ScaleShift { scale, shift } = self.constant_scale_shift(id, op, data)?;
@@ -201,16 +257,16 @@ impl Lowering<'_> {
             Fast::Add => self.lower_add(id)?,
             Fast::Multiply => {
                 let (a, b) = self.same_layout(id)?;
-                self.simple(id, Work::Multiply, vec![a, b], self.tensors[a]);
+                self.simple(id, Work::Multiply, vec![a, b], self.tensors[a])?;
             }
             Fast::Gate { map } => {
                 let x = self.f32(node.inputs[map], &node.name)?;
                 let gate = self.f32(node.inputs[1 - map], &node.name)?;
-                self.simple(id, Work::Gate, vec![x, gate], self.tensors[x]);
+                self.simple(id, Work::Gate, vec![x, gate], self.tensors[x])?;
             }
             Fast::Softmax => {
                 let x = self.flat_f32(node.inputs[0], &node.name)?;
-                self.simple(id, Work::Softmax, vec![x], self.tensors[x]);
+                self.simple(id, Work::Softmax, vec![x], self.tensors[x])?;
             }
             Fast::MaxPool(plane) => self.lower_pool(id, &plane, Work::MaxPool(plane))?,
             Fast::AveragePool { plane, count_include_pad } => {
@@ -219,19 +275,19 @@ impl Lowering<'_> {
             Fast::GlobalAveragePool => {
                 let x = self.f32(node.inputs[0], &node.name)?;
                 let channels = self.tensors[x].channels;
-                self.simple(id, Work::GlobalAveragePool, vec![x], Tensor::f32(channels, [1, 1]));
+                self.simple(id, Work::GlobalAveragePool, vec![x], Tensor::f32(channels, [1, 1]))?;
             }
             Fast::Concat => self.lower_concat(id)?,
             Fast::Slice { first } => {
                 let x = self.flat_f32(node.inputs[0], &node.name)?;
-                self.lower_part(id, node.output(), x, first);
+                self.lower_part(id, node.output(), x, first)?;
             }
             Fast::Split => {
                 let x = self.flat_f32(node.inputs[0], &node.name)?;
                 let mut first = 0;
                 for &output in &node.outputs {
-                    self.lower_part(id, output, x, first);
-                    first += self.map(output).map_or(0, |(channels, _)| channels);
+                    self.lower_part(id, output, x, first)?;
+                    first += self.form(output).map_or(0, |(channels, _)| channels);
                 }
             }
             Fast::Resize => {
@@ -239,13 +295,13 @@ impl Lowering<'_> {
                 let pixels = self.nearest_pixels(id)?;
                 let Tensor { channels, .. } = self.tensors[x];
                 let size = self.map(node.output()).map_or([1, 1], |(_, size)| size);
-                self.simple(id, Work::PickPixels(pixels), vec![x], Tensor::f32(channels, size));
+                self.simple(id, Work::PickPixels(pixels), vec![x], Tensor::f32(channels, size))?;
             }
             Fast::PadChannels { before, after } => {
                 let x = self.f32(node.inputs[0], &node.name)?;
                 let Tensor { channels, size, .. } = self.tensors[x];
                 let out = Tensor::f32(before + channels + after, size);
-                self.simple(id, Work::PadChannels { before }, vec![x], out);
+                self.simple(id, Work::PadChannels { before }, vec![x], out)?;
             }
             Fast::Same | Fast::Flat | Fast::Quantize(_) | Fast::Dequantize(_) => {}
         }
@@ -253,9 +309,15 @@ impl Lowering<'_> {
     }
 
     /// A step that makes the node's output and nothing else.
-    fn simple(&mut self, id: NodeId, work: Work, inputs: Vec<TensorId>, out: Tensor) {
+    fn simple(
+        &mut self,
+        id: NodeId,
+        work: Work,
+        inputs: Vec<TensorId>,
+        out: Tensor,
+    ) -> Result<(), RuntimeError> {
         let node = self.node(id);
         let y = self.step(&node.name, work, inputs, out);
-        self.set_f32(node.output(), y);
+        self.set_f32(node.output(), y)
     }
 }

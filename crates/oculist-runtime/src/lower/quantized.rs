@@ -83,6 +83,10 @@ impl Lowering<'_> {
             }
             Fast::Slice { .. }
             | Fast::Split
+            | Fast::Linear
+            | Fast::RowNorm { .. }
+            | Fast::Moved(_)
+            | Fast::Row { .. }
             | Fast::Norm { .. }
             | Fast::Affine { .. }
             | Fast::Softmax

@@ -41,7 +41,7 @@ impl Lowering<'_> {
     /// The one node that reads a value which need not exist itself.
     pub(super) fn only_reader(&self, value: ValueId) -> Option<NodeId> {
         match self.consumers[value.index()][..] {
-            [reader] if !self.kept[value.index()] => Some(reader),
+            [reader] if !self.kept[value.index()] && !self.done[reader] => Some(reader),
             _ => None,
         }
     }
@@ -81,7 +81,8 @@ impl Lowering<'_> {
                     tail.scale_shift = Some(next.behind(tail.scale_shift));
                 }
                 Some(Fast::Affine { op, data })
-                    if plain && self.map(node.output()) == Some((channels, size)) =>
+                    if plain
+                        && self.form(node.output()).is_some_and(|(c, s)| same_size(c, s, channels, size)) =>
                 {
                     let next = self.constant_scale_shift(id, op, data)?;
                     tail.scale_shift = Some(next.behind(tail.scale_shift));
@@ -108,7 +109,12 @@ impl Lowering<'_> {
     fn fits(&self, value: ValueId, channels: usize, size: [usize; 2]) -> bool {
         self.states[value.index()].fast().is_some_and(|tensor| {
             let tensor = &self.tensors[tensor];
-            tensor.channels == channels && tensor.size == size
+            same_size(tensor.channels, tensor.size, channels, size)
         })
     }
+}
+
+/// Whether two tensors lie in memory alike; what is height and what width does not matter.
+fn same_size(a_channels: usize, a: [usize; 2], b_channels: usize, b: [usize; 2]) -> bool {
+    a_channels == b_channels && a[0].saturating_mul(a[1]) == b[0].saturating_mul(b[1])
 }

@@ -4,8 +4,8 @@ use oculist_graph::{Binary, Node, NodeId, Variadic};
 
 use super::Fast;
 use crate::error::RuntimeError;
-use crate::lower::Lowering;
 use crate::lower::tail::ScaleShift;
+use crate::lower::{Lowering, Order};
 use crate::step::Work;
 use crate::tensor::{Tensor, TensorId};
 
@@ -20,14 +20,16 @@ impl Lowering<'_> {
             _ => false,
         };
         let (x, c) = (node.inputs.get(data)?, node.inputs.get(1 - data)?);
-        let (channels, _) = self.float_map(x)?;
+        let (channels, _) = self.form(x)?;
+        let along = self.channel_axis(x);
         if !linear || !constant(1 - data) || !self.same_shape(x, node.output()) {
             return None;
         }
         let sizes = self.graph.shape(c).sizes()?;
         // Missing axes in front count as 1.
         let in_front = self.graph.shape(x).rank().checked_sub(sizes.len())?;
-        let fits = |(axis, &size): (usize, &usize)| size == 1 || (axis + in_front == 1 && size == channels);
+        let fits =
+            |(axis, &size): (usize, &usize)| size == 1 || (axis + in_front == along && size == channels);
         sizes.iter().enumerate().all(fits).then_some(Fast::Affine { op, data })
     }
 
@@ -38,7 +40,7 @@ impl Lowering<'_> {
         op: Binary,
         data: usize,
     ) -> Result<ScaleShift, RuntimeError> {
-        let channels = self.map(self.node(id).inputs[data]).map_or(1, |(channels, _)| channels);
+        let channels = self.form(self.node(id).inputs[data]).map_or(1, |(channels, _)| channels);
         let mut c = self.constant_input(id, 1 - data, "operand")?.values;
         if let [number] = c[..] {
             c = vec![number; channels];
@@ -57,9 +59,11 @@ impl Lowering<'_> {
     /// Sums and products of two values of one shape, and products with one factor for each channel.
     pub(super) fn fast_binary(&self, node: &Node, binary: Binary) -> Option<Fast> {
         let (a, b) = (node.inputs.get(0)?, node.inputs.get(1)?);
-        let (a_map, b_map) = (self.float_map(a)?, self.float_map(b)?);
-        let same = self.same_shape(a, b);
-        let maps = self.graph.shape(a).rank() == 4 && self.graph.shape(b).rank() == 4;
+        let (a_map, b_map) = (self.form(a)?, self.form(b)?);
+        let orders = [a, b].map(|v| self.orders[v.index()]);
+        let same = self.same_shape(a, b) && orders[0] == orders[1];
+        let maps =
+            orders == [Order::First; 2] && self.graph.shape(a).rank() == 4 && self.graph.shape(b).rank() == 4;
         match binary {
             Binary::Add if same => Some(Fast::Add),
             Binary::Mul if same => Some(Fast::Multiply),
@@ -84,8 +88,7 @@ impl Lowering<'_> {
             .only_reader(node.output())
             .is_none_or(|next| !matches!(self.fast[next], Some(Fast::Activation(_))));
         if plain {
-            self.simple(id, Work::Add, vec![a, b], Tensor::f32(channels, size));
-            return Ok(());
+            return self.simple(id, Work::Add, vec![a, b], Tensor::f32(channels, size));
         }
         self.affine(id, a, Some(b), vec![1.0; channels], vec![0.0; channels])
     }
@@ -94,7 +97,7 @@ impl Lowering<'_> {
     pub(super) fn same_layout(&mut self, id: NodeId) -> Result<(TensorId, TensorId), RuntimeError> {
         let node = self.node(id);
         let (a, b) = (self.f32(node.inputs[0], &node.name)?, self.f32(node.inputs[1], &node.name)?);
-        if self.tensors[a].size == self.tensors[b].size {
+        if self.tensors[a].pixels() == self.tensors[b].pixels() {
             return Ok((a, b));
         }
         Ok((self.flat_f32(node.inputs[0], &node.name)?, self.flat_f32(node.inputs[1], &node.name)?))

@@ -5,9 +5,9 @@ use oculist_kernels::{Conv2d, ConvPlan, channel_stride, pack_weights};
 
 use super::Fast;
 use crate::error::RuntimeError;
-use crate::lower::Lowering;
 use crate::lower::constant::Floats;
 use crate::lower::tail::Tail;
+use crate::lower::{Lowering, Order};
 use crate::step::{ConvStep, Work};
 use crate::tensor::{Tensor, TensorId};
 
@@ -30,18 +30,24 @@ impl Lowering<'_> {
 
     /// A fully connected layer with a constant weight and, if it has one, a bias for each output.
     pub(super) fn fast_gemm(&self, node: &Node, gemm: &Gemm) -> Option<Fast> {
-        self.float_map(node.inputs[0])?;
+        let x = node.inputs[0];
+        let (channels, size) = self.form(x)?;
         let weight = node.inputs.get(1)?;
         let outputs = self.graph.shape(weight).get(usize::from(!gemm.trans_b))?;
         let parameters = self.is_float_constant(weight) && self.has_bias_or_none(node, outputs);
-        (parameters && !gemm.trans_a && outputs > 0).then_some(Fast::Gemm)
+        if !parameters || gemm.trans_a || outputs == 0 {
+            return None;
+        }
+        if self.orders[x.index()] == Order::Last {
+            let geometry = self.gemm_geometry(outputs, Tensor::f32(channels, size), true);
+            return geometry.check().is_ok().then_some(Fast::Linear);
+        }
+        (self.graph.shape(x).rank() == 2).then_some(Fast::Gemm)
     }
 
-    /// The product of `[N, C]` and a constant matrix.
+    /// The product of `[N, C]`, or of rows of any number, and a constant matrix.
     pub(super) fn fast_product(&self, node: &Node) -> Option<Fast> {
-        self.float_map(node.inputs[0])?;
-        let matrices = node.inputs.iter().all(|v| self.graph.shape(v).rank() == 2);
-        if matrices { self.fast_gemm(node, &PRODUCT) } else { None }
+        if self.graph.shape(node.inputs.get(1)?).rank() == 2 { self.fast_gemm(node, &PRODUCT) } else { None }
     }
 
     /// Whether a layer has no bias or a constant one for each output.
@@ -83,7 +89,9 @@ impl Lowering<'_> {
 
     /// A fully connected layer is a convolution whose kernel covers the map; the map of a `Flatten` before it is
     /// read as it lies.
-    pub(in crate::lower) fn gemm_geometry(&self, c_out: usize, x: Tensor) -> Conv2d {
+    ///
+    /// Where it is applied to every row, the kernel is a single one.
+    pub(in crate::lower) fn gemm_geometry(&self, c_out: usize, x: Tensor, rows: bool) -> Conv2d {
         let Tensor { channels, size, stride, .. } = x;
         Conv2d {
             batch: self.options.batch,
@@ -91,7 +99,7 @@ impl Lowering<'_> {
             width: size[1],
             c_in: channels,
             c_out,
-            kernel: size,
+            kernel: if rows { [1; 2] } else { size },
             stride: [1; 2],
             padding: [0; 4],
             dilation: [1; 2],
@@ -110,7 +118,7 @@ impl Lowering<'_> {
         self.linear(id, input, geometry, weight.values, bias)
     }
 
-    pub(super) fn lower_gemm(&mut self, id: NodeId) -> Result<(), RuntimeError> {
+    pub(super) fn lower_gemm(&mut self, id: NodeId, rows: bool) -> Result<(), RuntimeError> {
         let node = self.node(id);
         let gemm = if let Op::Gemm(gemm) = node.op { gemm } else { PRODUCT };
         let mut weight = self.constant_input(id, 1, "weight")?;
@@ -125,7 +133,7 @@ impl Lowering<'_> {
             bias.iter_mut().flatten().for_each(|b| *b *= gemm.beta);
         }
         let input = self.conv_input(node.inputs[0], &node.name, false)?;
-        let geometry = self.gemm_geometry(weight.shape.get(0).unwrap_or(0), self.tensors[input]);
+        let geometry = self.gemm_geometry(weight.shape.get(0).unwrap_or(0), self.tensors[input], rows);
         self.linear(id, input, geometry, weight.values, bias)
     }
 
@@ -179,8 +187,7 @@ impl Lowering<'_> {
         }
         let step = ConvStep { plan, weights, packed, bias, residual: residual.is_some(), activation };
         let y = self.step(&node.name, Work::Conv(Box::new(step)), inputs, out);
-        self.set_f32(end, y);
-        Ok(())
+        self.set_f32(end, y)
     }
 }
 

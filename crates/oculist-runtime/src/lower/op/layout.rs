@@ -1,7 +1,7 @@
 //! Elements moved or kept.
 
 use oculist_graph::op::axis;
-use oculist_graph::{Concat, Node, NodeId};
+use oculist_graph::{Concat, Node, NodeId, ValueId};
 
 use super::Fast;
 use crate::error::RuntimeError;
@@ -12,22 +12,27 @@ use crate::tensor::Tensor;
 impl Lowering<'_> {
     /// Channels behind channels.
     pub(super) fn fast_concat(&self, node: &Node, concat: Concat) -> Option<Fast> {
-        self.map(node.output())?;
+        let x = node.inputs[0];
         let along = axis(concat.axis, self.graph.shape(node.output()).rank());
-        let maps = node.inputs.iter().all(|v| self.map(v).is_some());
-        (along == Ok(1) && maps).then_some(Fast::Concat)
+        let order = self.orders[x.index()];
+        let held =
+            |v: ValueId| self.orders[v.index()] == order && (self.map(v).is_some() || self.form(v).is_some());
+        (along == Ok(self.channel_axis(x)) && node.inputs.iter().all(held)).then_some(Fast::Concat)
     }
 
     /// An operator that keeps the order of all elements: fast if it flattens a map or gives `[N, C]` two more axes.
     pub(super) fn fast_flat(&self, node: &Node) -> Option<Fast> {
         let (x, y) = (node.inputs[0], node.output());
-        let (channels, size) = self.map(x)?;
-        let (flat, out_size) = self.map(y)?;
-        if self.same_shape(x, y) {
+        if self.same_shape(x, y) && (self.map(x).is_some() || self.form(x).is_some()) {
             return Some(Fast::Same);
         }
-        let elements = channels.saturating_mul(size[0]).saturating_mul(size[1]);
-        (out_size == [1, 1] && flat == elements).then_some(Fast::Flat)
+        if let (Some((channels, size)), Some((flat, out_size))) = (self.map(x), self.map(y)) {
+            let elements = channels.saturating_mul(size[0]).saturating_mul(size[1]);
+            if out_size == [1, 1] && flat == elements {
+                return Some(Fast::Flat);
+            }
+        }
+        self.reshaped(x, y).map(Fast::Moved)
     }
 
     /// Zero channels around the existing ones.
@@ -47,8 +52,7 @@ impl Lowering<'_> {
             inputs.push(tensor);
         }
         let size = self.tensors[inputs[0]].size;
-        self.simple(id, Work::Concat, inputs, Tensor::f32(channels, size));
-        Ok(())
+        self.simple(id, Work::Concat, inputs, Tensor::f32(channels, size))
     }
 
     /// The map stays as it lies: a fully connected layer reads it so, and whatever else does puts it in order first.

@@ -59,8 +59,7 @@ impl Lowering<'_> {
         let residual = inputs.len() == 2;
         let step = AffineStep { scale, shift, residual, activation };
         let y = self.step(&node.name, Work::Affine(Box::new(step)), inputs, Tensor::f32(channels, size));
-        self.set_f32(end, y);
-        Ok(())
+        self.set_f32(end, y)
     }
 
     /// The activation that alone reads `value`, marked as done.

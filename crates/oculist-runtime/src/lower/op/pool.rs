@@ -50,7 +50,6 @@ impl Lowering<'_> {
         let geometry = pooling(plane, self.options.batch, &self.tensors[x]);
         geometry.check().map_err(self.kernel_error(id))?;
         let size = [geometry.out_height(), geometry.out_width()];
-        self.simple(id, work, vec![x], Tensor::f32(geometry.channels, size));
-        Ok(())
+        self.simple(id, work, vec![x], Tensor::f32(geometry.channels, size))
     }
 }

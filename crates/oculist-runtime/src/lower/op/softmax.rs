@@ -8,9 +8,10 @@ use crate::lower::Lowering;
 impl Lowering<'_> {
     /// Softmax of each image's scores.
     pub(super) fn fast_softmax(&self, node: &Node, softmax: &Softmax) -> Option<Fast> {
-        self.float_map(node.inputs[0])?;
-        let rank = self.graph.shape(node.inputs[0]).rank();
-        let rows = softmax.kind == SoftmaxKind::Softmax && rank == 2 && softmax.axes(rank) == Ok(1..2);
+        let x = node.inputs[0];
+        self.form(x)?;
+        let (rank, along) = (self.graph.shape(x).rank(), self.channel_axis(x));
+        let rows = softmax.kind == SoftmaxKind::Softmax && softmax.axes(rank) == Ok(along..along + 1);
         rows.then_some(Fast::Softmax)
     }
 }

@@ -21,14 +21,14 @@ fn activation_of(unary: Unary) -> Option<Activation> {
 
 impl Lowering<'_> {
     pub(super) fn fast_unary(&self, node: &Node, unary: Unary) -> Option<Fast> {
-        self.float_map(node.inputs[0])?;
-        self.float_map(node.output())?;
+        self.form(node.inputs[0])?;
+        self.form(node.output())?;
         Some(activation_of(unary).map_or(Fast::Function(unary), Fast::Activation))
     }
 
     /// Bounds that are constants.
     pub(super) fn fast_clip(&self, node: &Node) -> Result<Option<Fast>, RuntimeError> {
-        if self.float_map(node.inputs[0]).is_none() {
+        if self.form(node.inputs[0]).is_none() {
             return Ok(None);
         }
         let bound = |i: usize, none: f32| match node.inputs.get(i) {

@@ -104,7 +104,7 @@ impl Lowering<'_> {
         }
         let Some(weight) = self.quantized_weight(node.inputs[1])? else { return Ok(false) };
         let outputs = self.graph.shape(node.inputs[1]).get(0).unwrap_or(0);
-        self.int_linear(id, (input, x), self.gemm_geometry(outputs, self.tensors[input]), &weight)
+        self.int_linear(id, (input, x), self.gemm_geometry(outputs, self.tensors[input], false), &weight)
     }
 
     fn int_linear(
@@ -142,7 +142,7 @@ impl Lowering<'_> {
             self.set_u8(ending.end, y, quant)?;
         } else {
             let y = self.step(&node.name, work, inputs, Tensor::f32(conv.c_out, size));
-            self.set_f32(ending.end, y);
+            self.set_f32(ending.end, y)?;
         }
         Ok(true)
     }

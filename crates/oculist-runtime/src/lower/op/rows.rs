@@ -1,0 +1,82 @@
+//! Rows of channels: what transformers compute on every token.
+
+use oculist_graph::op::axis;
+use oculist_graph::{DataType, Gather, LayerNormalization, Node, NodeId, Transpose};
+use oculist_kernels::channel_stride;
+
+use super::Fast;
+use crate::error::RuntimeError;
+use crate::lower::{Lowering, Order, State};
+use crate::step::{RowNormStep, Work};
+
+impl Lowering<'_> {
+    /// Axes that are exchanged while the elements stay where they are.
+    pub(super) fn fast_transpose(&self, node: &Node, transpose: &Transpose) -> Option<Fast> {
+        let (x, y) = (node.inputs[0], node.output());
+        let order = transpose.axes(self.graph.shape(x).rank()).ok()?;
+        self.transposed(x, y, &order).map(Fast::Moved)
+    }
+
+    pub(super) fn lower_moved(&mut self, id: NodeId) -> Result<(), RuntimeError> {
+        let node = self.node(id);
+        let (x, y) = (node.inputs[0], node.output());
+        // Images of few channels stay without padding until somebody needs it.
+        let State { dense, .. } = self.states[x.index()];
+        let floats = if dense.is_some() && self.states[x.index()].f32.is_none() {
+            None
+        } else {
+            Some(self.flat_f32(x, &node.name)?)
+        };
+        self.states[y.index()] = State { f32: floats, dense, ..State::default() };
+        self.show(y)
+    }
+
+    /// One token of each image.
+    pub(super) fn fast_gather(&self, node: &Node, gather: Gather) -> Result<Option<Fast>, RuntimeError> {
+        let (x, y) = (node.inputs[0], node.output());
+        let Some(sizes) = self.graph.shape(x).sizes() else { return Ok(None) };
+        let tokens = self.orders[x.index()] == Order::Last
+            && matches!(sizes[..], [n, _, _] if n == self.options.batch)
+            && self.form(x).is_some()
+            && axis(gather.axis, 3) == Ok(1)
+            && self.graph.shape(y).rank() == 2;
+        let Some(index) = node.inputs.get(1).filter(|_| tokens) else { return Ok(None) };
+        let index = self.constant(index)?.and_then(oculist_graph::Tensor::to_i64s);
+        let Some(&[index]) = index.as_deref() else { return Ok(None) };
+        let index = if index < 0 { index.saturating_add_unsigned(sizes[1] as u64) } else { index };
+        let index = u32::try_from(index).ok().map(|index| index as usize).filter(|&index| index < sizes[1]);
+        Ok(index.map(|index| Fast::Row { index }))
+    }
+
+    /// Layer normalisation over the channels with constant parameters, one for each.
+    pub(super) fn fast_layer_norm(&self, node: &Node, norm: LayerNormalization) -> Option<Fast> {
+        let x = node.inputs[0];
+        let (channels, _) = self.form(x)?;
+        let rank = self.graph.shape(x).rank();
+        let rows = self.orders[x.index()] == Order::Last && axis(norm.axis, rank) == Ok(rank - 1);
+        let each = |i: usize| match node.inputs.get(i) {
+            Some(v) => {
+                self.is_float_constant(v) && self.graph.shape(v).sizes().as_deref() == Some(&[channels])
+            }
+            None => i == 2,
+        };
+        let known = rows && norm.stash == DataType::F32 && norm.epsilon > 0.0 && each(1) && each(2);
+        known.then_some(Fast::RowNorm { epsilon: norm.epsilon })
+    }
+
+    pub(super) fn lower_layer_norm(&mut self, id: NodeId, epsilon: f32) -> Result<(), RuntimeError> {
+        let node = self.node(id);
+        let mut gamma = self.constant_input(id, 1, "gamma")?.values;
+        let mut beta = match node.inputs.get(2) {
+            Some(_) => self.constant_input(id, 2, "beta")?.values,
+            None => Vec::new(),
+        };
+        let x = self.f32(node.inputs[0], &node.name)?;
+        let out = self.tensors[x];
+        gamma.resize(channel_stride(out.channels), 0.0);
+        beta.resize(channel_stride(out.channels), 0.0);
+        let rows = self.options.batch.saturating_mul(out.pixels());
+        let step = RowNormStep { epsilon, gamma, beta, rows };
+        self.simple(id, Work::RowNorm(Box::new(step)), vec![x], out)
+    }
+}
