@@ -13,18 +13,20 @@ mod gated;
 mod linear;
 mod movement;
 mod norm;
+mod order;
 mod pool;
 mod reduce;
 mod resize;
 mod response;
+mod rotary;
+mod scatter;
 mod softmax;
 mod unary;
 
-use oculist_graph::op::Reduction;
 use oculist_graph::{Op, SoftmaxKind, Tensor};
 use oculist_kernels::Context;
 
-use crate::call::Problem;
+use crate::call::{Call, Problem};
 use crate::error::PlainError;
 use unary::Flat;
 
@@ -83,6 +85,16 @@ impl<'a> Reverse<'a> {
         first.ok_or_else(|| Problem::Text("the gradient of the output is missing".to_owned()))
     }
 
+    /// The gradient of output `i`, if anything flows back from it.
+    pub(crate) fn gradient_of(&self, i: usize) -> Option<&'a Tensor> {
+        self.gradients.get(i).copied().flatten()
+    }
+
+    /// The call that has been computed.
+    pub(crate) fn call(&self) -> Call<'a> {
+        Call { ctx: self.ctx, inputs: self.inputs, outputs: self.outputs.len() }
+    }
+
     /// Whether the gradient of input `i` is asked for.
     pub(crate) fn wants(&self, i: usize) -> bool {
         self.wanted.get(i).copied().unwrap_or(false) && self.get(i).is_some_and(|t| t.dtype().is_float())
@@ -129,11 +141,13 @@ fn rule(op: &Op) -> Rule<'_> {
         Op::Reduce(op) => Known(op),
         Op::Gemm(op) => Known(op),
         Op::MatMul(op) => Known(op),
+        Op::FusedMatMul(op) => Known(op),
         Op::Einsum(op) => Known(op),
         Op::Conv(op) => Known(op),
         Op::ConvTranspose(op) => Known(op),
         Op::MaxPool(op) => Known(op),
         Op::AveragePool(op) => Known(op),
+        Op::LpPool(op) => Known(op),
         Op::GlobalPool(op) => Known(op),
         // Statistics of the batch that the file asks for are not followed.
         Op::BatchNormalization(op) if op.training => Unknown,
@@ -155,8 +169,8 @@ fn rule(op: &Op) -> Rule<'_> {
         Op::GatherElements(op) => Known(op),
         Op::GatherND(op) => Known(op),
         Op::ArrayFeatureExtractor(op) => Known(op),
-        Op::ScatterElements(op) if op.reduction == Reduction::None => Known(op),
-        Op::ScatterND(op) if op.reduction == Reduction::None => Known(op),
+        Op::ScatterElements(op) => Known(op),
+        Op::ScatterND(op) => Known(op),
         Op::TensorScatter(op) => Known(op),
         Op::Expand(op) => Known(op),
         Op::Tile(op) => Known(op),
@@ -170,6 +184,9 @@ fn rule(op: &Op) -> Rule<'_> {
         Op::BiasGelu(op) => Known(op),
         Op::LpNormalization(op) => Known(op),
         Op::Lrn(op) => Known(op),
+        Op::MeanVarianceNormalization(op) => Known(op),
+        Op::RotaryEmbedding(op) => Known(op),
+        Op::TopK(op) => Known(op),
         Op::Concat(op) => Known(op),
         Op::Pad(op) => Known(op),
         Op::Trilu(op) => Known(op),
@@ -200,16 +217,9 @@ fn rule(op: &Op) -> Rule<'_> {
         | Op::FusedGemm(_)
         | Op::SkipLayerNormalization(_)
         | Op::DeformConv(_)
-        | Op::FusedMatMul(_)
         | Op::FlexAttention(_)
         | Op::LinearAttention(_)
         | Op::CausalConvWithState(_)
-        | Op::RotaryEmbedding(_)
-        | Op::MeanVarianceNormalization(_)
-        | Op::LpPool(_)
-        | Op::TopK(_)
-        | Op::ScatterElements(_)
-        | Op::ScatterND(_)
         | Op::GridSample(_)
         | Op::AffineGrid(_)
         | Op::Col2Im(_)

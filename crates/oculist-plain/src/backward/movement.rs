@@ -5,8 +5,8 @@
 
 use oculist_graph::{
     ArrayFeatureExtractor, CenterCropPad, Compress, Concat, DepthToSpace, Expand, Gather, GatherElements,
-    GatherND, MaxUnpool, Op, Pad, ReverseSequence, ScatterElements, ScatterND, Slice, SpaceToDepth, Split,
-    Tensor, TensorData, TensorScatter, Tile, Transpose, Trilu,
+    GatherND, MaxUnpool, Op, Pad, ReverseSequence, Slice, SpaceToDepth, Split, Tensor, TensorData,
+    TensorScatter, Tile, Transpose, Trilu,
 };
 
 use super::broadcast::sum_to;
@@ -110,9 +110,6 @@ moves! {
     GatherElements: |_| vec![0];
     GatherND: |_| vec![0];
     ArrayFeatureExtractor: |_| vec![0];
-    // Those that add or multiply what is there are refused before.
-    ScatterElements: |_| vec![0, 2];
-    ScatterND: |_| vec![0, 2];
     TensorScatter: |_| vec![0, 1];
     Tile: |_| vec![0];
     DepthToSpace: |_| vec![0];
