@@ -8,22 +8,31 @@ mod binary;
 mod broadcast;
 mod choose;
 mod conv;
+mod deform_conv;
 mod einsum;
+mod fused;
 mod gated;
+mod grid;
 mod linear;
+mod linear_attention;
+mod loss;
 mod movement;
 mod norm;
 mod order;
+mod pattern;
 mod pool;
 mod reduce;
+mod regions;
 mod resize;
 mod response;
 mod rotary;
 mod scatter;
+mod signal;
 mod softmax;
 mod unary;
+mod unpool;
 
-use oculist_graph::{Op, SoftmaxKind, Tensor};
+use oculist_graph::{IntegerMatMul, Op, SoftmaxKind, Tensor};
 use oculist_kernels::Context;
 
 use crate::call::{Call, Problem};
@@ -126,6 +135,11 @@ enum Rule<'a> {
     Unknown,
 }
 
+/// The rules of all operators. This is the one place that says which functions have no gradient: those of [`Zero`] are
+/// constant wherever they have one, of those of [`Unknown`] nobody has written it down.
+///
+/// [`Zero`]: Rule::Zero
+/// [`Unknown`]: Rule::Unknown
 fn rule(op: &Op) -> Rule<'_> {
     use Rule::{Known, Unknown, Zero};
     match op {
@@ -174,6 +188,7 @@ fn rule(op: &Op) -> Rule<'_> {
         Op::TensorScatter(op) => Known(op),
         Op::Expand(op) => Known(op),
         Op::Tile(op) => Known(op),
+        Op::Range(op) => Known(op),
         Op::DepthToSpace(op) => Known(op),
         Op::SpaceToDepth(op) => Known(op),
         Op::CenterCropPad(op) => Known(op),
@@ -194,43 +209,49 @@ fn rule(op: &Op) -> Rule<'_> {
         Op::Compress(op) => Known(op),
         Op::Cumulative(op) => Known(op),
         Op::Cast(_) | Op::CastLike(_) => Known(&movement::Converted),
+        Op::FusedConv(op) => Known(op),
+        Op::FusedGemm(op) => Known(op),
+        Op::SkipLayerNormalization(op) => Known(op),
+        Op::DeformConv(op) => Known(op),
+        Op::FlexAttention(op) => Known(op),
+        Op::LinearAttention(op) => Known(op),
+        Op::CausalConvWithState(op) => Known(op),
+        Op::GridSample(op) => Known(op),
+        Op::AffineGrid(op) => Known(op),
+        Op::Col2Im(op) => Known(op),
+        Op::RoiAlign(op) => Known(op),
+        Op::OneHot(op) => Known(op),
+        Op::Det(op) => Known(op),
+        Op::Loss(op) => Known(op),
+        Op::Dft(op) => Known(op),
+        Op::Stft(op) => Known(op),
+        // Positions and numbers of elements: a small step changes none of them.
         Op::NonZero(_)
-        | Op::BitCast(_)
         | Op::ArgReduce(_)
         | Op::Unique(_)
+        | Op::NonMaxSuppression(_)
         | Op::ShapeOf(_)
         | Op::SizeOf(_)
-        | Op::Constant(_)
-        | Op::ConstantOfShape(_)
-        | Op::Range(_)
-        | Op::EyeLike(_)
-        | Op::NonMaxSuppression(_)
+        // Steps: thresholds, rounding to integers, and what is computed with integers.
+        | Op::Binarizer(_)
+        | Op::QuantizeLinear(_)
         | Op::ConvInteger(_)
         | Op::QLinearConv(_)
         | Op::QLinear(_)
-        | Op::Binarizer(_) => Zero,
-        Op::QuantizeLinear(_)
-        | Op::DequantizeLinear(_)
-        | Op::DynamicQuantizeLinear(_)
-        | Op::IntegerMatMul(_)
-        | Op::FusedConv(_)
-        | Op::FusedGemm(_)
-        | Op::SkipLayerNormalization(_)
-        | Op::DeformConv(_)
-        | Op::FlexAttention(_)
-        | Op::LinearAttention(_)
-        | Op::CausalConvWithState(_)
-        | Op::GridSample(_)
-        | Op::AffineGrid(_)
-        | Op::Col2Im(_)
-        | Op::RoiAlign(_)
-        | Op::OneHot(_)
-        | Op::Det(_)
-        | Op::Loss(_)
-        | Op::SignalWindow(_)
+        | Op::IntegerMatMul(IntegerMatMul::Sums | IntegerMatMul::Quantized)
+        // Bands of frequencies begin and end at whole bins.
         | Op::MelWeightMatrix(_)
-        | Op::Dft(_)
-        | Op::Stft(_) => Unknown,
+        // Bits read as another type are no function of the number.
+        | Op::BitCast(_)
+        // Nothing is read but sizes.
+        | Op::Constant(_)
+        | Op::ConstantOfShape(_)
+        | Op::EyeLike(_)
+        | Op::SignalWindow(_) => Zero,
+        // Scales that follow from the numbers, or that numbers are multiplied by behind integers.
+        Op::DequantizeLinear(_)
+        | Op::DynamicQuantizeLinear(_)
+        | Op::IntegerMatMul(IntegerMatMul::Floats | IntegerMatMul::Dynamic) => Unknown,
     }
 }
 

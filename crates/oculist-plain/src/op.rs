@@ -1,6 +1,6 @@
 //! The kernels, in the files of the operators' rooms.
 
-mod attention;
+pub(crate) mod attention;
 mod binarizer;
 mod binary;
 mod cast;
@@ -9,7 +9,7 @@ mod clip;
 pub(crate) mod conv;
 mod crop;
 mod cumulative;
-mod deform_conv;
+pub(crate) mod deform_conv;
 mod depth;
 mod einsum;
 mod expand;
@@ -28,7 +28,7 @@ pub(crate) mod matmul;
 mod norm;
 mod order;
 mod pad;
-mod pattern;
+pub(crate) mod pattern;
 mod pool;
 mod qlinear;
 mod quantize;
@@ -40,7 +40,7 @@ pub(crate) mod response;
 pub(crate) mod rotary;
 mod scatter;
 mod shape_of;
-mod signal;
+pub(crate) mod signal;
 mod slice;
 mod softmax;
 mod transpose;

@@ -5,7 +5,7 @@
 
 use oculist_graph::{
     ArrayFeatureExtractor, CenterCropPad, Compress, Concat, DepthToSpace, Expand, Gather, GatherElements,
-    GatherND, MaxUnpool, Op, Pad, ReverseSequence, Slice, SpaceToDepth, Split, Tensor, TensorData,
+    GatherND, MaxUnpool, Op, Pad, Range, ReverseSequence, Slice, SpaceToDepth, Split, Tensor, TensorData,
     TensorScatter, Tile, Transpose, Trilu,
 };
 
@@ -138,5 +138,24 @@ impl Backward for Expand {
     fn backward(&self, reverse: &Reverse) -> Gradients {
         let (x, dy) = (reverse.input(0)?, reverse.only()?);
         reverse.first(|| sum_to(dy, x.shape()))
+    }
+}
+
+impl Backward for Range {
+    /// Of `start + i * delta`; the end only says how many there are.
+    fn backward(&self, reverse: &Reverse) -> Gradients {
+        let dy = reverse.only()?;
+        reverse.each(|i| {
+            let input = reverse.input(i)?;
+            with_real!(dy.dtype(), T => {
+                let flows = T::read(dy);
+                let each = flows.iter().enumerate().map(|(k, g)| match i {
+                    0 => g.to_f64(),
+                    1 => 0.0,
+                    _ => k as f64 * g.to_f64(),
+                });
+                finish(input.shape(), vec![T::of_f64(each.sum())], input.dtype()).map(Some)
+            })
+        })
     }
 }

@@ -12,7 +12,10 @@ use oculist_kernels::Context;
 use super::{Gradient, differentiable, gradient};
 use crate::evaluate;
 
+mod attended;
 mod indexed;
+mod recurrent;
+mod sampled;
 mod shaped;
 
 /// An operator, its inputs and which of them are followed.

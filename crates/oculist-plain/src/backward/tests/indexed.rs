@@ -1,7 +1,9 @@
 //! Operators that choose, write or sort by index.
 
+use oculist_graph::op::{Loss, LossKind, LossReduction};
 use oculist_graph::{
-    Cumulative, CumulativeKind, Reduction, ScatterElements, ScatterND, Tensor, TensorData, TopK,
+    Cumulative, CumulativeKind, OneHot, Range, Reduction, ScatterElements, ScatterND, Tensor, TensorData,
+    TopK,
 };
 
 use super::{check, floats, ints};
@@ -76,6 +78,37 @@ fn running_products_with_and_without_zeros() {
             check(op, vec![floats(1, &[2, 4, 3]), axis(1)]);
             check(op, vec![floats(1, &[2, 4]), axis(-1)]);
             check(op, vec![tensor(&[5], vec![2.0, 0.0, 3.0, 0.0, 5.0]), axis(0)]);
+        }
+    }
+}
+
+#[test]
+fn values_set_by_index_and_ranges() {
+    for axis in [0, -1] {
+        check(OneHot { axis }, vec![ints(&[1, 0, 5, -1]), ints(&[3]), floats(1, &[2])]);
+    }
+    // Indices may be floats, which are not followed.
+    let mut floating = super::case(OneHot { axis: 0 }, vec![floats(3, &[2]), ints(&[3]), floats(1, &[2])]);
+    floating.wanted = vec![2];
+    super::check_outputs(&floating, 1);
+    let scalar = |v: f64| tensor(&[], vec![v]);
+    check(Range, vec![scalar(0.5), scalar(2.1), scalar(0.37)]);
+}
+
+#[test]
+fn losses_of_labels() {
+    let labels = || indices(&[3, 2], vec![0, 3, 2, 1, 3, 3]);
+    for kind in [LossKind::NegativeLogLikelihood, LossKind::SoftmaxCrossEntropy] {
+        for reduction in [LossReduction::Mean, LossReduction::Sum, LossReduction::None] {
+            for ignore in [None, Some(3)] {
+                let op = Loss { kind, reduction, ignore };
+                let outputs = if kind == LossKind::SoftmaxCrossEntropy { 2 } else { 1 };
+                let weighted = vec![floats(1, &[3, 4, 2]), labels(), floats(2, &[4])];
+                for inputs in [weighted, vec![floats(1, &[3, 4, 2]), labels()]] {
+                    check(op, inputs.clone());
+                    super::check_outputs(&super::case(op, inputs), outputs);
+                }
+            }
         }
     }
 }

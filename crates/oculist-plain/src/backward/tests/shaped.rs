@@ -1,7 +1,8 @@
 //! Products, rotations, norms and pools.
 
 use oculist_graph::{
-    FusedMatMul, LpPool, MeanVarianceNormalization, Padding, RotaryEmbedding, Tensor, TensorData, Window,
+    Conv, FusedActivation, FusedConv, FusedGemm, FusedMatMul, Gemm, LpPool, MeanVarianceNormalization,
+    Padding, RotaryEmbedding, SkipLayerNormalization, Tensor, TensorData, Window,
 };
 
 use super::{check, floats};
@@ -82,5 +83,63 @@ fn norms_of_windows() {
         let line =
             Window { kernel: vec![3], stride: vec![2], padding: Padding::SameUpper, dilation: vec![1] };
         check(LpPool { window: line, ceil_mode: false, p }, vec![floats(1, &[1, 2, 6])]);
+    }
+}
+
+#[test]
+fn layers_with_an_activation_behind() {
+    let activations = [
+        FusedActivation::Identity,
+        FusedActivation::Relu,
+        FusedActivation::Tanh,
+        FusedActivation::Sigmoid,
+        FusedActivation::LeakyRelu(0.2),
+        FusedActivation::Clip(-1.0, 1.5),
+        FusedActivation::HardSigmoid(0.3, 0.4),
+    ];
+    for activation in activations {
+        let conv = Conv::square(2, 1, 0);
+        let inputs = || vec![floats(1, &[1, 2, 3, 3]), floats(2, &[2, 2, 2, 2]), floats(3, &[2])];
+        let mut added = inputs();
+        added.push(floats(4, &[1, 2, 2, 2]));
+        check(FusedConv { conv: conv.clone(), activation }, inputs());
+        check(FusedConv { conv, activation }, added);
+        let gemm = Gemm { alpha: 0.5, beta: 2.0, trans_a: false, trans_b: true };
+        check(FusedGemm { gemm, activation }, vec![floats(1, &[2, 3]), floats(2, &[4, 3]), floats(3, &[4])]);
+    }
+}
+
+#[test]
+fn sums_that_are_normalised() {
+    let c = |seed| floats(seed, &[4]);
+    let op = SkipLayerNormalization { epsilon: 0.1, simplified: false };
+    check(op, vec![floats(1, &[2, 3, 4]), floats(2, &[2, 3, 4]), c(3), c(4), c(5)]);
+    check(op, vec![floats(1, &[2, 3, 4]), floats(2, &[1, 3, 4]), c(3), c(4)]);
+    check(op, vec![floats(1, &[2, 3, 4]), floats(2, &[3, 4]), c(3)]);
+    let op = SkipLayerNormalization { epsilon: 0.1, simplified: true };
+    check(op, vec![floats(1, &[2, 3, 4]), floats(2, &[2, 3, 4]), c(3), c(4)]);
+    check(op, vec![floats(1, &[2, 3, 4]), floats(2, &[2, 3, 4]), c(3)]);
+}
+
+#[test]
+fn the_sum_before_the_norm_is_an_output_too() {
+    let op = SkipLayerNormalization { epsilon: 0.1, simplified: true }.into();
+    let [x, skip] = [1, 2].map(|seed| floats(seed, &[2, 3]).unwrap());
+    let (gamma, dy) = (floats(3, &[3]).unwrap(), floats(4, &[2, 3]).unwrap());
+    let ctx = oculist_kernels::Context::new(1).unwrap();
+    let given = [Some(&x), Some(&skip), Some(&gamma)];
+    let y = crate::evaluate(&ctx, &op, &given, 4).unwrap();
+    let y: Vec<Option<&Tensor>> = y.iter().map(Some).collect();
+    let of = |flows: [Option<&Tensor>; 2]| {
+        let flows = [flows[0], None, None, flows[1]];
+        crate::gradient(&ctx, &op, &given, &y, &flows, &[true; 3]).unwrap()
+    };
+    let numbers = |t: &Option<Tensor>| t.as_ref().unwrap().to_f64s();
+    let (alone, both) = (of([Some(&dy), None]), of([Some(&dy), Some(&dy)]));
+    // The sum passes what flows to it on to both of its terms.
+    assert_eq!(of([None, Some(&dy)])[..2], [Some(dy.clone()), Some(dy.clone())]);
+    for i in 0..2 {
+        let want = numbers(&alone[i]).iter().zip(dy.to_f64s()).map(|(a, b)| a + b).collect::<Vec<_>>();
+        assert_eq!(numbers(&both[i]), want);
     }
 }
