@@ -3,7 +3,8 @@
 use crate::error::GraphError;
 use crate::graph::{Graph, Node, NodeId, ValueId};
 use crate::inputs::Inputs;
-use crate::op::{Op, Role};
+use crate::mask::is_mask;
+use crate::op::{Binary, Op, Role};
 use crate::tensor::Tensor;
 
 /// A graph whose nodes are being changed: what was inferred may be out of date until [`Edit::finish`].
@@ -88,14 +89,13 @@ impl Graph {
 
     /// Whether input `i` of a node is trained if it is a parameter.
     ///
-    /// An operand of a sum or product is, unless it is a single number (a factor of the formula) or holds numbers that are
-    /// not finite (a mask).
+    /// An operand of a sum or product is, unless it is a single number (a factor of the formula) or a mask
+    /// (`mask.rs` says how one is told from a weight).
     pub fn is_weight_at(&self, node: &Node, i: usize) -> bool {
         match node.op.role(i) {
             Role::Weight => true,
             Role::Operand => node.inputs.get(i).and_then(|v| self.param(v)).is_some_and(|t| {
-                let finite = || t.as_f32().is_none_or(|v| v.iter().all(|x| x.is_finite()));
-                t.len() > 1 && t.dtype().is_float() && finite()
+                t.len() > 1 && t.dtype().is_float() && !is_mask(t, matches!(node.op, Op::Binary(Binary::Mul)))
             }),
             Role::Data | Role::Statistic | Role::Quantization | Role::Argument => false,
         }

@@ -267,6 +267,11 @@ impl Graph {
         self.values[input.0].shape = Some(shape);
     }
 
+    /// Gives an input another element type; what follows from it is inferred by [`Graph::tidy`].
+    pub fn set_input_type(&mut self, input: ValueId, dtype: DataType) {
+        self.values[input.0].dtype = dtype;
+    }
+
     /// Adds a parameter.
     pub fn add_param(&mut self, name: impl Into<String>, tensor: Tensor) -> ValueId {
         let shape = Shape::fixed(tensor.shape());

@@ -15,6 +15,7 @@ mod error;
 mod graph;
 mod infer;
 mod inputs;
+mod mask;
 pub mod op;
 mod shape;
 mod tensor;

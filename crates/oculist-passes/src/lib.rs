@@ -44,6 +44,7 @@
 
 mod bias_correction;
 mod calibration;
+mod dequantize;
 mod edit;
 mod error;
 mod fold_batch_norm;
@@ -51,11 +52,13 @@ pub mod prune_channels;
 pub mod quantize;
 mod remove_identity;
 pub mod simplify;
+mod single_precision;
 #[cfg(test)]
 mod test_models;
 
 pub use bias_correction::correct_bias;
 pub use calibration::{CalibrationMethod, Calibrator, ChannelMeans, Histogram, layer_inputs};
+pub use dequantize::dequantize;
 pub use error::{PassError, Result};
 pub use fold_batch_norm::fold_batch_norm;
 pub use prune_channels::{
@@ -65,3 +68,4 @@ pub use prune_channels::{
 pub use quantize::{QParams, QuantizeOptions, Range, WeightRange, quantizable_values, quantize};
 pub use remove_identity::remove_identity;
 pub use simplify::{open_batch, prepare, simplify};
+pub use single_precision::single_precision;

@@ -8,23 +8,34 @@ mod binary;
 mod broadcast;
 mod choose;
 mod conv;
+mod deform_conv;
 mod einsum;
+mod fused;
 mod gated;
+mod grid;
 mod linear;
+mod linear_attention;
+mod loss;
 mod movement;
 mod norm;
+mod order;
+mod pattern;
 mod pool;
 mod reduce;
+mod regions;
 mod resize;
 mod response;
+mod rotary;
+mod scatter;
+mod signal;
 mod softmax;
 mod unary;
+mod unpool;
 
-use oculist_graph::op::Reduction;
-use oculist_graph::{Op, SoftmaxKind, Tensor};
+use oculist_graph::{IntegerMatMul, Op, SoftmaxKind, Tensor};
 use oculist_kernels::Context;
 
-use crate::call::Problem;
+use crate::call::{Call, Problem};
 use crate::error::PlainError;
 use unary::Flat;
 
@@ -83,6 +94,16 @@ impl<'a> Reverse<'a> {
         first.ok_or_else(|| Problem::Text("the gradient of the output is missing".to_owned()))
     }
 
+    /// The gradient of output `i`, if anything flows back from it.
+    pub(crate) fn gradient_of(&self, i: usize) -> Option<&'a Tensor> {
+        self.gradients.get(i).copied().flatten()
+    }
+
+    /// The call that has been computed.
+    pub(crate) fn call(&self) -> Call<'a> {
+        Call { ctx: self.ctx, inputs: self.inputs, outputs: self.outputs.len() }
+    }
+
     /// Whether the gradient of input `i` is asked for.
     pub(crate) fn wants(&self, i: usize) -> bool {
         self.wanted.get(i).copied().unwrap_or(false) && self.get(i).is_some_and(|t| t.dtype().is_float())
@@ -114,6 +135,11 @@ enum Rule<'a> {
     Unknown,
 }
 
+/// The rules of all operators. This is the one place that says which functions have no gradient: those of [`Zero`] are
+/// constant wherever they have one, of those of [`Unknown`] nobody has written it down.
+///
+/// [`Zero`]: Rule::Zero
+/// [`Unknown`]: Rule::Unknown
 fn rule(op: &Op) -> Rule<'_> {
     use Rule::{Known, Unknown, Zero};
     match op {
@@ -129,11 +155,13 @@ fn rule(op: &Op) -> Rule<'_> {
         Op::Reduce(op) => Known(op),
         Op::Gemm(op) => Known(op),
         Op::MatMul(op) => Known(op),
+        Op::FusedMatMul(op) => Known(op),
         Op::Einsum(op) => Known(op),
         Op::Conv(op) => Known(op),
         Op::ConvTranspose(op) => Known(op),
         Op::MaxPool(op) => Known(op),
         Op::AveragePool(op) => Known(op),
+        Op::LpPool(op) => Known(op),
         Op::GlobalPool(op) => Known(op),
         // Statistics of the batch that the file asks for are not followed.
         Op::BatchNormalization(op) if op.training => Unknown,
@@ -155,11 +183,12 @@ fn rule(op: &Op) -> Rule<'_> {
         Op::GatherElements(op) => Known(op),
         Op::GatherND(op) => Known(op),
         Op::ArrayFeatureExtractor(op) => Known(op),
-        Op::ScatterElements(op) if op.reduction == Reduction::None => Known(op),
-        Op::ScatterND(op) if op.reduction == Reduction::None => Known(op),
+        Op::ScatterElements(op) => Known(op),
+        Op::ScatterND(op) => Known(op),
         Op::TensorScatter(op) => Known(op),
         Op::Expand(op) => Known(op),
         Op::Tile(op) => Known(op),
+        Op::Range(op) => Known(op),
         Op::DepthToSpace(op) => Known(op),
         Op::SpaceToDepth(op) => Known(op),
         Op::CenterCropPad(op) => Known(op),
@@ -170,6 +199,9 @@ fn rule(op: &Op) -> Rule<'_> {
         Op::BiasGelu(op) => Known(op),
         Op::LpNormalization(op) => Known(op),
         Op::Lrn(op) => Known(op),
+        Op::MeanVarianceNormalization(op) => Known(op),
+        Op::RotaryEmbedding(op) => Known(op),
+        Op::TopK(op) => Known(op),
         Op::Concat(op) => Known(op),
         Op::Pad(op) => Known(op),
         Op::Trilu(op) => Known(op),
@@ -177,50 +209,49 @@ fn rule(op: &Op) -> Rule<'_> {
         Op::Compress(op) => Known(op),
         Op::Cumulative(op) => Known(op),
         Op::Cast(_) | Op::CastLike(_) => Known(&movement::Converted),
+        Op::FusedConv(op) => Known(op),
+        Op::FusedGemm(op) => Known(op),
+        Op::SkipLayerNormalization(op) => Known(op),
+        Op::DeformConv(op) => Known(op),
+        Op::FlexAttention(op) => Known(op),
+        Op::LinearAttention(op) => Known(op),
+        Op::CausalConvWithState(op) => Known(op),
+        Op::GridSample(op) => Known(op),
+        Op::AffineGrid(op) => Known(op),
+        Op::Col2Im(op) => Known(op),
+        Op::RoiAlign(op) => Known(op),
+        Op::OneHot(op) => Known(op),
+        Op::Det(op) => Known(op),
+        Op::Loss(op) => Known(op),
+        Op::Dft(op) => Known(op),
+        Op::Stft(op) => Known(op),
+        // Positions and numbers of elements: a small step changes none of them.
         Op::NonZero(_)
-        | Op::BitCast(_)
         | Op::ArgReduce(_)
         | Op::Unique(_)
+        | Op::NonMaxSuppression(_)
         | Op::ShapeOf(_)
         | Op::SizeOf(_)
-        | Op::Constant(_)
-        | Op::ConstantOfShape(_)
-        | Op::Range(_)
-        | Op::EyeLike(_)
-        | Op::NonMaxSuppression(_)
+        // Steps: thresholds, rounding to integers, and what is computed with integers.
+        | Op::Binarizer(_)
+        | Op::QuantizeLinear(_)
         | Op::ConvInteger(_)
         | Op::QLinearConv(_)
         | Op::QLinear(_)
-        | Op::Binarizer(_) => Zero,
-        Op::QuantizeLinear(_)
-        | Op::DequantizeLinear(_)
-        | Op::DynamicQuantizeLinear(_)
-        | Op::IntegerMatMul(_)
-        | Op::FusedConv(_)
-        | Op::FusedGemm(_)
-        | Op::SkipLayerNormalization(_)
-        | Op::DeformConv(_)
-        | Op::FusedMatMul(_)
-        | Op::FlexAttention(_)
-        | Op::LinearAttention(_)
-        | Op::CausalConvWithState(_)
-        | Op::RotaryEmbedding(_)
-        | Op::MeanVarianceNormalization(_)
-        | Op::LpPool(_)
-        | Op::TopK(_)
-        | Op::ScatterElements(_)
-        | Op::ScatterND(_)
-        | Op::GridSample(_)
-        | Op::AffineGrid(_)
-        | Op::Col2Im(_)
-        | Op::RoiAlign(_)
-        | Op::OneHot(_)
-        | Op::Det(_)
-        | Op::Loss(_)
-        | Op::SignalWindow(_)
+        | Op::IntegerMatMul(IntegerMatMul::Sums | IntegerMatMul::Quantized)
+        // Bands of frequencies begin and end at whole bins.
         | Op::MelWeightMatrix(_)
-        | Op::Dft(_)
-        | Op::Stft(_) => Unknown,
+        // Bits read as another type are no function of the number.
+        | Op::BitCast(_)
+        // Nothing is read but sizes.
+        | Op::Constant(_)
+        | Op::ConstantOfShape(_)
+        | Op::EyeLike(_)
+        | Op::SignalWindow(_) => Zero,
+        // Scales that follow from the numbers, or that numbers are multiplied by behind integers.
+        Op::DequantizeLinear(_)
+        | Op::DynamicQuantizeLinear(_)
+        | Op::IntegerMatMul(IntegerMatMul::Floats | IntegerMatMul::Dynamic) => Unknown,
     }
 }
 

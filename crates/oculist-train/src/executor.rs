@@ -76,7 +76,8 @@ impl Executor {
     /// Plans `graph` for batches of exactly `batch` images and takes over its parameters.
     ///
     /// # Errors
-    /// [`TrainError::Unsupported`] naming the node that has no training rule; [`TrainError::NothingToTrain`] in
+    /// [`TrainError::Unsupported`] naming the node that has no training rule, or holds a weight of a type that is not
+    /// trained or that no gradient reaches; [`TrainError::NothingToTrain`] in
     /// [`Mode::Train`] for a graph without parameters; [`TrainError::Kernel`] if the buffers need more memory than a plan
     /// may take or the system gives; [`TrainError::Graph`] for a graph of more than [`Graph::MAX_OPERATIONS`].
     pub fn new(ctx: Arc<Context>, graph: &Graph, batch: usize, mode: Mode) -> Result<Self, TrainError> {
@@ -250,8 +251,11 @@ struct Planned {
 }
 
 fn planned(ctx: &Arc<Context>, graph: &Graph, batch: usize, mode: Mode) -> Result<Planned, TrainError> {
-    let plan = Plan::new(ctx, graph, batch)?;
     let train = mode == Mode::Train;
+    if train {
+        plan::check(graph)?;
+    }
+    let plan = Plan::new(ctx, graph, batch)?;
     if train && plan.weights.is_empty() {
         return Err(TrainError::NothingToTrain { graph: graph.name().to_owned() });
     }

@@ -25,6 +25,21 @@ pub fn for_each_gradient<E: From<TrainError>>(
     mut body: impl FnMut(BTreeMap<ValueId, Tensor>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut executor = Executor::new(ctx, graph, batch_size, Mode::Train)?;
+    // Parameters that stand like weights, but that no gradient reaches, have one of zeros.
+    let mut zeros = BTreeMap::new();
+    for node in graph.nodes() {
+        for (i, slot) in node.inputs.slots().iter().enumerate() {
+            if let Some(v) = *slot
+                && graph.is_weight_at(node, i)
+                && let Some(tensor) = graph.param(v)
+            {
+                zeros.insert(v, Tensor::filled(tensor.shape(), 0.0));
+            }
+        }
+    }
+    for (v, _) in executor.gradient_tensors() {
+        zeros.remove(&v);
+    }
     let mut gradient = vec![0.0; executor.logits().len()];
     for batch in data.epoch(0)?.take(batches) {
         let batch = batch?;
@@ -32,7 +47,7 @@ pub fn for_each_gradient<E: From<TrainError>>(
         loss_and_gradient(executor.classes(), &batch.labels, 0.0, None, executor.logits(), &mut gradient);
         executor.backward(&gradient);
         executor.take_failure()?;
-        body(executor.gradient_tensors().into_iter().collect())?;
+        body(executor.gradient_tensors().into_iter().chain(zeros.clone()).collect())?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod it {
     mod losses;
     mod nets;
     mod plain;
+    mod refusals;
     mod runs;
     mod sizes;
     mod statistics;

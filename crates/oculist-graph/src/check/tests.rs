@@ -80,20 +80,34 @@ fn a_variance_that_has_no_root_is_named() {
 }
 
 #[test]
-fn a_mask_of_minus_infinity_is_no_weight() {
-    let masked = |op: Binary, hidden: f32| {
+fn masks_and_single_numbers_are_no_weights() {
+    let with = |op: Binary, constant: Tensor| {
         let mut graph = Graph::new("net");
         let x = graph.add_input("x", Shape::nc(2));
-        let mask = graph.add_param("mask", Tensor::f32(&[2], vec![0.0, hidden]));
+        let mask = graph.add_param("mask", constant);
         let y = graph.add_node("masked", op, [x, mask]);
         graph.set_outputs(vec![y]);
         graph.tidy().unwrap();
         graph
     };
-    let graph = masked(Binary::Add, f32::NEG_INFINITY);
-    graph.check().unwrap();
-    assert_eq!((graph.is_weight_at(&graph.nodes()[0], 1), graph.cost().params), (false, 0));
-    // The same vector of finite numbers is a bias.
-    let graph = masked(Binary::Add, -1.0);
-    assert_eq!((graph.is_weight_at(&graph.nodes()[0], 1), graph.cost().params), (true, 2));
+    let found = |op: Binary, constant: Tensor| {
+        let graph = with(op, constant);
+        graph.check().unwrap();
+        (graph.is_weight_at(&graph.nodes()[0], 1), graph.cost().params)
+    };
+    let pair = |hidden: f32| Tensor::f32(&[2], vec![0.0, hidden]);
+    for hidden in [f32::NEG_INFINITY, f32::MIN, -1e9, -1e4] {
+        assert_eq!(found(Binary::Add, pair(hidden)), (false, 0), "{hidden}");
+    }
+    assert_eq!(found(Binary::Sub, pair(1e4)), (false, 0));
+    assert_eq!(found(Binary::Mul, Tensor::f32(&[2, 2], vec![1.0, 0.0, 1.0, 1.0])), (false, 0));
+    assert_eq!(found(Binary::Add, Tensor::f32(&[2, 2], vec![1.0, 0.0, 1.0, 1.0])), (true, 4));
+    // The same vector of small numbers is a bias.
+    assert_eq!(found(Binary::Add, pair(-1.0)), (true, 2));
+    // Factors of a formula, in whatever shape an exporter writes them.
+    for shape in [&[][..], &[1], &[1, 1]] {
+        for op in [Binary::Add, Binary::Sub, Binary::Mul, Binary::Div] {
+            assert_eq!(found(op, Tensor::f32(shape, vec![0.5])), (false, 0), "{op:?} {shape:?}");
+        }
+    }
 }

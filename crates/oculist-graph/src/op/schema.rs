@@ -13,7 +13,7 @@ pub enum Role {
     Data,
     /// A weight, bias, gamma or beta: trained if it is a parameter.
     Weight,
-    /// Either side of a product, sum or the like: trained if it is a parameter of more than one float, all of them finite.
+    /// Either side of a product, sum or the like: trained if it is a parameter of more than one float and no mask.
     Operand,
     /// A running statistic: updated while training, not by gradients.
     Statistic,

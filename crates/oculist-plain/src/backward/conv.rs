@@ -137,7 +137,7 @@ impl Maps {
 }
 
 /// The sum over samples and positions for each channel.
-fn over_channels<T: Real>(dy: &Tensor) -> Vec<T> {
+pub(super) fn over_channels<T: Real>(dy: &Tensor) -> Vec<T> {
     let channels = dy.shape()[1];
     let map: usize = dy.shape()[2..].iter().product();
     let mut sums = vec![0.0; channels];

@@ -1,6 +1,6 @@
 //! Products of matrices.
 
-use oculist_graph::{Gemm, MatMul, Tensor};
+use oculist_graph::{FusedMatMul, Gemm, MatMul, Op, Tensor, Transpose};
 
 use super::broadcast::{reduced, walk};
 use super::{Backward, Gradients, Reverse};
@@ -141,5 +141,35 @@ impl Backward for MatMul {
         let (a, b) = (reverse.input(0)?, reverse.input(1)?);
         let stacks = Stacks::new(a.shape(), b.shape());
         reverse.each(|i| with_real!(a.dtype(), T => stacks.by::<T>(reverse, i).map(Some)))
+    }
+}
+
+/// A value with its axes in this order.
+fn turned(reverse: &Reverse, x: &Tensor, order: &[usize]) -> Result<Tensor, Problem> {
+    let order: Vec<i64> = order.iter().map(|&a| a as i64).collect();
+    let mut all = crate::evaluate(reverse.ctx, &Op::Transpose(Transpose::new(&order)), &[Some(x)], 1)?;
+    all.pop().ok_or_else(|| Problem::Text("no result".to_owned()))
+}
+
+impl Backward for FusedMatMul {
+    /// That of the product of the values as they are read, turned back.
+    fn backward(&self, reverse: &Reverse) -> Gradients {
+        let (a, b, dy) = (reverse.input(0)?, reverse.input(1)?, reverse.only()?);
+        let orders = [self.order(false, a.shape().len()), self.order(true, b.shape().len())];
+        let (x, y) = (turned(reverse, a, &orders[0])?, turned(reverse, b, &orders[1])?);
+        let scaled = with_real!(dy.dtype(), T => {
+            let alpha = T::of_f32(self.alpha);
+            finish(dy.shape(), T::read(dy).iter().map(|&g| g * alpha).collect::<Vec<T>>(), dy.dtype())?
+        });
+        let wanted = [reverse.wants(0), reverse.wants(1)];
+        let given = [Some(&x), Some(&y)];
+        let (outputs, dy) = ([Some(reverse.output(0)?)], [Some(&scaled)]);
+        let found = super::gradient(reverse.ctx, &Op::MatMul(MatMul), &given, &outputs, &dy, &wanted)?;
+        reverse.each(|i| {
+            let Some(gradient) = &found[i] else { return Ok(None) };
+            let mut back = vec![0; orders[i].len()];
+            orders[i].iter().enumerate().for_each(|(to, &from)| back[from] = to);
+            turned(reverse, gradient, &back).map(Some)
+        })
     }
 }

@@ -5,8 +5,8 @@
 
 use oculist_graph::{
     ArrayFeatureExtractor, CenterCropPad, Compress, Concat, DepthToSpace, Expand, Gather, GatherElements,
-    GatherND, MaxUnpool, Op, Pad, ReverseSequence, ScatterElements, ScatterND, Slice, SpaceToDepth, Split,
-    Tensor, TensorData, TensorScatter, Tile, Transpose, Trilu,
+    GatherND, MaxUnpool, Op, Pad, Range, ReverseSequence, Slice, SpaceToDepth, Split, Tensor, TensorData,
+    TensorScatter, Tile, Transpose, Trilu,
 };
 
 use super::broadcast::sum_to;
@@ -110,9 +110,6 @@ moves! {
     GatherElements: |_| vec![0];
     GatherND: |_| vec![0];
     ArrayFeatureExtractor: |_| vec![0];
-    // Those that add or multiply what is there are refused before.
-    ScatterElements: |_| vec![0, 2];
-    ScatterND: |_| vec![0, 2];
     TensorScatter: |_| vec![0, 1];
     Tile: |_| vec![0];
     DepthToSpace: |_| vec![0];
@@ -141,5 +138,24 @@ impl Backward for Expand {
     fn backward(&self, reverse: &Reverse) -> Gradients {
         let (x, dy) = (reverse.input(0)?, reverse.only()?);
         reverse.first(|| sum_to(dy, x.shape()))
+    }
+}
+
+impl Backward for Range {
+    /// Of `start + i * delta`; the end only says how many there are.
+    fn backward(&self, reverse: &Reverse) -> Gradients {
+        let dy = reverse.only()?;
+        reverse.each(|i| {
+            let input = reverse.input(i)?;
+            with_real!(dy.dtype(), T => {
+                let flows = T::read(dy);
+                let each = flows.iter().enumerate().map(|(k, g)| match i {
+                    0 => g.to_f64(),
+                    1 => 0.0,
+                    _ => k as f64 * g.to_f64(),
+                });
+                finish(input.shape(), vec![T::of_f64(each.sum())], input.dtype()).map(Some)
+            })
+        })
     }
 }

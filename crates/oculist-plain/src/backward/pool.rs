@@ -1,6 +1,6 @@
 //! Pooling over windows and over whole maps.
 
-use oculist_graph::{AveragePool, GlobalPool, MaxPool, Tensor, Window};
+use oculist_graph::{AveragePool, GlobalPool, LpPool, MaxPool, Tensor, Window};
 
 use super::conv::{OUTSIDE, table};
 use super::{Backward, Gradients, Reverse};
@@ -95,6 +95,33 @@ impl Backward for AveragePool {
     }
 }
 
+/// The slope of `(sum |x|^p)^(1/p)` along `x`: `sum^(1/p - 1) * |x|^(p - 1) * sign x`, 0 where all are 0.
+fn norm_slope(sum: f64, x: f64, p: i64) -> f64 {
+    if sum == 0.0 || x == 0.0 {
+        return 0.0;
+    }
+    let p = p as f64;
+    sum.powf(1.0 / p - 1.0) * x.abs().powf(p - 1.0) * x.signum()
+}
+
+impl Backward for LpPool {
+    fn backward(&self, reverse: &Reverse) -> Gradients {
+        let (x, dy) = (reverse.input(0)?, reverse.only()?);
+        let table = windows(&self.window, x, dy);
+        reverse.first(|| {
+            with_real!(x.dtype(), T => by_map::<T>(reverse, x, dy, |x, dy, dx| {
+                for (o, &g) in dy.iter().enumerate() {
+                    let inside = || table.iter().map(|tap| tap[o]).filter(|&at| at != OUTSIDE);
+                    let sum = inside().map(|at| x[at].to_f64().abs().powf(self.p as f64)).sum();
+                    for at in inside() {
+                        dx[at] += T::of_f64(norm_slope(sum, x[at].to_f64(), self.p) * g.to_f64());
+                    }
+                }
+            }))
+        })
+    }
+}
+
 impl Backward for GlobalPool {
     fn backward(&self, reverse: &Reverse) -> Gradients {
         let (x, dy) = (reverse.input(0)?, reverse.only()?);
@@ -108,14 +135,9 @@ impl Backward for GlobalPool {
                         dx[best] = g;
                     }
                     Self::Lp(p) => {
-                        let p = p as f64;
-                        let sum: f64 = x.iter().map(|v| v.to_f64().abs().powf(p)).sum();
-                        // (sum |x|^p)^(1/p - 1) * |x|^(p - 1) * sign x
-                        let factor = if sum == 0.0 { 0.0 } else { sum.powf(1.0 / p - 1.0) };
+                        let sum = x.iter().map(|v| v.to_f64().abs().powf(p as f64)).sum();
                         for (dx, v) in dx.iter_mut().zip(x) {
-                            let v = v.to_f64();
-                            let slope = if v == 0.0 { 0.0 } else { v.abs().powf(p - 1.0) * v.signum() };
-                            *dx = T::of_f64(factor * slope * g.to_f64());
+                            *dx = T::of_f64(norm_slope(sum, v.to_f64(), p) * g.to_f64());
                         }
                     }
                 }

@@ -1,9 +1,11 @@
-//! Reductions along axes, and running sums.
+//! Reductions along axes, running sums and products.
 
+use oculist_graph::op::axis;
 use oculist_graph::{Cumulative, CumulativeKind, Op, Reduce, ReduceKind, Tensor};
 
 use super::broadcast::walk;
 use super::{Backward, Gradients, Reverse};
+use crate::along::Along;
 use crate::call::Problem;
 use crate::real::{Real, finish, with_real};
 
@@ -81,13 +83,46 @@ impl Backward for Reduce {
     }
 }
 
+/// The gradient of a running product, from the end of each line to its start: no element is divided by, so that zeros
+/// are no special case.
+fn running_product(op: &Cumulative, reverse: &Reverse) -> Result<Tensor, Problem> {
+    let (x, dy, named) = (reverse.input(0)?, reverse.only()?, reverse.input(1)?);
+    let at = named.to_i64s().and_then(|a| a.first().copied()).ok_or("the axis must be one number")?;
+    let along = Along::new(x.shape(), axis(at, x.shape().len())?);
+    with_real!(x.dtype(), T => {
+        let (values, gradient) = (T::read(x), T::read(dy));
+        let mut dx = vec![T::ZERO; values.len()];
+        let mut before = vec![1.0; along.len];
+        for line in 0..if values.is_empty() { 0 } else { along.lines() } {
+            let place = |k: usize| along.at(line, if op.reverse { along.len - 1 - k } else { k });
+            for k in 1..along.len {
+                before[k] = before[k - 1] * values[place(k - 1)].to_f64();
+            }
+            // What flows to the products behind, without this element and those before it.
+            let mut behind = 0.0;
+            for k in (0..along.len).rev() {
+                let flow = gradient[place(k)].to_f64();
+                if !op.exclusive {
+                    behind += flow;
+                }
+                dx[place(k)] = T::of_f64(before[k] * behind);
+                behind *= values[place(k)].to_f64();
+                if op.exclusive {
+                    behind += flow;
+                }
+            }
+        }
+        finish(x.shape(), dx, x.dtype())
+    })
+}
+
 impl Backward for Cumulative {
     fn backward(&self, reverse: &Reverse) -> Gradients {
-        if self.kind != CumulativeKind::Sum {
-            return Err("the gradient of a running product is not known".into());
-        }
         let (dy, axis) = (reverse.only()?, reverse.input(1)?);
         reverse.first(|| {
+            if self.kind == CumulativeKind::Prod {
+                return running_product(self, reverse);
+            }
             // Each element is in the sums behind it: their gradients run the other way.
             let back = Op::Cumulative(Self { reverse: !self.reverse, ..*self });
             let mut all = crate::evaluate(reverse.ctx, &back, &[Some(dy), Some(axis)], 1)?;

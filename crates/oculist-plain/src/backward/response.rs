@@ -1,9 +1,10 @@
-//! Normalisation by neighbouring channels and by p-norms.
+//! Normalisation without parameters: by neighbouring channels, by p-norms, by mean and variance.
 
 use oculist_graph::op::axis;
-use oculist_graph::{LpNormalization, Lrn};
+use oculist_graph::{LpNormalization, Lrn, MeanVarianceNormalization};
 
 use super::{Backward, Gradients, Reverse};
+use crate::op::response::{TINY, groups};
 use crate::real::{Real, finish, with_real};
 
 impl Backward for Lrn {
@@ -79,6 +80,39 @@ impl Backward for LpNormalization {
                     }
                 });
                 finish(x.shape(), dx, x.dtype())
+            })
+        })
+    }
+}
+
+impl Backward for MeanVarianceNormalization {
+    /// With `c` the element less its mean and `s` the standard deviation plus a tiny number, `y = c / s`.
+    fn backward(&self, reverse: &Reverse) -> Gradients {
+        let (x, dy) = (reverse.input(0)?, reverse.only()?);
+        let (group, groups) = groups(x.shape(), &self.axes)?;
+        let count = (x.len() / groups.max(1)).max(1) as f64;
+        reverse.first(|| {
+            with_real!(x.dtype(), T => {
+                let (values, gradient) = (T::read(x), T::read(dy));
+                let means = |each: &dyn Fn(usize) -> f64| {
+                    let mut sums = vec![0.0; groups];
+                    group.iter().enumerate().for_each(|(i, &g)| sums[g] += each(i));
+                    sums.iter_mut().for_each(|s| *s /= count);
+                    sums
+                };
+                let mean = means(&|i| values[i].to_f64());
+                let centred = |i: usize| values[i].to_f64() - mean[group[i]];
+                let flow = |i: usize| gradient[i].to_f64();
+                let deviation: Vec<f64> = means(&|i| centred(i).powi(2)).iter().map(|v| v.sqrt()).collect();
+                let (flows, along) = (means(&flow), means(&|i| flow(i) * centred(i)));
+                let dx = (0..values.len()).map(|i| {
+                    let g = group[i];
+                    let s = deviation[g] + TINY;
+                    // Equal elements have no deviation that could grow with them.
+                    let bent = if deviation[g] == 0.0 { 0.0 } else { centred(i) * along[g] / (s * deviation[g]) };
+                    T::of_f64((flow(i) - flows[g] - bent) / s)
+                });
+                finish(x.shape(), dx.collect::<Vec<T>>(), x.dtype())
             })
         })
     }

@@ -12,6 +12,12 @@ use oculist_kernels::Context;
 use super::{Gradient, differentiable, gradient};
 use crate::evaluate;
 
+mod attended;
+mod indexed;
+mod recurrent;
+mod sampled;
+mod shaped;
+
 /// An operator, its inputs and which of them are followed.
 pub(super) struct Case {
     pub(super) op: Op,
@@ -62,7 +68,9 @@ pub(super) fn case(op: impl Into<Op>, inputs: Vec<Option<Tensor>>) -> Case {
 impl Case {
     fn run(&self, outputs: usize) -> Vec<Tensor> {
         let given: Vec<Option<&Tensor>> = self.inputs.iter().map(Option::as_ref).collect();
-        evaluate(&Context::new(2).unwrap(), &self.op, &given, outputs).unwrap()
+        let mut all = evaluate(&Context::new(2).unwrap(), &self.op, &given, outputs).unwrap();
+        all.truncate(outputs);
+        all
     }
 
     fn gradients(&self, dy: &[Tensor]) -> Vec<Option<Tensor>> {
@@ -78,9 +86,11 @@ fn values(t: &Tensor) -> &[f64] {
     if let TensorData::F64(v) = t.data() { v } else { panic!("expected f64, found {}", t.dtype().name()) }
 }
 
-/// Compares with central differences of `sum(dy * y)` along every element of every followed input.
-pub(super) fn compare(case: &Case, found: &[Option<Tensor>], dy: &[Tensor]) -> Result<(), String> {
+/// Compares with central differences of `sum(dy * y)` along every element of every followed input; the largest
+/// difference relative to `1 + |slope|`.
+pub(super) fn compare(case: &Case, found: &[Option<Tensor>], dy: &[Tensor]) -> Result<f64, String> {
     const STEP: f64 = 1e-5;
+    let mut largest = 0.0f64;
     let objective = |case: &Case| -> f64 {
         let y = case.run(dy.len());
         y.iter().zip(dy).map(|(y, d)| values(y).iter().zip(values(d)).map(|(a, b)| a * b).sum::<f64>()).sum()
@@ -98,27 +108,46 @@ pub(super) fn compare(case: &Case, found: &[Option<Tensor>], dy: &[Tensor]) -> R
             };
             let want = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
             let got = values(gradient)[k];
-            if (got - want).abs() > 1e-6 * (1.0 + want.abs()) {
+            let difference = (got - want).abs() / (1.0 + want.abs());
+            if difference.is_nan() || difference > 1e-6 {
                 return Err(format!("input {i}, element {k}: the slope is {want}, not {got}"));
             }
+            largest = largest.max(difference);
         }
     }
-    Ok(())
+    Ok(largest)
 }
 
+/// Checks the gradients of a case, and that each of them would be rejected were one element of it wrong.
 #[track_caller]
 pub(super) fn check_outputs(case: &Case, outputs: usize) {
     assert_eq!(differentiable(&case.op), Gradient::Known, "{}", case.op.name());
     let dy: Vec<Tensor> =
         case.run(outputs).iter().zip(90..).map(|(y, seed)| floats(seed, y.shape()).unwrap()).collect();
     let found = case.gradients(&dy);
-    if let Err(problem) = compare(case, &found, &dy) {
-        panic!("{:?}: {problem}", case.op);
+    match compare(case, &found, &dy) {
+        Ok(largest) => println!("{}: {largest:.1e}", case.op.name()),
+        Err(problem) => panic!("{:?}: {problem}", case.op),
+    }
+    for &i in &case.wanted {
+        let Some(TensorData::F64(right)) = found[i].as_ref().map(Tensor::data) else { continue };
+        let mut wrong = right.clone();
+        let Some(first) = wrong.first_mut() else { continue };
+        *first += 1e-3 * (1.0 + first.abs());
+        let mut all = found.clone();
+        all[i] =
+            Some(Tensor::new(found[i].as_ref().unwrap().shape().to_vec(), TensorData::F64(wrong)).unwrap());
+        let only = Case { op: case.op.clone(), inputs: case.inputs.clone(), wanted: vec![i] };
+        assert!(
+            compare(&only, &all, &dy).is_err(),
+            "{}: a wrong gradient of input {i} passed",
+            case.op.name()
+        );
     }
 }
 
 #[track_caller]
-fn check(op: impl Into<Op>, inputs: Vec<Option<Tensor>>) {
+pub(super) fn check(op: impl Into<Op>, inputs: Vec<Option<Tensor>>) {
     check_outputs(&case(op, inputs), 1);
 }
 

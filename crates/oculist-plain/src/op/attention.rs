@@ -12,7 +12,7 @@ use crate::real::{Real, finish, round_to, with_real};
 const SCORES: usize = 1 << 22;
 
 /// Keys or values of every head, `[N, heads, past + positions, size]`.
-fn cached<T: Real>(
+pub(crate) fn cached<T: Real>(
     call: &Call,
     x: &Tensor,
     heads: Heads,

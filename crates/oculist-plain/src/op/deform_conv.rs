@@ -1,6 +1,8 @@
 //! Deformable convolution.
 
-use oculist_graph::DeformConv;
+use std::borrow::Cow;
+
+use oculist_graph::{DeformConv, Tensor};
 
 use super::conv::{add_bias, chunk};
 use crate::call::{Call, Forward, Outcome};
@@ -8,10 +10,9 @@ use crate::gemm::{Number, Size};
 use crate::real::{Real, finish, with_real};
 use crate::window::{Grid, unravel};
 
-/// The value between the elements of a map at a place that may lie outside, where the map is zero.
-fn sample<T: Real>(map: &[T], grid: &Grid, place: &[T]) -> T {
-    let mut sum = T::ZERO;
-    // Each corner of the cell around the place: bit `a` of its number says which end along axis `a`.
+/// Calls `f(corner, at, weight)` for each corner of the cell around a place that lies within a map: bit `a` of its
+/// number says which end along axis `a` it is.
+pub(crate) fn corners<T: Real>(grid: &Grid, place: &[T], mut f: impl FnMut(usize, usize, T)) {
     for corner in 0..1usize << place.len() {
         let (mut weight, mut at) = (T::ONE, Some(0usize));
         for (a, (&p, axis)) in place.iter().zip(&grid.axes).enumerate() {
@@ -23,13 +24,56 @@ fn sample<T: Real>(map: &[T], grid: &Grid, place: &[T]) -> T {
             let i = usize::try_from(i.saturating_add(i64::from(upper))).ok().filter(|&i| i < axis.input);
             at = at.zip(i).map(|(at, i)| at * axis.input + i);
         }
-        if let Some(at) = at
-            && weight != T::ZERO
-        {
-            sum += weight * map[at];
+        if let Some(at) = at {
+            f(corner, at, weight);
         }
     }
+}
+
+/// The value between the elements of a map at a place that may lie outside, where the map is zero.
+fn sample<T: Real>(map: &[T], grid: &Grid, place: &[T]) -> T {
+    let mut sum = T::ZERO;
+    corners(grid, place, |_, at, weight| {
+        if weight != T::ZERO {
+            sum += weight * map[at];
+        }
+    });
     sum
+}
+
+/// The places that a kernel's elements are moved to.
+pub(crate) struct Places<'a, T: Real> {
+    pub(crate) grid: Grid,
+    offset: Cow<'a, [T]>,
+    /// Channels that share their offsets, and how many such groups there are.
+    per_offset: usize,
+    offset_groups: usize,
+}
+
+impl<'a, T: Real> Places<'a, T> {
+    pub(crate) fn new(op: &DeformConv, grid: Grid, offset: &'a Tensor, channels: usize) -> Self {
+        let per_offset = (channels / op.offset_groups).max(1);
+        Self { grid, offset: T::read(offset), per_offset, offset_groups: op.offset_groups }
+    }
+
+    /// The number of a kernel's element for a channel of a sample: it counts once for each group of offsets.
+    pub(crate) fn element(&self, sample: usize, channel: usize, tap: usize) -> usize {
+        (sample * self.offset_groups + channel / self.per_offset) * self.grid.taps() + tap
+    }
+
+    /// Which number of the offsets moves an element along axis `a` for output `i`.
+    pub(crate) fn offset(&self, element: usize, a: usize, i: usize) -> usize {
+        (element * self.grid.axes.len() + a) * self.grid.outputs() + i
+    }
+
+    /// Where the element that stands at `tap` in the kernel looks for output `i`.
+    pub(crate) fn place(&self, element: usize, tap: &[usize], i: usize, place: &mut [T]) {
+        let out = unravel(i, self.grid.axes.iter().map(|a| a.output));
+        for (a, axis) in self.grid.axes.iter().enumerate() {
+            let regular = T::of_usize(out[a] * axis.stride + tap[a] * axis.dilation);
+            place[a] = regular - T::of_usize(axis.before) + self.offset[self.offset(element, a, i)];
+        }
+    }
 }
 
 impl Forward for DeformConv {
@@ -46,12 +90,12 @@ impl Forward for DeformConv {
         let (n, c_in, c_out) = (shape[0], x.shape()[1], shape[1]);
         let (inputs, outputs, taps, axes) = (grid.inputs(), grid.outputs(), grid.taps(), grid.axes.len());
         let (per_in, per_out) = (c_in / self.groups, c_out / self.groups);
-        let per_offset = (c_in / self.offset_groups).max(1);
         let k = per_in * taps;
         let step = chunk(k, outputs);
         call.room(oculist_graph::DataType::F64, &[k, step])?;
         with_real!(x.dtype(), T => {
-            let (x_all, w_all, offset, mask) = (T::read(x), T::read(w), T::read(offset), call.get(4).map(T::read));
+            let (x_all, w_all, mask) = (T::read(x), T::read(w), call.get(4).map(T::read));
+            let places = Places::<T>::new(self, grid, offset, c_in);
             let mut y = vec![T::ZERO; n * c_out * outputs];
             let mut columns = vec![T::ZERO; k * step];
             for (s, g) in (0..n).flat_map(|s| (0..self.groups).map(move |g| (s, g))) {
@@ -63,18 +107,12 @@ impl Forward for DeformConv {
                     call.ctx.for_pieces(columns, len, |row, part| {
                         let (c, tap) = (g * per_in + row / taps, row % taps);
                         let map = &x_all[(s * c_in + c) * inputs..][..inputs];
-                        // The kernel's element counts once for each group of offsets.
-                        let element = (s * self.offset_groups + c / per_offset) * taps + tap;
-                        let at_tap = grid.tap(tap);
+                        let element = places.element(s, c, tap);
+                        let at_tap = places.grid.tap(tap);
                         let mut place = vec![T::ZERO; axes];
                         for (i, v) in part.iter_mut().enumerate() {
-                            let out = unravel(start + i, grid.axes.iter().map(|a| a.output));
-                            for (a, axis) in grid.axes.iter().enumerate() {
-                                let regular = T::of_usize(out[a] * axis.stride + at_tap[a] * axis.dilation);
-                                let moved = offset[(element * axes + a) * outputs + start + i];
-                                place[a] = regular - T::of_usize(axis.before) + moved;
-                            }
-                            *v = sample(map, &grid, &place);
+                            places.place(element, &at_tap, start + i, &mut place);
+                            *v = sample(map, &places.grid, &place);
                             if let Some(mask) = &mask {
                                 *v *= mask[element * outputs + start + i];
                             }
@@ -92,7 +130,7 @@ impl Forward for DeformConv {
 
 #[cfg(test)]
 mod tests {
-    use oculist_graph::{Op, Tensor, Window};
+    use oculist_graph::{Op, Window};
     use oculist_kernels::Context;
 
     use super::*;

@@ -16,7 +16,7 @@ pub(super) fn index(i: i64, size: usize) -> Result<usize, Problem> {
 }
 
 /// The indices of an input.
-pub(super) fn indices(call: &Call, i: usize) -> Result<Vec<i64>, Problem> {
+pub(crate) fn indices(call: &Call, i: usize) -> Result<Vec<i64>, Problem> {
     call.ints(i)?.ok_or_else(|| Problem::from(format!("input {i} is missing")))
 }
 
@@ -54,7 +54,7 @@ impl Forward for ArrayFeatureExtractor {
 
 /// For each index, in their order, the position that it names in a value of `shape`: its own but for axis `a`, where it
 /// says which.
-pub(super) fn element_positions(
+pub(crate) fn element_positions(
     named: &[i64],
     dims: &[usize],
     shape: &[usize],
@@ -83,7 +83,7 @@ impl Forward for GatherElements {
 }
 
 /// Where the parts begin that tuples of indices name behind the first `batch` axes, and their length.
-pub(super) fn tuple_positions(
+pub(crate) fn tuple_positions(
     named: &[i64],
     dims: &[usize],
     shape: &[usize],

@@ -8,7 +8,7 @@ use crate::cast::cast;
 use crate::moves::strides;
 
 /// The elements as 64-bit floats.
-pub(super) fn reals(x: &Tensor) -> Result<Vec<f64>, Problem> {
+pub(crate) fn reals(x: &Tensor) -> Result<Vec<f64>, Problem> {
     match cast(x, DataType::F64).into_data() {
         TensorData::F64(v) => Ok(v),
         _ => Err("the elements could not be widened".into()),
@@ -16,25 +16,41 @@ pub(super) fn reals(x: &Tensor) -> Result<Vec<f64>, Problem> {
 }
 
 /// 64-bit floats as a tensor of another type; integers are cut towards zero.
-pub(super) fn of_reals(values: Vec<f64>, shape: Vec<usize>, dtype: DataType) -> Result<Tensor, Problem> {
+pub(crate) fn of_reals(values: Vec<f64>, shape: Vec<usize>, dtype: DataType) -> Result<Tensor, Problem> {
     Ok(cast(&Tensor::new(shape, TensorData::F64(values))?, dtype))
 }
 
-/// A place mirrored at both borders until it lies between them.
-fn reflected(x: f64, low: f64, high: f64) -> f64 {
+/// A place mirrored at both borders until it lies between them, and how it moves with `x`.
+fn reflected(x: f64, low: f64, high: f64) -> (f64, f64) {
     let range = high - low;
     if range <= 0.0 {
-        return low;
+        return (low, 0.0);
     }
     let from_low = (x - low).rem_euclid(2.0 * range);
-    low + if from_low > range { 2.0 * range - from_low } else { from_low }
+    if from_low > range { (low + 2.0 * range - from_low, -1.0) } else { (low + from_low, 1.0) }
+}
+
+/// A pixel that a place between pixels is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tap {
+    /// Its position.
+    pub(crate) at: usize,
+    /// Its weight.
+    pub(crate) weight: f64,
+    /// How the weight grows with the place.
+    pub(crate) slope: f64,
 }
 
 /// One spatial axis.
 #[derive(Clone, Copy)]
-struct Axis {
+pub(crate) struct Axis {
     size: usize,
     stride: usize,
+}
+
+/// The spatial axes of a value `[N, C, ...]`.
+pub(crate) fn spatial_axes(shape: &[usize]) -> Vec<Axis> {
+    shape[2..].iter().zip(&strides(shape)[2..]).map(|(&size, &stride)| Axis { size, stride }).collect()
 }
 
 impl Axis {
@@ -44,9 +60,9 @@ impl Axis {
         if align_corners { (0.0, last) } else { (-0.5, last + 0.5) }
     }
 
-    /// The pixels that one is made of, as positions, with their weights.
+    /// The pixels that the place `n` between -1 and 1 is made of.
     #[expect(clippy::match_same_arms, reason = "one line for what lies outside, one for what lies inside")]
-    fn taps(self, op: GridSample, n: f64, taps: &mut Vec<(usize, f64)>) {
+    pub(crate) fn taps(self, op: GridSample, n: f64, taps: &mut Vec<Tap>) {
         taps.clear();
         let size = self.size as f64;
         let mut x = if op.align_corners {
@@ -54,6 +70,8 @@ impl Axis {
         } else {
             ((n + 1.0) * size - 1.0) / 2.0
         };
+        // How the place moves with `n`.
+        let mut speed = if op.align_corners { (size - 1.0) / 2.0 } else { size / 2.0 };
         if op.sampling == Sampling::Nearest {
             x = x.round_ties_even();
         }
@@ -63,37 +81,43 @@ impl Axis {
                 Outside::Zeros => {}
                 // Neighbours of a cubic stand at the border each for itself, as PyTorch has it.
                 Outside::Border if op.sampling == Sampling::Cubic => {}
-                Outside::Border => x = x.clamp(0.0, (size - 1.0).max(0.0)),
-                Outside::Reflection => x = reflected(x, low, high),
+                Outside::Border => (x, speed) = (x.clamp(0.0, (size - 1.0).max(0.0)), 0.0),
+                Outside::Reflection => {
+                    let (inside, turn) = reflected(x, low, high);
+                    (x, speed) = (inside, speed * turn);
+                }
             }
         }
         let before = x.floor();
         let t = x - before;
-        let mut tap = |at: f64, weight: f64| {
+        let mut tap = |at: f64, weight: f64, slope: f64| {
             let inside = match op.outside {
                 Outside::Zeros if at < 0.0 || at > size - 1.0 => return,
                 Outside::Zeros => at,
                 Outside::Border => at.clamp(0.0, (size - 1.0).max(0.0)),
-                Outside::Reflection if at < low || at > high => reflected(at, low, high),
+                Outside::Reflection if at < low || at > high => reflected(at, low, high).0,
                 Outside::Reflection => at,
             };
             // A place that is no number is that of the first pixel, with a weight that is none either.
-            taps.push(((inside.max(0.0) as usize).min(self.size - 1) * self.stride, weight));
+            let at = (inside.max(0.0) as usize).min(self.size - 1) * self.stride;
+            taps.push(Tap { at, weight, slope: slope * speed });
         };
         match op.sampling {
-            Sampling::Nearest => tap(x, 1.0),
+            Sampling::Nearest => tap(x, 1.0, 0.0),
             Sampling::Linear => {
-                tap(before, 1.0 - t);
-                tap(before + 1.0, t);
+                tap(before, 1.0 - t, -1.0);
+                tap(before + 1.0, t, 1.0);
             }
             Sampling::Cubic => {
                 const A: f64 = -0.75;
                 let near = |x: f64| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
                 let far = |x: f64| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
-                tap(before - 1.0, far(t + 1.0));
-                tap(before, near(t));
-                tap(before + 1.0, near(1.0 - t));
-                tap(before + 2.0, far(2.0 - t));
+                let near_slope = |x: f64| (3.0 * (A + 2.0) * x - 2.0 * (A + 3.0)) * x;
+                let far_slope = |x: f64| (3.0 * A * x - 10.0 * A) * x + 8.0 * A;
+                tap(before - 1.0, far(t + 1.0), far_slope(t + 1.0));
+                tap(before, near(t), near_slope(t));
+                tap(before + 1.0, near(1.0 - t), -near_slope(1.0 - t));
+                tap(before + 2.0, far(2.0 - t), -far_slope(2.0 - t));
             }
         }
     }
@@ -107,11 +131,7 @@ impl Forward for GridSample {
         if call.room(x.dtype(), &shape)? == 0 || x.is_empty() {
             return Ok(vec![Tensor::zeros(x.dtype(), &shape)]);
         }
-        let axes: Vec<Axis> = x.shape()[2..]
-            .iter()
-            .zip(&strides(x.shape())[2..])
-            .map(|(&size, &stride)| Axis { size, stride })
-            .collect();
+        let axes = spatial_axes(x.shape());
         let (samples, channels) = (shape[0], shape[1]);
         let points: usize = shape[2..].iter().product();
         let plane: usize = x.shape()[2..].iter().product();
@@ -129,7 +149,7 @@ impl Forward for GridSample {
                     all = all
                         .iter()
                         .flat_map(|&(position, weight)| {
-                            taps.iter().map(move |&(more, factor)| (position + more, weight * factor))
+                            taps.iter().map(move |tap| (position + tap.at, weight * tap.weight))
                         })
                         .collect();
                 }
@@ -203,9 +223,10 @@ mod tests {
         // The corner of the first pixel has a quarter of it, the right edge half of the last column.
         close(&run(op(Outside::Zeros, false), &[&x, &grid]).unwrap(), &[1, 1, 1, 3], &[0.0, 1.5, 1.0]);
         close(&run(op(Outside::Border, false), &[&x, &grid]).unwrap(), &[1, 1, 1, 3], &[0.0, 1.5, 2.0]);
-        assert_eq!(reflected(-1.5, -0.5, 3.5), 0.5);
-        assert_eq!(reflected(5.0, 0.0, 3.0), 1.0);
-        assert_eq!(reflected(7.0, 0.0, 0.0), 0.0);
+        assert_eq!(reflected(-1.5, -0.5, 3.5), (0.5, -1.0));
+        assert_eq!(reflected(5.0, 0.0, 3.0), (1.0, -1.0));
+        assert_eq!(reflected(7.0, 0.0, 3.0), (1.0, 1.0));
+        assert_eq!(reflected(7.0, 0.0, 0.0), (0.0, 0.0));
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Forward for ReverseSequence {
 }
 
 /// The determinant of a matrix of `n` rows, by elimination with the largest pivot.
-fn determinant(matrix: &mut [f64], n: usize) -> f64 {
+pub(crate) fn determinant(matrix: &mut [f64], n: usize) -> f64 {
     let mut product = 1.0;
     for k in 0..n {
         let size = |row: &usize| matrix[row * n + k].abs();

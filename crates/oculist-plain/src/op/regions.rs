@@ -2,30 +2,121 @@
 
 use oculist_graph::{DataType, NonMaxSuppression, RoiAlign, Tensor};
 
-use super::grid::{of_reals, reals};
+use super::grid::{Tap, of_reals, reals};
 use crate::call::{Call, Forward, Outcome, Problem};
 
-/// The samples of all cells of one region along one axis: two pixels with their weights; `None` outside of the map.
-fn samples(start: f64, cell: f64, cells: usize, each: usize, size: usize) -> Vec<Option<[(usize, f64); 2]>> {
+/// The two pixels that a sample is made of along an axis; `None` outside of the map.
+type Pair = Option<[Tap; 2]>;
+
+/// The samples of all cells of one region along one axis.
+fn samples(start: f64, cell: f64, cells: usize, each: usize, size: usize) -> Vec<Pair> {
     let sample = |i: usize| {
         let (at, k) = ((i / each) as f64, (i % each) as f64);
         let x = start + at * cell + (k + 0.5) * cell / each as f64;
         if !(-1.0..=size as f64).contains(&x) {
             return None;
         }
+        // In front of the first pixel and behind the last one nothing changes.
+        let moves = x > 0.0;
         let x = x.max(0.0);
         let low = (x as usize).min(size - 1);
         let high = (low + 1).min(size - 1);
-        let t = if high == low { 0.0 } else { x - low as f64 };
-        Some([(low, 1.0 - t), (high, t)])
+        let (t, slope) = if high == low { (0.0, 0.0) } else { (x - low as f64, f64::from(u8::from(moves))) };
+        Some([Tap { at: low, weight: 1.0 - t, slope: -slope }, Tap { at: high, weight: t, slope }])
     };
     (0..cells * each).map(sample).collect()
 }
 
-impl Forward for RoiAlign {
-    fn forward(&self, call: &Call) -> Outcome {
+/// The samples of a region.
+pub(crate) struct Region {
+    /// The sample of the batch that it lies in.
+    pub(crate) sample: usize,
+    /// Samples of a cell along both axes.
+    pub(crate) each: [usize; 2],
+    rows: Vec<Pair>,
+    columns: Vec<Pair>,
+    /// Along both axes, whether the size is that of the region and no least size.
+    pub(crate) grows: [bool; 2],
+}
+
+impl Region {
+    /// A region `[x1, y1, x2, y2]` of a map of `[n, h, w]`.
+    pub(crate) fn new(
+        op: &RoiAlign,
+        place: &[f64],
+        sample: i64,
+        [n, h, w]: [usize; 3],
+    ) -> Result<Self, Problem> {
         /// Samples of one region, beyond which its size is no size of a region.
         const MOST: f64 = (1u64 << 20) as f64;
+        let sample = usize::try_from(sample)
+            .ok()
+            .filter(|&s| s < n)
+            .ok_or_else(|| Problem::from(format!("a region is of sample {sample}, there are {n}")))?;
+        let scale = f64::from(op.spatial_scale);
+        let offset = if op.half_pixel { 0.5 } else { 0.0 };
+        let [left, top, right, bottom] = [0, 1, 2, 3].map(|i| place[i] * scale - offset);
+        let (mut wide, mut high) = (right - left, bottom - top);
+        let grows = [high, wide].map(|size| op.half_pixel || size > 1.0);
+        if !op.half_pixel {
+            wide = wide.max(1.0);
+            high = high.max(1.0);
+        }
+        let (cell_h, cell_w) = (high / op.height as f64, wide / op.width as f64);
+        let each = |cell: f64| match op.sampling_ratio {
+            0 => cell.ceil().max(0.0),
+            ratio => ratio as f64,
+        };
+        let (each_h, each_w) = (each(cell_h), each(cell_w));
+        // Not a number is too many as well.
+        let few = |n: f64| n <= MOST;
+        if !(few(each_h * op.height as f64) && few(each_w * op.width as f64) && few(each_h * each_w)) {
+            return Err(format!("a region of {wide} times {high} pixels needs too many samples").into());
+        }
+        let (each_h, each_w) = (each_h as usize, each_w as usize);
+        Ok(Self {
+            sample,
+            each: [each_h, each_w],
+            rows: samples(top, cell_h, op.height, each_h.max(1), h),
+            columns: samples(left, cell_w, op.width, each_w.max(1), w),
+            grows,
+        })
+    }
+
+    /// The four pixels of a sample of a cell: those of the upper row, then those of the lower one.
+    pub(crate) fn corners(&self, [row, column]: [usize; 2], [iy, ix]: [usize; 2]) -> Option<[(Tap, Tap); 4]> {
+        let pair = self.rows[row * self.each[0] + iy].zip(self.columns[column * self.each[1] + ix]);
+        pair.map(|([a, b], [p, q])| [(a, p), (a, q), (b, p), (b, q)])
+    }
+}
+
+/// The share of a pixel.
+fn share((y, x): (Tap, Tap), map: &[f64], w: usize) -> f64 {
+    let weight = y.weight * x.weight;
+    if weight == 0.0 { 0.0 } else { weight * map[y.at * w + x.at] }
+}
+
+/// The largest share of any corner of the samples of a cell, with the number of the sample along both axes and of the
+/// corner: the maximum is that of the weighted corners, as ONNX's reference has it. `None` where there is no sample.
+pub(crate) fn largest(region: &Region, cell: [usize; 2], map: &[f64], w: usize) -> Option<(f64, [usize; 3])> {
+    let mut best: Option<(f64, [usize; 3])> = None;
+    for iy in 0..region.each[0] {
+        for ix in 0..region.each[1] {
+            // A sample outside of the map is 0.
+            let corners = region.corners(cell, [iy, ix]);
+            for k in 0..4 {
+                let value = corners.map_or(0.0, |corners| share(corners[k], map, w));
+                if best.is_none_or(|(most, _)| value > most || most.is_nan()) {
+                    best = Some((value, [iy, ix, k]));
+                }
+            }
+        }
+    }
+    best
+}
+
+impl Forward for RoiAlign {
+    fn forward(&self, call: &Call) -> Outcome {
         let (x, rois) = (call.input(0)?, call.input(1)?);
         let named = call.ints(2)?.ok_or("input 2 is missing")?;
         let &[n, c, h, w] = x.shape() else { return Err("expected [N, C, H, W]".into()) };
@@ -37,57 +128,27 @@ impl Forward for RoiAlign {
         if values.is_empty() {
             return Err(format!("a map of {h} times {w} pixels has no regions").into());
         }
-        let scale = f64::from(self.spatial_scale);
-        let offset = if self.half_pixel { 0.5 } else { 0.0 };
         let mut y = Vec::with_capacity(shape.iter().product());
-        for (region, &sample) in regions.chunks_exact(4).zip(&named) {
-            let sample = usize::try_from(sample)
-                .ok()
-                .filter(|&s| s < n)
-                .ok_or_else(|| Problem::from(format!("a region is of sample {sample}, there are {n}")))?;
-            let [left, top, right, bottom] = [0, 1, 2, 3].map(|i| region[i] * scale - offset);
-            let (mut wide, mut high) = (right - left, bottom - top);
-            if !self.half_pixel {
-                wide = wide.max(1.0);
-                high = high.max(1.0);
-            }
-            let (cell_h, cell_w) = (high / self.height as f64, wide / self.width as f64);
-            let each = |cell: f64| match self.sampling_ratio {
-                0 => cell.ceil().max(0.0),
-                ratio => ratio as f64,
-            };
-            let (each_h, each_w) = (each(cell_h), each(cell_w));
-            // Not a number is too many as well.
-            let few = |n: f64| n <= MOST;
-            if !(few(each_h * self.height as f64) && few(each_w * self.width as f64) && few(each_h * each_w))
-            {
-                return Err(format!("a region of {wide} times {high} pixels needs too many samples").into());
-            }
-            let (each_h, each_w) = (each_h as usize, each_w as usize);
-            let rows = samples(top, cell_h, self.height, each_h.max(1), h);
-            let columns = samples(left, cell_w, self.width, each_w.max(1), w);
+        for (place, &sample) in regions.chunks_exact(4).zip(&named) {
+            let region = Region::new(self, place, sample, [n, h, w])?;
+            let [each_h, each_w] = region.each;
+            let count = (each_h * each_w).max(1) as f64;
             for channel in 0..c {
-                let map = &values[(sample * c + channel) * h * w..][..h * w];
+                let map = &values[(region.sample * c + channel) * h * w..][..h * w];
                 for i in 0..self.height * self.width {
-                    let (row, column) = (i / self.width, i % self.width);
+                    let cell = [i / self.width, i % self.width];
+                    if self.max {
+                        y.push(largest(&region, cell, map, w).map_or(0.0, |l| l.0));
+                        continue;
+                    }
                     let mut sum = 0.0;
-                    let mut largest: Option<f64> = None;
                     for iy in 0..each_h {
                         for ix in 0..each_w {
-                            let pair = rows[row * each_h + iy].zip(columns[column * each_w + ix]);
-                            let parts = pair.map_or([0.0; 4], |([a, b], [p, q])| {
-                                [(a, p), (a, q), (b, p), (b, q)].map(|((y, v), (x, u))| {
-                                    if v * u == 0.0 { 0.0 } else { v * u * map[y * w + x] }
-                                })
-                            });
-                            sum += parts.iter().sum::<f64>();
-                            // The maximum is that of the weighted corners, as ONNX's reference has it.
-                            let corner = parts.into_iter().fold(f64::NEG_INFINITY, f64::max);
-                            largest = Some(largest.map_or(corner, |l| l.max(corner)));
+                            let corners = region.corners(cell, [iy, ix]);
+                            sum += corners.map_or(0.0, |c| c.map(|c| share(c, map, w)).iter().sum::<f64>());
                         }
                     }
-                    let count = (each_h * each_w).max(1) as f64;
-                    y.push(if self.max { largest.unwrap_or(0.0) } else { sum / count });
+                    y.push(sum / count);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use oculist_graph::op::axis;
 use oculist_graph::{LpNormalization, Lrn, MeanVarianceNormalization};
 
-use crate::call::{Call, Forward, Outcome};
+use crate::call::{Call, Forward, Outcome, Problem};
 use crate::real::{Real, finish, with_real};
 use crate::window::advance;
 
@@ -64,30 +64,40 @@ impl Forward for Lrn {
     }
 }
 
+/// What is added to the standard deviation of a group.
+pub(crate) const TINY: f64 = 1e-9;
+
+/// For each element the number of the group that it is normalised with, and how many groups there are: elements that
+/// share their positions along the axes that are not in `axes`.
+pub(crate) fn groups(shape: &[usize], axes: &[i64]) -> Result<(Vec<usize>, usize), Problem> {
+    let mut reduced = vec![false; shape.len()];
+    for &a in axes {
+        reduced[axis(a, shape.len())?] = true;
+    }
+    // `steps` leads to the number of a group.
+    let mut steps = vec![0; shape.len()];
+    let mut groups = 1;
+    for a in (0..shape.len()).rev().filter(|&a| !reduced[a]) {
+        steps[a] = groups;
+        groups *= shape[a];
+    }
+    let mut at = vec![0; shape.len()];
+    let group = (0..shape.iter().product())
+        .map(|_| {
+            let group = at.iter().zip(&steps).map(|(&i, &s)| i * s).sum();
+            advance(&mut at, |a| shape[a]);
+            group
+        })
+        .collect();
+    Ok((group, groups))
+}
+
 impl Forward for MeanVarianceNormalization {
     fn forward(&self, call: &Call) -> Outcome {
         let x = call.input(0)?;
         let shape = x.shape();
-        let mut reduced = vec![false; shape.len()];
-        for &a in &self.axes {
-            reduced[axis(a, shape.len())?] = true;
-        }
         call.room(x.dtype(), shape)?;
-        // Elements that share their positions along the other axes form a group; `steps` leads to its number.
-        let mut steps = vec![0; shape.len()];
-        let mut groups = 1;
-        for a in (0..shape.len()).rev().filter(|&a| !reduced[a]) {
-            steps[a] = groups;
-            groups *= shape[a];
-        }
-        let mut at = vec![0; shape.len()];
-        let group: Vec<usize> = (0..x.len())
-            .map(|_| {
-                let group = at.iter().zip(&steps).map(|(&i, &s)| i * s).sum();
-                advance(&mut at, |a| shape[a]);
-                group
-            })
-            .collect();
+        let (group, groups) = groups(shape, &self.axes)?;
         with_real!(x.dtype(), T => {
             let mut y = T::read(x).into_owned();
             let count = T::of_usize((y.len() / groups.max(1)).max(1));
@@ -100,7 +110,7 @@ impl Forward for MeanVarianceNormalization {
             let means = sums(&y, |v| v);
             y.iter_mut().zip(&group).for_each(|(v, &g)| *v -= means[g]);
             let variances = sums(&y, |v| v * v);
-            let tiny = T::of_f64(1e-9);
+            let tiny = T::of_f64(TINY);
             y.iter_mut().zip(&group).for_each(|(v, &g)| *v /= variances[g].sqrt() + tiny);
             Ok(vec![finish(shape, y, x.dtype())?])
         })

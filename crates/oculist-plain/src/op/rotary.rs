@@ -2,22 +2,34 @@
 
 use oculist_graph::{RotaryEmbedding, Shape};
 
-use crate::call::{Call, Forward, Outcome};
+use crate::call::{Call, Forward, Outcome, Problem};
 use crate::real::{Real, finish, with_real};
 
-impl Forward for RotaryEmbedding {
-    fn forward(&self, call: &Call) -> Outcome {
+/// Which elements are rotated together, and by which angles.
+pub(crate) struct Pairs {
+    /// Size of a head.
+    pub(crate) size: usize,
+    /// Pairs of each head.
+    pub(crate) half: usize,
+    interleaved: bool,
+    heads: usize,
+    len: usize,
+    packed: bool,
+    /// The line of angles for each position of each sample.
+    lines: Vec<usize>,
+}
+
+impl Pairs {
+    pub(crate) fn new(op: &RotaryEmbedding, call: &Call) -> Result<Self, Problem> {
         let (x, cos, sin) = (call.input(0)?, call.input(1)?, call.input(2)?);
-        let size = self.head(&Shape::fixed(x.shape()))?.unwrap_or(0);
-        let rotated = if self.rotated == 0 { size } else { self.rotated };
-        let half = rotated / 2;
+        let size = op.head(&Shape::fixed(x.shape()))?.unwrap_or(0);
+        let rotated = if op.rotated == 0 { size } else { op.rotated };
         // Samples, positions, heads; four dimensions have the heads in front of the positions.
         let (n, len, heads, packed) = match *x.shape() {
             [n, heads, len, _] => (n, len, heads, false),
-            [n, len, _] => (n, len, self.heads, true),
+            [n, len, _] => (n, len, op.heads, true),
             _ => return Err(format!("expected 3 or 4 dimensions, found {:?}", x.shape()).into()),
         };
-        // The line of angles for each position of each sample.
         let lines: Vec<usize> = match call.ints(3)? {
             None => (0..n * len).collect(),
             Some(positions) => {
@@ -29,15 +41,34 @@ impl Forward for RotaryEmbedding {
                 positions.into_iter().map(line).collect::<Result<_, _>>()?
             }
         };
+        Ok(Self { size, half: rotated / 2, interleaved: op.interleaved, heads, len, packed, lines })
+    }
+
+    /// Where the angles of the `i`-th head begin, counted as the heads lie in memory.
+    pub(crate) fn angles(&self, i: usize) -> usize {
+        let Self { heads, len, .. } = *self;
+        let line = if self.packed { i / heads } else { i / (heads * len) * len + i % len };
+        self.lines[line] * self.half
+    }
+
+    /// The elements of a head that pair `j` is made of.
+    pub(crate) fn pair(&self, j: usize) -> (usize, usize) {
+        if self.interleaved { (2 * j, 2 * j + 1) } else { (j, j + self.half) }
+    }
+}
+
+impl Forward for RotaryEmbedding {
+    fn forward(&self, call: &Call) -> Outcome {
+        let (x, cos, sin) = (call.input(0)?, call.input(1)?, call.input(2)?);
+        let pairs = Pairs::new(self, call)?;
         call.room(x.dtype(), x.shape())?;
         with_real!(x.dtype(), T => {
             let (cos, sin) = (T::read(cos), T::read(sin));
             let mut y = T::read(x).into_owned();
-            call.ctx.for_pieces(&mut y, size, |i, part| {
-                let line = if packed { i / heads } else { i / (heads * len) * len + i % len };
-                let angles = lines[line] * half;
-                for j in 0..half {
-                    let (a, b) = if self.interleaved { (2 * j, 2 * j + 1) } else { (j, j + half) };
+            call.ctx.for_pieces(&mut y, pairs.size, |i, part| {
+                let angles = pairs.angles(i);
+                for j in 0..pairs.half {
+                    let (a, b) = pairs.pair(j);
                     let (c, s) = (cos[angles + j], sin[angles + j]);
                     (part[a], part[b]) = (c * part[a] - s * part[b], s * part[a] + c * part[b]);
                 }

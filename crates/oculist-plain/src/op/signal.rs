@@ -10,7 +10,7 @@ use crate::cast::cast;
 use crate::fourier::{Complex, transform};
 
 /// A size that input `i` gives.
-fn size(call: &Call, i: usize) -> Result<usize, Problem> {
+pub(crate) fn size(call: &Call, i: usize) -> Result<usize, Problem> {
     let ints = call.ints(i)?;
     let first = ints.and_then(|v| v.first().copied());
     let size = first.and_then(|n| usize::try_from(n).ok());
@@ -85,7 +85,7 @@ impl Forward for MelWeightMatrix {
 }
 
 /// The complex elements of a line of `x`, whose last axis holds 1 or 2 parts.
-fn line(x: &[f64], parts: usize, along: Along, number: usize, len: usize) -> Vec<Complex> {
+pub(crate) fn line(x: &[f64], parts: usize, along: Along, number: usize, len: usize) -> Vec<Complex> {
     let element = |k: usize| {
         let at = along.at(number, k) * parts;
         (x[at], if parts == 2 { x[at + 1] } else { 0.0 })

@@ -5,6 +5,7 @@
 //! another name for its input. Whatever else reads a flattened value gets it in the graph's order ([`Planner::flat`]).
 
 mod bindings;
+mod flow;
 mod rule;
 mod step;
 
@@ -14,6 +15,7 @@ use oculist_kernels::{Context, Rows, channel_stride};
 use super::rows::{Row, RowValue};
 use crate::error::TrainError;
 use crate::params::ParamSet;
+pub(super) use flow::check;
 pub(crate) use step::Step;
 
 /// How a value lies in memory: `[batch, height, width, stride]`.
@@ -110,7 +112,7 @@ impl Plan {
             slot_of: vec![None; graph.values().len()],
             row_of: vec![None; graph.values().len()],
             constants: vec![None; graph.values().len()],
-            trained: trained(graph),
+            trained: flow::trained(graph, &flow::Flow::new(graph)),
             done: vec![false; graph.nodes().len()],
             plan: Self {
                 steps: Vec::new(),
@@ -140,22 +142,6 @@ impl Plan {
         let bytes = |row: &RowValue| row.bytes.saturating_mul(if gradients && row.carries { 2 } else { 1 });
         self.rows.iter().map(bytes).fold(0, usize::saturating_add)
     }
-}
-
-/// Per value, whether it is a parameter that some node trains.
-fn trained(graph: &Graph) -> Vec<bool> {
-    let mut trained = vec![false; graph.values().len()];
-    for node in graph.nodes() {
-        for (i, value) in node.inputs.slots().iter().enumerate() {
-            if let Some(value) = value
-                && graph.param(*value).is_some_and(|t| t.dtype() == DataType::F32)
-                && graph.is_weight_at(node, i)
-            {
-                trained[value.index()] = true;
-            }
-        }
-    }
-    trained
 }
 
 impl Planner<'_> {

@@ -9,8 +9,9 @@ mod norm;
 mod plain;
 mod pool;
 
-use oculist_graph::{DataType, NodeId, Op, Role, ValueId};
+use oculist_graph::{DataType, NodeId, Op, ValueId};
 
+use super::flow::quantised;
 use super::{Map, Planner, Slot, unsupported};
 use crate::error::TrainError;
 use crate::params::ParamLayout;
@@ -42,8 +43,8 @@ pub(super) const RULES: &[fn(&mut Planner<'_>, NodeId) -> Outcome] = &[
 fn refuse(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     let node = &planner.graph.nodes()[n];
     let fail = |problem: &str| Err(unsupported(node, problem.to_owned()));
-    if (0..node.inputs.len()).any(|i| node.op.role(i) == Role::Quantization) {
-        return fail("quantised graphs are not trained; train the f32 model");
+    if let Some(problem) = quantised(planner.graph, node) {
+        return fail(&problem);
     }
     if matches!(&node.op, Op::BatchNormalization(op) if op.training) {
         return fail(
