@@ -25,6 +25,7 @@ use crate::step::{Step, Work};
 use crate::tensor::{Tensor, TensorId};
 use constant::Constants;
 use op::Fast;
+pub use op::has_fast_step;
 
 /// A value to hand out when the steps before `step` have run.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Softmax.
 
-use oculist_graph::{Node, Softmax, SoftmaxKind};
+use oculist_graph::{Node, Softmax};
 
 use super::Fast;
 use crate::lower::Lowering;
@@ -10,7 +10,6 @@ impl Lowering<'_> {
     pub(super) fn fast_softmax(&self, node: &Node, softmax: &Softmax) -> Option<Fast> {
         self.float_map(node.inputs[0])?;
         let rank = self.graph.shape(node.inputs[0]).rank();
-        let rows = softmax.kind == SoftmaxKind::Softmax && rank == 2 && softmax.axes(rank) == Ok(1..2);
-        rows.then_some(Fast::Softmax)
+        (rank == 2 && softmax.axes(rank) == Ok(1..2)).then_some(Fast::Softmax)
     }
 }
