@@ -7,6 +7,7 @@ mod conformance;
 mod elpv;
 mod golden;
 mod machine;
+mod operators;
 mod process;
 mod sanitize;
 mod test;
@@ -25,7 +26,7 @@ struct Task {
     run: fn(&[String]) -> Result<()>,
 }
 
-const TASKS: [Task; 7] = [
+const TASKS: [Task; 8] = [
     Task { name: "test", arguments: test::ARGUMENTS, about: test::ABOUT, run: test::run },
     Task { name: "golden", arguments: golden::ARGUMENTS, about: golden::ABOUT, run: golden::run },
     Task { name: "sanitize", arguments: sanitize::ARGUMENTS, about: sanitize::ABOUT, run: sanitize::run },
@@ -42,6 +43,7 @@ const TASKS: [Task; 7] = [
         about: conformance::ABOUT,
         run: conformance::run,
     },
+    Task { name: "operators", arguments: operators::ARGUMENTS, about: operators::ABOUT, run: operators::run },
     Task { name: "elpv", arguments: elpv::ARGUMENTS, about: elpv::ABOUT, run: elpv::run },
 ];
 

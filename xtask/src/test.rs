@@ -17,8 +17,8 @@ use crate::{machine, process, venv, workspace};
 use tally::Tally;
 
 pub(crate) const ARGUMENTS: &str = "[--only STEPS] [-- ARGS]";
-pub(crate) const ABOUT: &str = "Checks everything, or only STEPS: some of fmt, locks, clippy, doc, oracles, conformance,\n\
-                                test, separated by commas. ARGS go to `cargo test`.";
+pub(crate) const ABOUT: &str = "Checks everything, or only STEPS: some of fmt, locks, clippy, doc, operators, oracles,\n\
+                                conformance, test, separated by commas. ARGS go to `cargo test`.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -26,6 +26,7 @@ enum Step {
     Locks,
     Clippy,
     Doc,
+    Operators,
     Oracles,
     Conformance,
     Test,
@@ -33,8 +34,16 @@ enum Step {
 
 impl Step {
     /// In the order of running: what is quick and fails often comes first, the tests' own summary last.
-    const ALL: [Self; 7] =
-        [Self::Fmt, Self::Locks, Self::Clippy, Self::Doc, Self::Oracles, Self::Conformance, Self::Test];
+    const ALL: [Self; 8] = [
+        Self::Fmt,
+        Self::Locks,
+        Self::Clippy,
+        Self::Doc,
+        Self::Operators,
+        Self::Oracles,
+        Self::Conformance,
+        Self::Test,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -42,6 +51,7 @@ impl Step {
             Self::Locks => "locks",
             Self::Clippy => "clippy",
             Self::Doc => "doc",
+            Self::Operators => "operators",
             Self::Oracles => "oracles",
             Self::Conformance => "conformance",
             Self::Test => "test",
@@ -54,8 +64,11 @@ impl Step {
             Self::Locks => "lock files of all workspaces are current",
             Self::Clippy => "clippy, warnings denied",
             Self::Doc => "documentation, warnings denied",
+            Self::Operators => "what the stages support, against docs/adding-operators.md",
             Self::Oracles => "environment of the Python oracles",
-            Self::Conformance => "ONNX's own tests of operators, against docs/conformance.md",
+            Self::Conformance => {
+                "ONNX's own tests of operators, and their models written again, against docs/conformance.md"
+            }
             Self::Test => "unit, integration, oracle and doc tests",
         }
     }
@@ -124,6 +137,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
                 command.env("RUSTDOCFLAGS", "-D warnings");
                 announce_and_run(command)
             }
+            Step::Operators => crate::operators::run(&["--check".to_owned()]),
             Step::Oracles => oracles().map(|path| python = Some(path)),
             Step::Conformance => crate::conformance::run(&["--check".to_owned()]),
             Step::Test => {

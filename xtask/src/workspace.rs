@@ -1,8 +1,11 @@
 //! Where things are.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
+
+use crate::process;
 
 /// The workspace's root folder.
 pub(crate) fn root() -> PathBuf {
@@ -19,11 +22,30 @@ pub(crate) fn target() -> Result<PathBuf> {
 }
 
 /// The profile that this program was built in, for building others alike.
-pub(crate) fn profile() -> Result<String> {
+fn profile() -> Result<String> {
     let program = std::env::current_exe().context("where does xtask itself lie?")?;
     let folder = program.parent().and_then(Path::file_name).and_then(|name| name.to_str());
     // Cargo calls the profile `dev`, and its folder otherwise.
     Ok(folder.map_or("release", |name| if name == "debug" { "dev" } else { name }).to_owned())
+}
+
+/// A program of the workspace, built in the profile of this one with the features that the tests build with, so that nothing
+/// is built twice.
+pub(crate) fn built(program: &str) -> Result<PathBuf> {
+    let profile = profile()?;
+    let mut build = Command::new(cargo());
+    build.current_dir(root()).args([
+        "build",
+        "--quiet",
+        "--profile",
+        &profile,
+        "--workspace",
+        "--bin",
+        program,
+    ]);
+    process::run(&mut build)?;
+    let folder = if profile == "dev" { "debug" } else { &profile };
+    Ok(target()?.join(folder).join(program))
 }
 
 /// The cargo that runs us.

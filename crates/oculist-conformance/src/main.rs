@@ -4,6 +4,7 @@ mod case;
 mod compare;
 mod outcome;
 mod page;
+mod roundtrip;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use oculist_kernels::Context;
 
 use case::{Case, Index};
 use outcome::Outcome;
+use roundtrip::RoundTrip;
 
 /// What the command line asks for.
 struct Options {
@@ -29,14 +31,23 @@ struct Options {
     check: Option<PathBuf>,
     /// The folder that models are written to once they are read, instead of running them.
     export: Option<PathBuf>,
+    /// What came of the written models.
+    roundtrip: Option<PathBuf>,
 }
 
 impl Options {
     fn parse() -> Result<Self> {
         let mut arguments = std::env::args().skip(1);
         let folder = arguments.next().context("expected the folder with the tests")?.into();
-        let mut options =
-            Self { folder, filter: None, verbose: false, write: None, check: None, export: None };
+        let mut options = Self {
+            folder,
+            filter: None,
+            verbose: false,
+            write: None,
+            check: None,
+            export: None,
+            roundtrip: None,
+        };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().with_context(|| format!("`{argument}` needs a value"));
             match argument.as_str() {
@@ -44,6 +55,7 @@ impl Options {
                 "--verbose" => options.verbose = true,
                 "--write" => options.write = Some(value()?.into()),
                 "--check" => options.check = Some(value()?.into()),
+                "--roundtrip" => options.roundtrip = Some(value()?.into()),
                 "--export" => options.export = Some(value()?.into()),
                 other => bail!("unknown argument `{other}`"),
             }
@@ -93,7 +105,8 @@ fn run() -> Result<ExitCode> {
     if options.filter.is_some() {
         return Ok(ExitCode::SUCCESS);
     }
-    let text = page::page(&index.onnx, &results);
+    let roundtrip = options.roundtrip.as_deref().map(RoundTrip::read).transpose()?.unwrap_or_default();
+    let text = page::page(&index.onnx, &results, &roundtrip);
     if let Some(path) = &options.write {
         fs::write(path, &text).with_context(|| path.display().to_string())?;
         println!("wrote {}", path.display());

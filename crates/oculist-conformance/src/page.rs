@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::case::Case;
 use crate::outcome::{Failure, Outcome};
+use crate::roundtrip::RoundTrip;
 
 /// What a page says that no longer holds. Processors differ in the last bits of a product, so a test that the page lists as
 /// failed may pass; the reverse is a fault.
@@ -84,7 +85,7 @@ pub(crate) fn summary(results: &[(&Case, Outcome)]) -> String {
 }
 
 /// The page in Markdown.
-pub(crate) fn page(onnx: &str, results: &[(&Case, Outcome)]) -> String {
+pub(crate) fn page(onnx: &str, results: &[(&Case, Outcome)], roundtrip: &RoundTrip) -> String {
     let Count { passed, failed, not_applicable } = total(results);
     let mut text = format!(
         "# ONNX conformance\n\n\
@@ -110,6 +111,7 @@ pub(crate) fn page(onnx: &str, results: &[(&Case, Outcome)]) -> String {
     if !any {
         text.push_str("None.\n");
     }
+    text.push_str(&roundtrip.section());
     text.push_str(
         "\n## Operators\n\nA test of an operator's expansion into others counts for the operator.\n\n",
     );
@@ -141,7 +143,8 @@ mod tests {
         };
         let passed = [(&case, Outcome::Passed)];
         let failed = [(&case, Outcome::Failed(Failure::Result, "element 0 is 1, expected 2".into()))];
-        let (good, bad) = (page("1.0", &passed), page("1.0", &failed));
+        let (good, bad) =
+            (page("1.0", &passed, &RoundTrip::default()), page("1.0", &failed, &RoundTrip::default()));
         assert_eq!(contradicts(&good, &good, &passed), None);
         assert_eq!(contradicts(&bad, &bad, &failed), None);
         // A test that passes on this machine alone is no fault.

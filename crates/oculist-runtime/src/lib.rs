@@ -47,6 +47,7 @@ mod tensor;
 pub use cpu::cpu_name;
 pub use error::RuntimeError;
 pub use latency::{MeasureOptions, Measurement, measure};
+pub use lower::has_fast_step;
 pub use observe::Observed;
 pub use options::{InputLayout, PlanOptions};
 pub use plan::Plan;

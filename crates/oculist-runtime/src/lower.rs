@@ -31,6 +31,7 @@ use crate::tensor::{Tensor, TensorId};
 use attention::Heads;
 use constant::Constants;
 use op::Fast;
+pub use op::has_fast_step;
 pub(crate) use order::Order;
 
 /// A value to hand out when the steps before `step` have run.

@@ -21,6 +21,7 @@ use crate::optimizer::{Optimizer, global_norm};
 use crate::params::ParamSet;
 use gradients::GradientPlan;
 use plan::Plan;
+pub use plan::has_fast_step;
 use rows::{RowStep, Rows as RowTensors};
 use statistics::Moments;
 

@@ -21,7 +21,7 @@ pub use checkpoint::RunState;
 pub use config::{Keep, TrainConfig, VIEWS};
 pub use ema::Ema;
 pub use error::TrainError;
-pub use executor::{Executor, Mode};
+pub use executor::{Executor, Mode, has_fast_step};
 pub use loss::{Criterion, Distillation, Loss, balanced_weights, class_priors, loss_and_gradient};
 pub use optimizer::{Optimizer, OptimizerConfig, global_norm};
 pub use params::{Param, ParamSet};

@@ -32,6 +32,8 @@ pub enum Tie {
 pub enum Ties {
     /// These relations, and no index of another axis may be removed.
     Known(Vec<Tie>),
-    /// The operator cannot be pruned through: all axes stay as they are.
+    /// This node cannot be pruned through: all axes stay as they are.
     Unknown,
+    /// No node of the operator can be pruned through, whatever its values.
+    Never,
 }

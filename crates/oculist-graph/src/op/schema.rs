@@ -305,7 +305,7 @@ pub trait Operator {
 
     /// Which indices of axes must be removed together when channels are pruned.
     fn ties(&self, _given: &Given, _outputs: &[&Shape]) -> Ties {
-        Ties::Unknown
+        Ties::Never
     }
 
     /// What integer quantisation does with it.

@@ -147,6 +147,11 @@ impl Unary {
         self.row().1
     }
 
+    /// Whether it gives floats of floats: tests and functions of bits do not.
+    pub fn is_of_floats(self) -> bool {
+        !matches!(self, Self::Not | Self::BitwiseNot | Self::IsNaN | Self::IsInf { .. })
+    }
+
     /// Name, whether it is an activation, first opset, and whether integers are allowed.
     fn row(self) -> (&'static str, bool, i64, bool) {
         match self {

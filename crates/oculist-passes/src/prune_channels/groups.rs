@@ -135,7 +135,7 @@ fn link(graph: &Graph, node: &Node, elements: &mut Elements) -> Result<()> {
     let outputs: Vec<_> = node.outputs.iter().map(|&v| graph.shape(v)).collect();
     let ties = match node.op.ties(&given, &outputs) {
         Ties::Known(ties) => ties,
-        Ties::Unknown => Vec::new(),
+        Ties::Unknown | Ties::Never => Vec::new(),
     };
     let axis = |elements: &mut Elements, port: Port| {
         let (value, axis) = match port {

@@ -13,7 +13,8 @@ mod slice;
 mod softmax;
 mod unary;
 
-use oculist_graph::{Binary, NodeId, Op, Plane, Unary};
+use oculist_graph::op::ReduceKind;
+use oculist_graph::{Binary, GlobalPool, Node, NodeId, Op, Plane, SoftmaxKind, Unary, Variadic};
 use oculist_kernels::Activation;
 use oculist_kernels::int8::Quant;
 
@@ -146,74 +147,99 @@ impl Fast {
     }
 }
 
+/// What finds the fast form of a node, or that this one has none.
+type Rule<'o> = Box<dyn Fn(&Lowering<'_>, &Node) -> Result<Option<Fast>, RuntimeError> + 'o>;
+
+fn by<'o>(
+    form: impl Fn(&Lowering<'_>, &Node) -> Result<Option<Fast>, RuntimeError> + 'o,
+) -> Option<Rule<'o>> {
+    Some(Box::new(form))
+}
+
+/// The rule of an operator; `None` if all its steps are plain, whatever the values.
+#[expect(clippy::match_same_arms, reason = "a line for each file of the graph's rooms")]
+fn rule(op: &Op) -> Option<Rule<'_>> {
+    match op {
+        Op::Conv(conv) => by(|l, node| Ok(l.fast_conv(node, conv))),
+        Op::Gemm(gemm) => by(|l, node| Ok(l.fast_gemm(node, gemm))),
+        Op::BatchNormalization(norm) if !norm.training => by(|l, node| Ok(l.fast_norm(node, norm))),
+        Op::Unary(unary) if unary.is_of_floats() => by(|l, node| Ok(l.fast_unary(node, *unary))),
+        Op::Binary(binary @ (Binary::Add | Binary::Sub | Binary::Mul | Binary::Div)) => {
+            by(|l, node| Ok(l.fast_affine(node, *binary).or_else(|| l.fast_binary(node, *binary))))
+        }
+        Op::Softmax(softmax) if softmax.kind == SoftmaxKind::Softmax => {
+            by(|l, node| Ok(l.fast_softmax(node, softmax)))
+        }
+        Op::MaxPool(pool) => by(|l, node| Ok(l.fast_max_pool(node, pool))),
+        Op::AveragePool(pool) => by(|l, node| Ok(l.fast_average_pool(node, pool))),
+        Op::GlobalPool(GlobalPool::Average) => by(|l, node| Ok(l.fast_global_pool(node))),
+        Op::Concat(concat) => by(|l, node| Ok(l.fast_concat(node, *concat))),
+        Op::Flatten(_) | Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => {
+            by(|l, node| Ok(l.fast_flat(node)))
+        }
+        Op::Transpose(transpose) => by(|l, node| Ok(l.fast_transpose(node, transpose))),
+        Op::Gather(gather) => by(|l, node| l.fast_gather(node, *gather)),
+        Op::LayerNormalization(norm) => by(|l, node| Ok(l.fast_layer_norm(node, *norm))),
+        // Looked for with all that belongs to it: `Lowering::find_heads`.
+        Op::Attention(_) => by(|_, _| Ok(None)),
+        Op::Identity(_) => by(|_, _| Ok(Some(Fast::Same))),
+        // Without `training_mode`, nothing is dropped.
+        Op::Dropout(_) => by(|_, node| Ok(node.inputs.get(2).is_none().then_some(Fast::Same))),
+        Op::Pad(_) => by(|l, node| Ok(l.fast_pad(node))),
+        Op::QuantizeLinear(_) => by(|l, node| Ok(l.quant_of(node, node.output())?.map(Fast::Quantize))),
+        Op::DequantizeLinear(_) => by(|l, node| Ok(l.quant_of(node, node.inputs[0])?.map(Fast::Dequantize))),
+        Op::MatMul(_) => by(|l, node| Ok(l.fast_product(node))),
+        Op::Clip(_) => by(|l, node| l.fast_clip(node)),
+        Op::Variadic(Variadic::Sum) => by(|l, node| Ok(l.fast_sum(node))),
+        Op::Reduce(reduce) if reduce.kind == ReduceKind::Mean => by(|l, node| l.fast_reduce(node, *reduce)),
+        Op::Slice(_) => by(|l, node| l.fast_slice(node)),
+        Op::Split(split) => by(|l, node| Ok(l.fast_split(node, *split))),
+        Op::Resize(resize) => by(|l, node| l.fast_resize(node, resize)),
+        // Plain steps: one line for each file of the graph's rooms.
+        Op::ConvTranspose(_) | Op::DeformConv(_) | Op::FusedMatMul(_) | Op::Einsum(_) => None,
+        Op::FlexAttention(_) | Op::LinearAttention(_) | Op::CausalConvWithState(_) => None,
+        Op::RotaryEmbedding(_) | Op::SwiGlu(_) | Op::BiasGelu(_) => None,
+        Op::FusedConv(_) | Op::FusedGemm(_) | Op::SkipLayerNormalization(_) => None,
+        Op::BatchNormalization(_) | Op::InstanceNormalization(_) | Op::GroupNormalization(_) => None,
+        Op::RmsNormalization(_) => None,
+        Op::LpNormalization(_) | Op::Lrn(_) | Op::MeanVarianceNormalization(_) => None,
+        Op::GlobalPool(_) | Op::LpPool(_) => None,
+        Op::Unary(_) | Op::Binary(_) | Op::Softmax(_) | Op::Variadic(_) => None,
+        Op::Where(_) | Op::Compress(_) | Op::NonZero(_) => None,
+        Op::Cast(_) | Op::CastLike(_) | Op::BitCast(_) => None,
+        Op::Reduce(_) | Op::ArgReduce(_) | Op::TopK(_) | Op::Unique(_) | Op::Cumulative(_) => None,
+        Op::ShapeOf(_) | Op::SizeOf(_) | Op::Constant(_) | Op::ConstantOfShape(_) | Op::Range(_) => None,
+        Op::Loss(_) => None,
+        Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
+        Op::Expand(_) | Op::Tile(_) => None,
+        Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
+        Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
+        Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
+        Op::GridSample(_) | Op::AffineGrid(_) | Op::CenterCropPad(_) => None,
+        Op::MaxUnpool(_) | Op::Col2Im(_) | Op::RoiAlign(_) | Op::NonMaxSuppression(_) | Op::Binarizer(_) => {
+            None
+        }
+        Op::ConvInteger(_) | Op::QLinearConv(_) | Op::IntegerMatMul(_) => None,
+        Op::DynamicQuantizeLinear(_) | Op::QLinear(_) => None,
+        Op::SignalWindow(_) | Op::MelWeightMatrix(_) | Op::Dft(_) | Op::Stft(_) => None,
+    }
+}
+
+/// Whether some nodes of an operator are computed by a fast kernel: those whose values, constants and shapes allow it. The
+/// others run on row-major tensors.
+pub fn has_fast_step(op: &Op) -> bool {
+    rule(op).is_some()
+}
+
 impl Lowering<'_> {
     /// How the fast kernels compute a node; `None` if they do not.
-    #[expect(clippy::match_same_arms, reason = "a line for each file of the graph's rooms")]
     pub(super) fn fast_form(&self, id: NodeId) -> Result<Option<Fast>, RuntimeError> {
         let node = self.node(id);
         let several = node.outputs.len() != 1 && !matches!(node.op, Op::Split(_));
         if several || node.inputs.is_empty() || self.is_constant(node.output()) {
             return Ok(None);
         }
-        Ok(match &node.op {
-            Op::Conv(conv) => self.fast_conv(node, conv),
-            Op::Gemm(gemm) => self.fast_gemm(node, gemm),
-            Op::BatchNormalization(norm) => self.fast_norm(node, norm),
-            Op::Unary(unary) => self.fast_unary(node, *unary),
-            Op::Binary(binary) => self.fast_affine(node, *binary).or_else(|| self.fast_binary(node, *binary)),
-            Op::Softmax(softmax) => self.fast_softmax(node, softmax),
-            Op::MaxPool(pool) => self.fast_max_pool(node, pool),
-            Op::AveragePool(pool) => self.fast_average_pool(node, pool),
-            Op::GlobalPool(pool) => self.fast_global_pool(node, *pool),
-            Op::Concat(concat) => self.fast_concat(node, *concat),
-            Op::Flatten(_) | Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => self.fast_flat(node),
-            Op::Transpose(transpose) => self.fast_transpose(node, transpose),
-            Op::Identity(_) => Some(Fast::Same),
-            // Without `training_mode`, nothing is dropped.
-            Op::Dropout(_) => node.inputs.get(2).is_none().then_some(Fast::Same),
-            Op::Pad(_) => self.fast_pad(node),
-            Op::QuantizeLinear(_) => self.quant_of(node, node.output())?.map(Fast::Quantize),
-            Op::DequantizeLinear(_) => self.quant_of(node, node.inputs[0])?.map(Fast::Dequantize),
-            Op::MatMul(_) => self.fast_product(node),
-            Op::Clip(_) => self.fast_clip(node)?,
-            Op::Variadic(variadic) => self.fast_variadic(node, *variadic),
-            Op::Reduce(reduce) => self.fast_reduce(node, *reduce)?,
-            // Plain steps: one line for each file of the graph's rooms.
-            Op::ConvTranspose(_) | Op::DeformConv(_) | Op::FusedMatMul(_) | Op::Einsum(_) => None,
-            Op::Attention(_) | Op::FlexAttention(_) | Op::LinearAttention(_) | Op::CausalConvWithState(_) => {
-                None
-            }
-            Op::RotaryEmbedding(_) | Op::SwiGlu(_) | Op::BiasGelu(_) => None,
-            Op::FusedConv(_) | Op::FusedGemm(_) | Op::SkipLayerNormalization(_) => None,
-            Op::InstanceNormalization(_) | Op::GroupNormalization(_) => None,
-            Op::LayerNormalization(norm) => self.fast_layer_norm(node, *norm),
-            Op::RmsNormalization(_) => None,
-            Op::LpNormalization(_) | Op::Lrn(_) | Op::MeanVarianceNormalization(_) => None,
-            Op::LpPool(_) => None,
-            Op::Where(_) | Op::Compress(_) | Op::NonZero(_) => None,
-            Op::Cast(_) | Op::CastLike(_) | Op::BitCast(_) => None,
-            Op::ArgReduce(_) | Op::TopK(_) | Op::Unique(_) | Op::Cumulative(_) => None,
-            Op::ShapeOf(_) | Op::SizeOf(_) | Op::Constant(_) | Op::ConstantOfShape(_) | Op::Range(_) => None,
-            Op::Loss(_) => None,
-            Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
-            Op::Slice(_) => self.fast_slice(node)?,
-            Op::Split(split) => self.fast_split(node, *split),
-            Op::Resize(resize) => self.fast_resize(node, resize)?,
-            Op::Expand(_) | Op::Tile(_) => None,
-            Op::Gather(gather) => self.fast_gather(node, *gather)?,
-            Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
-            Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
-            Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
-            Op::GridSample(_) | Op::AffineGrid(_) | Op::CenterCropPad(_) => None,
-            Op::MaxUnpool(_)
-            | Op::Col2Im(_)
-            | Op::RoiAlign(_)
-            | Op::NonMaxSuppression(_)
-            | Op::Binarizer(_) => None,
-            Op::ConvInteger(_) | Op::QLinearConv(_) | Op::IntegerMatMul(_) => None,
-            Op::DynamicQuantizeLinear(_) | Op::QLinear(_) => None,
-            Op::SignalWindow(_) | Op::MelWeightMatrix(_) | Op::Dft(_) | Op::Stft(_) => None,
-        })
+        rule(&node.op).map_or(Ok(None), |form| form(self, node))
     }
 
     /// A fast step in floats; says whether there is one.

@@ -16,6 +16,7 @@ use super::rows::{Row, RowValue};
 use crate::error::TrainError;
 use crate::params::ParamSet;
 pub(super) use flow::check;
+pub use rule::has_fast_step;
 pub(crate) use step::Step;
 
 /// How a value lies in memory: `[batch, height, width, stride]`.
@@ -178,7 +179,7 @@ impl Planner<'_> {
     }
 
     fn node(&mut self, n: NodeId) -> Result<(), TrainError> {
-        for rule in rule::RULES {
+        for rule in rule::FIRST.into_iter().chain(rule::rule(&self.graph.nodes()[n].op)) {
             if rule(self, n)? {
                 return Ok(());
             }

@@ -1,6 +1,6 @@
 //! Functions of two elements.
 
-use oculist_graph::{Binary, Node, NodeId, Variadic};
+use oculist_graph::{Binary, Node, NodeId};
 
 use super::Fast;
 use crate::error::RuntimeError;
@@ -14,11 +14,7 @@ impl Lowering<'_> {
     pub(super) fn fast_affine(&self, node: &Node, op: Binary) -> Option<Fast> {
         let constant = |i: usize| node.inputs.get(i).is_some_and(|v| self.is_float_constant(v));
         let data = usize::from(constant(0));
-        let linear = match op {
-            Binary::Add | Binary::Sub | Binary::Mul => true,
-            Binary::Div => data == 0,
-            _ => false,
-        };
+        let linear = op != Binary::Div || data == 0;
         let (x, c) = (node.inputs.get(data)?, node.inputs.get(1 - data)?);
         let (channels, _) = self.form(x)?;
         let along = self.channel_axis(x);
@@ -74,9 +70,8 @@ impl Lowering<'_> {
     }
 
     /// A sum of two values of one shape.
-    pub(super) fn fast_variadic(&self, node: &Node, variadic: Variadic) -> Option<Fast> {
-        let two = variadic == Variadic::Sum && node.inputs.len() == 2;
-        if two { self.fast_binary(node, Binary::Add) } else { None }
+    pub(super) fn fast_sum(&self, node: &Node) -> Option<Fast> {
+        if node.inputs.len() == 2 { self.fast_binary(node, Binary::Add) } else { None }
     }
 
     /// An addition that no convolution took in.

@@ -14,7 +14,7 @@ impl Lowering<'_> {
     pub(super) fn fast_norm(&self, node: &Node, norm: &BatchNormalization) -> Option<Fast> {
         self.float_map(node.inputs[0])?;
         let constant = (1..5).all(|i| node.inputs.get(i).is_some_and(|v| self.is_float_constant(v)));
-        (constant && !norm.training).then_some(Fast::Norm { epsilon: norm.epsilon })
+        constant.then_some(Fast::Norm { epsilon: norm.epsilon })
     }
 
     /// Batch normalisation that no convolution took in.

@@ -1,6 +1,6 @@
 //! Pooling.
 
-use oculist_graph::{AveragePool, GlobalPool, MaxPool, Node, NodeId, Plane, Window};
+use oculist_graph::{AveragePool, MaxPool, Node, NodeId, Plane, Window};
 
 use super::Fast;
 use crate::error::RuntimeError;
@@ -19,10 +19,10 @@ impl Lowering<'_> {
         Some(Fast::AveragePool { plane, count_include_pad: pool.count_include_pad })
     }
 
-    pub(super) fn fast_global_pool(&self, node: &Node, pool: GlobalPool) -> Option<Fast> {
+    pub(super) fn fast_global_pool(&self, node: &Node) -> Option<Fast> {
         self.map(node.inputs[0])?;
         let rank = self.graph.shape(node.inputs[0]).rank();
-        (pool == GlobalPool::Average && rank == 4).then_some(Fast::GlobalAveragePool)
+        (rank == 4).then_some(Fast::GlobalAveragePool)
     }
 
     /// A window that the kernels know. One that hangs over the end is one with more padding, if that may `grow`.

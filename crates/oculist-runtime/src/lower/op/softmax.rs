@@ -1,6 +1,6 @@
 //! Softmax.
 
-use oculist_graph::{Node, Softmax, SoftmaxKind};
+use oculist_graph::{Node, Softmax};
 
 use super::Fast;
 use crate::lower::Lowering;
@@ -11,7 +11,6 @@ impl Lowering<'_> {
         let x = node.inputs[0];
         self.form(x)?;
         let (rank, along) = (self.graph.shape(x).rank(), self.channel_axis(x));
-        let rows = softmax.kind == SoftmaxKind::Softmax && softmax.axes(rank) == Ok(along..along + 1);
-        rows.then_some(Fast::Softmax)
+        (softmax.axes(rank) == Ok(along..along + 1)).then_some(Fast::Softmax)
     }
 }

@@ -9,7 +9,8 @@ mod norm;
 mod plain;
 mod pool;
 
-use oculist_graph::{DataType, NodeId, Op, ValueId};
+use oculist_graph::op::ReduceKind;
+use oculist_graph::{Binary, DataType, Gemm, GlobalPool, NodeId, Op, Role, ValueId};
 
 use super::flow::quantised;
 use super::{Map, Planner, Slot, unsupported};
@@ -19,25 +20,68 @@ use crate::params::ParamLayout;
 /// Whether the rule has made the node's steps.
 type Outcome = Result<bool, TrainError>;
 
-/// All rules; the first that fits makes the steps.
-pub(super) const RULES: &[fn(&mut Planner<'_>, NodeId) -> Outcome] = &[
-    refuse,
-    plain::known,
-    layer::conv,
-    layer::linear,
-    norm::batch_norm,
-    arithmetic::activation,
-    arithmetic::add,
-    arithmetic::mul,
-    pool::max,
-    pool::average,
-    pool::global_average,
-    pool::mean,
-    movement::concat,
-    movement::rename,
-    movement::dropout,
-    movement::pad_channels,
-];
+/// Makes the steps of a node.
+pub(super) type Rule = fn(&mut Planner<'_>, NodeId) -> Outcome;
+
+/// What is asked of every node before its own rule.
+pub(super) const FIRST: [Rule; 2] = [refuse, plain::known];
+
+/// The rule of an operator; `None` if all its steps are plain, whatever the values.
+#[expect(clippy::match_same_arms, reason = "a line for each file of the graph's rooms")]
+pub(super) fn rule(op: &Op) -> Option<Rule> {
+    match op {
+        Op::Conv(_) => Some(layer::conv),
+        Op::Gemm(gemm) if *gemm == Gemm::LINEAR => Some(layer::linear),
+        Op::BatchNormalization(norm) if !norm.training => Some(norm::batch_norm),
+        Op::Unary(_) if arithmetic::activation_of(op).is_some() => Some(arithmetic::activation),
+        Op::Binary(Binary::Add) => Some(arithmetic::add),
+        Op::Binary(Binary::Mul) => Some(arithmetic::mul),
+        Op::MaxPool(_) => Some(pool::max),
+        Op::AveragePool(_) => Some(pool::average),
+        Op::GlobalPool(GlobalPool::Average) => Some(pool::global_average),
+        Op::Reduce(reduce) if reduce.kind == ReduceKind::Mean => Some(pool::mean),
+        Op::Concat(_) => Some(movement::concat),
+        Op::Identity(_) | Op::Flatten(_) => Some(movement::rename),
+        Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => Some(movement::rename),
+        Op::Dropout(_) => Some(movement::dropout),
+        Op::Pad(_) => Some(movement::pad_channels),
+        // Plain steps: one line for each file of the graph's rooms.
+        Op::Gemm(_) | Op::MatMul(_) | Op::FusedMatMul(_) | Op::Einsum(_) => None,
+        Op::ConvTranspose(_) | Op::DeformConv(_) => None,
+        Op::Attention(_) | Op::FlexAttention(_) | Op::LinearAttention(_) | Op::CausalConvWithState(_) => None,
+        Op::RotaryEmbedding(_) | Op::SwiGlu(_) | Op::BiasGelu(_) => None,
+        Op::FusedConv(_) | Op::FusedGemm(_) | Op::SkipLayerNormalization(_) => None,
+        Op::BatchNormalization(_) | Op::InstanceNormalization(_) | Op::GroupNormalization(_) => None,
+        Op::LayerNormalization(_) | Op::RmsNormalization(_) => None,
+        Op::LpNormalization(_) | Op::Lrn(_) | Op::MeanVarianceNormalization(_) => None,
+        Op::GlobalPool(_) | Op::LpPool(_) => None,
+        Op::Unary(_) | Op::Binary(_) | Op::Softmax(_) | Op::Variadic(_) | Op::Clip(_) => None,
+        Op::Where(_) | Op::Compress(_) | Op::NonZero(_) => None,
+        Op::Cast(_) | Op::CastLike(_) | Op::BitCast(_) => None,
+        Op::Reduce(_) | Op::ArgReduce(_) | Op::TopK(_) | Op::Unique(_) | Op::Cumulative(_) => None,
+        Op::ShapeOf(_) | Op::SizeOf(_) | Op::Constant(_) | Op::ConstantOfShape(_) | Op::Range(_) => None,
+        Op::Loss(_) => None,
+        Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
+        Op::Slice(_) | Op::Split(_) | Op::Transpose(_) | Op::Expand(_) | Op::Tile(_) => None,
+        Op::Gather(_) | Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
+        Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
+        Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
+        Op::Resize(_) | Op::GridSample(_) | Op::AffineGrid(_) | Op::CenterCropPad(_) => None,
+        Op::MaxUnpool(_) | Op::Col2Im(_) | Op::RoiAlign(_) | Op::NonMaxSuppression(_) | Op::Binarizer(_) => {
+            None
+        }
+        // Refused before.
+        Op::QuantizeLinear(_) | Op::DequantizeLinear(_) | Op::DynamicQuantizeLinear(_) => None,
+        Op::ConvInteger(_) | Op::QLinearConv(_) | Op::IntegerMatMul(_) | Op::QLinear(_) => None,
+        Op::SignalWindow(_) | Op::MelWeightMatrix(_) | Op::Dft(_) | Op::Stft(_) => None,
+    }
+}
+
+/// Whether some nodes of an operator are trained by fast kernels: those whose values, weights and shapes allow it. The others
+/// run on row-major tensors.
+pub fn has_fast_step(op: &Op) -> bool {
+    rule(op).is_some()
+}
 
 /// What is not trained wherever it stands.
 fn refuse(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
