@@ -120,10 +120,11 @@ pub(in super::super) fn check(graph: &Graph) -> Result<(), TrainError> {
     let flow = Flow::new(graph);
     // Computed values that are the same in every step.
     let mut constant = vec![false; graph.values().len()];
+    // What quantises is the reason, before what it does to weights elsewhere.
+    if let Some((node, problem)) = graph.nodes().iter().find_map(|n| Some((n, quantised(graph, n)?))) {
+        return Err(unsupported(node, problem));
+    }
     for node in graph.nodes() {
-        if let Some(problem) = quantised(graph, node) {
-            return Err(unsupported(node, problem));
-        }
         let mut changes = false;
         for (i, slot) in node.inputs.slots().iter().enumerate() {
             let Some(v) = *slot else { continue };
