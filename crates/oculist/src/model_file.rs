@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use oculist_augment::Preprocessing;
 use oculist_data::Split;
-use oculist_graph::{Graph, Op};
+use oculist_graph::Graph;
+use oculist_graph::op::Quantization;
 use oculist_onnx::ExportOptions;
 use oculist_passes::prepare;
 use oculist_runtime::{Context, Plan, PlanOptions};
@@ -221,7 +222,7 @@ impl Model {
 /// Whether a graph computes in int8, at least in parts.
 pub(crate) fn is_int8(graph: &Graph) -> bool {
     // Weights alone may be quantised: then there is no `QuantizeLinear`.
-    graph.nodes().iter().any(|n| matches!(n.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_)))
+    graph.nodes().iter().any(|n| n.op.quantization() == Quantization::Conversion)
 }
 
 /// Checks that a graph gives one row of numbers, one for each class, for an image.
