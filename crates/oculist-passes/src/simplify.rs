@@ -17,6 +17,7 @@ mod pad;
 mod pooling;
 mod rewrite;
 mod shapes;
+mod shuffle;
 
 use oculist_graph::Graph;
 
@@ -70,6 +71,12 @@ pub const SIMPLIFICATIONS: &[Simplification] = &[
         name: "fold constants again",
         what: "computes what the passes before made constant",
         run: constants::fold,
+    },
+    // Before flattening: a shuffle is made of reshapes.
+    Simplification {
+        name: "recognise channel shuffles",
+        what: "Reshape, Transpose and Reshape that mix the channels of groups to a Gather along the channels",
+        run: shuffle::recognise,
     },
     Simplification {
         name: "recognise pooling and flattening",

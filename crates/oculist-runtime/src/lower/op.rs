@@ -1,6 +1,7 @@
 //! Which nodes the fast kernels compute, and how. A file for each kind of operator.
 
 mod binary;
+mod gather;
 mod layer;
 mod layout;
 mod norm;
@@ -60,6 +61,8 @@ pub(super) enum Fast {
     Split,
     /// Every pixel of the result is one of the input.
     Resize,
+    /// Every channel of the result is one of the input.
+    PickChannels,
     /// Zero channels around the existing ones.
     PadChannels { before: usize, after: usize },
     /// The value itself.
@@ -93,6 +96,7 @@ impl Fast {
             | Self::Slice { .. }
             | Self::Split
             | Self::Resize
+            | Self::PickChannels
             | Self::PadChannels { .. }
             | Self::Same
             | Self::Flat
@@ -145,6 +149,7 @@ fn rule(op: &Op) -> Option<Rule<'_>> {
         Op::Slice(_) => by(|l, node| l.fast_slice(node)),
         Op::Split(split) => by(|l, node| Ok(l.fast_split(node, *split))),
         Op::Resize(resize) => by(|l, node| l.fast_resize(node, resize)),
+        Op::Gather(gather) => by(|l, node| l.fast_gather(node, *gather)),
         // Plain steps: one line for each file of the graph's rooms.
         Op::ConvTranspose(_) | Op::DeformConv(_) | Op::FusedMatMul(_) | Op::Einsum(_) => None,
         Op::Attention(_) | Op::FlexAttention(_) | Op::LinearAttention(_) | Op::CausalConvWithState(_) => None,
@@ -162,7 +167,7 @@ fn rule(op: &Op) -> Option<Rule<'_>> {
         Op::Loss(_) => None,
         Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
         Op::Transpose(_) | Op::Expand(_) | Op::Tile(_) => None,
-        Op::Gather(_) | Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
+        Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
         Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
         Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
         Op::GridSample(_) | Op::AffineGrid(_) | Op::CenterCropPad(_) => None,
@@ -264,6 +269,12 @@ impl Lowering<'_> {
                 let Tensor { channels, .. } = self.tensors[x];
                 let size = self.map(node.output()).map_or([1, 1], |(_, size)| size);
                 self.simple(id, Work::PickPixels(pixels), vec![x], Tensor::f32(channels, size));
+            }
+            Fast::PickChannels => {
+                let x = self.flat_f32(node.inputs[0], &node.name)?;
+                let picked = self.picked_channels(node)?.unwrap_or_default();
+                let out = Tensor::f32(picked.len(), self.tensors[x].size);
+                self.simple(id, Work::PickChannels(picked), vec![x], out);
             }
             Fast::PadChannels { before, after } => {
                 let x = self.f32(node.inputs[0], &node.name)?;
