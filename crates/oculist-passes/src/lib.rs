@@ -47,6 +47,7 @@ mod calibration;
 mod edit;
 mod error;
 mod fold_batch_norm;
+mod image_layout;
 pub mod prune_channels;
 pub mod quantize;
 mod remove_identity;
@@ -58,10 +59,11 @@ pub use bias_correction::correct_bias;
 pub use calibration::{CalibrationMethod, Calibrator, ChannelMeans, Histogram, layer_inputs};
 pub use error::{PassError, Result};
 pub use fold_batch_norm::fold_batch_norm;
+pub use image_layout::{LAYOUT_KEY, channels_first, channels_last_again};
 pub use prune_channels::{
     ChannelGroups, Importance, PruneOptions, PruneReport, PruneTarget, Scores, importance, prune_channels,
     taylor,
 };
 pub use quantize::{QParams, QuantizeOptions, Range, WeightRange, quantizable_values, quantize};
 pub use remove_identity::remove_identity;
-pub use simplify::{open_batch, prepare, simplify};
+pub use simplify::{open_batch, prepare, prepare_images, simplify};

@@ -22,6 +22,7 @@ mod shuffle;
 use oculist_graph::Graph;
 
 use crate::Result;
+use crate::image_layout::channels_first;
 use rewrite::Rewrite;
 
 pub use batch::open_batch;
@@ -143,6 +144,16 @@ pub fn simplify(graph: &Graph) -> Result<Simplified> {
 pub fn prepare(graph: Graph) -> Result<Graph> {
     let open = open_batch(&graph)?.unwrap_or(graph);
     Ok(simplify(&open)?.graph)
+}
+
+/// [`prepare`] for a graph of images: one whose file has their channels last is given them first
+/// ([`crate::channels_first`], which knows the images' channels, height and width if the caller does).
+///
+/// # Errors
+/// As [`simplify`] and [`crate::channels_first`].
+pub fn prepare_images(graph: Graph, image: Option<(usize, usize, usize)>) -> Result<Graph> {
+    let first = channels_first(&graph, image)?.unwrap_or(graph);
+    prepare(first)
 }
 
 /// Runs the first `n` of [`SIMPLIFICATIONS`].
