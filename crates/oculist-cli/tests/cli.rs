@@ -16,6 +16,8 @@ mod bad_data;
 mod bad_model;
 #[path = "cli/bad_output.rs"]
 mod bad_output;
+#[path = "cli/channels_last.rs"]
+mod channels_last;
 #[path = "cli/determinism.rs"]
 mod determinism;
 #[path = "cli/endings.rs"]

@@ -122,21 +122,6 @@ impl Graph {
     /// and nothing else.
     pub fn channel_padding(&self, node: &Node) -> Option<(usize, usize)> {
         let Op::Pad(pad) = &node.op else { return None };
-        let given = self.given(node).ok()?;
-        if pad.mode != crate::PadMode::Constant || given.dtype(0) != Ok(crate::DataType::F32) {
-            return None;
-        }
-        if let Some(value) = given.get(2)
-            && !value.tensor.is_some_and(|t| t.as_f32() == Some(&[0.0]))
-        {
-            return None;
-        }
-        let amounts = pad.amounts(&given).ok()??;
-        match amounts[..] {
-            [(0, 0), (before, behind), (0, 0), (0, 0)] => {
-                Some((before.try_into().ok()?, behind.try_into().ok()?))
-            }
-            _ => None,
-        }
+        pad.channels(&self.given(node).ok()?)
     }
 }

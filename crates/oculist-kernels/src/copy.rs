@@ -50,6 +50,72 @@ pub fn copy_channels(ctx: &Context, copy: ChannelCopy, src: &[f32], dst: &mut [f
     });
 }
 
+/// `y[p, c] = x[p, picked[c]]` for `rows` pixels; `x` and `y` with their channel strides. Lanes of `y` behind the picked
+/// channels become 0.
+///
+/// # Panics
+/// When a slice is shorter than the shape says, or a channel lies outside.
+pub fn pick_channels<T: Copy + Default + Send + Sync>(
+    ctx: &Context,
+    rows: usize,
+    picked: &[u32],
+    (x, x_stride): (&[T], usize),
+    (y, y_stride): (&mut [T], usize),
+) {
+    check_picked(picked, x_stride, y_stride);
+    let (x, y) = (&x[..product(&[rows, x_stride])], &mut y[..product(&[rows, y_stride])]);
+    if y.is_empty() {
+        return;
+    }
+    let rows_per_piece = (8192 / y_stride).max(1);
+    ctx.for_pieces(y, rows_per_piece * y_stride, |i, y| {
+        let x = &x[i * rows_per_piece * x_stride..];
+        for (y, x) in y.chunks_exact_mut(y_stride).zip(x.chunks_exact(x_stride)) {
+            let (y, padding) = y.split_at_mut(picked.len());
+            for (y, &channel) in y.iter_mut().zip(picked) {
+                *y = x[channel as usize];
+            }
+            padding.fill(T::default());
+        }
+    });
+}
+
+/// The gradient of [`pick_channels`]: `dx[p, picked[c]] += dy[p, c]`, from 0 unless it accumulates.
+///
+/// # Panics
+/// When a slice is shorter than the shape says, or a channel lies outside.
+pub fn pick_channels_backward(
+    ctx: &Context,
+    rows: usize,
+    picked: &[u32],
+    (dy, dy_stride): (&[f32], usize),
+    (dx, dx_stride): (&mut [f32], usize),
+    accumulate: bool,
+) {
+    check_picked(picked, dx_stride, dy_stride);
+    let (dy, dx) = (&dy[..product(&[rows, dy_stride])], &mut dx[..product(&[rows, dx_stride])]);
+    if dx.is_empty() {
+        return;
+    }
+    let rows_per_piece = (8192 / dx_stride).max(1);
+    ctx.for_pieces(dx, rows_per_piece * dx_stride, |i, dx| {
+        let dy = &dy[i * rows_per_piece * dy_stride..];
+        for (dx, dy) in dx.chunks_exact_mut(dx_stride).zip(dy.chunks_exact(dy_stride)) {
+            if !accumulate {
+                dx.fill(0.0);
+            }
+            for (dy, &channel) in dy.iter().zip(picked) {
+                dx[channel as usize] += dy;
+            }
+        }
+    });
+}
+
+fn check_picked(picked: &[u32], from: usize, to: usize) {
+    let inside = picked.iter().all(|&channel| (channel as usize) < from);
+    assert!(inside && picked.len() <= to && from > 0 && to > 0, "channels out of range");
+}
+
 /// Dense rows of `channels` f32 to padded rows; the padding becomes 0.
 ///
 /// # Panics

@@ -64,7 +64,8 @@ pub use conv::{
     Pass, PreparedWeights, TransposedConv2d, TransposedConvPlan, pack_weights, unpack_weights,
 };
 pub use copy::{
-    ChannelCopy, copy_channels, fill_zero, nchw_to_nhwc, nhwc_to_nchw, pad_channels, unpad_channels,
+    ChannelCopy, copy_channels, fill_zero, nchw_to_nhwc, nhwc_to_nchw, pad_channels, pick_channels,
+    pick_channels_backward, unpad_channels,
 };
 pub use elementwise::{add, add_assign, add_scaled, channel_scale, channel_scale_backward, scale};
 pub use error::KernelError;

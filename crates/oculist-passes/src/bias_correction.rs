@@ -54,9 +54,10 @@ pub fn correct_bias(
         let Some(weight) = graph.param(node.inputs[1]) else { continue };
         let Some(w) = weight.as_f32() else { continue };
         let rounded = rounded_weights(weight, options.weights);
-        let (taps, groups) = match &node.op {
-            Op::Conv(conv) => (taps_inside(graph, x, node.output(), conv), conv.groups),
-            _ => (vec![1.0], 1),
+        let (taps, groups) = if let Op::Conv(conv) = &node.op {
+            (taps_inside(graph, x, node.output(), conv), conv.groups)
+        } else {
+            (vec![1.0], 1)
         };
         let rows = weight.shape()[0];
         let columns = weight.shape()[1];

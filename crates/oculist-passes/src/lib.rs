@@ -48,6 +48,7 @@ mod dequantize;
 mod edit;
 mod error;
 mod fold_batch_norm;
+mod image_layout;
 pub mod prune_channels;
 pub mod quantize;
 mod remove_identity;
@@ -61,11 +62,12 @@ pub use calibration::{CalibrationMethod, Calibrator, ChannelMeans, Histogram, la
 pub use dequantize::dequantize;
 pub use error::{PassError, Result};
 pub use fold_batch_norm::fold_batch_norm;
+pub use image_layout::{LAYOUT_KEY, channels_first, channels_last_again};
 pub use prune_channels::{
     ChannelGroups, Importance, PruneOptions, PruneReport, PruneTarget, Scores, importance, prune_channels,
     taylor,
 };
 pub use quantize::{QParams, QuantizeOptions, Range, WeightRange, quantizable_values, quantize};
 pub use remove_identity::remove_identity;
-pub use simplify::{open_batch, prepare, simplify};
+pub use simplify::{open_batch, prepare, prepare_images, simplify};
 pub use single_precision::single_precision;

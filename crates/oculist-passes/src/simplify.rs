@@ -17,10 +17,12 @@ mod pad;
 mod pooling;
 mod rewrite;
 mod shapes;
+mod shuffle;
 
 use oculist_graph::Graph;
 
 use crate::Result;
+use crate::image_layout::channels_first;
 use rewrite::Rewrite;
 
 pub use batch::open_batch;
@@ -70,6 +72,12 @@ pub const SIMPLIFICATIONS: &[Simplification] = &[
         name: "fold constants again",
         what: "computes what the passes before made constant",
         run: constants::fold,
+    },
+    // Before flattening: a shuffle is made of reshapes.
+    Simplification {
+        name: "recognise channel shuffles",
+        what: "Reshape, Transpose and Reshape that mix the channels of groups to a Gather along the channels",
+        run: shuffle::recognise,
     },
     Simplification {
         name: "recognise pooling and flattening",
@@ -136,6 +144,16 @@ pub fn simplify(graph: &Graph) -> Result<Simplified> {
 pub fn prepare(graph: Graph) -> Result<Graph> {
     let open = open_batch(&graph)?.unwrap_or(graph);
     Ok(simplify(&open)?.graph)
+}
+
+/// [`prepare`] for a graph of images: one whose file has their channels last is given them first
+/// ([`crate::channels_first`], which knows the images' channels, height and width if the caller does).
+///
+/// # Errors
+/// As [`simplify`] and [`crate::channels_first`].
+pub fn prepare_images(graph: Graph, image: Option<(usize, usize, usize)>) -> Result<Graph> {
+    let first = channels_first(&graph, image)?.unwrap_or(graph);
+    prepare(first)
 }
 
 /// Runs the first `n` of [`SIMPLIFICATIONS`].

@@ -12,7 +12,7 @@ use oculist_kernels::int8::{
 use oculist_kernels::{
     AdaptivePooling, ChannelCopy, Context, Rows, activation_forward, adaptive_average_pool, add, add_assign,
     average_pool, channel_scale, copy_channels, fill_zero, flatten, layer_norm, max_pool, nchw_to_nhwc,
-    pad_channels, scale_shift, softmax,
+    pad_channels, pick_channels, scale_shift, softmax,
 };
 
 use crate::error::RuntimeError;
@@ -150,6 +150,21 @@ impl Plan {
                             cast_slice(x),
                             &mut cast_slice_mut::<f32, u8>(y)[..y_len],
                         );
+                    }
+                }
+            }
+            Work::PickChannels(picked) => {
+                let ([x], y) = arena.split([inputs[0]], *output, input);
+                let rows = batch * x_shape.pixels();
+                match x_shape.format {
+                    Format::F32 => {
+                        let y = (&mut y[..y_len], y_shape.stride);
+                        pick_channels(ctx, rows, picked, (&x[..x_len], x_shape.stride), y);
+                    }
+                    Format::U8 => {
+                        let y: &mut [u8] = &mut cast_slice_mut(y)[..y_len];
+                        let x: &[u8] = &cast_slice(x)[..x_len];
+                        pick_channels(ctx, rows, picked, (x, x_shape.stride), (y, y_shape.stride));
                     }
                 }
             }

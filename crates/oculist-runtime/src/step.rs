@@ -127,6 +127,8 @@ pub(crate) enum Work {
     },
     /// Per pixel of the result, a pixel of the input; floats or bytes.
     PickPixels(Box<[u32]>),
+    /// Per channel of the result, a channel of the input; floats or bytes.
+    PickChannels(Box<[u32]>),
     /// Zero channels around the existing ones.
     PadChannels {
         before: usize,
@@ -221,6 +223,7 @@ impl Work {
             Self::Concat => "concat",
             Self::SliceChannels { .. } => "slice channels",
             Self::PickPixels(_) => "pick pixels",
+            Self::PickChannels(_) => "pick channels",
             Self::PadChannels { .. } => "pad channels",
             Self::MaxPool(_) => "max pool",
             Self::AveragePool { .. } => "average pool",

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use oculist_passes::prepare;
 use oculist_report::terminal::BenchResult;
 use oculist_runtime::{Plan, PlanOptions};
 
 use crate::error::OculistError;
 use crate::measure;
-use crate::model_file::is_int8;
+use crate::model_file::{is_int8, read_images};
 use crate::settings::{ByteSize, context};
 
 /// Measures each file at batch 1 and batch 32; also returns the plan of each in words.
@@ -29,11 +28,7 @@ pub fn bench_files(
     let stop = &AtomicBool::new(false);
     let (mut results, mut plans) = (Vec::new(), Vec::new());
     // All are read before any is measured: a wrong name should not cost the time of those before it.
-    let read = |path: &PathBuf| {
-        let graph = oculist_onnx::read(path)?;
-        prepare(graph).map_err(|e| OculistError::from(e).of_model(path))
-    };
-    let graphs = models.iter().map(read).collect::<Result<Vec<_>, OculistError>>()?;
+    let graphs = models.iter().map(|path| read_images(path)).collect::<Result<Vec<_>, OculistError>>()?;
     // And all are planned at both batches, for the same reason.
     for (path, graph) in models.iter().zip(&graphs) {
         for batch in [1, measure::THROUGHPUT_BATCH] {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use oculist_augment::Preprocessing;
 use oculist_data::Split;
-use oculist_graph::{Graph, Op};
+use oculist_graph::Graph;
+use oculist_graph::op::Quantization;
 use oculist_onnx::ExportOptions;
-use oculist_passes::prepare;
+use oculist_passes::{channels_last_again, prepare_images};
 use oculist_runtime::{Context, Plan, PlanOptions};
 
 use crate::class_match::match_classes;
@@ -48,14 +49,13 @@ pub struct Model {
 
 impl Model {
     /// Reads an ONNX file that Oculist wrote. A `Softmax` at its end is taken off and comes back with
-    /// [`Model::write`].
+    /// [`Model::write`], as does the order of an input whose channels are last: in memory they are first.
     ///
     /// # Errors
     /// [`OculistError::Onnx`] if it is no ONNX file or holds an unsupported operator; [`OculistError::Model`] if the
     /// metadata are missing or contradict the graph, or the graph is no classifier.
     pub fn read(path: &Path) -> Result<Self, OculistError> {
-        let graph = oculist_onnx::read(path)?;
-        let mut graph = prepare(graph).map_err(|e| OculistError::from(e).of_model(path))?;
+        let mut graph = read_images(path)?;
         let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem };
         dropout::restore(&mut graph).map_err(problem)?;
         classifies(&graph).map_err(problem)?;
@@ -214,14 +214,27 @@ impl Model {
         graph.metadata.insert(CLASSES_KEY.into(), classes);
         graph.metadata.insert(ARCH_KEY.into(), self.arch.clone());
         graph.metadata.insert(VERSION_KEY.into(), env!("CARGO_PKG_VERSION").into());
-        Ok(graph)
+        Ok(channels_last_again(&graph)?)
     }
+}
+
+/// The graph of a file whose input is images, as the other stages know it best; the input is `[N, C, H, W]` where the file's
+/// is `[N, H, W, C]`.
+///
+/// # Errors
+/// [`OculistError::Onnx`] if it is no ONNX file or holds an unsupported operator; [`OculistError::Model`] if it is open in which
+/// order the input lies.
+pub(crate) fn read_images(path: &Path) -> Result<Graph, OculistError> {
+    let graph = oculist_onnx::read(path)?;
+    let preprocessing = Preprocessing::from_metadata(&graph.metadata).ok();
+    let image = preprocessing.map(|p| (p.channels(), p.height, p.width));
+    prepare_images(graph, image).map_err(|e| OculistError::from(e).of_model(path))
 }
 
 /// Whether a graph computes in int8, at least in parts.
 pub(crate) fn is_int8(graph: &Graph) -> bool {
     // Weights alone may be quantised: then there is no `QuantizeLinear`.
-    graph.nodes().iter().any(|n| matches!(n.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_)))
+    graph.nodes().iter().any(|n| n.op.quantization() == Quantization::Conversion)
 }
 
 /// Checks that a graph gives one row of numbers, one for each class, for an image.

@@ -286,6 +286,20 @@ impl Operator for Binary {
             _ => Quantization::Float,
         }
     }
+
+    fn works_on_bytes(&self, given: &Given, _: &[&Shape]) -> bool {
+        let (Ok(a), Ok(b)) = (given.shape(0), given.shape(1)) else { return false };
+        let gate = a.rank() == 4
+            && b.rank() == 4
+            && a.dims()[..2] == b.dims()[..2]
+            && b.get(2) == Some(1)
+            && b.get(3) == Some(1);
+        match self {
+            Self::Add => a == b,
+            Self::Mul => a == b || gate,
+            _ => false,
+        }
+    }
 }
 
 impl Read for Binary {

@@ -138,6 +138,10 @@ impl Operator for Conv {
     fn quantization(&self) -> Quantization {
         Quantization::Layer
     }
+
+    fn has_weight_rows(&self) -> bool {
+        true
+    }
 }
 
 impl Read for Conv {

@@ -5,7 +5,7 @@ use super::prune::{Port, Tie, Ties};
 use super::quantization::Quantization;
 use super::schema::{Fact, Given, Item, MAX_ITEMS, Operator, Read, Role, Written, axis};
 use crate::shape::{Dim, Shape};
-use crate::tensor::DataType;
+use crate::tensor::{DataType, Tensor};
 
 /// The types that indices have.
 pub(super) const INDICES: &[DataType] = &[DataType::I64, DataType::I32];
@@ -50,6 +50,19 @@ fn item(items: &[Item], index: Item) -> Result<Item, String> {
     let at = if i < 0 { i.saturating_add(i64::try_from(items.len()).unwrap_or(i64::MAX)) } else { i };
     let found = usize::try_from(at).ok().and_then(|at| items.get(at));
     found.copied().ok_or_else(|| format!("the index is {i}, the axis has {}", items.len()))
+}
+
+impl Gather {
+    /// Constant indices of an axis of `size` in a row, counted from the front; `None` if they are no vector or one lies
+    /// outside.
+    pub fn positions(indices: &Tensor, size: usize) -> Option<Box<[u32]>> {
+        let count = i64::try_from(size).ok()?;
+        let position = |i: i64| {
+            let from_front = if i < 0 { i.checked_add(count)? } else { i };
+            u32::try_from(from_front).ok().filter(|_| from_front < count)
+        };
+        if indices.shape().len() == 1 { indices.to_i64s()?.into_iter().map(position).collect() } else { None }
+    }
 }
 
 impl Operator for Gather {
@@ -101,6 +114,14 @@ impl Operator for Gather {
 
     fn quantization(&self) -> Quantization {
         Quantization::Moves
+    }
+
+    fn works_on_bytes(&self, given: &Given, outputs: &[&Shape]) -> bool {
+        let (Ok(x), Some(indices)) = (given.shape(0), given.get(1).and_then(|seen| seen.tensor)) else {
+            return false;
+        };
+        let positions = x.get(1).and_then(|channels| Self::positions(indices, channels));
+        axis(self.axis, x.rank()) == Ok(1) && outputs[0].rank() == x.rank() && positions.is_some()
     }
 }
 

@@ -92,6 +92,14 @@ impl Operator for Concat {
     fn quantization(&self) -> Quantization {
         Quantization::Arithmetic
     }
+
+    fn keeps_elements(&self, given: &Given) -> bool {
+        given.len() == 1
+    }
+
+    fn works_on_bytes(&self, given: &Given, _: &[&Shape]) -> bool {
+        given.shape(0).is_ok_and(|x| axis(self.axis, x.rank()) == Ok(1))
+    }
 }
 
 impl Read for Concat {
@@ -171,6 +179,14 @@ impl Operator for Flatten {
     fn quantization(&self) -> Quantization {
         Quantization::Moves
     }
+
+    fn keeps_elements(&self, _: &Given) -> bool {
+        true
+    }
+
+    fn works_on_bytes(&self, _: &Given, _: &[&Shape]) -> bool {
+        self.axis == 1
+    }
 }
 
 impl Read for Flatten {
@@ -222,6 +238,10 @@ impl Operator for Identity {
 
     fn ties(&self, given: &Given, _: &[&Shape]) -> Ties {
         axes_stay(given)
+    }
+
+    fn keeps_elements(&self, _: &Given) -> bool {
+        true
     }
 }
 
@@ -282,6 +302,11 @@ impl Operator for Dropout {
 
     fn ties(&self, given: &Given, outputs: &[&Shape]) -> Ties {
         if outputs.len() == 1 { axes_stay(given) } else { Ties::Unknown }
+    }
+
+    /// Without `training_mode`, nothing is dropped.
+    fn keeps_elements(&self, given: &Given) -> bool {
+        given.get(2).is_none()
     }
 }
 

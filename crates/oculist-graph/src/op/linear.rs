@@ -111,6 +111,10 @@ impl Operator for Gemm {
     fn quantization(&self) -> Quantization {
         Quantization::Layer
     }
+
+    fn has_weight_rows(&self) -> bool {
+        *self == Self::LINEAR
+    }
 }
 
 impl Read for Gemm {

@@ -63,6 +63,26 @@ impl Pad {
     }
 }
 
+impl Pad {
+    /// Elements added before and behind the channels, if it adds zero channels to `[N, C, H, W]` of f32 and nothing else.
+    pub fn channels(&self, given: &Given) -> Option<(usize, usize)> {
+        if self.mode != PadMode::Constant || given.dtype(0) != Ok(DataType::F32) {
+            return None;
+        }
+        if let Some(value) = given.get(2)
+            && !value.tensor.is_some_and(|t| t.as_f32() == Some(&[0.0]))
+        {
+            return None;
+        }
+        match self.amounts(given).ok()??[..] {
+            [(0, 0), (before, behind), (0, 0), (0, 0)] => {
+                Some((before.try_into().ok()?, behind.try_into().ok()?))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Operator for Pad {
     fn name(&self) -> &'static str {
         "Pad"
@@ -129,6 +149,14 @@ impl Operator for Pad {
 
     fn quantization(&self) -> Quantization {
         Quantization::Moves
+    }
+
+    fn keeps_elements(&self, given: &Given) -> bool {
+        self.amounts(given).ok().flatten().is_some_and(|all| all.iter().all(|&amounts| amounts == (0, 0)))
+    }
+
+    fn works_on_bytes(&self, given: &Given, _: &[&Shape]) -> bool {
+        self.channels(given).is_some()
     }
 }
 

@@ -127,6 +127,10 @@ impl Operator for MaxPool {
     fn quantization(&self) -> Quantization {
         Quantization::Moves
     }
+
+    fn works_on_bytes(&self, _: &Given, outputs: &[&Shape]) -> bool {
+        outputs.len() == 1 && !self.ceil_mode && self.window.dilation.iter().all(|&d| d == 1)
+    }
 }
 
 impl Read for MaxPool {
@@ -195,6 +199,10 @@ impl Operator for AveragePool {
     fn quantization(&self) -> Quantization {
         Quantization::Arithmetic
     }
+
+    fn works_on_bytes(&self, _: &Given, _: &[&Shape]) -> bool {
+        !self.ceil_mode && self.window.dilation.iter().all(|&d| d == 1)
+    }
 }
 
 impl Read for AveragePool {
@@ -261,6 +269,15 @@ impl Operator for GlobalPool {
             Self::Average => Quantization::Arithmetic,
             Self::Max | Self::Lp(_) => Quantization::Float,
         }
+    }
+
+    fn keeps_elements(&self, given: &Given) -> bool {
+        let one = given.shape(0).is_ok_and(|x| x.dims().iter().skip(2).all(|d| d.size() == Some(1)));
+        matches!(self, Self::Average | Self::Max) && one
+    }
+
+    fn works_on_bytes(&self, _: &Given, _: &[&Shape]) -> bool {
+        *self == Self::Average
     }
 }
 

@@ -184,6 +184,10 @@ impl Operator for Reshape {
     fn quantization(&self) -> Quantization {
         Quantization::Moves
     }
+
+    fn keeps_elements(&self, _: &Given) -> bool {
+        true
+    }
 }
 
 impl Read for Reshape {
@@ -301,6 +305,10 @@ impl Operator for Squeeze {
     fn quantization(&self) -> Quantization {
         Quantization::Moves
     }
+
+    fn keeps_elements(&self, _: &Given) -> bool {
+        true
+    }
 }
 
 impl Read for Squeeze {
@@ -369,6 +377,10 @@ impl Operator for Unsqueeze {
 
     fn quantization(&self) -> Quantization {
         Quantization::Moves
+    }
+
+    fn keeps_elements(&self, _: &Given) -> bool {
+        true
     }
 }
 

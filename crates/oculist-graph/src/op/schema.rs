@@ -303,9 +303,30 @@ pub trait Operator {
         false
     }
 
+    /// Whether input 1 is a weight with a row (an index of axis 0) for each output channel, and input 2 its bias.
+    fn has_weight_rows(&self) -> bool {
+        false
+    }
+
+    /// The bounds, if all that it does is to keep values within them.
+    fn clamp(&self) -> Option<(f32, f32)> {
+        None
+    }
+
+    /// Whether the result holds the elements of input 0 in their order, all of them and nothing else; its shape may be another.
+    fn keeps_elements(&self, _given: &Given) -> bool {
+        false
+    }
+
     /// Which indices of axes must be removed together when channels are pruned.
     fn ties(&self, _given: &Given, _outputs: &[&Shape]) -> Ties {
         Ties::Never
+    }
+
+    /// Whether it is computed on bytes where `Q -> DQ` stands around it and its values are maps or rows of these shapes. Of
+    /// layers, their weights decide.
+    fn works_on_bytes(&self, _given: &Given, _outputs: &[&Shape]) -> bool {
+        false
     }
 
     /// What integer quantisation does with it.

@@ -367,6 +367,21 @@ impl Operator for Unary {
     fn quantization(&self) -> Quantization {
         if self.is_activation() { Quantization::Table } else { Quantization::Float }
     }
+
+    fn clamp(&self) -> Option<(f32, f32)> {
+        match *self {
+            Self::Relu => Some((0.0, f32::MAX)),
+            Self::Clip { min, max } => Some((min, max)),
+            _ => None,
+        }
+    }
+
+    fn works_on_bytes(&self, _: &Given, _: &[&Shape]) -> bool {
+        matches!(
+            self,
+            Self::Relu | Self::Clip { .. } | Self::HardSwish | Self::HardSigmoid { .. } | Self::Sigmoid
+        )
+    }
 }
 
 impl Read for Unary {

@@ -2,8 +2,8 @@
 
 use oculist_kernels::{
     Activation, ChannelCopy, Rows, activation_backward, activation_forward, add, add_assign, add_scaled,
-    channel_scale, channel_scale_backward, copy_channels, fill_zero, flatten, flatten_backward, pad_channels,
-    scale, unpad_channels,
+    channel_scale, channel_scale_backward, channel_stride, copy_channels, fill_zero, flatten,
+    flatten_backward, pad_channels, pick_channels, pick_channels_backward, scale, unpad_channels,
 };
 use oculist_testing::reference::{Noise, relative_error};
 
@@ -195,4 +195,52 @@ fn a_flattened_map_has_the_order_of_nchw_and_its_gradient_goes_back() {
             assert_eq!(dx, doubled);
         }
     }
+}
+
+/// By its definition: channel `c` of the result is channel `picked[c]`, and its gradient goes back there.
+#[test]
+fn picked_channels_and_their_gradients() {
+    let mut noise = Noise::new(31);
+    for (rows, from, picked) in [
+        (1, 1, vec![0]),
+        (13, 16, (0..16).rev().collect::<Vec<u32>>()),
+        // Twice, not at all, and more than there are.
+        (700, 21, vec![20, 3, 3, 0]),
+        (5, 3, (0..40).map(|c| c % 3).collect()),
+    ] {
+        let (x_stride, y_stride) = (channel_stride(from), channel_stride(picked.len()));
+        let (x, dy) = (noise.vector(rows * x_stride), noise.vector(rows * y_stride));
+        let old = noise.vector(rows * x_stride);
+        for ctx in contexts() {
+            let mut y = vec![9.0; rows * y_stride];
+            pick_channels(&ctx, rows, &picked, (&x, x_stride), (&mut y, y_stride));
+            let (mut dx, mut sum) = (vec![9.0; rows * x_stride], old.clone());
+            pick_channels_backward(&ctx, rows, &picked, (&dy, y_stride), (&mut dx, x_stride), false);
+            pick_channels_backward(&ctx, rows, &picked, (&dy, y_stride), (&mut sum, x_stride), true);
+            for row in 0..rows {
+                for c in 0..y_stride {
+                    let want = picked.get(c).map_or(0.0, |&from| x[row * x_stride + from as usize]);
+                    assert_eq!(y[row * y_stride + c], want, "{row} {c}");
+                }
+                for c in 0..x_stride {
+                    let of = |(to, &from): (usize, &u32)| {
+                        if from as usize == c { f64::from(dy[row * y_stride + to]) } else { 0.0 }
+                    };
+                    let want: f64 = picked.iter().enumerate().map(of).sum();
+                    let at = row * x_stride + c;
+                    assert!((f64::from(dx[at]) - want).abs() < 1e-5, "{row} {c}");
+                    assert!((f64::from(sum[at]) - f64::from(old[at]) - want).abs() < 1e-5, "{row} {c}");
+                }
+            }
+            let mut bytes = vec![9u8; 2 * y_stride];
+            let source: Vec<u8> = (0..2 * x_stride).map(|i| i as u8).collect();
+            pick_channels(&ctx, 2, &picked, (&source, x_stride), (&mut bytes, y_stride));
+            assert!((0..picked.len()).all(|c| bytes[y_stride + c] == source[x_stride + picked[c] as usize]));
+        }
+    }
+    let outside = std::panic::catch_unwind(|| {
+        let ctx = contexts().remove(0);
+        pick_channels(&ctx, 1, &[16], (&[0.0f32; 16], 16), (&mut [0.0; 16], 16));
+    });
+    assert!(outside.is_err());
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use oculist_graph::op::Quantization;
 use oculist_graph::{Graph, Node, Op, Tensor, ValueId, ValueKind};
 
 use crate::tensor::{element_code, raw_bytes};
@@ -165,7 +166,7 @@ fn read(graph: &Graph) -> Vec<bool> {
 }
 
 fn is_quantisation(node: &Node) -> bool {
-    matches!(node.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_))
+    node.op.quantization() == Quantization::Conversion
 }
 
 /// A dropout whose mask nobody reads and that nobody switches on.

@@ -1,6 +1,6 @@
 //! One node of the graph, in the form of the file's opset.
 
-use oculist_graph::op::Attribute;
+use oculist_graph::op::{Attribute, Quantization};
 use oculist_graph::{DataType, Dropout, Node, Op, Softmax, Tensor, TensorData, Unary};
 
 use super::{Exporter, attributes};
@@ -77,7 +77,7 @@ impl Exporter<'_> {
         while draft.inputs.last().is_some_and(String::is_empty) {
             draft.inputs.pop();
         }
-        let quantisation = matches!(node.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_));
+        let quantisation = node.op.quantization() == Quantization::Conversion;
         self.push(NodeProto {
             input: draft.inputs,
             output: node.outputs.iter().map(|&v| self.names.of(v).to_owned()).collect(),

@@ -2,19 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{Gemm, Graph, Op, ValueId};
+use oculist_graph::{Graph, ValueId};
 
 use super::PASS;
 use crate::{PassError, Result};
 
 /// The values that convolutions and fully connected layers read, in ascending order.
 pub fn layer_inputs(graph: &Graph) -> Vec<ValueId> {
-    let mut inputs: Vec<ValueId> = graph
-        .nodes()
-        .iter()
-        .filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR)))
-        .map(|n| n.inputs[0])
-        .collect();
+    let mut inputs: Vec<ValueId> =
+        graph.nodes().iter().filter(|n| n.op.has_weight_rows()).map(|n| n.inputs[0]).collect();
     inputs.sort_unstable();
     inputs.dedup();
     inputs

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oculist_graph::op::{Port, Tie, Ties};
-use oculist_graph::{Graph, Node, NodeId, Op, ValueId};
+use oculist_graph::op::{Port, Quantization, Tie, Ties};
+use oculist_graph::{Graph, Node, NodeId, ValueId};
 
 use super::PASS;
 use super::elements::{Axis, Elements};
@@ -123,7 +123,7 @@ impl ChannelGroups {
 
 /// Ties the elements of one node's inputs, parameters and outputs, as its operator says.
 fn link(graph: &Graph, node: &Node, elements: &mut Elements) -> Result<()> {
-    if matches!(node.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_)) {
+    if node.op.quantization() == Quantization::Conversion {
         return Err(PassError::Unsupported {
             pass: PASS,
             node: node.name.clone(),

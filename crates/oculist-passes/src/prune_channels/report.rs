@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{Gemm, Graph, NodeCost, Op};
+use oculist_graph::{Graph, NodeCost};
 
 /// One layer before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl PruneReport {
         let layers = before
             .nodes()
             .iter()
-            .filter(|n| matches!(n.op, Op::Conv(_) | Op::Gemm(Gemm::LINEAR)))
+            .filter(|n| n.op.has_weight_rows())
             .filter_map(|n| {
                 let (a, b) = (a.get(&n.name)?, b.get(&n.name)?);
                 Some(LayerChange {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use oculist_graph::op::Quantization;
-use oculist_graph::{Binary, DataType, Graph, Node, NodeId, Op, Unary, ValueId};
+use oculist_graph::{Binary, DataType, Graph, Node, NodeId, Op, Role, ValueId};
 
 use super::{PASS, QuantizeOptions};
 use crate::edit::{consumer_counts, has_weight_rows};
@@ -103,7 +103,7 @@ impl Placement {
                 placement.same_as[out.index()] = Some(node.inputs[0]);
             }
             if fused[i].is_some() {
-                placement.bounds[out.index()] = bounds(&node.op);
+                placement.bounds[out.index()] = node.op.clamp();
             }
         }
         Ok(placement)
@@ -156,11 +156,7 @@ fn fused_activations(graph: &Graph) -> Vec<Option<NodeId>> {
         .nodes()
         .iter()
         .map(|node| {
-            let fits = match node.op {
-                Op::Unary(Unary::Relu) => true,
-                Op::Unary(Unary::Clip { min, max }) => min <= 0.0 && max >= 0.0,
-                _ => false,
-            };
+            let fits = node.op.clamp().is_some_and(|(min, max)| min <= 0.0 && max >= 0.0);
             let x = node.inputs.get(0)?;
             let p = producers[x.index()]?;
             let before = &graph.nodes()[p];
@@ -169,14 +165,6 @@ fn fused_activations(graph: &Graph) -> Vec<Option<NodeId>> {
             (fits && target && uses[x.index()] == 1).then_some(p)
         })
         .collect()
-}
-
-fn bounds(op: &Op) -> Option<(f32, f32)> {
-    match *op {
-        Op::Unary(Unary::Relu) => Some((0.0, f32::MAX)),
-        Op::Unary(Unary::Clip { min, max }) => Some((min, max)),
-        _ => None,
-    }
 }
 
 /// Whether a value is a batch of maps or of rows of floats: what the integer kernels hold.
@@ -195,51 +183,31 @@ fn is_layer(graph: &Graph, node: &Node) -> bool {
 
 /// Whether the table of patterns has an entry for the node.
 fn has_pattern(graph: &Graph, node: &Node) -> bool {
-    let batches = || node.outputs.len() == 1 && is_batch(graph, node.output());
-    let inputs = || node.inputs.iter().all(|v| is_batch(graph, v));
-    let shape = |i: usize| graph.shape(node.inputs[i]);
-    match &node.op {
-        Op::Conv(_) | Op::Gemm(_) => is_layer(graph, node),
-        Op::Unary(
-            Unary::Relu | Unary::Clip { .. } | Unary::HardSwish | Unary::HardSigmoid { .. } | Unary::Sigmoid,
-        )
-        | Op::GlobalPool(oculist_graph::GlobalPool::Average) => batches() && inputs(),
-        Op::Binary(Binary::Add) => batches() && inputs() && shape(0) == shape(1),
-        Op::Binary(Binary::Mul) => {
-            let gate = |a: &oculist_graph::Shape, b: &oculist_graph::Shape| {
-                a.rank() == 4 && a.dims()[..2] == b.dims()[..2] && b.get(2) == Some(1) && b.get(3) == Some(1)
-            };
-            batches() && inputs() && (shape(0) == shape(1) || gate(shape(0), shape(1)))
-        }
-        Op::Concat(concat) => {
-            let rank = i64::try_from(graph.shape(node.output()).rank()).unwrap_or(i64::MAX);
-            batches() && inputs() && (concat.axis == 1 || concat.axis == 1 - rank)
-        }
-        Op::MaxPool(pool) => {
-            batches() && inputs() && !pool.ceil_mode && pool.window.dilation.iter().all(|&d| d == 1)
-        }
-        Op::AveragePool(pool) => {
-            batches() && inputs() && !pool.ceil_mode && pool.window.dilation.iter().all(|&d| d == 1)
-        }
-        Op::Flatten(flatten) => batches() && inputs() && flatten.axis == 1,
-        Op::Pad(_) => batches() && graph.channel_padding(node).is_some(),
-        // What has no integer kernel stays in floats.
-        _ => false,
+    if node.op.is_layer() {
+        return is_layer(graph, node);
     }
+    let data = |(i, slot): (usize, &Option<ValueId>)| {
+        slot.is_none_or(|v| node.op.role(i) == Role::Argument || is_batch(graph, v))
+    };
+    let batches = node.outputs.len() == 1
+        && is_batch(graph, node.output())
+        && node.inputs.slots().iter().enumerate().all(data);
+    // What has no integer kernel stays in floats.
+    let bytes = |given: &_| node.op.works_on_bytes(given, &[graph.shape(node.output())]);
+    batches && graph.given(node).is_ok_and(|given| bytes(&given))
 }
 
 fn refuse_unprepared(graph: &Graph) -> Result<()> {
     for (node, layer) in graph.nodes().iter().zip(foldable(graph)) {
-        let problem = match &node.op {
-            Op::QuantizeLinear(_) | Op::DequantizeLinear(_) => {
-                "expected a float graph, found one that is quantised already"
-            }
+        let problem = if node.op.quantization() == Quantization::Conversion {
+            "expected a float graph, found one that is quantised already"
+        } else if layer.is_some() {
             // One that cannot be folded, for example behind a layer that shares its weight, stays in floats.
-            Op::BatchNormalization(_) if layer.is_some() => {
-                "expected batch normalisation to be folded before"
-            }
-            Op::Dropout(_) | Op::Identity(_) => "expected no-ops to be removed before",
-            _ => continue,
+            "expected batch normalisation to be folded before"
+        } else if matches!(node.op, Op::Dropout(_) | Op::Identity(_)) {
+            "expected no-ops to be removed before"
+        } else {
+            continue;
         };
         return Err(PassError::Unsupported {
             pass: PASS,

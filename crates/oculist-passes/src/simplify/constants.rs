@@ -1,5 +1,6 @@
 //! What is known before the graph runs is computed once.
 
+use oculist_graph::op::Quantization;
 use oculist_graph::{DataType, Item, Node, Op, Tensor, TensorData, ValueId};
 use oculist_kernels::Context;
 
@@ -59,8 +60,8 @@ fn known(rewrite: &Rewrite, id: usize) -> Option<Vec<Tensor>> {
 
 fn computed(rewrite: &Rewrite, ctx: &Context, id: usize) -> Option<Vec<Tensor>> {
     let node = rewrite.node(id);
-    let conversion = matches!(node.op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_) | Op::Dropout(_));
-    if conversion {
+    let conversion = node.op.quantization() == Quantization::Conversion;
+    if conversion || matches!(node.op, Op::Dropout(_)) {
         return None;
     }
     let constant = |slot: &Option<ValueId>| match slot {

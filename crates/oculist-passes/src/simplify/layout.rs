@@ -9,7 +9,7 @@ use crate::Result;
 ///
 /// # What it does
 /// `f(Transpose(x))` becomes `Transpose(f(x))` for functions of one element; `f(Transpose(x), Transpose(y))` with the same
-/// order becomes `Transpose(f(x, y))`, and with a constant of one element likewise; `Concat` takes the axis that its own was
+/// order becomes `Transpose(f(x, y))`, and with a constant likewise, which is turned back itself; `Concat` takes the axis that its own was
 /// before. The walk is in the graph's order, so a transpose travels down a chain in one pass and ends in front of the next
 /// layer, where [`super::identities`] removes it together with the one that leads back.
 ///
@@ -38,7 +38,12 @@ pub(super) fn move_transposes(rewrite: &mut Rewrite) -> Result<usize> {
         if !elementwise {
             continue;
         }
-        let Some((order, inputs)) = without_transposes(rewrite, &node) else { continue };
+        let Some(Turned { order, mut inputs, constants }) = without_transposes(rewrite, &node) else {
+            continue;
+        };
+        if !turn_back(rewrite, &node, &order, &mut inputs, &constants) {
+            continue;
+        }
         let op = match &node.op {
             Op::Concat(concat) => {
                 let Ok(axis) = oculist_graph::axis(concat.axis, order.len()) else { continue };
@@ -66,19 +71,29 @@ fn push_behind(
     rewrite.set(id, Transpose::new(&order), [inner]);
 }
 
-/// The inputs of a node before their common transpose, with its order.
-fn without_transposes(rewrite: &Rewrite, node: &Node) -> Option<(Vec<usize>, Vec<Option<ValueId>>)> {
+/// The inputs of a node before their common transpose.
+struct Turned {
+    /// The order of the transpose.
+    order: Vec<usize>,
+    /// What the transposes read; constants are still themselves.
+    inputs: Vec<Option<ValueId>>,
+    /// The places of constants that have axes to exchange.
+    constants: Vec<usize>,
+}
+
+fn without_transposes(rewrite: &Rewrite, node: &Node) -> Option<Turned> {
     let mut common: Option<Vec<usize>> = None;
-    let mut inputs = Vec::new();
-    for slot in node.inputs.slots() {
+    let (mut inputs, mut constants) = (Vec::new(), Vec::new());
+    for (i, slot) in node.inputs.slots().iter().enumerate() {
         let Some(value) = slot.map(|v| rewrite.resolve(v)) else {
             inputs.push(None);
             continue;
         };
-        // A number has no axes to exchange.
-        if rewrite.tensor(value).is_some_and(|t| t.len() == 1 && t.shape().len() <= 1)
-            && !matches!(node.op, Op::Concat(_))
-        {
+        if let Some(tensor) = rewrite.tensor(value) {
+            // A number has no axes to exchange.
+            if tensor.len() != 1 || tensor.shape().len() > 1 || matches!(node.op, Op::Concat(_)) {
+                constants.push(i);
+            }
             inputs.push(Some(value));
             continue;
         }
@@ -92,5 +107,33 @@ fn without_transposes(rewrite: &Rewrite, node: &Node) -> Option<(Vec<usize>, Vec
         common = Some(order);
         inputs.push(rewrite.input(before, 0));
     }
-    Some((common?, inputs))
+    Some(Turned { order: common?, inputs, constants })
+}
+
+/// Puts constants into the order that the transposes read; missing axes in front count as 1. Says whether all could be.
+fn turn_back(
+    rewrite: &mut Rewrite,
+    node: &Node,
+    order: &[usize],
+    inputs: &mut [Option<ValueId>],
+    constants: &[usize],
+) -> bool {
+    let mut back = vec![0; order.len()];
+    for (to, &from) in order.iter().enumerate() {
+        back[from] = i64::try_from(to).unwrap_or(i64::MAX);
+    }
+    let mut turned = Vec::new();
+    for &i in constants {
+        let Some(tensor) = inputs[i].and_then(|v| rewrite.tensor(v)).cloned() else { return false };
+        let Some(missing) = order.len().checked_sub(tensor.shape().len()) else { return false };
+        let shape = [vec![1; missing], tensor.shape().to_vec()].concat();
+        let Ok(whole) = tensor.reshaped(shape) else { return false };
+        turned.push((i, whole));
+    }
+    for (i, whole) in turned {
+        let whole = rewrite.param(&format!("{}.constant", node.name), whole);
+        // The next pass computes it.
+        inputs[i] = Some(rewrite.push(&format!("{}.turned", node.name), Transpose::new(&back), [whole]));
+    }
+    true
 }

@@ -1,6 +1,7 @@
 //! Which nodes the fast kernels compute, and how. A file for each kind of operator.
 
 mod binary;
+mod gather;
 mod layer;
 mod layout;
 mod norm;
@@ -69,6 +70,8 @@ pub(super) enum Fast {
     Split,
     /// Every pixel of the result is one of the input.
     Resize,
+    /// Every channel of the result is one of the input.
+    PickChannels,
     /// Zero channels around the existing ones.
     PadChannels { before: usize, after: usize },
     /// The value itself.
@@ -102,6 +105,7 @@ impl Fast {
             | Self::RowNorm { .. }
             | Self::Moved(_)
             | Self::Row { .. }
+            | Self::PickChannels
             | Self::Gate { .. }
             | Self::MaxPool(_)
             | Self::AveragePool { .. }
@@ -138,6 +142,7 @@ impl Fast {
             | Self::Slice { .. }
             | Self::Split
             | Self::Resize
+            | Self::PickChannels
             | Self::PadChannels { .. }
             | Self::Same
             | Self::Flat
@@ -322,6 +327,12 @@ impl Lowering<'_> {
                 let Tensor { channels, .. } = self.tensors[x];
                 let size = self.map(node.output()).map_or([1, 1], |(_, size)| size);
                 self.simple(id, Work::PickPixels(pixels), vec![x], Tensor::f32(channels, size))?;
+            }
+            Fast::PickChannels => {
+                let x = self.flat_f32(node.inputs[0], &node.name)?;
+                let picked = self.picked_channels(node)?.unwrap_or_default();
+                let out = Tensor::f32(picked.len(), self.tensors[x].size);
+                self.simple(id, Work::PickChannels(picked), vec![x], out)?;
             }
             Fast::PadChannels { before, after } => {
                 let x = self.f32(node.inputs[0], &node.name)?;

@@ -61,6 +61,14 @@ impl Lowering<'_> {
                 self.set_u8(node.output(), y, quant)?;
                 Ok(true)
             }
+            Fast::PickChannels => {
+                let Some((x, quant)) = self.bytes(node.inputs[0]) else { return Ok(false) };
+                let Some(picked) = self.picked_channels(node)? else { return Ok(false) };
+                let out = Tensor::u8(picked.len(), self.tensors[x].size);
+                let y = self.step(&node.name, Work::PickChannels(picked), vec![x], out);
+                self.set_u8(node.output(), y, quant)?;
+                Ok(true)
+            }
             Fast::PadChannels { before, after } => {
                 let Some((x, quant)) = self.bytes(node.inputs[0]) else { return Ok(false) };
                 let Tensor { channels, size, .. } = self.tensors[x];

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use oculist_graph::op::{ArgReduce, NonZero, ShapeOf};
 use oculist_graph::{
-    Binary, Concat, Conv, DataType, DequantizeLinear, Dim, Flatten, Gemm, GlobalPool, Graph, GraphBuilder,
-    Node, Op, QuantizeLinear, Shape, Softmax, Tensor, TensorData, Unary, ValueId,
+    Binary, Concat, Conv, DataType, DequantizeLinear, Dim, Flatten, Gather, Gemm, GlobalPool, Graph,
+    GraphBuilder, Node, Op, QuantizeLinear, Shape, Softmax, Tensor, TensorData, Unary, ValueId,
 };
 use oculist_testing::formula;
 
@@ -573,4 +573,33 @@ fn nearest_neighbours_are_picked_pixels() {
         let got = Plan::new(&g, &options).unwrap().run_tensors(vec![x]).unwrap();
         assert!(error(got[0].as_f32().unwrap(), &want) < 1e-5);
     }
+}
+
+#[test]
+fn channels_are_picked_in_the_layout_of_the_kernels() {
+    let build = |picked: Vec<i64>, axis: i64| {
+        graph(3, 4, 20, |b, x| {
+            let y = b.conv("a", x, 20, Conv::square(3, 1, 1), true);
+            let picked = b.param("picked", Tensor::ints(picked));
+            let y = b.op("pick", Gather { axis }, &[y, picked]);
+            b.conv("b", y, 5, Conv::square(3, 1, 1), true)
+        })
+    };
+    let shuffled: Vec<i64> = (0..20).map(|c| c % 4 * 5 + c / 4).collect();
+    // Counted from the back, twice, and more than there are.
+    let odd = [vec![-1, 3, 3, -20], (0..40).map(|c| c / 2).collect()].concat();
+    for picked in [shuffled.clone(), odd] {
+        let kinds = check_against_plain(&build(picked.clone(), 1), 3);
+        assert_eq!(kinds, ["to NHWC", "conv", "pick channels", "conv"]);
+        assert_eq!(check_against_plain(&build(picked, -3), 3), kinds);
+    }
+    // Along the width, nothing is picked that way.
+    assert!(check_against_plain(&build(shuffled, 3), 2).contains(&"plain"));
+    let rows = graph(3, 2, 2, |b, x| {
+        let y = b.op("flat", Flatten::IMAGES, &[x]);
+        let picked = b.param("picked", Tensor::ints(vec![11, 0, 5]));
+        let y = b.op("pick", Gather { axis: 1 }, &[y, picked]);
+        b.linear("fc", y, 4)
+    });
+    assert!(!check_against_plain(&rows, 3).contains(&"plain"));
 }

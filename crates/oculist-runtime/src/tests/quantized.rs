@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use oculist_graph::{
-    AveragePool, Binary, Concat, Conv, DataType, DequantizeLinear, Flatten, Gemm, GlobalPool, Graph,
+    AveragePool, Binary, Concat, Conv, DataType, DequantizeLinear, Flatten, Gather, Gemm, GlobalPool, Graph,
     GraphBuilder, Node, Op, QuantizeLinear, Tensor, Unary, ValueId,
 };
 use oculist_kernels::Isa;
@@ -353,4 +353,38 @@ fn a_quantised_residual_network_is_all_integers() {
     let integer = names.iter().filter(|n| n.starts_with("int8")).count();
     // Stem, two and three convolutions, pooling, classifier.
     assert_eq!((integer, names.len()), (8, 10), "{}", plan.describe());
+}
+
+#[test]
+fn channels_are_picked_as_bytes() {
+    let build = |picked: Vec<i64>| {
+        graph(3, 6, 5, |b, x| {
+            let x = qdq(b, "x", x, 0.02, 128);
+            let y = conv(b, "a", x, 0.02, 20, Conv::square(3, 1, 1));
+            let y = qdq(b, "y", y, 0.05, 120);
+            let picked = b.param("picked", Tensor::ints(picked));
+            let y = b.op("shuffle", Gather { axis: 1 }, &[y, picked]);
+            let y = qdq(b, "z", y, 0.05, 120);
+            let y = conv(b, "b", y, 0.05, 7, Conv::square(1, 1, 0));
+            qdq(b, "out", y, 0.1, 128)
+        })
+    };
+    let g = build((0..20).map(|c| c % 4 * 5 + c / 4).collect());
+    let pixels = images(&g, 2);
+    let options = PlanOptions::new(2, context(2, Isa::detect())).with_input_layout(InputLayout::Nchw);
+    let kinds: Vec<&str> =
+        Plan::new(&g, &options).unwrap().steps.iter().map(|step| step.work.name()).collect();
+    assert!(kinds.contains(&"pick channels") && !kinds.contains(&"plain"), "{kinds:?}");
+    let x = Tensor::f32(&[2, 3, 6, 5], pixels.clone());
+    let want = oculist_plain::run(&context(1, Isa::detect()), &g, vec![x]).unwrap()[0].to_f32s();
+    for isa in Isa::available() {
+        // Next to a tie, a level more or less.
+        let holds = |graph: &Graph| {
+            let got = planned(graph, &pixels, 2, context(2, isa));
+            let off = || got.iter().zip(&want).map(|(g, w)| (g - w).abs()).filter(|off| *off > 1e-3);
+            off().count() <= want.len() / 50 && off().all(|off| off < 0.11)
+        };
+        assert!(holds(&g), "{isa}");
+        assert!(!holds(&build((0..20).collect())), "channels in their old order pass");
+    }
 }

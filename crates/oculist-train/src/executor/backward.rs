@@ -7,6 +7,7 @@ use oculist_kernels::{
     AdaptivePooling, BatchNormBackward, BatchNormGradients, Buffer, ChannelCopy, activation_backward,
     adaptive_average_pool_backward, add_assign, average_pool_backward, batch_norm_backward,
     channel_scale_backward, column_sums, copy_channels, flatten_backward, max_pool_backward,
+    pick_channels_backward,
 };
 
 use super::plan::{Map, Slot, Step};
@@ -165,6 +166,11 @@ impl Executor {
                     dst_offset: 0,
                 };
                 slice_gradient(ctx, copy, dy, dx, accumulate);
+            }
+            Step::PickChannels { picked, y, .. } if wanted => {
+                let (from, to) = (slots[slot], slots[*y]);
+                let rows = batch * from.pixels();
+                pick_channels_backward(ctx, rows, picked, (dy, to.stride), (dx, from.stride), accumulate);
             }
             Step::PadChannels { before, y, .. } if wanted => {
                 let map = slots[slot];

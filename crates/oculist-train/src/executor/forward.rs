@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use oculist_kernels::{
     AdaptivePooling, ChannelCopy, Epilogue, activation_forward, adaptive_average_pool, add, average_pool,
-    batch_statistics, channel_scale, copy_channels, flatten, fold_scale_shift, max_pool, scale_shift,
+    batch_statistics, channel_scale, copy_channels, flatten, fold_scale_shift, max_pool, pick_channels,
+    scale_shift,
 };
 
 use super::plan::{Map, Step};
@@ -154,6 +155,11 @@ impl Executor {
                 } else {
                     out.copy_from_slice(&act[*x]);
                 }
+            }
+            Step::PickChannels { x, picked, y } => {
+                let (from, to) = (slots[*x], slots[*y]);
+                let rows = batch * from.pixels();
+                pick_channels(ctx, rows, picked, (&act[*x], from.stride), (&mut out, to.stride));
             }
             Step::PadChannels { x, before, y } => {
                 let map = slots[*x];

@@ -72,6 +72,7 @@ impl Executor {
             Step::AveragePool { x, .. } => format!("average pool {}", map(*x)),
             Step::GlobalAveragePool { x, .. } => format!("global average pool {}", map(*x)),
             Step::Dropout { x, .. } => format!("dropout {}", map(*x)),
+            Step::PickChannels { x, .. } => format!("pick channels {}", map(*x)),
             Step::PadChannels { x, .. } => format!("pad channels {}", map(*x)),
             Step::Rows(step) => step.describe(),
         }

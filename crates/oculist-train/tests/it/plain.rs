@@ -327,6 +327,25 @@ fn maps_are_enlarged() {
 }
 
 #[test]
+fn channels_are_picked() {
+    // In another order; twice, not at all and counted from the back; of rows.
+    for picked in [vec![0, 2, 1, 3], vec![3, -4, 3, 1, 3]] {
+        let graph = with(|b, x| {
+            let x = b.conv("first", x, 4, Conv::square(1, 1, 0), true);
+            let indices = b.param("picked", Tensor::ints(picked.clone()));
+            let y = b.op("pick", Gather { axis: 1 }, &[x, indices]);
+            let y = b.conv("second", y, 4, Conv::square(3, 1, 1), true);
+            let x = b.add("sum", y, x);
+            let x = flat(b, x);
+            let indices = b.param("picked.rows", Tensor::ints(vec![2, 0, 1]));
+            b.op("pick.rows", Gather { axis: 1 }, &[x, indices])
+        });
+        check(&graph, 2 + 2 + 2 + 2);
+    }
+    assert!(oculist_train::has_fast_step(&Gather { axis: 1 }.into()));
+}
+
+#[test]
 fn a_wrong_gradient_of_a_plain_parameter_is_noticed() {
     let graph = mixer();
     let mut wrong = train(&graph).unwrap();

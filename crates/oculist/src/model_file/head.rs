@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use oculist_graph::{GlobalPool, Graph, Node, NodeId, Op, SoftmaxKind, Tensor, Unary, ValueId};
+use oculist_graph::op::Quantization;
+use oculist_graph::{Graph, Node, NodeId, Op, SoftmaxKind, Tensor, Unary, ValueId};
 
 use crate::error::OculistError;
 
@@ -127,20 +128,19 @@ pub(crate) fn softmax_as_logits(graph: &Graph) -> Option<&Node> {
 fn passes_on(graph: &Graph, node: &Node) -> bool {
     // What a clip may cut off or fill up is less than a hundredth of a percent.
     const NEARLY: f32 = 1e-4;
-    match node.op {
-        _ if node.outputs.len() > 1 => false,
-        Op::Identity(_)
-        | Op::Dropout(_)
-        | Op::QuantizeLinear(_)
-        | Op::DequantizeLinear(_)
-        | Op::Unary(Unary::Relu) => true,
-        Op::Unary(Unary::Clip { min, max }) => min <= NEARLY && max >= 1.0 - NEARLY,
-        Op::Concat(_) => node.inputs.len() == 1,
-        Op::Pad(_) => graph.channel_padding(node) == Some((0, 0)),
-        Op::Flatten(flatten) => flatten.axis == 1 && is_one_pixel(graph, node.inputs[0]),
-        Op::GlobalPool(GlobalPool::Average) => is_one_pixel(graph, node.inputs[0]),
-        _ => false,
+    if node.outputs.len() > 1 {
+        return false;
     }
+    if node.op.quantization() == Quantization::Conversion {
+        return true;
+    }
+    if let Some((min, max)) = node.op.clamp() {
+        return min <= NEARLY && max >= 1.0 - NEARLY;
+    }
+    let (from, to) = (node.inputs[0], node.output());
+    let rows = is_one_pixel(graph, from) && is_one_pixel(graph, to);
+    rows && graph.shape(from).dims()[0] == graph.shape(to).dims()[0]
+        && graph.given(node).is_ok_and(|given| node.op.keeps_elements(&given))
 }
 
 /// Whether a value is a row of numbers for each image, or a map of one pixel.

@@ -1,7 +1,7 @@
 //! Rows of channels: what transformers compute on every token.
 
 use oculist_graph::op::axis;
-use oculist_graph::{DataType, Gather, LayerNormalization, Node, NodeId, Transpose};
+use oculist_graph::{DataType, LayerNormalization, Node, NodeId, Transpose};
 use oculist_kernels::channel_stride;
 
 use super::Fast;
@@ -29,23 +29,6 @@ impl Lowering<'_> {
         };
         self.states[y.index()] = State { f32: floats, dense, ..State::default() };
         self.show(y)
-    }
-
-    /// One token of each image.
-    pub(super) fn fast_gather(&self, node: &Node, gather: Gather) -> Result<Option<Fast>, RuntimeError> {
-        let (x, y) = (node.inputs[0], node.output());
-        let Some(sizes) = self.graph.shape(x).sizes() else { return Ok(None) };
-        let tokens = self.orders[x.index()] == Order::Last
-            && matches!(sizes[..], [n, _, _] if n == self.options.batch)
-            && self.form(x).is_some()
-            && axis(gather.axis, 3) == Ok(1)
-            && self.graph.shape(y).rank() == 2;
-        let Some(index) = node.inputs.get(1).filter(|_| tokens) else { return Ok(None) };
-        let index = self.constant(index)?.and_then(oculist_graph::Tensor::to_i64s);
-        let Some(&[index]) = index.as_deref() else { return Ok(None) };
-        let index = if index < 0 { index.saturating_add_unsigned(sizes[1] as u64) } else { index };
-        let index = u32::try_from(index).ok().map(|index| index as usize).filter(|&index| index < sizes[1]);
-        Ok(index.map(|index| Fast::Row { index }))
     }
 
     /// Layer normalisation over the channels with constant parameters, one for each.

@@ -10,7 +10,7 @@ mod plain;
 mod pool;
 
 use oculist_graph::op::ReduceKind;
-use oculist_graph::{Binary, DataType, Gemm, GlobalPool, NodeId, Op, Role, ValueId};
+use oculist_graph::{Binary, DataType, Gemm, GlobalPool, NodeId, Op, ValueId};
 
 use super::flow::quantised;
 use super::{Map, Planner, Slot, unsupported};
@@ -45,6 +45,7 @@ pub(super) fn rule(op: &Op) -> Option<Rule> {
         Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => Some(movement::rename),
         Op::Dropout(_) => Some(movement::dropout),
         Op::Pad(_) => Some(movement::pad_channels),
+        Op::Gather(_) => Some(movement::pick_channels),
         // Plain steps: one line for each file of the graph's rooms.
         Op::Gemm(_) | Op::MatMul(_) | Op::FusedMatMul(_) | Op::Einsum(_) => None,
         Op::ConvTranspose(_) | Op::DeformConv(_) => None,
@@ -63,7 +64,7 @@ pub(super) fn rule(op: &Op) -> Option<Rule> {
         Op::Loss(_) => None,
         Op::OneHot(_) | Op::EyeLike(_) | Op::Trilu(_) | Op::ReverseSequence(_) | Op::Det(_) => None,
         Op::Slice(_) | Op::Split(_) | Op::Transpose(_) | Op::Expand(_) | Op::Tile(_) => None,
-        Op::Gather(_) | Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
+        Op::GatherElements(_) | Op::GatherND(_) | Op::ArrayFeatureExtractor(_) => None,
         Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
         Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
         Op::Resize(_) | Op::GridSample(_) | Op::AffineGrid(_) | Op::CenterCropPad(_) => None,

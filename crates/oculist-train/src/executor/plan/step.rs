@@ -82,6 +82,12 @@ pub(crate) enum Step {
         key: u64,
         y: Slot,
     },
+    /// `y[n, p, c] = x[n, p, picked[c]]`.
+    PickChannels {
+        x: Slot,
+        picked: Box<[u32]>,
+        y: Slot,
+    },
     PadChannels {
         x: Slot,
         before: usize,
@@ -106,6 +112,7 @@ impl Step {
             | Self::AveragePool { x, .. }
             | Self::GlobalAveragePool { x, .. }
             | Self::Dropout { x, .. }
+            | Self::PickChannels { x, .. }
             | Self::PadChannels { x, .. } => vec![*x],
             Self::Rows(step) => step.slot_in().into_iter().collect(),
         }
@@ -125,6 +132,7 @@ impl Step {
             | Self::AveragePool { y, .. }
             | Self::GlobalAveragePool { y, .. }
             | Self::Dropout { y, .. }
+            | Self::PickChannels { y, .. }
             | Self::PadChannels { y, .. } => *y,
             Self::Rows(step) => return step.slot_out(),
         })

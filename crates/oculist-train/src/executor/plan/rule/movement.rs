@@ -1,7 +1,7 @@
 //! Values that are joined, renamed, dropped or padded.
 
 use oculist_graph::op::axis;
-use oculist_graph::{NodeId, Op};
+use oculist_graph::{Gather, NodeId, Op};
 
 use super::super::{Map, Planner, Step, unsupported};
 use super::Outcome;
@@ -67,6 +67,28 @@ pub(super) fn dropout(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
     let Some((_, x)) = planner.input_slot(n, 0) else { return Ok(planner.drop_row(n, op.ratio)) };
     let y = planner.new_slot(node.output(), planner.plan.slots[x]);
     planner.plan.steps.push(Step::Dropout { x, ratio: op.ratio, key: n as u64, y });
+    Ok(true)
+}
+
+/// Channels in another order, some of them, or some of them twice.
+pub(super) fn pick_channels(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
+    let node = &planner.graph.nodes()[n];
+    let Op::Gather(op) = &node.op else { return Ok(false) };
+    let Some((value, x)) = planner.input_slot(n, 0) else { return Ok(false) };
+    let Some(form) = planner.form(node.output()) else { return Ok(false) };
+    let rank = planner.graph.shape(value).rank();
+    if axis(op.axis, rank) != Ok(1) || planner.graph.shape(node.output()).rank() != rank {
+        return Ok(false);
+    }
+    let channels = planner.graph.shape(value).get(1).unwrap_or(0);
+    let Some(indices) = node.inputs.get(1) else { return Ok(false) };
+    let indices = planner.graph.param(indices).or(planner.constants[indices.index()].as_ref());
+    let Some(picked) = indices.and_then(|indices| Gather::positions(indices, channels)) else {
+        return Ok(false);
+    };
+    let x = planner.flat(value, x);
+    let y = planner.new_slot(node.output(), form);
+    planner.plan.steps.push(Step::PickChannels { x, picked, y });
     Ok(true)
 }
 
