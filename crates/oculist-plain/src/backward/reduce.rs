@@ -85,7 +85,7 @@ impl Backward for Reduce {
 
 /// The gradient of a running product, from the end of each line to its start: no element is divided by, so that zeros
 /// are no special case.
-fn running_product(op: &Cumulative, reverse: &Reverse) -> Result<Tensor, Problem> {
+fn running_product(op: Cumulative, reverse: &Reverse) -> Result<Tensor, Problem> {
     let (x, dy, named) = (reverse.input(0)?, reverse.only()?, reverse.input(1)?);
     let at = named.to_i64s().and_then(|a| a.first().copied()).ok_or("the axis must be one number")?;
     let along = Along::new(x.shape(), axis(at, x.shape().len())?);
@@ -121,7 +121,7 @@ impl Backward for Cumulative {
         let (dy, axis) = (reverse.only()?, reverse.input(1)?);
         reverse.first(|| {
             if self.kind == CumulativeKind::Prod {
-                return running_product(self, reverse);
+                return running_product(*self, reverse);
             }
             // Each element is in the sums behind it: their gradients run the other way.
             let back = Op::Cumulative(Self { reverse: !self.reverse, ..*self });

@@ -97,7 +97,9 @@ impl Backward for MeanVarianceNormalization {
                 let means = |each: &dyn Fn(usize) -> f64| {
                     let mut sums = vec![0.0; groups];
                     group.iter().enumerate().for_each(|(i, &g)| sums[g] += each(i));
-                    sums.iter_mut().for_each(|s| *s /= count);
+                    for sum in &mut sums {
+                        *sum /= count;
+                    }
                     sums
                 };
                 let mean = means(&|i| values[i].to_f64());

@@ -102,7 +102,9 @@ fn linear_attention(op: LinearAttention, inputs: &Inputs) -> [Vec<f64>; 2] {
                 if let Some((shape, g)) = get(4) {
                     for (d, row) in s.iter_mut().enumerate() {
                         let at = if shape[2] == op.kv_heads { h } else { h * d_k + d };
-                        row.iter_mut().for_each(|s| *s *= g[(b * len + t) * shape[2] + at].exp());
+                        for s in row.iter_mut() {
+                            *s *= g[(b * len + t) * shape[2] + at].exp();
+                        }
                     }
                 }
                 for e in 0..d_v {
