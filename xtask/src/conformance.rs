@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         match argument.as_str() {
             "--roundtrip" => alone = true,
             "--filter" => {
-                filter = vec![argument.clone(), rest.next().context("--filter needs a text")?.clone()]
+                filter = vec![argument.clone(), rest.next().context("--filter needs a text")?.clone()];
             }
             "--verbose" => passed_on.push(argument.clone()),
             "--write" | "--check" => {

@@ -110,7 +110,7 @@ fn has_channels_last(graph: &Graph, input: ValueId, image: Option<(usize, usize,
     if let Some((channels, height, width)) = image {
         match ((a, b, c) == (channels, height, width), (a, b, c) == (height, width, channels)) {
             // Whoever compares the sizes says that neither fits.
-            (true, false) | (false, false) => return Ok(false),
+            (true | false, false) => return Ok(false),
             (false, true) => return Ok(true),
             (true, true) => {}
         }

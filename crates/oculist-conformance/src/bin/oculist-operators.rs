@@ -2,6 +2,7 @@
 //! calls this.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -104,12 +105,10 @@ fn table(all: &[Op]) -> String {
             }
             row.push(said.join(" / "));
         }
-        text.push_str(&format!("| {} |\n", row.join(" | ")));
+        let _ = writeln!(text, "| {} |", row.join(" | "));
     }
-    text.push_str(&format!(
-        "\nRead under these names too, and written as one of the above: {}.\n",
-        others.join(", ")
-    ));
+    let others = others.join(", ");
+    let _ = writeln!(text, "\nRead under these names too, and written as one of the above: {others}.");
     text
 }
 
@@ -197,8 +196,8 @@ mod tests {
         let changed = right.replace("| Conv | 1 | yes | yes |", "| Conv | 1 | yes | – |");
         let problem = difference(&changed, &right).unwrap();
         assert!(problem.contains("expected `| Conv | 1 | yes | yes |"), "{problem}");
-        let shorter: String =
-            right.lines().filter(|l| !l.starts_with("| Conv |")).map(|l| format!("{l}\n")).collect();
+        let others: Vec<&str> = right.lines().filter(|line| !line.starts_with("| Conv |")).collect();
+        let shorter = others.join("\n");
         assert!(difference(&shorter, &right).is_some());
         assert!(with_table("# Page\n", "").is_err());
     }

@@ -163,6 +163,10 @@ fn by<'o>(
 
 /// The rule of an operator; `None` if all its steps are plain, whatever the values.
 #[expect(clippy::match_same_arms, reason = "a line for each file of the graph's rooms")]
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a method itself is of one lifetime, a rule of any"
+)]
 fn rule(op: &Op) -> Option<Rule<'_>> {
     match op {
         Op::Conv(conv) => by(|l, node| Ok(l.fast_conv(node, conv))),
