@@ -6,10 +6,8 @@ use super::{Backward, Gradients, Reverse};
 use crate::op::grid::{of_reals, reals};
 use crate::op::pattern::determinant;
 
-/// The cofactors of a matrix of `n` rows: how its determinant grows with each element.
-///
-/// They are `det * inverse^T`; where the matrix has no inverse they are the determinants of what is left without a row
-/// and a column.
+/// The cofactors of a matrix of `n` rows: how its determinant grows with each element. They are `det * inverse^T` where
+/// there is an inverse.
 fn cofactors(matrix: &[f64], n: usize) -> Vec<f64> {
     let det = determinant(&mut matrix.to_vec(), n);
     if det != 0.0
@@ -17,14 +15,52 @@ fn cofactors(matrix: &[f64], n: usize) -> Vec<f64> {
     {
         return (0..n * n).map(|i| det * inverse[i % n * n + i / n]).collect();
     }
-    let minor = |row: usize, column: usize| {
-        let mut left: Vec<f64> =
-            (0..n * n).filter(|i| i / n != row && i % n != column).map(|i| matrix[i]).collect();
-        let sign = if (row + column).is_multiple_of(2) { 1.0 } else { -1.0 };
-        // The determinant of nothing is the product of nothing.
-        if n == 1 { 1.0 } else { sign * determinant(&mut left, n - 1) }
-    };
-    (0..n * n).map(|i| minor(i / n, i % n)).collect()
+    singular_cofactors(matrix.to_vec(), n)
+}
+
+/// The cofactors of a matrix without inverse: with `w` and `z` the vectors that it takes to zero from the left and the
+/// right, they are `c * w * z^T`, and all zero where there are several such vectors.
+///
+/// Elimination with the largest pivot of all gives rows and columns in an order in which the last one of both is the rest;
+/// `w` and `z` are 1 there, so that `c` is the cofactor of that element: the product of the pivots.
+fn singular_cofactors(mut left: Vec<f64>, n: usize) -> Vec<f64> {
+    let (mut rows, mut columns): (Vec<usize>, Vec<usize>) = ((0..n).collect(), (0..n).collect());
+    let mut product = 1.0;
+    for k in 0..n.saturating_sub(1) {
+        let size = |i: &usize| left[rows[i / n] * n + columns[i % n]].abs();
+        let places = (k..n).flat_map(|row| (k..n).map(move |column| row * n + column));
+        let pivot = places.max_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(k * n + k);
+        for (order, other) in [(&mut rows, pivot / n), (&mut columns, pivot % n)] {
+            if other != k {
+                order.swap(k, other);
+                product = -product;
+            }
+        }
+        let head = left[rows[k] * n + columns[k]];
+        product *= head;
+        if head == 0.0 {
+            return vec![0.0; n * n];
+        }
+        for &row in &rows[k + 1..] {
+            // The factor stays where the element was.
+            let factor = left[row * n + columns[k]] / head;
+            left[row * n + columns[k]] = factor;
+            for &column in &columns[k + 1..] {
+                left[row * n + column] -= factor * left[rows[k] * n + column];
+            }
+        }
+    }
+    let at = |i: usize, j: usize| left[rows[i] * n + columns[j]];
+    let (mut w, mut z) = (vec![1.0; n], vec![1.0; n]);
+    for i in (0..n.saturating_sub(1)).rev() {
+        w[i] = -(i + 1..n).map(|j| at(j, i) * w[j]).sum::<f64>();
+        z[i] = -(i + 1..n).map(|j| at(i, j) * z[j]).sum::<f64>() / at(i, i);
+    }
+    let mut cofactors = vec![0.0; n * n];
+    for (i, j) in (0..n).flat_map(|i| (0..n).map(move |j| (i, j))) {
+        cofactors[rows[i] * n + columns[j]] = product * w[i] * z[j];
+    }
+    cofactors
 }
 
 /// The inverse, by elimination with the largest pivot; `None` where it has none or numbers become too large.

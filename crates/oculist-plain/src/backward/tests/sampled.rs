@@ -102,7 +102,10 @@ fn determinants_also_of_matrices_without_inverse() {
     check(Det, vec![floats(2, &[2, 1, 1])]);
     check(Det, vec![floats(3, &[5, 5])]);
     check(Det, vec![tensor(&[3, 3], vec![1.0, 2.0, 3.0, 2.0, 4.0, 6.0, 1.0, 0.0, 5.0])]);
+    check(Det, vec![tensor(&[3, 3], vec![0.0, 0.0, 2.0, 1.0, 0.0, 3.0, 2.0, 0.0, -1.0])]);
+    check(Det, vec![tensor(&[3, 3], vec![1.0, 2.0, 3.0, 2.0, 4.0, 6.0, -1.0, -2.0, -3.0])]);
     check(Det, vec![tensor(&[2, 2], vec![0.0; 4])]);
+    check(Det, vec![tensor(&[2, 2], vec![0.0, 3.0, 0.0, 5.0])]);
     check(Det, vec![tensor(&[1, 1], vec![0.0])]);
 }
 
