@@ -34,7 +34,12 @@ impl GraphBuilder {
     }
 
     /// Any operator; the first error is kept and returned by [`GraphBuilder::finish`].
-    pub fn op(&mut self, name: &str, op: impl Into<Op>, inputs: impl Into<Inputs>) -> ValueId {
+    pub fn op(&mut self, name: &str, op: impl Into<Op>, inputs: &[ValueId]) -> ValueId {
+        self.op_of(name, op, inputs.to_vec())
+    }
+
+    /// As [`GraphBuilder::op`], for inputs of which some are left out.
+    pub fn op_of(&mut self, name: &str, op: impl Into<Op>, inputs: impl Into<Inputs>) -> ValueId {
         let out = self.graph.add_node(name, op, inputs);
         if self.error.is_none()
             && let Err(e) = self.graph.infer_last()

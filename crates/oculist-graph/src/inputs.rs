@@ -72,24 +72,6 @@ impl From<Vec<Option<ValueId>>> for Inputs {
     }
 }
 
-impl From<&[ValueId]> for Inputs {
-    fn from(values: &[ValueId]) -> Self {
-        values.to_vec().into()
-    }
-}
-
-impl From<&Vec<ValueId>> for Inputs {
-    fn from(values: &Vec<ValueId>) -> Self {
-        values.clone().into()
-    }
-}
-
-impl<const N: usize> From<&[ValueId; N]> for Inputs {
-    fn from(values: &[ValueId; N]) -> Self {
-        values.to_vec().into()
-    }
-}
-
 impl<const N: usize> From<[ValueId; N]> for Inputs {
     fn from(values: [ValueId; N]) -> Self {
         values.to_vec().into()

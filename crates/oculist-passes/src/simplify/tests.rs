@@ -84,7 +84,7 @@ fn sizes_that_are_whole_multiples_become_scales() {
             axes: None,
             aspect_ratio,
         };
-        let y = b.op("resize", op, vec![Some(x), None, None, Some(sizes)]);
+        let y = b.op_of("resize", op, vec![Some(x), None, None, Some(sizes)]);
         b.finish(y).unwrap()
     };
     let simple = becomes(&resized([12, 6], AspectRatio::Stretch), &["Resize"]);

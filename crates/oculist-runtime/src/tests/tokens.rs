@@ -266,7 +266,7 @@ fn channels_in_the_last_axis_are_cut_and_joined() {
     let g = graph(3, 8, 12, |b, x| {
         let x = patches(b, x, 40);
         let x = linear(b, "wide", x, 40, 40);
-        let parts = b.op("parts", Split { axis: -1, parts: Some(1) }, vec![x]);
+        let parts = b.op("parts", Split { axis: -1, parts: Some(1) }, &[x]);
         let from = ints(b, "from", &[8]);
         let to = ints(b, "to", &[28]);
         let axes = ints(b, "axes", &[2]);
