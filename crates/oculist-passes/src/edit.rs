@@ -17,13 +17,17 @@ pub(crate) fn consumer_counts(graph: &Graph) -> Vec<usize> {
 /// Whether a node is a convolution or fully connected layer whose weight is an f32 parameter with one row (index of axis
 /// 0) for each output channel.
 pub(crate) fn has_weight_rows(graph: &Graph, node: &Node) -> bool {
+    // Other operators may have left inputs out.
+    if !node.op.has_weight_rows() {
+        return false;
+    }
     let float =
         |i: usize| node.inputs.get(i).is_none_or(|v| graph.param(v).is_some_and(|t| t.as_f32().is_some()));
     // A bias that is broadcast to all channels is no vector of them.
     let bias = node.inputs.get(2).is_none_or(|b| {
         graph.shape(b).rank() == 1 && graph.shape(b).get(0) == graph.shape(node.inputs[1]).get(0)
     });
-    node.op.has_weight_rows() && graph.param(node.inputs[1]).is_some() && float(1) && float(2) && bias
+    graph.param(node.inputs[1]).is_some() && float(1) && float(2) && bias
 }
 
 /// The names of a graph's values, for passes that add many.

@@ -135,7 +135,7 @@ mod tests {
         let numbers = |n: usize| (0..n).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<f32>>();
         let w = b.param("conv.weight", cast(&Tensor::f32(&[4, 2, 3, 3], numbers(72)), dtype));
         let x = b.op("conv", Conv::square(3, 1, 1), &[x, w]);
-        let shift = b.op(
+        let shift = b.op_of(
             "shift",
             Constant { value: cast(&Tensor::f32(&[4, 1, 1], numbers(4)), dtype) },
             Vec::<ValueId>::new(),

@@ -4,15 +4,24 @@ use crate::error::RuntimeError;
 use crate::plan::Plan;
 
 impl Plan {
+    /// Refuses a plan that does not turn images into rows of floats, of this batch, before its sizes are relied on.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Model`] with what speaks against it, such as a batch that the graph fixes.
+    pub fn check_images(&self) -> Result<(), RuntimeError> {
+        match &self.signature.images {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(RuntimeError::Model { graph: self.name.clone(), problem: problem.clone() }),
+        }
+    }
+
     /// Runs any number of images, batch by batch; returns dense `[n, classes]`.
     ///
     /// # Errors
     /// [`RuntimeError::Length`] when `images` is no whole number of images; otherwise as [`Plan::run`].
     pub fn predict(&mut self, images: &[f32]) -> Result<Vec<f32>, RuntimeError> {
+        self.check_images()?;
         let (input_len, output_len) = (self.input_len(), self.output_len());
-        if let Err(problem) = &self.signature.images {
-            return Err(RuntimeError::Model { graph: self.name.clone(), problem: problem.clone() });
-        }
         if !images.len().is_multiple_of(input_len) {
             return Err(RuntimeError::Length {
                 what: "input images",

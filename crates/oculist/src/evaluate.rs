@@ -38,6 +38,7 @@ pub(crate) fn logits_until(
     stop: &AtomicBool,
 ) -> Result<Vec<f32>, OculistError> {
     let mut plan = Plan::new(graph, &PlanOptions::new(BATCH, ctx.clone()))?;
+    plan.check_images()?;
     let classes = plan.output_len();
     let mut all = Vec::with_capacity(images.len() * classes);
     let input_len = plan.input_len();

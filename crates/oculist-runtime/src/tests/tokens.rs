@@ -362,3 +362,64 @@ fn the_batch_is_read_from_the_shape() {
     // Neither shape arithmetic nor the way to tokens is a step.
     assert_eq!(kinds[..3], ["to NHWC", "conv", "conv"], "{kinds:?}");
 }
+
+/// Whether a graph that reshapes an image agrees with the plain kernels.
+fn check_image(c: usize, h: usize, w: usize, build: impl FnOnce(&mut GraphBuilder, ValueId) -> ValueId) {
+    check_against_plain(&graph(c, h, w, build), 2);
+}
+
+#[test]
+fn windows_see_the_height_and_width_of_the_graph() {
+    check_image(3, 8, 8, |b, x| {
+        let y = reshape(b, "other", x, &[0, 3, 4, 16]);
+        b.conv("conv", y, 10, Conv::square(3, 1, 1), true)
+    });
+    check_image(20, 8, 8, |b, x| {
+        let y = reshape(b, "other", x, &[0, 20, 4, 16]);
+        b.max_pool("pool", y, 2, 2, 0)
+    });
+    check_image(3, 8, 8, |b, x| {
+        let y = linear(b, "rows", x, 8, 1);
+        let y = transpose(b, "map", y, &[0, 3, 1, 2]);
+        b.conv("conv", y, 3, Conv::square(3, 1, 1), true)
+    });
+    // Tokens back to a map: behind attention, and behind rows that were plain.
+    check_image(3, 8, 12, |b, x| {
+        let y = patches(b, x, 32);
+        let y = attention(b, y, 32, 2, Scores::Product);
+        let y = transpose(b, "channels", y, &[0, 2, 1]);
+        let y = reshape(b, "map", y, &[0, 32, 2, 3]);
+        b.conv("conv", y, 16, Conv::square(3, 1, 1), true)
+    });
+    check_image(3, 8, 12, |b, x| {
+        let y = patches(b, x, 16);
+        let position = values(b, "position", &[1, 6, 16], 1.0);
+        let y = b.op("placed", Binary::Add, &[y, position]);
+        let y = layer_norm(b, "norm", y, 16);
+        let y = transpose(b, "channels", y, &[0, 2, 1]);
+        let y = reshape(b, "map", y, &[0, 16, 2, 3]);
+        b.max_pool("pool", y, 2, 1, 0)
+    });
+}
+
+#[test]
+fn what_was_flattened_is_put_in_order_before_it_becomes_rows() {
+    for norm in [false, true] {
+        check_image(3, 8, 8, |b, x| {
+            let y = b.op("flat", oculist_graph::Flatten::IMAGES, &[x]);
+            let y = reshape(b, "rows", y, &[0, 1, 192]);
+            if norm { layer_norm(b, "norm", y, 192) } else { linear(b, "linear", y, 192, 10) }
+        });
+    }
+    check_image(3, 8, 8, |b, x| {
+        let y = reshape(b, "pixel", x, &[0, 192, 1, 1]);
+        b.conv("conv", y, 10, Conv::square(1, 1, 0), true)
+    });
+    check_image(3, 8, 8, |b, x| {
+        let y = b.conv("conv", x, 16, Conv::square(3, 1, 1), true);
+        let y = b.relu("relu", y);
+        let y = reshape(b, "pixel", y, &[0, 1024, 1, 1]);
+        let bias = values(b, "bias", &[1, 1024, 1, 1], 1.0);
+        b.op("sum", Binary::Add, &[y, bias])
+    });
+}

@@ -166,6 +166,7 @@ fn predict(
     take: &mut dyn FnMut(usize, &[f32]),
 ) -> Result<(), OculistError> {
     let mut plan = Plan::new(graph, &PlanOptions::new(BATCH, ctx.clone()))?;
+    plan.check_images()?;
     let classes = plan.output_len();
     let config =
         LoaderConfig { max_unreadable: 1.0, ..LoaderConfig::evaluation(BATCH, 1, preprocessing.clone()) };

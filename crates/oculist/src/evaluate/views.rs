@@ -174,7 +174,9 @@ impl Judge {
     /// # Errors
     /// [`OculistError::Runtime`] naming the node that cannot be run.
     pub(crate) fn new(graph: &Graph, ctx: &Arc<Context>) -> Result<Self, OculistError> {
-        Ok(Self { plan: Plan::new(graph, &PlanOptions::new(BATCH, ctx.clone()))? })
+        let plan = Plan::new(graph, &PlanOptions::new(BATCH, ctx.clone()))?;
+        plan.check_images()?;
+        Ok(Self { plan })
     }
 }
 

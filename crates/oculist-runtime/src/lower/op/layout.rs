@@ -67,13 +67,14 @@ impl Lowering<'_> {
         }
         // Of rank 4, nothing would say that it is not in order.
         let ordered = self.graph.shape(y).rank() == 4;
-        let unordered =
-            |this: &Self| this.states[x.index()].fast().is_some_and(|tensor| this.is_unflattened(x, tensor));
-        if ordered && unordered(self) {
+        let pixels = self.states[x.index()].fast().map_or(1, |tensor| self.tensors[tensor].pixels());
+        if ordered && pixels > 1 {
             if self.float_map(x).is_none() {
                 return Ok(false);
             }
-            let flat = self.flat_f32(x, &node.name)?;
+            let map = self.f32(x, &node.name)?;
+            let flat = Tensor::f32(self.tensors[map].channels * pixels, [1, 1]);
+            let flat = self.step(&node.name, Work::Flatten, vec![map], flat);
             self.states[y.index()].f32 = Some(flat);
         } else {
             self.states[y.index()] = self.states[x.index()];

@@ -8,6 +8,7 @@ use super::Fast;
 use crate::error::RuntimeError;
 use crate::lower::{Lowering, Order, State};
 use crate::step::{RowNormStep, Work};
+use crate::tensor::{Tensor, TensorId};
 
 impl Lowering<'_> {
     /// Axes that are exchanged while the elements stay where they are.
@@ -21,14 +22,31 @@ impl Lowering<'_> {
         let node = self.node(id);
         let (x, y) = (node.inputs[0], node.output());
         // Images of few channels stay without padding until somebody needs it.
-        let State { dense, .. } = self.states[x.index()];
-        let floats = if dense.is_some() && self.states[x.index()].f32.is_none() {
-            None
-        } else {
-            Some(self.flat_f32(x, &node.name)?)
+        let image = self.states[x.index()]
+            .dense
+            .filter(|&dense| self.states[x.index()].f32.is_none() && !self.is_unflattened(x, dense));
+        let state = match image {
+            Some(dense) => State { dense: Some(self.in_size_of(id, dense)), ..State::default() },
+            None => {
+                let floats = self.flat_f32(x, &node.name)?;
+                State { f32: Some(self.in_size_of(id, floats)), ..State::default() }
+            }
         };
-        self.states[y.index()] = State { f32: floats, dense, ..State::default() };
+        self.states[y.index()] = state;
         self.show(y)
+    }
+
+    /// A tensor with the height and width of a node's result: windows look at them. Where they are others, it is copied.
+    fn in_size_of(&mut self, id: NodeId, tensor: TensorId) -> TensorId {
+        let node = self.node(id);
+        let from = self.tensors[tensor];
+        match self.map(node.output()) {
+            Some((_, size)) if size != from.size => {
+                let pixels = (0..from.pixels()).map(|pixel| pixel as u32).collect();
+                self.step(&node.name, Work::PickPixels(pixels), vec![tensor], Tensor { size, ..from })
+            }
+            _ => tensor,
+        }
     }
 
     /// Layer normalisation over the channels with constant parameters, one for each.
