@@ -22,13 +22,17 @@ pub(crate) fn has_weight_rows(graph: &Graph, node: &Node) -> bool {
         Op::Gemm(gemm) => *gemm == Gemm::LINEAR,
         _ => false,
     };
+    // Other operators may have an input 2 and no input 1.
+    if !rows {
+        return false;
+    }
     let float =
         |i: usize| node.inputs.get(i).is_none_or(|v| graph.param(v).is_some_and(|t| t.as_f32().is_some()));
     // A bias that is broadcast to all channels is no vector of them.
     let bias = node.inputs.get(2).is_none_or(|b| {
         graph.shape(b).rank() == 1 && graph.shape(b).get(0) == graph.shape(node.inputs[1]).get(0)
     });
-    rows && graph.param(node.inputs[1]).is_some() && float(1) && float(2) && bias
+    graph.param(node.inputs[1]).is_some() && float(1) && float(2) && bias
 }
 
 /// The names of a graph's values, for passes that add many.
