@@ -14,7 +14,7 @@ use oculist_fuzz::Mutator;
 type Target = fn(&[u8]);
 
 /// What takes longer is a hang. Debug builds on a busy machine are slow.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// The files of a target by folder and name.
 fn files(target: &str) -> BTreeMap<String, Vec<u8>> {
