@@ -145,6 +145,10 @@ fn run(graph: &Graph, options: &PlanOptions, cheap: bool) {
     if let Ok(results) = plan.run_tensors(inputs) {
         assert_eq!(results.len(), graph.outputs().len(), "number of results");
         for (&output, result) in graph.outputs().iter().zip(&results) {
+            // A Squeeze without axes takes an unknown size for more than 1 (docs/fuzzing.md).
+            if bound.shape(output).dims().contains(&Dim::Unknown) {
+                continue;
+            }
             let (value, shape) = (bound.value(output), bound.shape(output));
             let fits = |(&dim, &size): (&Dim, &usize)| match dim {
                 Dim::Fixed(fixed) => fixed == size,
