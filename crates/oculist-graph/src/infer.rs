@@ -136,9 +136,11 @@ impl Node {
     }
 }
 
-/// Refuses a shape of more than [`Shape::MAX_ELEMENTS`].
+/// Refuses a shape of more than [`Shape::MAX_ELEMENTS`], or of as many if the sizes of 0 were 1: strides and parts of a
+/// shape are products that leave dimensions out.
 fn check_elements(shape: &Shape) -> Result<(), String> {
-    if shape.elements_per_sample() > Shape::MAX_ELEMENTS {
+    let sizes = shape.dims().iter().filter_map(|dim| dim.size()).filter(|&size| size > 0);
+    if sizes.fold(1, usize::saturating_mul) > Shape::MAX_ELEMENTS {
         return Err(format!("expected at most {} elements, found the shape {shape}", Shape::MAX_ELEMENTS));
     }
     Ok(())

@@ -126,6 +126,11 @@ impl Importer {
     }
 
     fn bind(&mut self, name: &str, id: ValueId) -> Result<(), OnnxError> {
+        if name.is_empty() {
+            // In a node's list of inputs, no name means no input.
+            let problem = "an input, initialiser or constant has no name".to_owned();
+            return Err(OnnxError::Model { problem });
+        }
         self.taken.insert(name.to_owned());
         if self.values.insert(name.to_owned(), id).is_some() {
             return Err(OnnxError::Model { problem: format!("two values are named `{name}`") });

@@ -17,7 +17,7 @@ pub(crate) fn consumer_counts(graph: &Graph) -> Vec<usize> {
 /// Whether a node is a convolution or fully connected layer whose weight is an f32 parameter with one row (index of axis
 /// 0) for each output channel.
 pub(crate) fn has_weight_rows(graph: &Graph, node: &Node) -> bool {
-    // Other operators may have left inputs out.
+    // Other operators may have an input 2 and no input 1.
     if !node.op.has_weight_rows() {
         return false;
     }

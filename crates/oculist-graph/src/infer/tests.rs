@@ -346,6 +346,16 @@ fn an_input_with_too_many_elements_is_named() {
     graph.add_node("relu", Op::Unary(Unary::Relu), vec![x]);
     let error = graph.infer_shapes().unwrap_err().to_string();
     assert!(error.contains("input `picture`") && error.contains("at most"), "{error}");
+    // Beside a size of 0 the others count as well: a file holds no more than 63 bits of them.
+    for sizes in [&[0, 1 << 63][..], &[1 << 30, 0, 1 << 30], &[usize::MAX, 0]] {
+        let mut graph = Graph::new("test");
+        graph.add_input("none", Shape::fixed(sizes));
+        let error = graph.infer_shapes().unwrap_err().to_string();
+        assert!(error.contains("input `none`") && error.contains("at most"), "{error}");
+    }
+    let mut graph = Graph::new("test");
+    graph.add_input("none", Shape::fixed(&[1 << 20, 0, 1 << 20]));
+    graph.infer_shapes().unwrap();
     // Without elements there is no window to put.
     fails(infer(Op::MaxPool(MaxPool::square(1, 1, 0)), |g| vec![image(g, 3, 0, 8)]), "at least one element");
 }
@@ -360,4 +370,16 @@ fn a_bound_batch_is_known_everywhere() {
     let bound = graph.with_batch(7).unwrap();
     assert_eq!(bound.shape(y), &Shape::fixed(&[7, 60]));
     assert_eq!(graph.shape(y), &Shape::nc(60));
+}
+
+#[test]
+fn scales_that_are_not_known_have_the_right_count() {
+    let resize = |scales: &'static [usize]| {
+        infer(Op::Resize(crate::Resize::REPEAT), move |g| {
+            vec![image(g, 3, 4, 4), param(g, &[0]), g.add_input("scales", Shape::fixed(scales))]
+        })
+    };
+    fails(resize(&[]), "expected scales of shape [4], found []");
+    fails(resize(&[2]), "expected scales of shape [4], found [2]");
+    assert_eq!(resize(&[4]).unwrap().0.rank(), 4);
 }

@@ -297,6 +297,13 @@ impl Operator for Resize {
     fn infer(&self, given: &Given) -> Result<Vec<Fact>, String> {
         given.expect(3, &[DataType::I64])?;
         let dims = self.result(given)?.into_iter().map(|r| r.dim).collect();
+        // Where the numbers are not known, their count is.
+        let axes = Dim::Fixed(self.resized_axes(given.shape(0)?.rank())?.len());
+        for (i, what) in [(2, "scales"), (3, "sizes")] {
+            if Self::is_given(given, i) {
+                given.vector(i, what, axes)?;
+            }
+        }
         if self.coordinates == Coordinates::CropAndResize && !Self::is_given(given, 1) {
             return Err("the starts and ends of tf_crop_and_resize (input 1) are missing".to_owned());
         }

@@ -20,6 +20,8 @@ pub(super) struct Names {
     /// Per value, whether a node or an output reads it.
     read: Vec<bool>,
     taken: BTreeSet<String>,
+    /// Constants that are given out: the output has their name, they get another.
+    given_out: BTreeSet<ValueId>,
     /// The number at which the search for a free name of a stem goes on.
     numbers: BTreeMap<String, usize>,
     counter: usize,
@@ -39,10 +41,22 @@ impl Names {
             implied: implied_zero_points(graph),
             read,
             taken: BTreeSet::new(),
+            given_out: BTreeSet::new(),
             numbers: BTreeMap::new(),
             counter: 0,
         };
-        // Names that must not change come first, so that nothing else can take them.
+        // Names that must not change come first, so that nothing else can take them; those of outputs before all others.
+        let is_output: BTreeSet<ValueId> = graph.outputs().iter().copied().collect();
+        for &output in graph.outputs() {
+            let (source, name) = (names.sources[output.index()], &graph.value(output).name);
+            let free = source != output
+                && matches!(graph.value(source).kind, ValueKind::Activation)
+                && !is_output.contains(&source)
+                && names.chosen[source.index()].is_empty();
+            if free && !made_up[output.index()] && !name.is_empty() && names.taken.insert(name.clone()) {
+                names.chosen[source.index()].clone_from(name);
+            }
+        }
         for id in graph.value_ids() {
             let value = graph.value(id);
             let keeps = match value.kind {
@@ -50,9 +64,13 @@ impl Names {
                 ValueKind::Param(_) => !(compact && constants[id.index()]),
                 ValueKind::Activation => !made_up[id.index()],
             };
-            let written = names.sources[id.index()] == id;
+            let written = names.sources[id.index()] == id && names.chosen[id.index()].is_empty();
             if keeps && written && !value.name.is_empty() && names.taken.insert(value.name.clone()) {
-                names.chosen[id.index()].clone_from(&value.name);
+                if is_output.contains(&id) && keeps_as_output(&value.name) && graph.param(id).is_some() {
+                    names.given_out.insert(id);
+                } else {
+                    names.chosen[id.index()].clone_from(&value.name);
+                }
             }
         }
         for &output in graph.outputs() {
@@ -110,8 +128,10 @@ impl Names {
     /// A name for an output that is no node's own result: its own where that is free.
     pub(super) fn fresh_output(&mut self, graph: &Graph, id: ValueId) -> String {
         let own = graph.value(id).name.as_str();
-        let keeps = !own.is_empty() && !own.ends_with(MADE_UP);
-        self.fresh(if keeps { own } else { OUTPUT })
+        if self.given_out.remove(&id) {
+            return own.to_owned();
+        }
+        self.fresh(if keeps_as_output(own) { own } else { OUTPUT })
     }
 
     /// How many inputs of a node are written: a zero point that is implied is not.
@@ -143,6 +163,11 @@ impl Names {
 
 /// What [`Graph::add_node`] puts behind a node's name to name its output.
 const MADE_UP: &str = ".out";
+
+/// Whether a value that is no node's own result keeps its name when it is given out.
+fn keeps_as_output(name: &str) -> bool {
+    !name.is_empty() && !name.ends_with(MADE_UP)
+}
 
 /// Per value, whether its name was made up from that of its node.
 fn made_up(graph: &Graph) -> Vec<bool> {

@@ -4,7 +4,8 @@ use super::model;
 use crate::import;
 use crate::proto::ModelProto;
 use oculist_graph::{
-    DataType, Dim, Dropout, Graph, GraphBuilder, Node, Op, Shape, Softmax, SoftmaxKind, Unary, ValueId,
+    DataType, Dim, Dropout, Graph, GraphBuilder, Node, Op, Shape, Softmax, SoftmaxKind, Tensor, Unary,
+    ValueId,
 };
 
 fn read(model: ModelProto) -> Graph {
@@ -96,6 +97,38 @@ fn a_dropout_is_written_only_if_its_mask_is_read() {
     let graph = foreign(Dropout { ratio: 0.25 }, &IMAGES, &["y"], 11);
     let back = read(model(&graph, None).unwrap().model);
     assert_eq!(back.nodes()[0].op.name(), "Identity");
+}
+
+#[test]
+fn outputs_keep_their_names_whatever_gives_them() {
+    // A dropout that is not written, behind a node that is.
+    let mut graph = Graph::new("foreign");
+    let x = graph.add_input("pixels", Shape::new(IMAGES.to_vec()));
+    let (hidden, y) = (graph.add_activation("hidden"), graph.add_activation("answer"));
+    let constant = graph.add_param("constant", Tensor::f32(&[2], vec![0.5, 1.5]));
+    graph.set_outputs(vec![y, constant]);
+    let mut edit = graph.edit();
+    let node = |name: &str, op: Op, input, output| Node {
+        name: name.to_owned(),
+        op,
+        inputs: [input].into(),
+        outputs: vec![output],
+    };
+    edit.push(node("relu", Unary::Relu.into(), x, hidden));
+    edit.push(node("dropout", Dropout { ratio: 0.25 }.into(), hidden, y));
+    edit.finish().unwrap();
+    let names = |graph: &Graph| -> Vec<String> {
+        graph.outputs().iter().map(|&v| graph.value(v).name.clone()).collect()
+    };
+    let back = read(model(&graph, None).unwrap().model);
+    assert_eq!(names(&back), ["answer", "constant"]);
+    let kinds: Vec<&str> = back.nodes().iter().map(|node| node.op.name()).collect();
+    assert_eq!(kinds, ["Relu", "Identity"]);
+    let held = back.param(back.nodes()[1].inputs[0]).and_then(Tensor::as_f32);
+    assert_eq!(held, Some(&[0.5, 1.5][..]));
+    // Again, it is the same file.
+    let bytes = |graph: &Graph| prost::Message::encode_to_vec(&model(graph, None).unwrap().model);
+    assert_eq!(bytes(&read(model(&back, None).unwrap().model)), bytes(&back));
 }
 
 #[test]

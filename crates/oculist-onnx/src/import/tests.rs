@@ -107,6 +107,19 @@ fn an_operator_that_is_not_read_is_named_with_the_reason() {
 }
 
 #[test]
+fn values_without_a_name_are_refused() {
+    let mut model = good();
+    let input = &mut model.graph.as_mut().expect("a graph").input[0];
+    input.name = Some(String::new());
+    let message = graph(model).expect_err("it cannot be read").to_string();
+    assert_eq!(message, "an input, initialiser or constant has no name");
+    let mut model = good();
+    tensor(&mut model, "fc.weight").name = None;
+    let message = graph(model).expect_err("it cannot be read").to_string();
+    assert_eq!(message, "an input, initialiser or constant has no name");
+}
+
+#[test]
 fn an_attribute_without_meaning_here_is_named() {
     let said = |edit: fn(&mut ModelProto), expected: &str| assert_eq!(refused(edit), expected);
     said(

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use oculist_graph::{Graph, ValueId};
 
+use super::PASS;
+use crate::{PassError, Result};
+
 /// A range of elements: the indices of one axis of one value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Axis {
@@ -24,23 +27,46 @@ impl Axis {
     }
 }
 
+/// The most elements of a graph, a hundred times those of the largest networks: they take some 25 bytes each.
+const MOST: usize = 1 << 24;
+
 /// All elements met so far, in disjoint sets.
 #[derive(Debug, Default)]
 pub(super) struct Elements {
+    /// The first value with which they became more than [`MOST`].
+    too_many: Option<ValueId>,
     axes: BTreeMap<(ValueId, usize), Axis>,
     parent: Vec<usize>,
     fixed: Vec<bool>,
 }
 
 impl Elements {
-    /// The elements of an axis of a value; registers them the first time.
+    /// The elements of an axis of a value; registers them the first time. Where they are too many there are none.
     pub(super) fn axis(&mut self, graph: &Graph, value: ValueId, axis: usize) -> Axis {
-        let Self { axes, parent, fixed } = self;
+        let Self { axes, parent, fixed, too_many } = self;
         *axes.entry((value, axis)).or_insert_with(|| {
-            let range = Axis { base: parent.len(), len: graph.shape(value).get(axis).unwrap_or(0) };
+            let len = graph.shape(value).get(axis).unwrap_or(0);
+            if len > MOST - parent.len() {
+                too_many.get_or_insert(value);
+                return Axis::empty();
+            }
+            let range = Axis { base: parent.len(), len };
             parent.extend(range.base..range.base + range.len);
             fixed.resize(parent.len(), false);
             range
+        })
+    }
+
+    /// Refuses a graph with more elements than can be held, naming the value with which they became too many.
+    pub(super) fn check(&self, graph: &Graph) -> Result<()> {
+        let Some(value) = self.too_many else { return Ok(()) };
+        Err(PassError::Data {
+            pass: PASS,
+            value: graph.value(value).name.clone(),
+            problem: format!(
+                "expected at most {MOST} indices on all axes of all values, found more with {}",
+                graph.type_of(value)
+            ),
         })
     }
 

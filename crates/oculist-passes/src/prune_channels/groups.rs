@@ -67,6 +67,7 @@ impl ChannelGroups {
     ///
     /// # Errors
     /// [`PassError::Unsupported`] for quantised graphs and for operators applied to constants;
+    /// [`PassError::Data`] naming a value with which the indices of all axes are too many to be held;
     /// [`PassError::Graph`] if the graph is invalid.
     pub fn analyze(graph: &Graph) -> Result<Self> {
         graph.check()?;
@@ -80,6 +81,7 @@ impl ChannelGroups {
                 elements.fix(axis);
             }
         }
+        elements.check(graph)?;
         // Rows of a layer's weight say which layer produces the channel.
         let mut layer_of: BTreeMap<ValueId, NodeId> = BTreeMap::new();
         for (i, node) in graph.nodes().iter().enumerate() {
@@ -159,7 +161,9 @@ fn link(graph: &Graph, node: &Node, elements: &mut Elements) -> Result<()> {
         let target: Box<dyn Fn(usize) -> std::ops::Range<usize>> = match tie {
             Tie::Same(..) => Box::new(|i| i..i + 1),
             Tie::Shifted(_, _, offset) => Box::new(move |i| i + offset..i + offset + 1),
-            Tie::Spread(_, _, inner) => Box::new(move |i| i * inner..(i + 1) * inner),
+            Tie::Spread(_, _, inner) => {
+                Box::new(move |i| i.saturating_mul(inner)..(i + 1).saturating_mul(inner))
+            }
             Tie::Modulo(_, _, period) => Box::new(move |i| i % period.max(1)..i % period.max(1) + 1),
             Tie::Blocks(_, _, size, step) => Box::new(move |i| {
                 let first = i / size.max(1) * step;
@@ -171,7 +175,8 @@ fn link(graph: &Graph, node: &Node, elements: &mut Elements) -> Result<()> {
             }
         };
         for i in 0..a.len {
-            for j in target(i).filter(|&j| j < b.len) {
+            let indices = target(i);
+            for j in indices.start..indices.end.min(b.len) {
                 elements.tie(a.at(i), b.at(j));
             }
         }

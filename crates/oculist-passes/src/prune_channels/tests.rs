@@ -295,3 +295,38 @@ fn magnitudes_are_those_of_the_folded_weights() {
     gradients.insert(graph.find("b.weight").unwrap(), Tensor::f32(&[1, 2, 1, 1], vec![0.5, 2.0]));
     assert_eq!(taylor(&graph, &groups, &gradients).unwrap(), [4.0, 4.0 + 1.0]);
 }
+
+#[test]
+fn an_operator_with_a_gap_in_its_inputs_has_no_weight_rows() {
+    // The scales of a Resize are its input 2; input 1 is left out.
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 3, 4, 4);
+    let y = b.conv("conv", x, 4, oculist_graph::Conv::square(3, 1, 1), true);
+    let scales = b.param("scales", oculist_graph::Tensor::f32(&[4], vec![1.0, 1.0, 2.0, 2.0]));
+    let op = oculist_graph::Resize {
+        interpolation: oculist_graph::Interpolation::Nearest(oculist_graph::Rounding::Floor),
+        coordinates: oculist_graph::Coordinates::Asymmetric,
+        antialias: false,
+        exclude_outside: false,
+        extrapolation: 0.0,
+        axes: None,
+        aspect_ratio: oculist_graph::AspectRatio::Stretch,
+    };
+    let y = b.op_of("resize", op, vec![Some(y), None, Some(scales)]);
+    let graph = b.finish(y).unwrap();
+    let groups = ChannelGroups::analyze(&graph).unwrap();
+    assert!(groups.groups.is_empty(), "channels of the output stay: {:?}", groups.groups);
+}
+
+#[test]
+fn more_indices_than_can_be_held_are_refused_with_the_value() {
+    // A million rows and columns are a million million indices behind a Flatten.
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 1, 1 << 20, 1 << 20);
+    let y = b.op("flatten", oculist_graph::Flatten::IMAGES, &[x]);
+    let graph = b.finish(y).unwrap();
+    let error = ChannelGroups::analyze(&graph).unwrap_err();
+    assert!(matches!(error, PassError::Data { .. }), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("`flatten.out`") && said.contains("at most 16777216 indices"), "{said}");
+}

@@ -11,6 +11,9 @@ use crate::{PassError, Result};
 /// parts, such as an expanded scalar, is none.
 const LARGEST: usize = 1 << 16;
 
+/// Bytes that a result may take whose size only the computation tells.
+const UNKNOWN: usize = 64 << 20;
+
 /// Computes nodes whose inputs are constants, and values that inference knows.
 ///
 /// # What it does
@@ -26,10 +29,13 @@ pub(super) fn fold(rewrite: &mut Rewrite) -> Result<usize> {
     if rewrite.len() == 0 {
         return Ok(0);
     }
-    let ctx = Context::new(1).map_err(|e| unsupported(rewrite.node(0), e.to_string()))?;
+    let context = || Context::new(1).map_err(|e| unsupported(rewrite.node(0), e.to_string()));
+    let (ctx, small) = (context()?, context()?);
+    let small_memory = UNKNOWN.min(small.max_memory());
+    let small = small.with_max_memory(small_memory);
     let mut folded = 0;
     for id in 0..rewrite.len() {
-        if let Some(tensors) = known(rewrite, id).or_else(|| computed(rewrite, &ctx, id)) {
+        if let Some(tensors) = known(rewrite, id).or_else(|| computed(rewrite, [&ctx, &small], id)) {
             let outputs: Vec<ValueId> = rewrite.node(id).outputs.clone();
             for (output, tensor) in outputs.into_iter().zip(tensors) {
                 rewrite.set_constant(output, tensor);
@@ -58,7 +64,8 @@ fn known(rewrite: &Rewrite, id: usize) -> Option<Vec<Tensor>> {
     Some(vec![Tensor::new(shape, data).ok()?])
 }
 
-fn computed(rewrite: &Rewrite, ctx: &Context, id: usize) -> Option<Vec<Tensor>> {
+/// The outputs of a node of constants; the second context is for results of unknown size.
+fn computed(rewrite: &Rewrite, [ctx, small]: [&Context; 2], id: usize) -> Option<Vec<Tensor>> {
     let node = rewrite.node(id);
     let conversion = node.op.quantization() == Quantization::Conversion;
     if conversion || matches!(node.op, Op::Dropout(_)) {
@@ -70,15 +77,15 @@ fn computed(rewrite: &Rewrite, ctx: &Context, id: usize) -> Option<Vec<Tensor>> 
     };
     let inputs: Vec<Option<&Tensor>> = node.inputs.slots().iter().map(constant).collect::<Option<_>>()?;
     let given: usize = inputs.iter().flatten().map(|t| t.len()).sum();
-    let made = node.outputs.iter().map(|&v| {
-        rewrite
-            .shape(v)
-            .and_then(oculist_graph::Shape::sizes)
-            .map_or(0, |s| s.iter().fold(1, |n: usize, &d| n.saturating_mul(d)))
+    let mut made = node.outputs.iter().map(|&v| {
+        let sizes = rewrite.shape(v).and_then(oculist_graph::Shape::sizes)?;
+        Some(sizes.iter().fold(1, |n: usize, &d| n.saturating_mul(d)))
     });
-    if made.fold(0, usize::saturating_add) > given.max(LARGEST) {
+    let made = made.try_fold(0, |sum: usize, n| Some(sum.saturating_add(n?)));
+    if made.is_some_and(|made| made > given.max(LARGEST)) {
         return None;
     }
+    let ctx = if made.is_some() { ctx } else { small };
     // What cannot be computed now says so when it runs.
     oculist_plain::evaluate(ctx, &node.op, &inputs, node.outputs.len()).ok()
 }

@@ -44,6 +44,10 @@ fn rows_of(rewrite: &mut Rewrite, w: ValueId, factor: f32, transposed: &mut Tran
     }
     let tensor = rewrite.tensor(w)?;
     let (&[rows, columns], Some(values)) = (tensor.shape(), tensor.as_f32()) else { return None };
+    // An operand may hold numbers that are not finite, a weight may not.
+    if !values.iter().all(|v| (v * factor).is_finite()) {
+        return None;
+    }
     let mut out = vec![0.0; values.len()];
     for (i, row) in values.chunks_exact(columns.max(1)).enumerate() {
         for (j, &x) in row.iter().enumerate() {
