@@ -55,7 +55,7 @@ fn block(b: &mut GraphBuilder, name: &str, x: ValueId, tokens: usize) -> ValueId
     let qkv = linear(b, &named("qkv"), y, WIDTH, 3 * WIDTH);
     let qkv = reshape(b, &named("split"), qkv, &[0, tokens, 3, HEADS, size]);
     let qkv = transpose(b, &named("heads"), qkv, &[2, 0, 3, 1, 4]);
-    let [q, k, v] = ["q", "k", "v"].map(|part| named(part));
+    let [q, k, v] = ["q", "k", "v"].map(named);
     let part = |b: &mut GraphBuilder, name: &str, i: i64| {
         let at = index(b, &format!("{name}.at"), i);
         b.op(name, Gather { axis: 0 }, &[qkv, at])

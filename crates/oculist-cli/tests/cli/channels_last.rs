@@ -13,7 +13,7 @@ use crate::support::{oculist, scratch};
 
 /// The trained model for images `[N, H, W, C]`, with a transpose in this order behind its input.
 fn turned(order: [i64; 4], to: &Path) {
-    let mut graph = oculist_onnx::read(&trained().file("model.onnx")).expect("a model");
+    let mut graph = oculist_onnx::read(trained().file("model.onnx")).expect("a model");
     let input = graph.inputs()[0];
     let (c, h, w) = graph.input_chw().expect("an image");
     graph.set_input_shape(input, Shape::nchw(h, w, c));

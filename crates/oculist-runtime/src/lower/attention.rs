@@ -30,6 +30,9 @@ pub(super) struct Heads {
     strides: [usize; 3],
 }
 
+/// The kernel's plan, and what is added to the scores.
+type Planned = (AttentionPlan, Option<Vec<f32>>);
+
 /// Nodes and values between the scores and the softmax.
 struct Scores {
     product: NodeId,
@@ -215,7 +218,7 @@ impl Lowering<'_> {
     }
 
     /// The kernel's plan and the mask; `None` where the sizes or strides are none that it knows.
-    fn heads_plan(&self, heads: &Heads) -> Result<Option<(AttentionPlan, Option<Vec<f32>>)>, RuntimeError> {
+    fn heads_plan(&self, heads: &Heads) -> Result<Option<Planned>, RuntimeError> {
         let Heads { q, k, v, mask, y, strides, .. } = heads;
         let (&[n, h, t, d], &[_, kv_heads, s, kd], &[_, _, vs, dv]) =
             (&q.sizes[..], &k.sizes[..], &v.sizes[..])

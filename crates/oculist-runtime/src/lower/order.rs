@@ -38,12 +38,11 @@ pub(super) fn form(order: Order, sizes: &[usize], batch: usize) -> Option<(usize
         (Order::First, &[n, c]) if n == batch => Some((c, [1, 1])),
         (Order::First, &[n, c, l]) if n == batch => Some((c, [l, 1])),
         (Order::First, &[n, c, h, w]) if n == batch => Some((c, [h, w])),
-        (Order::First, _) => None,
         (Order::Last, [rows @ .., c]) if !rows.is_empty() => {
             let rows = rows.iter().try_fold(1usize, |all, &n| all.checked_mul(n))?;
             (batch > 0 && rows % batch == 0).then(|| (*c, [rows / batch, 1]))
         }
-        (Order::Last, _) => None,
+        (Order::First | Order::Last, _) => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Values that are other values with their axes cut, exchanged and taken apart.
 
 use oculist_graph::op::axis;
-use oculist_graph::{Binary, Node, NodeId, Op, Slice, ValueId};
+use oculist_graph::{Binary, Node, NodeId, Op, Slice, Tensor, ValueId};
 use oculist_kernels::LANES;
 
 use super::{Lowering, Order};
@@ -138,7 +138,7 @@ impl Lowering<'_> {
             },
             Op::Gather(gather) => {
                 let index = match node.inputs.get(1) {
-                    Some(index) => self.constant(index)?.filter(|t| t.len() == 1).and_then(|t| t.to_i64s()),
+                    Some(index) => self.constant(index)?.filter(|t| t.len() == 1).and_then(Tensor::to_i64s),
                     None => None,
                 };
                 match (index.as_deref(), axis(gather.axis, sizes.len())) {
@@ -193,7 +193,7 @@ impl Lowering<'_> {
     pub(super) fn slice_along(&self, node: &Node) -> Result<Option<(usize, usize)>, RuntimeError> {
         let Some(sizes) = self.graph.shape(node.inputs[0]).sizes() else { return Ok(None) };
         let ints = |i: usize| match node.inputs.get(i) {
-            Some(v) => Ok(self.constant(v)?.and_then(oculist_graph::Tensor::to_i64s)),
+            Some(v) => Ok(self.constant(v)?.and_then(Tensor::to_i64s)),
             None => Ok::<_, RuntimeError>(None),
         };
         let (Some(starts), Some(ends)) = (ints(1)?, ints(2)?) else { return Ok(None) };

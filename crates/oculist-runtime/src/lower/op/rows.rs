@@ -25,12 +25,11 @@ impl Lowering<'_> {
         let image = self.states[x.index()]
             .dense
             .filter(|&dense| self.states[x.index()].f32.is_none() && !self.is_unflattened(x, dense));
-        let state = match image {
-            Some(dense) => State { dense: Some(self.in_size_of(id, dense)), ..State::default() },
-            None => {
-                let floats = self.flat_f32(x, &node.name)?;
-                State { f32: Some(self.in_size_of(id, floats)), ..State::default() }
-            }
+        let state = if let Some(dense) = image {
+            State { dense: Some(self.in_size_of(id, dense)), ..State::default() }
+        } else {
+            let floats = self.flat_f32(x, &node.name)?;
+            State { f32: Some(self.in_size_of(id, floats)), ..State::default() }
         };
         self.states[y.index()] = state;
         self.show(y)
