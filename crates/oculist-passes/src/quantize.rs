@@ -340,17 +340,23 @@ impl<'a> Writer<'a> {
     }
 
     fn finish(mut self) -> Result<Graph> {
+        // An output that integers make is what `DQ` gives of it: that takes its place and name, and the layer's result the
+        // other's.
+        let outputs: BTreeSet<ValueId> = self.graph.outputs().iter().copied().collect();
+        for output in outputs.into_iter().filter(|v| self.placement.from_integer[v.index()]) {
+            let Some(&dq) = self.dequantized.get(&output) else { continue };
+            for node in &mut self.nodes {
+                for v in node.inputs.iter_mut().chain(&mut node.outputs) {
+                    *v = match *v {
+                        v if v == output => dq,
+                        v if v == dq => output,
+                        v => v,
+                    };
+                }
+            }
+        }
         self.out.edit().replace_nodes(self.nodes);
-        let outputs = self
-            .graph
-            .outputs()
-            .iter()
-            .map(|v| match self.dequantized.get(v) {
-                Some(&dq) if self.placement.from_integer[v.index()] => dq,
-                _ => *v,
-            })
-            .collect();
-        self.out.set_outputs(outputs);
+        self.out.set_outputs(self.graph.outputs().to_vec());
         self.out.tidy()?;
         self.out.check()?;
         Ok(self.out)

@@ -260,6 +260,21 @@ fn channels_with_tiny_or_no_weights_keep_their_bias() {
 }
 
 #[test]
+fn outputs_of_integers_keep_their_names() {
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 3, 6, 6);
+    let y = b.conv("scores", x, 4, Conv::square(3, 1, 1), true);
+    let graph = prepare(&models::fill(b.finish(y).unwrap()));
+    let name = |graph: &Graph| graph.value(graph.outputs()[0]).name.clone();
+    let ranges = calibrate(&graph, CalibrationMethod::MinMax);
+    let quantised = quantize(&graph, &ranges, &QuantizeOptions::default()).unwrap();
+    assert_eq!((name(&graph), name(&quantised)), ("scores.out".into(), "scores.out".into()));
+    let producer = quantised.producers()[quantised.outputs()[0].index()].unwrap();
+    assert!(matches!(quantised.nodes()[producer].op, Op::DequantizeLinear(_)));
+    assert!(distance(&output(&quantised), &output(&graph)) < 0.05);
+}
+
+#[test]
 fn a_shared_weight_is_stored_once() {
     let mut b = GraphBuilder::new("net");
     let x = b.input("x", 4, 4, 4);
