@@ -28,7 +28,7 @@ use crate::options::{InputLayout, PlanOptions};
 use crate::rows::{Operand, Slot, SlotId};
 use crate::step::{Step, Work};
 use crate::tensor::{Tensor, TensorId};
-use attention::Heads;
+use attention::PlannedHeads;
 use constant::Constants;
 use op::Fast;
 pub use op::has_fast_step;
@@ -105,7 +105,7 @@ struct Lowering<'a> {
     /// Per node, how the fast kernels compute it, if they do.
     fast: Vec<Option<Fast>>,
     /// Attention that is written in several nodes, at the last of them.
-    heads: HashMap<NodeId, Heads>,
+    heads: HashMap<NodeId, PlannedHeads>,
     /// Per node, whether its readers want its result in the kernels' layout.
     wanted: Vec<bool>,
     /// Values that must exist: graph outputs and observed ones.
@@ -305,7 +305,7 @@ impl<'a> Lowering<'a> {
             return Ok(());
         }
         if let Some(heads) = self.heads.remove(&id) {
-            return self.lower_heads(id, &heads);
+            return self.lower_heads(id, heads);
         }
         if let Some(fast) = self.fast[id]
             && self.pays(id, fast)

@@ -17,7 +17,7 @@ use crate::tensor::Tensor;
 /// `q`: `[N, heads, T, d]`; `k`: `[N, heads, S, d]`; `v`: `[N, heads, S, d_v]`, where keys and values may have fewer heads;
 /// each is a view of a value whose rows lie in the kernels' layout.
 #[derive(Debug)]
-pub(super) struct Heads {
+struct Heads {
     q: View,
     k: View,
     v: View,
@@ -28,6 +28,15 @@ pub(super) struct Heads {
     /// The result and its elements from one sample, head and query to the next.
     y: ValueId,
     strides: [usize; 3],
+}
+
+/// Attention that the kernel knows, until its last node is lowered.
+#[derive(Debug)]
+pub(super) struct PlannedHeads {
+    /// The values that hold queries, keys and values.
+    bases: [ValueId; 3],
+    y: ValueId,
+    step: AttentionStep,
 }
 
 /// The kernel's plan, and what is added to the scores.
@@ -51,11 +60,15 @@ impl Lowering<'_> {
         };
         let Some((end, heads, nodes)) = found else { return Ok(()) };
         // What the kernel would refuse stays as it is.
-        if self.heads_plan(&heads)?.is_none() {
-            return Ok(());
-        }
+        let Some((plan, mask)) = self.heads_plan(&heads)? else { return Ok(()) };
         self.orders[heads.y.index()] = Order::Last;
-        self.heads.insert(end, heads);
+        let (&[_, count, t, d], &[_, _, s, _]) = (&heads.q.sizes[..], &heads.k.sizes[..]) else {
+            return Ok(());
+        };
+        let label = format!("{count} heads of {d}, {t} queries, {s} keys");
+        let bases = [heads.q.base, heads.k.base, heads.v.base];
+        let step = AttentionStep { plan, mask, label };
+        self.heads.insert(end, PlannedHeads { bases, y: heads.y, step });
         for node in nodes {
             self.done[node] = true;
         }
@@ -69,8 +82,7 @@ impl Lowering<'_> {
             return;
         }
         // The ends of attention read the bases of their views and nothing else.
-        let bases: HashSet<ValueId> =
-            self.heads.values().flat_map(|h| [h.q.base, h.k.base, h.v.base]).collect();
+        let bases: HashSet<ValueId> = self.heads.values().flat_map(|heads| heads.bases).collect();
         for id in (0..self.graph.nodes().len()).rev() {
             let read = |v: &ValueId| {
                 self.kept[v.index()]
@@ -134,12 +146,7 @@ impl Lowering<'_> {
             let id = self.only_reader(value)?;
             let node = self.node(id);
             passed.push(id);
-            let same = match &node.op {
-                Op::Identity(_) => true,
-                Op::Dropout(_) => node.inputs.get(2).is_none() && node.outputs.len() == 1,
-                _ => false,
-            };
-            if !same {
+            if !self.keeps_elements(node) || !self.same_shape(value, node.output()) {
                 return Some((id, node.inputs.slots().iter().position(|v| *v == Some(value))?));
             }
             value = node.output();
@@ -280,20 +287,14 @@ impl Lowering<'_> {
         Ok(AttentionPlan::new(self.ctx(), shape, &starts).ok().map(|plan| (plan, added)))
     }
 
-    pub(super) fn lower_heads(&mut self, id: NodeId, heads: &Heads) -> Result<(), RuntimeError> {
+    pub(super) fn lower_heads(&mut self, id: NodeId, heads: PlannedHeads) -> Result<(), RuntimeError> {
         let name = self.node(id).name.clone();
-        let Some((plan, mask)) = self.heads_plan(heads)? else { unreachable!("it was made before") };
         let mut inputs = Vec::with_capacity(3);
-        for view in [&heads.q, &heads.k, &heads.v] {
-            inputs.push(self.f32(view.base, &name)?);
+        for base in heads.bases {
+            inputs.push(self.f32(base, &name)?);
         }
         let (channels, size) = self.form(heads.y).unwrap_or_default();
-        let (&[_, count, t, d], &[_, _, s, _]) = (&heads.q.sizes[..], &heads.k.sizes[..]) else {
-            return Ok(());
-        };
-        let label = format!("{count} heads of {d}, {t} queries, {s} keys");
-        let work = Work::Attention(Box::new(AttentionStep { plan, mask, label }));
-        let y = self.step(&name, work, inputs, Tensor::f32(channels, size));
+        let y = self.step(&name, Work::Attention(Box::new(heads.step)), inputs, Tensor::f32(channels, size));
         self.set_f32(heads.y, y)
     }
 }

@@ -123,30 +123,27 @@ impl Lowering<'_> {
         Ok((dense && !self.is_constant(value)).then(|| View::whole(value, to)))
     }
 
+    /// Whether a node's only result holds the elements of its first input in their order.
+    pub(super) fn keeps_elements(&self, node: &Node) -> bool {
+        node.outputs.len() == 1 && self.graph.given(node).is_ok_and(|given| node.op.keeps_elements(&given))
+    }
+
     /// What a node that moves elements, or multiplies them with a number, does to which input.
     fn change(&self, id: NodeId, output: ValueId) -> Result<Option<(ValueId, Change)>, RuntimeError> {
         let node = self.node(id);
         let Some(&Some(x)) = node.inputs.slots().first() else { return Ok(None) };
         let Some(sizes) = self.graph.shape(x).sizes() else { return Ok(None) };
         let change = match &node.op {
-            Op::Reshape(_) | Op::Flatten(_) | Op::Squeeze(_) | Op::Unsqueeze(_) | Op::Identity(_) => {
-                Change::Axes
-            }
+            _ if self.keeps_elements(node) => Change::Axes,
             Op::Transpose(transpose) => match transpose.axes(sizes.len()) {
                 Ok(order) => Change::Order(order),
                 Err(_) => return Ok(None),
             },
             Op::Gather(gather) => {
-                let index = match node.inputs.get(1) {
-                    Some(index) => self.constant(index)?.filter(|t| t.len() == 1).and_then(Tensor::to_i64s),
-                    None => None,
-                };
-                match (index.as_deref(), axis(gather.axis, sizes.len())) {
-                    (Some(&[index]), Ok(along)) => match at(index, sizes[along]) {
-                        Some(at) => Change::Index { axis: along, at },
-                        None => return Ok(None),
-                    },
-                    _ => return Ok(None),
+                let Ok(along) = axis(gather.axis, sizes.len()) else { return Ok(None) };
+                match self.constant_index(node, sizes[along])? {
+                    Some(at) => Change::Index { axis: along, at },
+                    None => return Ok(None),
                 }
             }
             Op::Slice(_) => match self.slice_along(node)? {
@@ -215,12 +212,6 @@ impl Lowering<'_> {
         }
         Ok(found.or(Some((0, 0))))
     }
-}
-
-/// An index that may count from the back.
-fn at(index: i64, size: usize) -> Option<usize> {
-    let index = if index < 0 { index.checked_add_unsigned(size as u64)? } else { index };
-    usize::try_from(index).ok().filter(|&index| index < size)
 }
 
 /// What a node does to the axes of its input.

@@ -290,6 +290,9 @@ fn a_graph_for_one_size_of_batch_says_so() {
     let mut plan = Plan::new(&graph, &options(2)).unwrap();
     assert_eq!(kinds(&plan), ["to NHWC", "pad pixels", "activation"]);
     plan.run(&[1.0; 96], &mut [0.0; 96]).unwrap();
+    plan.check_images().unwrap();
+    let e = Plan::new(&graph, &options(4)).unwrap().check_images().unwrap_err().to_string();
+    assert!(e.contains("the graph is for batches of 2, the plan for 4"), "{e}");
     let e = Plan::new(&graph, &options(4)).unwrap().run(&[1.0; 96], &mut [0.0; 96]).unwrap_err().to_string();
     assert!(e.contains("the graph is for batches of 2, the plan for 4"), "{e}");
 }

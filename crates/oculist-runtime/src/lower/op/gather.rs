@@ -28,12 +28,19 @@ impl Lowering<'_> {
             && self.form(x).is_some()
             && axis(gather.axis, 3) == Ok(1)
             && self.graph.shape(y).rank() == 2;
-        let Some(index) = node.inputs.get(1).filter(|_| tokens) else { return Ok(None) };
-        let index = self.constant(index)?.and_then(oculist_graph::Tensor::to_i64s);
-        let Some(&[index]) = index.as_deref() else { return Ok(None) };
-        let index = if index < 0 { index.saturating_add_unsigned(sizes[1] as u64) } else { index };
-        let index = u32::try_from(index).ok().map(|index| index as usize).filter(|&index| index < sizes[1]);
+        let index = if tokens { self.constant_index(node, sizes[1])? } else { None };
         Ok(index.map(|index| Fast::Row { index }))
+    }
+
+    /// The only index of a gather along an axis of `size`, if it is constant and lies inside.
+    pub(in crate::lower) fn constant_index(
+        &self,
+        node: &Node,
+        size: usize,
+    ) -> Result<Option<usize>, RuntimeError> {
+        let Some(index) = node.inputs.get(1) else { return Ok(None) };
+        let single = self.constant(index)?.and_then(|t| t.clone().reshaped(vec![1]).ok());
+        Ok(single.and_then(|t| Gather::positions(&t, size)).map(|at| at[0] as usize))
     }
 
     /// Per channel of the result, the channel of the input; `None` if they are not constant or lie outside.
