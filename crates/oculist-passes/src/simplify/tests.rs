@@ -1,6 +1,6 @@
 use oculist_graph::{
-    AspectRatio, Binary, Conv, Coordinates, DataType, Dim, Gemm, Graph, GraphBuilder, Interpolation, Op, Pad,
-    Reduce, ReduceKind, Reshape, Resize, Rounding, Shape, ShapeOf, Tensor, Transpose, Unary, ValueId,
+    AspectRatio, Binary, Conv, DataType, Dim, Gemm, Graph, GraphBuilder, Op, Pad, Reduce, ReduceKind,
+    Reshape, Resize, Shape, ShapeOf, Tensor, Transpose, Unary, ValueId,
 };
 use oculist_kernels::Context;
 use oculist_testing::formula;
@@ -75,15 +75,7 @@ fn sizes_that_are_whole_multiples_become_scales() {
         let front = b.op("front", ShapeOf { start: 0, end: Some(2) }, &[x]);
         let back = ints(&mut b, "back", &to);
         let sizes = b.op("sizes", oculist_graph::Concat { axis: 0 }, &[front, back]);
-        let op = Resize {
-            interpolation: Interpolation::Nearest(Rounding::Floor),
-            coordinates: Coordinates::Asymmetric,
-            antialias: false,
-            exclude_outside: false,
-            extrapolation: 0.0,
-            axes: None,
-            aspect_ratio,
-        };
+        let op = Resize { aspect_ratio, ..Resize::REPEAT };
         let y = b.op_of("resize", op, vec![Some(x), None, None, Some(sizes)]);
         b.finish(y).unwrap()
     };

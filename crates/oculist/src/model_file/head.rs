@@ -137,7 +137,8 @@ fn passes_on(graph: &Graph, node: &Node) -> bool {
     if let Some((min, max)) = node.op.clamp() {
         return min <= NEARLY && max >= 1.0 - NEARLY;
     }
-    let (from, to) = (node.inputs[0], node.output());
+    let Some(from) = node.inputs.get(0) else { return false };
+    let to = node.output();
     let rows = is_one_pixel(graph, from) && is_one_pixel(graph, to);
     rows && graph.shape(from).dims()[0] == graph.shape(to).dims()[0]
         && graph.given(node).is_ok_and(|given| node.op.keeps_elements(&given))
