@@ -1,6 +1,7 @@
 //! A graph as an ONNX model.
 
 mod attributes;
+mod decompose;
 mod names;
 mod node;
 mod opset;
@@ -31,6 +32,8 @@ pub(crate) struct Made {
 /// Translates a graph that passes its check.
 pub(crate) fn model(graph: &Graph, opset: Option<i64>) -> Result<Made, OnnxError> {
     graph.check()?;
+    let older = decompose::decompose(graph, opset)?;
+    let graph = older.as_ref();
     let names = Names::new(graph);
     let chosen = opset::choose(graph, &names, opset)?;
     let mut exporter = Exporter {

@@ -2,8 +2,8 @@
 //!
 //! [`from_bytes`] and [`read`] turn an ONNX model into a [`Graph`](oculist_graph::Graph), [`to_bytes`] and [`write()`] a
 //! graph into a model. Import is literal: each node of the file becomes one node, names stay, and the opset (7 to 28) is
-//! remembered. A graph goes out as it came in; its opset is raised only where a node needs a newer one, and our own graphs
-//! are written in opset 17. Float parameters come back bit for bit, and so do the metadata. Not kept:
+//! remembered. A graph goes out as it came in; its opset is raised only where a node needs a newer one and cannot be written in
+//! several older ones (as GELU and the normalisations can), and our own graphs are written in opset 17. Float parameters come back bit for bit, and so do the metadata. Not kept:
 //!
 //! - attributes of old opsets that newer ones have as inputs: they are constants in the graph, and attributes again in the
 //!   file if that is of an old opset;

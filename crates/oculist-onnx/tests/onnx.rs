@@ -10,6 +10,8 @@ mod damage;
 mod foreign;
 #[path = "onnx/networks.rs"]
 mod networks;
+#[path = "onnx/older.rs"]
+mod older;
 #[path = "onnx/oracle.rs"]
 mod oracle;
 #[path = "onnx/roundtrip.rs"]

@@ -1,8 +1,9 @@
 //! One node of the graph, in the form of the file's opset.
 
 use oculist_graph::op::{Attribute, Quantization};
-use oculist_graph::{DataType, Dropout, Node, Op, Softmax, Tensor, TensorData, Unary};
+use oculist_graph::{Dropout, Node, Op, Softmax, Tensor, TensorData, Unary};
 
+use super::decompose::floats;
 use super::{Exporter, attributes};
 use crate::error::OnnxError;
 use crate::older::{self, Kind};
@@ -168,12 +169,7 @@ impl Exporter<'_> {
 
     /// A number in the element type of a node's first input.
     fn scalar(&self, node: &Node, value: f32) -> Result<Tensor, OnnxError> {
-        scalar(match self.graph.value(node.inputs[0]).dtype {
-            DataType::F64 => TensorData::F64(vec![value.into()]),
-            DataType::F16 => TensorData::F16(vec![half::f16::from_f32(value)]),
-            DataType::BF16 => TensorData::BF16(vec![half::bf16::from_f32(value)]),
-            _ => TensorData::F32(vec![value]),
-        })
+        scalar(floats(self.graph.value(node.inputs[0]).dtype, &[value.into()]))
     }
 }
 

@@ -36,8 +36,8 @@ pub(crate) fn plain(graph: &Graph, input: &Array) -> Array {
 }
 
 /// What ONNX Runtime made of a model.
-struct Answer {
-    outputs: Vec<Array>,
+pub(crate) struct Answer {
+    pub(crate) outputs: Vec<Array>,
     /// How often each operator runs after ONNX Runtime's own optimisation.
     ops: Value,
 }
@@ -45,7 +45,7 @@ struct Answer {
 /// Checks and runs the graphs in one Python process.
 ///
 /// With `optimised`, ONNX Runtime may fuse, as it does for its users; without, each operator runs by itself.
-fn run(graphs: &[(&Graph, &[Array])], optimised: bool) -> Option<Vec<Answer>> {
+pub(crate) fn run(graphs: &[(&Graph, &[Array])], optimised: bool) -> Option<Vec<Answer>> {
     let folder = tempfile::tempdir().unwrap();
     let mut jobs = Vec::new();
     for (i, (graph, inputs)) in graphs.iter().enumerate() {

@@ -1,0 +1,125 @@
+//! What is newer than a file is written in operators that it has, and ONNX Runtime computes the same of them.
+
+use oculist_graph::{
+    DataType, Graph, GraphBuilder, GroupNormalization, LayerNormalization, Op, RmsNormalization, Shape,
+    Tensor, Unary,
+};
+use oculist_onnx::{ExportOptions, export, from_bytes};
+use oculist_testing::interpret::Array;
+
+use crate::cases::{floats, input, positive};
+use crate::compare::difference;
+use crate::oracle::run;
+
+const SHAPE: [usize; 4] = [2, 4, 3, 5];
+
+/// A graph of one operator with parameters of the given shapes, in opset 9.
+fn graph(op: impl Into<Op>, params: &[&[usize]], outputs: usize) -> Graph {
+    let mut graph = Graph::new("net");
+    graph.set_opset(9);
+    let x = graph.add_input("x", Shape::fixed(&SHAPE));
+    let mut inputs = vec![x];
+    for (i, shape) in params.iter().enumerate() {
+        let tensor = if i == 0 { positive("gamma", shape) } else { floats("beta", shape) };
+        inputs.push(graph.add_param(["gamma", "beta"][i], tensor));
+    }
+    let values: Vec<_> = (0..outputs).map(|i| graph.add_activation(format!("y{i}"))).collect();
+    let mut edit = graph.edit();
+    edit.push(oculist_graph::Node {
+        name: "node".to_owned(),
+        op: op.into(),
+        inputs: inputs.into(),
+        outputs: values.clone(),
+    });
+    graph.set_outputs(values);
+    graph.tidy().unwrap_or_else(|e| panic!("{e}"));
+    graph
+}
+
+fn all() -> Vec<(&'static str, Graph)> {
+    let layer = |axis, stash| LayerNormalization { axis, epsilon: 1e-3, stash };
+    let group = |per_group| GroupNormalization { groups: 2, epsilon: 1e-3, stash: DataType::F32, per_group };
+    let rms = RmsNormalization { axis: 2, epsilon: 1e-3, stash: DataType::F32 };
+    vec![
+        ("gelu", graph(Unary::Gelu { tanh: false }, &[], 1)),
+        ("gelu_tanh", graph(Unary::Gelu { tanh: true }, &[], 1)),
+        ("hard_swish", graph(Unary::HardSwish, &[], 1)),
+        ("mish", graph(Unary::Mish, &[], 1)),
+        ("silu", graph(Unary::Swish { alpha: 1.0 }, &[], 1)),
+        ("swish", graph(Unary::Swish { alpha: 1.7 }, &[], 1)),
+        ("layer_norm", graph(layer(-1, DataType::F32), &[&[5], &[5]], 1)),
+        ("layer_norm_wide", graph(layer(1, DataType::F64), &[&[4, 3, 5]], 1)),
+        ("layer_norm_statistics", graph(layer(2, DataType::F32), &[&[3, 5], &[5]], 3)),
+        ("rms_norm", graph(rms, &[&[3, 5]], 1)),
+        ("group_norm", graph(group(false), &[&[4], &[4]], 1)),
+        ("group_norm_per_group", graph(group(true), &[&[2], &[2]], 1)),
+    ]
+}
+
+/// All outputs of a graph, by the plain kernels.
+fn plain(graph: &Graph, x: &Array) -> Vec<Array> {
+    let values = x.data().iter().map(|&v| v as f32).collect();
+    let ctx = oculist_kernels::Context::new(1).expect("one thread");
+    let outputs = oculist_plain::run(&ctx, graph, vec![Tensor::f32(x.shape(), values)]).expect("a run");
+    outputs.iter().map(|t| Array::from_f32(t.shape(), t.as_f32().expect("floats"))).collect()
+}
+
+#[test]
+fn newer_operators_are_written_in_older_ones() {
+    let x = input("x", &SHAPE);
+    let cases = all();
+    for (name, graph) in &cases {
+        let written = export(graph, ExportOptions::default()).unwrap();
+        assert_eq!((written.opset, &written.raised), (9, &None), "{name}");
+        let back = from_bytes(&written.bytes).unwrap();
+        assert!(back.nodes().len() > 1 && back.nodes().iter().any(|node| node.name == "node"), "{name}");
+        let names =
+            |g: &Graph| -> Vec<String> { g.outputs().iter().map(|&v| g.value(v).name.clone()).collect() };
+        assert_eq!(names(&back), names(graph), "{name}");
+        for (got, want) in plain(&back, &x).iter().zip(plain(graph, &x)) {
+            assert_eq!(difference(got, &want), None, "{name}");
+        }
+        // A file that has the operator keeps it.
+        let newest = export(graph, ExportOptions::default().with_opset(24)).unwrap();
+        let kept = from_bytes(&newest.bytes).unwrap();
+        let per_group = name.ends_with("per_group");
+        assert_eq!(kept.nodes().len() == 1, !per_group, "{name}");
+    }
+    let inputs = [x.clone()];
+    let graphs: Vec<_> = cases.iter().map(|(_, graph)| (graph, &inputs[..])).collect();
+    for optimised in [false, true] {
+        let Some(answers) = run(&graphs, optimised) else { return };
+        for ((name, graph), answer) in cases.iter().zip(&answers) {
+            let negated = Array::from_fn(x.shape(), |i| -x.data()[i]);
+            for (got, (want, other)) in
+                answer.outputs.iter().zip(plain(graph, &x).iter().zip(plain(graph, &negated)))
+            {
+                assert_eq!(difference(got, want), None, "{name}, optimised: {optimised}");
+                // The deviation alone is the same for both.
+                if difference(want, &other).is_some() {
+                    assert!(difference(got, &other).is_some(), "{name}: another input passes");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn only_what_is_too_new_is_taken_apart() {
+    // Trilu needs opset 14, which has HardSwish but not GELU.
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 2, 4, 4);
+    let y = b.op("swish", Unary::HardSwish, &[x]);
+    let y = b.op("gelu", Unary::Gelu { tanh: false }, &[y]);
+    let y = b.op("upper", oculist_graph::Trilu { upper: true }, &[y]);
+    let mut graph = b.finish(y).unwrap();
+    graph.set_opset(11);
+    let written = export(&graph, ExportOptions::default()).unwrap();
+    assert_eq!(written.opset, 14);
+    assert_eq!(written.raised.as_deref(), Some("node `upper`: Trilu needs opset 14"));
+    let back = from_bytes(&written.bytes).unwrap();
+    let kinds: Vec<&str> = back.nodes().iter().map(|node| node.op.name()).collect();
+    assert_eq!(kinds, ["HardSwish", "Div", "Erf", "Add", "Mul", "Mul", "Trilu"]);
+    let error = export(&graph, ExportOptions::default().with_opset(13)).unwrap_err().to_string();
+    assert!(error.contains("Trilu needs opset 14, the model is to be written in 13"), "{error}");
+}
