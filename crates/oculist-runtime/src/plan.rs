@@ -35,7 +35,10 @@ pub(crate) struct Signature {
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) context: Arc<Context>,
+    /// Largest number of images that the steps compute at a time.
     pub(crate) batch: usize,
+    /// Largest number of images of one run; the steps are run as often as it takes.
+    most: usize,
     pub(crate) tensors: Vec<Tensor>,
     pub(crate) steps: Arc<Vec<Step>>,
     pub(crate) arena: Arena,
@@ -68,15 +71,18 @@ impl Plan {
     /// Several threads share each layer or, where the weights are few and the batch has two images for every thread,
     /// compute whole images. The two may differ in the last bits, so results are the same for the same number of threads.
     ///
+    /// A graph whose images come in batches of a fixed size is planned for that size, and run as often as the images need;
+    /// an incomplete batch is filled up with what is not looked at.
+    ///
     /// # Errors
     /// [`RuntimeError`] naming the node that cannot be computed, or the option that makes no sense.
     pub fn new(graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
         if options.batch == 0 {
             return Err(RuntimeError::Options("expected a batch of at least 1, found 0".into()));
         }
-        let draft = Draft::new(graph, options)?;
+        let (draft, own) = Draft::of(graph, options)?;
         if !draft.apart {
-            return Self::allocated(graph, options, draft);
+            return Ok(Self { most: options.batch, ..Self::allocated(graph, &own, draft)? });
         }
         let what = plan_of(graph, options.batch);
         let single = Self::allocated(graph, &single_image(options)?, draft)?;
@@ -84,7 +90,8 @@ impl Plan {
         for _ in 0..options.context.threads() {
             apart.push(Mutex::new(single.twin(&what)?));
         }
-        Ok(Self { context: Arc::clone(&options.context), batch: options.batch, apart, ..single })
+        let (context, batch) = (Arc::clone(&options.context), options.batch);
+        Ok(Self { context, batch, most: batch, apart, ..single })
     }
 
     /// Looks whether a graph can be planned, without taking memory for what it computes: whether everything fits into the
@@ -95,7 +102,7 @@ impl Plan {
     /// As [`Plan::new`]: [`RuntimeError::Memory`] naming the plan or the value that is too large; [`RuntimeError::Graph`]
     /// for a graph of more than [`Graph::MAX_OPERATIONS`] operations per image.
     pub fn check(graph: &Graph, options: &PlanOptions) -> Result<usize, RuntimeError> {
-        Ok(Draft::new(graph, options)?.bytes)
+        Ok(Draft::of(graph, options)?.0.bytes)
     }
 
     fn allocated(graph: &Graph, options: &PlanOptions, draft: Draft) -> Result<Self, RuntimeError> {
@@ -105,6 +112,7 @@ impl Plan {
         Ok(Self {
             context: Arc::clone(&options.context),
             batch: options.batch,
+            most: options.batch,
             arena: arena.allocated(&what).map_err(RuntimeError::Memory)?,
             scratch: Buffer::try_zeroed(scratch, &what).map_err(RuntimeError::Memory)?,
             staging: try_zeros(staging, &what).map_err(RuntimeError::Memory)?,
@@ -129,6 +137,7 @@ impl Plan {
         Ok(Self {
             context: Arc::new(serial),
             batch: self.batch,
+            most: self.most,
             tensors: self.tensors.clone(),
             steps: Arc::clone(&self.steps),
             arena: self.arena.twin(what).map_err(RuntimeError::Memory)?,
@@ -150,7 +159,7 @@ impl Plan {
 
     /// Largest number of images of one run.
     pub fn batch(&self) -> usize {
-        self.batch
+        self.most
     }
 
     /// Threads and instruction set.
@@ -251,10 +260,10 @@ impl Plan {
         }
         let len = self.input_len();
         let n = images.len() / len;
-        if images.len() != n * len || n == 0 || n > self.batch {
+        if images.len() != n * len || n == 0 || n > self.most {
             return Err(RuntimeError::Length {
                 what: "input images",
-                expected: format!("1 to {} images of {len}", self.batch),
+                expected: format!("1 to {} images of {len}", self.most),
                 found: images.len(),
             });
         }
@@ -265,10 +274,14 @@ impl Plan {
                 found: logits.len(),
             });
         }
-        if self.apart.is_empty() {
-            return self.compute(n, images, logits, observer);
-        }
         let each = self.output_len();
+        if self.apart.is_empty() {
+            let (images, logits) = (images.chunks(self.batch * len), logits.chunks_mut(self.batch * each));
+            for (images, logits) in images.zip(logits) {
+                self.compute(images.len() / len, images, logits, observer)?;
+            }
+            return Ok(());
+        }
         let failed = Mutex::new(None);
         self.context.for_pieces(logits, each, |image, logits| {
             // As many plans as threads: one is always free.

@@ -1,19 +1,20 @@
-//! The batch of a file that fixes it at 1.
+//! The batch of a file that fixes it.
 
-use oculist_graph::{Dim, Graph, Op, Shape, Tensor};
+use oculist_graph::{Dim, Graph, Op, Shape, Tensor, ValueId};
 
 use crate::Result;
 use crate::edit::Names;
 
-/// Leaves the batch open in a graph whose inputs fix it at 1, as exporters that were given one example write it.
+/// Leaves the batch open in a graph whose inputs fix it, as exporters that were given one example, or one batch, write it.
 ///
 /// # What it does
-/// The first axis of each input becomes the batch; a `Reshape` (`Expand`) whose constant target says 1 for it says 0, which
-/// copies the size (for `Expand`, 1 leaves it).
+/// The first axis of each input becomes the batch; a `Reshape` whose constant target says the batch's size in front says 0,
+/// which copies it (for `Expand`, 1 leaves it).
 ///
 /// # Applies when
-/// Every input has a first axis of size 1, and with an open batch every value has the shape that it had, with the batch for
-/// a 1 in front where it follows from the inputs, so that every output has one. Otherwise the graph stays as it is.
+/// Every input has a first axis of the same size, and with an open batch every value has the shape that it had, with the
+/// batch for that size in front where it follows from the inputs, so that every output has one. Otherwise the graph stays
+/// as it is.
 ///
 /// # Preserves
 /// The function for one sample.
@@ -22,9 +23,9 @@ use crate::edit::Names;
 /// [`crate::PassError::Graph`] if the graph is invalid.
 pub fn open_batch(graph: &Graph) -> Result<Option<Graph>> {
     graph.check()?;
-    let one = |shape: &Shape| shape.rank() >= 2 && shape.get(0) == Some(1);
-    let fixed = graph.inputs().iter().all(|&v| graph.value(v).shape.as_ref().is_some_and(one));
-    if !fixed || graph.inputs().is_empty() {
+    let first = |&v: &ValueId| graph.value(v).shape.as_ref().filter(|s| s.rank() >= 2).and_then(|s| s.get(0));
+    let Some(batch) = graph.inputs().first().and_then(first).filter(|&n| n > 0) else { return Ok(None) };
+    if !graph.inputs().iter().all(|v| first(v) == Some(batch)) {
         return Ok(None);
     }
     let mut out = graph.clone();
@@ -41,7 +42,7 @@ pub fn open_batch(graph: &Graph) -> Result<Option<Graph>> {
         let Some(target) = node.inputs.get(1).and_then(|v| graph.param(v)).and_then(Tensor::as_i64) else {
             continue;
         };
-        if target.first() == Some(&1) && !reshape.allow_zero {
+        if target.first() == Some(&(batch as i64)) && !reshape.allow_zero {
             let mut target = target.to_vec();
             target[0] = 0;
             let name = names.fresh(&format!("{}.batched", node.name));
@@ -58,6 +59,14 @@ pub fn open_batch(graph: &Graph) -> Result<Option<Graph>> {
             shape.dims().first() == Some(&Dim::Batch) && shape.dims()[1..].iter().all(|d| d.size().is_some())
         })
     });
+    // What is computed of the samples without one of them for each, but for their number, was computed of all of them.
+    let has_batch =
+        |&v: &ValueId| out.value(v).shape.as_ref().is_some_and(|s| s.dims().contains(&Dim::Batch));
+    let mixes = out.nodes().iter().any(|node| {
+        !matches!(node.op, Op::ShapeOf(_) | Op::SizeOf(_))
+            && node.inputs.iter().any(|v| has_batch(&v))
+            && !node.outputs.iter().all(has_batch)
+    });
     let same = out.nodes().iter().zip(graph.nodes()).all(|(a, b)| {
         a.outputs.iter().zip(&b.outputs).all(|(&a, &b)| {
             let (Some(a), Some(b)) = (&out.value(a).shape, &graph.value(b).shape) else { return false };
@@ -66,8 +75,8 @@ pub fn open_batch(graph: &Graph) -> Result<Option<Graph>> {
                     .iter()
                     .zip(b.dims())
                     .enumerate()
-                    .all(|(i, (&x, &y))| x == y || (i == 0 && x == Dim::Batch && y == Dim::Fixed(1)))
+                    .all(|(i, (&x, &y))| x == y || (i == 0 && x == Dim::Batch && y == Dim::Fixed(batch)))
         })
     });
-    Ok((batched && same && out.nodes().len() == graph.nodes().len()).then_some(out))
+    Ok((batched && same && !mixes && out.nodes().len() == graph.nodes().len()).then_some(out))
 }

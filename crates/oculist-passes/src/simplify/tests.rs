@@ -302,10 +302,10 @@ fn constants_are_computed_once_and_quantised_weights_stay() {
 }
 
 #[test]
-fn a_batch_of_one_is_opened_where_the_graph_lets_it() {
-    let fixed = |target: &[i64]| {
+fn a_fixed_batch_is_opened_where_the_graph_lets_it() {
+    let of = |batch: usize, target: &[i64]| {
         let mut graph = Graph::new("net");
-        let x = graph.add_input("x", Shape::fixed(&[1, 2, 3, 4]));
+        let x = graph.add_input("x", Shape::fixed(&[batch, 2, 3, 4]));
         let target = graph.add_param("target", Tensor::ints(target.to_vec()));
         let y = graph.add_node("relu", Unary::Relu, [x]);
         let y = graph.add_node("flat", Reshape::COPYING, [y, target]);
@@ -313,8 +313,23 @@ fn a_batch_of_one_is_opened_where_the_graph_lets_it() {
         graph.tidy().unwrap();
         graph
     };
-    let open = open_batch(&fixed(&[1, -1])).unwrap().expect("one row for each sample");
-    assert_eq!(open.shape(open.outputs()[0]), &Shape::new(vec![Dim::Batch, Dim::Fixed(24)]));
+    let fixed = |target: &[i64]| of(1, target);
+    for graph in [fixed(&[1, -1]), of(3, &[3, -1]), of(3, &[3, 24])] {
+        let open = open_batch(&graph).unwrap().expect("one row for each sample");
+        assert_eq!(open.shape(open.outputs()[0]), &Shape::new(vec![Dim::Batch, Dim::Fixed(24)]));
+    }
+    assert!(open_batch(&of(3, &[6, 12])).unwrap().is_none());
+    assert!(open_batch(&of(0, &[0, 24])).unwrap().is_none());
+    // The mean over the samples is of no sample alone.
+    let mut mixed = Graph::new("net");
+    let x = mixed.add_input("x", Shape::fixed(&[1, 3]));
+    let axes = mixed.add_param("axes", Tensor::ints(vec![0]));
+    let op = Reduce { kind: ReduceKind::Mean, keepdims: true, noop_with_empty_axes: false };
+    let mean = mixed.add_node("mean", op, [x, axes]);
+    let y = mixed.add_node("centred", Binary::Sub, [x, mean]);
+    mixed.set_outputs(vec![y]);
+    mixed.tidy().unwrap();
+    assert!(open_batch(&mixed).unwrap().is_none());
     // Samples in a row cannot be told apart.
     assert!(open_batch(&fixed(&[24])).unwrap().is_none());
     assert!(open_batch(&fixed(&[6, 4])).unwrap().is_none());

@@ -102,6 +102,20 @@ impl Draft {
             && weight_bytes(&self.steps) <= WEIGHTS_FOR_EACH
     }
 
+    /// The draft for the options' batch, or for that which the graph fixes for its images; with the options for it.
+    pub(super) fn of(graph: &Graph, options: &PlanOptions) -> Result<(Self, PlanOptions), RuntimeError> {
+        let fixed = graph.inputs().first().and_then(|&input| graph.shape(input).get(0));
+        if let Some(batch) = fixed.filter(|&n| n > 0 && n != options.batch) {
+            let own = PlanOptions { batch, ..options.clone() };
+            if let Ok(draft) = Self::new(graph, &own)
+                && draft.signature.images.is_ok()
+            {
+                return Ok((draft, own));
+            }
+        }
+        Ok((Self::new(graph, options)?, options.clone()))
+    }
+
     /// The draft of a plan of which every thread computes whole images.
     fn of_single_images(self, graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
         let alone = single_image(options)?;

@@ -281,20 +281,40 @@ fn an_output_without_batch_is_no_matter_of_images() {
 }
 
 #[test]
-fn a_graph_for_one_size_of_batch_says_so() {
-    let mut graph = Graph::new("fixed");
-    let x = graph.add_input("x", Shape::fixed(&[2, 3, 4, 4]));
-    let y = graph.add_node("relu", Unary::Relu, vec![x]);
-    graph.set_outputs(vec![y]);
-    graph.tidy().unwrap();
-    let mut plan = Plan::new(&graph, &options(2)).unwrap();
-    assert_eq!(kinds(&plan), ["to NHWC", "pad pixels", "activation"]);
-    plan.run(&[1.0; 96], &mut [0.0; 96]).unwrap();
-    plan.check_images().unwrap();
-    let e = Plan::new(&graph, &options(4)).unwrap().check_images().unwrap_err().to_string();
-    assert!(e.contains("the graph is for batches of 2, the plan for 4"), "{e}");
-    let e = Plan::new(&graph, &options(4)).unwrap().run(&[1.0; 96], &mut [0.0; 96]).unwrap_err().to_string();
-    assert!(e.contains("the graph is for batches of 2, the plan for 4"), "{e}");
+fn a_graph_for_one_size_of_batch_runs_as_often_as_it_takes() {
+    // The batch is fixed inside as well, where no stage could open it.
+    let of = |batch: usize| {
+        let mut graph = Graph::new("fixed");
+        let x = graph.add_input("x", Shape::fixed(&[batch, 3, 4, 4]));
+        let rows = graph.add_param("rows", Tensor::ints(vec![3 * batch as i64, 16]));
+        let back = graph.add_param("back", Tensor::ints(vec![batch as i64, 48]));
+        let y = graph.add_node("apart", Reshape::COPYING, vec![x, rows]);
+        let y = graph.add_node("relu", Unary::Relu, vec![y]);
+        let y = graph.add_node("together", Reshape::COPYING, vec![y, back]);
+        graph.set_outputs(vec![y]);
+        graph.tidy().unwrap();
+        graph
+    };
+    let images: Vec<f32> = (0..5 * 48).map(|i| (i * 7 % 13) as f32 - 6.0).collect();
+    let want: Vec<f32> = images.iter().map(|x| x.max(0.0)).collect();
+    for (fixed, most) in [(2, 2), (2, 5), (1, 5), (4, 1), (7, 5)] {
+        let options = options(most).with_input_layout(InputLayout::Nchw);
+        let mut plan = Plan::new(&of(fixed), &options).unwrap();
+        assert_eq!(plan.batch(), most);
+        plan.check_images().unwrap();
+        for n in 1..=most {
+            let mut got = vec![0.0; n * 48];
+            plan.run(&images[..n * 48], &mut got).unwrap();
+            assert_eq!(got, want[..n * 48], "{n} images, batches of {fixed}");
+        }
+        let e = plan.run(&images, &mut vec![0.0; 48 * 5]).err().map(|e| e.to_string());
+        assert_eq!(e.is_none(), most == 5, "{e:?}");
+        assert_eq!(plan.predict(&images).unwrap(), want);
+    }
+    // Any inputs of the size that the graph fixes.
+    let mut plan = Plan::new(&of(2), &options(1)).unwrap();
+    let got = plan.run_tensors(vec![Tensor::f32(&[2, 3, 4, 4], images[..96].to_vec())]).unwrap();
+    assert_eq!(got[0].as_f32(), Some(&want[..96]));
 }
 
 #[test]
