@@ -1,0 +1,38 @@
+//! How many classes the classifier in a file has.
+
+use oculist_zoo::Family;
+
+use crate::error::{WeightsError, listed};
+use crate::read::Weights;
+
+/// Names of the last layer's weight in each family: torchvision's, then those of other producers.
+const CLASSIFIERS: [(Family, &[&str]); 6] = [
+    (Family::CifarResNet, &["linear.weight", "fc.weight"]),
+    (Family::ResNet, &["fc.weight"]),
+    (Family::MobileNetV2, &["classifier.1.weight", "classifier.weight"]),
+    (Family::MobileNetV3, &["classifier.3.weight", "classifier.weight"]),
+    (Family::Vgg, &["classifier.6.weight", "head.fc.weight", "classifier.weight"]),
+    (Family::AlexNet, &["classifier.6.weight"]),
+];
+
+/// The number of classes of the classifier among `weights`, if they are those of an architecture of the zoo.
+///
+/// # Errors
+/// [`WeightsError::Zoo`] for an unknown architecture, [`WeightsError::NoClassifier`] if no tensor has the name of its
+/// classifier.
+pub fn classes_of(architecture: &str, weights: &Weights) -> Result<usize, WeightsError> {
+    let info = oculist_zoo::find(architecture)?;
+    let names =
+        CLASSIFIERS.iter().find(|(family, _)| *family == info.family).map_or(&[][..], |(_, names)| *names);
+    names
+        .iter()
+        .filter_map(|name| weights.get(name))
+        // A vector under the name of a matrix is of another network.
+        .find(|tensor| tensor.shape().len() >= 2 && tensor.shape()[0] > 0)
+        .map(|tensor| tensor.shape()[0])
+        .ok_or_else(|| WeightsError::NoClassifier {
+            file: weights.file.clone(),
+            architecture: info.name.to_owned(),
+            expected: listed(&names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>()),
+        })
+}
