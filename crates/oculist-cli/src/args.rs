@@ -292,6 +292,27 @@ pub(crate) enum CalibrationArg {
     Entropy,
 }
 
+/// What the file of a model may leave open.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What the model's file does not say")]
+pub(crate) struct ModelArgs {
+    /// Its class names in the order of the logits: a,b,c, or a file with one name a line or a JSON list.
+    #[arg(long, value_name = "FILE|a,b,c")]
+    pub(crate) classes: Option<String>,
+    /// How images become its input: imagenet, inception, caffe, tf, unit, none, or a TOML file (see the guide).
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) preprocessing: Option<String>,
+    /// Which of its outputs classifies, where there are several.
+    #[arg(long, value_name = "OUTPUT")]
+    pub(crate) logits: Option<String>,
+    /// Which of several sets of weights in a file of weights, by its key, such as ema.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) state_dict: Option<String>,
+    /// Take a file of weights that lacks some, or has others; what is not loaded is told.
+    #[arg(long)]
+    pub(crate) partial: bool,
+}
+
 /// Where the results go.
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
@@ -322,9 +343,11 @@ pub(crate) struct OptimizeArgs {
     pub(crate) source: DataArg,
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// Start from this model made by oculist instead of training one.
-    #[arg(long, value_name = "FILE.onnx", conflicts_with = "arch")]
+    /// Start from this model instead of training one.
+    #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: ModelArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     #[command(flatten)]
@@ -355,9 +378,17 @@ pub(crate) struct CompressArgs {
     pub(crate) source: DataArg,
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// The trained model, an ONNX file made by oculist.
-    #[arg(long, value_name = "FILE.onnx", required_unless_present = "config")]
+    /// The trained model: an ONNX file, or weights (*.safetensors, *.pth) with --arch.
+    #[arg(long, value_name = "FILE", required_unless_present = "config")]
     pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: ModelArgs,
+    /// Side of the input in pixels, for a model that takes any.
+    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
+    pub(crate) image_size: Option<usize>,
+    /// The architecture of a file of weights (see `oculist zoo list`).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arch: Option<String>,
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
     #[command(flatten)]
@@ -372,9 +403,17 @@ pub(crate) struct EvalArgs {
     pub(crate) source: RequiredDataArg,
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// The model, an ONNX file made by oculist.
-    #[arg(long, value_name = "FILE.onnx")]
+    /// The model: an ONNX file, or weights (*.safetensors, *.pth) with --arch.
+    #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: ModelArgs,
+    /// Side of the input in pixels, for a model that takes any.
+    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
+    pub(crate) image_size: Option<usize>,
+    /// The architecture of a file of weights (see `oculist zoo list`).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arch: Option<String>,
     /// Which images. A split that DATA does not have is drawn by the seed, as for training.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) split: SplitArg,
@@ -425,9 +464,17 @@ pub(crate) struct PredictArgs {
     /// Image files or folders.
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
-    /// The model, an ONNX file made by oculist.
-    #[arg(long, value_name = "FILE.onnx")]
+    /// The model: an ONNX file, or weights (*.safetensors, *.pth) with --arch.
+    #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: ModelArgs,
+    /// Side of the input in pixels, for a model that takes any.
+    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
+    pub(crate) image_size: Option<usize>,
+    /// The architecture of a file of weights (see `oculist zoo list`).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arch: Option<String>,
     /// How many classes to list per image.
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = values::positive)]
     pub(crate) top: usize,
@@ -455,6 +502,12 @@ pub(crate) struct BenchArgs {
     /// Models, ONNX files.
     #[arg(required = true, value_name = "FILE.onnx")]
     pub(crate) models: Vec<PathBuf>,
+    /// Side of the input in pixels, for a model that takes any.
+    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
+    pub(crate) image_size: Option<usize>,
+    /// The architecture of a file of weights (see `oculist zoo list`).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arch: Option<String>,
     /// Threads (default: all cores).
     #[arg(long, value_name = "N", value_parser = values::positive)]
     pub(crate) threads: Option<usize>,
@@ -474,11 +527,19 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// The model, an ONNX file made by oculist.
-    #[arg(value_name = "FILE.onnx")]
+    /// The model: an ONNX file, or weights (*.safetensors, *.pth) with --arch.
+    #[arg(value_name = "FILE")]
     pub(crate) model: PathBuf,
-    /// The file to write.
-    #[arg(long, short, value_name = "FILE.onnx")]
+    #[command(flatten)]
+    pub(crate) reading: ModelArgs,
+    /// Side of the input in pixels, for a model that takes any.
+    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
+    pub(crate) image_size: Option<usize>,
+    /// The architecture of a file of weights (see `oculist zoo list`).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arch: Option<String>,
+    /// The file to write: ONNX, or *.safetensors for the weights alone.
+    #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// Fold batch normalisation into the convolutions.
     #[arg(long)]

@@ -8,7 +8,7 @@ use oculist::{
 };
 
 use crate::args::{
-    AugmentArg, CalibrationArg, CompressionArgs, DataArgs, KeepArg, LossArg, NetworkArgs, OptimizerArg,
+    AugmentArg, CalibrationArg, CompressionArgs, DataArgs, KeepArg, LossArg, ModelArgs, NetworkArgs, OptimizerArg,
     OutputArgs, SamplingArg, TargetArg, TrainingArgs, TtaArg, TtaArgs,
 };
 
@@ -25,6 +25,20 @@ pub(crate) fn data(name: Option<&str>, args: &DataArgs) -> Settings {
         threads: args.threads,
         max_memory: args.max_memory,
         max_image_bytes: args.max_image_bytes,
+        ..Settings::default()
+    }
+}
+
+/// The settings that say what a model's file does not.
+pub(crate) fn reading(args: &ModelArgs, arch: Option<&String>, image_size: Option<usize>) -> Settings {
+    Settings {
+        classes: args.classes.clone(),
+        preprocessing: args.preprocessing.clone(),
+        logits: args.logits.clone(),
+        state_dict: args.state_dict.clone(),
+        partial: args.partial.then_some(true),
+        arch: arch.cloned(),
+        image_size,
         ..Settings::default()
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
         Verb::Compress(args) => recipe::compress(args, quiet, stop),
         Verb::Eval(args) => model::eval(args, quiet, stop),
         Verb::Predict(args) => model::predict(args, quiet),
-        Verb::Bench(args) => model::bench(args),
+        Verb::Bench(args) => model::bench(args, quiet),
         Verb::Export(args) => model::export(args, quiet, stop),
         Verb::Report(args) => inspect::report(args, quiet),
         Verb::Augment(verb) => augment::run(verb, quiet, stop),

@@ -26,6 +26,8 @@ mod endings;
 mod evaluation;
 #[path = "cli/folders.rs"]
 mod folders;
+#[path = "cli/foreign.rs"]
+mod foreign;
 #[path = "cli/hostile_names.rs"]
 mod hostile_names;
 #[path = "cli/inputs.rs"]

@@ -49,6 +49,7 @@ mod edit;
 mod error;
 mod fold_batch_norm;
 mod image_layout;
+mod image_type;
 pub mod prune_channels;
 pub mod quantize;
 mod remove_identity;
@@ -63,6 +64,9 @@ pub use dequantize::dequantize;
 pub use error::{PassError, Result};
 pub use fold_batch_norm::fold_batch_norm;
 pub use image_layout::{LAYOUT_KEY, channels_first, channels_last_again};
+pub use image_type::{
+    COLORS_KEY, TYPE_KEY, blue_first_again, bytes_again, float_images, is_blue_first, red_first,
+};
 pub use prune_channels::{
     ChannelGroups, Importance, PruneOptions, PruneReport, PruneTarget, Scores, importance, prune_channels,
     taylor,

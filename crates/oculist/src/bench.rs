@@ -9,12 +9,23 @@ use oculist_runtime::{Plan, PlanOptions};
 
 use crate::error::OculistError;
 use crate::measure;
-use crate::model_file::{is_int8, read_images};
+use crate::model_file::{ModelOptions, is_int8, read_to_run};
 use crate::settings::{ByteSize, context};
 
-/// Measures each file at batch 1 and batch 32; also returns the plan of each in words.
+/// What `bench` found.
+#[derive(Debug, Clone)]
+pub struct Benched {
+    /// Two for each file: one image, and a batch of 32.
+    pub results: Vec<BenchResult>,
+    /// The plan of each file in words.
+    pub plans: Vec<String>,
+    /// What was assumed to read the files, one line each.
+    pub notes: Vec<String>,
+}
+
+/// Measures each file at batch 1 and batch 32.
 ///
-/// Any ONNX classifier that the runtime supports will do; it need not be made by Oculist.
+/// Any ONNX file that the runtime supports will do, with any number of inputs and outputs; it need not be made by Oculist.
 ///
 /// # Errors
 /// [`OculistError::Onnx`] or [`OculistError::Model`] naming the file, and the node if it is one's fault.
@@ -23,12 +34,19 @@ pub fn bench_files(
     threads: usize,
     max_memory: Option<ByteSize>,
     time: Duration,
-) -> Result<(Vec<BenchResult>, Vec<String>), OculistError> {
+    reading: &ModelOptions,
+) -> Result<Benched, OculistError> {
     let ctx = context(threads, max_memory)?;
     let stop = &AtomicBool::new(false);
     let (mut results, mut plans) = (Vec::new(), Vec::new());
     // All are read before any is measured: a wrong name should not cost the time of those before it.
-    let graphs = models.iter().map(|path| read_images(path)).collect::<Result<Vec<_>, OculistError>>()?;
+    let mut graphs = Vec::new();
+    let mut notes = Vec::new();
+    for path in models {
+        let (graph, found) = read_to_run(path, reading)?;
+        graphs.push(graph);
+        notes.extend(found.iter().map(|note| format!("{}: {note}", path.display())));
+    }
     // And all are planned at both batches, for the same reason.
     for (path, graph) in models.iter().zip(&graphs) {
         for batch in [1, measure::THROUGHPUT_BATCH] {
@@ -69,5 +87,5 @@ pub fn bench_files(
         results.push(result(batched, rate));
         plans.push(Plan::new(&graph, &PlanOptions::new(1, ctx.clone()))?.describe());
     }
-    Ok((results, plans))
+    Ok(Benched { results, plans, notes })
 }

@@ -32,7 +32,7 @@ impl Deciding {
     /// but a test split, which decides nothing; otherwise as for [`Source::open`].
     pub(crate) fn open(
         settings: &Settings,
-        (path, model): (&Path, &Model),
+        (path, model): (&Path, &mut Model),
         watch: &mut Watch<'_>,
     ) -> Result<Self, OculistError> {
         let threads = settings.threads();
@@ -46,6 +46,7 @@ impl Deciding {
         for line in source.describe_lines() {
             watch.note(&line);
         }
+        model.adopt_classes(source.class_names(), watch);
         let source = model.order_classes(path, source, false, watch)?;
         let (train, val) = (source.split(Split::Train).clone(), source.split(Split::Val).clone());
         let Some(why) = whole else { return Ok(Self { source, train, val }) };

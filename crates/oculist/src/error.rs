@@ -112,6 +112,9 @@ pub enum OculistError {
     /// An ONNX file cannot be read or written.
     #[error(transparent)]
     Onnx(#[from] oculist_onnx::OnnxError),
+    /// A file of weights cannot be read, or does not fit the network.
+    #[error(transparent)]
+    Weights(#[from] oculist_weights::WeightsError),
     /// An architecture cannot be built.
     #[error(transparent)]
     Zoo(#[from] oculist_zoo::ZooError),

@@ -2,6 +2,7 @@
 
 pub(crate) mod corruptions;
 pub(crate) mod selection;
+pub(crate) mod suspicion;
 pub(crate) mod tta;
 pub(crate) mod views;
 

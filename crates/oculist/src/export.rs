@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oculist_passes::{fold_batch_norm, remove_identity};
+use oculist_passes::{channels_last_again, fold_batch_norm, remove_identity};
 
 use crate::compress::quantization::Quantizer;
 use crate::deciding::Deciding;
@@ -10,7 +10,7 @@ use crate::error::OculistError;
 use crate::evaluate::BATCH;
 use crate::files::{check_free_beside, tidy_beside};
 use crate::images::Images;
-use crate::model_file::Model;
+use crate::model_file::{Model, ModelOptions, Opened, is_int8, is_own, is_weights, read_to_write};
 use crate::progress::Watch;
 use crate::settings::Settings;
 use crate::summary::{bytes_text, counted};
@@ -59,7 +59,14 @@ fn export_model(
     check_writable(&options.output)?;
     tidy_beside(&options.output, watch);
     let path = model;
-    let model = Model::read(path)?;
+    let reading = ModelOptions::of(settings);
+    let plain = ModelOptions { arch: None, state_dict: None, partial: false, image_size: None, ..reading.clone() };
+    let asks_nothing = settings.data.is_none() && plain == ModelOptions::default();
+    if asks_nothing && (is_weights(path) || (reading == plain && !is_own(&oculist_onnx::read(path)?))) {
+        return export_foreign(path, &reading, options, watch);
+    }
+    let Opened { mut model, notes, .. } = Model::open(path, &reading)?;
+    notes.iter().for_each(|note| watch.note(note));
     if model.is_int8() && (settings.data.is_some() || options.fold) {
         return Err(OculistError::Model {
             path: path.to_path_buf(),
@@ -72,7 +79,7 @@ fn export_model(
     if settings.data.is_some() {
         let ctx = settings.context()?;
         model.check_size(path, BATCH, &ctx)?;
-        let Deciding { train, val, .. } = Deciding::open(settings, (path, &model), watch)?;
+        let Deciding { train, val, .. } = Deciding::open(settings, (path, &mut model), watch)?;
         let n = settings.calibration_images.unwrap_or(512);
         let subset = train.sample(n, settings.seed.unwrap_or(0))?;
         watch.note(&format!(
@@ -100,12 +107,64 @@ fn export_model(
         graph = fold_batch_norm(&remove_identity(&graph)?)?;
         what = "batch normalisation folded".into();
     }
+    if is_weights_output(&options.output) {
+        oculist_weights::write_safetensors(&options.output, &graph)?;
+        return Ok(format!("{}: {what}, weights alone", options.output.display()));
+    }
     let written = model.with_graph(graph).write_in(&options.output, options.opset)?;
+    Ok(said(&what, &written, options, watch))
+}
+
+/// Exports a model that need not be a classifier: nothing is asked of it but that it can be read and written.
+fn export_foreign(
+    path: &Path,
+    reading: &ModelOptions,
+    options: &ExportOptions,
+    watch: &mut Watch<'_>,
+) -> Result<String, OculistError> {
+    let (mut graph, notes) = read_to_write(path, reading)?;
+    notes.iter().for_each(|note| watch.note(note));
+    let mut what = "as it was";
+    if options.fold {
+        if is_int8(&graph) {
+            return Err(OculistError::Model {
+                path: path.to_path_buf(),
+                problem: "it is quantised already, so nothing is left to fold".into(),
+            });
+        }
+        graph = fold_batch_norm(&remove_identity(&graph)?)?;
+        what = "batch normalisation folded";
+    }
+    let mut asked = oculist_onnx::ExportOptions::default();
+    if let Some(opset) = options.opset {
+        asked = asked.with_opset(opset);
+    }
+    if is_weights_output(&options.output) {
+        oculist_weights::write_safetensors(&options.output, &graph)?;
+        return Ok(format!("{}: {what}, weights alone", options.output.display()));
+    }
+    let graph = channels_last_again(&graph)?;
+    let written = oculist_onnx::write_with(&graph, &options.output, asked)?;
+    Ok(said(what, &written, options, watch))
+}
+
+/// A sentence about a written file.
+fn said(
+    what: &str,
+    written: &oculist_onnx::Exported,
+    options: &ExportOptions,
+    watch: &mut Watch<'_>,
+) -> String {
     if let Some(why) = &written.raised {
         watch.note(&format!("written in opset {}, newer than the file's: {why}", written.opset));
     }
     let bytes = written.bytes.len() as u64;
-    Ok(format!("{}: {what}, opset {}, {}", options.output.display(), written.opset, bytes_text(bytes)))
+    format!("{}: {what}, opset {}, {}", options.output.display(), written.opset, bytes_text(bytes))
+}
+
+/// Whether the weights alone are to be written.
+fn is_weights_output(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"))
 }
 
 /// Fails if a file cannot be written there, before any work is done for it.

@@ -42,14 +42,16 @@ pub use augment::{
     MANIFEST_FILE, PREVIEW_FILE, PREVIEW_PAGE_FILE, PreviewOptions, apply_augmentation, check_augmentation,
     preview_augmentation,
 };
-pub use bench::bench_files;
+pub use bench::{Benched, bench_files};
 pub use data::{Shown, Source, show_data};
 pub use dropout::DROPOUT_KEY;
 pub use error::OculistError;
 pub use evaluate::{Part, Tta, evaluate, logits};
 pub use export::{ExportOptions, export_file};
 pub use images::Images;
-pub use model_file::{ARCH_KEY, CLASSES_KEY, Head, Model, VERSION_KEY};
+pub use model_file::{
+    ARCH_KEY, CLASSES_KEY, Head, Model, ModelOptions, Opened, PREPROCESSINGS, VERSION_KEY,
+};
 pub use oculist_data::{Layout, Purpose, Split};
 pub use oculist_runtime::cpu_name;
 pub use oculist_train::Keep;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use oculist_graph::Graph;
+use oculist_graph::{Dim, Graph, Tensor, TensorData};
 use oculist_kernels::try_zeros;
 use oculist_report::Spread;
 use oculist_runtime::{Context, Plan, PlanOptions};
@@ -60,13 +60,20 @@ fn seconds(
     stop: &AtomicBool,
 ) -> Result<Spread, OculistError> {
     let mut plan = Plan::new(graph, &PlanOptions::new(batch, ctx.clone()))?;
+    let images = plan.check_images().is_ok();
+    let tensors = if images { Vec::new() } else { tensors(graph, batch)? };
     let mut input = try_zeros(batch * plan.input_len(), "the images of a measurement")?;
-    input.iter_mut().enumerate().for_each(|(i, x)| *x = (i * 37 % 256) as f32 / 255.0);
+    input.iter_mut().enumerate().for_each(|(i, x)| *x = number(i));
     let mut output = vec![0.0; batch * plan.output_len()];
     let mut run = || -> Result<f64, OculistError> {
         go_on(stop)?;
+        let given = tensors.clone();
         let began = Instant::now();
-        plan.run(&input, &mut output)?;
+        if images {
+            plan.run(&input, &mut output)?;
+        } else {
+            plan.run_tensors(given)?;
+        }
         Ok(began.elapsed().as_secs_f64())
     };
     let began = Instant::now();
@@ -87,4 +94,40 @@ fn seconds(
     let n = runs.len();
     let median = f64::midpoint(runs[(n - 1) / 2], runs[n / 2]);
     Ok(Spread { batch, median, min: runs[0], max: runs[n - 1], runs: n })
+}
+
+/// The numbers that a model is measured with.
+fn number(i: usize) -> f32 {
+    (i * 37 % 256) as f32 / 255.0
+}
+
+/// Inputs for a graph that is no matter of images.
+fn tensors(graph: &Graph, batch: usize) -> Result<Vec<Tensor>, OculistError> {
+    let mut all = Vec::new();
+    for &input in graph.inputs() {
+        let value = graph.value(input);
+        let open = || OculistError::Option {
+            option: "bench".into(),
+            problem: format!(
+                "its input `{}` {} takes any size, and none is known to measure with",
+                value.name,
+                graph.type_of(input)
+            ),
+        };
+        let mut sizes = Vec::new();
+        for dim in graph.shape(input).dims() {
+            sizes.push(match dim {
+                Dim::Batch => batch,
+                Dim::Fixed(size) => *size,
+                Dim::Symbol(_) | Dim::Unknown => return Err(open()),
+            });
+        }
+        let len = sizes.iter().try_fold(1usize, |n, &size| n.checked_mul(size)).ok_or_else(open)?;
+        let mut data = TensorData::zeros(value.dtype, len);
+        if let TensorData::F32(values) = &mut data {
+            values.iter_mut().enumerate().for_each(|(i, x)| *x = number(i));
+        }
+        all.push(Tensor::new(sizes, data)?);
+    }
+    Ok(all)
 }

@@ -1,20 +1,25 @@
 //! A model as a file: the graph with its preprocessing and class names in the metadata.
 
+mod classes;
+mod foreign;
 mod head;
+mod open;
+mod options;
+pub(crate) mod preprocessings;
+mod weights;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oculist_augment::Preprocessing;
 use oculist_data::Split;
-use oculist_graph::Graph;
+use oculist_graph::{Graph, ValueId};
 use oculist_graph::op::Quantization;
 use oculist_onnx::ExportOptions;
-use oculist_passes::{channels_last_again, prepare_images};
+use oculist_passes::{blue_first_again, bytes_again, channels_last_again};
 use oculist_runtime::{Context, Plan, PlanOptions};
 
-use crate::class_match::match_classes;
+use crate::class_match::{match_classes, short_list};
 use crate::data::Source;
 use crate::dropout;
 use crate::error::OculistError;
@@ -24,6 +29,11 @@ use crate::summary::counted;
 
 pub use head::Head;
 pub(crate) use head::softmax_as_logits;
+pub use open::Opened;
+pub(crate) use open::{is_own, read_to_run, read_to_write};
+pub use options::ModelOptions;
+pub use preprocessings::PREPROCESSINGS;
+pub(crate) use weights::is_weights;
 
 /// Metadata key of the class names, a JSON list in the order of the logits.
 pub const CLASSES_KEY: &str = "oculist.classes";
@@ -43,71 +53,50 @@ pub struct Model {
     pub preprocessing: Preprocessing,
     /// Class names in the order of the logits.
     pub class_names: Vec<String>,
+    /// Whether these are the classes' numbers, for want of names.
+    pub numbered: bool,
     /// Name of the architecture it came from.
     pub arch: String,
 }
 
 impl Model {
-    /// Reads an ONNX file that Oculist wrote. A `Softmax` at its end is taken off and comes back with
-    /// [`Model::write`], as does the order of an input whose channels are last: in memory they are first.
+    /// [`Model::open`] without options: a file that says itself how it is used, as those that Oculist writes do.
     ///
     /// # Errors
-    /// [`OculistError::Onnx`] if it is no ONNX file or holds an unsupported operator; [`OculistError::Model`] if the
-    /// metadata are missing or contradict the graph, or the graph is no classifier.
+    /// As [`Model::open`].
     pub fn read(path: &Path) -> Result<Self, OculistError> {
-        let mut graph = read_images(path)?;
-        let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem };
-        dropout::restore(&mut graph).map_err(problem)?;
-        classifies(&graph).map_err(problem)?;
-        let head = Head::take(&mut graph).map_err(problem)?;
-        let preprocessing = Preprocessing::from_metadata(&graph.metadata).map_err(|e| {
-            problem(format!("expected a model made by oculist, with its preprocessing in the metadata: {e}"))
-        })?;
-        let class_names: Vec<String> = graph
-            .metadata
-            .get(CLASSES_KEY)
-            .ok_or_else(|| {
-                problem(format!("expected class names in the metadata `{CLASSES_KEY}`, found none"))
-            })
-            .and_then(|text| {
-                serde_json::from_str(text).map_err(|e| problem(format!("metadata `{CLASSES_KEY}`: {e}")))
-            })?;
-        let outputs = graph.outputs().first().and_then(|&o| graph.shape(o).channels());
-        if outputs != Some(class_names.len()) {
-            return Err(problem(format!(
-                "expected {} logits, one per class name, found {}",
-                class_names.len(),
-                outputs.map_or("none".into(), |n| n.to_string())
-            )));
-        }
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = class_names.iter().find(|&name| !seen.insert(name)) {
-            return Err(problem(format!(
-                "the class names in the metadata `{CLASSES_KEY}` hold {twice:?} twice; expected a name of its own for each \
-                 class"
-            )));
-        }
-        let input = (preprocessing.channels(), preprocessing.height, preprocessing.width);
-        if graph.input_chw() != Some(input) {
-            let (c, h, w) = input;
-            let takes = graph.input_chw().map_or("another input".into(), |(c, h, w)| format!("{c}x{h}x{w}"));
-            return Err(problem(format!(
-                "the preprocessing gives {c}x{h}x{w} (channels, height, width), the network takes {takes}"
-            )));
-        }
-        let arch = graph.metadata.get(ARCH_KEY).cloned().unwrap_or_else(|| graph.name().to_owned());
-        Ok(Self { graph, head, preprocessing, class_names, arch })
+        Ok(Self::open(path, &ModelOptions::default())?.model)
     }
 
-    /// [`Model::read`] for runs of `batch` images: also checks that it can be planned for them, before any image is read at
+    /// [`Model::open`] for runs of `batch` images: also checks that it can be planned for them, before any image is read at
     /// the size that the model asks for.
     ///
     /// # Errors
-    /// As [`Model::read`]; [`OculistError::Model`] if the model needs more memory or time than there is.
-    pub(crate) fn read_for(path: &Path, batch: usize, ctx: &Arc<Context>) -> Result<Self, OculistError> {
-        let model = Self::read(path)?;
-        model.check_size(path, batch, ctx)?;
-        Ok(model)
+    /// As [`Model::open`]; [`OculistError::Model`] if the model needs more memory or time than there is.
+    pub(crate) fn open_for(
+        path: &Path,
+        options: &ModelOptions,
+        batch: usize,
+        ctx: &Arc<Context>,
+    ) -> Result<Opened, OculistError> {
+        let opened = Self::open(path, options)?;
+        opened.model.check_size(path, batch, ctx)?;
+        Ok(opened)
+    }
+
+    /// Gives classes that have numbers the names of the data, in their order, if there are as many; says so.
+    pub(crate) fn adopt_classes(&mut self, names: &[String], watch: &mut Watch<'_>) {
+        if !self.numbered || self.class_names.len() != names.len() || self.class_names == names {
+            return;
+        }
+        watch.note(&format!(
+            "the model does not name its {} classes: they are assumed to be those of the data in their order ({}); \
+             --classes names them otherwise",
+            names.len(),
+            short_list(names.iter())
+        ));
+        self.class_names = names.to_vec();
+        self.numbered = false;
     }
 
     /// Checks that the model, read from `path`, can be planned for `batch` images, with those that are read ahead for it.
@@ -210,25 +199,15 @@ impl Model {
         self.head.put_back(&mut graph)?;
         dropout::note(&mut graph);
         graph.metadata.extend(self.preprocessing.to_metadata());
-        let classes = serde_json::to_string(&self.class_names).unwrap_or_default();
-        graph.metadata.insert(CLASSES_KEY.into(), classes);
+        // Numbers are no names: whoever reads the file again should know that there are none.
+        if !self.numbered {
+            let classes = serde_json::to_string(&self.class_names).unwrap_or_default();
+            graph.metadata.insert(CLASSES_KEY.into(), classes);
+        }
         graph.metadata.insert(ARCH_KEY.into(), self.arch.clone());
         graph.metadata.insert(VERSION_KEY.into(), env!("CARGO_PKG_VERSION").into());
-        Ok(channels_last_again(&graph)?)
+        Ok(bytes_again(&channels_last_again(&blue_first_again(&graph)?)?)?)
     }
-}
-
-/// The graph of a file whose input is images, as the other stages know it best; the input is `[N, C, H, W]` where the file's
-/// is `[N, H, W, C]`.
-///
-/// # Errors
-/// [`OculistError::Onnx`] if it is no ONNX file or holds an unsupported operator; [`OculistError::Model`] if it is open in which
-/// order the input lies.
-pub(crate) fn read_images(path: &Path) -> Result<Graph, OculistError> {
-    let graph = oculist_onnx::read(path)?;
-    let preprocessing = Preprocessing::from_metadata(&graph.metadata).ok();
-    let image = preprocessing.map(|p| (p.channels(), p.height, p.width));
-    prepare_images(graph, image).map_err(|e| OculistError::from(e).of_model(path))
 }
 
 /// Whether a graph computes in int8, at least in parts.
@@ -239,13 +218,17 @@ pub(crate) fn is_int8(graph: &Graph) -> bool {
 
 /// Checks that a graph gives one row of numbers, one for each class, for an image.
 fn classifies(graph: &Graph) -> Result<(), String> {
-    let (inputs, outputs) = (graph.inputs().len(), graph.outputs().len());
-    let &[output] = graph.outputs() else {
-        let names: Vec<&str> = graph.outputs().iter().map(|&o| graph.value(o).name.as_str()).collect();
-        return Err(format!("expected a classifier with one output, found {outputs}: {}", names.join(", ")));
+    let named = |values: &[ValueId]| {
+        let each = values.iter().map(|&v| format!("`{}` {}", graph.value(v).name, graph.type_of(v)));
+        each.collect::<Vec<_>>().join(", ")
     };
-    if inputs != 1 {
-        return Err(format!("expected a classifier with one input, found {inputs}"));
+    let &[output] = graph.outputs() else {
+        let (n, names) = (graph.outputs().len(), named(graph.outputs()));
+        return Err(format!("expected a classifier with one output, found {n}: {names}"));
+    };
+    if graph.inputs().len() != 1 {
+        let (n, names) = (graph.inputs().len(), named(graph.inputs()));
+        return Err(format!("expected a classifier of one input, an image; found {n}: {names}"));
     }
     let shape = graph.shape(output);
     match shape.chw() {
@@ -293,6 +276,7 @@ mod tests {
                 head: Head::default(),
                 preprocessing: Preprocessing::exact(ColorMode::Grey, 28, 28),
                 class_names,
+                numbered: false,
                 arch: "resnet8".into(),
             };
             let stop = AtomicBool::new(false);
@@ -329,6 +313,7 @@ mod tests {
             head: Head::default(),
             preprocessing: Preprocessing::exact(ColorMode::Rgb, 32, 32),
             class_names: names(3),
+            numbered: false,
             arch: "mobilenet_v3_small".into(),
         };
         let bytes = model.write(&path).unwrap();

@@ -14,12 +14,13 @@ use serde::Serialize;
 use crate::error::OculistError;
 use crate::evaluate::corruptions::{corrupted, severities};
 use crate::evaluate::selection::{Selection, select};
+use crate::evaluate::suspicion::suspicions;
 use crate::evaluate::tta::{Sum, augmented};
 use crate::evaluate::views::{Judge, Prepared, View};
 use crate::evaluate::{BATCH, Part, Tta, evaluate_until, finite};
 use crate::images::Images;
 use crate::measure;
-use crate::model_file::{Model, file_name};
+use crate::model_file::{Model, ModelOptions, Opened, file_name};
 use crate::pictures::guesses;
 use crate::progress::Watch;
 use crate::settings::{ByteSize, Settings, context};
@@ -86,11 +87,12 @@ fn evaluate_model(
     settings.validate()?;
     let severities = options.corruptions.as_deref().map(severities).transpose()?;
     let ctx = settings.context()?;
-    let model = Model::read_for(path, BATCH, &ctx)?;
+    let Opened { mut model, notes, own } = Model::open_for(path, &ModelOptions::of(settings), BATCH, &ctx)?;
+    notes.iter().for_each(|note| watch.note(note));
     let views = options.tta.as_ref().map(|tta| tta.views(&model.preprocessing)).transpose()?;
     let threads = settings.threads();
     let Selection { images: selected, data, part, unknown } =
-        select((path, &model), settings, options.part, options.skip_unknown, watch)?;
+        select((path, &mut model), settings, options.part, options.skip_unknown, watch)?;
     let images = Images::load_until(&selected, &model.preprocessing, threads, watch.stop)?;
     if images.len() < selected.len() {
         let lost = counted(selected.len() - images.len(), "image", "images");
@@ -99,6 +101,10 @@ fn evaluate_model(
     let test = evaluate_until(&model.graph, &images, &ctx, watch.stop)?;
     let count = images.len();
     drop(images);
+    let seed = settings.seed.unwrap_or(0);
+    for line in suspicions(&model, &test, &selected, (!own, seed), (&ctx, threads), watch.stop)? {
+        watch.warn(&line);
+    }
     let (mut robustness, mut tta) = (None, None);
     if severities.is_some() || views.is_some() {
         let images = Prepared::load(&selected, &model.preprocessing, threads, watch.stop)?;
@@ -149,11 +155,15 @@ pub struct PredictOptions {
     pub tta: Option<Tta>,
     /// Seed of these draws.
     pub seed: u64,
+    /// What the model's file does not say.
+    pub reading: ModelOptions,
 }
 
 /// What `predict` found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Predicted {
+    /// What was assumed to read the model, one line each.
+    pub notes: Vec<String>,
     /// One entry for each file, in the order of the paths given; those that could not be read say why.
     pub predictions: Vec<Prediction>,
     /// Which entries are paths given that are not there, or are neither files nor folders with files.
@@ -182,7 +192,7 @@ fn predict_with(
     options: &PredictOptions,
 ) -> Result<Predicted, OculistError> {
     let ctx = context(options.threads, options.max_memory)?;
-    let model = Model::read_for(model, 1, &ctx)?;
+    let Opened { model, notes, .. } = Model::open_for(model, &options.reading, 1, &ctx)?;
     let views = match &options.tta {
         Some(tta) => tta.views(&model.preprocessing)?,
         None => vec![View::Plain],
@@ -190,7 +200,10 @@ fn predict_with(
     let mut plan = Plan::new(&model.graph, &PlanOptions::new(1, ctx))?;
     let mut logits = vec![0.0; plan.output_len()];
     let mut input = try_zeros(model.preprocessing.len(), "the image that the model is given")?;
-    let mut found = Predicted::default();
+    let mut found = Predicted { notes, ..Predicted::default() };
+    if model.numbered {
+        found.notes.push("the model does not name its classes: these are their numbers, from 0; name them with --classes".into());
+    }
     let (files, passed) = files(paths);
     found.passed = passed;
     for File { path, problem, missing, named } in files {

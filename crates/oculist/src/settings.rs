@@ -188,6 +188,16 @@ pub struct Settings {
     pub width: Option<f64>,
     /// A model to start from.
     pub model: Option<PathBuf>,
+    /// Its class names, or a file of them, where the model does not say them.
+    pub classes: Option<String>,
+    /// How images become its input, by name or as a file, where the model does not say it.
+    pub preprocessing: Option<String>,
+    /// Which of its outputs classifies.
+    pub logits: Option<String>,
+    /// Which of several sets of weights in its file.
+    pub state_dict: Option<String>,
+    /// Whether its file of weights may lack some.
+    pub partial: Option<bool>,
     /// Side of the square input in pixels.
     pub image_size: Option<usize>,
     /// Passes over the training images.
@@ -283,6 +293,11 @@ impl Settings {
             arch,
             width,
             model,
+            classes,
+            preprocessing,
+            logits,
+            state_dict,
+            partial,
             image_size,
             epochs,
             batch_size,

@@ -3,13 +3,13 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use oculist::{EvaluateOptions, Part, PredictOptions, Progress, Settings, Split, Watch};
+use oculist::{EvaluateOptions, ModelOptions, Part, PredictOptions, Progress, Settings, Split, Watch};
 use oculist_report::terminal;
 use oculist_text::visible;
 
 use super::{print, print_as_is};
 use crate::args::{BenchArgs, EvalArgs, ExportArgs, PredictArgs, SplitArg};
-use crate::settings::{calibration, data, tta};
+use crate::settings::{calibration, data, reading, tta};
 use crate::terminal::{Terminal, say};
 
 pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -29,7 +29,7 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
         corruptions: args.corruptions.then(|| args.severity.clone()),
         tta: tta(&args.tta),
     };
-    let settings = data(Some(&args.source.data), &args.data);
+    let settings = reading(&args.reading, args.arch.as_ref(), args.image_size).over(data(Some(&args.source.data), &args.data));
     let found = oculist::evaluate_file(&args.model, &settings, &options, watch)?;
     out.clear();
     if args.json {
@@ -53,10 +53,12 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
         max_memory: args.max_memory,
         tta: tta(&args.tta),
         seed: args.seed.unwrap_or(0),
+        reading: ModelOptions::of(&reading(&args.reading, args.arch.as_ref(), args.image_size)),
     };
-    let oculist::Predicted { predictions, missing, unreadable: named, passed } =
+    let oculist::Predicted { notes, predictions, missing, unreadable: named, passed } =
         oculist::predict_files(&args.model, &args.images, &options)?;
     if !quiet {
+        notes.iter().for_each(|note| say(note));
         for skip in &passed {
             say(&format!("passed over: {}: {}", skip.path.display(), skip.reason));
         }
@@ -98,10 +100,16 @@ fn lead_nowhere(predictions: &[terminal::Prediction], missing: &[usize]) -> Stri
     }
 }
 
-pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<()> {
+pub(crate) fn bench(args: &BenchArgs, quiet: bool) -> anyhow::Result<()> {
     let threads = Settings { threads: args.threads, ..Settings::default() }.threads();
     let time = Duration::from_secs_f64(args.seconds);
-    let (results, plans) = oculist::bench_files(&args.models, threads, args.max_memory, time)?;
+    let reading =
+        ModelOptions { image_size: args.image_size, arch: args.arch.clone(), ..ModelOptions::default() };
+    let oculist::Benched { results, plans, notes } =
+        oculist::bench_files(&args.models, threads, args.max_memory, time, &reading)?;
+    if !quiet {
+        notes.iter().for_each(|note| say(note));
+    }
     if args.json {
         return print_as_is(&serde_json::to_string_pretty(&results)?);
     }
@@ -122,7 +130,7 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
         calibration: args.calibration.map(calibration),
         threads: args.threads,
         max_memory: args.max_memory,
-        ..Settings::default()
+        ..reading(&args.reading, args.arch.as_ref(), args.image_size)
     };
     let options = oculist::ExportOptions {
         output: args.output.clone(),

@@ -7,12 +7,13 @@ use oculist_report::terminal;
 
 use super::{print, print_paths};
 use crate::args::{CompressArgs, OptimizeArgs, TrainArgs};
-use crate::settings::{compression, data, network, run_options, training};
+use crate::settings::{compression, data, network, reading, run_options, training};
 use crate::terminal::Terminal;
 
 pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     let flags = Settings { model: args.model.clone(), ..Settings::default() }
         .over(data(args.source.data.as_deref(), &args.data))
+        .over(reading(&args.reading, None, None))
         .over(network(&args.network))
         .over(training(&args.training))
         .over(compression(&args.compression));
@@ -23,6 +24,7 @@ pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> a
 pub(crate) fn compress(args: &CompressArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     let flags = Settings { model: args.model.clone(), ..Settings::default() }
         .over(data(args.source.data.as_deref(), &args.data))
+        .over(reading(&args.reading, args.arch.as_ref(), args.image_size))
         .over(training(&args.training))
         .over(compression(&args.compression));
     let (options, settings) = run_options(&args.output, "compress", flags)?;

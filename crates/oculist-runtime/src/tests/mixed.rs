@@ -5,7 +5,7 @@ use std::sync::Arc;
 use oculist_graph::op::{ArgReduce, NonZero, ShapeOf};
 use oculist_graph::{
     Binary, Concat, Conv, DataType, DequantizeLinear, Dim, Flatten, Gather, Gemm, GlobalPool, Graph,
-    GraphBuilder, Node, Op, QuantizeLinear, Shape, Softmax, Tensor, TensorData, Unary, ValueId,
+    GraphBuilder, Node, Op, QuantizeLinear, Reshape, Shape, Softmax, Tensor, TensorData, Unary, ValueId,
 };
 use oculist_testing::formula;
 

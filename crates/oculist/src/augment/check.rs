@@ -19,7 +19,7 @@ use crate::evaluate::BATCH;
 use crate::evaluate::views::{Judge, Prepared, View};
 use crate::files::{check_free, check_free_beside, check_no_images_of, take_folder, tidy_beside, write};
 use crate::metrics::argmax;
-use crate::model_file::Model;
+use crate::model_file::{Model, ModelOptions};
 use crate::pictures::png;
 use crate::progress::{Progress, Watch, go_on};
 use crate::recipe::read_pipeline;
@@ -82,9 +82,16 @@ pub fn check_augmentation(
     options.json.as_deref().map_or(Ok(()), check_free_beside)?;
     let threads = settings.threads();
     let ctx = settings.context()?;
-    let read = |path| Ok::<_, OculistError>((path, Model::read_for(path, BATCH, &ctx)?));
-    let model = options.model.as_deref().map(read).transpose()?;
-    let (source, val) = if let Some((path, model)) = &model {
+    let reading = ModelOptions::of(settings);
+    let read = |path| Ok::<_, OculistError>((path, Model::open_for(path, &reading, BATCH, &ctx)?));
+    let mut model = match options.model.as_deref().map(read).transpose()? {
+        Some((path, opened)) => {
+            opened.notes.iter().for_each(|note| watch.note(note));
+            Some((path, opened.model))
+        }
+        None => None,
+    };
+    let (source, val) = if let Some((path, model)) = &mut model {
         let Deciding { source, val, .. } = Deciding::open(settings, (*path, model), watch)?;
         (source, val)
     } else {

@@ -42,7 +42,7 @@ pub(crate) struct Selection {
 /// [`OculistError::Option`] for a split that the source does not have and that cannot be drawn; [`OculistError::Model`] for
 /// classes that the model does not know, unless `skip_unknown` leaves their images out.
 pub(crate) fn select(
-    (path, model): (&Path, &Model),
+    (path, model): (&Path, &mut Model),
     settings: &Settings,
     part: Part,
     skip_unknown: bool,
@@ -85,6 +85,7 @@ pub(crate) fn select(
         return Err(OculistError::Option { option: "--split".into(), problem });
     }
     let names = source.class_names();
+    model.adopt_classes(names, watch);
     let matched = match_classes(&model.class_names, names, &class_counts);
     for note in &matched.notes {
         watch.note(note);

@@ -2,7 +2,10 @@
 //!
 //! Everything here computes with logits: losses, distillation, calibration, the mean over views. A file whose last
 //! layer is a `Softmax` gives probabilities instead, and a second softmax on top would flatten them. So the layer is
-//! taken off when a model is read and put back when it is written.
+//! taken off when a model is read and put back when it is written. The same holds for a `Sigmoid`, and for a single logit,
+//! which becomes two, one for each class ([`binary`]).
+
+mod binary;
 
 use std::collections::BTreeMap;
 
@@ -11,11 +14,13 @@ use oculist_graph::{Graph, Node, NodeId, Op, SoftmaxKind, Tensor, Unary, ValueId
 
 use crate::error::OculistError;
 
-/// The nodes that make a file's output of the logits: a `Softmax` and what only passes its result on. Empty for a file
-/// that ends in logits.
+/// The nodes that make a file's output of the logits: a `Softmax` or `Sigmoid` and what only passes its result on. Empty for
+/// a file that ends in logits.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Head {
     nodes: Vec<HeadNode>,
+    /// Whether the file gives one number for two classes.
+    binary: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +38,7 @@ impl Head {
     ///
     /// Behind it may stand nodes that pass probabilities on ([`passes_on`]), such as `Identity`, `Relu`, and the `Q/DQ` of a
     /// quantised model, whose rounding of the probabilities is left out. Of two `Softmax` one stays: the file means its
-    /// result as logits.
+    /// result as logits. A `Sigmoid` is taken off in the same way, and one number becomes two logits.
     ///
     /// # Errors
     /// What the graph ends in, in words, if that gives neither logits nor probabilities of one class for each image, or if
@@ -45,12 +50,16 @@ impl Head {
         while let Some(id) = producers[at.index()] {
             let node = &graph.nodes()[id];
             chain.push(id);
-            if gives_probabilities(graph, node) {
+            if gives_probabilities(graph, node) || judges(graph, node) {
+                let softmax = matches!(node.op, Op::Softmax(_));
                 let nodes = chain.iter().rev().map(|&id| head_node(graph, id)).collect::<Result<_, _>>()?;
                 let logits = node.inputs[0];
+                if softmax && graph.shape(logits).get(1) == Some(1) {
+                    return Err(format!("its Softmax (node `{}`) is over a single class, always 1", node.name));
+                }
                 graph.set_outputs(vec![logits]);
                 graph.tidy().map_err(|e| e.to_string())?;
-                return Ok(Self { nodes });
+                return Ok(Self { nodes, binary: binary::expand(graph)? });
             }
             if !passes_on(graph, node) {
                 break;
@@ -67,7 +76,7 @@ impl Head {
             ));
         }
         match ends.softmax {
-            None => Ok(Self::default()),
+            None => Ok(Self { nodes: Vec::new(), binary: binary::expand(graph)? }),
             Some(node) => Err(format!(
                 "its output is neither logits nor the result of one Softmax: behind the Softmax (node `{}`) the \
                  probabilities are changed without a layer that has weights; expected a network that ends in logits or \
@@ -77,9 +86,22 @@ impl Head {
         }
     }
 
-    /// Whether the file gives logits themselves.
+    /// Whether the file gives the logits themselves, one for each class.
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.nodes.is_empty() && !self.binary
+    }
+
+    /// What is to be said of a head that was taken off, for the classes that the model has.
+    pub(crate) fn note(&self, class_names: &[String]) -> Option<String> {
+        if let (true, [first, second]) = (self.binary, class_names) {
+            return Some(format!("one number for two classes: `{second}` where it speaks for it, else `{first}`"));
+        }
+        let sigmoid = self.nodes.first().is_some_and(|node| matches!(node.op, Op::Unary(Unary::Sigmoid)));
+        sigmoid.then(|| {
+            "the file ends in a Sigmoid, which judges every class by itself: the likeliest one is taken, and training \
+             chooses among them"
+                .to_owned()
+        })
     }
 
     /// Puts the nodes back behind the logits of a graph that may have been changed since.
@@ -87,6 +109,9 @@ impl Head {
     /// # Errors
     /// [`OculistError`] if the graph is invalid.
     pub(crate) fn put_back(&self, graph: &mut Graph) -> Result<(), OculistError> {
+        if self.binary {
+            binary::collapse(graph)?;
+        }
         let Some(&logits) = graph.outputs().first() else { return Ok(()) };
         let mut x = logits;
         // Two nodes may read one parameter, as `Q` and `DQ` do.
@@ -158,6 +183,11 @@ fn gives_probabilities(graph: &Graph, node: &Node) -> bool {
     softmax.kind != SoftmaxKind::Hardmax
         && is_one_pixel(graph, node.inputs[0])
         && softmax.axes(rank).is_ok_and(|axes| axes.start == 1 && (axes.end == 2 || axes.end == rank))
+}
+
+/// Whether a node makes a probability of each logit by itself.
+fn judges(graph: &Graph, node: &Node) -> bool {
+    matches!(node.op, Op::Unary(Unary::Sigmoid)) && is_one_pixel(graph, node.inputs[0])
 }
 
 /// What the output of a graph is made of, without a layer with weights in between.

@@ -22,7 +22,7 @@ use crate::evaluate::BATCH;
 use crate::files::check_no_images_of;
 use crate::images::{Images, ahead_bytes, reading_bytes};
 use crate::measure;
-use crate::model_file::{Model, softmax_as_logits};
+use crate::model_file::{Model, ModelOptions, softmax_as_logits};
 use crate::progress::{Progress, Watch, go_on};
 use crate::recipe::Recipe;
 use crate::run_folder::{CONFIG_FILE, Existing, INPUTS_FILE, RunFolder, SETTINGS_FILE};
@@ -69,13 +69,20 @@ impl Run {
         watch.tell(Progress::Stage { number: 1, title: "Read the data" });
         let threads = settings.threads();
         let ctx = settings.context()?;
-        let given = settings.model.as_deref().map(|path| Model::read_for(path, BATCH, &ctx)).transpose()?;
+        let reading = ModelOptions::of(settings);
+        let opened =
+            settings.model.as_deref().map(|path| Model::open_for(path, &reading, BATCH, &ctx)).transpose()?;
+        let mut given = opened.map(|opened| {
+            opened.notes.iter().for_each(|note| watch.note(note));
+            opened.model
+        });
         let mut source = Source::open(settings, threads)?;
         check_no_images_of(&options.output, source.dataset())?;
         for line in source.describe_lines() {
             watch.note(&line);
         }
-        if let (Some(model), Some(path)) = (&given, &settings.model) {
+        if let (Some(model), Some(path)) = (&mut given, &settings.model) {
+            model.adopt_classes(source.class_names(), watch);
             source = model.order_classes(path, source, true, watch)?;
         }
         let resume = options.existing == Existing::Resume;
@@ -189,6 +196,7 @@ impl Run {
             head: self.given.as_ref().map(|model| model.head.clone()).unwrap_or_default(),
             preprocessing: self.recipe.preprocessing.clone(),
             class_names: self.source.class_names().to_vec(),
+            numbered: false,
             arch: self.recipe.arch.clone(),
         }
     }
@@ -240,15 +248,6 @@ fn model_fits(model: &Model, settings: &Settings) -> Result<(), OculistError> {
         return Err(OculistError::Model {
             path,
             problem: "it is quantised already; start from the f32 model of the same run".into(),
-        });
-    }
-    let size = model.preprocessing.height;
-    if let Some(asked) = settings.image_size
-        && asked != size
-    {
-        return Err(OculistError::Option {
-            option: "--image-size".into(),
-            problem: format!("the model takes {size} pixels, found {asked}"),
         });
     }
     Ok(())

@@ -1,0 +1,327 @@
+//! From a file of any tool to a graph, and from that to a classifier.
+//!
+//! What the file does not say, [`ModelOptions`] may; what was assumed is told in a line each.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use oculist_augment::Preprocessing;
+use oculist_graph::{DataType, Dim, Graph, Shape, ValueId};
+use oculist_passes::{
+    PassError, float_images, is_blue_first, prepare, prepare_images, red_first, single_precision,
+};
+
+use super::foreign::Foreign;
+use super::head::Head;
+use super::options::ModelOptions;
+use super::preprocessings::{Chosen, PREPROCESSINGS, choose, describe, named};
+use super::weights::{self, is_weights};
+use super::{ARCH_KEY, CLASSES_KEY, Model, classes};
+use crate::dropout;
+use crate::error::OculistError;
+
+/// A model and what was assumed to read it.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The model.
+    pub model: Model,
+    /// One line each.
+    pub notes: Vec<String>,
+    /// Whether the file itself says how images become its input, and the options say nothing else.
+    pub own: bool,
+}
+
+/// A graph as the other stages know it best, and what was found on the way.
+struct Prepared {
+    graph: Graph,
+    foreign: Foreign,
+    notes: Vec<String>,
+    /// Whether the images are bytes in the file.
+    bytes: bool,
+}
+
+/// The graph of a file whose input is images, as it can be run: floats of single width, channels first, a size that is known;
+/// with what was assumed.
+///
+/// # Errors
+/// [`OculistError::Onnx`] if it is no ONNX file or holds an unsupported operator; [`OculistError::Model`] if it is open in which
+/// order the input lies, or of which size it is.
+pub(crate) fn read_to_run(path: &Path, options: &ModelOptions) -> Result<(Graph, Vec<String>), OculistError> {
+    let Prepared { graph, notes, .. } = read(path, options, false)?;
+    Ok((graph, notes))
+}
+
+/// The graph of a file to be written again, as it is but for what simplification makes of it.
+///
+/// # Errors
+/// As [`read_to_run`].
+pub(crate) fn read_to_write(
+    path: &Path,
+    options: &ModelOptions,
+) -> Result<(Graph, Vec<String>), OculistError> {
+    let mut notes = Vec::new();
+    let graph = file(path, options, &mut notes)?;
+    let prepared = match prepare_images(graph.clone(), None) {
+        // In which order the input lies is nothing that matters here.
+        Err(PassError::Data { .. }) => prepare(graph),
+        other => other,
+    }
+    .map_err(|e| OculistError::from(e).of_model(path))?;
+    Ok((prepared, notes))
+}
+
+/// The graph of an ONNX file, or of an architecture with the weights of a file.
+fn file(path: &Path, options: &ModelOptions, notes: &mut Vec<String>) -> Result<Graph, OculistError> {
+    if is_weights(path) { weights::graph(path, options, notes) } else { Ok(oculist_onnx::read(path)?) }
+}
+
+/// Whether a file says all that a classifier needs in Oculist's own metadata.
+pub(crate) fn is_own(graph: &Graph) -> bool {
+    graph.metadata.contains_key(CLASSES_KEY) && Preprocessing::from_metadata(&graph.metadata).is_ok()
+}
+
+fn read(path: &Path, options: &ModelOptions, classifies: bool) -> Result<Prepared, OculistError> {
+    let of_file = |e: PassError| OculistError::from(e).of_model(path);
+    let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem };
+    let mut notes = Vec::new();
+    let mut graph = file(path, options, &mut notes)?;
+    let foreign = Foreign::of(&graph.metadata, path);
+    notes.extend(foreign.notes.iter().cloned());
+    if classifies || options.logits.is_some() {
+        notes.extend(choose_output(&mut graph, options.logits.as_deref()).map_err(problem)?);
+    }
+    if let Some(other) = other_floats(&graph) {
+        graph = single_precision(&graph).map_err(of_file)?;
+        notes.push(format!("its {} become f32 in memory, and in what is written from it", other.name()));
+    }
+    let bytes = match float_images(&graph).map_err(of_file)? {
+        Some(float) => {
+            graph = float;
+            true
+        }
+        None => false,
+    };
+    let own = Preprocessing::from_metadata(&graph.metadata).ok();
+    let stated = own.as_ref().map(|p| (p.height, p.width)).or(foreign.size);
+    notes.extend(fix_size(&mut graph, options.image_size, stated).map_err(problem)?);
+    let image = own.map(|p| (p.channels(), p.height, p.width));
+    graph = prepare_images(graph, image).map_err(of_file)?;
+    if is_blue_first(&graph) {
+        graph = red_first(&graph).map_err(of_file)?;
+    }
+    Ok(Prepared { graph, foreign, notes, bytes })
+}
+
+impl Model {
+    /// Reads an ONNX file of any tool that classifies images, or a file of weights with the architecture that the options name. A `Softmax` or `Sigmoid` at its end is taken off and comes
+    /// back with [`Model::write`], as do the order of an input whose channels are last or whose colours begin with blue, and
+    /// an input of bytes: in memory they are floats, channels first, red first.
+    ///
+    /// # Errors
+    /// [`OculistError::Onnx`] if it is no ONNX file or holds an unsupported operator; [`OculistError::Model`] if the graph is
+    /// no classifier, or neither the file nor the options say how images become its input, or what they say contradicts it.
+    pub fn open(path: &Path, options: &ModelOptions) -> Result<Opened, OculistError> {
+        let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem };
+        let Prepared { mut graph, foreign, mut notes, bytes } = read(path, options, true)?;
+        dropout::restore(&mut graph).map_err(problem)?;
+        super::classifies(&graph).map_err(problem)?;
+        let head = Head::take(&mut graph).map_err(problem)?;
+        let input = graph.input_chw().ok_or_else(|| {
+            let found = graph.inputs().first().map_or("none".into(), |&v| graph.type_of(v).to_string());
+            problem(format!("expected an input of images [N, C, H, W], found {found}"))
+        })?;
+        if let Some(asked) = options.image_size
+            && (input.1, input.2) != (asked, asked)
+        {
+            let size = if input.1 == input.2 { input.1.to_string() } else { format!("{}x{}", input.1, input.2) };
+            return Err(OculistError::Option {
+                option: "--image-size".into(),
+                problem: format!("the model takes {size} pixels, found {asked}"),
+            });
+        }
+        let chosen = preprocessing(&graph, &foreign, options, input, bytes, &mut notes).map_err(problem)?;
+        if chosen.blue_first && !is_blue_first(&graph) {
+            graph = red_first(&graph).map_err(|e| OculistError::from(e).of_model(path))?;
+        }
+        let p = &chosen.preprocessing;
+        if input != (p.channels(), p.height, p.width) {
+            let ((c, h, w), takes) = ((p.channels(), p.height, p.width), input);
+            return Err(problem(format!(
+                "the preprocessing gives {c}x{h}x{w} (channels, height, width), the network takes {}x{}x{}",
+                takes.0, takes.1, takes.2
+            )));
+        }
+        let outputs = graph.outputs().first().and_then(|&o| graph.shape(o).channels());
+        let Some(count) = outputs else { return Err(problem("the number of its classes is open".into())) };
+        let named = class_names(&graph, &foreign, options, &mut notes).map_err(problem)?;
+        let (class_names, numbered) = match named {
+            Some((names, from)) => {
+                check_names(&names, count, &from).map_err(problem)?;
+                (names, false)
+            }
+            None => ((0..count).map(|i| i.to_string()).collect(), true),
+        };
+        notes.extend(head.note(&class_names));
+        let arch = graph.metadata.get(ARCH_KEY).cloned().unwrap_or_else(|| graph.name().to_owned());
+        let model = Self { graph, head, preprocessing: chosen.preprocessing, class_names, numbered, arch };
+        let own = options.preprocessing.is_none() && Preprocessing::from_metadata(&model.graph.metadata).is_ok();
+        Ok(Opened { model, notes, own })
+    }
+}
+
+/// Lets a graph give one output: the one that is named, or its only one.
+fn choose_output(graph: &mut Graph, logits: Option<&str>) -> Result<Option<String>, String> {
+    let named = |graph: &Graph, outputs: &[ValueId]| -> String {
+        let each = outputs.iter().map(|&o| format!("`{}` {}", graph.value(o).name, graph.shape(o)));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let outputs = graph.outputs().to_vec();
+    let Some(name) = logits else {
+        return match outputs.len() {
+            1 => Ok(None),
+            n => Err(format!(
+                "expected a classifier with one output, found {n}: {}; name the one that classifies with --logits",
+                named(graph, &outputs)
+            )),
+        };
+    };
+    let Some(chosen) = graph.find(name).filter(|&v| graph.param(v).is_none()) else {
+        return Err(format!("it has no output `{name}` (--logits); it gives {}", named(graph, &outputs)));
+    };
+    if outputs == [chosen] {
+        return Ok(None);
+    }
+    let left: Vec<ValueId> = outputs.into_iter().filter(|&o| o != chosen).collect();
+    let left = named(graph, &left);
+    graph.set_outputs(vec![chosen]);
+    graph.tidy().map_err(|e| e.to_string())?;
+    Ok(Some(format!("`{name}` classifies; left out: {left}")))
+}
+
+/// A float type that is not f32, if weights or inputs have one.
+fn other_floats(graph: &Graph) -> Option<DataType> {
+    let other = |dtype: DataType| dtype.is_float() && dtype != DataType::F32;
+    let params = graph.params().map(|(_, _, t)| t.dtype());
+    params.chain(graph.inputs().iter().map(|&v| graph.value(v).dtype)).find(|&dtype| other(dtype))
+}
+
+/// Gives an image input of open height and width a size.
+fn fix_size(
+    graph: &mut Graph,
+    asked: Option<usize>,
+    stated: Option<(usize, usize)>,
+) -> Result<Option<String>, String> {
+    let &[input] = graph.inputs() else { return Ok(None) };
+    let dims = graph.shape(input).dims().to_vec();
+    let open: Vec<usize> = (1..dims.len()).filter(|&axis| dims[axis].size().is_none()).collect();
+    let name = graph.value(input).name.clone();
+    if dims.len() != 4 || open.is_empty() {
+        // Only for a size of its own: that of training may differ, and says so elsewhere.
+        return Ok(None);
+    }
+    let shape = graph.shape(input).to_string();
+    if open.len() > 2 {
+        return Err(format!("expected an input of 1 or 3 channels, found `{name}` {shape}, which leaves them open"));
+    }
+    let (size, from) = match (asked, stated) {
+        (Some(side), _) => ((side, side), "--image-size"),
+        (None, Some(size)) => (size, "the file"),
+        (None, None) => {
+            return Err(format!(
+                "its input `{name}` {shape} takes images of any size; choose one with --image-size"
+            ));
+        }
+    };
+    let mut sizes = [size.0, size.1].into_iter();
+    let mut dims = dims;
+    let height_first = open.len() == 2;
+    for &axis in &open {
+        // Height stands before width in either order.
+        let size = if height_first { sizes.next().unwrap_or(size.1) } else { size.0 };
+        dims[axis] = Dim::Fixed(size);
+    }
+    graph.set_input_shape(input, Shape::new(dims));
+    graph.tidy().map_err(|e| e.to_string())?;
+    Ok(Some(format!(
+        "its input {shape} takes any size; {} is taken, as {from} says, and stands in what is written from it",
+        graph.shape(input)
+    )))
+}
+
+/// How images become the input: as the user, the file, or a file beside it says.
+fn preprocessing(
+    graph: &Graph,
+    foreign: &Foreign,
+    options: &ModelOptions,
+    input: (usize, usize, usize),
+    bytes: bool,
+    notes: &mut Vec<String>,
+) -> Result<Chosen, String> {
+    let own = Preprocessing::from_metadata(&graph.metadata);
+    if let Some(text) = &options.preprocessing {
+        let chosen = choose(text, input).map_err(|problem| format!("--preprocessing: {problem}"))?;
+        let instead = if own.is_ok() { ", instead of what the file says" } else { "" };
+        notes.push(format!("preprocessing `{text}`{instead}: {}", describe(&chosen)));
+        return Ok(chosen);
+    }
+    if let Ok(preprocessing) = own {
+        return Ok(Chosen { preprocessing, blue_first: is_blue_first(graph) });
+    }
+    if graph.metadata.keys().any(|key| key == "oculist.mean" || key == "oculist.input_width")
+        && let Err(problem) = own
+    {
+        return Err(format!("the preprocessing in its metadata cannot be used: {problem}"));
+    }
+    if let Some((stated, from)) = &foreign.preprocessing {
+        let preprocessing = stated.at(input).map_err(|problem| format!("{from}: {problem}"))?;
+        let chosen = Chosen { preprocessing, blue_first: false };
+        notes.push(format!("preprocessing of {from}: {}", describe(&chosen)));
+        return Ok(chosen);
+    }
+    if bytes {
+        let chosen = named("none", input)?;
+        notes.push(format!("it takes bytes, so preprocessing `none` is assumed: {}", describe(&chosen)));
+        return Ok(chosen);
+    }
+    let names = PREPROCESSINGS.map(|(name, _)| name).join(", ");
+    Err(format!(
+        "neither the file nor one beside it says how images become its input; say it with --preprocessing: {names}, or a \
+         TOML file"
+    ))
+}
+
+/// The class names, and where they are from.
+fn class_names(
+    graph: &Graph,
+    foreign: &Foreign,
+    options: &ModelOptions,
+    notes: &mut Vec<String>,
+) -> Result<Option<(Vec<String>, String)>, String> {
+    if let Some(text) = &options.classes {
+        let names = classes::given(text).map_err(|problem| format!("--classes: {problem}"))?;
+        return Ok(Some((names, "--classes".into())));
+    }
+    if let Some(text) = graph.metadata.get(CLASSES_KEY) {
+        let names = serde_json::from_str(text).map_err(|e| format!("metadata `{CLASSES_KEY}`: {e}"))?;
+        return Ok(Some((names, format!("the metadata `{CLASSES_KEY}`"))));
+    }
+    if let Some((names, from)) = &foreign.classes {
+        notes.push(format!("{} class names of {from}", names.len()));
+        return Ok(Some((names.clone(), from.clone())));
+    }
+    Ok(None)
+}
+
+/// Refuses names that are not one for each logit.
+fn check_names(names: &[String], count: usize, from: &str) -> Result<(), String> {
+    if names.len() != count {
+        return Err(format!("expected {count} class names, one per logit, found {} in {from}", names.len()));
+    }
+    let mut seen = BTreeSet::new();
+    match names.iter().find(|&name| !seen.insert(name)) {
+        Some(twice) => Err(format!(
+            "the class names in {from} hold {twice:?} twice; expected a name of its own for each class"
+        )),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,78 @@
+//! A file of weights with the name of its architecture, as a graph.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use oculist_graph::Graph;
+use oculist_weights::{Partial, Weights};
+use oculist_zoo::BuildOptions;
+
+use super::options::ModelOptions;
+use super::ARCH_KEY;
+use crate::error::OculistError;
+use crate::summary::counted;
+
+/// Endings of files that hold weights and no network.
+const ENDINGS: [&str; 7] = ["safetensors", "pth", "pt", "th", "bin", "ckpt", "tar"];
+
+/// Whether a file holds weights and no network, by its ending or how it begins.
+pub(crate) fn is_weights(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    match ending.as_deref() {
+        Some("onnx") => false,
+        Some(ending) if ENDINGS.contains(&ending) => true,
+        // Those of `torch.save`: an archive, or a pickle of protocol 2 and later.
+        _ => {
+            let mut begin = [0; 4];
+            let read = oculist_files::open(path).and_then(|mut file| file.read_exact(&mut begin));
+            read.is_ok() && (begin == *b"PK\x03\x04" || (begin[0] == 0x80 && (2..=5).contains(&begin[1])))
+        }
+    }
+}
+
+/// The architecture that the options name, with the weights of a file.
+///
+/// # Errors
+/// [`OculistError::Model`] without an architecture; [`OculistError::Weights`] for a file that cannot be read or does not fit it.
+pub(super) fn graph(
+    path: &Path,
+    options: &ModelOptions,
+    notes: &mut Vec<String>,
+) -> Result<Graph, OculistError> {
+    let Some(arch) = options.arch.as_deref() else {
+        return Err(OculistError::Model {
+            path: path.to_path_buf(),
+            problem: "it holds weights and no network: name its architecture with --arch (`oculist zoo list` has them)"
+                .into(),
+        });
+    };
+    let info = oculist_zoo::find(arch)?;
+    let weights = oculist_weights::read(path, options.state_dict.as_deref())?;
+    let classes = oculist_weights::classes_of(info.name, &weights)?;
+    let (_, height, width) = info.native_input;
+    let (height, width) = options.image_size.map_or((height, width), |side| (side, side));
+    let channels = input_channels(&weights).unwrap_or(info.native_input.0);
+    let mut graph = oculist_zoo::build(info.name, &BuildOptions::new(classes, (channels, height, width)))?;
+    let partial = if options.partial { Partial::Yes } else { Partial::No };
+    let report = oculist_weights::load_into(&mut graph, &weights, partial)?;
+    notes.push(format!(
+        "{} of {} from {} names of {}, {height}x{width} pixels, {}",
+        counted(report.matched.len(), "tensor", "tensors"),
+        info.name,
+        path.display(),
+        report.producer,
+        counted(classes, "class", "classes"),
+    ));
+    if options.partial && !(report.missing.is_empty() && report.differing.is_empty() && report.left_over.is_empty()) {
+        notes.push(format!("not loaded: {report}"));
+    }
+    notes.extend(report.notes);
+    graph.metadata.insert(ARCH_KEY.into(), info.name.into());
+    Ok(graph)
+}
+
+/// Channels of the images that the first convolution of a file reads.
+fn input_channels(weights: &Weights) -> Option<usize> {
+    let first = weights.tensors.iter().map(|(_, t)| t.shape()).find(|shape| shape.len() == 4)?;
+    Some(first[1]).filter(|&c| c == 1 || c == 3)
+}
