@@ -8,8 +8,8 @@ use oculist::{
 };
 
 use crate::args::{
-    AugmentArg, CalibrationArg, CompressionArgs, DataArgs, KeepArg, LossArg, ModelArgs, NetworkArgs, OptimizerArg,
-    OutputArgs, SamplingArg, TargetArg, TrainingArgs, TtaArg, TtaArgs,
+    AugmentArg, CalibrationArg, CompressionArgs, DataArgs, KeepArg, LossArg, ModelArgs, NetworkArgs,
+    OptimizerArg, OutputArgs, SamplingArg, TargetArg, TrainingArgs, TtaArg, TtaArgs,
 };
 
 /// The settings that the data arguments give.

@@ -60,7 +60,8 @@ fn export_model(
     tidy_beside(&options.output, watch);
     let path = model;
     let reading = ModelOptions::of(settings);
-    let plain = ModelOptions { arch: None, state_dict: None, partial: false, image_size: None, ..reading.clone() };
+    let plain =
+        ModelOptions { arch: None, state_dict: None, partial: false, image_size: None, ..reading.clone() };
     let asks_nothing = settings.data.is_none() && plain == ModelOptions::default();
     if asks_nothing && (is_weights(path) || (reading == plain && !is_own(&oculist_onnx::read(path)?))) {
         return export_foreign(path, &reading, options, watch);

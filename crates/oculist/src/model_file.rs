@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use oculist_augment::Preprocessing;
 use oculist_data::Split;
-use oculist_graph::{Graph, ValueId};
 use oculist_graph::op::Quantization;
+use oculist_graph::{Graph, ValueId};
 use oculist_onnx::ExportOptions;
 use oculist_passes::{blue_first_again, bytes_again, channels_last_again};
 use oculist_runtime::{Context, Plan, PlanOptions};

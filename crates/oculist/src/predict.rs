@@ -202,7 +202,10 @@ fn predict_with(
     let mut input = try_zeros(model.preprocessing.len(), "the image that the model is given")?;
     let mut found = Predicted { notes, ..Predicted::default() };
     if model.numbered {
-        found.notes.push("the model does not name its classes: these are their numbers, from 0; name them with --classes".into());
+        found.notes.push(
+            "the model does not name its classes: these are their numbers, from 0; name them with --classes"
+                .into(),
+        );
     }
     let (files, passed) = files(paths);
     found.passed = passed;

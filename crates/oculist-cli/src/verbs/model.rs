@@ -29,7 +29,8 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
         corruptions: args.corruptions.then(|| args.severity.clone()),
         tta: tta(&args.tta),
     };
-    let settings = reading(&args.reading, args.arch.as_ref(), args.image_size).over(data(Some(&args.source.data), &args.data));
+    let settings = reading(&args.reading, args.arch.as_ref(), args.image_size)
+        .over(data(Some(&args.source.data), &args.data));
     let found = oculist::evaluate_file(&args.model, &settings, &options, watch)?;
     out.clear();
     if args.json {

@@ -94,7 +94,7 @@ fn other_endings_are_refused_in_every_verb() {
     let trained = trained();
     let model = trained.file("model.onnx");
     let (sigmoid, dense) = (dir.path().join("sigmoid.onnx"), dir.path().join("dense.onnx"));
-    with_ending(&model, Op::Unary(Unary::Sigmoid), &sigmoid);
+    with_ending(&model, Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 }), &sigmoid);
     // The map in front of the pooling instead of the logits, with as many channels as there are classes.
     let mut b = oculist_graph::GraphBuilder::new("dense");
     let x = b.input("image", 3, 32, 32);
@@ -104,7 +104,7 @@ fn other_endings_are_refused_in_every_verb() {
     oculist_onnx::write(&graph, &dense).expect("a file");
     let (run, out) = (dir.path().join("run"), dir.path().join("out.onnx"));
     for (file, words) in [
-        (&sigmoid, ["sigmoid.onnx", "ends in a Sigmoid", "`ending`"]),
+        (&sigmoid, ["sigmoid.onnx", "ends in a HardSigmoid", "`ending`"]),
         (&dense, ["dense.onnx", "no classifier", "dense output [N, 3, 32, 32]"]),
     ] {
         for verb in ["optimize", "compress"] {

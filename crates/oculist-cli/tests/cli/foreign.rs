@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use oculist_graph::{
-    Binary, Cast, DataType, Dim, Gather, Gemm, Graph, Node, Op, Shape, Tensor, TensorData, Transpose, Unary, ValueId,
+    Binary, Cast, DataType, Dim, Gather, Gemm, Graph, Node, Op, Shape, Tensor, TensorData, Transpose, Unary,
+    ValueId,
 };
 use serde_json::Value;
 
@@ -58,7 +59,12 @@ fn behind(graph: &mut Graph, name: &str, op: impl Into<Op>, param: Option<Tensor
 
 fn push(graph: &mut Graph, name: &str, op: impl Into<Op>, inputs: &[ValueId]) -> ValueId {
     let y = graph.add_activation(format!("{name}.y"));
-    graph.edit().push(Node { name: name.into(), op: op.into(), inputs: inputs.to_vec().into(), outputs: vec![y] });
+    graph.edit().push(Node {
+        name: name.into(),
+        op: op.into(),
+        inputs: inputs.to_vec().into(),
+        outputs: vec![y],
+    });
     y
 }
 
@@ -89,15 +95,21 @@ fn a_file_that_says_nothing_is_used_with_what_is_said() {
     let call = || oculist("eval").arg(&trained().data).option("--model", &model);
     // What was assumed is told.
     let told = call().option("--preprocessing", &toml).run().ok();
-    for word in ["does not name its 3 classes", "class0, class1, class2", "preprocessing `"] {
+    for word in ["does not name its 3 classes", "\"class0\", \"class1\", \"class2\"", "preprocessing `"] {
         assert!(told.stderr.contains(word), "`{word}` is not in {}", told.stderr);
     }
     // What matters and is open is asked for.
     call().run().fails(1, &["--preprocessing", "imagenet, inception, caffe, tf, unit, none", "theirs.onnx"]);
     call().args("--preprocessing imgnet").run().fails(1, &["found `imgnet`", "imagenet"]);
-    call().args("--preprocessing unit --classes a,b").run().fails(1, &["3 class names", "found 2", "--classes"]);
+    call()
+        .args("--preprocessing unit --classes a,b")
+        .run()
+        .fails(1, &["3 class names", "found 2", "--classes"]);
     call().args("--preprocessing unit --classes a,b,a").run().fails(1, &["\"a\" twice"]);
-    call().args("--preprocessing unit --image-size 48").run().fails(1, &["--image-size", "takes 32", "found 48"]);
+    call()
+        .args("--preprocessing unit --image-size 48")
+        .run()
+        .fails(1, &["--image-size", "takes 32", "found 48"]);
     std::fs::write(dir.path().join("wrong.toml"), "width = 64\n").expect("a file");
     call()
         .option("--preprocessing", dir.path().join("wrong.toml"))
@@ -117,7 +129,8 @@ fn a_file_that_says_nothing_is_compressed_and_exported() {
     let mut theirs = given();
     let toml = theirs.toml(dir.path());
     let model = write(&mut theirs.graph, dir.path(), "theirs.onnx");
-    let (run, plain, int8) = (dir.path().join("run"), dir.path().join("plain.onnx"), dir.path().join("int8.onnx"));
+    let (run, plain, int8) =
+        (dir.path().join("run"), dir.path().join("plain.onnx"), dir.path().join("int8.onnx"));
     let call = oculist("compress").arg(&trained().data).option("--model", &model).option("--output", &run);
     let call = call.option("--preprocessing", &toml);
     call.args("--finetune-epochs 1 --batch-size 16 --threads 2 --measure-seconds 0.05").run().ok();
@@ -157,7 +170,7 @@ fn bytes_with_blue_first_and_channels_last_of_any_size() {
     let toml = toml.display().to_string();
     same_answers(&model, &["--preprocessing", &toml, "--image-size", "32"]);
     let wrong = eval(&model, &["--image-size", "32"]);
-    assert_ne!(wrong["top1"], eval(&model, &["--preprocessing", &toml, "--image-size", "32"])["top1"]);
+    assert_ne!(wrong["ece"], eval(&model, &["--preprocessing", &toml, "--image-size", "32"])["ece"]);
     oculist("bench").arg(&model).args("--seconds 0.05").run().fails(1, &["any size", "--image-size"]);
     oculist("bench").arg(&model).args("--seconds 0.05 --image-size 32").run().ok();
     // What is written takes what the file took, and says how.
@@ -184,7 +197,8 @@ fn one_of_several_outputs_classifies() {
     let model = write(graph, dir.path(), "two.onnx");
     let back = oculist_onnx::read(&model).expect("a model");
     let name = back.value(back.outputs()[1]).name.clone();
-    let call = || oculist("eval").arg(&trained().data).option("--model", &model).option("--preprocessing", &toml);
+    let call =
+        || oculist("eval").arg(&trained().data).option("--model", &model).option("--preprocessing", &toml);
     call().run().fails(1, &["one output, found 2", &name, "--logits"]);
     call().args("--logits nothing").run().fails(1, &["no output `nothing`", &name]);
     same_answers(&model, &["--preprocessing", &toml, "--logits", &name]);
@@ -273,7 +287,8 @@ fn what_is_no_classifier_of_an_image_is_refused() {
     graph.set_outputs(vec![y]);
     let model = write(graph, dir.path(), "two_images.onnx");
     let before = read(&model);
-    let call = oculist("eval").arg(&trained().data).option("--model", &model).option("--preprocessing", &toml);
+    let call =
+        oculist("eval").arg(&trained().data).option("--model", &model).option("--preprocessing", &toml);
     call.run().fails(1, &["two_images.onnx", "one input", "second_image"]);
     oculist("bench").arg(&model).args("--seconds 0.05").run().ok();
     assert_eq!(read(&model), before);

@@ -67,7 +67,7 @@ fn has(graph: &Graph, node: &Node, opset: i64) -> bool {
 }
 
 /// The opset that the parts of a node need; `None` if it is not taken apart.
-fn parts_need(graph: &Graph, node: &Node) -> Option<i64> {
+pub(super) fn parts_need(graph: &Graph, node: &Node) -> Option<i64> {
     let dtype = |i: usize| node.inputs.get(i).map(|v| graph.value(v).dtype);
     let stash = match &node.op {
         Op::Unary(Unary::Gelu { .. } | Unary::HardSwish | Unary::Mish | Unary::Swish { .. }) => None,

@@ -3,6 +3,7 @@
 use oculist_graph::op::Split;
 use oculist_graph::{Dropout, Graph, Node, Op, Softmax, Unary};
 
+use super::decompose::parts_need;
 use super::names::Names;
 use crate::error::OnnxError;
 use crate::older;
@@ -81,6 +82,8 @@ pub(super) fn choose(graph: &Graph, names: &Names, asked: Option<i64>) -> Result
     let mut chosen = Chosen { opset: wanted, raised: None };
     for node in graph.nodes().iter().filter(|node| !names.is_left_out(node)) {
         let (least, what) = needed(graph, node);
+        // What would have been taken apart asks for no more than its parts.
+        let least = parts_need(graph, node).map_or(least, |parts| parts.min(least));
         if least <= chosen.opset {
             continue;
         }

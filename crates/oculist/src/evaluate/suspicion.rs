@@ -85,7 +85,9 @@ fn another_order(model: &Model, found: &Evaluation) -> Option<String> {
     let moved: Vec<String> = called
         .iter()
         .enumerate()
-        .filter_map(|(truth, p)| p.filter(|&p| p != truth).map(|p| format!("{} for {}", name(p), name(truth))))
+        .filter_map(|(truth, p)| {
+            p.filter(|&p| p != truth).map(|p| format!("{} for {}", name(p), name(truth)))
+        })
         .collect();
     Some(format!(
         "the classes look as if they were in another order, which would give {fits:.2}%: it says {}; --classes gives the \
@@ -105,7 +107,8 @@ fn another_preprocessing(
     let sample = images.sample(TRIED, seed)?;
     let own = &model.preprocessing;
     let blue = is_blue_first(&model.graph);
-    let own_top1 = evaluate_until(&model.graph, &Images::load_until(&sample, own, threads, stop)?, ctx, stop)?.top1;
+    let own_top1 =
+        evaluate_until(&model.graph, &Images::load_until(&sample, own, threads, stop)?, ctx, stop)?.top1;
     let mut best: Option<(f64, &str)> = None;
     for (name, _) in PREPROCESSINGS {
         let Ok(other) = named(name, (own.channels(), own.height, own.width)) else { continue };
@@ -168,12 +171,18 @@ mod tests {
         let names = model(&["cat", "dog", "owl"]);
         let turned = found(3, |t, i| if i < 8 { (t + 1) % 3 } else { t });
         let line = another_order(&names, &turned).unwrap();
-        assert!(line.contains("80.00%") && line.contains("dog for cat") && line.contains("owl for dog"), "{line}");
+        assert!(
+            line.contains("80.00%") && line.contains("dog for cat") && line.contains("owl for dog"),
+            "{line}"
+        );
         let swapped = found(2, |t, i| if i < 8 { 1 - t } else { t });
         assert!(another_order(&model(&["a", "b"]), &swapped).is_some());
         // Right, nearly right, and without any order.
         for right in [10, 7] {
-            assert_eq!(another_order(&names, &found(3, |t, i| if i < right { t } else { (t + 1) % 3 })), None);
+            assert_eq!(
+                another_order(&names, &found(3, |t, i| if i < right { t } else { (t + 1) % 3 })),
+                None
+            );
         }
         assert_eq!(another_order(&names, &found(3, |t, i| (t + i) % 3)), None);
         assert_eq!(another_order(&names, &found(3, |_, _| 1)), None);

@@ -12,7 +12,9 @@ pub(crate) fn given(text: &str) -> Result<Vec<String>, String> {
     if !path.is_file() {
         let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
         if names.len() < 2 {
-            return Err(format!("expected names with commas between them, or a file of names; found `{text}`"));
+            return Err(format!(
+                "expected names with commas between them, or a file of names; found `{text}`"
+            ));
         }
         return checked(names);
     }
@@ -150,7 +152,9 @@ mod tests {
         let names = |text| of_python(text);
         assert_eq!(names("{0: 'cat', 1: \"dog's\"}"), Ok(vec!["cat".into(), "dog's".into()]));
         assert_eq!(names("{0: 'it\\'s, {a}: b', }"), Ok(vec!["it's, {a}: b".into()]));
-        for text in ["", "{", "{0 'a'}", "{0: a}", "{0: 'a", "{0: 'a' 1: 'b'}", "{1: 'a'}", "{x: 'a'}", "{0: 'a\\"] {
+        for text in
+            ["", "{", "{0 'a'}", "{0: a}", "{0: 'a", "{0: 'a' 1: 'b'}", "{1: 'a'}", "{x: 'a'}", "{0: 'a\\"]
+        {
             assert!(names(text).is_err(), "{text}");
         }
     }

@@ -51,7 +51,10 @@ impl Stated {
     ///
     /// # Errors
     /// In words, if the two contradict each other.
-    pub(super) fn at(&self, (channels, height, width): (usize, usize, usize)) -> Result<Preprocessing, String> {
+    pub(super) fn at(
+        &self,
+        (channels, height, width): (usize, usize, usize),
+    ) -> Result<Preprocessing, String> {
         let color = match channels {
             1 => ColorMode::Grey,
             3 => ColorMode::Rgb,
@@ -70,8 +73,12 @@ impl Stated {
             [one] => vec![*one; channels],
             all => all.to_vec(),
         };
-        let p = Preprocessing { resize, interpolation: self.interpolation, ..Preprocessing::exact(color, width, height) }
-            .with_statistics(spread(&self.mean), spread(&self.std));
+        let p = Preprocessing {
+            resize,
+            interpolation: self.interpolation,
+            ..Preprocessing::exact(color, width, height)
+        }
+        .with_statistics(spread(&self.mean), spread(&self.std));
         p.validate().map_err(|e| e.to_string())?;
         Ok(p)
     }
@@ -98,7 +105,8 @@ impl Foreign {
             Ok(names) => self.classes = Some((names, "the metadata `names`".into())),
             Err(problem) => self.notes.push(format!("the metadata `names` are not used: {problem}")),
         }
-        let numbers: Option<Vec<usize>> = metadata.get("imgsz").and_then(|text| serde_json::from_str(text).ok());
+        let numbers: Option<Vec<usize>> =
+            metadata.get("imgsz").and_then(|text| serde_json::from_str(text).ok());
         self.size = match numbers.as_deref() {
             Some(&[side]) => Some((side, side)),
             Some(&[height, width]) => Some((height, width)),
@@ -209,18 +217,19 @@ fn transformers_images(map: &Map<String, Value>) -> Option<(Stated, Option<(usiz
             one => pixels(one).map(|n| (n, n)),
         }
     };
-    let shortest = map
-        .get("size")
-        .and_then(|size| size.get("shortest_edge").and_then(pixels).or_else(|| pixels(size)));
-    let (resize, size) = match (both(map.get("crop_size")).filter(|_| flag("do_center_crop", false)), shortest) {
-        (Some(crop), Some(side)) => (Resize::ShorterSide(side), Some(crop)),
-        // ConvNeXt's: below 384 pixels the side is that of the input divided by `crop_pct`.
-        (None, Some(side)) if map.contains_key("crop_pct") && side < 384 => {
-            let fraction = map.get("crop_pct").and_then(Value::as_f64).filter(|f| (0.1..=1.0).contains(f));
-            (Resize::Crop(fraction.unwrap_or(0.875)), Some((side, side)))
-        }
-        (crop, _) => (Resize::Exact, crop.or_else(|| both(map.get("size")))),
-    };
+    let shortest =
+        map.get("size").and_then(|size| size.get("shortest_edge").and_then(pixels).or_else(|| pixels(size)));
+    let (resize, size) =
+        match (both(map.get("crop_size")).filter(|_| flag("do_center_crop", false)), shortest) {
+            (Some(crop), Some(side)) => (Resize::ShorterSide(side), Some(crop)),
+            // ConvNeXt's: below 384 pixels the side is that of the input divided by `crop_pct`.
+            (None, Some(side)) if map.contains_key("crop_pct") && side < 384 => {
+                let fraction =
+                    map.get("crop_pct").and_then(Value::as_f64).filter(|f| (0.1..=1.0).contains(f));
+                (Resize::Crop(fraction.unwrap_or(0.875)), Some((side, side)))
+            }
+            (crop, _) => (Resize::Exact, crop.or_else(|| both(map.get("size")))),
+        };
     let interpolation = match map.get("resample").and_then(Value::as_u64) {
         Some(0) => Interpolation::Nearest,
         Some(3) => Interpolation::Bicubic,

@@ -55,7 +55,10 @@ impl Head {
                 let nodes = chain.iter().rev().map(|&id| head_node(graph, id)).collect::<Result<_, _>>()?;
                 let logits = node.inputs[0];
                 if softmax && graph.shape(logits).get(1) == Some(1) {
-                    return Err(format!("its Softmax (node `{}`) is over a single class, always 1", node.name));
+                    return Err(format!(
+                        "its Softmax (node `{}`) is over a single class, always 1",
+                        node.name
+                    ));
                 }
                 graph.set_outputs(vec![logits]);
                 graph.tidy().map_err(|e| e.to_string())?;
@@ -94,7 +97,9 @@ impl Head {
     /// What is to be said of a head that was taken off, for the classes that the model has.
     pub(crate) fn note(&self, class_names: &[String]) -> Option<String> {
         if let (true, [first, second]) = (self.binary, class_names) {
-            return Some(format!("one number for two classes: `{second}` where it speaks for it, else `{first}`"));
+            return Some(format!(
+                "one number for two classes: `{second}` where it speaks for it, else `{first}`"
+            ));
         }
         let sigmoid = self.nodes.first().is_some_and(|node| matches!(node.op, Op::Unary(Unary::Sigmoid)));
         sigmoid.then(|| {

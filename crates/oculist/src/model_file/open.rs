@@ -133,7 +133,8 @@ impl Model {
         if let Some(asked) = options.image_size
             && (input.1, input.2) != (asked, asked)
         {
-            let size = if input.1 == input.2 { input.1.to_string() } else { format!("{}x{}", input.1, input.2) };
+            let size =
+                if input.1 == input.2 { input.1.to_string() } else { format!("{}x{}", input.1, input.2) };
             return Err(OculistError::Option {
                 option: "--image-size".into(),
                 problem: format!("the model takes {size} pixels, found {asked}"),
@@ -164,7 +165,8 @@ impl Model {
         notes.extend(head.note(&class_names));
         let arch = graph.metadata.get(ARCH_KEY).cloned().unwrap_or_else(|| graph.name().to_owned());
         let model = Self { graph, head, preprocessing: chosen.preprocessing, class_names, numbered, arch };
-        let own = options.preprocessing.is_none() && Preprocessing::from_metadata(&model.graph.metadata).is_ok();
+        let own =
+            options.preprocessing.is_none() && Preprocessing::from_metadata(&model.graph.metadata).is_ok();
         Ok(Opened { model, notes, own })
     }
 }
@@ -221,7 +223,9 @@ fn fix_size(
     }
     let shape = graph.shape(input).to_string();
     if open.len() > 2 {
-        return Err(format!("expected an input of 1 or 3 channels, found `{name}` {shape}, which leaves them open"));
+        return Err(format!(
+            "expected an input of 1 or 3 channels, found `{name}` {shape}, which leaves them open"
+        ));
     }
     let (size, from) = match (asked, stated) {
         (Some(side), _) => ((side, side), "--image-size"),

@@ -7,8 +7,8 @@ use oculist_graph::Graph;
 use oculist_weights::{Partial, Weights};
 use oculist_zoo::BuildOptions;
 
-use super::options::ModelOptions;
 use super::ARCH_KEY;
+use super::options::ModelOptions;
 use crate::error::OculistError;
 use crate::summary::counted;
 
@@ -63,7 +63,9 @@ pub(super) fn graph(
         report.producer,
         counted(classes, "class", "classes"),
     ));
-    if options.partial && !(report.missing.is_empty() && report.differing.is_empty() && report.left_over.is_empty()) {
+    if options.partial
+        && !(report.missing.is_empty() && report.differing.is_empty() && report.left_over.is_empty())
+    {
         notes.push(format!("not loaded: {report}"));
     }
     notes.extend(report.notes);

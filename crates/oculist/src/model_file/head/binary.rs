@@ -61,7 +61,8 @@ fn layer(
     } else {
         (Op::Conv(Conv::square(1, 1, 0)), vec![c_out, c_in, 1, 1])
     };
-    let weight = graph.add_param(free_value(graph, &format!("{name}.weight")), Tensor::f32(&shape, weight.to_vec()));
+    let weight =
+        graph.add_param(free_value(graph, &format!("{name}.weight")), Tensor::f32(&shape, weight.to_vec()));
     let y = graph.add_activation(free_value(graph, &format!("{name}.out")));
     let name = free_node(graph, name);
     graph.edit().push(Node { name, op, inputs: vec![x, weight].into(), outputs: vec![y] });
@@ -109,7 +110,8 @@ mod tests {
     #[test]
     fn one_number_becomes_two_logits_and_goes_out_as_one() {
         let sigmoid = Op::Unary(Unary::Sigmoid);
-        for (end, map) in [(None, false), (None, true), (Some(sigmoid.clone()), false), (Some(sigmoid), true)] {
+        for (end, map) in [(None, false), (None, true), (Some(sigmoid.clone()), false), (Some(sigmoid), true)]
+        {
             let given = network(end.clone(), map);
             let mut graph = given.clone();
             let head = Head::take(&mut graph).unwrap();

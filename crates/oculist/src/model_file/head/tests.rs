@@ -193,16 +193,8 @@ fn probabilities_that_are_changed_are_no_logits() {
 }
 
 /// Ends that judge every class by itself.
-const JUDGING: [Behind; 4] = [
-    |b, x| {
-        let x = b.op("judge", Op::Unary(Unary::Sigmoid), &[x]);
-        b.op("identity", Op::Identity(Identity), &[x])
-    },
+const JUDGING: [Behind; 2] = [
     |b, x| b.op("judge", Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 }), &[x]),
-    |b, x| {
-        let x = b.op("judge", Op::Unary(Unary::Sigmoid), &[x]);
-        b.op("relu", Op::Unary(Unary::Relu), &[x])
-    },
     |b, x| {
         let y = b.op("judge", Op::Unary(Unary::Sigmoid), &[x]);
         let z = b.op("other", Op::Unary(Unary::Sigmoid), &[x]);
@@ -225,6 +217,31 @@ fn classes_that_are_judged_one_by_one_are_refused() {
 }
 
 #[test]
+fn a_sigmoid_is_taken_off_and_put_back() {
+    let ends: [Behind; 2] = [
+        |b, x| {
+            let x = b.op("judge", Op::Unary(Unary::Sigmoid), &[x]);
+            b.op("identity", Op::Identity(Identity), &[x])
+        },
+        |b, x| {
+            let x = b.op("judge", Op::Unary(Unary::Sigmoid), &[x]);
+            b.op("relu", Op::Unary(Unary::Relu), &[x])
+        },
+    ];
+    let logits = answers(&network(|_, x| x));
+    for behind in ends {
+        let given = network(behind);
+        let mut graph = given.clone();
+        let head = Head::take(&mut graph).unwrap();
+        assert!(head.note(&["a".into(), "b".into(), "c".into()]).unwrap().contains("Sigmoid"));
+        assert!(distance(&answers(&graph), &logits) < 1e-6);
+        assert!(distance(&answers(&given), &logits) > 0.1);
+        head.put_back(&mut graph).unwrap();
+        assert!(distance(&answers(&graph), &answers(&given)) < 1e-6);
+    }
+}
+
+#[test]
 fn the_shape_of_the_end_changes_nothing() {
     let convolutional = |end: Op| {
         let mut b = GraphBuilder::new("maps");
@@ -234,9 +251,9 @@ fn the_shape_of_the_end_changes_nothing() {
         let x = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
         b.finish(x).unwrap()
     };
-    for end in [Op::Unary(Unary::Sigmoid), Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 })] {
-        let problem = Head::take(&mut convolutional(end)).unwrap_err();
-        assert!(problem.contains("Sigmoid (node `end`)"), "{problem}");
-    }
+    let hard = Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 });
+    let problem = Head::take(&mut convolutional(hard)).unwrap_err();
+    assert!(problem.contains("Sigmoid (node `end`)"), "{problem}");
+    assert!(!Head::take(&mut convolutional(Op::Unary(Unary::Sigmoid))).unwrap().is_empty());
     assert!(Head::take(&mut convolutional(Op::Unary(Unary::Relu))).unwrap().is_empty());
 }
