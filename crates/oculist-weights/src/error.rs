@@ -166,11 +166,8 @@ impl WeightsError {
 /// Names for a message, the first eight of them.
 pub(crate) fn listed(names: &[String]) -> String {
     const MOST: usize = 8;
-    let mut text = names.iter().take(MOST).map(|n| format!("`{}`", shown(n))).collect::<Vec<_>>().join(", ");
-    if names.len() > MOST {
-        text.push_str(&format!(" and {} more", names.len() - MOST));
-    }
-    text
+    let text = names.iter().take(MOST).map(|n| format!("`{}`", shown(n))).collect::<Vec<_>>().join(", ");
+    if names.len() > MOST { format!("{text} and {} more", names.len() - MOST) } else { text }
 }
 
 fn element_types() -> String {

@@ -5,7 +5,7 @@
 //! tells how many classes the classifier of the file has, [`write_safetensors`] writes a graph's weights.
 //!
 //! **Nothing of a file is executed.** A file of `torch.save` is a program for Python's pickle machine, which may name any
-//! function and have it called. The machine here ([`pickle`](mod@pickle)) only notes down what would be called; a fixed
+//! function and have it called. The machine here (`pickle.rs`) only notes down what would be called; a fixed
 //! table says which of these notes are tensors, and no name is ever looked up. What is read is bounded by the size of the
 //! file: values, nesting, tensors that repeat their elements.
 //!

@@ -54,24 +54,21 @@ pub fn load_into(graph: &mut Graph, weights: &Weights, partial: Partial) -> Resu
             continue;
         }
         let flattened = naming.flattened.contains(&name.as_str());
-        match fitted(tensor, current, flattened) {
-            Some(fitted) => {
-                if tensor.dtype() != current.dtype() {
-                    *changed.entry(tensor.dtype()).or_default() += 1;
-                }
-                report.matched.push(name.clone());
-                found.insert(id, (file_name, fitted));
+        if let Some(fitted) = fitted(tensor, current, flattened) {
+            if tensor.dtype() != current.dtype() {
+                *changed.entry(tensor.dtype()).or_default() += 1;
             }
-            None => {
-                if is_head(graph, current, tensor) {
-                    report.classes = tensor.shape().first().copied().zip(current.shape().first().copied());
-                }
-                report.differing.push(Differing {
-                    name: name.clone(),
-                    expected: describe(current),
-                    found: describe(tensor),
-                });
+            report.matched.push(name.clone());
+            found.insert(id, (file_name, fitted));
+        } else {
+            if is_head(graph, current, tensor) {
+                report.classes = tensor.shape().first().copied().zip(current.shape().first().copied());
             }
+            report.differing.push(Differing {
+                name: name.clone(),
+                expected: describe(current),
+                found: describe(tensor),
+            });
         }
     }
     let missing = graph.params().filter(|(id, ..)| is_weight[id.index()] && !seen[id.index()]);
@@ -149,12 +146,12 @@ fn check_finite(name: &str, tensor: &Tensor) -> Result<(), WeightsError> {
     if !tensor.dtype().is_float() {
         return Ok(());
     }
-    let bad = match tensor.as_f32() {
-        Some(floats) => floats.iter().position(|x| !x.is_finite()).map(|at| (at, f64::from(floats[at]))),
-        None => {
-            let floats = tensor.to_f64s();
-            floats.iter().position(|x| !x.is_finite()).map(|at| (at, floats[at]))
-        }
+    // Most tensors are 32-bit floats, some of 100 million: these are not copied.
+    let bad = if let Some(floats) = tensor.as_f32() {
+        floats.iter().position(|x| !x.is_finite()).map(|at| (at, f64::from(floats[at])))
+    } else {
+        let floats = tensor.to_f64s();
+        floats.iter().position(|x| !x.is_finite()).map(|at| (at, floats[at]))
     };
     match bad {
         None => Ok(()),
@@ -169,7 +166,7 @@ fn set_epsilon(graph: &mut Graph, epsilon: f32) {
         .iter()
         .enumerate()
         .filter_map(|(i, node)| match &node.op {
-            Op::BatchNormalization(norm) => Some((i, norm.clone())),
+            Op::BatchNormalization(norm) => Some((i, *norm)),
             _ => None,
         })
         .collect();

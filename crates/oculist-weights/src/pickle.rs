@@ -205,12 +205,8 @@ impl<'a> Machine<'a> {
                     .fail("parts of it are kept outside of it (out-of-band buffers), which is not read");
             }
             _ => {
-                let value = match self.input.literal(opcode)? {
-                    Some(value) => value,
-                    None => {
-                        return self
-                            .fail(format!("expected an opcode of pickle, found the byte {opcode:#04x}"));
-                    }
+                let Some(value) = self.input.literal(opcode)? else {
+                    return self.fail(format!("expected an opcode of pickle, found the byte {opcode:#04x}"));
                 };
                 self.push(value)?;
             }

@@ -118,7 +118,7 @@ fn format_of(bytes: &[u8]) -> Result<Format, WeightsError> {
 }
 
 fn finish(name: &str, format: Format, found: Found) -> Weights {
-    let Found { key, mut tensors, skipped } = found;
+    let Found { key, mut tensors, skipped, examples } = found;
     let mut notes = Vec::new();
     if let Some(key) = &key {
         notes.push(format!("read the weights under `{}`", oculist_text::name(key)));
@@ -128,17 +128,9 @@ fn finish(name: &str, format: Format, found: Found) -> Weights {
         notes.push(format!("took `{prefix}` off all names"));
     }
     if !skipped.is_empty() {
-        const MOST: usize = 8;
-        let mut listed: Vec<String> = skipped
-            .iter()
-            .take(MOST)
-            .map(|(n, what)| format!("`{}` ({what})", oculist_text::name(n)))
-            .collect();
-        if skipped.len() > MOST {
-            listed.push(format!("and {} more", skipped.len() - MOST));
-        }
-        notes.push(format!("skipped what is no tensor: {}", listed.join(", ")));
+        let more = skipped.len() - examples.len();
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        notes.push(format!("skipped what is no tensor: {}{rest}", examples.join(", ")));
     }
-    let skipped = skipped.into_iter().map(|(name, _)| name).collect();
     Weights { file: name.to_owned(), format, key, prefix, tensors, skipped, notes }
 }

@@ -37,7 +37,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Found, WeightsError> {
     if tensors.is_empty() {
         return Err(WeightsError::NoStateDict { found: "a file of safetensors without tensors".into() });
     }
-    Ok(Found { key: None, tensors, skipped: Vec::new() })
+    Ok(Found { key: None, tensors, skipped: Vec::new(), examples: Vec::new() })
 }
 
 /// Writes a graph's weights and running statistics under their names, which for a graph of the zoo are torchvision's.

@@ -59,6 +59,9 @@ const NEVER: [&str; 12] = [
 /// How many dictionaries deep weights are looked for.
 const DEPTH: usize = 4;
 
+/// How many entries that are no tensors a note names.
+const EXAMPLES: usize = 8;
+
 /// A state dict and where it lies.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -72,8 +75,10 @@ pub(crate) struct Place {
 pub(crate) struct Entries {
     /// Its tensors in its order.
     pub(crate) tensors: Vec<(String, Id)>,
-    /// Names of its other entries, and what they are.
-    pub(crate) skipped: Vec<(String, String)>,
+    /// Names of its other entries.
+    pub(crate) skipped: Vec<String>,
+    /// The first of these as a note shows them.
+    pub(crate) examples: Vec<String>,
 }
 
 /// Finds the state dict, or the one that is chosen.
@@ -124,12 +129,15 @@ pub(crate) fn find(values: &Values<'_>, root: Id, choose: Option<&str>) -> Resul
 
 /// Reads a state dict: a key that repeats has its first place and its last value, as in Python.
 pub(crate) fn entries(values: &Values<'_>, dict: Id) -> Entries {
-    let mut entries = Entries { tensors: Vec::new(), skipped: Vec::new() };
+    let mut entries = Entries { tensors: Vec::new(), skipped: Vec::new(), examples: Vec::new() };
     for (key, value) in unique(values, dict) {
         if is_tensor(values, value) {
             entries.tensors.push((key.to_owned(), value));
         } else {
-            entries.skipped.push((key.to_owned(), values.describe(value)));
+            if entries.examples.len() < EXAMPLES {
+                entries.examples.push(format!("`{}` ({})", oculist_text::name(key), values.describe(value)));
+            }
+            entries.skipped.push(key.to_owned());
         }
     }
     entries
@@ -141,17 +149,16 @@ fn unique<'v>(values: &'v Values<'_>, dict: Id) -> Vec<(&'v str, Id)> {
     let mut by_text: HashMap<&str, usize> = HashMap::new();
     for &(key, value) in values.dict(dict).unwrap_or_default() {
         // Keys that a file repeats by reference are told by their number: their texts may be long.
-        let at = match by_id.get(&key) {
-            Some(&at) => at,
-            None => {
-                let Some(text) = values.text(key) else { continue };
-                let at = *by_text.entry(text).or_insert(order.len());
-                if at == order.len() {
-                    order.push((text, value));
-                }
-                by_id.insert(key, at);
-                at
+        let at = if let Some(&at) = by_id.get(&key) {
+            at
+        } else {
+            let Some(text) = values.text(key) else { continue };
+            let at = *by_text.entry(text).or_insert(order.len());
+            if at == order.len() {
+                order.push((text, value));
             }
+            by_id.insert(key, at);
+            at
         };
         order[at].1 = value;
     }

@@ -23,8 +23,10 @@ pub(crate) struct Found {
     pub(crate) key: Option<String>,
     /// Its tensors in its order.
     pub(crate) tensors: Vec<(String, Tensor)>,
-    /// Its other entries: name and what they are.
-    pub(crate) skipped: Vec<(String, String)>,
+    /// Names of its other entries.
+    pub(crate) skipped: Vec<String>,
+    /// What the first of these are, for a note.
+    pub(crate) examples: Vec<String>,
 }
 
 /// Where the storages of a file are.
@@ -62,12 +64,12 @@ fn collect(
     choose: Option<&str>,
 ) -> Result<Found, WeightsError> {
     let place = state_dict::find(values, root, choose)?;
-    let Entries { tensors: places, skipped } = state_dict::entries(values, place.dict);
+    let Entries { tensors: places, skipped, examples } = state_dict::entries(values, place.dict);
     let mut maker = Maker::new(values, storages, size);
     let mut tensors = Vec::with_capacity(places.len());
     for (name, id) in places {
         let tensor = maker.make(id, &name)?;
         tensors.push((name, tensor));
     }
-    Ok(Found { key: place.key, tensors, skipped })
+    Ok(Found { key: place.key, tensors, skipped, examples })
 }

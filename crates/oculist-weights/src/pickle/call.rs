@@ -72,10 +72,8 @@ impl Machine<'_> {
                 }
             }
             op::PERSID => {
-                let line = self.input.line()?;
-                self.push(Value::Bytes(line.to_vec().into()))?;
-                let key = self.pop()?;
-                self.push(Value::Persistent(key))?;
+                return self
+                    .fail("it names storages by texts (protocol 0), which PyTorch does not read either");
             }
             _ => {
                 let key = self.pop()?;

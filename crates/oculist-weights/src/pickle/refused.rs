@@ -92,11 +92,11 @@ const NAMES: [&str; 9] = [
 /// Whether a full name is refused.
 pub(super) fn is_refused(name: &str) -> bool {
     let is_or_below =
-        |of: &&str| name.strip_prefix(*of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        |of: &str| name.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let builtin = ["builtins.", "__builtin__.", "__builtins__."].iter().find_map(|m| name.strip_prefix(m));
     builtin.is_some_and(|name| !BUILTINS.contains(&name))
-        || MODULES.iter().any(|m| is_or_below(&m))
-        || NAMES.iter().any(|n| is_or_below(&n))
+        || MODULES.iter().any(|m| is_or_below(m))
+        || NAMES.iter().any(|n| is_or_below(n))
 }
 
 #[cfg(test)]

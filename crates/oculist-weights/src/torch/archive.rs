@@ -79,8 +79,9 @@ impl<'a> Archive<'a> {
             entries.insert(name, entry);
         }
         let has = |ending: &str| entries.keys().any(|name| name == ending || is_in_root(name, ending));
-        let is_script = entries.keys().any(|name| name.split('/').take(2).any(|part| part == "code"));
-        if has("constants.pkl") || (is_script && has("data.pkl")) {
+        let is_script =
+            has("constants.pkl") || entries.keys().any(|name| name.split('/').nth(1) == Some("code"));
+        if is_script {
             return Err(WeightsError::TorchScript);
         }
         let mut roots: Vec<&str> = entries

@@ -12,7 +12,11 @@ const PROTOCOL: i64 = 1001;
 
 /// The storages of a file.
 #[derive(Debug)]
-pub(super) struct Legacy<'a>(HashMap<String, &'a [u8]>);
+pub(super) struct Legacy<'a> {
+    storages: HashMap<String, &'a [u8]>,
+    /// Why there are no more of them.
+    ended_by: Option<String>,
+}
 
 impl<'a> Legacy<'a> {
     /// Reads a file; the pickle is the object's.
@@ -49,14 +53,15 @@ impl<'a> Legacy<'a> {
         }
         let object = next()?;
         let keys = next()?;
-        let storages = storages(rest, &object, &keys)?;
-        Ok((object, Self(storages)))
+        let legacy = storages(rest, &object, &keys)?;
+        Ok((object, legacy))
     }
 
     /// The bytes of a storage.
     pub(super) fn storage(&self, key: &str) -> Result<&[u8], String> {
-        self.0.get(key).copied().ok_or_else(|| {
-            format!("expected a storage `{}` in the file, found none", oculist_text::name(key))
+        self.storages.get(key).copied().ok_or_else(|| {
+            let why = self.ended_by.as_deref().unwrap_or("found none");
+            format!("expected a storage `{}` in the file, {why}", oculist_text::name(key))
         })
     }
 }
@@ -65,7 +70,7 @@ fn storages<'a>(
     mut rest: &'a [u8],
     object: &Pickle<'_>,
     keys: &Pickle<'_>,
-) -> Result<HashMap<String, &'a [u8]>, WeightsError> {
+) -> Result<Legacy<'a>, WeightsError> {
     let mut known: HashMap<&str, Elements> = HashMap::new();
     for id in object.values.ids() {
         if let Some(note) = storage::note(&object.values, id) {
@@ -79,8 +84,11 @@ fn storages<'a>(
     for &key in keys_of {
         let key = keys.values.text(key).ok_or_else(|| damaged("expected storages named by texts".into()))?;
         let shown = oculist_text::name(key);
-        let elements =
-            known.get(key).ok_or_else(|| damaged(format!("its storage `{shown}` is of no known type")))?;
+        let Some(elements) = known.get(key) else {
+            // How long it is, and so where the next one begins, only its type could tell.
+            let ended_by = Some(format!("but the storage `{shown}` is of no known type"));
+            return Ok(Legacy { storages, ended_by });
+        };
         let (count, behind) = rest
             .split_first_chunk()
             .ok_or_else(|| damaged(format!("expected the storage `{shown}`, found the end")))?;
@@ -96,5 +104,5 @@ fn storages<'a>(
         rest = behind;
         storages.insert(key.to_owned(), data);
     }
-    Ok(storages)
+    Ok(Legacy { storages, ended_by: None })
 }

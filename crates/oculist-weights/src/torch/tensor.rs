@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(walk(&[3, 2], &[1, 3], 0), [0, 3, 1, 4, 2, 5]);
         assert_eq!(walk(&[2, 2], &[0, 2], 5), [5, 7, 5, 7]);
         assert_eq!(walk(&[], &[], 4), [4]);
-        assert_eq!(walk(&[0, 7], &[7, 1], 4), []);
+        assert!(walk(&[0, 7], &[7, 1], 4).is_empty());
     }
 
     #[test]
