@@ -6,6 +6,7 @@ type holds exactly.
 """
 
 import argparse
+import io
 import json
 import pathlib
 import sys
@@ -243,9 +244,19 @@ def repacked():
 
 def refused():
     save("module.pth", tiny())
+    # The old format keeps where a class's source lies, which is nobody's business.
+    source = torch.serialization.get_source_lines_and_file
+    torch.serialization.get_source_lines_and_file = lambda thing: (*source(thing)[:2], "make.py")
     save("module_legacy.pth", Bare(), **LEGACY)
+    torch.serialization.get_source_lines_and_file = source
     save("module_nested.pth", {"epoch": 1, "model": nn.Sequential(nn.Linear(1, 1)), "optimizer": None})
-    torch.jit.script(nn.Linear(1, 2)).save(HERE / "script.pt")
+    archive = io.BytesIO()
+    torch.jit.save(torch.jit.script(nn.Linear(1, 2)), archive)
+    with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(HERE / "script.pt", "w") as packed:
+        for name in whole.namelist():
+            # These name folders of the machine.
+            if not name.endswith(".debug_pkl"):
+                packed.writestr(zipfile.ZipInfo(name), whole.read(name))
     save("complex.pth", {"fc.weight": torch.ones(2, dtype=torch.complex64)})
     save("float8.pth", {"fc.weight": torch.ones(2).to(torch.float8_e4m3fn)})
     save("no_tensors.pth", {"epoch": 1, "names": ["a", "b"]})

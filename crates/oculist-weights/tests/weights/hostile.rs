@@ -26,7 +26,7 @@ fn calls_of_programs_are_refused_by_their_names() {
         (b"cos\nsystem\n(X\x02\x00\x00\x00lstR", "os.system"),
         (b"cbuiltins\neval\n(X\x01\x00\x00\x001tR", "builtins.eval"),
         (b"c__builtin__\nexec\n(X\x01\x00\x00\x001tR", "__builtin__.exec"),
-        (b"\x8c\x08builtins\x8c\x07getattr\x93", "builtins.getattr"),
+        (b"\x8c\x08builtins\x8c\x07compile\x93", "builtins.compile"),
         (b"(X\x02\x00\x00\x00lsisubprocess\nPopen\n", "subprocess.Popen"),
         (b"(cnt\nsystem\nX\x02\x00\x00\x00lso", "nt.system"),
         (b"crunpy\n_run_code\n", "runpy._run_code"),

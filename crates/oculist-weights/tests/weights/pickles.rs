@@ -111,6 +111,7 @@ fn objects_of_unknown_classes_are_data_that_is_not_needed() {
         b"cmy.config\nConfig\n)R(K\x01K\x02u(K\x01K\x02eK\x03a",
         b"cfunctools\npartial\n(cmy\nf\ntR",
         b"ccopy_reg\n_reconstructor\n(cmy\nConfig\nc__builtin__\nobject\nNtR}b",
+        b"c__builtin__\ngetattr\n(cmy\nOuter\nX\x05\x00\x00\x00Innert\x52)\x81}b",
         b"\x8c\x02my\x8c\x01f\x93",
         // Values of all protocols.
         b"I01\n",
