@@ -200,8 +200,8 @@ fn in_a_row(mut graph: Graph) -> Result<Graph, String> {
 /// What a training step says.
 struct Step {
     loss: f64,
-    /// With the values that the graph has for them.
-    gradients: Vec<(String, Tensor, Tensor)>,
+    /// Behind the values of their parameters.
+    gradients: Vec<(Tensor, Tensor)>,
 }
 
 fn step(case: &Case, graph: &Graph, shift: usize) -> Result<Step, String> {
@@ -219,10 +219,8 @@ fn step(case: &Case, graph: &Graph, shift: usize) -> Result<Step, String> {
         }
     }
     executor.backward(&given);
-    let gradients = executor
-        .gradient_tensors()
-        .into_iter()
-        .map(|(id, gradient)| (graph.value(id).name.clone(), graph.param(id).unwrap().clone(), gradient));
+    let gradients = executor.gradient_tensors().into_iter();
+    let gradients = gradients.map(|(id, gradient)| (graph.param(id).unwrap().clone(), gradient));
     Ok(Step { loss, gradients: gradients.collect() })
 }
 
@@ -243,7 +241,7 @@ fn by_name_of_file(case: &Case, file: &Graph, step: &Step) -> BTreeMap<String, V
         else {
             continue;
         };
-        for (_, now, gradient) in &step.gradients {
+        for (now, gradient) in &step.gradients {
             if now.as_f32() == Some(want) {
                 found.insert(value.name.clone(), gradient.to_f32s());
             } else if transposed(now).is_some_and(|t| t == want) {
