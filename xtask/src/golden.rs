@@ -8,12 +8,13 @@ use anyhow::{Result, bail};
 use crate::{process, venv, workspace};
 
 pub(crate) const ARGUMENTS: &str = "[NAME]";
-pub(crate) const ABOUT: &str = "Makes golden/*.json and the models that PyTorch exported again, or only NAME\n\
-                                (architectures, training_step, kernels, mix, losses, consistency, exports).\n\
-                                Installs PyTorch, several gigabytes, into target/golden-venv.";
+pub(crate) const ABOUT: &str = "Makes golden/*.json and the models of other exporters again, or only NAME\n\
+                                (architectures, training_step, kernels, mix, losses, consistency, exports,\n\
+                                exported, exported_keras). Installs PyTorch, several gigabytes, into\n\
+                                target/golden-venv, and Keras for the last into target/golden-keras-venv.";
 
 /// The scripts by name, with their paths from the root; each writes into its own folder.
-const SCRIPTS: [(&str, &str); 7] = [
+const SCRIPTS: [(&str, &str); 9] = [
     ("architectures", "golden/architectures.py"),
     ("training_step", "golden/training_step.py"),
     ("kernels", "golden/kernels.py"),
@@ -21,14 +22,22 @@ const SCRIPTS: [(&str, &str); 7] = [
     ("losses", "golden/losses.py"),
     ("consistency", "golden/consistency.py"),
     ("exports", "crates/oculist-onnx/tests/exports/export.py"),
+    ("exported", "golden/exported.py"),
+    (KERAS, "golden/exported_keras.py"),
 ];
+
+/// The script that needs Keras and tf2onnx instead of PyTorch.
+const KERAS: &str = "exported_keras";
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let scripts = chosen(arguments)?;
-    println!("==> environment with PyTorch (several gigabytes)");
-    let python = venv::ensure("golden-venv", "requirements-golden.txt")?;
-    for (_, script) in scripts {
-        println!("==> {script}");
+    for (name, script) in scripts {
+        println!("==> {script}, in an environment of gigabytes");
+        let (environment, requirements) = match name {
+            KERAS => ("golden-keras-venv", "requirements-keras.txt"),
+            _ => ("golden-venv", "requirements-golden.txt"),
+        };
+        let python = venv::ensure(environment, requirements)?;
         let start = Instant::now();
         process::run(Command::new(&python).arg("-B").arg(workspace::root().join(script)))?;
         println!("    done in {}", process::human(start.elapsed()));

@@ -1,7 +1,7 @@
 use crate::{
-    AveragePool, BatchNormalization, Binary, Concat, Conv, DataType, DequantizeLinear, Dim, Dropout, Flatten,
-    Gemm, GlobalPool, Graph, Identity, MaxPool, Op, Pad, Plane, QuantizeLinear, Shape, Softmax, Tensor,
-    TensorData, Unary, ValueId,
+    AveragePool, BatchNormalization, Binary, Cast, Concat, Conv, DataType, DequantizeLinear, Dim, Dropout,
+    Flatten, Gemm, GlobalPool, Graph, Identity, MaxPool, Op, Pad, Plane, QuantizeLinear, Reshape, Shape,
+    ShapeOf, Softmax, Tensor, TensorData, Unary, ValueId,
 };
 
 /// A graph with one node over the given inputs; returns the output's shape and type, or the error's text.
@@ -298,6 +298,27 @@ fn a_fixed_batch_travels_through() {
     let y = graph.add_node("pool", Op::MaxPool(MaxPool::square(2, 2, 0)), vec![x]);
     graph.infer_shapes().unwrap();
     assert_eq!(graph.shape(y), &Shape::fixed(&[1, 3, 4, 4]));
+}
+
+#[test]
+fn a_batch_travels_through_shapes_of_32_bits() {
+    let of = |to: DataType| {
+        let mut graph = Graph::new("test");
+        let x = image(&mut graph, 2, 3, 4);
+        let batch = graph.add_node("batch", ShapeOf { start: 0, end: Some(1) }, [x]);
+        let batch = graph.add_node("narrow", Cast { to }, [batch]);
+        let rest = graph.add_param("rest", Tensor::ints(vec![6, 4]));
+        let rest = graph.add_node("narrow_rest", Cast { to }, [rest]);
+        let target = graph.add_node("target", Concat { axis: 0 }, [batch, rest]);
+        let target = graph.add_node("wide", Cast { to: DataType::I64 }, [target]);
+        let y = graph.add_node("reshape", Reshape::COPYING, [x, target]);
+        graph.infer_shapes().unwrap();
+        graph.shape(y).clone()
+    };
+    let known = Shape::new(vec![Dim::Batch, Dim::Fixed(6), Dim::Fixed(4)]);
+    assert_eq!(of(DataType::I64), known);
+    assert_eq!(of(DataType::I32), known);
+    assert_ne!(of(DataType::F32), known);
 }
 
 #[test]

@@ -70,7 +70,9 @@ impl Operator for Concat {
             Some(items)
         });
         Ok(vec![
-            Fact::new(dtype, Shape::new(dims)).with_items(items.flatten().filter(|_| dtype == DataType::I64)),
+            // tf2onnx computes shapes in 32 bits.
+            Fact::new(dtype, Shape::new(dims))
+                .with_items(items.flatten().filter(|_| matches!(dtype, DataType::I64 | DataType::I32))),
         ])
     }
 

@@ -1,6 +1,6 @@
 //! The batch of a file that fixes it.
 
-use oculist_graph::{Dim, Graph, Op, Shape, Tensor, ValueId};
+use oculist_graph::{Dim, Graph, Op, Reshape, Shape, Tensor, ValueId};
 
 use crate::Result;
 use crate::edit::Names;
@@ -42,12 +42,14 @@ pub fn open_batch(graph: &Graph) -> Result<Option<Graph>> {
         let Some(target) = node.inputs.get(1).and_then(|v| graph.param(v)).and_then(Tensor::as_i64) else {
             continue;
         };
-        if target.first() == Some(&(batch as i64)) && !reshape.allow_zero {
+        // What 0 means is written by some exporters at every `Reshape`; without one it says nothing.
+        if target.first() == Some(&(batch as i64)) && !(reshape.allow_zero && target.contains(&0)) {
             let mut target = target.to_vec();
             target[0] = 0;
             let name = names.fresh(&format!("{}.batched", node.name));
             let target = out.add_param(name, Tensor::ints(target));
             out.edit().set_input(id, 1, Some(target));
+            out.edit().set_op(id, Reshape::COPYING);
         }
     }
     // A shape that does not follow says that the graph mixes samples or counts on there being one.

@@ -303,18 +303,20 @@ fn constants_are_computed_once_and_quantised_weights_stay() {
 
 #[test]
 fn a_fixed_batch_is_opened_where_the_graph_lets_it() {
-    let of = |batch: usize, target: &[i64]| {
+    let reshaped = |batch: usize, target: &[i64], allow_zero: bool| {
         let mut graph = Graph::new("net");
         let x = graph.add_input("x", Shape::fixed(&[batch, 2, 3, 4]));
         let target = graph.add_param("target", Tensor::ints(target.to_vec()));
         let y = graph.add_node("relu", Unary::Relu, [x]);
-        let y = graph.add_node("flat", Reshape::COPYING, [y, target]);
+        let y = graph.add_node("flat", Reshape { allow_zero }, [y, target]);
         graph.set_outputs(vec![y]);
         graph.tidy().unwrap();
         graph
     };
+    let of = |batch: usize, target: &[i64]| reshaped(batch, target, false);
     let fixed = |target: &[i64]| of(1, target);
-    for graph in [fixed(&[1, -1]), of(3, &[3, -1]), of(3, &[3, 24])] {
+    // PyTorch's newer exporter writes `allowzero` at every Reshape.
+    for graph in [fixed(&[1, -1]), of(3, &[3, -1]), of(3, &[3, 24]), reshaped(1, &[1, 24], true)] {
         let open = open_batch(&graph).unwrap().expect("one row for each sample");
         assert_eq!(open.shape(open.outputs()[0]), &Shape::new(vec![Dim::Batch, Dim::Fixed(24)]));
     }
