@@ -6,9 +6,11 @@ mod inspect;
 mod model;
 mod recipe;
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use clap::CommandFactory;
+use clap::error::ErrorKind;
 use oculist::{OculistError, Progress, Watch};
 
 use crate::args::{Cli, DataVerb, Verb, ZooVerb};
@@ -38,6 +40,15 @@ pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
             clap_complete::generate(*shell, &mut Cli::command(), "oculist", &mut script);
             print_as_is(&String::from_utf8_lossy(&script))
         }
+    }
+}
+
+/// Ends with a usage error where an architecture is named for a file that holds its own.
+fn one_network(model: Option<&Path>, arch: Option<&String>) {
+    let holds_network = |path: &Path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+    if arch.is_some() && model.is_some_and(holds_network) {
+        let problem = "the argument '--arch <NAME>' cannot be used with '--model <FILE>' of an ONNX file, which holds its network";
+        Cli::command().error(ErrorKind::ArgumentConflict, problem).exit();
     }
 }
 

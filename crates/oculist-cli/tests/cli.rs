@@ -50,3 +50,5 @@ mod unfit;
 mod usage;
 #[path = "cli/verbs.rs"]
 mod verbs;
+#[path = "cli/weights.rs"]
+mod weights;

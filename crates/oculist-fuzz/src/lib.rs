@@ -12,8 +12,10 @@ mod mutate;
 mod onnx;
 mod operators;
 mod stages;
+mod weights;
 
 pub use graph::graph;
 pub use jpeg::jpeg;
 pub use mutate::Mutator;
 pub use onnx::onnx;
+pub use weights::weights;

@@ -96,6 +96,11 @@ fn jpeg() {
     check(oculist_fuzz::jpeg, "jpeg", 6000);
 }
 
+#[test]
+fn weights() {
+    check(oculist_fuzz::weights, "weights", 6000);
+}
+
 /// A decoder with two faults: one that a kept file shows, one that only a changed file shows.
 fn faulty(bytes: &[u8]) {
     assert!(bytes != b"kept", "a file that is kept");

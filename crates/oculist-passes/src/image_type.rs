@@ -41,15 +41,21 @@ pub fn float_images(graph: &Graph) -> Result<Option<Graph>> {
     if let Err(problem) = out.tidy().and_then(|()| out.check()) {
         return Err(as_bytes(graph, input, &problem.to_string()));
     }
-    // What compared, divided or counted bytes would now do so with floats; the types behind tell.
-    let computes = graph.nodes().iter().find(|node| {
-        let reads =
-            node.inputs.iter().any(|v| graph.value(v).dtype == DataType::U8 && graph.param(v).is_none());
-        reads && !matches!(node.op, Op::Cast(_)) && !moves(&node.op)
-    });
-    if let Some(node) = computes {
-        let problem = format!("node `{}` ({}) computes with them", node.name, node.op.name());
-        return Err(as_bytes(graph, input, &problem));
+    // What compares, divides or counts bytes would do so with floats now.
+    let mut bytes = vec![false; graph.values().len()];
+    bytes[input.index()] = true;
+    // Nodes are in order.
+    for node in graph.nodes().iter().filter(|node| !matches!(node.op, Op::Cast(_))) {
+        if !node.inputs.iter().any(|v| bytes[v.index()]) {
+            continue;
+        }
+        if !moves(&node.op) {
+            let problem = format!("node `{}` ({}) computes with them", node.name, node.op.name());
+            return Err(as_bytes(graph, input, &problem));
+        }
+        for output in &node.outputs {
+            bytes[output.index()] = graph.value(*output).dtype == DataType::U8;
+        }
     }
     if !same_outputs(&out) {
         return Err(as_bytes(graph, input, "they are given out"));

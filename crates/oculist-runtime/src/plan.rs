@@ -38,7 +38,7 @@ pub struct Plan {
     /// Largest number of images that the steps compute at a time.
     pub(crate) batch: usize,
     /// Largest number of images of one run; the steps are run as often as it takes.
-    most: usize,
+    run_batch: usize,
     pub(crate) tensors: Vec<Tensor>,
     pub(crate) steps: Arc<Vec<Step>>,
     pub(crate) arena: Arena,
@@ -82,7 +82,7 @@ impl Plan {
         }
         let (draft, own) = Draft::of(graph, options)?;
         if !draft.apart {
-            return Ok(Self { most: options.batch, ..Self::allocated(graph, &own, draft)? });
+            return Ok(Self { run_batch: options.batch, ..Self::allocated(graph, &own, draft)? });
         }
         let what = plan_of(graph, options.batch);
         let single = Self::allocated(graph, &single_image(options)?, draft)?;
@@ -91,7 +91,7 @@ impl Plan {
             apart.push(Mutex::new(single.twin(&what)?));
         }
         let (context, batch) = (Arc::clone(&options.context), options.batch);
-        Ok(Self { context, batch, most: batch, apart, ..single })
+        Ok(Self { context, batch, run_batch: batch, apart, ..single })
     }
 
     /// Looks whether a graph can be planned, without taking memory for what it computes: whether everything fits into the
@@ -112,7 +112,7 @@ impl Plan {
         Ok(Self {
             context: Arc::clone(&options.context),
             batch: options.batch,
-            most: options.batch,
+            run_batch: options.batch,
             arena: arena.allocated(&what).map_err(RuntimeError::Memory)?,
             scratch: Buffer::try_zeroed(scratch, &what).map_err(RuntimeError::Memory)?,
             staging: try_zeros(staging, &what).map_err(RuntimeError::Memory)?,
@@ -137,7 +137,7 @@ impl Plan {
         Ok(Self {
             context: Arc::new(serial),
             batch: self.batch,
-            most: self.most,
+            run_batch: self.run_batch,
             tensors: self.tensors.clone(),
             steps: Arc::clone(&self.steps),
             arena: self.arena.twin(what).map_err(RuntimeError::Memory)?,
@@ -158,8 +158,9 @@ impl Plan {
     }
 
     /// Largest number of images of one run.
+    #[expect(clippy::misnamed_getters, reason = "the field of that name is that of the steps")]
     pub fn batch(&self) -> usize {
-        self.most
+        self.run_batch
     }
 
     /// Threads and instruction set.
@@ -260,10 +261,10 @@ impl Plan {
         }
         let len = self.input_len();
         let n = images.len() / len;
-        if images.len() != n * len || n == 0 || n > self.most {
+        if images.len() != n * len || n == 0 || n > self.run_batch {
             return Err(RuntimeError::Length {
                 what: "input images",
-                expected: format!("1 to {} images of {len}", self.most),
+                expected: format!("1 to {} images of {len}", self.run_batch),
                 found: images.len(),
             });
         }

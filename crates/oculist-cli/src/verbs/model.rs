@@ -7,7 +7,7 @@ use oculist::{EvaluateOptions, ModelOptions, Part, PredictOptions, Progress, Set
 use oculist_report::terminal;
 use oculist_text::visible;
 
-use super::{print, print_as_is};
+use super::{one_network, print, print_as_is};
 use crate::args::{BenchArgs, EvalArgs, ExportArgs, PredictArgs, SplitArg};
 use crate::settings::{calibration, data, reading, tta};
 use crate::terminal::{Terminal, say};
@@ -29,6 +29,7 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
         corruptions: args.corruptions.then(|| args.severity.clone()),
         tta: tta(&args.tta),
     };
+    one_network(Some(&args.model), args.arch.as_ref());
     let settings = reading(&args.reading, args.arch.as_ref(), args.image_size)
         .over(data(Some(&args.source.data), &args.data));
     let found = oculist::evaluate_file(&args.model, &settings, &options, watch)?;
@@ -46,6 +47,7 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
 }
 
 pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
+    one_network(Some(&args.model), args.arch.as_ref());
     let threads = Settings { threads: args.threads, ..Settings::default() }.threads();
     let options = PredictOptions {
         top: args.top,
@@ -121,6 +123,7 @@ pub(crate) fn bench(args: &BenchArgs, quiet: bool) -> anyhow::Result<()> {
 }
 
 pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    one_network(Some(&args.model), args.arch.as_ref());
     let mut out = Terminal::new(quiet);
     let mut show = |p: Progress<'_>| out.show(&p);
     let settings = Settings {

@@ -5,12 +5,13 @@ use std::sync::atomic::AtomicBool;
 use oculist::{Finished, Progress, Settings, Watch};
 use oculist_report::terminal;
 
-use super::{print, print_paths};
+use super::{one_network, print, print_paths};
 use crate::args::{CompressArgs, OptimizeArgs, TrainArgs};
 use crate::settings::{compression, data, network, reading, run_options, training};
 use crate::terminal::Terminal;
 
 pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    one_network(args.model.as_deref(), args.network.arch.as_ref());
     let flags = Settings { model: args.model.clone(), ..Settings::default() }
         .over(data(args.source.data.as_deref(), &args.data))
         .over(reading(&args.reading, None, None))
@@ -22,6 +23,7 @@ pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> a
 }
 
 pub(crate) fn compress(args: &CompressArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    one_network(args.model.as_deref(), args.arch.as_ref());
     let flags = Settings { model: args.model.clone(), ..Settings::default() }
         .over(data(args.source.data.as_deref(), &args.data))
         .over(reading(&args.reading, args.arch.as_ref(), args.image_size))

@@ -61,9 +61,21 @@ fn a_model_that_oculist_did_not_make() {
         oculist_zoo::build("resnet8", &oculist_zoo::BuildOptions::new(3, (3, 16, 16))).expect("a graph");
     oculist_zoo::initialize(&mut graph, 0);
     oculist_onnx::write(&graph, &model).expect("a model");
-    refused(&model, &["foreign.onnx", "made by oculist", "metadata"]);
-    // Its speed can be measured all the same.
+    let words = ["foreign.onnx", "how images become its input", "--preprocessing"];
+    let (data, run) = (&trained().data, dir.path().join("run"));
+    for verb in ["optimize", "compress"] {
+        let call = oculist(verb).arg(data).option("--model", &model).option("--output", &run);
+        call.run().fails(1, &words);
+    }
+    oculist("eval").arg(data).option("--model", &model).run().fails(1, &words);
+    oculist("predict").arg(data).option("--model", &model).run().fails(1, &words);
+    let call =
+        oculist("export").arg(&model).option("--int8", data).option("--output", dir.path().join("int8.onnx"));
+    call.run().fails(1, &words);
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 1, "nothing is written");
+    // Its speed can be measured and it can be written again all the same.
     oculist("bench").arg(&model).args("--seconds 0.05").run().ok();
+    oculist("export").arg(&model).option("--output", dir.path().join("out.onnx")).run().ok();
 }
 
 #[test]

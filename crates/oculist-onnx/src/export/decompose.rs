@@ -21,7 +21,7 @@ use crate::error::OnnxError;
 /// The graph with what is newer than the file taken apart; the graph itself if nothing is, or nothing of it can be.
 ///
 /// The opset is the one that is asked for, or the graph's, raised to what the other nodes need.
-pub(super) fn decompose<'a>(graph: &'a Graph, asked: Option<i64>) -> Result<Cow<'a, Graph>, OnnxError> {
+pub(super) fn decompose(graph: &Graph, asked: Option<i64>) -> Result<Cow<'_, Graph>, OnnxError> {
     let wanted = asked.unwrap_or_else(|| graph.opset());
     if !graph.nodes().iter().any(|node| parts_need(graph, node).is_some() && !has(graph, node, wanted)) {
         return Ok(Cow::Borrowed(graph));
@@ -77,6 +77,18 @@ pub(super) fn parts_need(graph: &Graph, node: &Node) -> Option<i64> {
         Op::GroupNormalization(norm) if dtype(0) == Some(norm.stash) => Some(norm.stash),
         _ => return None,
     };
+    // Gamma and beta are broadcast to `x` and must not stretch it, as far as sizes tell.
+    let x = graph.shape(*node.inputs.slots().first()?.as_ref()?);
+    let fits = |v: ValueId| {
+        let shape = graph.shape(v);
+        let behind = x.dims().get(x.rank().saturating_sub(shape.rank())..).unwrap_or_default();
+        shape.rank() <= x.rank()
+            && shape.dims().iter().zip(behind).all(|(d, of_x)| d.size() == Some(1) || d == of_x)
+    };
+    let per_channel = matches!(node.op, Op::GroupNormalization(_));
+    if stash.is_some() && !per_channel && !node.inputs.slots()[1..].iter().flatten().all(|&v| fits(v)) {
+        return None;
+    }
     let types = [stash, dtype(0), dtype(1)];
     let least = match node.op {
         Op::Unary(Unary::Gelu { tanh: false }) => 9,

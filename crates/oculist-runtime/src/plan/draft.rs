@@ -37,15 +37,32 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn new(graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
+    /// The draft for the options' batch, or for that which the graph fixes for its images; with the options for it.
+    pub(super) fn of(graph: &Graph, options: &PlanOptions) -> Result<(Self, PlanOptions), RuntimeError> {
+        if let Some(batch) = fixed_batch(graph).filter(|&n| n != options.batch) {
+            let own = PlanOptions { batch, ..options.clone() };
+            if let Ok(draft) = Self::unchecked(graph, &own)
+                && draft.signature.images.is_ok()
+            {
+                return Ok((draft.checked(graph, &own)?, own));
+            }
+        }
+        Ok((Self::unchecked(graph, options)?.checked(graph, options)?, options.clone()))
+    }
+
+    fn unchecked(graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
         check_values(graph, options)?;
         let bound = graph.with_batch(options.batch)?;
         let lowered = lower(&bound, options)?;
         let draft = Self::whole(graph, &bound, lowered, options);
-        let draft = if draft.may_be_apart(options) { draft.of_single_images(graph, options)? } else { draft };
+        if draft.may_be_apart(options) { draft.of_single_images(graph, options) } else { Ok(draft) }
+    }
+
+    /// The draft, if it fits into the memory that it may take.
+    fn checked(self, graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
         let what = plan_of(graph, options.batch);
-        options.context.check_memory(&what, draft.bytes).map_err(RuntimeError::Memory)?;
-        Ok(draft)
+        options.context.check_memory(&what, self.bytes).map_err(RuntimeError::Memory)?;
+        Ok(self)
     }
 
     fn whole(graph: &Graph, bound: &Graph, lowered: Lowered, options: &PlanOptions) -> Self {
@@ -102,20 +119,6 @@ impl Draft {
             && weight_bytes(&self.steps) <= WEIGHTS_FOR_EACH
     }
 
-    /// The draft for the options' batch, or for that which the graph fixes for its images; with the options for it.
-    pub(super) fn of(graph: &Graph, options: &PlanOptions) -> Result<(Self, PlanOptions), RuntimeError> {
-        let fixed = graph.inputs().first().and_then(|&input| graph.shape(input).get(0));
-        if let Some(batch) = fixed.filter(|&n| n > 0 && n != options.batch) {
-            let own = PlanOptions { batch, ..options.clone() };
-            if let Ok(draft) = Self::new(graph, &own)
-                && draft.signature.images.is_ok()
-            {
-                return Ok((draft, own));
-            }
-        }
-        Ok((Self::new(graph, options)?, options.clone()))
-    }
-
     /// The draft of a plan of which every thread computes whole images.
     fn of_single_images(self, graph: &Graph, options: &PlanOptions) -> Result<Self, RuntimeError> {
         let alone = single_image(options)?;
@@ -136,6 +139,14 @@ impl Draft {
             .saturating_add(images);
         Ok(Self { bytes, apart: true, signature: self.signature, ..single })
     }
+}
+
+/// The batch that a graph fixes for its only input and output.
+fn fixed_batch(graph: &Graph) -> Option<usize> {
+    let (&[input], &[output]) = (graph.inputs(), graph.outputs()) else { return None };
+    let first = |v| graph.shape(v).get(0).filter(|&n| n > 0);
+    let open = graph.shape(input).dims().contains(&Dim::Batch);
+    first(input).filter(|&n| first(output) == Some(n) && !open)
 }
 
 impl Signature {

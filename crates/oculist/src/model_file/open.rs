@@ -72,7 +72,13 @@ pub(crate) fn read_to_write(
 
 /// The graph of an ONNX file, or of an architecture with the weights of a file.
 fn file(path: &Path, options: &ModelOptions, notes: &mut Vec<String>) -> Result<Graph, OculistError> {
-    if is_weights(path) { weights::graph(path, options, notes) } else { Ok(oculist_onnx::read(path)?) }
+    if is_weights(path) {
+        return weights::graph(path, options, notes);
+    }
+    if let Some(arch) = &options.arch {
+        notes.push(format!("the architecture {arch} is not looked at: an ONNX file holds its network"));
+    }
+    Ok(oculist_onnx::read(path)?)
 }
 
 /// Whether a file says all that a classifier needs in Oculist's own metadata.

@@ -1,0 +1,56 @@
+//! Files of weights: read with the name of their architecture, and written.
+
+use std::path::PathBuf;
+
+use crate::support::runs::trained;
+use crate::support::{oculist, read, scratch};
+
+/// The trained network's weights as a file of safetensors.
+fn weights(folder: &std::path::Path) -> PathBuf {
+    let path = folder.join("weights.safetensors");
+    oculist("export").arg(trained().file("model.onnx")).option("--output", &path).run().ok();
+    path
+}
+
+#[test]
+fn weights_go_out_and_come_back() {
+    let dir = scratch();
+    let file = weights(dir.path());
+    let graph = oculist_onnx::read(trained().file("model.onnx")).expect("a model");
+    let toml = dir.path().join("preprocessing.toml");
+    let (mean, std) = (&graph.metadata["oculist.mean"], &graph.metadata["oculist.std"]);
+    std::fs::write(&toml, format!("mean = [{mean}]\nstd = [{std}]\nresize = \"exact\"\n")).expect("a file");
+    let eval = |call: crate::support::Call| {
+        call.args("--json").run().ok().json()["top1"].as_f64().expect("a number")
+    };
+    let want = eval(oculist("eval").arg(&trained().data).option("--model", trained().file("model.onnx")));
+    let call = oculist("eval").arg(&trained().data).option("--model", &file).args("--arch resnet8");
+    let got = eval(call.option("--preprocessing", &toml));
+    assert!((want - got).abs() < 1e-9, "{got}, expected {want}");
+    // As a model of its own, and from there the same weights again.
+    let (model, again) = (dir.path().join("model.onnx"), dir.path().join("again.safetensors"));
+    oculist("export").arg(&file).args("--arch resnet8").option("--output", &model).run().ok();
+    oculist("export").arg(&model).option("--output", &again).run().ok();
+    assert_eq!(read(&again), read(&file));
+    let run = dir.path().join("run");
+    let call = oculist("compress").arg(&trained().data).option("--model", &file).args("--arch resnet8");
+    let call = call.option("--preprocessing", &toml).option("--output", &run);
+    call.args("--finetune-epochs 1 --batch-size 16 --threads 2 --measure-seconds 0.05").run().ok();
+}
+
+#[test]
+fn what_does_not_fit_is_told() {
+    let dir = scratch();
+    let file = weights(dir.path());
+    let call = || oculist("eval").arg(&trained().data).option("--model", &file).args("--preprocessing unit");
+    call().run().fails(1, &["weights.safetensors", "--arch", "zoo list"]);
+    call()
+        .args("--arch resnet20")
+        .run()
+        .fails(1, &["weights.safetensors", "resnet20", "layer1.1.conv1.weight"]);
+    call().args("--arch vgg11_bn").run().fails(1, &["weights.safetensors", "vgg11", "classifier.6.weight"]);
+    let cut = dir.path().join("cut.pth");
+    std::fs::write(&cut, b"PK\x03\x04 and no archive").expect("a file");
+    let call = oculist("predict").arg(trained().data.join("class0")).option("--model", &cut);
+    call.args("--arch resnet8 --preprocessing unit").run().fails(1, &["cut.pth"]);
+}
