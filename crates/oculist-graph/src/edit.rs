@@ -89,13 +89,17 @@ impl Graph {
 
     /// Whether input `i` of a node is trained if it is a parameter.
     ///
-    /// An operand of a sum or product is, unless it is a single number (a factor of the formula) or a mask
-    /// (`mask.rs` says how one is told from a weight).
+    /// An operand of a sum or product is, unless it is a single number (a factor of the formula), holds what is no finite
+    /// number, or is a mask (`mask.rs` says how one is told from a weight).
     pub fn is_weight_at(&self, node: &Node, i: usize) -> bool {
         match node.op.role(i) {
             Role::Weight => true,
             Role::Operand => node.inputs.get(i).and_then(|v| self.param(v)).is_some_and(|t| {
-                t.len() > 1 && t.dtype().is_float() && !is_mask(t, matches!(node.op, Op::Binary(Binary::Mul)))
+                let finite = || t.as_f32().is_none_or(|v| v.iter().all(|x| x.is_finite()));
+                t.len() > 1
+                    && t.dtype().is_float()
+                    && finite()
+                    && !is_mask(t, matches!(node.op, Op::Binary(Binary::Mul)))
             }),
             Role::Data | Role::Statistic | Role::Quantization | Role::Argument => false,
         }

@@ -262,6 +262,16 @@ fn gemm_multiplies_by_the_transposed_weight() {
         infer(Op::Gemm(Gemm::LINEAR), |g| vec![image(g, 12, 1, 1), param(g, &[5, 12])]),
         "expected [N, in]",
     );
+    // An open size may be the one that is needed when the graph runs.
+    let with_bias = |rows: fn(&mut Graph) -> Dim| {
+        infer(Op::Gemm(Gemm::LINEAR), |g| {
+            let rows = rows(g);
+            let x = g.add_input("x", Shape::nc(12));
+            vec![x, param(g, &[5, 12]), g.add_input("bias", Shape::new(vec![rows, Dim::Fixed(5)]))]
+        })
+    };
+    gives(with_bias(|g| g.symbol("rows")), &Shape::nc(5));
+    gives(with_bias(|_| Dim::Fixed(1)), &Shape::nc(5));
 }
 
 #[test]

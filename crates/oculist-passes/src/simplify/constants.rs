@@ -1,6 +1,6 @@
 //! What is known before the graph runs is computed once.
 
-use oculist_graph::op::Quantization;
+use oculist_graph::op::{Quantization, Role};
 use oculist_graph::{DataType, Item, Node, Op, Tensor, TensorData, ValueId};
 use oculist_kernels::Context;
 
@@ -34,8 +34,22 @@ pub(super) fn fold(rewrite: &mut Rewrite) -> Result<usize> {
     let small_memory = UNKNOWN.min(small.max_memory());
     let small = small.with_max_memory(small_memory);
     let mut folded = 0;
+    // A weight must be finite.
+    let mut weight = vec![false; rewrite.graph().values().len()];
+    for node in rewrite.graph().nodes() {
+        for (i, slot) in node.inputs.slots().iter().enumerate() {
+            if let Some(v) = slot {
+                weight[v.index()] |= matches!(node.op.role(i), Role::Weight | Role::Statistic);
+            }
+        }
+    }
     for id in 0..rewrite.len() {
-        if let Some(tensors) = known(rewrite, id).or_else(|| computed(rewrite, [&ctx, &small], id)) {
+        let fits = |tensors: &Vec<Tensor>| {
+            let outputs = rewrite.node(id).outputs.iter().zip(tensors);
+            outputs.into_iter().all(|(v, t)| !weight[v.index()] || is_finite(t))
+        };
+        let tensors = known(rewrite, id).or_else(|| computed(rewrite, [&ctx, &small], id));
+        if let Some(tensors) = tensors.filter(fits) {
             let outputs: Vec<ValueId> = rewrite.node(id).outputs.clone();
             for (output, tensor) in outputs.into_iter().zip(tensors) {
                 rewrite.set_constant(output, tensor);
@@ -88,6 +102,10 @@ fn computed(rewrite: &Rewrite, [ctx, small]: [&Context; 2], id: usize) -> Option
     let ctx = if made.is_some() { ctx } else { small };
     // What cannot be computed now says so when it runs.
     oculist_plain::evaluate(ctx, &node.op, &inputs, node.outputs.len()).ok()
+}
+
+fn is_finite(tensor: &Tensor) -> bool {
+    !tensor.dtype().is_float() || tensor.to_f32s().iter().all(|v| v.is_finite())
 }
 
 fn unsupported(node: &Node, problem: String) -> PassError {

@@ -344,6 +344,31 @@ fn a_fixed_batch_is_opened_where_the_graph_lets_it() {
 }
 
 #[test]
+fn a_weight_that_would_be_no_number_is_left_to_run() {
+    let of = |value: f32| {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 2, 3, 3);
+        let negative = b.param("negative", Tensor::f32(&[3], vec![value; 3]));
+        let gamma = b.op("gamma", Unary::Sqrt, &[negative]);
+        let op = oculist_graph::RmsNormalization { axis: -1, epsilon: 1e-5, stash: DataType::F32 };
+        let y = b.op("norm", op, &[x, gamma]);
+        b.finish(y).unwrap()
+    };
+    becomes(&of(4.0), &["RMSNormalization"]);
+    let simple = simplify(&of(-1.0)).unwrap().graph;
+    assert_eq!(simple.nodes().len(), 2, "{}", simple.dump());
+    // An operand that is not finite is a constant, not a weight.
+    let mut b = GraphBuilder::new("net");
+    let x = b.input("x", 2, 3, 3);
+    let none = b.param("none", Tensor::f32(&[3], vec![0.0, 1.0, 2.0]));
+    let log = b.op("log", Unary::Log, &[none]);
+    let y = b.op("add", Binary::Add, &[x, log]);
+    let simple = simplify(&b.finish(y).unwrap()).unwrap().graph;
+    assert_eq!(simple.nodes().len(), 1, "{}", simple.dump());
+    assert!(simple.weights().iter().all(|weight| !weight));
+}
+
+#[test]
 fn one_can_stop_after_any_pass() {
     let mut b = GraphBuilder::new("net");
     let x = b.input("x", 2, 3, 3);
