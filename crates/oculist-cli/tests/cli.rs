@@ -24,6 +24,8 @@ mod determinism;
 mod endings;
 #[path = "cli/evaluation.rs"]
 mod evaluation;
+#[path = "cli/exported.rs"]
+mod exported;
 #[path = "cli/folders.rs"]
 mod folders;
 #[path = "cli/foreign.rs"]

@@ -6,8 +6,9 @@ use oculist_graph::ValueId;
 ///
 /// # Shapes
 /// `data`: `[images, height, width, channel_stride]`; channels from `channels` to `channel_stride` are padding.
-/// A value of shape `[N, C * H * W]` that a `Flatten` made of a map is shown as that map; one of another rank, `[N, ...]`,
-/// as one pixel with all its elements as channels.
+/// A value of shape `[N, C * H * W]` that a `Flatten` made of a map is shown as that map; a matrix `[N * T, C]` of several
+/// rows for each image as `T` pixels, one above the other; one of another rank, `[N, ...]`, as one pixel with all its
+/// elements as channels.
 #[derive(Debug, Clone, Copy)]
 pub struct Observed<'a> {
     /// The value of the planned graph.

@@ -350,10 +350,17 @@ impl Plan {
                 Observed { value, images, height, width, channels, channel_stride, data }
             }
             Place::Rows(rows) => {
-                let data = rows.tensor(&self.slots)?.as_f32()?;
+                let tensor = rows.tensor(&self.slots)?;
+                let data = tensor.as_f32()?;
                 let len = data.len() / self.batch;
                 let data = data.get(..images * len)?;
-                Observed { value, images, height: 1, width: 1, channels: len, channel_stride: len, data }
+                // Several rows of a matrix for each image.
+                let height = match *tensor.shape() {
+                    [rows, _] => rows / self.batch,
+                    _ => 1,
+                };
+                let channels = len / height.max(1);
+                Observed { value, images, height, width: 1, channels, channel_stride: channels, data }
             }
         })
     }

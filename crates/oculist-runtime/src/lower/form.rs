@@ -212,7 +212,10 @@ impl Lowering<'_> {
             }
             _ => {
                 let shape = self.graph.shape(value);
-                let images = shape.get(0) == Some(self.options.batch) && shape.sizes().is_some();
+                // Rows of a matrix may be several for each image, as tokens are.
+                let several = |n: usize| shape.rank() == 2 && n > 0 && n.is_multiple_of(self.options.batch);
+                let images = shape.get(0).is_some_and(|n| n == self.options.batch || several(n))
+                    && shape.sizes().is_some();
                 if !images || self.graph.value(value).dtype != DataType::F32 {
                     return Err(RuntimeError::Options(format!(
                         "value `{name}` cannot be observed: expected floats of a known shape with the batch first, found {} \

@@ -200,9 +200,10 @@ impl Quantizer<'_> {
                         calibrator.observe_nhwc(o.value, o.data, o.channels, o.channel_stride)?;
                     }
                     if inputs.contains(&o.value) {
-                        if folded.shape(o.value).rank() == 2 && o.height * o.width > 1 {
+                        let features = o.channels * o.height * o.width;
+                        let shape = folded.shape(o.value);
+                        if shape.rank() == 2 && o.channels < features && shape.channels() == Some(features) {
                             // A flattened map: each of its positions is a feature of its own.
-                            let features = o.channels * o.height * o.width;
                             means.observe_nchw(o.value, &o.to_nchw(), features, 1)?;
                         } else {
                             means.observe_nhwc(o.value, o.data, o.channels, o.channel_stride)?;
