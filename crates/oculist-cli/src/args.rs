@@ -131,6 +131,9 @@ pub(crate) struct NetworkArgs {
     /// Side of the network's square input in pixels.
     #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
     pub(crate) image_size: Option<usize>,
+    /// What users of other tools type; says what to type here.
+    #[arg(long, value_name = "NAME", hide = true, num_args = 0..=1, default_missing_value = "")]
+    pub(crate) pretrained: Option<String>,
 }
 
 /// How to train. What is not given is chosen by network and data.

@@ -52,6 +52,19 @@ fn one_network(model: Option<&Path>, arch: Option<&String>) {
     }
 }
 
+/// Ends with a usage error that says where pretrained weights come from.
+fn no_pretrained(pretrained: Option<&String>, arch: Option<&String>) {
+    if pretrained.is_some() {
+        let arch = arch.map_or("NAME", String::as_str);
+        let problem = format!(
+            "there are no weights in this program, so '--pretrained' has nothing to take: give those that you have, of the \
+             same classes, with 'optimize --model FILE.pth --arch {arch}' (safetensors or what torch.save writes), or a whole \
+             model with '--model FILE.onnx'"
+        );
+        Cli::command().error(ErrorKind::ArgumentConflict, problem).exit();
+    }
+}
+
 /// Runs a job with progress on standard error.
 fn watched<T>(
     quiet: bool,

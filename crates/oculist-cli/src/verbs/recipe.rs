@@ -5,13 +5,14 @@ use std::sync::atomic::AtomicBool;
 use oculist::{Finished, Progress, Settings, Watch};
 use oculist_report::terminal;
 
-use super::{one_network, print, print_paths};
+use super::{no_pretrained, one_network, print, print_paths};
 use crate::args::{CompressArgs, OptimizeArgs, TrainArgs};
 use crate::settings::{compression, data, network, reading, run_options, training};
 use crate::terminal::Terminal;
 
 pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     one_network(args.model.as_deref(), args.network.arch.as_ref());
+    no_pretrained(args.network.pretrained.as_ref(), args.network.arch.as_ref());
     let flags = Settings { model: args.model.clone(), ..Settings::default() }
         .over(data(args.source.data.as_deref(), &args.data))
         .over(reading(&args.reading, None, None))
@@ -37,6 +38,7 @@ pub(crate) fn compress(args: &CompressArgs, quiet: bool, stop: &AtomicBool) -> a
 }
 
 pub(crate) fn train(args: &TrainArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    no_pretrained(args.network.pretrained.as_ref(), args.network.arch.as_ref());
     let flags = data(args.source.data.as_deref(), &args.data)
         .over(network(&args.network))
         .over(training(&args.training));

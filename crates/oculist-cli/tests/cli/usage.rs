@@ -34,6 +34,8 @@ fn wrong_usage_is_code_2() {
         ("predict a.png --model m.onnx --threads 0", &["'0'", "--threads"]),
         ("predict --model m.onnx", &["<IMAGE>"]),
         ("eval demo", &["--model"]),
+        ("train demo --pretrained --arch resnet18", &["--model FILE.pth --arch resnet18"]),
+        ("optimize demo --pretrained imagenet", &["--model FILE.onnx"]),
     ] {
         let mut words_of_line = line.split_whitespace();
         let call = oculist(words_of_line.next().expect("a verb"));

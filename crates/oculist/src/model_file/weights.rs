@@ -56,7 +56,7 @@ pub(super) fn graph(
     let partial = if options.partial { Partial::Yes } else { Partial::No };
     let report = oculist_weights::load_into(&mut graph, &weights, partial)?;
     notes.push(format!(
-        "{} of {} from {} names of {}, {height}x{width} pixels, {}",
+        "{} of {} from {}: names of {}, {height}x{width} pixels, {}",
         counted(report.matched.len(), "tensor", "tensors"),
         info.name,
         path.display(),
