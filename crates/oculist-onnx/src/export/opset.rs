@@ -1,7 +1,7 @@
 //! The opset that a graph is written in.
 
 use oculist_graph::op::Split;
-use oculist_graph::{Dropout, Graph, Node, Op, Softmax, Unary};
+use oculist_graph::{DataType, Dropout, Graph, Node, Op, Softmax, Unary};
 
 use super::decompose::parts_need;
 use super::names::Names;
@@ -32,6 +32,11 @@ pub(super) fn needed(graph: &Graph, node: &Node) -> (i64, String) {
                 at_least(moved.since, format!("{} with a computed `{}`", node.op.name(), moved.attribute));
             }
         }
+    }
+    // Older opsets know no such numbers.
+    let values = node.inputs.iter().chain(node.outputs.iter().copied());
+    if values.into_iter().any(|v| graph.value(v).dtype == DataType::BF16) {
+        at_least(13, format!("{} of bfloat16", node.op.name()));
     }
     match &node.op {
         Op::Clip(_) => {
@@ -66,7 +71,7 @@ pub(super) fn needed(graph: &Graph, node: &Node) -> (i64, String) {
 }
 
 fn is_f32(graph: &Graph, node: &Node) -> bool {
-    graph.value(node.inputs[0]).dtype == oculist_graph::DataType::F32
+    graph.value(node.inputs[0]).dtype == DataType::F32
 }
 
 /// The graph's opset, or the one that is asked for; raised to what the nodes need unless one was asked for.

@@ -105,6 +105,25 @@ fn newer_operators_are_written_in_older_ones() {
 }
 
 #[test]
+fn numbers_that_an_opset_does_not_know_raise_it() {
+    let of = |dtype| {
+        let mut graph = Graph::new("net");
+        graph.set_opset(9);
+        let x = graph.add_typed_input("x", dtype, Shape::fixed(&SHAPE));
+        let y = graph.add_node("node", Unary::Gelu { tanh: true }, [x]);
+        graph.set_outputs(vec![y]);
+        graph.tidy().unwrap();
+        graph
+    };
+    for (dtype, opset) in [(DataType::F16, 9), (DataType::BF16, 13)] {
+        let graph = of(dtype);
+        assert_eq!(export(&graph, ExportOptions::default()).unwrap().opset, opset, "{dtype:?}");
+        let asked = export(&graph, ExportOptions::default().with_opset(9)).map(|e| e.opset);
+        assert_eq!(asked.is_ok(), opset == 9, "{asked:?}");
+    }
+}
+
+#[test]
 fn only_what_is_too_new_is_taken_apart() {
     // Trilu needs opset 14, which has HardSwish but not GELU.
     let mut b = GraphBuilder::new("net");
