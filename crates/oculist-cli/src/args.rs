@@ -2,6 +2,7 @@
 
 mod audit;
 mod augment;
+mod model;
 mod values;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use oculist::{ByteSize, Layout};
 
 pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};
 pub(crate) use augment::{AugmentVerb, CheckAugmentArgs, PipelineArgs};
+pub(crate) use model::{BenchArgs, EvalArgs, ExportArgs, ModelArgs, PredictArgs, SplitArg, TtaArgs};
 pub(crate) use values::TtaArg;
 
 /// Examine, prescribe, correct: gives image classifiers fewer errors, less size and more speed.
@@ -295,27 +297,6 @@ pub(crate) enum CalibrationArg {
     Entropy,
 }
 
-/// What the file of a model may leave open.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "What the model's file does not say")]
-pub(crate) struct ModelArgs {
-    /// Its class names in the order of the logits: a,b,c, or a file with one name a line or a JSON list.
-    #[arg(long, value_name = "FILE|a,b,c")]
-    pub(crate) classes: Option<String>,
-    /// How images become its input: imagenet, inception, caffe, tf, unit, none, or a TOML file (see the guide).
-    #[arg(long, value_name = "NAME|FILE.toml")]
-    pub(crate) preprocessing: Option<String>,
-    /// Which of its outputs classifies, where there are several.
-    #[arg(long, value_name = "OUTPUT")]
-    pub(crate) logits: Option<String>,
-    /// Which of several sets of weights in a file of weights, by its key, such as ema.
-    #[arg(long, value_name = "KEY")]
-    pub(crate) state_dict: Option<String>,
-    /// Take a file of weights that lacks some, or has others; what is not loaded is told.
-    #[arg(long)]
-    pub(crate) partial: bool,
-}
-
 /// Where the results go.
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
@@ -398,182 +379,6 @@ pub(crate) struct CompressArgs {
     pub(crate) compression: CompressionArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EvalArgs {
-    #[command(flatten)]
-    pub(crate) source: RequiredDataArg,
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
-    /// The model: an ONNX file, or weights (*.safetensors, *.pth) with --arch.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) model: PathBuf,
-    #[command(flatten)]
-    pub(crate) reading: ModelArgs,
-    /// Side of the input in pixels, for a model that takes any.
-    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
-    pub(crate) image_size: Option<usize>,
-    /// The architecture of a file of weights (see `oculist zoo list`).
-    #[arg(long, value_name = "NAME")]
-    pub(crate) arch: Option<String>,
-    /// Which images. A split that DATA does not have is drawn by the seed, as for training.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub(crate) split: SplitArg,
-    /// Leave out images of classes that the model does not know (default: an error).
-    #[arg(long)]
-    pub(crate) skip_unknown: bool,
-    /// Also top-1 under the 15 corruptions of ImageNet-C and CIFAR-10-C.
-    #[arg(long)]
-    pub(crate) corruptions: bool,
-    /// Severities of the corruptions, 1 to 5, separated by commas (default: all).
-    #[arg(long, value_name = "N", value_delimiter = ',', requires = "corruptions", value_parser = values::severity)]
-    pub(crate) severity: Vec<u8>,
-    #[command(flatten)]
-    pub(crate) tta: TtaArgs,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// Test-time augmentation.
-#[derive(Debug, Args)]
-pub(crate) struct TtaArgs {
-    /// Average the probabilities over views of each image: `flip` (2 views), `crops` (5), `flip-crops` (10), or a
-    /// pipeline file (*.toml, *.json).
-    #[arg(long, value_name = "VIEWS", value_parser = values::tta)]
-    pub(crate) tta: Option<values::TtaArg>,
-    /// Views of a pipeline file, the image itself included.
-    #[arg(long, value_name = "N", default_value_t = 8, requires = "tta", value_parser = values::views)]
-    pub(crate) tta_views: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SplitArg {
-    /// Test images if DATA has a test split, else those of its validation split, else all.
-    Auto,
-    /// All images.
-    All,
-    /// Training images.
-    Train,
-    /// Validation images.
-    Val,
-    /// Test images.
-    Test,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PredictArgs {
-    /// Image files or folders.
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<PathBuf>,
-    /// The model: an ONNX file, or weights (*.safetensors, *.pth) with --arch.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) model: PathBuf,
-    #[command(flatten)]
-    pub(crate) reading: ModelArgs,
-    /// Side of the input in pixels, for a model that takes any.
-    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
-    pub(crate) image_size: Option<usize>,
-    /// The architecture of a file of weights (see `oculist zoo list`).
-    #[arg(long, value_name = "NAME")]
-    pub(crate) arch: Option<String>,
-    /// How many classes to list per image.
-    #[arg(long, value_name = "K", default_value_t = 3, value_parser = values::positive)]
-    pub(crate) top: usize,
-    #[command(flatten)]
-    pub(crate) tta: TtaArgs,
-    /// Seed of the views that a pipeline file draws (default: 0).
-    #[arg(long, value_name = "S", requires = "tta")]
-    pub(crate) seed: Option<u64>,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Make an unreadable image an error instead of skipping it.
-    #[arg(long)]
-    pub(crate) strict: bool,
-    /// Threads (default: all cores).
-    #[arg(long, value_name = "N", value_parser = values::positive)]
-    pub(crate) threads: Option<usize>,
-    /// Memory that a plan of a network may take, such as 512M or 8G (default: what the machine or its control group has).
-    #[arg(long, value_name = "BYTES", value_parser = values::memory)]
-    pub(crate) max_memory: Option<ByteSize>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchArgs {
-    /// Models, ONNX files.
-    #[arg(required = true, value_name = "FILE.onnx")]
-    pub(crate) models: Vec<PathBuf>,
-    /// Side of the input in pixels, for a model that takes any.
-    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
-    pub(crate) image_size: Option<usize>,
-    /// The architecture of a file of weights (see `oculist zoo list`).
-    #[arg(long, value_name = "NAME")]
-    pub(crate) arch: Option<String>,
-    /// Threads (default: all cores).
-    #[arg(long, value_name = "N", value_parser = values::positive)]
-    pub(crate) threads: Option<usize>,
-    /// Memory that a plan of a network may take, such as 512M or 8G (default: what the machine or its control group has).
-    #[arg(long, value_name = "BYTES", value_parser = values::memory)]
-    pub(crate) max_memory: Option<ByteSize>,
-    /// Seconds per measurement.
-    #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = values::seconds)]
-    pub(crate) seconds: f64,
-    /// Show the plan of each model: steps, algorithms, memory.
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) plan: bool,
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
-    /// The model: an ONNX file, or weights (*.safetensors, *.pth) with --arch.
-    #[arg(value_name = "FILE")]
-    pub(crate) model: PathBuf,
-    #[command(flatten)]
-    pub(crate) reading: ModelArgs,
-    /// Side of the input in pixels, for a model that takes any.
-    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
-    pub(crate) image_size: Option<usize>,
-    /// The architecture of a file of weights (see `oculist zoo list`).
-    #[arg(long, value_name = "NAME")]
-    pub(crate) arch: Option<String>,
-    /// The file to write: ONNX, or *.safetensors for the weights alone.
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) output: PathBuf,
-    /// Fold batch normalisation into the convolutions.
-    #[arg(long)]
-    pub(crate) fold: bool,
-    /// Quantise to int8, calibrated on this data set's training images.
-    #[arg(long, value_name = "DATA")]
-    pub(crate) int8: Option<String>,
-    /// The ONNX opset to write in (default: the file's, or the newer one that a node needs).
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(7..=28))]
-    pub(crate) opset: Option<i64>,
-    /// Folder of the data set, if it is not in its usual place.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// How the folder of the data is laid out, where it can be read in two ways.
-    #[arg(long, value_name = "LAYOUT")]
-    pub(crate) layout: Option<Layout>,
-    /// Leave out files and folders of this name (may be repeated).
-    #[arg(long, value_name = "PATTERN")]
-    pub(crate) exclude: Vec<String>,
-    /// Calibration of the int8 activations.
-    #[arg(long, value_enum)]
-    pub(crate) calibration: Option<CalibrationArg>,
-    /// Replace an existing file.
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Threads (default: all cores).
-    #[arg(long, value_name = "N", value_parser = values::positive)]
-    pub(crate) threads: Option<usize>,
-    /// Memory that a plan of a network may take, such as 512M or 8G (default: what the machine or its control group has).
-    #[arg(long, value_name = "BYTES", value_parser = values::memory)]
-    pub(crate) max_memory: Option<ByteSize>,
 }
 
 #[derive(Debug, Args)]
