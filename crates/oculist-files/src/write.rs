@@ -20,8 +20,19 @@ const PROBE: [u8; 4096] = [0; 4096];
 /// has ended.
 ///
 /// # Errors
-/// What the system says; then nothing is left behind and what was there stays.
+/// What the system says, or that something other than a regular file has the name; then nothing is left behind and what was
+/// there stays.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A rename would put a file in the place of a device or a pipe.
+    if let Ok(there) = fs::metadata(path)
+        && !there.is_file()
+    {
+        let what = if there.is_dir() { "a folder" } else { "no regular file" };
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("there is {what} of this name already"),
+        ));
+    }
     let (temporary, mut file) = create_beside(path)?;
     let written = (|| {
         file.write_all(bytes)?;

@@ -45,9 +45,17 @@ pub fn float_images(graph: &Graph) -> Result<Option<Graph>> {
     let mut bytes = vec![false; graph.values().len()];
     bytes[input.index()] = true;
     // Nodes are in order.
-    for node in graph.nodes().iter().filter(|node| !matches!(node.op, Op::Cast(_))) {
+    for node in graph.nodes() {
         if !node.inputs.iter().any(|v| bytes[v.index()]) {
             continue;
+        }
+        if let Op::Cast(cast) = &node.op {
+            // Integers that hold every byte may be counted with afterwards, those that do not may wrap.
+            let whole = matches!(cast.to, DataType::I16 | DataType::I32 | DataType::I64)
+                || matches!(cast.to, DataType::U16 | DataType::U32 | DataType::U64);
+            if cast.to.is_float() || whole {
+                continue;
+            }
         }
         if !moves(&node.op) {
             let problem = format!("node `{}` ({}) computes with them", node.name, node.op.name());

@@ -28,11 +28,42 @@ pub fn classes_of(architecture: &str, weights: &Weights) -> Result<usize, Weight
         .iter()
         .filter_map(|name| weights.get(name))
         // A vector under the name of a matrix is of another network.
-        .find(|tensor| tensor.shape().len() >= 2 && tensor.shape()[0] > 0)
+        .find(|tensor| {
+            tensor.shape().len() >= 2 && tensor.shape()[0] > 0 && tensor.len() >= tensor.shape()[0]
+        })
         .map(|tensor| tensor.shape()[0])
         .ok_or_else(|| WeightsError::NoClassifier {
             file: weights.file.clone(),
             architecture: info.name.to_owned(),
             expected: listed(&names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>()),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::Tensor;
+
+    use super::*;
+    use crate::Format;
+
+    #[test]
+    fn classes_without_elements_are_none() {
+        let of = |shape: &[usize]| {
+            let tensor = Tensor::filled(shape, 0.5);
+            let tensors = vec![("linear.weight".to_owned(), tensor)];
+            let weights = Weights {
+                file: "w".into(),
+                format: Format::Safetensors,
+                key: None,
+                prefix: String::new(),
+                tensors,
+                skipped: Vec::new(),
+                notes: Vec::new(),
+            };
+            classes_of("resnet8", &weights).ok()
+        };
+        assert_eq!(of(&[7, 64]), Some(7));
+        assert_eq!(of(&[1 << 60, 0]), None);
+        assert_eq!(of(&[0, 64]), None);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use oculist_graph::Graph;
 use oculist_passes::{channels_last_again, fold_batch_norm, remove_identity};
 
 use crate::compress::quantization::Quantizer;
@@ -60,10 +61,8 @@ fn export_model(
     tidy_beside(&options.output, watch);
     let path = model;
     let reading = ModelOptions::of(settings);
-    let plain =
-        ModelOptions { arch: None, state_dict: None, partial: false, image_size: None, ..reading.clone() };
-    let asks_nothing = settings.data.is_none() && plain == ModelOptions::default();
-    if asks_nothing && (is_weights(path) || (reading == plain && !is_own(&oculist_onnx::read(path)?))) {
+    let says_nothing = reading.classes.is_none() && reading.preprocessing.is_none();
+    if settings.data.is_none() && says_nothing && (is_weights(path) || !is_own(&oculist_onnx::read(path)?)) {
         return export_foreign(path, &reading, options, watch);
     }
     let Opened { mut model, notes, .. } = Model::open(path, &reading)?;
@@ -109,8 +108,7 @@ fn export_model(
         what = "batch normalisation folded".into();
     }
     if is_weights_output(&options.output) {
-        oculist_weights::write_safetensors(&options.output, &graph)?;
-        return Ok(format!("{}: {what}, weights alone", options.output.display()));
+        return write_weights(path, &graph, options, &what);
     }
     let written = model.with_graph(graph).write_in(&options.output, options.opset)?;
     Ok(said(&what, &written, options, watch))
@@ -141,8 +139,7 @@ fn export_foreign(
         asked = asked.with_opset(opset);
     }
     if is_weights_output(&options.output) {
-        oculist_weights::write_safetensors(&options.output, &graph)?;
-        return Ok(format!("{}: {what}, weights alone", options.output.display()));
+        return write_weights(path, &graph, options, what);
     }
     let graph = channels_last_again(&graph)?;
     let written = oculist_onnx::write_with(&graph, &options.output, asked)?;
@@ -163,6 +160,27 @@ fn said(
     format!("{}: {what}, opset {}, {}", options.output.display(), written.opset, bytes_text(bytes))
 }
 
+/// Writes the weights alone.
+fn write_weights(
+    path: &Path,
+    graph: &Graph,
+    options: &ExportOptions,
+    what: &str,
+) -> Result<String, OculistError> {
+    let refuse =
+        |problem: &str| Err(OculistError::Model { path: path.to_path_buf(), problem: problem.into() });
+    if is_int8(graph) {
+        return refuse(
+            "its weights are quantised, and other tools have no names for such: write them to an ONNX file",
+        );
+    }
+    if !graph.weights().contains(&true) {
+        return refuse("it has no weights to write");
+    }
+    oculist_weights::write_safetensors(&options.output, graph)?;
+    Ok(format!("{}: {what}, weights alone", options.output.display()))
+}
+
 /// Whether the weights alone are to be written.
 fn is_weights_output(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"))
@@ -174,6 +192,9 @@ fn check_writable(file: &Path) -> Result<(), OculistError> {
     let output = |problem: String| OculistError::Output { path: file.to_path_buf(), problem };
     if file.is_dir() {
         return Err(output("expected a file name, found a folder".into()));
+    }
+    if file.exists() && !file.is_file() {
+        return Err(output("expected a file name, found what is no regular file".into()));
     }
     if !folder.is_dir() {
         return Err(output(format!("the folder {} does not exist", folder.display())));

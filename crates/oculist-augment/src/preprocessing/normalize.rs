@@ -13,7 +13,10 @@ pub(super) fn normalize(pixels: &[u8], mean: &[f32], std: &[f32], out: &mut [f32
     let [mut scale, mut bias] = [[0f32; 3]; 2];
     for c in 0..channels {
         let (m, s) = (f64::from(mean[c]), f64::from(std[c]));
-        scale[c] = (1.0 / (255.0 * s)) as f32;
+        let exact = 1.0 / (255.0 * s);
+        // 1/255 has no exact f32; pixels that are to stay as they are do.
+        let whole = exact.round();
+        scale[c] = if whole >= 1.0 && (exact - whole).abs() < 1e-6 * whole { whole } else { exact } as f32;
         bias[c] = (-m / s) as f32;
     }
     image::normalize(Isa::detect(), pixels, &scale[..channels], &bias[..channels], out);
@@ -22,6 +25,17 @@ pub(super) fn normalize(pixels: &[u8], mean: &[f32], std: &[f32], out: &mut [f32
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pixels_as_they_are_stay_whole_numbers() {
+        let pixels: Vec<u8> = (0..=255).collect();
+        for std in [1.0f32 / 255.0, 1.0 / 510.0] {
+            let mut out = vec![f32::NAN; 256];
+            normalize(&pixels, &[0.0], &[std], &mut out);
+            let factor = (1.0 / (255.0 * std)).round();
+            assert!(out.iter().zip(&pixels).all(|(o, p)| *o == factor * f32::from(*p)), "{std}");
+        }
+    }
 
     #[test]
     fn equals_the_formula() {

@@ -186,6 +186,34 @@ fn bytes_with_blue_first_and_channels_last_of_any_size() {
 }
 
 #[test]
+fn what_is_said_of_colours_counts_more_than_the_file() {
+    let dir = scratch();
+    let mut theirs = given();
+    theirs.graph.metadata.insert("oculist.input_colors".into(), "BGR".into());
+    let toml = theirs.toml(dir.path());
+    let model = write(&mut theirs.graph, dir.path(), "wrong.onnx");
+    same_answers(&model, &["--preprocessing", &toml.display().to_string()]);
+}
+
+#[test]
+fn only_regular_files_are_replaced() {
+    let dir = scratch();
+    let model = trained().file("model.onnx");
+    let pipe = dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    if made.is_ok_and(|status| status.success()) {
+        let call = oculist("export").arg(&model).option("--output", &pipe).args("--force");
+        call.run().fails(1, &["pipe", "no regular file"]);
+    }
+    // What has no names in other tools is not written as nothing.
+    let weights = dir.path().join("weights.safetensors");
+    let int8 = dir.path().join("int8.onnx");
+    oculist("export").arg(&model).option("--int8", &trained().data).option("--output", &int8).run().ok();
+    oculist("export").arg(&int8).option("--output", &weights).run().fails(1, &["int8.onnx", "quantised"]);
+    assert!(!weights.exists());
+}
+
+#[test]
 fn one_of_several_outputs_classifies() {
     let dir = scratch();
     let mut theirs = given();

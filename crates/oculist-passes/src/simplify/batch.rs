@@ -1,6 +1,7 @@
 //! The batch of a file that fixes it.
 
-use oculist_graph::{Dim, Graph, Op, Reshape, Shape, Tensor, ValueId};
+use oculist_graph::op::axis;
+use oculist_graph::{Dim, Graph, Item, Node, Op, Reshape, Shape, Tensor, ValueId};
 
 use crate::Result;
 use crate::edit::Names;
@@ -26,6 +27,10 @@ pub fn open_batch(graph: &Graph) -> Result<Option<Graph>> {
     let first = |&v: &ValueId| graph.value(v).shape.as_ref().filter(|s| s.rank() >= 2).and_then(|s| s.get(0));
     let Some(batch) = graph.inputs().first().and_then(first).filter(|&n| n > 0) else { return Ok(None) };
     if !graph.inputs().iter().all(|v| first(v) == Some(batch)) {
+        return Ok(None);
+    }
+    // Of several inputs, axes of one size need not be one axis.
+    if batch > 1 && graph.inputs().len() > 1 {
         return Ok(None);
     }
     let mut out = graph.clone();
@@ -65,10 +70,18 @@ pub fn open_batch(graph: &Graph) -> Result<Option<Graph>> {
     let has_batch =
         |&v: &ValueId| out.value(v).shape.as_ref().is_some_and(|s| s.dims().contains(&Dim::Batch));
     let mixes = out.nodes().iter().any(|node| {
-        !matches!(node.op, Op::ShapeOf(_) | Op::SizeOf(_))
-            && node.inputs.iter().any(|v| has_batch(&v))
-            && !node.outputs.iter().all(has_batch)
+        let counted = node.inputs.iter().any(|v| counts_batch(&out, v));
+        let read = node.inputs.iter().any(|v| has_batch(&v));
+        let shape = matches!(node.op, Op::ShapeOf(_) | Op::SizeOf(_));
+        let lost = !shape && read && !node.outputs.iter().all(has_batch);
+        let float = node.outputs.iter().any(|&v| out.value(v).dtype.is_float());
+        let as_number = matches!(node.op, Op::Cast(_) | Op::CastLike(_)) && counted && float;
+        lost || as_number || (read && works_along_batch(&out, node))
     });
+    // What fits this size alone counts samples in some other way.
+    if batch > 1 && [batch + 1, 2 * batch + 1].iter().any(|&n| out.with_batch(n).is_err()) {
+        return Ok(None);
+    }
     let same = out.nodes().iter().zip(graph.nodes()).all(|(a, b)| {
         a.outputs.iter().zip(&b.outputs).all(|(&a, &b)| {
             let (Some(a), Some(b)) = (&out.value(a).shape, &graph.value(b).shape) else { return false };
@@ -81,4 +94,39 @@ pub fn open_batch(graph: &Graph) -> Result<Option<Graph>> {
         })
     });
     Ok((batched && same && !mixes && out.nodes().len() == graph.nodes().len()).then_some(out))
+}
+
+/// Whether integers hold the number of samples.
+fn counts_batch(graph: &Graph, value: ValueId) -> bool {
+    let items = graph.value(value).items.as_ref();
+    items.is_some_and(|items| items.iter().any(|item| matches!(item, Item::Size(Dim::Batch))))
+}
+
+/// Whether an operator computes along its first axis, where the samples lie side by side.
+fn works_along_batch(graph: &Graph, node: &Node) -> bool {
+    let Some(shape) = node.inputs.get(0).and_then(|v| graph.value(v).shape.as_ref()) else { return false };
+    let rank = shape.rank();
+    let first = |a: i64| axis(a, rank).is_ok_and(|a| a == 0);
+    let constant = |i: usize| node.inputs.get(i).and_then(|v| graph.param(v)).and_then(Tensor::to_i64s);
+    match &node.op {
+        Op::Softmax(softmax) => softmax.axes(rank).is_ok_and(|axes| axes.contains(&0)),
+        Op::LpNormalization(norm) => first(norm.axis),
+        Op::LayerNormalization(norm) => first(norm.axis),
+        Op::RmsNormalization(norm) => first(norm.axis),
+        Op::MeanVarianceNormalization(norm) => norm.axes.iter().any(|&a| first(a)),
+        Op::Cumulative(_) => constant(1).is_none_or(|axes| axes.iter().any(|&a| first(a))),
+        Op::Slice(_) => match node.inputs.get(3) {
+            None => true,
+            Some(_) => constant(3).is_none_or(|axes| axes.iter().any(|&a| first(a))),
+        },
+        Op::TopK(top) => first(top.axis),
+        Op::Concat(concat) => first(concat.axis),
+        Op::Split(split) => first(split.axis),
+        Op::Gather(gather) => first(gather.axis),
+        Op::GatherElements(gather) => first(gather.axis),
+        Op::ScatterElements(scatter) => first(scatter.axis),
+        Op::GatherND(gather) => gather.batch_dims == 0,
+        Op::ReverseSequence(_) | Op::ScatterND(_) | Op::Compress(_) | Op::Unique(_) | Op::NonZero(_) => true,
+        _ => false,
+    }
 }

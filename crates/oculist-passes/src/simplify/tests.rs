@@ -332,6 +332,36 @@ fn a_fixed_batch_is_opened_where_the_graph_lets_it() {
     mixed.set_outputs(vec![y]);
     mixed.tidy().unwrap();
     assert!(open_batch(&mixed).unwrap().is_none());
+    // Nor is anything else along the samples, or with their number.
+    let along = |op: Op, params: &[Tensor]| {
+        let mut graph = Graph::new("along");
+        let x = graph.add_input("x", Shape::fixed(&[3, 4]));
+        let mut inputs = vec![x];
+        for (i, tensor) in params.iter().enumerate() {
+            inputs.push(graph.add_param(format!("p{i}"), tensor.clone()));
+        }
+        let y = graph.add_node("op", op, inputs);
+        graph.set_outputs(vec![y]);
+        graph.tidy().unwrap();
+        open_batch(&graph).unwrap().is_some()
+    };
+    let slice = |axis: i64| {
+        let list = |v: i64| Tensor::ints(vec![v]);
+        along(oculist_graph::Slice.into(), &[list(-1), list(i64::MIN), list(axis), list(-1)])
+    };
+    assert_eq!((slice(0), slice(1)), (false, true));
+    let softmax = |axis| along(oculist_graph::Softmax::along(axis).into(), &[]);
+    assert_eq!((softmax(0), softmax(1)), (false, true));
+    let norm = |axis| along(oculist_graph::LpNormalization { axis, p: 2 }.into(), &[]);
+    assert_eq!((norm(0), norm(-1)), (false, true));
+    let matrix = Tensor::filled(&[3, 4], 0.5);
+    assert!(!along(Binary::Add.into(), &[matrix]), "one row for each of three samples");
+    let mut twice = Graph::new("twice");
+    let x = twice.add_input("x", Shape::fixed(&[4, 4]));
+    let y = twice.add_node("square", oculist_graph::MatMul, [x, x]);
+    twice.set_outputs(vec![y]);
+    twice.tidy().unwrap();
+    assert!(open_batch(&twice).unwrap().is_none());
     // Samples in a row cannot be told apart.
     assert!(open_batch(&fixed(&[24])).unwrap().is_none());
     assert!(open_batch(&fixed(&[6, 4])).unwrap().is_none());

@@ -18,7 +18,7 @@ pub(crate) fn given(text: &str) -> Result<Vec<String>, String> {
         }
         return checked(names);
     }
-    let content = oculist_files::read_to_string(path).map_err(|e| format!("{text}: {e}"))?;
+    let content = super::foreign::small_text(path).map_err(|e| format!("{text}: {e}"))?;
     of_text(&content).and_then(checked).map_err(|problem| format!("{text}: {problem}"))
 }
 

@@ -35,6 +35,7 @@ pub(super) struct Stated {
     /// What the shorter side becomes, if the middle is cut out.
     resize: Resize,
     interpolation: Interpolation,
+    pub(super) blue_first: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -119,6 +120,7 @@ impl Foreign {
                 std: vec![1.0],
                 resize: Resize::Crop(1.0),
                 interpolation: Interpolation::Bilinear,
+                blue_first: false,
             };
             self.preprocessing = Some((stated, "the metadata of Ultralytics".into()));
         }
@@ -160,14 +162,22 @@ fn beside(path: &Path, name: &str) -> Option<PathBuf> {
     [Some(folder), above].into_iter().flatten().map(|f| f.join(name)).find(|file| file.is_file())
 }
 
-fn read(file: &Path) -> Result<Map<String, Value>, String> {
-    /// More than any such file has.
+/// The text of a file that describes a model, without a byte order mark.
+///
+/// # Errors
+/// In words: what the system says, or that the file is larger than any such file is.
+pub(super) fn small_text(file: &Path) -> Result<String, String> {
     const LIMIT: u64 = 16 << 20;
     let size = std::fs::metadata(file).map_err(|e| e.to_string())?.len();
     if size > LIMIT {
         return Err(format!("it has {size} bytes, expected at most {LIMIT}"));
     }
     let text = oculist_files::read_to_string(file).map_err(|e| e.to_string())?;
+    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+}
+
+fn read(file: &Path) -> Result<Map<String, Value>, String> {
+    let text = small_text(file)?;
     serde_json::from_str(&text).map_err(|e| format!("expected a JSON object: {e}"))
 }
 
@@ -193,15 +203,16 @@ fn timm_images(cfg: &Map<String, Value>) -> Option<(Stated, Option<(usize, usize
         Some("bicubic") => Interpolation::Bicubic,
         _ => Interpolation::Bilinear,
     };
-    Some((Stated { mean, std, resize, interpolation }, size))
+    Some((Stated { mean, std, resize, interpolation, blue_first: false }, size))
 }
 
 /// `preprocessor_config.json`: `image_mean`, `image_std`, `size`, `do_center_crop`, `crop_size`, `resample`, `crop_pct`.
 fn transformers_images(map: &Map<String, Value>) -> Option<(Stated, Option<(usize, usize)>)> {
     let flag = |key: &str, otherwise: bool| map.get(key).and_then(Value::as_bool).unwrap_or(otherwise);
-    let (mean, std) = (floats(map.get("image_mean"))?, floats(map.get("image_std"))?);
-    let (mean, std) =
-        if flag("do_normalize", true) { (mean, std) } else { (vec![0.0; mean.len()], vec![1.0; std.len()]) };
+    let (mean, std) = match map.get("do_normalize").and_then(Value::as_bool) {
+        Some(false) => (vec![0.0], vec![1.0]),
+        _ => (floats(map.get("image_mean"))?, floats(map.get("image_std"))?),
+    };
     // Pixels as they are, or times a factor of their own.
     let factor = if flag("do_rescale", true) {
         map.get("rescale_factor").and_then(Value::as_f64).unwrap_or(1.0 / 255.0)
@@ -235,7 +246,14 @@ fn transformers_images(map: &Map<String, Value>) -> Option<(Stated, Option<(usiz
         Some(3) => Interpolation::Bicubic,
         _ => Interpolation::Bilinear,
     };
-    Some((Stated { mean: scaled(mean), std: scaled(std), resize, interpolation }, size))
+    let blue_first = flag("do_flip_channel_order", false);
+    let (mut mean, mut std) = (scaled(mean), scaled(std));
+    if blue_first {
+        // Theirs are in the order of the model's input.
+        mean.reverse();
+        std.reverse();
+    }
+    Some((Stated { mean, std, resize, interpolation, blue_first }, size))
 }
 
 #[cfg(test)]
@@ -283,6 +301,10 @@ mod tests {
         let p = transformers_images(&map(raw)).unwrap().0.at((3, 32, 32)).unwrap();
         assert!(p.mean.iter().chain(&p.std).all(|m| (m - 0.5).abs() < 1e-6), "{p:?}");
         assert!(transformers_images(&map("{}")).is_none());
+        let flipped =
+            r#"{"do_flip_channel_order": true, "do_normalize": false, "size": {"height": 8, "width": 8}}"#;
+        let stated = transformers_images(&map(flipped)).unwrap().0;
+        assert!(stated.blue_first && stated.at((3, 8, 8)).unwrap().std == [1.0; 3]);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::path::Path;
 use oculist_augment::Preprocessing;
 use oculist_graph::{DataType, Dim, Graph, Shape, ValueId};
 use oculist_passes::{
-    PassError, float_images, is_blue_first, prepare, prepare_images, red_first, single_precision,
+    COLORS_KEY, PassError, blue_first_again, float_images, is_blue_first, prepare, prepare_images, red_first,
+    single_precision,
 };
 
 use super::foreign::Foreign;
@@ -59,8 +60,15 @@ pub(crate) fn read_to_write(
     path: &Path,
     options: &ModelOptions,
 ) -> Result<(Graph, Vec<String>), OculistError> {
+    let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem };
     let mut notes = Vec::new();
-    let graph = file(path, options, &mut notes)?;
+    let mut graph = file(path, options, &mut notes)?;
+    if options.logits.is_some() {
+        notes.extend(choose_output(&mut graph, options.logits.as_deref()).map_err(problem)?);
+    }
+    if options.image_size.is_some() && !is_weights(path) {
+        notes.extend(fix_size(&mut graph, options.image_size, None).map_err(problem)?);
+    }
     let prepared = match prepare_images(graph.clone(), None) {
         // In which order the input lies is nothing that matters here.
         Err(PassError::Data { .. }) => prepare(graph),
@@ -75,8 +83,13 @@ fn file(path: &Path, options: &ModelOptions, notes: &mut Vec<String>) -> Result<
     if is_weights(path) {
         return weights::graph(path, options, notes);
     }
-    if let Some(arch) = &options.arch {
-        notes.push(format!("the architecture {arch} is not looked at: an ONNX file holds its network"));
+    let given = [
+        ("--arch", options.arch.is_some()),
+        ("--state-dict", options.state_dict.is_some()),
+        ("--partial", options.partial),
+    ];
+    for (option, _) in given.into_iter().filter(|(_, given)| *given) {
+        notes.push(format!("{option} is not looked at: an ONNX file holds its network and weights"));
     }
     Ok(oculist_onnx::read(path)?)
 }
@@ -136,8 +149,10 @@ impl Model {
             let found = graph.inputs().first().map_or("none".into(), |&v| graph.type_of(v).to_string());
             problem(format!("expected an input of images [N, C, H, W], found {found}"))
         })?;
+        // Where the file fixes one side, the other may be asked for.
         if let Some(asked) = options.image_size
-            && (input.1, input.2) != (asked, asked)
+            && input.1 != asked
+            && input.2 != asked
         {
             let size =
                 if input.1 == input.2 { input.1.to_string() } else { format!("{}x{}", input.1, input.2) };
@@ -147,8 +162,14 @@ impl Model {
             });
         }
         let chosen = preprocessing(&graph, &foreign, options, input, bytes, &mut notes).map_err(problem)?;
-        if chosen.blue_first && !is_blue_first(&graph) {
-            graph = red_first(&graph).map_err(|e| OculistError::from(e).of_model(path))?;
+        match (chosen.blue_first, is_blue_first(&graph)) {
+            (true, false) => graph = red_first(&graph).map_err(|e| OculistError::from(e).of_model(path))?,
+            // What is said now counts, whatever the file says.
+            (false, true) => {
+                graph = blue_first_again(&graph).map_err(|e| OculistError::from(e).of_model(path))?;
+                graph.metadata.remove(COLORS_KEY);
+            }
+            _ => {}
         }
         let p = &chosen.preprocessing;
         if input != (p.channels(), p.height, p.width) {
@@ -160,7 +181,12 @@ impl Model {
         }
         let outputs = graph.outputs().first().and_then(|&o| graph.shape(o).channels());
         let Some(count) = outputs else { return Err(problem("the number of its classes is open".into())) };
-        let named = class_names(&graph, &foreign, options, &mut notes).map_err(problem)?;
+        if let Some(fixed) = graph.inputs().first().and_then(|&v| graph.shape(v).get(0)).filter(|&n| n > 1) {
+            notes.push(format!(
+                "the file fixes its batch: images are run {fixed} at a time, the last ones with others to fill up"
+            ));
+        }
+        let named = class_names(&graph, &foreign, options, count, &mut notes).map_err(problem)?;
         let (class_names, numbered) = match named {
             Some((names, from)) => {
                 check_names(&names, count, &from).map_err(problem)?;
@@ -196,6 +222,9 @@ fn choose_output(graph: &mut Graph, logits: Option<&str>) -> Result<Option<Strin
     let Some(chosen) = graph.find(name).filter(|&v| graph.param(v).is_none()) else {
         return Err(format!("it has no output `{name}` (--logits); it gives {}", named(graph, &outputs)));
     };
+    if !graph.value(chosen).dtype.is_float() {
+        return Err(format!("`{name}` (--logits) is {}, expected floats", graph.type_of(chosen)));
+    }
     if outputs == [chosen] {
         return Ok(None);
     }
@@ -284,7 +313,7 @@ fn preprocessing(
     }
     if let Some((stated, from)) = &foreign.preprocessing {
         let preprocessing = stated.at(input).map_err(|problem| format!("{from}: {problem}"))?;
-        let chosen = Chosen { preprocessing, blue_first: false };
+        let chosen = Chosen { preprocessing, blue_first: stated.blue_first };
         notes.push(format!("preprocessing of {from}: {}", describe(&chosen)));
         return Ok(chosen);
     }
@@ -305,6 +334,7 @@ fn class_names(
     graph: &Graph,
     foreign: &Foreign,
     options: &ModelOptions,
+    count: usize,
     notes: &mut Vec<String>,
 ) -> Result<Option<(Vec<String>, String)>, String> {
     if let Some(text) = &options.classes {
@@ -316,6 +346,11 @@ fn class_names(
         return Ok(Some((names, format!("the metadata `{CLASSES_KEY}`"))));
     }
     if let Some((names, from)) = &foreign.classes {
+        // Nobody said that these are this model's.
+        if let Err(problem) = check_names(names, count, from) {
+            notes.push(format!("class names are not used: {problem}"));
+            return Ok(None);
+        }
         notes.push(format!("{} class names of {from}", names.len()));
         return Ok(Some((names.clone(), from.clone())));
     }

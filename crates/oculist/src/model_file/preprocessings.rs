@@ -44,7 +44,7 @@ pub(crate) fn choose(text: &str, input: (usize, usize, usize)) -> Result<Chosen,
         let names = PREPROCESSINGS.map(|(name, _)| name).join(", ");
         return Err(format!("expected {names} or a TOML file, found `{text}`"));
     }
-    let content = oculist_files::read_to_string(path).map_err(|e| format!("{text}: {e}"))?;
+    let content = super::foreign::small_text(path).map_err(|e| format!("{text}: {e}"))?;
     from_toml(&content, input).map_err(|problem| format!("{text}: {problem}"))
 }
 

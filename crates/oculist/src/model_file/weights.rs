@@ -17,17 +17,16 @@ const ENDINGS: [&str; 7] = ["safetensors", "pth", "pt", "th", "bin", "ckpt", "ta
 
 /// Whether a file holds weights and no network, by its ending or how it begins.
 pub(crate) fn is_weights(path: &Path) -> bool {
-    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    match ending.as_deref() {
-        Some("onnx") => false,
-        Some(ending) if ENDINGS.contains(&ending) => true,
-        // Those of `torch.save`: an archive, or a pickle of protocol 2 and later.
-        _ => {
-            let mut begin = [0; 4];
-            let read = oculist_files::open(path).and_then(|mut file| file.read_exact(&mut begin));
-            read.is_ok() && (begin == *b"PK\x03\x04" || (begin[0] == 0x80 && (2..=5).contains(&begin[1])))
-        }
+    let mut begin = [0; 4];
+    let read = oculist_files::open(path).and_then(|mut file| file.read_exact(&mut begin)).is_ok();
+    // Those of `torch.save`: an archive, or a pickle of protocol 2 and later.
+    if read && (begin == *b"PK\x03\x04" || (begin[0] == 0x80 && (2..=5).contains(&begin[1]))) {
+        return true;
     }
+    // The first field of an ONNX file is its IR version, a small number.
+    let onnx = read && begin[0] == 0x08 && begin[1] < 64 && begin[2] != 0;
+    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && !onnx
 }
 
 /// The architecture that the options name, with the weights of a file.
