@@ -105,8 +105,11 @@ fn choose(repository: &str, list: &[String]) -> Result<(String, Option<String>),
 fn is_model(file: &str) -> bool {
     let lower = file.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or(&lower);
-    [".onnx", ".safetensors", ".pth", ".pt"].iter().any(|end| name.ends_with(end))
-        || (name.starts_with("pytorch_model") && name.ends_with(".bin"))
+    match name.rsplit_once('.') {
+        Some((_, "onnx" | "safetensors" | "pth" | "pt")) => true,
+        Some((stem, "bin")) => stem.starts_with("pytorch_model"),
+        _ => false,
+    }
 }
 
 /// Names that may be meant: those in the folder that was named, then the nearest ones, else the models.

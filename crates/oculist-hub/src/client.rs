@@ -114,7 +114,7 @@ impl<'a> Client<'a> {
             let answer = self.once(&here, true, 0)?;
             let headers = answer.headers();
             if answer.status().is_redirection() {
-                let next = self.next(&here, headers)?;
+                let next = next(&here, headers)?;
                 // Large files lie elsewhere; what they are, the Hub itself says.
                 if url::same_origin(&here, &next) || text(headers, "x-linked-etag").is_none() {
                     here = next;
@@ -125,7 +125,7 @@ impl<'a> Client<'a> {
             let answer = if redirected { answer } else { self.accept(&here, answer)? };
             return facts(address, answer.headers(), redirected, commit).map_err(Trouble::Other);
         }
-        Err(self.wrong(address, format!("more than {MOST_REDIRECTS} redirects")))
+        Err(wrong(address, format!("more than {MOST_REDIRECTS} redirects")))
     }
 
     /// An answer with a body, from a byte on.
@@ -134,7 +134,7 @@ impl<'a> Client<'a> {
         for _ in 0..MOST_REDIRECTS {
             let answer = self.once(&here, false, start)?;
             if answer.status().is_redirection() {
-                here = self.next(&here, answer.headers())?;
+                here = next(&here, answer.headers())?;
                 continue;
             }
             // Nothing is left to be sent: whoever asked from a byte on knows what to do.
@@ -143,7 +143,7 @@ impl<'a> Client<'a> {
             }
             return self.accept(&here, answer);
         }
-        Err(self.wrong(address, format!("more than {MOST_REDIRECTS} redirects")))
+        Err(wrong(address, format!("more than {MOST_REDIRECTS} redirects")))
     }
 
     /// One request. Only the Hub itself sees the token.
@@ -158,16 +158,6 @@ impl<'a> Client<'a> {
             request = request.header("range", format!("bytes={start}-"));
         }
         request.call().map_err(|e| Trouble::Down(format!("{}: {e}", without_query(address))))
-    }
-
-    fn next(&self, here: &str, headers: &HeaderMap) -> Result<String, Trouble> {
-        let to = text(headers, "location").and_then(|to| url::follow(here, to));
-        let to =
-            to.ok_or_else(|| self.wrong(here, "a redirect without an address that can be followed".into()))?;
-        if url::is_downgrade(here, &to) {
-            return Err(self.wrong(here, "a redirect from https to http is not followed".into()));
-        }
-        Ok(to)
     }
 
     /// The answer if it is a good one.
@@ -189,10 +179,6 @@ impl<'a> Client<'a> {
             return Err(Trouble::Refused { status, code, message });
         }
         Err(Trouble::Other(HubError::Status { url: without_query(address).to_owned(), status, message }))
-    }
-
-    fn wrong(&self, address: &str, problem: String) -> Trouble {
-        Trouble::Other(HubError::Answer { url: without_query(address).to_owned(), problem })
     }
 
     /// A refusal as the error of a model, or of one of its files (with all files of the repository).
@@ -223,6 +209,20 @@ impl<'a> Client<'a> {
             (_, None) => HubError::NoRevision { repository, revision: spec.revision().to_owned() },
         }
     }
+}
+
+/// Where a redirect leads.
+fn next(here: &str, headers: &HeaderMap) -> Result<String, Trouble> {
+    let to = text(headers, "location").and_then(|to| url::follow(here, to));
+    let to = to.ok_or_else(|| wrong(here, "a redirect without an address that can be followed".into()))?;
+    if url::is_downgrade(here, &to) {
+        return Err(wrong(here, "a redirect from https to http is not followed".into()));
+    }
+    Ok(to)
+}
+
+fn wrong(address: &str, problem: String) -> Trouble {
+    Trouble::Other(HubError::Answer { url: without_query(address).to_owned(), problem })
 }
 
 /// An address without what may be a signature.

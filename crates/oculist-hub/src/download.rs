@@ -3,6 +3,7 @@
 //! It is loaded into `blobs/ETAG.incomplete`, as `huggingface_hub` does, and renamed when its length and checksum are
 //! right. A break of the connection leaves what is there, and the next request asks for the rest.
 
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -97,7 +98,7 @@ impl Download<'_, '_> {
         if self.facts.size.is_none_or(|size| size == meta.len()) {
             return Ok(true);
         }
-        self.remove(blob)?;
+        remove(blob)?;
         Ok(false)
     }
 
@@ -133,12 +134,12 @@ impl Download<'_, '_> {
             loaded = self.receive(&mut answer, &mut file, loaded, &mut sum, unfinished, progress)?;
         }
         if let Some(expected) = self.facts.size.filter(|size| *size != loaded) {
-            self.remove(unfinished)?;
+            remove(unfinished)?;
             return Err(HubError::Length { file: self.file.to_owned(), expected, found: loaded }.into());
         }
-        let found: String = sum.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hex(sum.finish().as_ref());
         if let Some(expected) = self.facts.sha256.clone().filter(|expected| *expected != found) {
-            self.remove(unfinished)?;
+            remove(unfinished)?;
             return Err(HubError::Checksum { file: self.file.to_owned(), expected, found }.into());
         }
         file.sync_all().map_err(|cause| self.no_room(unfinished, cause))?;
@@ -160,7 +161,7 @@ impl Download<'_, '_> {
         if let (Some(expected), Some(found)) = (self.facts.size, announced)
             && expected != found
         {
-            self.remove(unfinished)?;
+            remove(unfinished)?;
             return Err(HubError::Length { file: self.file.to_owned(), expected, found }.into());
         }
         let total = self.facts.size.or(announced);
@@ -175,7 +176,7 @@ impl Download<'_, '_> {
             };
             loaded += got as u64;
             if let Some(expected) = total.filter(|total| loaded > *total) {
-                self.remove(unfinished)?;
+                remove(unfinished)?;
                 return Err(HubError::Length { file: self.file.to_owned(), expected, found: loaded }.into());
             }
             file.write_all(&chunk[..got]).map_err(|cause| self.no_room(unfinished, cause))?;
@@ -198,10 +199,6 @@ impl Download<'_, '_> {
         }
         error
     }
-
-    fn remove(&self, path: &Path) -> Result<(), HubError> {
-        fs::remove_file(path).map_err(|cause| HubError::Write { path: PathBuf::from(path), cause })
-    }
 }
 
 /// Whether an answer begins at this byte.
@@ -223,6 +220,17 @@ fn add(sum: &mut Context, file: &mut File) -> io::Result<u64> {
             }
         }
     }
+}
+
+fn remove(path: &Path) -> Result<(), HubError> {
+    fs::remove_file(path).map_err(|cause| HubError::Write { path: PathBuf::from(path), cause })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn restart(file: &mut File, sum: &mut Context) -> io::Result<u64> {

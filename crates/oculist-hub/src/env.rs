@@ -72,7 +72,7 @@ impl Hub {
             hub.token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
         }
         if let Some(endpoint) = text("HF_ENDPOINT")? {
-            hub.endpoint = endpoint.trim_end_matches('/').to_owned();
+            endpoint.trim_end_matches('/').clone_into(&mut hub.endpoint);
         }
         hub.offline = is_on("HF_HUB_OFFLINE") || is_on("TRANSFORMERS_OFFLINE");
         hub.check()?;

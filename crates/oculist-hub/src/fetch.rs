@@ -46,13 +46,13 @@ impl Hub {
             known = Some((spec.revision().to_owned(), list));
         }
         if self.offline {
-            return self.cached(spec, &client, &repository, None);
+            return cached(spec, &client, &repository, None);
         }
         let (commit, list) = match known {
             Some(known) => known,
             None => match client.state(spec) {
                 Ok(state) => state,
-                Err(Trouble::Down(cause)) => return self.cached(spec, &client, &repository, Some(cause)),
+                Err(Trouble::Down(cause)) => return cached(spec, &client, &repository, Some(&cause)),
                 Err(Trouble::Refused { status, code, message }) => {
                     return Err(client.refused(spec, None, (status, &code, message)));
                 }
@@ -65,7 +65,8 @@ impl Hub {
             self.ensure(&client, &repository, spec, &commit, (file, entry), progress).map_err(|trouble| {
                 match trouble {
                     Trouble::Down(cause) => {
-                        let elsewhere = self.elsewhere(spec, &client, &repository, Some(&commit), Some(file));
+                        let elsewhere =
+                            Box::new(elsewhere(spec, &client, &repository, Some(&commit), Some(file)));
                         HubError::Unreachable { spec: spec.to_string(), cause, elsewhere }
                     }
                     Trouble::Refused { status, code, message } => {
@@ -103,91 +104,90 @@ impl Hub {
         }
         Ok(())
     }
-
-    /// What the cache has, if the network is not used (no cause) or does not work.
-    fn cached(
-        &self,
-        spec: &Spec,
-        client: &Client<'_>,
-        repository: &Repository,
-        cause: Option<String>,
-    ) -> Result<Fetched, HubError> {
-        let commit = match is_commit(spec.revision()) {
-            true => Some(spec.revision().to_owned()),
-            false => repository.read_ref(spec.revision())?,
-        };
-        let missing = |file: Option<&str>| {
-            let elsewhere = self.elsewhere(spec, client, repository, commit.as_deref(), file);
-            match cause.clone() {
-                Some(cause) => HubError::Unreachable { spec: spec.to_string(), cause, elsewhere },
-                None => HubError::Offline { spec: spec.to_string(), elsewhere },
-            }
-        };
-        let Some(commit) = commit.as_deref() else { return Err(missing(spec.file())) };
-        let list = repository.list(commit)?;
-        let is_known = list.is_some();
-        let present = repository.present(commit);
-        let plan = match Plan::new(spec.repository(), spec.file(), list.as_deref().unwrap_or(&present)) {
-            Ok(plan) => plan,
-            // Without the repository's list, a file that is not here may be there.
-            Err(HubError::NoFile { .. } | HubError::NoModel { .. }) if !is_known => {
-                return Err(missing(spec.file()));
-            }
-            Err(error) => return Err(error),
-        };
-        if let Some(file) =
-            std::iter::once(&plan.model).chain(&plan.data).find(|file| !repository.has(commit, file))
-        {
-            return Err(missing(Some(file)));
-        }
-        let mut notes = Vec::new();
-        let short = &commit[..SHOWN];
-        let revision = oculist_text::name(spec.revision());
-        match cause.as_deref().map(oculist_text::visible) {
-            Some(cause) => {
-                notes.push(format!(
-                    "the Hub cannot be reached ({cause}); commit {short} of the cache is used"
-                ));
-            }
-            None if spec.revision() == commit => {}
-            None => notes.push(format!("offline: `{revision}` is commit {short} of the cache")),
-        }
-        let absent = plan.settings.iter().filter(|file| !repository.has(commit, file));
-        notes.extend(absent.map(|file| format!("`{}` is not in the cache", oculist_text::name(file))));
-        if !is_known {
-            notes.push("what else the repository has beside the model is not known".into());
-        }
-        for file in &plan.data {
-            // A cache that cannot be written is as it is; who reads the model says what is wrong.
-            let _ = repository.make_file(commit, file);
-        }
-        Ok(found(repository, commit, plan, notes))
-    }
-
-    /// How to get a model by hand.
-    fn elsewhere(
-        &self,
-        spec: &Spec,
-        client: &Client<'_>,
-        repository: &Repository,
-        commit: Option<&str>,
-        file: Option<&str>,
-    ) -> Box<Elsewhere> {
-        let revision = commit.unwrap_or(spec.revision());
-        let place = match (commit, file) {
-            (Some(commit), Some(file)) => Some(repository.entry(commit, file)),
-            _ => None,
-        };
-        let url = match file {
-            Some(file) => client.address(spec, revision, file),
-            None => client.page(spec),
-        };
-        let is_folder = place.is_none();
-        Box::new(Elsewhere { place: place.unwrap_or_else(|| repository.folder().to_owned()), is_folder, url })
-    }
 }
 
 fn found(repository: &Repository, commit: &str, plan: Plan, mut notes: Vec<String>) -> Fetched {
     notes.splice(0..0, plan.note.map(|note| oculist_text::visible(&note).into_owned()));
     Fetched { path: repository.entry(commit, &plan.model), commit: commit.to_owned(), notes }
+}
+
+/// What the cache has, if the network is not used (no cause) or does not work.
+fn cached(
+    spec: &Spec,
+    client: &Client<'_>,
+    repository: &Repository,
+    cause: Option<&str>,
+) -> Result<Fetched, HubError> {
+    let commit = if is_commit(spec.revision()) {
+        Some(spec.revision().to_owned())
+    } else {
+        repository.read_ref(spec.revision())?
+    };
+    let missing = |file: Option<&str>| {
+        let elsewhere = Box::new(elsewhere(spec, client, repository, commit.as_deref(), file));
+        match cause {
+            Some(cause) => {
+                HubError::Unreachable { spec: spec.to_string(), cause: cause.to_owned(), elsewhere }
+            }
+            None => HubError::Offline { spec: spec.to_string(), elsewhere },
+        }
+    };
+    let Some(commit) = commit.as_deref() else { return Err(missing(spec.file())) };
+    let list = repository.list(commit)?;
+    let is_known = list.is_some();
+    let present = repository.present(commit);
+    let plan = match Plan::new(spec.repository(), spec.file(), list.as_deref().unwrap_or(&present)) {
+        Ok(plan) => plan,
+        // Without the repository's list, a file that is not here may be there.
+        Err(HubError::NoFile { .. } | HubError::NoModel { .. }) if !is_known => {
+            return Err(missing(spec.file()));
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some(file) =
+        std::iter::once(&plan.model).chain(&plan.data).find(|file| !repository.has(commit, file))
+    {
+        return Err(missing(Some(file)));
+    }
+    let mut notes = Vec::new();
+    let short = &commit[..SHOWN];
+    let revision = oculist_text::name(spec.revision());
+    match cause.map(oculist_text::visible) {
+        Some(cause) => {
+            notes.push(format!("the Hub cannot be reached ({cause}); commit {short} of the cache is used"));
+        }
+        None if spec.revision() == commit => {}
+        None => notes.push(format!("offline: `{revision}` is commit {short} of the cache")),
+    }
+    let absent = plan.settings.iter().filter(|file| !repository.has(commit, file));
+    notes.extend(absent.map(|file| format!("`{}` is not in the cache", oculist_text::name(file))));
+    if !is_known {
+        notes.push("what else the repository has beside the model is not known".into());
+    }
+    for file in &plan.data {
+        // A cache that cannot be written is as it is; who reads the model says what is wrong.
+        let _ = repository.make_file(commit, file);
+    }
+    Ok(found(repository, commit, plan, notes))
+}
+
+/// How to get a model by hand.
+fn elsewhere(
+    spec: &Spec,
+    client: &Client<'_>,
+    repository: &Repository,
+    commit: Option<&str>,
+    file: Option<&str>,
+) -> Elsewhere {
+    let revision = commit.unwrap_or(spec.revision());
+    let place = match (commit, file) {
+        (Some(commit), Some(file)) => Some(repository.entry(commit, file)),
+        _ => None,
+    };
+    let url = match file {
+        Some(file) => client.address(spec, revision, file),
+        None => client.page(spec),
+    };
+    let is_folder = place.is_none();
+    Elsewhere { place: place.unwrap_or_else(|| repository.folder().to_owned()), is_folder, url }
 }

@@ -1,5 +1,6 @@
 //! A small server on the loopback that answers as the Hub does, and one that holds its large files.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -37,13 +38,13 @@ impl Reply {
         Self { status, ..Self::default() }
     }
 
-    fn with(mut self, name: &str, value: impl ToString) -> Self {
+    fn with(mut self, name: &str, value: &dyn std::fmt::Display) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
     }
 
     fn refused(status: u16, code: &str, message: &str) -> Self {
-        Self::new(status).with("X-Error-Code", code).with("X-Error-Message", message)
+        Self::new(status).with("X-Error-Code", &code).with("X-Error-Message", &message)
     }
 }
 
@@ -66,7 +67,7 @@ impl Server {
                 std::thread::spawn(move || {
                     let Some(request) = read(&stream) else { return };
                     seen.lock().unwrap().push(request.clone());
-                    send(stream, &request, answer(&request));
+                    send(stream, &request, &answer(&request));
                 });
             }
         });
@@ -100,13 +101,13 @@ fn read(stream: &TcpStream) -> Option<Request> {
     Some(Request { method, path, headers })
 }
 
-fn send(mut stream: TcpStream, request: &Request, reply: Reply) {
+fn send(mut stream: TcpStream, request: &Request, reply: &Reply) {
     let mut head = format!("HTTP/1.1 {} X\r\nConnection: close\r\n", reply.status);
     if !reply.headers.iter().any(|(name, _)| name == "Content-Length") {
-        head += &format!("Content-Length: {}\r\n", reply.body.len());
+        let _ = write!(head, "Content-Length: {}\r\n", reply.body.len());
     }
     for (name, value) in &reply.headers {
-        head += &format!("{name}: {value}\r\n");
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     head += "\r\n";
     let _ = stream.write_all(head.as_bytes());
@@ -160,7 +161,13 @@ impl Both {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().map(|b| format!("{b:02x}")).collect()
+    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().iter().fold(
+        String::new(),
+        |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        },
+    )
 }
 
 fn answer(state: &State, request: &Request, elsewhere: &str) -> Reply {
@@ -175,7 +182,7 @@ fn answer(state: &State, request: &Request, elsewhere: &str) -> Reply {
     let path = request.path.as_str();
     let (name, new) = if state.is_renamed { ("/a/old", "/a/b") } else { ("/a/b", "/a/b") };
     if let Some(rest) = path.strip_prefix(name).filter(|rest| state.is_renamed && rest.starts_with('/')) {
-        return Reply::new(307).with("Location", format!("{new}{rest}"));
+        return Reply::new(307).with("Location", &format!("{new}{rest}"));
     }
     if let Some(revision) = path.strip_prefix("/api/models/a/b/revision/") {
         if !["main", "v1", "refs%2Fpr%2F1", &state.commit].contains(&revision) {
@@ -196,14 +203,14 @@ fn answer(state: &State, request: &Request, elsewhere: &str) -> Reply {
         let sum = sha256(bytes);
         return Reply { body: b"Found. Redirecting".to_vec(), ..Reply::new(302) }
             .with("X-Repo-Commit", &state.commit)
-            .with("X-Linked-Etag", format!("\"{sum}\""))
-            .with("X-Linked-Size", bytes.len())
-            .with("ETag", "\"of-the-redirect\"")
-            .with("Location", format!("{elsewhere}/{sum}?signature=1"));
+            .with("X-Linked-Etag", &format!("\"{sum}\""))
+            .with("X-Linked-Size", &bytes.len())
+            .with("ETag", &"\"of-the-redirect\"")
+            .with("Location", &format!("{elsewhere}/{sum}?signature=1"));
     }
     Reply { body: bytes.clone(), ..Reply::new(200) }
         .with("X-Repo-Commit", &state.commit)
-        .with("ETag", format!("\"{}\"", &sha256(bytes)[..40]))
+        .with("ETag", &format!("\"{}\"", &sha256(bytes)[..40]))
 }
 
 fn large_file(state: &mut State, request: &Request) -> Reply {
@@ -224,8 +231,8 @@ fn large_file(state: &mut State, request: &Request) -> Reply {
     }
     let body = bytes.split_off(start);
     let mut reply = Reply::new(if range.is_some() { 206 } else { 200 })
-        .with("Content-Length", body.len() + state.longer)
-        .with("Content-Range", format!("bytes {start}-{}/{all}", all - 1));
+        .with("Content-Length", &(body.len() + state.longer))
+        .with("Content-Range", &format!("bytes {start}-{}/{all}", all - 1));
     reply.body = body;
     reply.cut = (!state.cuts.is_empty()).then(|| state.cuts.remove(0));
     reply
