@@ -41,6 +41,7 @@ impl Hub {
         {
             let plan = Plan::new(spec.repository(), spec.file(), &list)?;
             if plan.files().all(|file| repository.has(spec.revision(), file)) {
+                own_data(&repository, spec.revision(), &plan);
                 return Ok(found(&repository, spec.revision(), plan, Vec::new()));
             }
             known = Some((spec.revision().to_owned(), list));
@@ -60,55 +61,49 @@ impl Hub {
             },
         };
         let plan = Plan::new(spec.repository(), spec.file(), &list)?;
-        for file in plan.files() {
-            let entry = if plan.data.contains(file) { Entry::File } else { Entry::Link };
-            self.ensure(&client, &repository, spec, &commit, (file, entry), progress).map_err(|trouble| {
-                match trouble {
-                    Trouble::Down(cause) => {
-                        let elsewhere =
-                            Box::new(elsewhere(spec, &client, &repository, Some(&commit), Some(file)));
-                        HubError::Unreachable { spec: spec.to_string(), cause, elsewhere }
-                    }
-                    Trouble::Refused { status, code, message } => {
-                        client.refused(spec, Some((file, &list)), (status, &code, message))
-                    }
-                    Trouble::Other(error) => error,
+        let mut new = Vec::new();
+        for file in plan.files().filter(|file| !repository.has(&commit, file)) {
+            let loaded = self.load(&client, &repository, spec, &commit, file, progress);
+            let etag = loaded.map_err(|trouble| match trouble {
+                Trouble::Down(cause) => {
+                    let elsewhere = elsewhere(spec, &client, &repository, Some(&commit), Some(file));
+                    HubError::Unreachable { spec: spec.to_string(), cause, elsewhere: Box::new(elsewhere) }
                 }
+                Trouble::Refused { status, code, message } => {
+                    client.refused(spec, Some((file, &list)), (status, &code, message))
+                }
+                Trouble::Other(error) => error,
             })?;
+            new.push((file, etag));
         }
-        // Only now: until then, what the branch led to before is what the cache has of it.
+        // Only now, and the model last: who finds it finds all of it.
+        for (file, etag) in new.iter().rev() {
+            let entry = if plan.data.contains(file) { Entry::File } else { Entry::Link };
+            repository.link(&commit, file, etag, entry)?;
+        }
+        own_data(&repository, &commit, &plan);
+        // Until now, what the branch led to before is what the cache has of it.
         repository.write_list(&commit, &list)?;
         repository.write_ref(spec.revision(), &commit)?;
         Ok(found(&repository, &commit, plan, Vec::new()))
     }
 
-    /// Lets one file be in the snapshot.
-    fn ensure(
+    /// Lets the blob of a file be in the cache; gives its name there.
+    fn load(
         &self,
         client: &Client<'_>,
         repository: &Repository,
         spec: &Spec,
         commit: &str,
-        (file, entry): (&str, Entry),
+        file: &str,
         progress: &mut dyn FnMut(&str),
-    ) -> Result<(), Trouble> {
-        if !repository.has(commit, file) {
-            let address = client.address(spec, commit, file);
-            let facts = client.facts(&address, commit)?;
-            let attempts = self.attempts;
-            let download = Download { client, repository, address: &address, file, facts: &facts, attempts };
-            download.run(progress)?;
-            repository.link(commit, file, &facts.etag, entry).map_err(Trouble::Other)?;
-        } else if entry == Entry::File {
-            repository.make_file(commit, file).map_err(Trouble::Other)?;
-        }
-        Ok(())
+    ) -> Result<String, Trouble> {
+        let address = client.address(spec, commit, file);
+        let facts = client.facts(&address, commit)?;
+        let attempts = self.attempts;
+        Download { client, repository, address: &address, file, facts: &facts, attempts }.run(progress)?;
+        Ok(facts.etag)
     }
-}
-
-fn found(repository: &Repository, commit: &str, plan: Plan, mut notes: Vec<String>) -> Fetched {
-    notes.splice(0..0, plan.note.map(|note| oculist_text::visible(&note).into_owned()));
-    Fetched { path: repository.entry(commit, &plan.model), commit: commit.to_owned(), notes }
 }
 
 /// What the cache has, if the network is not used (no cause) or does not work.
@@ -164,10 +159,7 @@ fn cached(
     if !is_known {
         notes.push("what else the repository has beside the model is not known".into());
     }
-    for file in &plan.data {
-        // A cache that cannot be written is as it is; who reads the model says what is wrong.
-        let _ = repository.make_file(commit, file);
-    }
+    own_data(repository, commit, &plan);
     Ok(found(repository, commit, plan, notes))
 }
 
@@ -190,4 +182,17 @@ fn elsewhere(
     };
     let is_folder = place.is_none();
     Elsewhere { place: place.unwrap_or_else(|| repository.folder().to_owned()), is_folder, url }
+}
+
+/// Data of a model that Python has linked becomes files, which whoever reads the model wants.
+fn own_data(repository: &Repository, commit: &str, plan: &Plan) {
+    for file in &plan.data {
+        // A cache that cannot be written is as it is; who reads the model says what is wrong.
+        let _ = repository.make_file(commit, file);
+    }
+}
+
+fn found(repository: &Repository, commit: &str, plan: Plan, mut notes: Vec<String>) -> Fetched {
+    notes.splice(0..0, plan.note.map(|note| oculist_text::visible(&note).into_owned()));
+    Fetched { path: repository.entry(commit, &plan.model), commit: commit.to_owned(), notes }
 }

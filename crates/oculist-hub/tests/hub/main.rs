@@ -1,5 +1,6 @@
 //! Fetching from a server that speaks as the Hub does.
 
+mod python;
 mod server;
 
 use std::fs;
@@ -151,6 +152,23 @@ fn what_was_loaded_is_kept_for_the_next_command() {
 }
 
 #[test]
+fn a_model_does_not_appear_before_its_data() {
+    let mut s = Setting::new();
+    s.hub.attempts = 1;
+    s.both.state().cuts = vec![usize::MAX, 10];
+    let err = s.fetch("hf:a/b").unwrap_err();
+    assert!(matches!(&err, HubError::Interrupted { file, .. } if file == "onnx/model.onnx_data"), "{err}");
+    assert!(
+        s.inside(&format!("blobs/{}", server::sha256(&large()))).is_file(),
+        "it need not be loaded again"
+    );
+    assert!(!s.inside("snapshots").exists() && !s.inside("refs").exists());
+    s.both.large.take();
+    s.fetch("hf:a/b").unwrap();
+    assert_eq!(s.both.large.take().len(), 1);
+}
+
+#[test]
 fn a_half_file_of_something_else_is_not_continued() {
     let s = Setting::new();
     let unfinished = s.inside(&format!("blobs/{}.incomplete", server::sha256(&large())));
@@ -280,10 +298,15 @@ fn without_a_hub_the_cache_is_asked() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     s.hub.endpoint = format!("http://{closed}");
     assert_eq!(s.fetch("hf:a/b").unwrap().path, online.path);
-    let err = s.fetch("hf:a/c").unwrap_err();
-    let text = err.to_string();
-    assert!(matches!(err, HubError::Unreachable { .. }), "{text}");
-    assert!(text.contains("cannot be reached") && text.contains("--model PATH"), "{text}");
+    // The encryption is there: a server that does not speak it is as good as none.
+    s.hub.timeout = Duration::from_millis(500);
+    for endpoint in [s.hub.endpoint.clone(), s.both.hub.address.replace("http:", "https:")] {
+        s.hub.endpoint = endpoint;
+        let err = s.fetch("hf:a/c").unwrap_err();
+        let text = err.to_string();
+        assert!(matches!(err, HubError::Unreachable { .. }), "{text}");
+        assert!(text.contains("cannot be reached") && text.contains("--model PATH"), "{text}");
+    }
 }
 
 #[test]
