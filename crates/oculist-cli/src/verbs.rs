@@ -6,15 +6,16 @@ mod inspect;
 mod model;
 mod recipe;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use oculist::{OculistError, Progress, Watch};
+use oculist_hub::{Hub, Spec};
 
 use crate::args::{Cli, DataVerb, Verb, ZooVerb};
-use crate::terminal::{Terminal, print, print_as_is, print_paths};
+use crate::terminal::{Terminal, print, print_as_is, print_paths, say};
 
 /// Runs the verb that was typed.
 pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -41,6 +42,20 @@ pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
             print_as_is(&String::from_utf8_lossy(&script))
         }
     }
+}
+
+/// The file of a model: the path as it was typed, or where a file of the Hugging Face Hub (`hf:OWNER/NAME`) now lies.
+fn local(model: &Path, quiet: bool) -> anyhow::Result<PathBuf> {
+    let Some(spec) = model.to_str().map(Spec::parse).transpose()?.flatten() else { return Ok(model.to_path_buf()) };
+    let told = |line: &str| {
+        if !quiet {
+            say(line);
+        }
+    };
+    let fetched = Hub::from_env()?.fetch(&spec, &mut |line| told(line))?;
+    fetched.notes.iter().for_each(|note| told(note));
+    told(&format!("{spec} is {}", fetched.path.display()));
+    Ok(fetched.path)
 }
 
 /// Ends with a usage error where an architecture is named for a file that holds its own.

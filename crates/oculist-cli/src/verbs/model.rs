@@ -7,7 +7,7 @@ use oculist::{EvaluateOptions, ModelOptions, Part, PredictOptions, Progress, Set
 use oculist_report::terminal;
 use oculist_text::visible;
 
-use super::{one_network, print, print_as_is};
+use super::{local, one_network, print, print_as_is};
 use crate::args::{BenchArgs, EvalArgs, ExportArgs, PredictArgs, SplitArg};
 use crate::settings::{calibration, data, reading, tta};
 use crate::terminal::{Terminal, say};
@@ -32,7 +32,7 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
     one_network(Some(&args.model), args.arch.as_ref());
     let settings = reading(&args.reading, args.arch.as_ref(), args.image_size)
         .over(data(Some(&args.source.data), &args.data));
-    let found = oculist::evaluate_file(&args.model, &settings, &options, watch)?;
+    let found = oculist::evaluate_file(&local(&args.model, quiet)?, &settings, &options, watch)?;
     out.clear();
     if args.json {
         return print_as_is(&serde_json::to_string_pretty(&found)?);
@@ -59,7 +59,7 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
         reading: ModelOptions::of(&reading(&args.reading, args.arch.as_ref(), args.image_size)),
     };
     let oculist::Predicted { notes, predictions, missing, unreadable: named, passed } =
-        oculist::predict_files(&args.model, &args.images, &options)?;
+        oculist::predict_files(&local(&args.model, quiet)?, &args.images, &options)?;
     if !quiet {
         notes.iter().for_each(|note| say(note));
         for skip in &passed {
@@ -106,10 +106,11 @@ fn lead_nowhere(predictions: &[terminal::Prediction], missing: &[usize]) -> Stri
 pub(crate) fn bench(args: &BenchArgs, quiet: bool) -> anyhow::Result<()> {
     let threads = Settings { threads: args.threads, ..Settings::default() }.threads();
     let time = Duration::from_secs_f64(args.seconds);
+    let models = args.models.iter().map(|model| local(model, quiet)).collect::<anyhow::Result<Vec<_>>>()?;
     let reading =
         ModelOptions { image_size: args.image_size, arch: args.arch.clone(), ..ModelOptions::default() };
     let oculist::Benched { results, plans, notes } =
-        oculist::bench_files(&args.models, threads, args.max_memory, time, &reading)?;
+        oculist::bench_files(&models, threads, args.max_memory, time, &reading)?;
     if !quiet {
         notes.iter().for_each(|note| say(note));
     }
@@ -143,7 +144,7 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
         opset: args.opset,
     };
     let text =
-        oculist::export_file(&args.model, &settings, &options, &mut Watch { observer: &mut show, stop })?;
+        oculist::export_file(&local(&args.model, quiet)?, &settings, &options, &mut Watch { observer: &mut show, stop })?;
     out.clear();
     if quiet { Ok(()) } else { print(&visible(&text)) }
 }

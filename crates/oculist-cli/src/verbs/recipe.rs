@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use oculist::{Finished, Progress, Settings, Watch};
 use oculist_report::terminal;
 
-use super::{no_pretrained, one_network, print, print_paths};
+use super::{local, no_pretrained, one_network, print, print_paths};
 use crate::args::{CompressArgs, OptimizeArgs, TrainArgs};
 use crate::settings::{compression, data, network, reading, run_options, training};
 use crate::terminal::Terminal;
@@ -13,7 +13,8 @@ use crate::terminal::Terminal;
 pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     one_network(args.model.as_deref(), args.network.arch.as_ref());
     no_pretrained(args.network.pretrained.as_ref(), args.network.arch.as_ref());
-    let flags = Settings { model: args.model.clone(), ..Settings::default() }
+    let model = args.model.as_deref().map(|model| local(model, quiet)).transpose()?;
+    let flags = Settings { model, ..Settings::default() }
         .over(data(args.source.data.as_deref(), &args.data))
         .over(reading(&args.reading, None, None))
         .over(network(&args.network))
@@ -25,7 +26,8 @@ pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> a
 
 pub(crate) fn compress(args: &CompressArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     one_network(args.model.as_deref(), args.arch.as_ref());
-    let flags = Settings { model: args.model.clone(), ..Settings::default() }
+    let model = args.model.as_deref().map(|model| local(model, quiet)).transpose()?;
+    let flags = Settings { model, ..Settings::default() }
         .over(data(args.source.data.as_deref(), &args.data))
         .over(reading(&args.reading, args.arch.as_ref(), args.image_size))
         .over(training(&args.training))
