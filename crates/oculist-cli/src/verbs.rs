@@ -46,7 +46,9 @@ pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
 
 /// The file of a model: the path as it was typed, or where a file of the Hugging Face Hub (`hf:OWNER/NAME`) now lies.
 fn local(model: &Path, quiet: bool) -> anyhow::Result<PathBuf> {
-    let Some(spec) = model.to_str().map(Spec::parse).transpose()?.flatten() else { return Ok(model.to_path_buf()) };
+    let Some(spec) = model.to_str().map(Spec::parse).transpose()?.flatten() else {
+        return Ok(model.to_path_buf());
+    };
     let told = |line: &str| {
         if !quiet {
             say(line);

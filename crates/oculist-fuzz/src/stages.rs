@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use oculist_graph::{DataType, Dim, Graph, Tensor, TensorData, ValueId};
+use oculist_graph::{DataType, Dim, Graph, GraphError, Tensor, TensorData, ValueId};
 use oculist_kernels::Context;
 use oculist_passes::{
     ChannelGroups, Importance, PruneOptions, PruneTarget, QuantizeOptions, Range, fold_batch_norm,
@@ -36,7 +36,7 @@ fn context(bytes: usize) -> Arc<Context> {
 
 /// The graph with its batch open and simplified; that succeeds for any valid graph.
 ///
-/// Except one whose constants, once they are computed, do not fit a node: their sizes were unknown before.
+/// Except one whose constants, once they are computed, do not fit a node: their sizes or values were unknown before.
 pub(crate) fn prepared(graph: &Graph) -> Option<Graph> {
     match oculist_passes::prepare(graph.clone()) {
         Ok(prepared) => {
@@ -47,7 +47,8 @@ pub(crate) fn prepared(graph: &Graph) -> Option<Graph> {
         }
         Err(error) => {
             let unknown = |v| graph.shape(v).dims().contains(&Dim::Unknown);
-            assert!(graph.value_ids().any(unknown), "a valid graph cannot be prepared: {error}");
+            let shown = matches!(error, oculist_passes::PassError::Graph(GraphError::Node { .. }));
+            assert!(shown || graph.value_ids().any(unknown), "a valid graph cannot be prepared: {error}");
             None
         }
     }

@@ -52,6 +52,14 @@ impl Edit<'_> {
         self.graph.set_param(value, tensor);
     }
 
+    /// Infers the outputs of one node again, after something of its inputs has become known.
+    ///
+    /// # Errors
+    /// [`GraphError`] if what is known now contradicts the node.
+    pub fn infer(&mut self, node: NodeId) -> Result<(), GraphError> {
+        self.graph.infer_one(node)
+    }
+
     /// Renames a node.
     pub fn rename(&mut self, node: NodeId, name: impl Into<String>) {
         self.graph.nodes[node].name = name.into();

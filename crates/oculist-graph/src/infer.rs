@@ -47,7 +47,7 @@ impl Graph {
         Ok(graph)
     }
 
-    fn infer_one(&mut self, node: usize) -> Result<(), GraphError> {
+    pub(crate) fn infer_one(&mut self, node: usize) -> Result<(), GraphError> {
         let facts = infer_node(self, &self.nodes[node])?;
         for (&output, fact) in self.nodes[node].outputs.iter().zip(facts) {
             let value = &mut self.values[output.0];

@@ -1,6 +1,7 @@
 //! Files of `torch.save`: a pickle that names storages, and the storages.
 
 mod archive;
+mod directory;
 mod legacy;
 mod numpy;
 mod storage;

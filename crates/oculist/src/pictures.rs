@@ -89,7 +89,16 @@ pub(crate) fn augmented(run: &Run) -> Result<Vec<AugmentedSample>, OculistError>
 
 /// The `k` likeliest classes of a row of logits.
 pub(crate) fn guesses(logits: &[f32], class_names: &[String], k: usize) -> Vec<Guess> {
-    let p = softmax(logits);
+    likeliest(&softmax(logits), class_names, k)
+}
+
+/// The `k` likeliest classes where each is judged by itself, with the sigmoids of their logits.
+pub(crate) fn judged(logits: &[f32], class_names: &[String], k: usize) -> Vec<Guess> {
+    let p: Vec<f32> = logits.iter().map(|z| 1.0 / (1.0 + (-z).exp())).collect();
+    likeliest(&p, class_names, k)
+}
+
+fn likeliest(p: &[f32], class_names: &[String], k: usize) -> Vec<Guess> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[b].total_cmp(&p[a]).then(a.cmp(&b)));
     order
@@ -170,5 +179,7 @@ mod tests {
         let g = guesses(&[1.0, 3.0, 2.0], &names, 2);
         assert_eq!(g.iter().map(|g| g.class.as_str()).collect::<Vec<_>>(), ["b", "c"]);
         assert!(g[0].confidence > g[1].confidence);
+        let g = judged(&[0.0, 3.0, -2.0], &names, 3);
+        assert!((g[0].confidence - 0.952_574).abs() < 1e-5 && (g[1].confidence - 0.5).abs() < 1e-6, "{g:?}");
     }
 }

@@ -21,7 +21,7 @@ use crate::evaluate::{BATCH, Part, Tta, evaluate_until, finite};
 use crate::images::Images;
 use crate::measure;
 use crate::model_file::{Model, ModelOptions, Opened, file_name};
-use crate::pictures::guesses;
+use crate::pictures::{guesses, judged};
 use crate::progress::Watch;
 use crate::settings::{ByteSize, Settings, context};
 use crate::summary::{Measured, counted};
@@ -229,8 +229,14 @@ fn predict_with(
                     finite(&logits, logits.len(), &|_| path.display().to_string())?;
                     sum.add(&logits);
                 }
-                let answer = if views.len() == 1 { &logits } else { &sum.log_mean() };
-                prediction.top = guesses(answer, &model.class_names, options.top.max(1));
+                let top = options.top.max(1);
+                prediction.top = if views.len() > 1 {
+                    guesses(&sum.log_mean(), &model.class_names, top)
+                } else if model.head.judges() {
+                    judged(&logits, &model.class_names, top)
+                } else {
+                    guesses(&logits, &model.class_names, top)
+                };
             }
             Err(problem) if options.strict => return Err(OculistError::Image { path, problem }),
             Err(problem) => {

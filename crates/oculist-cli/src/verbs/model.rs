@@ -143,8 +143,12 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
         replace: args.force,
         opset: args.opset,
     };
-    let text =
-        oculist::export_file(&local(&args.model, quiet)?, &settings, &options, &mut Watch { observer: &mut show, stop })?;
+    let text = oculist::export_file(
+        &local(&args.model, quiet)?,
+        &settings,
+        &options,
+        &mut Watch { observer: &mut show, stop },
+    )?;
     out.clear();
     if quiet { Ok(()) } else { print(&visible(&text)) }
 }

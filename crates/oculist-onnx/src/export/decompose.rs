@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oculist_graph::op::axis;
 use oculist_graph::{
-    Binary, Cast, DataType, Graph, GroupNormalization, InstanceNormalization, LayerNormalization, Node, Op,
-    Reduce, ReduceKind, Reshape, RmsNormalization, ShapeOf, Tensor, TensorData, Unary, ValueId,
+    Binary, Cast, DataType, Dim, Graph, GroupNormalization, InstanceNormalization, LayerNormalization, Node,
+    Op, Reduce, ReduceKind, Reshape, RmsNormalization, ShapeOf, Slice, Tensor, TensorData, Unary, ValueId,
 };
 
 use super::int;
@@ -71,6 +71,12 @@ pub(super) fn parts_need(graph: &Graph, node: &Node) -> Option<i64> {
     let dtype = |i: usize| node.inputs.get(i).map(|v| graph.value(v).dtype);
     let stash = match &node.op {
         Op::Unary(Unary::Gelu { .. } | Unary::HardSwish | Unary::Mish | Unary::Swish { .. }) => None,
+        Op::ShapeOf(ShapeOf { start, end }) => return (*start != 0 || end.is_some()).then_some(7),
+        // Where nothing is 0, both mean the same.
+        Op::Reshape(Reshape { allow_zero: true }) => {
+            let target = node.inputs.get(1).and_then(|v| graph.param(v)).and_then(Tensor::as_i64)?;
+            return (!target.contains(&0)).then_some(7);
+        }
         Op::LayerNormalization(norm) => Some(norm.stash),
         Op::RmsNormalization(norm) => Some(norm.stash),
         // Its parts compute in the input's type.
@@ -82,8 +88,9 @@ pub(super) fn parts_need(graph: &Graph, node: &Node) -> Option<i64> {
     let fits = |v: ValueId| {
         let shape = graph.shape(v);
         let behind = x.dims().get(x.rank().saturating_sub(shape.rank())..).unwrap_or_default();
+        let open = |d: &Dim| matches!(d, Dim::Unknown | Dim::Symbol(_));
         shape.rank() <= x.rank()
-            && shape.dims().iter().zip(behind).all(|(d, of_x)| d.size() == Some(1) || d == of_x)
+            && shape.dims().iter().zip(behind).all(|(d, of_x)| d.size() == Some(1) || d == of_x || open(of_x))
     };
     let per_channel = matches!(node.op, Op::GroupNormalization(_));
     if stash.is_some() && !per_channel && !node.inputs.slots()[1..].iter().flatten().all(|&v| fits(v)) {
@@ -184,6 +191,18 @@ impl Parts {
                     x = self.part(node, "Mul", Binary::Mul, [x, alpha]);
                 }
                 self.gated(node, "Sigmoid", Unary::Sigmoid, x);
+                Ok(())
+            }
+            Op::ShapeOf(ShapeOf { start, end }) => {
+                let whole = self.part(node, "Shape", ShapeOf { start: 0, end: None }, [node.inputs[0]]);
+                let starts = self.list(node, vec![*start])?;
+                let ends = self.list(node, vec![end.unwrap_or(i64::MAX)])?;
+                let axes = self.list(node, vec![0])?;
+                self.end(node, 0, Slice, [whole, starts, ends, axes]);
+                Ok(())
+            }
+            Op::Reshape(_) => {
+                self.end(node, 0, Reshape { allow_zero: false }, [node.inputs[0], node.inputs[1]]);
                 Ok(())
             }
             Op::LayerNormalization(norm) => self.layer_norm(node, *norm),

@@ -1,8 +1,8 @@
 //! What is newer than a file is written in operators that it has, and ONNX Runtime computes the same of them.
 
 use oculist_graph::{
-    DataType, Graph, GraphBuilder, GroupNormalization, LayerNormalization, Op, RmsNormalization, Shape,
-    Tensor, Unary,
+    Concat, DataType, Dim, Graph, GraphBuilder, GroupNormalization, LayerNormalization, Op, Reshape,
+    RmsNormalization, Shape, ShapeOf, Tensor, Unary,
 };
 use oculist_onnx::{ExportOptions, export, from_bytes};
 use oculist_testing::interpret::Array;
@@ -102,6 +102,37 @@ fn newer_operators_are_written_in_older_ones() {
             }
         }
     }
+}
+
+#[test]
+fn parts_of_shapes_and_zeros_in_targets() {
+    let mut graph = Graph::new("net");
+    graph.set_opset(13);
+    let x = graph.add_input("x", Shape::new(vec![Dim::Batch, Dim::Fixed(4), Dim::Fixed(6)]));
+    let part = graph.add_node("part", ShapeOf { start: 1, end: Some(-1) }, [x]);
+    let rest = graph.add_param("rest", Tensor::ints(vec![-1]));
+    let target = graph.add_node("target", Concat { axis: 0 }, [rest, part]);
+    let y = graph.add_node("computed", Reshape { allow_zero: false }, [x, target]);
+    let fixed = graph.add_param("fixed", Tensor::ints(vec![-1, 12]));
+    let y = graph.add_node("constant", Reshape { allow_zero: true }, [y, fixed]);
+    graph.set_outputs(vec![y]);
+    graph.tidy().unwrap();
+    let written = export(&graph, ExportOptions::default()).unwrap();
+    assert_eq!((written.opset, written.raised), (13, None));
+    let back = from_bytes(&written.bytes).unwrap();
+    let x = input("x", &[2, 4, 6]);
+    assert_eq!(difference(&plain(&back, &x)[0], &plain(&graph, &x)[0]), None);
+    let Some(answers) = run(&[(&graph, &[x.clone()])], false) else { return };
+    assert_eq!(difference(&answers[0].outputs[0], &plain(&graph, &x)[0]), None);
+    // A target with a zero means something else without it.
+    let mut zero = Graph::new("net");
+    zero.set_opset(13);
+    let x = zero.add_input("x", Shape::fixed(&[0, 4]));
+    let target = zero.add_param("target", Tensor::ints(vec![4, 0]));
+    let y = zero.add_node("zero", Reshape { allow_zero: true }, [x, target]);
+    zero.set_outputs(vec![y]);
+    zero.tidy().unwrap();
+    assert_eq!(export(&zero, ExportOptions::default()).unwrap().opset, 14);
 }
 
 #[test]

@@ -44,6 +44,10 @@ pub(super) fn fold(rewrite: &mut Rewrite) -> Result<usize> {
         }
     }
     for id in 0..rewrite.len() {
+        // What became constant before tells shapes behind it, and these what is computed of them: "same" padding.
+        if folded > 0 {
+            rewrite.infer(id)?;
+        }
         let fits = |tensors: &Vec<Tensor>| {
             let outputs = rewrite.node(id).outputs.iter().zip(tensors);
             outputs.into_iter().all(|(v, t)| !weight[v.index()] || is_finite(t))

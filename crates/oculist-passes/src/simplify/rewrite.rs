@@ -144,6 +144,11 @@ impl Rewrite {
         self.graph.edit().set_input(node, i, value);
     }
 
+    /// Infers the outputs of a node again, after something of its inputs has become known.
+    pub(super) fn infer(&mut self, node: NodeId) -> Result<()> {
+        Ok(self.graph.edit().infer(node)?)
+    }
+
     /// Makes a constant of a value that is computed.
     pub(super) fn set_constant(&mut self, value: ValueId, tensor: Tensor) {
         self.graph.edit().set_constant(value, tensor);

@@ -6,10 +6,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::{Cursor, Read as _};
+use std::io::Read as _;
 
-use zip::{CompressionMethod, ZipArchive};
-
+use super::directory;
 use crate::error::WeightsError;
 
 /// Most bytes of all unpacked entries, as a multiple of the file's size: weights hardly get smaller by packing.
@@ -41,42 +40,30 @@ impl<'a> Archive<'a> {
         let damaged = |problem: String| {
             WeightsError::format(format!("it is cut short or damaged, or no zip archive: {problem}"))
         };
-        let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| damaged(e.to_string()))?;
         let mut entries = HashMap::new();
-        for i in 0..zip.len() {
-            let file = zip.by_index_raw(i).map_err(|e| damaged(e.to_string()))?;
-            let name = file.name().map_err(|e| damaged(e.to_string()))?.into_owned();
-            let shown = oculist_text::name(&name);
-            if file.encrypted() {
+        for listed in directory::entries(bytes).map_err(damaged)? {
+            let shown = oculist_text::name(&listed.name).to_string();
+            if listed.encrypted {
                 return Err(WeightsError::format(format!(
                     "its entry `{shown}` is encrypted, which is not read"
                 )));
             }
-            let deflated = match file.compression() {
-                CompressionMethod::Stored => false,
-                // The crate gives the method a name only if it unpacks it itself.
-                method if is_deflated(method) => true,
+            let deflated = match listed.method {
+                0 => false,
+                8 => true,
                 method => {
                     return Err(WeightsError::format(format!(
-                        "its entry `{shown}` is packed by {method}; supported are stored and deflated entries"
+                        "its entry `{shown}` is packed by method {method}; supported are stored and deflated entries"
                     )));
                 }
             };
-            let place = |n: Option<u64>| n.and_then(|n| usize::try_from(n).ok());
-            let entry = (|| {
-                let start = place(file.data_start())?;
-                let (packed, size) = (place(Some(file.compressed_size()))?, place(Some(file.size()))?);
-                let inside = start.checked_add(packed).is_some_and(|end| end <= bytes.len());
-                (inside && (deflated || packed == size)).then_some(Entry { start, packed, size, deflated })
-            })();
-            let Some(entry) = entry else {
+            let directory::Listed { name, start, packed, size, .. } = listed;
+            if !deflated && packed != size {
                 return Err(damaged(format!(
-                    "its entry `{shown}` does not lie within the file's {} bytes",
-                    bytes.len()
+                    "its entry `{shown}` is stored as {packed} bytes and has {size}"
                 )));
-            };
-            drop(file);
-            entries.insert(name, entry);
+            }
+            entries.insert(name, Entry { start, packed, size, deflated });
         }
         let has = |ending: &str| entries.keys().any(|name| name == ending || is_in_root(name, ending));
         let is_script =
@@ -184,10 +171,4 @@ fn is_in_root(name: &str, ending: &str) -> bool {
     name.strip_suffix(ending)
         .and_then(|root| root.strip_suffix('/'))
         .is_some_and(|root| !root.is_empty() && !root.contains('/'))
-}
-
-fn is_deflated(method: CompressionMethod) -> bool {
-    #[expect(deprecated, reason = "without the crate's own unpacking, the method has no other name")]
-    let number = method.to_u16();
-    number == 8
 }

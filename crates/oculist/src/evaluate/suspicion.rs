@@ -51,10 +51,10 @@ pub(crate) fn suspicions(
             found.top1
         ));
     }
-    if several {
-        lines.extend(another_order(model, found));
-    }
-    if several && (low || open) && found.top1 < 100.0 - MUCH {
+    let order = if several { another_order(model, found) } else { None };
+    let explained = order.is_some();
+    lines.extend(order);
+    if several && !explained && (low || open) && found.top1 < 100.0 - MUCH {
         lines.extend(another_preprocessing(model, images, seed, (ctx, threads), stop)?);
     }
     Ok(lines)

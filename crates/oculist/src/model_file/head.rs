@@ -101,12 +101,16 @@ impl Head {
                 "one number for two classes: `{second}` where it speaks for it, else `{first}`"
             ));
         }
-        let sigmoid = self.nodes.first().is_some_and(|node| matches!(node.op, Op::Unary(Unary::Sigmoid)));
-        sigmoid.then(|| {
-            "the file ends in a Sigmoid, which judges every class by itself: the likeliest one is taken, and training \
-             chooses among them"
+        self.judges().then(|| {
+            "the file ends in a Sigmoid, which judges every class by itself: the likeliest one is taken, training chooses \
+             among them, and what is said of confidence is that of a softmax but in predict"
                 .to_owned()
         })
+    }
+
+    /// Whether the file judges each of several classes by itself.
+    pub(crate) fn judges(&self) -> bool {
+        !self.binary && self.nodes.first().is_some_and(|node| matches!(node.op, Op::Unary(Unary::Sigmoid)))
     }
 
     /// Puts the nodes back behind the logits of a graph that may have been changed since.

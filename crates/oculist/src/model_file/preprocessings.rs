@@ -147,7 +147,14 @@ fn from_toml(text: &str, input: (usize, usize, usize)) -> Result<Chosen, String>
         }
     }
     // (x * scale - mean) / std = (x / 255 - mean / (255 scale)) / (std / (255 scale)), in the file's order of colours.
-    let unit = file.scale.map_or(1.0, |scale| 255.0 * scale);
+    if file.scale.is_some() && file.based_on.is_some() && (file.mean.is_none() || file.std.is_none()) {
+        return Err(
+            "`scale` gives other units than those of `based_on`: say `mean` and `std` in them too".into()
+        );
+    }
+    // Names that leave pixels as they are have means in units of pixels.
+    let own = if matches!(base, "none" | "caffe") { 255.0 } else { 1.0 };
+    let unit = file.scale.map_or(own, |scale| 255.0 * scale);
     if !(unit.is_finite() && unit > 0.0) {
         return Err(format!("`scale`: expected a number above 0, found {}", file.scale.unwrap_or_default()));
     }
@@ -239,6 +246,11 @@ mod tests {
         let same = choose("caffe", (3, 8, 8)).unwrap();
         assert!(near(&caffe.preprocessing.mean, &same.preprocessing.mean), "{caffe:?}");
         assert!(near(&caffe.preprocessing.std, &same.preprocessing.std) && caffe.blue_first);
+        // 0 to 255 as they are, then centred: the mean is in these units.
+        let text = "based_on = \"none\"\nmean = [123.675, 116.28, 103.53]\nstd = [58.395, 57.12, 57.375]";
+        let (raw, same) = (from_toml(text, (3, 8, 8)).unwrap(), choose("imagenet", (3, 8, 8)).unwrap());
+        assert!(near(&raw.preprocessing.mean, &same.preprocessing.mean), "{raw:?}");
+        assert!(near(&raw.preprocessing.std, &same.preprocessing.std));
         let text = "based_on = \"imagenet\"\nresize = \"exact\"\ninterpolation = \"bicubic\"\nwidth = 8";
         let chosen = from_toml(text, (3, 8, 8)).unwrap();
         assert_eq!(chosen.preprocessing.interpolation, Interpolation::Bicubic);
@@ -257,6 +269,7 @@ mod tests {
             ("shorter_side = 4", "shorter_side"),
             ("based_on = \"keras\"", "found `keras`"),
             ("scale = 0.0", "above 0"),
+            ("based_on = \"imagenet\"\nscale = 1.0", "say `mean` and `std`"),
             ("std = [0.0, 1.0, 1.0]", "std"),
             ("meen = [1]", "meen"),
         ] {
