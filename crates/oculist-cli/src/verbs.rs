@@ -55,7 +55,9 @@ fn local(model: &Path, quiet: bool) -> anyhow::Result<PathBuf> {
         }
     };
     let fetched = Hub::from_env()?.fetch(&spec, &mut |line| told(line))?;
-    fetched.notes.iter().for_each(|note| told(note));
+    for note in &fetched.notes {
+        told(note);
+    }
     told(&format!("{spec} is {}", fetched.path.display()));
     Ok(fetched.path)
 }

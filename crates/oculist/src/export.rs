@@ -66,7 +66,9 @@ fn export_model(
         return export_foreign(path, &reading, options, watch);
     }
     let Opened { mut model, notes, .. } = Model::open(path, &reading)?;
-    notes.iter().for_each(|note| watch.note(note));
+    for note in &notes {
+        watch.note(note);
+    }
     if model.is_int8() && (settings.data.is_some() || options.fold) {
         return Err(OculistError::Model {
             path: path.to_path_buf(),
@@ -122,7 +124,9 @@ fn export_foreign(
     watch: &mut Watch<'_>,
 ) -> Result<String, OculistError> {
     let (mut graph, notes) = read_to_write(path, reading)?;
-    notes.iter().for_each(|note| watch.note(note));
+    for note in &notes {
+        watch.note(note);
+    }
     let mut what = "as it was";
     if options.fold {
         if is_int8(&graph) {

@@ -88,7 +88,9 @@ fn evaluate_model(
     let severities = options.corruptions.as_deref().map(severities).transpose()?;
     let ctx = settings.context()?;
     let Opened { mut model, notes, own } = Model::open_for(path, &ModelOptions::of(settings), BATCH, &ctx)?;
-    notes.iter().for_each(|note| watch.note(note));
+    for note in &notes {
+        watch.note(note);
+    }
     let views = options.tta.as_ref().map(|tta| tta.views(&model.preprocessing)).transpose()?;
     let threads = settings.threads();
     let Selection { images: selected, data, part, unknown } =

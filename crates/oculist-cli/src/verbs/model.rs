@@ -61,7 +61,9 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
     let oculist::Predicted { notes, predictions, missing, unreadable: named, passed } =
         oculist::predict_files(&local(&args.model, quiet)?, &args.images, &options)?;
     if !quiet {
-        notes.iter().for_each(|note| say(note));
+        for note in &notes {
+            say(note);
+        }
         for skip in &passed {
             say(&format!("passed over: {}: {}", skip.path.display(), skip.reason));
         }
@@ -112,7 +114,9 @@ pub(crate) fn bench(args: &BenchArgs, quiet: bool) -> anyhow::Result<()> {
     let oculist::Benched { results, plans, notes } =
         oculist::bench_files(&models, threads, args.max_memory, time, &reading)?;
     if !quiet {
-        notes.iter().for_each(|note| say(note));
+        for note in &notes {
+            say(note);
+        }
     }
     if args.json {
         return print_as_is(&serde_json::to_string_pretty(&results)?);

@@ -122,7 +122,7 @@ fn parts_of_shapes_and_zeros_in_targets() {
     let back = from_bytes(&written.bytes).unwrap();
     let x = input("x", &[2, 4, 6]);
     assert_eq!(difference(&plain(&back, &x)[0], &plain(&graph, &x)[0]), None);
-    let Some(answers) = run(&[(&graph, &[x.clone()])], false) else { return };
+    let Some(answers) = run(&[(&graph, std::slice::from_ref(&x))], false) else { return };
     assert_eq!(difference(&answers[0].outputs[0], &plain(&graph, &x)[0]), None);
     // A target with a zero means something else without it.
     let mut zero = Graph::new("net");

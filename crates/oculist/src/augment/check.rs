@@ -86,7 +86,9 @@ pub fn check_augmentation(
     let read = |path| Ok::<_, OculistError>((path, Model::open_for(path, &reading, BATCH, &ctx)?));
     let mut model = match options.model.as_deref().map(read).transpose()? {
         Some((path, opened)) => {
-            opened.notes.iter().for_each(|note| watch.note(note));
+            for note in &opened.notes {
+                watch.note(note);
+            }
             Some((path, opened.model))
         }
         None => None,

@@ -146,7 +146,7 @@ impl Model {
         super::classifies(&graph).map_err(problem)?;
         let head = Head::take(&mut graph).map_err(problem)?;
         let input = graph.input_chw().ok_or_else(|| {
-            let found = graph.inputs().first().map_or("none".into(), |&v| graph.type_of(v).to_string());
+            let found = graph.inputs().first().map_or("none".into(), |&v| graph.type_of(v));
             problem(format!("expected an input of images [N, C, H, W], found {found}"))
         })?;
         // Where the file fixes one side, the other may be asked for.

@@ -73,7 +73,9 @@ impl Run {
         let opened =
             settings.model.as_deref().map(|path| Model::open_for(path, &reading, BATCH, &ctx)).transpose()?;
         let mut given = opened.map(|opened| {
-            opened.notes.iter().for_each(|note| watch.note(note));
+            for note in &opened.notes {
+                watch.note(note);
+            }
             opened.model
         });
         let mut source = Source::open(settings, threads)?;
