@@ -38,6 +38,29 @@ fn weights_go_out_and_come_back() {
     call.args("--finetune-epochs 1 --batch-size 16 --threads 2 --measure-seconds 0.05").run().ok();
 }
 
+/// A cache of the Hugging Face Hub with one model, as `huggingface_hub` lays it out.
+#[test]
+fn models_of_the_hub_are_files_of_its_cache() {
+    let dir = scratch();
+    let repository = dir.path().join("models--someone--net");
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let snapshot = repository.join("snapshots").join(commit);
+    for folder in [&snapshot, &repository.join("refs")] {
+        std::fs::create_dir_all(folder).expect("a folder");
+    }
+    std::fs::write(repository.join("refs/main"), commit).expect("a file");
+    std::fs::copy(trained().file("model.onnx"), snapshot.join("model.onnx")).expect("a copy");
+    let call = |model: &str| {
+        let mut call = oculist("eval").arg(&trained().data).option("--model", model).args("--json");
+        call.command().env("HF_HUB_OFFLINE", "1").env("HF_HUB_CACHE", dir.path()).env_remove("HF_HOME");
+        call
+    };
+    let found = call("hf:someone/net/model.onnx").run().ok().json();
+    assert!(found["top1"].as_f64().expect("a number") > 90.0, "{found}");
+    call("hf:someone/other/model.onnx").run().fails(1, &["someone/other", "offline"]);
+    call("hf:someone").run().fails(1, &["hf:someone"]);
+}
+
 #[test]
 fn what_does_not_fit_is_told() {
     let dir = scratch();

@@ -148,6 +148,25 @@ impl Foreign {
             Some(cfg) => timm_images(cfg),
             None => transformers_images(map),
         };
+        let text = |key: &str| timm.unwrap_or(map).get(key).map(Value::to_string);
+        if text("crop_mode").is_some_and(|mode| mode == "\"border\"") {
+            self.notes.push(format!("{place}: `crop_mode` border is taken for center"));
+        }
+        let cropped = map.get("do_center_crop").and_then(Value::as_bool) == Some(true);
+        if let (true, Some(Value::Object(size)), Some(crop)) = (cropped, map.get("size"), text("crop_size"))
+            && size.contains_key("height")
+        {
+            let size = text("size").unwrap_or_default();
+            self.notes.push(format!(
+                "{place}: images are resized straight to {crop}, not to {size} and cropped from there"
+            ));
+        }
+        if map.get("offset").and_then(Value::as_bool) == Some(true) {
+            self.notes.push(format!("{place}: `offset` is not understood and left out"));
+        }
+        if stated.is_none() && file.file_name().is_some_and(|n| n == "preprocessor_config.json") {
+            self.notes.push(format!("{place} says no `image_mean` and `image_std`, so it is not used"));
+        }
         if let Some((stated, size)) = stated {
             self.preprocessing = Some((stated, place));
             self.size = size.or(self.size);
@@ -220,6 +239,9 @@ fn transformers_images(map: &Map<String, Value>) -> Option<(Stated, Option<(usiz
         1.0
     };
     let unit = (255.0 * factor) as f32;
+    // EfficientNet's: 1 is taken off after the factor.
+    let less = if flag("rescale_offset", false) { 1.0 } else { 0.0 };
+    let mean: Vec<f32> = mean.into_iter().map(|m| m + less).collect();
     let scaled = |values: Vec<f32>| values.into_iter().map(|v| v / unit).collect::<Vec<_>>();
     let both = |value: Option<&Value>| -> Option<(usize, usize)> {
         match value? {

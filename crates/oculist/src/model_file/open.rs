@@ -323,9 +323,11 @@ fn preprocessing(
         return Ok(chosen);
     }
     let names = PREPROCESSINGS.map(|(name, _)| name).join(", ");
+    let found =
+        if foreign.notes.is_empty() { String::new() } else { format!(" ({})", foreign.notes.join("; ")) };
     Err(format!(
-        "neither the file nor one beside it says how images become its input; say it with --preprocessing: {names}, or a \
-         TOML file"
+        "neither the file nor one beside it says how images become its input{found}; say it with --preprocessing: {names}, \
+         or a TOML file"
     ))
 }
 
