@@ -323,6 +323,11 @@ mod tests {
         let p = transformers_images(&map(raw)).unwrap().0.at((3, 32, 32)).unwrap();
         assert!(p.mean.iter().chain(&p.std).all(|m| (m - 0.5).abs() < 1e-6), "{p:?}");
         assert!(transformers_images(&map("{}")).is_none());
+        let offset = r#"{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25],
+            "rescale_factor": 0.00784313725490196, "rescale_offset": true}"#;
+        let p = transformers_images(&map(offset)).unwrap().0.at((3, 32, 32)).unwrap();
+        // A pixel of 200: (200 / 127.5 - 1 - 0.5) / 0.25.
+        assert!(((200.0 / 255.0 - p.mean[0]) / p.std[0] - 0.274_509_8).abs() < 1e-5, "{p:?}");
         let flipped =
             r#"{"do_flip_channel_order": true, "do_normalize": false, "size": {"height": 8, "width": 8}}"#;
         let stated = transformers_images(&map(flipped)).unwrap().0;
