@@ -88,7 +88,7 @@ pub(super) fn parts_need(graph: &Graph, node: &Node) -> Option<i64> {
     let fits = |v: ValueId| {
         let shape = graph.shape(v);
         let behind = x.dims().get(x.rank().saturating_sub(shape.rank())..).unwrap_or_default();
-        let open = |d: &Dim| matches!(d, Dim::Unknown | Dim::Symbol(_));
+        let open = |d: &Dim| *d == Dim::Unknown;
         shape.rank() <= x.rank()
             && shape.dims().iter().zip(behind).all(|(d, of_x)| d.size() == Some(1) || d == of_x || open(of_x))
     };
