@@ -66,11 +66,17 @@ impl Scales {
     }
 }
 
-/// The zero points as numbers: one 0 where there is no input.
+/// The zero points as numbers, one for each scale: 0 where there is no input.
 fn zeros(zero: Option<&Tensor>, scale: &Tensor) -> Result<Vec<i64>, Problem> {
-    match zero {
-        None => Ok(vec![0; scale.len()]),
-        Some(zero) => zero.to_i64s().ok_or_else(|| Problem::from("a zero point must be an integer")),
+    let Some(zero) = zero else { return Ok(vec![0; scale.len()]) };
+    let all = zero.to_i64s().ok_or_else(|| Problem::from("a zero point must be an integer"))?;
+    match all[..] {
+        _ if all.len() == scale.len() => Ok(all),
+        [one] => Ok(vec![one; scale.len()]),
+        _ => {
+            Err(format!("expected a zero point for each of {} scales, found {}", scale.len(), all.len())
+                .into())
+        }
     }
 }
 
@@ -138,6 +144,17 @@ impl Forward for DequantizeLinear {
 mod tests {
     use super::*;
     use crate::testing::run;
+
+    #[test]
+    fn each_scale_has_a_zero_point() {
+        // What the operators of com.microsoft are given, inference does not look at.
+        let scale = Tensor::f32(&[2], vec![1.0, 2.0]);
+        let of = |zero: &[u8]| zeros(Some(&Tensor::u8(&[zero.len()], zero.to_vec())), &scale).ok();
+        assert_eq!(of(&[10]), Some(vec![10, 10]));
+        assert_eq!(of(&[10, 20]), Some(vec![10, 20]));
+        assert_eq!(of(&[1; 3]), None);
+        assert_eq!(zeros(None, &scale).ok(), Some(vec![0, 0]));
+    }
 
     #[test]
     fn halves_are_rounded_to_even_and_ends_are_kept() {
