@@ -132,8 +132,9 @@ fn read(path: &Path, options: &ModelOptions, classifies: bool) -> Result<Prepare
 }
 
 impl Model {
-    /// Reads an ONNX file of any tool that classifies images, or a file of weights with the architecture that the options name. A `Softmax` or `Sigmoid` at its end is taken off and comes
-    /// back with [`Model::write`], as do the order of an input whose channels are last or whose colours begin with blue, and
+    /// Reads an ONNX file of any tool that classifies images, or a file of weights with the architecture that the options name.
+    ///
+    /// A `Softmax` or `Sigmoid` at its end is taken off and comes back with [`Model::write`], as do the order of an input whose channels are last or whose colours begin with blue, and
     /// an input of bytes: in memory they are floats, channels first, red first.
     ///
     /// # Errors
@@ -249,19 +250,24 @@ fn fix_size(
     stated: Option<(usize, usize)>,
 ) -> Result<Option<String>, String> {
     let &[input] = graph.inputs() else { return Ok(None) };
-    let dims = graph.shape(input).dims().to_vec();
-    let open: Vec<usize> = (1..dims.len()).filter(|&axis| dims[axis].size().is_none()).collect();
-    let name = graph.value(input).name.clone();
-    if dims.len() != 4 || open.is_empty() {
-        // Only for a size of its own: that of training may differ, and says so elsewhere.
+    let mut dims = graph.shape(input).dims().to_vec();
+    // Only for a size of its own: that of training may differ, and says so elsewhere.
+    if dims.len() != 4 || dims[1..].iter().all(|dim| dim.size().is_some()) {
         return Ok(None);
     }
-    let shape = graph.shape(input).to_string();
-    if open.len() > 2 {
+    let (name, shape) = (graph.value(input).name.clone(), graph.shape(input).to_string());
+    // The channels are at the end that is known as theirs; height stands before width in either order.
+    let colors = |axis: usize| dims[axis].size().is_some_and(|n| n == 1 || n == 3);
+    let alone = |axis: usize| (1..4).all(|a| (a == axis) == dims[a].size().is_some());
+    let sides = if colors(1) || alone(1) {
+        [2, 3]
+    } else if colors(3) || alone(3) {
+        [1, 2]
+    } else {
         return Err(format!(
             "expected an input of 1 or 3 channels, found `{name}` {shape}, which leaves them open"
         ));
-    }
+    };
     let (size, from) = match (asked, stated) {
         (Some(side), _) => ((side, side), "--image-size"),
         (None, Some(size)) => (size, "the file"),
@@ -271,13 +277,10 @@ fn fix_size(
             ));
         }
     };
-    let mut sizes = [size.0, size.1].into_iter();
-    let mut dims = dims;
-    let height_first = open.len() == 2;
-    for &axis in &open {
-        // Height stands before width in either order.
-        let size = if height_first { sizes.next().unwrap_or(size.1) } else { size.0 };
-        dims[axis] = Dim::Fixed(size);
+    for (axis, size) in sides.into_iter().zip([size.0, size.1]) {
+        if dims[axis].size().is_none() {
+            dims[axis] = Dim::Fixed(size);
+        }
     }
     graph.set_input_shape(input, Shape::new(dims));
     graph.tidy().map_err(|e| e.to_string())?;
@@ -370,5 +373,41 @@ fn check_names(names: &[String], count: usize, from: &str) -> Result<(), String>
             "the class names in {from} hold {twice:?} twice; expected a name of its own for each class"
         )),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_sides_are_filled_and_open_channels_are_not() {
+        let filled = |dims: [Option<usize>; 3], asked| {
+            let mut graph = Graph::new("net");
+            let mut all = vec![Dim::Batch];
+            for (i, size) in dims.into_iter().enumerate() {
+                all.push(size.map_or_else(|| graph.symbol(&format!("s{i}")), Dim::Fixed));
+            }
+            let x = graph.add_input("x", Shape::new(all));
+            let y = graph.add_node("same", oculist_graph::Identity, [x]);
+            graph.set_outputs(vec![y]);
+            graph.tidy().unwrap();
+            fix_size(&mut graph, asked, Some((20, 30)))?;
+            Ok::<_, String>(
+                graph.shape(graph.inputs()[0]).dims()[1..].iter().map(|d| d.size()).collect::<Vec<_>>(),
+            )
+        };
+        let sizes = |all: [usize; 3]| Ok(all.map(Some).to_vec());
+        assert_eq!(filled([Some(3), None, None], None), sizes([3, 20, 30]));
+        assert_eq!(filled([Some(3), None, None], Some(8)), sizes([3, 8, 8]));
+        assert_eq!(filled([None, None, Some(3)], None), sizes([20, 30, 3]));
+        assert_eq!(filled([None, None, Some(4)], None), sizes([20, 30, 4]));
+        // One side alone keeps the other.
+        assert_eq!(filled([Some(3), None, Some(32)], None), sizes([3, 20, 32]));
+        assert_eq!(filled([Some(3), Some(32), None], None), sizes([3, 32, 30]));
+        assert_eq!(filled([Some(32), None, Some(1)], None), sizes([32, 30, 1]));
+        for open in [[None, Some(32), Some(32)], [None, None, None], [Some(32), Some(32), None]] {
+            assert!(filled(open, Some(8)).unwrap_err().contains("leaves them open"), "{open:?}");
+        }
     }
 }
