@@ -77,7 +77,7 @@ pub(crate) struct DataArg {
     /// `demo`, `fashion-mnist`, a folder of photos (`train/CLASS/*`, `val/`, `test/`, one unsplit folder `CLASS/*`, or with
     /// metadata.csv), of IDX, CIFAR, COCO, *.tar or *.parquet files, or a file: a manifest (*.csv or *.jsonl with file_name,
     /// label and perhaps split), *.tar or name-{000..009}.tar (WebDataset), *.parquet (Hugging Face), *.json (COCO).
-    #[arg(value_name = "DATA", required_unless_present = "config")]
+    #[arg(value_name = "DATA", required_unless_present_any = ["config", "recipe"])]
     pub(crate) data: Option<String>,
 }
 
@@ -325,6 +325,12 @@ pub(crate) struct OutputArgs {
 pub(crate) struct OptimizeArgs {
     #[command(flatten)]
     pub(crate) source: DataArg,
+    /// TOML or JSON file with the stages to run instead of the usual ones (see docs/recipes.md).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recipe: Option<PathBuf>,
+    /// Only tell what each stage would do and about how long it would take; nothing is written.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// Start from this model instead of training one.

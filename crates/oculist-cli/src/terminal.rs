@@ -138,6 +138,8 @@ impl Terminal {
                     self.clear();
                 }
             }
+            // What is for reports and folders; each has a line of its own where it is worth one.
+            _ => {}
         }
     }
 

@@ -7,10 +7,10 @@ mod preview;
 
 use oculist_augment::{Image, Pipeline, Preprocessing, SampleKey, Start, Transform};
 
+use crate::config::Config;
 use crate::data::{Source, facts};
 use crate::error::OculistError;
 use crate::progress::Watch;
-use crate::recipe::Recipe;
 use crate::settings::Settings;
 
 pub use apply::{Applied, ApplyOptions, MANIFEST_FILE, apply_augmentation};
@@ -39,7 +39,7 @@ impl Augmenter {
         if let Some(unfit) = unfit {
             watch.warn(&unfit);
         }
-        let recipe = Recipe::resolve(settings, &facts(&source, settings)?)?;
+        let recipe = Config::resolve(settings, &facts(&source, settings)?)?;
         Ok(Self {
             source,
             pipeline: recipe.augmentation,

@@ -1,15 +1,16 @@
 //! The data set of a run, as the recipes see it.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use oculist_augment::{Preprocessing, ResizeRule};
 use oculist_data::{Dataset, OpenOptions, Purpose, SkipKind, Split, Subset, Summary, suggest_preprocessing};
 use oculist_files::Digest;
 use serde::Serialize;
 
+use crate::config::DataFacts;
 use crate::deciding::is_about_splits;
 use crate::error::OculistError;
-use crate::recipe::DataFacts;
 use crate::settings::Settings;
 use crate::summary::counted;
 
@@ -24,7 +25,7 @@ const NAMED: usize = 3;
 pub struct Source {
     dataset: Dataset,
     /// Digest of what a run reads, if it has been taken.
-    identity: Option<Digest>,
+    identity: OnceLock<Digest>,
 }
 
 impl Source {
@@ -56,7 +57,7 @@ impl Source {
         if let Some(limit) = settings.max_image_bytes {
             options.max_encoded_bytes = limit.0;
         }
-        Ok(Self { dataset: Dataset::open(name, &options)?, identity: None })
+        Ok(Self { dataset: Dataset::open(name, &options)?, identity: OnceLock::new() })
     }
 
     /// Opens the data set for work that needs no training: what is not fit for it is taken as the source gives it, and why
@@ -76,17 +77,18 @@ impl Source {
 
     /// Wraps a data set that is open already.
     pub(crate) fn of(dataset: Dataset) -> Self {
-        Self { dataset, identity: None }
+        Self { dataset, identity: OnceLock::new() }
     }
 
     /// Notes the digest of what the run reads: checkpoints belong to that.
-    pub(crate) fn identify(&mut self, identity: Digest) {
-        self.identity = Some(identity);
+    pub(crate) fn identify(&self, identity: Digest) {
+        // A run reads its inputs once; a second run on the same data has the same.
+        let _ = self.identity.set(identity);
     }
 
     /// That digest, or nothing.
     pub(crate) fn identity(&self) -> String {
-        self.identity.map_or_else(String::new, |digest| digest.to_string())
+        self.identity.get().map_or_else(String::new, |digest| digest.to_string())
     }
 
     /// The data set.

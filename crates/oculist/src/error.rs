@@ -33,6 +33,28 @@ pub enum OculistError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// A stage of a recipe cannot do what it is asked for.
+    #[error("stage `{stage}`: {problem}")]
+    Stage {
+        /// Its kind, such as `prune`.
+        stage: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A recipe's file is wrong.
+    #[error("recipe {name}: {problem}")]
+    Recipe {
+        /// The file, or the name of the recipe.
+        name: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// A stage cannot go as far as was asked.
+    #[error("{problem}")]
+    OutOfReach {
+        /// How far it was asked to go and how far it can.
+        problem: String,
+    },
     /// A model file does not fit its use.
     #[error("model {path}: {problem}")]
     Model {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use oculist_graph::Graph;
 use oculist_passes::{channels_last_again, fold_batch_norm, remove_identity};
 
-use crate::compress::quantization::Quantizer;
 use crate::deciding::Deciding;
 use crate::error::OculistError;
 use crate::evaluate::BATCH;
@@ -13,6 +12,7 @@ use crate::files::{check_free_beside, tidy_beside};
 use crate::images::Images;
 use crate::model_file::{Model, ModelOptions, Opened, is_int8, is_own, is_weights, read_to_write};
 use crate::progress::Watch;
+use crate::quantization::Quantizer;
 use crate::settings::Settings;
 use crate::summary::{bytes_text, counted};
 

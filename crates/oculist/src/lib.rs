@@ -7,8 +7,9 @@
 mod audit;
 mod augment;
 mod bench;
+mod candidate;
 mod class_match;
-mod compress;
+mod config;
 mod data;
 mod deciding;
 mod dropout;
@@ -20,15 +21,18 @@ mod images;
 mod measure;
 pub mod metrics;
 mod model_file;
-mod optimize;
 mod pictures;
 mod predict;
 mod progress;
+mod quantization;
 mod recipe;
 mod report_again;
-mod run_folder;
+mod run;
+mod session;
 mod settings;
+mod sink;
 mod small_model;
+mod stage;
 mod summary;
 mod training;
 mod training_data;
@@ -43,6 +47,8 @@ pub use augment::{
     preview_augmentation,
 };
 pub use bench::{Benched, bench_files};
+pub use candidate::{Candidate, Cost, Pledge, Verdict};
+pub use config::{CompressionConfig, Config, DataFacts, Repeat};
 pub use data::{Shown, Source, show_data};
 pub use dropout::DROPOUT_KEY;
 pub use error::OculistError;
@@ -54,15 +60,23 @@ pub use oculist_data::{Layout, Purpose, Split};
 pub use oculist_runtime::cpu_name;
 pub use oculist_train::Keep;
 pub use oculist_zoo::{ArchitectureInfo, architectures};
-pub use optimize::{Finished, RunOptions, optimize, train};
 pub use predict::{EvaluateOptions, Evaluated, PredictOptions, Predicted, evaluate_file, predict_files};
-pub use progress::{Progress, Watch};
-pub use recipe::{CompressionConfig, DataFacts, Recipe, Repeat};
+pub use progress::{Progress, Role, Watch};
+pub use recipe::{Recipe, plan_text};
 pub use report_again::report_again;
-pub use run_folder::{
-    BASELINE_FILE, CONFIG_FILE, Existing, INPUTS_FILE, INT8_FILE, METRICS_FILE, MODEL_FILE, REPORT_DATA_FILE,
-    REPORT_FILE, RunFolder, SETTINGS_FILE, SUMMARY_FILE,
-};
+pub use run::{Finished, RunOptions, optimize, plan_recipe, run_recipe, train};
+pub use session::{Canceller, Session, SessionBuilder};
 pub use settings::{
     Augmentation, ByteSize, Calibration, LossName, OptimizerName, SamplingName, Settings, Target,
+};
+pub use sink::csv::Csv;
+pub use sink::folder::{
+    BASELINE_FILE, CONFIG_FILE, Existing, INPUTS_FILE, INT8_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE,
+    REPORT_DATA_FILE, REPORT_FILE, RunFolder, SETTINGS_FILE, SUMMARY_FILE,
+};
+pub use sink::report::Report;
+pub use sink::{Keeper, Sink};
+pub use stage::{
+    Distil, Draft, FineTune, Fold, KINDS, Load, Measure, Planned, Prune, Quantize, Registry, Search, Stage,
+    Teacher, Train,
 };

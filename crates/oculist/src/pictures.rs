@@ -9,7 +9,7 @@ use oculist_runtime::{Plan, PlanOptions};
 
 use crate::error::OculistError;
 use crate::metrics::{Evaluation, softmax};
-use crate::optimize::state::Run;
+use crate::session::Session;
 
 /// Longest side of a picture in the report.
 const THUMBNAIL: usize = 128;
@@ -25,7 +25,7 @@ const VARIANTS: usize = 3;
 /// # Errors
 /// [`OculistError::Data`] if an image cannot be read again.
 pub(crate) fn samples(
-    run: &Run,
+    session: &Session<'_>,
     graph: &Graph,
     result: &Evaluation,
     baseline: &Evaluation,
@@ -34,15 +34,15 @@ pub(crate) fn samples(
     let all: Vec<usize> = (0..result.predictions.len()).collect();
     let (hits, misses): (Vec<usize>, Vec<usize>) = all.into_iter().partition(right);
     let chosen = spread(&misses, SAMPLES).into_iter().chain(spread(&hits, SAMPLES));
-    let mut plan = Plan::new(graph, &PlanOptions::new(1, run.ctx.clone()))?;
-    let class_names = run.source.class_names();
-    let test = run.source.split(Split::Test);
+    let mut plan = Plan::new(graph, &PlanOptions::new(1, session.ctx().clone()))?;
+    let class_names = session.source().class_names();
+    let test = session.source().split(Split::Test);
     let mut logits = vec![0.0; plan.output_len()];
     let mut samples = Vec::new();
     for i in chosen {
         // A file that went away since the measurement is no reason to lose the report.
         let Ok(image) = test.image(i) else { continue };
-        plan.run(&run.recipe.preprocessing.apply(&image)?, &mut logits)?;
+        plan.run(&session.config().preprocessing.apply(&image)?, &mut logits)?;
         let top = guesses(&logits, class_names, 3);
         let name = |class: u32| class_names[class as usize].clone();
         samples.push(Sample {
@@ -62,10 +62,10 @@ pub(crate) fn samples(
 ///
 /// # Errors
 /// [`OculistError::Data`] if an image cannot be read.
-pub(crate) fn augmented(run: &Run) -> Result<Vec<AugmentedSample>, OculistError> {
-    let train = run.source.split(Split::Train);
+pub(crate) fn augmented(session: &Session<'_>) -> Result<Vec<AugmentedSample>, OculistError> {
+    let train = session.source().split(Split::Train);
     let all: Vec<usize> = (0..train.len()).collect();
-    let pipeline = &run.recipe.augmentation;
+    let pipeline = &session.config().augmentation;
     if pipeline.steps.is_empty() {
         return Ok(Vec::new());
     }
@@ -74,12 +74,12 @@ pub(crate) fn augmented(run: &Run) -> Result<Vec<AugmentedSample>, OculistError>
     for i in spread(&all, AUGMENTED) {
         let Ok(image) = train.image(i) else { continue };
         for epoch in 0..VARIANTS {
-            let key = SampleKey { seed: run.recipe.seed, epoch: epoch as u64, sample: i as u64 };
-            let changed = run.recipe.preprocessing.augment(image.clone(), pipeline, key)?;
+            let key = SampleKey { seed: session.config().seed, epoch: epoch as u64, sample: i as u64 };
+            let changed = session.config().preprocessing.augment(image.clone(), pipeline, key)?;
             samples.push(AugmentedSample {
                 png: png(&changed)?,
                 original: png(&image)?,
-                class: run.source.class_names()[train.label(i) as usize].clone(),
+                class: session.source().class_names()[train.label(i) as usize].clone(),
                 operations: operations.clone(),
             });
         }

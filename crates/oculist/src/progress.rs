@@ -4,10 +4,45 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use oculist_train::EpochRecord;
 
+use crate::candidate::Candidate;
 use crate::error::OculistError;
+use crate::sink::folder::{BASELINE_FILE, INT8_FILE, MODEL_FILE};
+
+/// What a model is to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// What everything is compared with.
+    Baseline,
+    /// What the stages made of it.
+    Compressed,
+    /// The same in int8.
+    CompressedInt8,
+}
+
+impl Role {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            Self::Compressed => "compressed",
+            Self::CompressedInt8 => "compressed-int8",
+        }
+    }
+
+    /// The file that it has in a run folder.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Baseline => BASELINE_FILE,
+            Self::Compressed => MODEL_FILE,
+            Self::CompressedInt8 => INT8_FILE,
+        }
+    }
+}
 
 /// One message of a recipe to whoever watches.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub enum Progress<'a> {
     /// A stage begins.
     Stage {
@@ -45,6 +80,24 @@ pub enum Progress<'a> {
         epochs: usize,
         /// Whether it is the best so far.
         best: bool,
+    },
+    /// A training has ended.
+    Trained {
+        /// Which.
+        phase: &'a str,
+        /// Its learning curve, with the epochs before a resumption.
+        history: &'a [oculist_report::Epoch],
+    },
+    /// A step is done: what it changed, and what it cost.
+    Step(&'a oculist_report::Step),
+    /// A search has tried a model.
+    Tried(&'a oculist_report::Candidate),
+    /// A model that is kept.
+    Model {
+        /// What it is to the run.
+        role: Role,
+        /// The model, with what is known of it.
+        candidate: &'a Candidate,
     },
     /// Work of known length inside a stage.
     Work {

@@ -1,490 +1,278 @@
-//! The resolved recipe: every setting decided, from what the user said, the data and the network.
+//! Recipes: lists of stages as data.
 
-mod augmentation;
+use std::path::Path;
+use std::sync::Arc;
 
-use oculist_augment::{Pipeline, Preprocessing};
-use oculist_train::{Loss, OptimizerConfig, TrainConfig, balanced_weights, class_priors};
-use oculist_zoo::Family;
-use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use crate::candidate::Candidate;
 use crate::error::OculistError;
-use crate::settings::{Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
+use crate::files::toml_problem;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::stage::{
+    Draft, FineTune, Load, Measure, Planned, Prune, Quantize, Registry, Search, Stage, Train,
+};
+use crate::stage::{stage_table, time_text};
 
-pub(crate) use augmentation::{read as read_pipeline, shared_by_views};
-
-/// Updates that a network is trained for when the user does not say; epochs follow from it.
-const UPDATES: usize = 1000;
-/// Fewest epochs by default. With 12, a ResNet-20 on 54,000 images of Fashion-MNIST still underfits: 93.1% test top-1.
-const LEAST_EPOCHS: usize = 20;
-/// Inputs up to this side are trained as small images: padded crops, large batches.
-const SMALL_SIDE: usize = 64;
-
-/// What must be known of a data set before the rest can be decided.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DataFacts {
-    /// Its name for files and tables.
-    pub name: String,
-    /// Training images.
-    pub train: usize,
-    /// Number of classes.
-    pub classes: usize,
-    /// Training images of each class.
-    pub class_counts: Vec<usize>,
-    /// Whether mirrored images are known to keep their class.
-    pub flip: bool,
-    /// How images become inputs: size, colour and statistics follow from the images.
-    pub preprocessing: Preprocessing,
-}
-
-/// Compression, resolved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CompressionConfig {
-    /// Points of validation top-1 that may be lost.
-    pub max_drop: f64,
-    /// What to make small.
-    pub target: Target,
-    /// Pruning levels tried at the most.
-    pub candidates: usize,
-    /// Calibration method.
-    pub calibration: Calibration,
-    /// Training images for calibration.
-    pub calibration_images: usize,
-}
-
-/// Repeated augmentation: each image stands several times in one batch, differently augmented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Repeat {
-    /// How often.
-    pub times: usize,
-    /// Whether an epoch shows all images and is as many times as long, instead of fewer images.
-    pub longer: bool,
-}
-
-impl Repeat {
-    /// Repeats if the settings do not say: as often as the published code of repeated augmentation.
-    const TIMES: usize = 3;
-
-    fn resolve(settings: &Settings) -> Option<Self> {
-        let longer = match settings.sampling? {
-            SamplingName::Once | SamplingName::Balanced => return None,
-            SamplingName::Repeated => false,
-            SamplingName::BatchAugment => true,
-        };
-        Some(Self { times: settings.repeats.unwrap_or(Self::TIMES), longer })
-    }
-}
-
-/// Everything that determines the result, as stored in `config.toml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A list of stages, with settings of the session that it wants.
+///
+/// As a file it is TOML or JSON:
+///
+/// ```
+/// let recipe = oculist::Recipe::from_toml(r#"
+///     name = "half as large"
+///
+///     [[stage]]
+///     kind = "train"
+///     arch = "resnet8"
+///
+///     [[stage]]
+///     kind = "prune"
+///     keep = 0.5
+///
+///     [[stage]]
+///     kind = "fine-tune"
+///
+///     [[stage]]
+///     kind = "quantize"
+///
+///     [[stage]]
+///     kind = "measure"
+/// "#)?;
+/// assert_eq!(recipe.stages().len(), 5);
+/// # Ok::<(), oculist::OculistError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
 pub struct Recipe {
-    /// Name or folder of the data set.
-    pub data: String,
-    /// Architecture.
-    pub arch: String,
-    /// Factor on the architecture's number of channels.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub width: f64,
-    /// Seed.
-    pub seed: u64,
-    /// Threads.
-    pub threads: usize,
-    /// Image to input.
-    pub preprocessing: Preprocessing,
-    /// Augmentation of training images.
-    pub augmentation: Pipeline,
-    /// Whether an epoch shows each class equally often instead of each image once.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub balanced: bool,
-    /// Whether and how images are repeated within a batch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repeat: Option<Repeat>,
-    /// Training of the baseline.
-    pub train: TrainConfig,
-    /// Fine-tuning after pruning.
-    pub finetune: TrainConfig,
-    /// Compression.
-    pub compression: CompressionConfig,
+    name: String,
+    settings: Settings,
+    stages: Vec<Arc<dyn Stage>>,
 }
 
 impl Recipe {
-    /// Decides every setting.
+    /// An empty recipe.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// With a stage at its end.
+    #[must_use]
+    pub fn then(mut self, stage: impl Stage + 'static) -> Self {
+        self.stages.push(Arc::new(stage));
+        self
+    }
+
+    /// With settings for the session that it is run in.
+    #[must_use]
+    pub fn with_settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Trains a network and measures it.
+    pub fn train() -> Self {
+        Self::new("train").then(Train::default()).then(Measure::default())
+    }
+
+    /// Trains a network, then compresses it as far as the promise allows: int8 as it is, and ever stronger pruning with
+    /// fine-tuning and int8.
+    pub fn optimize() -> Self {
+        Self::new("optimize").then(Train::default()).then(compression()).then(Measure::default())
+    }
+
+    /// [`Recipe::optimize`], or [`Recipe::compress`] where the settings name a model.
+    pub fn optimize_for(settings: &Settings) -> Self {
+        if settings.model.is_some() { Self::compress() } else { Self::optimize() }
+    }
+
+    /// The same for the model that the session is given.
+    pub fn compress() -> Self {
+        Self::new("compress").then(Load).then(compression()).then(Measure::default())
+    }
+
+    /// Measures the model that the session is given.
+    pub fn measure() -> Self {
+        Self::new("measure").then(Load).then(Measure::default())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its stages.
+    pub fn stages(&self) -> &[Arc<dyn Stage>] {
+        &self.stages
+    }
+
+    /// The settings of a session that it wants.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Reads a recipe of the stages that there are from TOML or, if the name ends so, JSON.
     ///
     /// # Errors
-    /// [`OculistError::Zoo`] for an unknown architecture; [`OculistError::Train`] for a setting out of range.
-    pub fn resolve(settings: &Settings, facts: &DataFacts) -> Result<Self, OculistError> {
-        settings.validate()?;
-        let preprocessing = facts.preprocessing.clone();
-        let input = (preprocessing.channels(), preprocessing.height, preprocessing.width);
-        let arch = match &settings.arch {
-            Some(name) => oculist_zoo::find(name)?.name.to_owned(),
-            None => oculist_zoo::default_for(input, facts.train).to_owned(),
-        };
-        let augmentation = augmentation::resolve(settings, facts, &preprocessing)?;
-        let train = training(settings, facts, &arch, preprocessing.height)?;
-        if train.consistency > 0.0 && augmentation::shared_by_views(&augmentation).is_none() {
-            let problem = "expected --augment augmix with it, or an --augmentation file with an aug_mix step";
-            return Err(OculistError::Option { option: "--consistency".into(), problem: problem.into() });
-        }
-        let finetune = finetuning(settings, &train);
-        train.validate()?;
-        finetune.validate()?;
-        let compression = CompressionConfig {
-            max_drop: settings.max_drop.unwrap_or(0.5),
-            target: settings.target.unwrap_or_default(),
-            candidates: 4,
-            calibration: settings.calibration.unwrap_or_default(),
-            calibration_images: settings.calibration_images.unwrap_or(512),
-        };
-        Ok(Self {
-            data: facts.name.clone(),
-            arch,
-            width: settings.width.unwrap_or(1.0),
-            seed: settings.seed.unwrap_or(0),
-            threads: settings.threads(),
-            preprocessing,
-            augmentation,
-            balanced: settings.sampling == Some(SamplingName::Balanced),
-            repeat: Repeat::resolve(settings),
-            train,
-            finetune,
-            compression,
-        })
+    /// [`OculistError::Recipe`] naming the file, the stage and the setting; [`OculistError::Io`].
+    pub fn read(path: &Path) -> Result<Self, OculistError> {
+        Self::read_with(path, &Registry::default())
     }
 
-    /// The flat settings that make this recipe again: what was given, and what was decided where nothing was.
+    /// Reads a recipe whose stages a registry knows.
     ///
-    /// What a model brings with it stays as given, and so does the side of the input, whose rule is more than a number.
-    #[must_use]
-    pub fn settings(&self, given: &Settings) -> Settings {
-        let decided = Settings {
-            seed: Some(self.seed),
-            threads: Some(self.threads),
-            epochs: Some(self.train.epochs),
-            lr: Some(self.train.lr),
-            optimizer: Some(match self.train.optimizer {
-                OptimizerConfig::Sgd { .. } => OptimizerName::Sgd,
-                OptimizerConfig::AdamW { .. } => OptimizerName::Adamw,
-            }),
-            patience: Some(self.train.patience),
-            repeats: self.repeat.map(|r| r.times),
-            max_drop: Some(self.compression.max_drop),
-            target: Some(self.compression.target),
-            finetune_epochs: Some(self.finetune.epochs),
-            calibration: Some(self.compression.calibration),
-            calibration_images: Some(self.compression.calibration_images),
-            ..Settings::default()
-        };
-        let network = Settings {
-            arch: Some(self.arch.clone()),
-            augment: Some(augmentation::kind(given, &self.preprocessing)),
-            ..Settings::default()
-        };
-        let decided = if given.model.is_none() { decided.over(network) } else { decided };
-        // A batch size above the number of images was lowered.
-        let batch = Settings { batch_size: Some(self.train.batch_size), ..Settings::default() };
-        batch.over(given.clone()).over(decided)
+    /// # Errors
+    /// As [`Recipe::read`].
+    pub fn read_with(path: &Path, registry: &Registry) -> Result<Self, OculistError> {
+        let text = oculist_files::read_to_string(path)
+            .map_err(|source| OculistError::Io { path: path.to_path_buf(), source })?;
+        let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+        Self::parse(&text, json, registry)
+            .map_err(|problem| OculistError::Recipe { name: path.display().to_string(), problem })
     }
 
-    /// The network's name for people: the architecture, and its width where it is not the published one.
-    pub fn network(&self) -> String {
-        if is_one(&self.width) {
-            self.arch.clone()
+    /// A recipe from the text of a TOML file.
+    ///
+    /// # Errors
+    /// [`OculistError::Recipe`] naming the stage and the setting.
+    pub fn from_toml(text: &str) -> Result<Self, OculistError> {
+        Self::parse(text, false, &Registry::default())
+            .map_err(|problem| OculistError::Recipe { name: "text".into(), problem })
+    }
+
+    fn parse(text: &str, json: bool, registry: &Registry) -> Result<Self, String> {
+        let value: Value = if json {
+            serde_json::from_str(text).map_err(|e| e.to_string())?
         } else {
-            format!("{} at {} times its width", self.arch, self.width)
+            toml::from_str(text).map_err(|e| toml_problem(&e, text))?
+        };
+        let Value::Object(mut map) = value else {
+            return Err("expected a table with `stage`".into());
+        };
+        let name = match map.remove("name") {
+            None => "recipe".to_owned(),
+            Some(Value::String(name)) => name,
+            Some(other) => return Err(format!("name: expected a text, found {other}")),
+        };
+        let settings = match map.remove("settings") {
+            None => Settings::default(),
+            Some(settings) => serde_json::from_value(settings).map_err(|e| format!("settings: {e}"))?,
+        };
+        let Some(Value::Array(stages)) = map.remove("stage") else {
+            return Err("expected a list of stages ([[stage]] with `kind`), found none".into());
+        };
+        if let Some(key) = map.keys().next() {
+            return Err(format!("unknown key `{key}`, expected name, settings or stage"));
         }
+        let stages = stages.into_iter().enumerate();
+        let stages = stages
+            .map(|(i, stage)| registry.stage(stage).map_err(|problem| format!("stage {}: {problem}", i + 1)))
+            .collect::<Result<Vec<_>, _>>()?;
+        if stages.is_empty() {
+            return Err("expected at least one stage, found none".into());
+        }
+        Ok(Self { name, settings, stages })
     }
 
-    /// The recipe as TOML.
+    /// The recipe as TOML, as [`Recipe::read`] takes it.
     pub fn to_toml(&self) -> String {
-        toml::to_string_pretty(self).unwrap_or_default()
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-const fn one() -> f64 {
-    1.0
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    clippy::float_cmp,
-    reason = "serde calls it; the default is exact"
-)]
-fn is_one(value: &f64) -> bool {
-    *value == 1.0
-}
-
-/// The loss, the weight of each class, and how frequent each is; the latter two only where the loss needs them.
-fn loss(settings: &Settings, facts: &DataFacts) -> (Loss, Vec<f32>, Vec<f32>) {
-    let counts = &facts.class_counts;
-    match settings.loss.unwrap_or(LossName::CrossEntropy) {
-        LossName::CrossEntropy => (Loss::CrossEntropy, Vec::new(), Vec::new()),
-        LossName::Focal => (Loss::Focal { gamma: 2.0 }, Vec::new(), Vec::new()),
-        LossName::Weighted => (Loss::CrossEntropy, balanced_weights(counts), Vec::new()),
-        LossName::LogitAdjusted => (Loss::LogitAdjusted { tau: 1.0 }, Vec::new(), class_priors(counts)),
-    }
-}
-
-fn training(
-    settings: &Settings,
-    facts: &DataFacts,
-    arch: &str,
-    side: usize,
-) -> Result<TrainConfig, OculistError> {
-    let family = oculist_zoo::find(arch)?.family;
-    // At least a dozen updates per epoch, so that small sets are not trained in a handful of steps.
-    let largest = if side <= SMALL_SIDE { 128 } else { 64 };
-    let automatic = (facts.train / 12).clamp(8, largest);
-    let repeat = Repeat::resolve(settings);
-    let batch_size = batch_size(settings, automatic, facts.train, repeat)?;
-    let places = facts.train * repeat.filter(|r| r.longer).map_or(1, |r| r.times);
-    let steps = (places / batch_size).max(1);
-    let epochs = settings.epochs.unwrap_or_else(|| (UPDATES.div_ceil(steps)).clamp(LEAST_EPOCHS, 60));
-    let name = settings.optimizer.unwrap_or(match family {
-        // Depthwise layers train badly with large SGD steps in short schedules.
-        Family::MobileNetV2 | Family::MobileNetV3 => OptimizerName::Adamw,
-        _ => OptimizerName::Sgd,
-    });
-    let (optimizer, lr, weight_decay) = match name {
-        OptimizerName::Sgd => {
-            // Without batch norm only small steps are stable.
-            let lr = if family == Family::AlexNet { 0.01 } else { 0.1 };
-            (OptimizerConfig::sgd(), lr * batch_size as f32 / 128.0, 5e-4)
+        let mut map = Map::new();
+        map.insert("name".into(), self.name.clone().into());
+        let settings = crate::stage::written(&self.settings);
+        if !settings.is_empty() {
+            map.insert("settings".into(), Value::Object(settings));
         }
-        OptimizerName::Adamw => (OptimizerConfig::adamw(), 3e-3 * (batch_size as f32 / 128.0).sqrt(), 0.05),
-    };
-    let (loss, class_weights, class_priors) = loss(settings, facts);
-    Ok(TrainConfig {
-        loss,
-        class_weights,
-        class_priors,
-        mixup_alpha: settings.mixup.unwrap_or(0.0),
-        cutmix_alpha: settings.cutmix.unwrap_or(0.0),
-        mosaic_probability: settings.mosaic.unwrap_or(0.0),
-        consistency: settings.consistency.unwrap_or(0.0),
-        epochs,
-        batch_size,
-        lr: settings.lr.unwrap_or(lr),
-        min_lr: 0.0,
-        warmup_epochs: (epochs as f32 / 10.0).clamp(0.5, 3.0),
-        optimizer,
-        weight_decay,
-        patience: settings.patience.unwrap_or(0),
-        keep: settings.keep.unwrap_or_default(),
-        seed: settings.seed.unwrap_or(0),
-        ..TrainConfig::default()
-    })
+        map.insert("stage".into(), self.stages.iter().map(stage_table).collect());
+        toml::to_string(&Value::Object(map)).unwrap_or_default()
+    }
+
+    /// The recipe with a measurement at its end, and whether one was added.
+    #[must_use]
+    pub fn measured(mut self) -> (Self, bool) {
+        let missing = self.stages.last().is_none_or(|stage| stage.kind() != Measure::default().kind());
+        if missing {
+            self.stages.push(Arc::new(Measure::default()));
+        }
+        (self, missing)
+    }
+
+    /// What the recipe would do in a session, stage by stage, with an estimate of its time.
+    ///
+    /// # Errors
+    /// [`OculistError`] naming what would stand in its way.
+    pub fn plan(&self, session: &Session<'_>) -> Result<Vec<Planned>, OculistError> {
+        let mut draft = Draft::default();
+        let mut all = Vec::new();
+        for stage in &self.stages {
+            stage.check(session)?;
+            let mut planned = stage.plan(session, &draft)?;
+            if planned.what.is_empty() {
+                planned.what = stage.title(session, &Candidate::nothing());
+            }
+            draft = planned.after.clone();
+            all.push(planned);
+        }
+        Ok(all)
+    }
 }
 
-/// The batch size asked for, at most the number of images; where images are repeated, a multiple of the repeats.
-fn batch_size(
-    settings: &Settings,
-    automatic: usize,
-    train: usize,
-    repeat: Option<Repeat>,
-) -> Result<usize, OculistError> {
-    let wanted = settings.batch_size.unwrap_or(automatic);
-    let size = wanted.min(train.max(2));
-    let Some(Repeat { times, .. }) = repeat else { return Ok(size) };
-    if size == wanted && settings.batch_size.is_some() && !size.is_multiple_of(times) {
-        let problem = format!("expected a multiple of the {times} repeats of each image, found {size}");
-        return Err(OculistError::Option { option: "--batch-size".into(), problem });
-    }
-    Ok((size - size % times).max(times))
+/// A plan as text.
+pub fn plan_text(plan: &[Planned]) -> String {
+    let numbered = plan.iter().enumerate();
+    let mut lines: Vec<String> =
+        numbered.flat_map(|(i, planned)| planned.lines(&format!("{}.", i + 1), 0)).collect();
+    let all: f64 = plan.iter().map(|planned| planned.seconds).sum();
+    lines.push(format!("about {} in all, by a few steps timed on this machine", time_text(all)));
+    lines.join("\n")
 }
 
-/// Fine-tuning takes a third of the epochs at the full peak. On the demo, with another ranking, a tenth of the peak
-/// left two points less than half of it; the full peak was not compared with half.
-fn finetuning(settings: &Settings, train: &TrainConfig) -> TrainConfig {
-    let epochs = settings.finetune_epochs.unwrap_or_else(|| train.epochs.div_ceil(3).max(2));
-    TrainConfig {
-        epochs,
-        warmup_epochs: 0.25,
-        label_smoothing: 0.0,
-        // The teacher's answers are for the images as they are.
-        mixup_alpha: 0.0,
-        cutmix_alpha: 0.0,
-        mosaic_probability: 0.0,
-        consistency: 0.0,
-        patience: 0,
-        seed: train.seed.wrapping_add(1),
-        ..train.clone()
-    }
+/// The compression that ships.
+fn compression() -> Search {
+    let mut search = Search::default();
+    search.title = Some("Prune channels, fine-tune with distillation".into());
+    search.alternatives = vec![vec![Arc::new(Quantize::default())]];
+    search.stages =
+        vec![Arc::new(Prune::default()), Arc::new(FineTune::default()), Arc::new(Quantize::default())];
+    search
 }
 
 #[cfg(test)]
 mod tests {
-    use oculist_augment::ColorMode;
-
     use super::*;
-    use crate::settings::Augmentation;
 
-    fn facts(train: usize, preprocessing: Preprocessing) -> DataFacts {
-        DataFacts {
-            name: "x".into(),
-            train,
-            classes: 2,
-            class_counts: vec![train / 4, train - train / 4],
-            flip: true,
-            preprocessing,
+    #[test]
+    fn what_ships_comes_back_from_its_text() {
+        for recipe in [Recipe::train(), Recipe::optimize(), Recipe::compress()] {
+            let text = recipe.to_toml();
+            let back = Recipe::from_toml(&text).unwrap();
+            assert_eq!(back.to_toml(), text);
+            assert_eq!(format!("{:?}", back.stages), format!("{:?}", recipe.stages), "{text}");
         }
     }
 
-    fn small() -> Preprocessing {
-        Preprocessing::exact(ColorMode::Grey, 28, 28)
-    }
-
-    fn photos() -> Preprocessing {
-        Preprocessing::photos(ColorMode::Rgb, 96)
-    }
-
     #[test]
-    fn small_images_get_padded_crops_and_twenty_epochs() {
-        let r = Recipe::resolve(&Settings::default(), &facts(9000, small())).unwrap();
-        assert_eq!((r.arch.as_str(), r.train.batch_size, r.train.epochs), ("resnet20", 128, 20));
-        assert_eq!(r.augmentation, Pipeline::small_images(28, true));
-    }
-
-    #[test]
-    fn photos_are_cropped_and_flips_can_be_off() {
-        let facts = DataFacts { flip: false, ..facts(1800, photos()) };
-        let r = Recipe::resolve(&Settings::default(), &facts).unwrap();
-        assert!(r.augmentation.steps.iter().all(|s| s.op != oculist_augment::Op::HorizontalFlip));
-        assert!(!r.augmentation.steps.is_empty());
-    }
-
-    #[test]
-    fn what_the_user_says_holds() {
-        let settings = Settings {
-            arch: Some("MobileNet-V2".into()),
-            epochs: Some(3),
-            batch_size: Some(16),
-            lr: Some(0.01),
-            ..Settings::default()
-        };
-        let r = Recipe::resolve(&settings, &facts(1800, photos())).unwrap();
-        assert_eq!((r.arch.as_str(), r.train.epochs, r.train.batch_size), ("mobilenet_v2", 3, 16));
-        assert!((r.train.lr - 0.01).abs() < 1e-9);
-    }
-
-    #[test]
-    fn policies_follow_crops_and_flips() {
-        for (augment, name) in [
-            (Augmentation::Trivial, "trivial_augment_wide"),
-            (Augmentation::Rand, "rand_augment"),
-            (Augmentation::Auto, "auto_augment"),
-            (Augmentation::Augmix, "aug_mix"),
-            (Augmentation::Three, "three_augment"),
-            (Augmentation::Erasing, "random_erasing"),
+    fn what_is_wrong_is_named_with_its_stage() {
+        for (text, words) in [
+            ("name = 3", "name: expected a text"),
+            ("stage = 3", "expected a list of stages"),
+            ("stage = []", "at least one stage"),
+            ("stages = []\n[[stage]]\nkind = \"train\"", "unknown key `stages`"),
+            (
+                "[[stage]]\nkind = \"train\"\n[[stage]]\nkind = \"prune\"\nkept = 1",
+                "stage 2: prune: unknown field",
+            ),
+            ("[settings]\nepoch = 1\n[[stage]]\nkind = \"load\"", "settings: unknown field `epoch`"),
+            ("[[stage]\n", "line 1, column"),
         ] {
-            let settings = Settings { augment: Some(augment), ..Settings::default() };
-            for (facts, first) in
-                [(facts(9000, small()), "random_crop"), (facts(1800, photos()), "random_resized_crop")]
-            {
-                let pipeline = Recipe::resolve(&settings, &facts).unwrap().augmentation;
-                let names: Vec<&str> = pipeline.steps.iter().map(|s| s.op.name()).collect();
-                assert_eq!(names, [first, "horizontal_flip", name]);
-            }
+            let problem = Recipe::from_toml(text).map(|r| r.to_toml()).unwrap_err().to_string();
+            assert!(problem.contains(words), "{text}: {problem}");
         }
     }
 
     #[test]
-    fn unequal_classes_are_weighed_or_adjusted_for() {
-        let resolve = |loss| {
-            let settings = Settings { loss: Some(loss), ..Settings::default() };
-            Recipe::resolve(&settings, &facts(400, small())).unwrap().train
-        };
-        // 100 and 300 images.
-        assert_eq!(resolve(LossName::Weighted).class_weights, [2.0, 2.0 / 3.0]);
-        assert_eq!(resolve(LossName::LogitAdjusted).class_priors, [0.25, 0.75]);
-        assert!(resolve(LossName::Focal).class_weights.is_empty());
-    }
-
-    #[test]
-    fn repeated_images_fill_batches_exactly() {
-        let resolve = |sampling, repeats, batch_size| {
-            let settings = Settings { sampling: Some(sampling), repeats, batch_size, ..Settings::default() };
-            Recipe::resolve(&settings, &facts(9000, small()))
-        };
-        let r = resolve(SamplingName::Repeated, None, None).unwrap();
-        assert_eq!((r.repeat, r.train.batch_size), (Some(Repeat { times: 3, longer: false }), 126));
-        let r = resolve(SamplingName::BatchAugment, Some(4), Some(64)).unwrap();
-        assert_eq!((r.repeat, r.train.batch_size), (Some(Repeat { times: 4, longer: true }), 64));
-        let text = resolve(SamplingName::Repeated, Some(3), Some(64)).unwrap_err().to_string();
-        assert!(text.contains("--batch-size") && text.contains("3 repeats"), "{text}");
-        assert_eq!(resolve(SamplingName::Once, None, None).unwrap().repeat, None);
-        // Lowered to the number of images, it is lowered to a multiple as well.
-        assert_eq!(resolve(SamplingName::Repeated, Some(7), Some(10_000)).unwrap().train.batch_size, 8995);
-    }
-
-    #[test]
-    fn mosaics_are_for_training_not_for_fine_tuning() {
-        let settings = Settings { mosaic: Some(0.5), ..Settings::default() };
-        let r = Recipe::resolve(&settings, &facts(9000, small())).unwrap();
-        assert_eq!((r.train.mosaic_probability, r.finetune.mosaic_probability), (0.5, 0.0));
-        assert_eq!(toml::from_str::<Recipe>(&r.to_toml()).unwrap(), r);
-    }
-
-    #[test]
-    fn views_are_compared_in_training_not_in_fine_tuning_and_only_with_augmix() {
-        let with = |augment| Settings { consistency: Some(12.0), augment, ..Settings::default() };
-        let r = Recipe::resolve(&with(Some(Augmentation::Augmix)), &facts(9000, small())).unwrap();
-        assert_eq!((r.train.consistency, r.finetune.consistency), (12.0, 0.0));
-        assert_eq!((r.train.batch_size, r.train.rows()), (128, 384));
-        assert_eq!(shared_by_views(&r.augmentation), Some(2), "crop and flip are shared");
-        assert_eq!(toml::from_str::<Recipe>(&r.to_toml()).unwrap(), r);
-        for augment in [None, Some(Augmentation::None), Some(Augmentation::Rand)] {
-            let text = Recipe::resolve(&with(augment), &facts(9000, small())).unwrap_err().to_string();
-            assert!(text.contains("--consistency") && text.contains("--augment augmix"), "{text}");
-        }
-        let off = Settings { consistency: Some(0.0), ..Settings::default() };
-        assert!(Recipe::resolve(&off, &facts(9000, small())).is_ok());
-    }
-
-    #[test]
-    fn a_tiny_set_still_gives_batches() {
-        let r = Recipe::resolve(&Settings::default(), &facts(20, photos())).unwrap();
-        assert!(r.train.batch_size <= 20);
-        assert!(r.train.validate().is_ok());
-    }
-
-    #[test]
-    fn the_decided_settings_make_the_same_recipe_again() {
-        let given = [
-            Settings::default(),
-            Settings { batch_size: Some(5000), epochs: Some(3), ..Settings::default() },
-            Settings { arch: Some("MobileNet-V2".into()), lr: Some(0.02), ..Settings::default() },
-            Settings {
-                sampling: Some(SamplingName::BatchAugment),
-                mosaic: Some(0.25),
-                ..Settings::default()
-            },
-            Settings {
-                arch: Some("resnet18".into()),
-                width: Some(0.25),
-                keep: Some(oculist_train::Keep::Last),
-                ..Settings::default()
-            },
-            Settings { augment: Some(Augmentation::Augmix), consistency: Some(6.0), ..Settings::default() },
-        ];
-        for (given, facts) in
-            given.iter().flat_map(|g| [(g, facts(1800, small())), (g, facts(1800, photos()))])
-        {
-            let recipe = Recipe::resolve(given, &facts).unwrap();
-            let text = recipe.settings(given).to_toml();
-            let again: Settings = toml::from_str(&text).unwrap();
-            assert_eq!(Recipe::resolve(&again, &facts).unwrap(), recipe, "{text}");
-            assert!(again.arch.is_some() && again.batch_size.is_some_and(|b| b <= 1800), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_recipe_survives_toml() {
-        let r = Recipe::resolve(&Settings::default(), &facts(9000, small())).unwrap();
-        assert_eq!(toml::from_str::<Recipe>(&r.to_toml()).unwrap(), r);
+    fn a_measurement_is_added_where_there_is_none() {
+        let (recipe, added) = Recipe::new("r").then(Train::default()).measured();
+        assert!(added && recipe.stages().len() == 2);
+        assert!(!recipe.measured().1);
     }
 }

@@ -7,7 +7,7 @@ use oculist_report::RunSummary;
 use crate::error::OculistError;
 use crate::files::{take_folder, write};
 use crate::progress::Watch;
-use crate::run_folder::{CONFIG_FILE, REPORT_DATA_FILE, REPORT_FILE, SUMMARY_FILE};
+use crate::sink::folder::{CONFIG_FILE, REPORT_DATA_FILE, REPORT_FILE, SUMMARY_FILE};
 
 /// Reads the numbers of a run and, unless `only_read`, writes `report.html` again; returns the page's path.
 ///

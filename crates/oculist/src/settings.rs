@@ -10,10 +10,10 @@ use oculist_kernels::Context;
 use oculist_train::Keep;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
 use crate::error::OculistError;
 use crate::files::toml_problem;
-use crate::recipe::Recipe;
-use crate::run_folder::SETTINGS_FILE;
+use crate::sink::folder::SETTINGS_FILE;
 
 pub use bytes::ByteSize;
 
@@ -214,7 +214,7 @@ impl Settings {
         let text = oculist_files::read_to_string(path).map_err(io)?;
         toml::from_str(&text).map_err(|e| OculistError::Option {
             option: format!("--config {}", path.display()),
-            problem: if toml::from_str::<Recipe>(&text).is_ok() {
+            problem: if toml::from_str::<Config>(&text).is_ok() {
                 format!("it is the resolved recipe of a run; give {SETTINGS_FILE}, which lies beside it")
             } else {
                 toml_problem(&e, &text)

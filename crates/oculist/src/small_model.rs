@@ -8,10 +8,10 @@ use oculist_runtime::Context;
 use oculist_train::{BatchIterator, Event, TrainConfig, TrainError, Trainer, TrainingData};
 use oculist_zoo::BuildOptions;
 
+use crate::config::Config;
 use crate::data::{Source, facts};
 use crate::error::OculistError;
 use crate::progress::{Progress, Watch, go_on};
-use crate::recipe::Recipe;
 use crate::settings::Settings;
 use crate::training_data::fill;
 
@@ -25,13 +25,13 @@ const UPDATES: usize = 1600;
 /// How to train on `train` images of this source; without `epochs` so many that there are 1600 updates, but 4 to 40.
 ///
 /// # Errors
-/// As for [`Recipe::resolve`].
+/// As for [`Config::resolve`].
 pub(crate) fn recipe(
     source: &Source,
     settings: &Settings,
     train: usize,
     epochs: Option<usize>,
-) -> Result<Recipe, OculistError> {
+) -> Result<Config, OculistError> {
     let mut facts = facts(source, settings)?;
     if settings.image_size.is_none() && facts.preprocessing.height.max(facts.preprocessing.width) > SIDE {
         let smaller = Settings { image_size: Some(SIDE), ..settings.clone() };
@@ -39,7 +39,7 @@ pub(crate) fn recipe(
     }
     facts.train = train;
     let settings = Settings { arch: Some(ARCH.into()), epochs, ..settings.clone() };
-    let mut recipe = Recipe::resolve(&settings, &facts)?;
+    let mut recipe = Config::resolve(&settings, &facts)?;
     if epochs.is_none() {
         let steps = (facts.train / recipe.train.batch_size).max(1);
         recipe.train.epochs = UPDATES.div_ceil(steps).clamp(4, 40);
@@ -78,7 +78,7 @@ impl TrainingData for Fold {
 /// [`OculistError::Train`]; [`OculistError::Stopped`].
 pub(crate) fn train(
     images: &Subset,
-    recipe: &Recipe,
+    recipe: &Config,
     ctx: &Arc<Context>,
     offset: usize,
     what: &str,

@@ -3,9 +3,9 @@
 use oculist_data::{Batch, Loader, LoaderConfig, Sampling, Split};
 use oculist_train::{BatchIterator, TrainConfig, TrainError, TrainingData};
 
+use crate::config::{Config, Repeat, shared_by_views};
 use crate::data::Source;
 use crate::error::OculistError;
-use crate::recipe::{Recipe, Repeat, shared_by_views};
 
 /// Training images through augmentation and loader, validation images in order.
 #[derive(Debug)]
@@ -22,22 +22,22 @@ impl TrainingImages {
     /// [`OculistError::Data`] for a batch size above the number of training images.
     pub(crate) fn new(
         source: &Source,
-        recipe: &Recipe,
+        run: &Config,
         config: &TrainConfig,
         cache_bytes: u64,
     ) -> Result<Self, OculistError> {
-        let (pipeline, preprocessing) = (recipe.augmentation.clone(), recipe.preprocessing.clone());
+        let (pipeline, preprocessing) = (run.augmentation.clone(), run.preprocessing.clone());
         let (batch, workers) = (config.rows(), config.loader_workers);
         let mut train = LoaderConfig::training(batch, workers, config.seed, pipeline, preprocessing.clone());
-        if recipe.balanced {
+        if run.balanced {
             train.sampling = Sampling::Balanced;
         }
-        if let Some(Repeat { times, longer }) = recipe.repeat {
+        if let Some(Repeat { times, longer }) = run.repeat {
             train.sampling =
                 if longer { Sampling::BatchAugment { times } } else { Sampling::Repeated { times } };
         }
         if config.consistency > 0.0 {
-            let shared = shared_by_views(&recipe.augmentation).unwrap_or(recipe.augmentation.steps.len());
+            let shared = shared_by_views(&run.augmentation).unwrap_or(run.augmentation.steps.len());
             train.sampling = Sampling::Views { times: config.views(), shared };
         }
         let mut val = LoaderConfig::evaluation(batch, workers, preprocessing.clone());
@@ -46,14 +46,14 @@ impl TrainingImages {
         val.cache_bytes = cache_bytes - train.cache_bytes;
         let description = format!(
             "{} {} {:?} {:?} {:?} {:?}",
-            recipe.data,
+            run.data,
             source.identity(),
             source.split(Split::Train).class_counts(),
             source.split(Split::Val).class_counts(),
-            recipe.augmentation,
+            run.augmentation,
             preprocessing,
-        ) + if recipe.balanced { " balanced" } else { "" }
-            + &recipe.repeat.map_or(String::new(), |repeat| format!(" {repeat:?}"));
+        ) + if run.balanced { " balanced" } else { "" }
+            + &run.repeat.map_or(String::new(), |repeat| format!(" {repeat:?}"));
         Ok(Self {
             train: Loader::new(source.split(Split::Train).clone(), train)?,
             val: Loader::new(source.split(Split::Val).clone(), val)?,

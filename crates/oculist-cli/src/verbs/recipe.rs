@@ -2,12 +2,12 @@
 
 use std::sync::atomic::AtomicBool;
 
-use oculist::{Finished, Progress, Settings, Watch};
+use oculist::{Finished, Progress, Recipe, Settings, Watch};
 use oculist_report::terminal;
 
 use super::{local, no_pretrained, one_network, print, print_paths};
 use crate::args::{CompressArgs, OptimizeArgs, TrainArgs};
-use crate::settings::{compression, data, network, reading, run_options, training};
+use crate::settings::{compression, data, default_output, network, reading, run_options, training};
 use crate::terminal::Terminal;
 
 pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -20,8 +20,22 @@ pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> a
         .over(network(&args.network))
         .over(training(&args.training))
         .over(compression(&args.compression));
-    let (options, settings) = run_options(&args.output, "optimize", flags)?;
-    watched(quiet, stop, |watch| oculist::optimize(&settings, &options, watch))
+    let recipe = args.recipe.as_deref().map(Recipe::read).transpose()?;
+    // The recipe may name the data, and with them the folder.
+    let named = recipe.as_ref().map(|recipe| recipe.settings().data.clone()).unwrap_or_default();
+    let (mut options, settings) = run_options(&args.output, "optimize", flags)?;
+    if settings.data.is_none() && args.output.output.is_none() {
+        options.output = default_output("optimize", named.as_deref().unwrap_or_default());
+    }
+    let recipe = recipe.unwrap_or_else(|| Recipe::optimize_for(&settings));
+    if args.dry_run {
+        let mut terminal = Terminal::new(quiet);
+        let mut show = |p: Progress<'_>| terminal.show(&p);
+        let plan = oculist::plan_recipe(&recipe, &settings, &mut Watch { observer: &mut show, stop })?;
+        terminal.clear();
+        return print(&oculist::plan_text(&plan));
+    }
+    watched(quiet, stop, |watch| oculist::run_recipe(&recipe, &settings, &options, watch))
 }
 
 pub(crate) fn compress(args: &CompressArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {

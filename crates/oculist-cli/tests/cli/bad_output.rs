@@ -115,7 +115,8 @@ fn a_disk_that_fills_up_leaves_no_half_file() {
     let outcome = outcome.fails(1, &words);
     assert!(outcome.stderr.contains("Train the baseline"), "{}", outcome.stderr);
     let left: Vec<_> = contents(&run).into_keys().collect();
-    let settings = [".oculist-result", "config.toml", "inputs.jsonl", "settings.toml"].map(|f| run.join(f));
+    let settings = [".oculist-result", "config.toml", "inputs.jsonl", "recipe.toml", "settings.toml"]
+        .map(|f| run.join(f));
     assert_eq!(left, settings, "neither half a checkpoint nor its temporary file");
 
     let file = dir.path().join("small.onnx");

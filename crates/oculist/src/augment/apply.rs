@@ -14,10 +14,10 @@ use super::Augmenter;
 use super::class_folder::folder_names;
 use crate::error::OculistError;
 use crate::files::{check_no_images_of, take_folder, write};
-use crate::optimize::inputs::Inputs;
 use crate::pictures::encode;
 use crate::progress::{Watch, go_on};
 use crate::settings::Settings;
+use crate::sink::inputs::Inputs;
 
 /// One line of JSON for each image of the new data set.
 pub const MANIFEST_FILE: &str = "manifest.jsonl";

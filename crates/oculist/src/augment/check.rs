@@ -12,6 +12,7 @@ use oculist_graph::Graph;
 use oculist_report::{AUGMENT_CHECK_VERSION, AugmentCheck, AugmentOperation, render_augment_check_html};
 use oculist_runtime::Context;
 
+use crate::config::read_pipeline;
 use crate::data::Source;
 use crate::deciding::Deciding;
 use crate::error::OculistError;
@@ -22,7 +23,6 @@ use crate::metrics::argmax;
 use crate::model_file::{Model, ModelOptions};
 use crate::pictures::png;
 use crate::progress::{Progress, Watch, go_on};
-use crate::recipe::read_pipeline;
 use crate::settings::{Augmentation, Settings};
 use crate::small_model;
 use crate::summary::counted;

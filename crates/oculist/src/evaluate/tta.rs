@@ -6,10 +6,10 @@ use oculist_augment::{Border, Pipeline, Preprocessing, Transform};
 use oculist_report::TtaResult;
 
 use super::views::{Judge, Prepared, View};
+use crate::config::read_pipeline;
 use crate::error::OculistError;
 use crate::metrics::{evaluate_logits, softmax};
 use crate::progress::{Progress, Watch};
-use crate::recipe::read_pipeline;
 
 /// Which views of an image are judged; the image itself is always the first.
 #[derive(Debug, Clone, PartialEq, Eq)]

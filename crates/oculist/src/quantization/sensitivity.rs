@@ -8,7 +8,7 @@ use oculist_passes::{QuantizeOptions, Range};
 use oculist_report::LayerSensitivity;
 use oculist_runtime::Context;
 
-use super::quantization::{Calibrated, options};
+use super::{Calibrated, options};
 use crate::error::OculistError;
 use crate::evaluate::logits_until;
 use crate::images::Images;

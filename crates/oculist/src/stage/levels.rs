@@ -1,9 +1,9 @@
 //! The search for the strongest setting that keeps the promise.
 
-/// Shares of the baseline's cost that pruning aims at, from weak to strong.
+/// Shares of the cost that stages aim at where a search names none, from weak to strong.
 pub(crate) const LEVELS: [f64; 8] = [0.92, 0.85, 0.7, 0.55, 0.45, 0.35, 0.25, 0.15];
 
-/// A binary search over [`LEVELS`] for the strongest level that is accepted.
+/// A binary search over levels for the strongest that is accepted.
 ///
 /// Accuracy falls with the level but for noise, so each answer halves what is left. The first level tried is the
 /// middle one; a level is tried at most once.
@@ -17,12 +17,12 @@ pub(crate) struct LevelSearch {
 }
 
 impl LevelSearch {
-    /// At most `budget` levels are tried.
-    pub(crate) fn new(budget: usize) -> Self {
-        Self { low: 0, high: LEVELS.len(), budget }
+    /// Of so many levels at most `budget` are tried.
+    pub(crate) fn new(levels: usize, budget: usize) -> Self {
+        Self { low: 0, high: levels, budget }
     }
 
-    /// The next level to try, as an index into [`LEVELS`].
+    /// The next level to try, as an index.
     pub(crate) fn next(&self) -> Option<usize> {
         (self.budget > 0 && self.low < self.high).then(|| usize::midpoint(self.low, self.high))
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     fn strongest(limit: Option<usize>, budget: usize) -> (Option<usize>, usize) {
-        let mut search = LevelSearch::new(budget);
+        let mut search = LevelSearch::new(LEVELS.len(), budget);
         let (mut best, mut tries) = (None, 0);
         while let Some(level) = search.next() {
             tries += 1;

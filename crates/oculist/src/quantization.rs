@@ -13,7 +13,7 @@ use oculist_passes::{
 use oculist_report::{LayerSensitivity, Quantization};
 use oculist_runtime::{Context, Plan, PlanOptions};
 
-use super::sensitivity;
+mod sensitivity;
 use crate::error::OculistError;
 use crate::evaluate::{BATCH, evaluate_until, finite};
 use crate::images::Images;

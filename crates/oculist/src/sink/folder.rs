@@ -12,6 +12,8 @@ use crate::progress::Watch;
 pub const CONFIG_FILE: &str = "config.toml";
 /// The settings of the run, flat, for `--config`.
 pub const SETTINGS_FILE: &str = "settings.toml";
+/// The stages of the run, for `--recipe`.
+pub const RECIPE_FILE: &str = "recipe.toml";
 /// What the run read: every image with its label and the digest of its bytes, and the model and pipeline given.
 pub const INPUTS_FILE: &str = "inputs.jsonl";
 /// The numbers of the run.
@@ -33,7 +35,7 @@ pub const BASELINE_FILE: &str = "baseline.onnx";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 
 /// The files of a run. The first to be written is the last here: as long as it is there, the folder holds a run.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     SUMMARY_FILE,
     REPORT_DATA_FILE,
     REPORT_FILE,
@@ -41,6 +43,7 @@ const FILES: [&str; 10] = [
     MODEL_FILE,
     INT8_FILE,
     BASELINE_FILE,
+    RECIPE_FILE,
     INPUTS_FILE,
     SETTINGS_FILE,
     CONFIG_FILE,

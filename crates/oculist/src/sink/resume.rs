@@ -3,11 +3,12 @@
 use oculist_files::{Seal, unseal};
 use serde_json::Value;
 
+use super::folder::{CHECKPOINTS, CONFIG_FILE, INPUTS_FILE, RECIPE_FILE, RunFolder, SETTINGS_FILE};
 use super::inputs::Inputs;
+use crate::config::Config;
 use crate::error::OculistError;
 use crate::files::toml_problem;
 use crate::recipe::Recipe;
-use crate::run_folder::{CHECKPOINTS, CONFIG_FILE, INPUTS_FILE, RunFolder, SETTINGS_FILE};
 use crate::settings::Settings;
 
 /// What a TOML file holds. Unlike `toml::Table` it has room for every seed.
@@ -65,7 +66,7 @@ fn state_file(folder: &RunFolder, name: &str, seal: Seal) -> Result<Option<Strin
 /// and files that do; [`OculistError::Output`] naming a file of the run that is damaged or missing.
 pub(crate) fn check(
     folder: &RunFolder,
-    recipe: &Recipe,
+    config: &Config,
     given: &Settings,
     (before, now): (Option<&Inputs>, &Inputs),
 ) -> Result<(), OculistError> {
@@ -82,7 +83,7 @@ pub(crate) fn check(
         move |problem| OculistError::Output { path, problem }
     };
     let flat = table(&flat).map_err(unreadable(SETTINGS_FILE))?;
-    let settings = changed_settings(&flat, &recipe.settings(given), given);
+    let settings = changed_settings(&flat, &config.settings(given), given);
     let follows = |change: &String| OF_DATA.iter().any(|key| change.starts_with(&format!("{key}: ")));
     // Other images can decide other settings, so they are told first, unless a setting decided the images.
     if !settings.iter().any(follows)
@@ -91,17 +92,41 @@ pub(crate) fn check(
         return refuse("data", &changes);
     }
     let mut changes = settings;
-    let recipe = recipe.to_toml();
-    if changes.is_empty() && begun.trim_end() != recipe.trim_end() {
+    let now = config.to_toml();
+    if changes.is_empty() && begun.trim_end() != now.trim_end() {
         // Not a setting but something that follows from a file given or from the version. The same values in other
         // words, as another version may write them, are no change.
-        let tables = (
-            table(&begun).map_err(unreadable(CONFIG_FILE))?,
-            table(&recipe).map_err(unreadable(CONFIG_FILE))?,
-        );
+        let tables =
+            (table(&begun).map_err(unreadable(CONFIG_FILE))?, table(&now).map_err(unreadable(CONFIG_FILE))?);
         changes = changed_keys("", &tables.0, &tables.1);
     }
     if changes.is_empty() { Ok(()) } else { refuse("settings", &changes.join("; ")) }
+}
+
+/// Checks that the folder's run was begun with this recipe; one of an older version, which kept none, had the one that
+/// follows from its settings.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_recipe(folder: &RunFolder, recipe: &Recipe) -> Result<(), OculistError> {
+    if !folder.file(RECIPE_FILE).exists() {
+        return Ok(());
+    }
+    let begun = state_file(folder, RECIPE_FILE, Seal::Toml)?.unwrap_or_default();
+    let unreadable = |problem| OculistError::Output { path: folder.file(RECIPE_FILE), problem };
+    let (old, new) = (table(&begun).map_err(unreadable)?, table(&recipe.to_toml()).map_err(unreadable)?);
+    let changes = changed_keys("", &old, &new);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    Err(OculistError::Option {
+        option: "--resume".into(),
+        problem: format!(
+            "the run in {} was begun with another recipe: {}",
+            folder.path().display(),
+            changes.join("; ")
+        ),
+    })
 }
 
 fn table(text: &str) -> Result<Table, String> {

@@ -1,0 +1,107 @@
+//! Runs of a recipe in a folder, as the command line begins them.
+
+use std::path::PathBuf;
+
+use oculist_report::RunSummary;
+
+use crate::error::OculistError;
+use crate::progress::{Progress, Watch};
+use crate::recipe::Recipe;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::sink::folder::Existing;
+use crate::sink::run_folder::Folder;
+use crate::stage::Planned;
+
+/// Where a run goes and how it came about.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// `optimize`, `train` or `compress`.
+    pub verb: String,
+    /// Folder of the run.
+    pub output: PathBuf,
+    /// What to do if it holds a run already.
+    pub existing: Existing,
+    /// Whether a run that is continued reads every image again, instead of trusting size, times and inode of those that
+    /// it has read before.
+    pub verify: bool,
+    /// The exact command, for the report.
+    pub command: String,
+}
+
+/// A finished run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Finished {
+    /// All numbers, with pictures.
+    pub summary: RunSummary,
+    /// What was written.
+    pub files: Vec<PathBuf>,
+}
+
+/// Trains (or takes `settings.model`), prunes, quantises, measures, exports and reports.
+///
+/// # Errors
+/// [`OculistError`] naming what is wrong with the settings, the data, the model or the output folder.
+pub fn optimize(
+    settings: &Settings,
+    options: &RunOptions,
+    watch: &mut Watch<'_>,
+) -> Result<Finished, OculistError> {
+    run_recipe(&Recipe::optimize_for(settings), settings, options, watch)
+}
+
+/// Trains a model, measures and exports it; no compression.
+///
+/// # Errors
+/// As [`optimize`].
+pub fn train(
+    settings: &Settings,
+    options: &RunOptions,
+    watch: &mut Watch<'_>,
+) -> Result<Finished, OculistError> {
+    let recipe = if settings.model.is_some() { Recipe::measure() } else { Recipe::train() };
+    run_recipe(&recipe, settings, options, watch)
+}
+
+/// Runs a recipe in a folder, with its report; what the recipe says of the session holds where the settings say nothing.
+///
+/// # Errors
+/// As [`optimize`], and those of the recipe's stages.
+pub fn run_recipe(
+    recipe: &Recipe,
+    settings: &Settings,
+    options: &RunOptions,
+    watch: &mut Watch<'_>,
+) -> Result<Finished, OculistError> {
+    let (recipe, added) = recipe.clone().measured();
+    let settings = settings.clone().over(recipe.settings().clone());
+    let (folder, outcome) = Folder::new(options)?;
+    let Watch { observer, stop } = watch;
+    let tell = |event: &Progress<'_>| observer(*event);
+    let session = Session::builder(settings).stop_flag(stop).sink(tell).sink(folder).open()?;
+    if added {
+        session.note("the recipe ends without `measure`: the models are measured all the same");
+    }
+    session.run(&recipe)?;
+    drop(session);
+    let finished = outcome.borrow_mut().take();
+    finished.ok_or(OculistError::Stopped { hint: "" })
+}
+
+/// What a recipe would do with these settings, stage by stage, with estimates of the time; nothing is written.
+///
+/// # Errors
+/// As [`run_recipe`], for what can be known before.
+pub fn plan_recipe(
+    recipe: &Recipe,
+    settings: &Settings,
+    watch: &mut Watch<'_>,
+) -> Result<Vec<Planned>, OculistError> {
+    let (recipe, _) = recipe.clone().measured();
+    let settings = settings.clone().over(recipe.settings().clone());
+    let Watch { observer, stop } = watch;
+    let tell = |event: &Progress<'_>| observer(*event);
+    let session = Session::builder(settings).stop_flag(stop).sink(tell).open()?;
+    recipe.plan(&session)
+}

@@ -1,0 +1,96 @@
+//! What can be refused before any work is refused before any work.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use oculist_data::LoaderConfig;
+use oculist_runtime::{Context, Plan, PlanOptions};
+use oculist_train::{Executor, Mode};
+use oculist_zoo::BuildOptions;
+
+use super::Session;
+use crate::config::Config;
+use crate::error::OculistError;
+use crate::evaluate::BATCH;
+use crate::images::{ahead_bytes, reading_bytes};
+use crate::model_file::{Model, softmax_as_logits};
+use crate::recipe::Recipe;
+use crate::stage::{Load, Stage};
+
+impl Session<'_> {
+    /// Checks that a recipe can be run with what is known before its first stage.
+    ///
+    /// # Errors
+    /// [`OculistError`] naming the stage, the model or the memory that stands in its way.
+    pub(super) fn check_recipe(&self, recipe: &Recipe) -> Result<(), OculistError> {
+        for stage in recipe.stages() {
+            stage.check(self)?;
+        }
+        if let Some(path) = self.given_path()
+            && recipe.stages().iter().all(|stage| stage.kind() != Load.kind())
+        {
+            return Err(OculistError::Recipe {
+                name: recipe.name().to_owned(),
+                problem: format!("no stage takes the model {}: expected `load` as the first", path.display()),
+            });
+        }
+        if let Some((path, model)) = &self.given
+            && recipe.stages().iter().any(|stage| stage.trains_what_it_is_given())
+        {
+            is_trainable(path, model, &self.ctx)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a network of the zoo that cannot be trained or run in the memory that there may be, before any is
+    /// taken.
+    pub(crate) fn fits_memory(&self, config: &Config) -> Result<(), OculistError> {
+        let ctx = &self.ctx;
+        let graph = oculist_zoo::build(&config.arch, &self.build_options(config))?;
+        let rows = config.train.rows();
+        let training = Executor::check(ctx, &graph, rows, Mode::Train)?;
+        let images = LoaderConfig::training(
+            rows,
+            config.train.loader_workers,
+            config.seed,
+            config.augmentation.clone(),
+            config.preprocessing.clone(),
+        );
+        let what = format!(
+            "training `{}` on batches of {rows} images, with those that are read ahead,",
+            graph.name()
+        );
+        ctx.check_memory(&what, training.saturating_add(ahead_bytes(&images)))?;
+        let running = Plan::check(&graph, &PlanOptions::new(BATCH, ctx.clone()))?;
+        let what = format!(
+            "running `{}` on batches of {BATCH} images, with those that are read ahead,",
+            graph.name()
+        );
+        let images = reading_bytes(&config.preprocessing, ctx.threads());
+        Ok(ctx.check_memory(&what, running.saturating_add(images))?)
+    }
+
+    /// How the zoo builds the network of a configuration.
+    pub(crate) fn build_options(&self, config: &Config) -> BuildOptions {
+        let p = &config.preprocessing;
+        BuildOptions::new(self.source.class_names().len(), (p.channels(), p.height, p.width))
+            .with_width(config.width)
+    }
+}
+
+/// Refuses a model that runs but that pruned forms of it could not be trained of.
+fn is_trainable(path: &PathBuf, model: &Model, ctx: &Arc<Context>) -> Result<(), OculistError> {
+    // Two images: pruned forms of it need less than it does itself.
+    Executor::check(ctx, &model.graph, 2, Mode::Train).map_err(|e| OculistError::from(e).of_model(path))?;
+    match softmax_as_logits(&model.graph) {
+        None => Ok(()),
+        Some(node) => Err(OculistError::Model {
+            path: path.clone(),
+            problem: format!(
+                "it cannot be trained on: its last Softmax reads the probabilities of another one (node `{}`), where \
+                 training needs logits",
+                node.name
+            ),
+        }),
+    }
+}

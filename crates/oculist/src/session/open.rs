@@ -1,0 +1,133 @@
+//! Opening a session: the data are read, the model too, and every setting is decided.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use super::shared::Shared;
+use super::{Canceller, Session, Stop};
+use crate::config::Config;
+use crate::data::{Source, facts};
+use crate::error::OculistError;
+use crate::evaluate::BATCH;
+use crate::model_file::{Model, ModelOptions};
+use crate::progress::{Progress, Watch, go_on};
+use crate::settings::Settings;
+use crate::sink::{Sink, Sinks};
+
+/// Opens a [`Session`].
+#[derive(Debug)]
+pub struct SessionBuilder<'a> {
+    settings: Settings,
+    source: Option<Source>,
+    sinks: Sinks<'a>,
+    stop: Stop<'a>,
+}
+
+impl<'a> SessionBuilder<'a> {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self { settings, source: None, sinks: Sinks::default(), stop: Stop::Own(Canceller::default()) }
+    }
+
+    /// Adds one who watches; all are told everything in the order in which they were added.
+    #[must_use]
+    pub fn sink(self, sink: impl Sink + 'a) -> Self {
+        self.sinks.add(Box::new(sink));
+        self
+    }
+
+    /// Takes data that are open already instead of those that the settings name.
+    #[must_use]
+    pub fn source(mut self, source: Source) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Takes what can cancel the session, so that opening it can be cancelled too.
+    #[must_use]
+    pub fn canceller(mut self, canceller: Canceller) -> Self {
+        self.stop = Stop::Own(canceller);
+        self
+    }
+
+    /// Looks at a flag of the caller to see whether to stop.
+    #[must_use]
+    pub fn stop_flag(mut self, flag: &'a AtomicBool) -> Self {
+        self.stop = Stop::Callers(flag);
+        self
+    }
+
+    /// Reads the data and the model, if one is named, and decides every setting.
+    ///
+    /// # Errors
+    /// [`OculistError`] naming what is wrong with the settings, the data or the model.
+    pub fn open(self) -> Result<Session<'a>, OculistError> {
+        let began = Instant::now();
+        let Self { settings, source, sinks, stop } = self;
+        settings.validate()?;
+        sinks.tell(&Progress::Stage { number: 1, title: "Read the data" });
+        let mut observer = |progress: Progress<'_>| sinks.tell(&progress);
+        let watch = &mut Watch { observer: &mut observer, stop: stop.flag() };
+        let threads = settings.threads();
+        let ctx = settings.context()?;
+        let reading = ModelOptions::of(&settings);
+        let opened =
+            settings.model.as_deref().map(|path| Model::open_for(path, &reading, BATCH, &ctx)).transpose()?;
+        let mut given = opened.map(|opened| {
+            for note in &opened.notes {
+                watch.note(note);
+            }
+            opened.model
+        });
+        let mut source = source.map_or_else(|| Source::open(&settings, threads), Ok)?;
+        for line in source.describe_lines() {
+            watch.note(&line);
+        }
+        if let (Some(model), Some(path)) = (&mut given, &settings.model) {
+            model.adopt_classes(source.class_names(), watch);
+            source = model.order_classes(path, source, true, watch)?;
+        }
+        go_on(watch.stop)?;
+        let mut facts = facts(&source, &settings)?;
+        let mut decided = settings.clone();
+        if let (Some(model), Some(path)) = (&given, &decided.model) {
+            if model.is_int8() {
+                return Err(OculistError::Model {
+                    path: path.clone(),
+                    problem: "it is quantised already; start from the f32 model of the same run".into(),
+                });
+            }
+            // A given model, not the images, says how to train: its input and its family.
+            facts.preprocessing = model.preprocessing.clone();
+            if decided.arch.is_none() && oculist_zoo::find(&model.arch).is_ok() {
+                decided.arch = Some(model.arch.clone());
+            }
+        }
+        let mut config = Config::resolve(&decided, &facts)?;
+        if let Some(model) = &given {
+            config.preprocessing = model.preprocessing.clone();
+            config.arch.clone_from(&model.arch);
+        }
+        go_on(watch.stop)?;
+        let given = decided.model.clone().zip(given);
+        Ok(Session {
+            asked: settings,
+            settings: decided,
+            facts,
+            config,
+            ctx,
+            source,
+            given,
+            val: OnceCell::new(),
+            test: OnceCell::new(),
+            shared: Shared::default(),
+            sinks,
+            keeper: RefCell::new(None),
+            stop,
+            announced: Cell::new(1),
+            phases: RefCell::new(BTreeSet::new()),
+            began,
+        })
+    }
+}

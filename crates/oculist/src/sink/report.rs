@@ -1,0 +1,125 @@
+//! Collects the facts of a run for its report.
+
+use std::time::SystemTime;
+
+use oculist_files::utc_text;
+use oculist_report::{Input, RunSummary};
+
+use super::Sink;
+use crate::candidate::Candidate;
+use crate::data::preprocessing_text;
+use crate::error::OculistError;
+use crate::pictures;
+use crate::progress::{Progress, go_on};
+use crate::recipe::Recipe;
+use crate::session::Session;
+use crate::stage::Results;
+
+/// Collects what a report says of a run; [`Report::summary`] has it all after the last stage.
+#[derive(Debug, Default)]
+pub struct Report {
+    summary: RunSummary,
+}
+
+impl Report {
+    /// A report of a run that is begun by a command, for people who want to repeat it.
+    pub fn new(verb: impl Into<String>, command: impl Into<String>) -> Self {
+        let summary = RunSummary { verb: verb.into(), command: command.into(), ..RunSummary::default() };
+        Self { summary }
+    }
+
+    /// The facts so far.
+    pub fn summary(&self) -> &RunSummary {
+        &self.summary
+    }
+
+    pub(crate) fn into_summary(self) -> RunSummary {
+        self.summary
+    }
+
+    /// The learning curves so far.
+    pub(crate) fn history(&self) -> &[oculist_report::Epoch] {
+        &self.summary.history
+    }
+}
+
+impl Sink for Report {
+    fn begin(&mut self, session: &Session<'_>, recipe: &Recipe) -> Result<(), OculistError> {
+        let config = session.config();
+        let p = &config.preprocessing;
+        let verb = &self.summary.verb;
+        self.summary = RunSummary {
+            oculist_version: env!("CARGO_PKG_VERSION").into(),
+            verb: if verb.is_empty() { recipe.name().to_owned() } else { verb.clone() },
+            command: self.summary.command.clone(),
+            config: config.to_toml(),
+            seed: config.seed,
+            threads: session.ctx().threads(),
+            cpu: oculist_runtime::cpu_name(),
+            started: utc_text(SystemTime::now()),
+            arch: config.arch.clone(),
+            data: session.source().facts_for_report(),
+            input: Input {
+                height: p.height,
+                width: p.width,
+                channels: p.channels(),
+                preprocessing: preprocessing_text(p),
+                mean: p.mean.iter().map(|&x| f64::from(x)).collect(),
+                std: p.std.iter().map(|&x| f64::from(x)).collect(),
+            },
+            warnings: std::mem::take(&mut self.summary.warnings),
+            ..RunSummary::default()
+        };
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Progress<'_>) -> Result<(), OculistError> {
+        match event {
+            Progress::Warning(text) => self.summary.warnings.push((*text).to_owned()),
+            Progress::Trained { history, .. } => self.summary.history.extend(history.iter().cloned()),
+            Progress::Step(step) => self.summary.steps.push((*step).clone()),
+            Progress::Tried(candidate) => self.summary.candidates.push((*candidate).clone()),
+            Progress::Stage { .. }
+            | Progress::Note(_)
+            | Progress::TrainStep { .. }
+            | Progress::Epoch { .. }
+            | Progress::Model { .. }
+            | Progress::Work { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, session: &Session<'_>, result: &Candidate) -> Result<(), OculistError> {
+        let names = session.source().class_names().to_vec();
+        let measured = &result.measured;
+        let results = Results::of(result);
+        let summary = &mut self.summary;
+        if let Some(reference) = measured.first().map(|m| m.test.predictions.clone()) {
+            summary.models = measured.iter().map(|m| m.facts(&names, Some(&reference))).collect();
+        }
+        summary.recommended = Some(results.recommended.name().to_owned());
+        if let Some(pledge) = result.lineage().find_map(|candidate| candidate.pledge.as_ref()) {
+            summary.promise = Some(pledge.promise.clone());
+            summary.max_drop = Some(pledge.max_drop);
+            summary.target = Some(format!("{:?}", pledge.target).to_lowercase());
+        }
+        let known = |has: fn(&Candidate) -> bool| {
+            result.also.as_deref().into_iter().chain(result.lineage()).find(|candidate| has(candidate))
+        };
+        summary.layers = known(|c| !c.widths.is_empty()).map(|c| c.widths.clone()).unwrap_or_default();
+        let int8 = known(|c| c.quantization.is_some());
+        summary.quantization = int8.and_then(|c| c.quantization.clone());
+        summary.sensitivity = int8.map(|c| c.sensitivity.clone()).unwrap_or_default();
+        let best = measured.iter().zip(&results.models).find(|(_, (role, _))| *role == results.recommended);
+        if let (Some((best, (_, candidate))), Some(reference)) = (best, measured.first())
+            && let Some(graph) = candidate.graph()
+        {
+            go_on(session.stop())?;
+            summary.samples = pictures::samples(session, graph, &best.test, &reference.test)?;
+            summary.augmented_samples = pictures::augmented(session)?;
+            go_on(session.stop())?;
+        }
+        summary.duration_s = session.began().elapsed().as_secs_f64();
+        Ok(())
+    }
+}

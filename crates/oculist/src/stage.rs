@@ -1,0 +1,118 @@
+//! Stages: each takes a candidate and makes another.
+
+mod distil;
+mod fine_tune;
+mod fold;
+pub(crate) mod levels;
+mod load;
+mod measure;
+mod parse;
+mod plan;
+mod prune;
+mod quantize;
+mod search;
+mod train;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::candidate::Candidate;
+use crate::error::OculistError;
+use crate::session::Session;
+
+pub use distil::Distil;
+pub use fine_tune::{FineTune, Teacher};
+pub use fold::Fold;
+pub use load::Load;
+pub use measure::Measure;
+pub(crate) use measure::Results;
+pub(crate) use parse::stage_table;
+pub use parse::{KINDS, Registry};
+pub(crate) use plan::time_text;
+pub use plan::{Draft, Planned};
+pub use prune::Prune;
+pub use quantize::Quantize;
+pub use search::Search;
+pub use train::Train;
+
+/// A step of a recipe: takes a candidate and makes another.
+///
+/// A stage of one's own needs [`kind`](Self::kind), [`title`](Self::title) and [`run`](Self::run); see
+/// `examples/own_stage.rs`.
+pub trait Stage: Debug + Send + Sync {
+    /// Its name in a recipe's file, such as `fine-tune`.
+    fn kind(&self) -> &str;
+
+    /// What it is going to do, as a heading.
+    fn title(&self, session: &Session<'_>, before: &Candidate) -> String;
+
+    /// Does it: makes a candidate by [`Candidate::followed_by`], or gives back the one that it was given.
+    ///
+    /// # Errors
+    /// [`OculistError`] naming what stands in its way; [`OculistError::OutOfReach`] if it cannot go as far as was asked,
+    /// which ends a recipe, but not a search.
+    fn run(&self, session: &Session<'_>, before: &Candidate) -> Result<Candidate, OculistError>;
+
+    /// Its settings as they are written into a recipe's file, without its kind.
+    fn settings(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// Refuses, before anything is done, what cannot be done.
+    ///
+    /// # Errors
+    /// [`OculistError`] naming the setting.
+    fn check(&self, _session: &Session<'_>) -> Result<(), OculistError> {
+        Ok(())
+    }
+
+    /// Looks closer at a candidate that it has made and that is kept.
+    ///
+    /// # Errors
+    /// As [`Stage::run`].
+    fn examine(&self, _session: &Session<'_>, _candidate: &mut Candidate) -> Result<(), OculistError> {
+        Ok(())
+    }
+
+    /// The same stage at a level of a search, the share of the cost that is to stay; most do not depend on it.
+    fn at_level(&self, _level: f64) -> Option<Arc<dyn Stage>> {
+        None
+    }
+
+    /// The name of its step in the report.
+    fn step_name(&self, after: &Candidate) -> String {
+        after.name.clone()
+    }
+
+    /// Whether it trains the model that it is given, or a part of it.
+    fn trains_what_it_is_given(&self) -> bool {
+        false
+    }
+
+    /// Trainings that it has checkpoints of.
+    fn trainings(&self, _session: &Session<'_>) -> usize {
+        0
+    }
+
+    /// What it would do, and about how long it would take.
+    ///
+    /// # Errors
+    /// [`OculistError`] naming what would stand in its way.
+    fn plan(&self, session: &Session<'_>, before: &Draft) -> Result<Planned, OculistError> {
+        let _ = session;
+        Ok(Planned::new(before.clone()))
+    }
+}
+
+/// Settings as a stage writes them into a recipe's file: what has a value.
+pub(crate) fn written(settings: &impl serde::Serialize) -> Map<String, Value> {
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(mut map)) => {
+            map.retain(|_, value| !value.is_null());
+            map
+        }
+        _ => Map::new(),
+    }
+}

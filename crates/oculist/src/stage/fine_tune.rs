@@ -1,0 +1,133 @@
+//! Trains on from the weights that a model has.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::plan::{Draft, Planned};
+use super::{Stage, written};
+use crate::candidate::Candidate;
+use crate::config::Config;
+use crate::error::OculistError;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::summary::{counted, curve};
+use crate::training::Phase;
+use crate::training_data::TrainingImages;
+
+/// Whose answers a fine-tuning learns from beside the labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Teacher {
+    /// The first complete model of the recipe; nobody's if that is the model itself.
+    #[default]
+    Baseline,
+    /// Nobody's.
+    None,
+}
+
+/// Trains a model on, by default with the baseline as its teacher and for a third of the epochs of training.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct FineTune {
+    /// Whose answers are learned from.
+    #[serde(skip_serializing_if = "is_default")]
+    pub teacher: Teacher,
+    /// Its own settings, those of training; `epochs` are its own.
+    #[serde(flatten)]
+    pub settings: Settings,
+}
+
+fn is_default(teacher: &Teacher) -> bool {
+    *teacher == Teacher::default()
+}
+
+impl FineTune {
+    /// A fine-tuning with settings of its own.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// With another teacher.
+    #[must_use]
+    pub fn with_teacher(mut self, teacher: Teacher) -> Self {
+        self.teacher = teacher;
+        self
+    }
+
+    fn config(&self, session: &Session<'_>) -> Result<Config, OculistError> {
+        let mut own = self.settings.clone();
+        // Its epochs are those of fine-tuning; the schedule of training stays the session's.
+        own.finetune_epochs = own.epochs.take().or(own.finetune_epochs);
+        session.config_with(&own)
+    }
+
+    fn teaches(&self, before: &Candidate) -> bool {
+        let differs = before.baseline().is_some_and(|baseline| {
+            baseline.graph().map(std::ptr::from_ref) != before.graph().map(std::ptr::from_ref)
+        });
+        self.teacher == Teacher::Baseline && differs
+    }
+}
+
+impl Stage for FineTune {
+    fn kind(&self) -> &str {
+        "fine-tune"
+    }
+
+    fn title(&self, _session: &Session<'_>, before: &Candidate) -> String {
+        if self.teaches(before) { "Fine-tune with distillation" } else { "Fine-tune" }.into()
+    }
+
+    fn settings(&self) -> Map<String, Value> {
+        written(self)
+    }
+
+    fn check(&self, session: &Session<'_>) -> Result<(), OculistError> {
+        self.config(session).map(drop)
+    }
+
+    fn trains_what_it_is_given(&self) -> bool {
+        true
+    }
+
+    fn trainings(&self, _session: &Session<'_>) -> usize {
+        1
+    }
+
+    fn run(&self, session: &Session<'_>, before: &Candidate) -> Result<Candidate, OculistError> {
+        let model = before.model_for(self.kind())?;
+        let config = self.config(session)?;
+        let data = TrainingImages::new(session.source(), &config, &config.finetune, session.cache_bytes())?;
+        let wanted = if before.complete { self.kind() } else { before.label.as_str() };
+        let name = session.phase_name(wanted);
+        let teacher = before.baseline().filter(|_| self.teaches(before)).and_then(Candidate::graph);
+        let phase = Phase { name: &name, config: &config.finetune, data: &data, teacher };
+        let outcome = phase.run(session, &model.graph)?;
+        let mut after = before.followed_by(model.with_graph(outcome.graph));
+        after.label.clone_from(&name);
+        after.history = curve(&name, &outcome.history);
+        if before.complete {
+            after.name = format!("{}, fine-tuned", before.name);
+            after.kind = if before.keep.is_some() { "pruned" } else { "fine-tuned" }.into();
+            after.what = format!("fine-tuned for {}", counted(after.history.len(), "epoch", "epochs"));
+        }
+        Ok(after)
+    }
+
+    fn plan(&self, session: &Session<'_>, before: &Draft) -> Result<Planned, OculistError> {
+        let config = self.config(session)?;
+        let epochs = counted(config.finetune.epochs, "epoch", "epochs");
+        let mut planned = match &before.graph {
+            Some(graph) => {
+                let teacher = (self.teacher == Teacher::Baseline).then_some(graph);
+                Planned::training(session, &config, &config.finetune, graph, teacher)?
+            }
+            None => Planned::new(before.clone()),
+        };
+        planned.what = format!("fine-tune for {epochs}");
+        planned.after = before.clone();
+        Ok(planned)
+    }
+}

@@ -1,0 +1,42 @@
+//! Folds batch normalisation into the layers before it.
+
+use oculist_passes::{fold_batch_norm, remove_identity};
+
+use super::Stage;
+use super::plan::{Draft, Planned};
+use crate::candidate::Candidate;
+use crate::error::OculistError;
+use crate::session::Session;
+
+/// Folds batch normalisation into the convolutions before it, which changes no answer beyond rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Fold;
+
+impl Stage for Fold {
+    fn kind(&self) -> &str {
+        "fold"
+    }
+
+    fn title(&self, _session: &Session<'_>, _before: &Candidate) -> String {
+        "Fold batch normalisation".into()
+    }
+
+    fn run(&self, _session: &Session<'_>, before: &Candidate) -> Result<Candidate, OculistError> {
+        let model = before.model_for(self.kind())?;
+        let graph = fold_batch_norm(&remove_identity(&model.graph)?)?;
+        let folded = model.graph.nodes().len() - graph.nodes().len();
+        let mut after = before.followed_by(model.with_graph(graph));
+        after.name = format!("{}, folded", before.name);
+        after.label = format!("{}-folded", before.label);
+        after.what = format!("{folded} nodes folded");
+        after.complete = before.complete;
+        Ok(after)
+    }
+
+    fn plan(&self, _session: &Session<'_>, before: &Draft) -> Result<Planned, OculistError> {
+        let mut planned = Planned::new(before.clone());
+        planned.what = "fold batch normalisation".into();
+        Ok(planned)
+    }
+}

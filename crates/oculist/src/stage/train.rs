@@ -1,0 +1,118 @@
+//! Trains a network of the zoo from scratch.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::plan::{Draft, Planned};
+use super::{Stage, written};
+use crate::candidate::Candidate;
+use crate::config::Config;
+use crate::error::OculistError;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::summary::{bytes_text, count_text, counted, curve};
+use crate::training::Phase;
+use crate::training_data::TrainingImages;
+
+/// Trains a network from scratch; what is not set is decided by the session, the data and the network.
+///
+/// The weights that are kept are those of the best epoch on validation images.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Train {
+    /// Its own settings: architecture, width, and those of training.
+    #[serde(flatten)]
+    pub settings: Settings,
+}
+
+impl Train {
+    /// A training with settings of its own.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+}
+
+impl Stage for Train {
+    fn kind(&self) -> &str {
+        "train"
+    }
+
+    fn title(&self, session: &Session<'_>, _before: &Candidate) -> String {
+        let network = session.config_with(&self.settings).map_or_else(|_| String::new(), |c| c.network());
+        format!("Train the baseline: {network}")
+    }
+
+    fn settings(&self) -> Map<String, Value> {
+        written(&self.settings)
+    }
+
+    fn check(&self, session: &Session<'_>) -> Result<(), OculistError> {
+        session.fits_memory(&session.config_with(&self.settings)?)
+    }
+
+    fn trainings(&self, _session: &Session<'_>) -> usize {
+        1
+    }
+
+    fn run(&self, session: &Session<'_>, _before: &Candidate) -> Result<Candidate, OculistError> {
+        let config = session.config_with(&self.settings)?;
+        let (graph, count) = begin(session, &config)?;
+        let data = TrainingImages::new(session.source(), &config, &config.train, session.cache_bytes())?;
+        let name = session.phase_name("baseline");
+        let phase = Phase { name: &name, config: &config.train, data: &data, teacher: None };
+        let outcome = phase.run(session, &graph)?;
+        let mut model = session.model(outcome.graph);
+        model.arch.clone_from(&config.arch);
+        let mut after = Candidate::nothing().followed_by(model);
+        let epochs = counted(outcome.history.len(), "epoch", "epochs");
+        after.what = format!("trained {epochs}, {} of weights", bytes_text(count));
+        after.name.clone_from(&name);
+        after.label.clone_from(&name);
+        after.kind = "baseline".into();
+        after.history = curve(&name, &outcome.history);
+        Ok(after)
+    }
+
+    fn plan(&self, session: &Session<'_>, _before: &Draft) -> Result<Planned, OculistError> {
+        let config = session.config_with(&self.settings)?;
+        let graph = network(session, &config)?;
+        let mut planned = Planned::training(session, &config, &config.train, &graph, None)?;
+        planned.what = format!(
+            "train {} for {}, batch {}, learning rate {:?}",
+            config.network(),
+            counted(config.train.epochs, "epoch", "epochs"),
+            config.train.batch_size,
+            config.train.lr,
+        );
+        planned.after = Draft { graph: Some(graph) };
+        Ok(planned)
+    }
+}
+
+/// The network of a configuration, with the weights that training starts from.
+pub(super) fn network(session: &Session<'_>, config: &Config) -> Result<oculist_graph::Graph, OculistError> {
+    let mut graph = oculist_zoo::build(&config.arch, &session.build_options(config))?;
+    oculist_zoo::initialize(&mut graph, config.seed);
+    Ok(graph)
+}
+
+/// That network, and its bytes of weights; says how it is going to be trained.
+pub(super) fn begin(
+    session: &Session<'_>,
+    config: &Config,
+) -> Result<(oculist_graph::Graph, u64), OculistError> {
+    let graph = network(session, config)?;
+    let (count, p) = (graph.cost(), &config.preprocessing);
+    session.note(&format!(
+        "{} parameters, {} multiply-adds per image at {}x{}x{}; {}, batch {}, learning rate {:?}",
+        count_text(count.params),
+        count_text(count.macs),
+        p.height,
+        p.width,
+        p.channels(),
+        counted(config.train.epochs, "epoch", "epochs"),
+        config.train.batch_size,
+        config.train.lr,
+    ));
+    Ok((graph, count.param_bytes))
+}
