@@ -48,8 +48,8 @@ mod tests {
         assert_eq!(crc32c(&ascending).to_le_bytes(), [0x4E, 0x79, 0xDD, 0x46]);
         assert_eq!(crc32c(&descending).to_le_bytes(), [0x5C, 0xDB, 0x3F, 0x11]);
         let command = [
-            0x01, 0xC0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 0x04, 0, 0, 0, 0, 0x14,
-            0, 0, 0, 0x18, 0x28, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0, 0,
+            0x01, 0xC0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 0x04, 0, 0, 0, 0,
+            0x14, 0, 0, 0, 0x18, 0x28, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0, 0,
         ];
         assert_eq!(crc32c(&command).to_le_bytes(), [0x56, 0x3A, 0x96, 0xD9]);
     }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use prost::Message;
 
 use crate::proto::{
-    Data, Dim, Experiment, HParamInfo, HParamsData, HParamsPluginData, Kind, MetricInfo, MetricName, PluginData,
-    SessionEndInfo, SessionStartInfo, SummaryMetadata, SummaryValue, TensorProto, TensorShapeProto, Value,
+    Data, Dim, Experiment, HParamInfo, HParamsData, HParamsPluginData, Kind, MetricInfo, MetricName,
+    PluginData, SessionEndInfo, SessionStartInfo, SummaryMetadata, SummaryValue, TensorProto,
+    TensorShapeProto, Value,
 };
 
 /// The value of a hyperparameter.
@@ -74,9 +75,14 @@ pub enum Outcome {
 }
 
 /// Which columns the tab has: parameters and tags of scalars.
-pub(crate) fn experiment(parameters: &BTreeMap<String, HParam>, metrics: &[&str], seconds: f64) -> SummaryValue {
-    let hparam_infos =
-        parameters.iter().map(|(name, value)| HParamInfo { name: name.clone(), data_type: value.data_type() });
+pub(crate) fn experiment(
+    parameters: &BTreeMap<String, HParam>,
+    metrics: &[&str],
+    seconds: f64,
+) -> SummaryValue {
+    let hparam_infos = parameters
+        .iter()
+        .map(|(name, value)| HParamInfo { name: name.clone(), data_type: value.data_type() });
     let metric_infos =
         metrics.iter().map(|&tag| MetricInfo { name: Some(MetricName { tag: tag.to_owned() }) });
     let experiment = Experiment {

@@ -50,7 +50,9 @@ pub(crate) fn next(folder: &Path, origin: &Origin, now: SystemTime) -> io::Resul
     let name = format!("{PREFIX}{seconds:010}.{host}.{}.0", origin.process);
     match last.filter(|last| *last >= name) {
         None => Ok(name),
-        Some(last) => Err(io::Error::other(format!("`{last}` has a name after `{name}`, so it would be read last"))),
+        Some(last) => {
+            Err(io::Error::other(format!("`{last}` has a name after `{name}`, so it would be read last")))
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::EventError;
 use crate::hparams::{HParam, Outcome, experiment, session_end, session_start};
 use crate::name::{self, Origin};
 use crate::picture;
@@ -14,7 +15,6 @@ use crate::proto::{
     TensorShapeProto, What,
 };
 use crate::record::{MAX_EVENT_BYTES, Records};
-use crate::EventError;
 
 /// The version of the format; from 2 on, readers look for a START to learn which steps are written again.
 const FILE_VERSION: &str = "brain.Event:2";
@@ -48,7 +48,7 @@ impl EventWriter {
         if let Some(file) = name::last(folder).map_err(in_folder)? {
             return Err(EventError::Occupied { path: folder.to_owned(), file });
         }
-        Self::begin(folder, origin, now)
+        Self::begin(folder, origin, now, 0)
     }
 
     /// Goes on with the events of a run that was stopped, in a further file.
@@ -75,14 +75,14 @@ impl EventWriter {
             tag: "START".into(),
             problem,
         })?;
-        let mut writer = Self::begin(folder, origin, now)?;
-        let what = Some(What::SessionLog(SessionLog { status: START }));
-        writer.write(&Event { wall_time: seconds(now), step, what, source_metadata: None })?;
-        Ok(writer)
+        Self::begin(folder, origin, now, step)
     }
 
-    /// A new file with its first record.
-    fn begin(folder: &Path, origin: &Origin, now: SystemTime) -> Result<Self, EventError> {
+    /// A new file with its first two records.
+    ///
+    /// The first file begins with a START as well: TensorBoard's pages take the first that they see for the beginning of the
+    /// run, and only a further one for a restart.
+    fn begin(folder: &Path, origin: &Origin, now: SystemTime, first_step: i64) -> Result<Self, EventError> {
         let name = name::next(folder, origin, now)
             .map_err(|cause| EventError::Folder { path: folder.to_owned(), cause })?;
         let path = folder.join(name);
@@ -95,6 +95,12 @@ impl EventWriter {
             step: 0,
             what: Some(What::FileVersion(FILE_VERSION.into())),
             source_metadata: Some(SourceMetadata { writer: "oculist".into() }),
+        })?;
+        writer.write(&Event {
+            wall_time: seconds(now),
+            step: first_step,
+            what: Some(What::SessionLog(SessionLog { status: START })),
+            source_metadata: None,
         })?;
         Ok(writer)
     }
@@ -109,7 +115,11 @@ impl EventWriter {
     /// # Errors
     /// [`EventError::Value`] for a tag or step that cannot be written, [`EventError::Write`] if the system refuses.
     pub fn scalar(&mut self, tag: &str, step: u64, time: SystemTime, value: f32) -> Result<(), EventError> {
-        self.value(step, time, SummaryValue { tag: tag.into(), data: Some(Data::SimpleValue(value)), metadata: None })
+        self.value(
+            step,
+            time,
+            SummaryValue { tag: tag.into(), data: Some(Data::SimpleValue(value)), metadata: None },
+        )
     }
 
     /// A text, which TensorBoard shows as Markdown.
@@ -135,13 +145,25 @@ impl EventWriter {
     /// # Errors
     /// As [`scalar`](Self::scalar); [`EventError::Value`] also for what is no PNG file, or one of more than
     /// [`MAX_EVENT_BYTES`].
-    pub fn image_png(&mut self, tag: &str, step: u64, time: SystemTime, png: &[u8]) -> Result<(), EventError> {
+    pub fn image_png(
+        &mut self,
+        tag: &str,
+        step: u64,
+        time: SystemTime,
+        png: &[u8],
+    ) -> Result<(), EventError> {
         self.check_size(tag, png.len())?;
         let Some(image) = picture::image(png) else {
             let begin = png[..png.len().min(8)].escape_ascii();
-            return Err(self.refuse(tag, format!("expected a PNG file, found {} bytes `{begin}`...", png.len())));
+            return Err(
+                self.refuse(tag, format!("expected a PNG file, found {} bytes `{begin}`...", png.len()))
+            );
         };
-        self.value(step, time, SummaryValue { tag: tag.into(), data: Some(Data::Image(image)), metadata: None })
+        self.value(
+            step,
+            time,
+            SummaryValue { tag: tag.into(), data: Some(Data::Image(image)), metadata: None },
+        )
     }
 
     /// The hyperparameters of the run, and the tags of the scalars that are compared by them.
@@ -202,7 +224,9 @@ impl EventWriter {
     }
 
     fn write(&mut self, event: &Event) -> Result<(), EventError> {
-        self.records.write(event).map_err(|cause: io::Error| EventError::Write { path: self.path.clone(), cause })
+        self.records
+            .write(event)
+            .map_err(|cause: io::Error| EventError::Write { path: self.path.clone(), cause })
     }
 }
 

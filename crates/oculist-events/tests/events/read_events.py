@@ -1,4 +1,4 @@
-"""Prints as JSON what TensorBoard finds in a folder of event files; of one file, the records of it.
+"""Prints as JSON what TensorBoard finds in each of some folders of event files; of a file, its records.
 
 TensorBoard is there twice: `EventAccumulator`, which other tools read event files with, and the data provider that its own
 pages ask, with the plugin of the tab HPARAMS on top.
@@ -18,7 +18,6 @@ from tensorboard.compat.proto import event_pb2
 from tensorboard.compat.tensorflow_stub import errors
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 from tensorboard.context import RequestContext
-from tensorboard.data import provider
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 
@@ -46,8 +45,8 @@ def records(path):
             "time": event.wall_time,
             "version": event.file_version,
             "writer": event.source_metadata.writer,
-            # Nothing that the messages do not know.
-            "again": event.SerializeToString(deterministic=True).hex() == reader.record().hex(),
+            # Whether there is nothing that the messages do not know.
+            "same": event.SerializeToString(deterministic=True) == reader.record(),
         })
 
 
@@ -120,8 +119,10 @@ def hparams(ctx, data):
     return {"columns": columns, "metrics": metrics, "rows": sorted(rows, key=lambda row: row["name"])}
 
 
-where = sys.argv[1]
-if os.path.isfile(where):
-    print(json.dumps(records(where)))
-else:
-    print(json.dumps({"accumulated": accumulated(where), "provided": provided(where)}))
+def read(where):
+    if os.path.isfile(where):
+        return records(where)
+    return {"accumulated": accumulated(where), "provided": provided(where)}
+
+
+print(json.dumps([read(where) for where in sys.argv[1:]]))
