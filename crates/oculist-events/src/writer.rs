@@ -54,8 +54,9 @@ impl EventWriter {
     /// Goes on with the events of a run that was stopped, in a further file.
     ///
     /// `first_step` is the first step that is written from here on; readers forget what earlier files hold of it and of later
-    /// steps. The earlier files are left as they are: one that ends in half a record is read up to there. Without
-    /// earlier files this begins the run.
+    /// steps. (TensorBoard's fast loader, `tensorboard_data_server`, does so for a series only once that is written again.) The
+    /// earlier files are left as they are: one that ends in half a record is read up to there. Without earlier files this begins
+    /// the run.
     ///
     /// # Errors
     /// [`EventError::Folder`] and [`EventError::Write`] if nothing can be written there, or if there is an event file whose
@@ -79,9 +80,6 @@ impl EventWriter {
     }
 
     /// A new file with its first two records.
-    ///
-    /// The first file begins with a START as well: TensorBoard's pages take the first that they see for the beginning of the
-    /// run, and only a further one for a restart.
     fn begin(folder: &Path, origin: &Origin, now: SystemTime, first_step: i64) -> Result<Self, EventError> {
         let name = name::next(folder, origin, now)
             .map_err(|cause| EventError::Folder { path: folder.to_owned(), cause })?;
@@ -90,19 +88,25 @@ impl EventWriter {
         let file = file.map_err(|cause| EventError::Write { path: path.clone(), cause })?;
         oculist_files::sync_folder(folder);
         let mut writer = Self { path, records: Records::new(file) };
-        writer.write(&Event {
-            wall_time: seconds(now),
-            step: 0,
-            what: Some(What::FileVersion(FILE_VERSION.into())),
-            source_metadata: Some(SourceMetadata { writer: "oculist".into() }),
-        })?;
-        writer.write(&Event {
-            wall_time: seconds(now),
-            step: first_step,
-            what: Some(What::SessionLog(SessionLog { status: START })),
-            source_metadata: None,
-        })?;
+        if let Err(error) = writer.announce(now, first_step) {
+            // The first error is the one to tell. A file without these records would only be in the way of another try.
+            let _ = fs::remove_file(&writer.path);
+            return Err(error);
+        }
         Ok(writer)
+    }
+
+    /// The two records that every file begins with.
+    ///
+    /// The first file of a run has a START as well: TensorBoard's pages take the first that they see for the beginning of the
+    /// run, and only a further one for a restart.
+    fn announce(&mut self, now: SystemTime, first_step: i64) -> Result<(), EventError> {
+        let wall_time = seconds(now);
+        let what = Some(What::FileVersion(FILE_VERSION.into()));
+        let source_metadata = Some(SourceMetadata { writer: "oculist".into() });
+        self.write(&Event { wall_time, step: 0, what, source_metadata })?;
+        let what = Some(What::SessionLog(SessionLog { status: START }));
+        self.write(&Event { wall_time, step: first_step, what, source_metadata: None })
     }
 
     /// The file.
