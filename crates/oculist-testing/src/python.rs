@@ -1,4 +1,4 @@
-//! Runs the Python oracles (NumPy, Pillow, OpenCV, ONNX, ONNX Runtime) as separate processes.
+//! Runs the Python oracles (NumPy, Pillow, OpenCV, ONNX, ONNX Runtime, TensorBoard) as separate processes.
 //!
 //! `cargo xtask test` makes a venv with them and passes its interpreter in `OCULIST_PYTHON`. Without that
 //! variable an oracle test has nothing to compare with: it says so and passes, unless `OCULIST_REQUIRE_ORACLES`
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_venv_holds_every_oracle() {
-        let source = "import cv2, numpy, onnx, onnxruntime, PIL; print('{\"ok\": true}')";
+        let source = "import cv2, numpy, onnx, onnxruntime, PIL, tensorboard; print('{\"ok\": true}')";
         let Some(outcome) = run_source::<&str>(source, []) else { return };
         assert_eq!(outcome.expect_success().json()["ok"], true);
     }
