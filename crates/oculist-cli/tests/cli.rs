@@ -44,6 +44,8 @@ mod oracle;
 mod ownership;
 #[path = "cli/pipes.rs"]
 mod pipes;
+#[path = "cli/recipes.rs"]
+mod recipes;
 #[path = "cli/resume.rs"]
 mod resume;
 #[path = "cli/unfit.rs"]

@@ -79,7 +79,9 @@ pub fn run_recipe(
     let (folder, outcome) = Folder::new(options)?;
     let Watch { observer, stop } = watch;
     let tell = |event: &Progress<'_>| observer(*event);
-    let session = Session::builder(settings).stop_flag(stop).sink(tell).sink(folder).open()?;
+    let resumes = options.existing == Existing::Resume;
+    let opened = Session::builder(settings).stop_flag(stop).sink(tell).sink(folder).open();
+    let session = opened.map_err(|e| if resumes { e.resumable() } else { e })?;
     if added {
         session.note("the recipe ends without `measure`: the models are measured all the same");
     }

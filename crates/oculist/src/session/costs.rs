@@ -10,16 +10,18 @@ use crate::candidate::{Candidate, Cost};
 use crate::error::OculistError;
 use crate::evaluate::evaluate_until;
 use crate::measure;
+use crate::progress::go_on;
 
 /// Time that one latency measurement of a candidate takes.
 const LATENCY_TIME: Duration = Duration::from_millis(500);
 
 impl Session<'_> {
-    /// Measures what is not known of a complete candidate: its top-1 on validation images and its costs.
+    /// Measures, unless the session is to stop, what is not known of a complete candidate: its top-1 on validation images and its costs.
     ///
     /// # Errors
     /// [`OculistError`] naming the node that cannot be run, or the image that it gives no number for.
     pub fn appraise(&self, candidate: &mut Candidate) -> Result<(), OculistError> {
+        go_on(self.stop())?;
         let Some(model) = candidate.model.clone().filter(|_| candidate.complete) else { return Ok(()) };
         if candidate.cost.is_none() {
             candidate.cost =

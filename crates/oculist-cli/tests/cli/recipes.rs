@@ -1,0 +1,231 @@
+//! Recipes of one's own: the same as the shipped one where they say the same, refused where they are wrong, and gone on with
+//! after a kill at any moment.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::runs::{optimized, trained};
+use crate::support::{Call, Outcome, contents, oculist, read, read_json, scratch};
+
+/// The main job, written by hand.
+const BY_HAND: &str = r#"
+name = "optimise by hand"
+
+[settings]
+arch = "resnet8"
+batch_size = 16
+
+[[stage]]
+kind = "train"
+epochs = 3
+
+[[stage]]
+kind = "search"
+levels = [0.92, 0.85, 0.7, 0.55, 0.45, 0.35, 0.25, 0.15]
+candidates = 4
+max_drop = 5
+alternatives = [[{ kind = "quantize", max_drop = 5 }]]
+stages = [
+    { kind = "prune" },
+    { kind = "fine-tune", epochs = 2 },
+    { kind = "quantize", max_drop = 5 },
+]
+
+[[stage]]
+kind = "measure"
+"#;
+
+/// Another order than the shipped one, with every kind that it has not.
+const LINEAR: &str = r#"
+name = "half, then a student"
+
+[settings]
+measure_seconds = 0.05
+threads = 2
+
+[[stage]]
+kind = "train"
+arch = "resnet8"
+epochs = 2
+batch_size = 16
+
+[[stage]]
+kind = "prune"
+keep = 0.6
+
+[[stage]]
+kind = "fine-tune"
+epochs = 1
+batch_size = 16
+
+[[stage]]
+kind = "distil"
+arch = "resnet8"
+width = 0.5
+epochs = 2
+batch_size = 16
+
+[[stage]]
+kind = "fold"
+
+[[stage]]
+kind = "quantize"
+calibration = "minmax"
+"#;
+
+fn call(data: &Path, recipe: &Path, output: &Path) -> Call {
+    oculist("optimize").arg(data).option("--recipe", recipe).option("--output", output)
+}
+
+#[test]
+fn the_main_job_by_hand_gives_the_same_models() {
+    let dir = scratch();
+    let (recipe, run) = (dir.path().join("r.toml"), dir.path().join("run"));
+    std::fs::write(&recipe, BY_HAND).expect("a recipe");
+    call(&optimized().data, &recipe, &run).args("--threads 2").run().ok();
+    let want = read_json(&optimized().file("summary.json"));
+    let got = read_json(&run.join("summary.json"));
+    assert_eq!(got["recommended"], want["recommended"]);
+    assert_eq!(got["promise"]["kept"], want["promise"]["kept"]);
+    for model in want["models"].as_array().expect("models") {
+        let file = model["file"].as_str().expect("a file");
+        assert!(read(&run.join(file)) == read(&optimized().file(file)), "{file}");
+    }
+    // A twin: other stages give another model.
+    let other = BY_HAND.replace("{ kind = \"fine-tune\", epochs = 2", "{ kind = \"fine-tune\", epochs = 1");
+    std::fs::write(&recipe, other).expect("a recipe");
+    call(&optimized().data, &recipe, &run).args("--threads 2 --force").run().ok();
+    assert!(read(&run.join("model.onnx")) != read(&optimized().file("model.onnx")));
+}
+
+#[test]
+fn stages_in_another_order_come_to_their_models() {
+    let dir = scratch();
+    let (recipe, run) = (dir.path().join("r.toml"), dir.path().join("run"));
+    std::fs::write(&recipe, LINEAR).expect("a recipe");
+    let outcome = call(&trained().data, &recipe, &run).run().ok();
+    for line in [
+        "Train the baseline",
+        "Prune channels to 60%",
+        "Distil into resnet8 at 0.5",
+        "Fold batch",
+        "ends without",
+    ] {
+        assert!(outcome.stderr.contains(line), "{line}: {}", outcome.stderr);
+    }
+    let summary = read_json(&run.join("summary.json"));
+    let files: Vec<_> = summary["models"].as_array().expect("models").iter().map(|m| &m["file"]).collect();
+    assert_eq!(files, ["baseline.onnx", "model.onnx", "model.int8.onnx"]);
+    assert_eq!(summary["recommended"], "compressed-int8");
+    assert_eq!(summary["verb"], "optimize");
+    let phases: Vec<_> = summary["history"]
+        .as_array()
+        .expect("epochs")
+        .iter()
+        .map(|e| e["phase"].as_str().expect("a phase"))
+        .collect();
+    assert_eq!(phases, ["baseline", "baseline", "prune-60", "distil", "distil"]);
+    // The run's own recipe is one to begin from.
+    let again = dir.path().join("again");
+    let recipe = run.join("recipe.toml");
+    call(&trained().data, &recipe, &again).run().ok();
+    assert!(read(&again.join("model.int8.onnx")) == read(&run.join("model.int8.onnx")));
+}
+
+#[test]
+fn a_dry_run_tells_the_plan_and_writes_nothing() {
+    let dir = scratch();
+    let (recipe, run) = (dir.path().join("r.toml"), dir.path().join("run"));
+    std::fs::write(&recipe, BY_HAND).expect("a recipe");
+    let outcome = call(&trained().data, &recipe, &run).args("--dry-run --threads 2").run().ok();
+    for line in
+        ["1. train resnet8 for 3 epochs", "2. search for the smallest size", "- prune channels", "in all"]
+    {
+        assert!(outcome.stdout.contains(line), "{line}: {}", outcome.stdout);
+    }
+    assert!(!run.exists());
+    let usual =
+        oculist("optimize").arg(&trained().data).args("--arch resnet8 --dry-run").option("--output", &run);
+    assert!(usual.run().ok().stdout.contains("search for the smallest size"));
+    assert!(!run.exists());
+}
+
+#[test]
+fn a_recipe_that_is_wrong_is_refused_before_anything_is_written() {
+    let dir = scratch();
+    let (recipe, run) = (dir.path().join("r.toml"), dir.path().join("run"));
+    let refused = |text: &str, words: &[&str]| {
+        std::fs::write(&recipe, text).expect("a recipe");
+        let outcome = call(&trained().data, &recipe, &run).run();
+        outcome.fails(1, &[&["r.toml"], words].concat());
+        assert!(!run.exists());
+    };
+    refused("[[stage]]\nkind = \"trian\"", &["stage 1", "`trian`", "train"]);
+    refused("[[stage]]\nkind = \"train\"\nepoch = 3", &["stage 1", "unknown setting `epoch`"]);
+    refused("[[stage]", &["line 1"]);
+    let fails = |text: &str, words: &[&str]| {
+        std::fs::write(&recipe, text).expect("a recipe");
+        call(&trained().data, &recipe, &run).run().fails(1, words);
+        assert!(!run.exists());
+    };
+    fails("[[stage]]\nkind = \"load\"", &["stage `load`", "expected a model"]);
+    fails("[[stage]]\nkind = \"train\"\n[[stage]]\nkind = \"prune\"", &["stage `prune`", "keep"]);
+    std::fs::write(&recipe, "[[stage]]\nkind = \"train\"").expect("a recipe");
+    let given = call(&trained().data, &recipe, &run).option("--model", trained().file("model.onnx"));
+    given.run().fails(1, &["no stage takes the model", "load"]);
+    let absent = call(&trained().data, &dir.path().join("absent.toml"), &run);
+    absent.run().fails(1, &["absent.toml"]);
+}
+
+#[test]
+fn a_run_is_not_continued_with_another_recipe() {
+    let dir = scratch();
+    let (recipe, run) = (dir.path().join("r.toml"), dir.path().join("run"));
+    std::fs::write(&recipe, LINEAR).expect("a recipe");
+    call(&trained().data, &recipe, &run).run().ok();
+    std::fs::write(&recipe, LINEAR.replace("keep = 0.6", "keep = 0.7")).expect("a recipe");
+    let outcome = call(&trained().data, &recipe, &run).args("--resume").run();
+    outcome.fails(1, &["begun with another recipe", "0.6", "0.7"]);
+}
+
+/// How often a run is killed: `OCULIST_KILLS` times, else a few.
+fn kills() -> u64 {
+    std::env::var("OCULIST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(4)
+}
+
+#[test]
+fn a_recipe_killed_at_any_moment_goes_on_to_the_same_bytes() {
+    let dir = scratch();
+    let (recipe, whole) = (dir.path().join("r.toml"), dir.path().join("whole"));
+    std::fs::write(&recipe, LINEAR).expect("a recipe");
+    let began = std::time::Instant::now();
+    call(&trained().data, &recipe, &whole).run().ok();
+    let time = began.elapsed();
+    let want = ["baseline.onnx", "model.onnx", "model.int8.onnx"].map(|file| (file, read(&whole.join(file))));
+    let mut killed = 0;
+    for i in 0..kills() {
+        let run = dir.path().join(format!("run-{i}"));
+        // Moments over the whole run, in an order of their own.
+        let at = time.mul_f64((i as f64 * 0.618_034 + 0.3).fract());
+        let mut child = call(&trained().data, &recipe, &run).start();
+        std::thread::sleep(at);
+        // One that has ended meanwhile was not killed; one that has written nothing begins anew.
+        let _ = child.kill();
+        killed += u64::from(Outcome::of(child).status.code().is_none());
+        let begun = run.join("config.toml").exists();
+        let mut again = call(&trained().data, &recipe, &run);
+        if begun {
+            again = again.args("--resume");
+        }
+        again.run().ok();
+        for (file, bytes) in &want {
+            assert!(read(&run.join(file)) == *bytes, "{file} after a kill at {at:?} of {time:?}");
+        }
+        let left = contents(&run).into_keys().find(|path| path.to_string_lossy().contains("oculist-tmp"));
+        assert_eq!(left, None, "what the kill left half written is removed");
+        std::fs::remove_dir_all(&run).expect("removed");
+    }
+    assert!(killed > 0, "at least one was killed before its end");
+    // The time over which the moments are spread.
+    assert!(time > Duration::from_millis(100));
+}
