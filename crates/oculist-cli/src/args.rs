@@ -316,6 +316,9 @@ pub(crate) struct OutputArgs {
     /// TOML file with any of these settings, such as the `settings.toml` of another run; flags override it.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Also write event files for TensorBoard (default folder: `tensorboard` in that of the run).
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub(crate) tensorboard: Option<Option<PathBuf>>,
     /// Seconds of each final measurement of latency and throughput (default: 2).
     #[arg(long, value_name = "S", value_parser = values::seconds)]
     pub(crate) measure_seconds: Option<f64>,

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use oculist::{
-    Augmentation, Calibration, Existing, Keep, LossName, OptimizerName, RunOptions, SamplingName, Settings,
-    Target, Tta,
+    Augmentation, Calibration, Existing, Keep, LossName, OptimizerName, Recipe, RunOptions, SamplingName,
+    Settings, Target, Tta,
 };
 
 use crate::args::{
@@ -149,6 +149,7 @@ pub(crate) fn run_options(
     args: &OutputArgs,
     verb: &str,
     flags: Settings,
+    recipe: Option<&Recipe>,
 ) -> anyhow::Result<(RunOptions, Settings)> {
     let file = args.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
     let measuring = Settings { measure_seconds: args.measure_seconds, ..Settings::default() };
@@ -160,10 +161,12 @@ pub(crate) fn run_options(
     };
     let output = args.output.clone().unwrap_or_else(|| {
         // Without a data set the library refuses the run before anything is written.
-        default_output(verb, settings.data.as_deref().unwrap_or_default())
+        let data = settings.data.as_ref().or(recipe.and_then(|recipe| recipe.settings().data.as_ref()));
+        default_output(verb, data.map_or("", String::as_str))
     });
     let (verb, verify) = (verb.to_owned(), args.verify);
-    let options = RunOptions { verb, output, existing, verify, command: command() };
+    let tensorboard = args.tensorboard.clone().map(|dir| dir.unwrap_or_else(|| output.join("tensorboard")));
+    let options = RunOptions { verb, output, existing, verify, command: command(), tensorboard };
     Ok((options, settings))
 }
 

@@ -48,6 +48,8 @@ mod pipes;
 mod recipes;
 #[path = "cli/resume.rs"]
 mod resume;
+#[path = "cli/tensorboard.rs"]
+mod tensorboard;
 #[path = "cli/unfit.rs"]
 mod unfit;
 #[path = "cli/usage.rs"]

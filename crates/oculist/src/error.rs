@@ -140,6 +140,9 @@ pub enum OculistError {
     /// An architecture cannot be built.
     #[error(transparent)]
     Zoo(#[from] oculist_zoo::ZooError),
+    /// Event files cannot be written.
+    #[error(transparent)]
+    Events(#[from] oculist_events::EventError),
     /// The report cannot be made.
     #[error(transparent)]
     Report(#[from] oculist_report::ReportError),

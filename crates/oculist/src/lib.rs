@@ -75,6 +75,7 @@ pub use sink::folder::{
     REPORT_DATA_FILE, REPORT_FILE, RunFolder, SETTINGS_FILE, SUMMARY_FILE,
 };
 pub use sink::report::Report;
+pub use sink::tensorboard::TensorBoard;
 pub use sink::{Keeper, Sink};
 pub use stage::{
     Distil, Draft, FineTune, Fold, KINDS, Load, Measure, Planned, Prune, Quantize, Registry, Search, Stage,

@@ -11,6 +11,7 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::sink::folder::Existing;
 use crate::sink::run_folder::Folder;
+use crate::sink::tensorboard::TensorBoard;
 use crate::stage::Planned;
 
 /// Where a run goes and how it came about.
@@ -27,6 +28,8 @@ pub struct RunOptions {
     pub verify: bool,
     /// The exact command, for the report.
     pub command: String,
+    /// Where event files for TensorBoard go, if any are wanted.
+    pub tensorboard: Option<PathBuf>,
 }
 
 /// A finished run.
@@ -80,7 +83,12 @@ pub fn run_recipe(
     let Watch { observer, stop } = watch;
     let tell = |event: &Progress<'_>| observer(*event);
     let resumes = options.existing == Existing::Resume;
-    let opened = Session::builder(settings).stop_flag(stop).sink(tell).sink(folder).open();
+    let mut builder = Session::builder(settings).stop_flag(stop).sink(tell).sink(folder);
+    if let Some(folder) = &options.tensorboard {
+        // After the run folder, which may have to be emptied first.
+        builder = builder.sink(TensorBoard::new(folder, resumes));
+    }
+    let opened = builder.open();
     let session = opened.map_err(|e| if resumes { e.resumable() } else { e })?;
     if added {
         session.note("the recipe ends without `measure`: the models are measured all the same");

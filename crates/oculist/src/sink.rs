@@ -1,4 +1,4 @@
-//! Who watches a session: run folder, report, CSV, progress. Nothing needs them to train.
+//! Who watches a session: run folder, report, CSV, TensorBoard, progress. Nothing needs them to train.
 
 pub(crate) mod csv;
 pub(crate) mod folder;
@@ -7,6 +7,7 @@ pub(crate) mod kept;
 pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod run_folder;
+pub(crate) mod tensorboard;
 
 use std::cell::RefCell;
 use std::path::PathBuf;

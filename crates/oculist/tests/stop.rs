@@ -60,6 +60,7 @@ fn run(
         existing,
         verify: false,
         command: "oculist".into(),
+        tensorboard: None,
     };
     let result = optimize(&settings(data), &options, &mut Watch { observer: &mut observer, stop: &stop });
     (result, after)

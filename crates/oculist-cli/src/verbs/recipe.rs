@@ -7,7 +7,7 @@ use oculist_report::terminal;
 
 use super::{local, no_pretrained, one_network, print, print_paths};
 use crate::args::{CompressArgs, OptimizeArgs, TrainArgs};
-use crate::settings::{compression, data, default_output, network, reading, run_options, training};
+use crate::settings::{compression, data, network, reading, run_options, training};
 use crate::terminal::Terminal;
 
 pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -21,12 +21,7 @@ pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> a
         .over(training(&args.training))
         .over(compression(&args.compression));
     let recipe = args.recipe.as_deref().map(Recipe::read).transpose()?;
-    // The recipe may name the data, and with them the folder.
-    let named = recipe.as_ref().map(|recipe| recipe.settings().data.clone()).unwrap_or_default();
-    let (mut options, settings) = run_options(&args.output, "optimize", flags)?;
-    if settings.data.is_none() && args.output.output.is_none() {
-        options.output = default_output("optimize", named.as_deref().unwrap_or_default());
-    }
+    let (options, settings) = run_options(&args.output, "optimize", flags, recipe.as_ref())?;
     let recipe = recipe.unwrap_or_else(|| Recipe::optimize_for(&settings));
     if args.dry_run {
         let mut terminal = Terminal::new(quiet);
@@ -46,7 +41,7 @@ pub(crate) fn compress(args: &CompressArgs, quiet: bool, stop: &AtomicBool) -> a
         .over(reading(&args.reading, args.arch.as_ref(), args.image_size))
         .over(training(&args.training))
         .over(compression(&args.compression));
-    let (options, settings) = run_options(&args.output, "compress", flags)?;
+    let (options, settings) = run_options(&args.output, "compress", flags, None)?;
     if settings.model.is_none() {
         anyhow::bail!("--model: expected the trained model, found none on the command line or in --config");
     }
@@ -58,7 +53,7 @@ pub(crate) fn train(args: &TrainArgs, quiet: bool, stop: &AtomicBool) -> anyhow:
     let flags = data(args.source.data.as_deref(), &args.data)
         .over(network(&args.network))
         .over(training(&args.training));
-    let (options, settings) = run_options(&args.output, "train", flags)?;
+    let (options, settings) = run_options(&args.output, "train", flags, None)?;
     watched(quiet, stop, |watch| oculist::train(&settings, &options, watch))
 }
 

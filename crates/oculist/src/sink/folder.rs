@@ -31,6 +31,9 @@ pub const INT8_FILE: &str = "model.int8.onnx";
 /// The model before compression.
 pub const BASELINE_FILE: &str = "baseline.onnx";
 
+/// Its folder of event files, where none other is named.
+pub const TENSORBOARD: &str = "tensorboard";
+
 /// Its folder of checkpoints.
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 
@@ -198,7 +201,7 @@ impl RunFolder {
 /// Removes what an earlier run wrote, and nothing else that may lie in the folder. Interrupted, it leaves a run that has
 /// lost its results and no results that have lost their run.
 fn clear(path: &Path) -> std::io::Result<()> {
-    for name in [CHECKPOINTS, "candidates"] {
+    for name in [CHECKPOINTS, "candidates", TENSORBOARD] {
         let folder = path.join(name);
         if folder.is_dir() {
             std::fs::remove_dir_all(folder)?;
