@@ -4,7 +4,7 @@ use oculist_testing::python;
 use serde_json::Value;
 
 use crate::support::runs::{EPOCHS, train_call, trained};
-use crate::support::{Outcome, read_json, scratch, wait_for};
+use crate::support::{Outcome, oculist, read_json, scratch, wait_for};
 
 /// Series of the training, and those of the whole run.
 const SCRIPT: &str = r#"
@@ -70,7 +70,8 @@ fn tensorboard_shows_what_the_report_says_also_after_a_kill() {
     // A run that is replaced has its own events only; a folder of other events is refused.
     let folder = dir.path().join("events");
     let elsewhere = |output: &str| {
-        let call = train_call(&trained().data, &dir.path().join(output)).args("--epochs 1");
+        let call = oculist("train").arg(&trained().data).option("--output", dir.path().join(output));
+        let call = call.args("--arch resnet8 --image-size 16 --batch-size 16 --epochs 1 --threads 2");
         call.arg(format!("--tensorboard={}", folder.display())).run()
     };
     elsewhere("a").ok();
