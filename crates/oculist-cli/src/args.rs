@@ -8,7 +8,7 @@ mod values;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use oculist::{ByteSize, Layout};
+use oculist::{ByteSize, Layout, Metric};
 
 pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};
 pub(crate) use augment::{AugmentVerb, CheckAugmentArgs, PipelineArgs};
@@ -258,7 +258,10 @@ pub(crate) enum SamplingArg {
 /// How far to compress.
 #[derive(Debug, Args)]
 pub(crate) struct CompressionArgs {
-    /// Points of validation top-1 that the result may lose.
+    /// What decides which model is better: top1, balanced_accuracy, macro_f1, auc, log_loss, ece (default: top1).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) metric: Option<Metric>,
+    /// How much of the metric on validation images the result may lose: points where it is in percent.
     #[arg(long, value_name = "POINTS", value_parser = values::points, allow_negative_numbers = true)]
     pub(crate) max_drop: Option<f64>,
     /// What to make small.

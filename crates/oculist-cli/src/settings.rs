@@ -111,6 +111,7 @@ pub(crate) fn augmentation(arg: AugmentArg) -> Augmentation {
 /// The settings that the compression arguments give.
 pub(crate) fn compression(args: &CompressionArgs) -> Settings {
     Settings {
+        metric: args.metric,
         max_drop: args.max_drop,
         target: args.target.map(|t| match t {
             TargetArg::Size => Target::Size,

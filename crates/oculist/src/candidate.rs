@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use oculist_graph::Graph;
+use oculist_metrics::{Metric, Scores};
 use oculist_report::{Epoch, LayerSensitivity, LayerWidth, Promise, Quantization, Spread, StepState};
 
 use crate::error::OculistError;
+use crate::judging::Allowance;
 use crate::model_file::Model;
 use crate::quantization::Quantized;
 use crate::settings::Target;
@@ -76,8 +78,8 @@ pub struct Candidate {
     pub complete: bool,
     /// Share of the cost that pruning aimed at; `None` without pruning.
     pub keep: Option<f64>,
-    /// Top-1 on the validation split, percent, if it was measured.
-    pub val_top1: Option<f64>,
+    /// What it achieves on the validation split, as far as that was measured.
+    pub val: Scores,
     /// What it costs, if that was measured.
     pub cost: Option<Cost>,
     /// What a search found of it.
@@ -167,7 +169,7 @@ impl Candidate {
     /// What a step's line says of it.
     pub(crate) fn state(&self) -> StepState {
         StepState {
-            val_top1: self.val_top1,
+            val_top1: self.val.get(Metric::Top1),
             params: self.cost.map(|cost| cost.params),
             macs: self.cost.map(|cost| cost.macs),
             bytes: self.cost.map(|cost| cost.bytes),
@@ -188,23 +190,29 @@ impl Candidate {
         self.verdict.as_ref().is_some_and(|verdict| verdict.accepted)
     }
 
+    /// What a metric says of it on validation images; NaN if that was not measured.
+    pub fn value(&self, metric: Metric) -> f64 {
+        self.val.get(metric).unwrap_or(f64::NAN)
+    }
+
     /// Decides whether the candidate keeps the promise against a reference, and says why.
     ///
-    /// Accepted: its validation top-1 falls by at most `max_drop` points, and it is smaller or faster. "Faster" asks
-    /// for a median latency below the reference's, "smaller" for fewer bytes.
-    pub(crate) fn judge(&mut self, reference: &Self, max_drop: f64) {
+    /// Accepted: it loses at most `max_drop` of the metric on validation images, and it is smaller or faster. "Faster"
+    /// asks for a median latency below the reference's, "smaller" for fewer bytes.
+    pub(crate) fn judge(&mut self, reference: &Self, metric: Metric, max_drop: f64) {
         let (Some(cost), Some(before)) = (self.cost, reference.cost) else { return };
-        let drop = reference.val_top1.unwrap_or(0.0) - self.val_top1.unwrap_or(0.0);
+        let allowed = Allowance { metric, reference: reference.value(metric), max_drop };
+        let (value, drop) = (self.value(metric), allowed.lost(self.value(metric)));
         let smaller = cost.bytes < before.bytes;
         let faster = cost.latency.median < before.latency.median;
-        // Accuracies are ratios of counts; the small slack only absorbs the rounding of their difference.
-        let kept = drop <= max_drop + 1e-9;
+        let kept = allowed.keeps(value);
         let reason = if !kept {
-            format!("loses {drop:.2} points, {max_drop} allowed")
+            format!("loses {}, {max_drop} allowed", metric.format_drop(drop))
         } else if !smaller && !faster {
             "neither smaller nor faster than the baseline".into()
         } else {
-            let change = change_text(drop, ["loses", "gains", "keeps the top-1"]);
+            let keeps = format!("keeps the {}", metric.title());
+            let change = change_text(metric, drop, ["loses", "gains", &keeps]);
             let size = before.bytes as f64 / cost.bytes as f64;
             let speed = before.latency.median / cost.latency.median;
             format!("{change}, {size:.1}x smaller, {speed:.1}x faster")
@@ -218,13 +226,13 @@ impl Candidate {
     }
 }
 
-/// A change of top-1 in words: `loses 0.20 points`, `gains 0.10 points`, `keeps the top-1`; `words` are the verbs.
-pub(crate) fn change_text(drop: f64, words: [&str; 3]) -> String {
-    match drop {
-        // Half of the last digit shown.
-        d if d.abs() < 0.005 => words[2].to_owned(),
-        d if d > 0.0 => format!("{} {d:.2} points", words[0]),
-        d => format!("{} {:.2} points", words[1], -d),
+/// A change of a metric in words: `loses 0.20 points`, `gains 0.10 points`, `keeps the top-1`; `words` are the verbs.
+pub(crate) fn change_text(metric: Metric, drop: f64, words: [&str; 3]) -> String {
+    let size = metric.format_drop(drop.abs());
+    if size == metric.format_drop(0.0) {
+        words[2].to_owned()
+    } else {
+        format!("{} {size}", words[usize::from(drop < 0.0)])
     }
 }
 
@@ -235,12 +243,14 @@ mod tests {
     fn known(top1: f64, bytes: u64, median: f64) -> Candidate {
         let latency = Spread { batch: 1, median, min: median, max: median, runs: 5 };
         let cost = Cost { params: 1, macs: 1, bytes, latency };
-        Candidate { val_top1: Some(top1), cost: Some(cost), ..Candidate::default() }
+        let mut val = Scores::new();
+        val.set(Metric::Top1, top1);
+        Candidate { val, cost: Some(cost), ..Candidate::default() }
     }
 
     fn judged(top1: f64, bytes: u64, median: f64) -> Verdict {
         let mut c = known(top1, bytes, median);
-        c.judge(&known(90.0, 1000, 2.0), 0.5);
+        c.judge(&known(90.0, 1000, 2.0), Metric::Top1, 0.5);
         c.verdict.unwrap()
     }
 

@@ -3,6 +3,7 @@
 mod augmentation;
 
 use oculist_augment::{Pipeline, Preprocessing};
+use oculist_metrics::Metric;
 use oculist_train::{Loss, OptimizerConfig, TrainConfig, balanced_weights, class_priors};
 use oculist_zoo::Family;
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,18 @@ pub struct Config {
     pub finetune: TrainConfig,
     /// Compression.
     pub compression: CompressionConfig,
+    /// What decides which model is better.
+    #[serde(default = "top1", skip_serializing_if = "is_top1")]
+    pub metric: Metric,
+}
+
+const fn top1() -> Metric {
+    Metric::Top1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_top1(metric: &Metric) -> bool {
+    *metric == Metric::Top1
 }
 
 impl Config {
@@ -113,6 +126,7 @@ impl Config {
     /// [`OculistError::Zoo`] for an unknown architecture; [`OculistError::Train`] for a setting out of range.
     pub fn resolve(settings: &Settings, facts: &DataFacts) -> Result<Self, OculistError> {
         settings.validate()?;
+        let metric = metric(settings, facts)?;
         let preprocessing = facts.preprocessing.clone();
         let input = (preprocessing.channels(), preprocessing.height, preprocessing.width);
         let arch = match &settings.arch {
@@ -148,6 +162,7 @@ impl Config {
             train,
             finetune,
             compression,
+            metric,
         })
     }
 
@@ -216,6 +231,24 @@ const fn one() -> f64 {
 )]
 fn is_one(value: &f64) -> bool {
     *value == 1.0
+}
+
+/// The metric that decides: top-1 unless another is asked for that the task has.
+fn metric(settings: &Settings, facts: &DataFacts) -> Result<Metric, OculistError> {
+    let metric = settings.metric.unwrap_or(Metric::Top1);
+    let fail = |problem| Err(OculistError::Option { option: "--metric".into(), problem });
+    if !Metric::CLASSIFICATION.contains(&metric) {
+        let choices: Vec<_> = Metric::CLASSIFICATION.iter().map(|metric| metric.name()).collect();
+        let found = metric.name();
+        return fail(format!(
+            "expected one of {}, found {found}, which is for several labels",
+            choices.join(", ")
+        ));
+    }
+    if metric == Metric::Auc && facts.classes != 2 {
+        return fail(format!("auc: expected two classes, found {}", facts.classes));
+    }
+    Ok(metric)
 }
 
 /// The loss, the weight of each class, and how frequent each is; the latter two only where the loss needs them.

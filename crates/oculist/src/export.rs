@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use oculist_graph::Graph;
+use oculist_metrics::Metric;
 use oculist_passes::{channels_last_again, fold_batch_norm, remove_identity};
 
 use crate::deciding::Deciding;
@@ -10,6 +11,7 @@ use crate::error::OculistError;
 use crate::evaluate::BATCH;
 use crate::files::{check_free_beside, tidy_beside};
 use crate::images::Images;
+use crate::judging::Judge;
 use crate::model_file::{Model, ModelOptions, Opened, is_int8, is_own, is_weights, read_to_write};
 use crate::progress::Watch;
 use crate::quantization::Quantizer;
@@ -92,17 +94,21 @@ fn export_model(
         ));
         let calibration = Images::load_until(&subset, &model.preprocessing, threads, watch.stop)?;
         let val = Images::load_until(&val, &model.preprocessing, threads, watch.stop)?;
+        let metric = settings.metric.unwrap_or(Metric::Top1);
+        let judge = Judge { ctx: &ctx, images: &val, metric, stop: watch.stop };
         let quantizer = Quantizer {
             ctx: &ctx,
             calibration: &calibration,
-            val: &val,
+            judge,
             method: settings.calibration.unwrap_or_default(),
-            floor: 0.0,
+            allowed: None,
         };
         let quantized = quantizer.quantize(&graph, watch)?;
         what = format!(
-            "int8, {} calibration on {} images, val top-1 {:.2}%",
-            quantized.facts.calibration, quantized.facts.images, quantized.val_top1
+            "int8, {} calibration on {} images, {}",
+            quantized.facts.calibration,
+            quantized.facts.images,
+            judge.text(&quantized.val)
         );
         graph = quantized.graph;
     } else if options.fold {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use oculist_data::{DEFAULT_MAX_PIXELS, Exclude, SkipKind, Skipped, decode_file, path_text, walk};
 use oculist_kernels::try_zeros;
+use oculist_metrics::Scores;
 use oculist_report::terminal::Prediction;
 use oculist_report::{Model as ModelFacts, Robustness, TtaResult};
 use oculist_runtime::{Plan, PlanOptions};
@@ -129,7 +130,7 @@ fn evaluate_model(
         name: "model",
         file: file_name(path),
         precision: if model.is_int8() { "int8" } else { "f32" },
-        val_top1: None,
+        val: Scores::new(),
         params: cost.params,
         macs: cost.macs,
         bytes,

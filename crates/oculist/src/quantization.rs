@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use oculist_graph::{Graph, Op, ValueId};
+use oculist_metrics::Scores;
 use oculist_passes::{
     CalibrationMethod, Calibrator, ChannelMeans, QuantizeOptions, Range, WeightRange, correct_bias,
     fold_batch_norm, layer_inputs, quantizable_values, quantize, remove_identity,
@@ -15,8 +16,9 @@ use oculist_runtime::{Context, Plan, PlanOptions};
 
 mod sensitivity;
 use crate::error::OculistError;
-use crate::evaluate::{BATCH, evaluate_until, finite};
+use crate::evaluate::{BATCH, finite};
 use crate::images::Images;
+use crate::judging::{Allowance, Judge};
 use crate::progress::{Watch, go_on};
 use crate::settings::Calibration;
 
@@ -28,17 +30,19 @@ pub(crate) struct Quantizer<'a> {
     pub(crate) ctx: &'a Arc<Context>,
     /// Training images, not augmented.
     pub(crate) calibration: &'a Images,
-    pub(crate) val: &'a Images,
+    /// Validation images, and the metric that decides.
+    pub(crate) judge: Judge<'a>,
     pub(crate) method: Calibration,
-    /// Validation top-1 that should not be undercut.
-    pub(crate) floor: f64,
+    /// What may be lost before layers go back to f32, if that is limited.
+    pub(crate) allowed: Option<Allowance>,
 }
 
 /// A quantised graph.
 #[derive(Debug, Clone)]
 pub(crate) struct Quantized {
     pub(crate) graph: Graph,
-    pub(crate) val_top1: f64,
+    /// What it achieves on validation images.
+    pub(crate) val: Scores,
     pub(crate) facts: Quantization,
     /// The calibration method that won.
     method: CalibrationMethod,
@@ -95,40 +99,40 @@ impl Quantizer<'_> {
     /// other, until it does not.
     pub(crate) fn quantize(&self, graph: &Graph, watch: &mut Watch<'_>) -> Result<Quantized, OculistError> {
         let calibrated = self.calibrate(graph, watch.stop)?;
-        let mut best: Option<(CalibrationMethod, Graph, f64)> = None;
+        let (judge, metric) = (&self.judge, self.judge.metric);
+        let better = |a: &Scores, b: &Scores| metric.is_better(judge.value(a), judge.value(b));
+        let mut best: Option<(CalibrationMethod, Graph, Scores)> = None;
         for &method in self.methods() {
             go_on(watch.stop)?;
             let quantized = calibrated.quantize(&calibrated.ranges(method)?, &options())?;
-            let top1 = evaluate_until(&quantized, self.val, self.ctx, watch.stop)?.top1;
-            watch.note(&format!("int8, {} calibration: val top-1 {top1:.2}%", method_name(method)));
-            if best.as_ref().is_none_or(|(_, _, b)| top1 > *b) {
-                best = Some((method, quantized, top1));
+            let scores = judge.scores(&quantized)?;
+            watch.note(&format!("int8, {} calibration: {}", method_name(method), judge.text(&scores)));
+            if best.as_ref().is_none_or(|(_, _, b)| better(&scores, b)) {
+                best = Some((method, quantized, scores));
             }
         }
-        let Some((method, mut quantized, mut val_top1)) = best else {
+        let Some((method, mut quantized, mut val)) = best else {
             return Err(OculistError::Option {
                 option: "--calibration".into(),
                 problem: "no method to try".into(),
             });
         };
+        let keeps = |scores: &Scores| self.allowed.is_none_or(|allowed| allowed.keeps(judge.value(scores)));
         let mut keep = BTreeSet::new();
-        if val_top1 < self.floor {
-            let f32_top1 = evaluate_until(graph, self.val, self.ctx, watch.stop)?.top1;
-            if f32_top1 >= self.floor {
-                let ranges = calibrated.ranges(method)?;
-                let ranking = sensitivity::ranking(&calibrated, &ranges, self.val, self.ctx, watch)?;
-                for entry in ranking.iter().take(ranking.len() / 2) {
-                    keep.insert(entry.layer.clone());
-                    let options = QuantizeOptions { keep_f32: keep.clone(), ..options() };
-                    let mixed = calibrated.quantize(&ranges, &options)?;
-                    let top1 = evaluate_until(&mixed, self.val, self.ctx, watch.stop)?.top1;
-                    watch.note(&format!("{} kept in f32: val top-1 {top1:.2}%", entry.layer));
-                    if top1 > val_top1 {
-                        (quantized, val_top1) = (mixed, top1);
-                    }
-                    if val_top1 >= self.floor {
-                        break;
-                    }
+        if !keeps(&val) && keeps(&judge.scores(graph)?) {
+            let ranges = calibrated.ranges(method)?;
+            let ranking = sensitivity::ranking(&calibrated, &ranges, judge, watch)?;
+            for entry in ranking.iter().take(ranking.len() / 2) {
+                keep.insert(entry.layer.clone());
+                let options = QuantizeOptions { keep_f32: keep.clone(), ..options() };
+                let mixed = calibrated.quantize(&ranges, &options)?;
+                let scores = judge.scores(&mixed)?;
+                watch.note(&format!("{} kept in f32: {}", entry.layer, judge.text(&scores)));
+                if better(&scores, &val) {
+                    (quantized, val) = (mixed, scores);
+                }
+                if keeps(&val) {
+                    break;
                 }
             }
         }
@@ -143,7 +147,7 @@ impl Quantizer<'_> {
             layers_int8: all.iter().filter(|l| !f32_layers.contains(*l)).cloned().collect(),
             layers_f32: f32_layers.into_iter().collect(),
         };
-        Ok(Quantized { graph: quantized, val_top1, facts, method })
+        Ok(Quantized { graph: quantized, val, facts, method })
     }
 
     /// What each layer alone loses in int8, with what was decided for it.
@@ -155,7 +159,7 @@ impl Quantizer<'_> {
     ) -> Result<Vec<LayerSensitivity>, OculistError> {
         let calibrated = self.calibrate(graph, watch.stop)?;
         let ranges = calibrated.ranges(quantized.method)?;
-        let mut entries = sensitivity::ranking(&calibrated, &ranges, self.val, self.ctx, watch)?;
+        let mut entries = sensitivity::ranking(&calibrated, &ranges, &self.judge, watch)?;
         for entry in &mut entries {
             let kept = quantized.facts.layers_f32.contains(&entry.layer);
             entry.decision = if kept { "f32".into() } else { "int8".into() };

@@ -36,7 +36,7 @@ pub use open::SessionBuilder;
 /// Data, settings and threads that stages work with, and the sinks that watch them.
 ///
 /// ```
-/// use oculist::{Recipe, Session, Settings};
+/// use oculist::{Metric, Recipe, Session, Settings};
 ///
 /// let settings = Settings {
 ///     data: Some("demo".into()),
@@ -47,7 +47,7 @@ pub use open::SessionBuilder;
 /// };
 /// let session = Session::open(settings)?;
 /// let trained = session.run(&Recipe::train())?;
-/// assert!(trained.val_top1.is_some_and(|percent| percent > 20.0));
+/// assert!(trained.value(Metric::Top1) > 20.0);
 /// # Ok::<(), oculist::OculistError>(())
 /// ```
 #[derive(Debug)]

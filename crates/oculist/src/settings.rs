@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use oculist_data::Layout;
 use oculist_kernels::Context;
+use oculist_metrics::Metric;
 use oculist_train::Keep;
 use serde::{Deserialize, Serialize};
 
@@ -184,7 +185,9 @@ pub struct Settings {
     pub patience: Option<usize>,
     /// Which weights training ends with.
     pub keep: Option<Keep>,
-    /// Points of validation top-1 that compression may lose.
+    /// What decides which model is better.
+    pub metric: Option<Metric>,
+    /// How much of the metric on validation images compression may lose, in its unit (points for percent).
     pub max_drop: Option<f64>,
     /// What to make small.
     pub target: Option<Target>,
@@ -268,6 +271,7 @@ impl Settings {
             repeats,
             patience,
             keep,
+            metric,
             max_drop,
             target,
             finetune_epochs,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use oculist_metrics::{Metric, Scores};
 use oculist_report::{ClassAccuracy, Epoch, Model as ModelFacts, Spread};
 use oculist_train::EpochRecord;
 
@@ -13,7 +14,8 @@ pub(crate) struct Measured {
     pub(crate) name: &'static str,
     pub(crate) file: String,
     pub(crate) precision: &'static str,
-    pub(crate) val_top1: Option<f64>,
+    /// What it achieves on validation images.
+    pub(crate) val: Scores,
     pub(crate) test: Evaluation,
     pub(crate) params: u64,
     pub(crate) macs: u64,
@@ -40,7 +42,7 @@ impl Measured {
             precision: self.precision.to_owned(),
             top1: self.test.top1,
             top5: self.test.top5,
-            val_top1: self.val_top1,
+            val_top1: self.val.get(Metric::Top1),
             params: self.params,
             macs: self.macs,
             bytes: self.bytes,

@@ -8,7 +8,7 @@ use oculist_report::Spread;
 use super::Session;
 use crate::candidate::{Candidate, Cost};
 use crate::error::OculistError;
-use crate::evaluate::evaluate_until;
+use crate::judging::Judge;
 use crate::measure;
 use crate::progress::go_on;
 
@@ -16,7 +16,7 @@ use crate::progress::go_on;
 const LATENCY_TIME: Duration = Duration::from_millis(500);
 
 impl Session<'_> {
-    /// Measures, unless the session is to stop, what is not known of a complete candidate: its top-1 on validation images and its costs.
+    /// Measures, unless the session is to stop, what is not known of a complete candidate: its scores on validation images and its costs.
     ///
     /// # Errors
     /// [`OculistError`] naming the node that cannot be run, or the image that it gives no number for.
@@ -27,11 +27,16 @@ impl Session<'_> {
             candidate.cost =
                 Some(self.cost(&model.graph, &format!("{} {}", candidate.label, candidate.kind))?);
         }
-        if candidate.val_top1.is_none() {
-            let found = evaluate_until(&model.graph, self.val()?, &self.ctx, self.stop());
-            candidate.val_top1 = Some(found.map_err(|e| self.of_given(candidate, e))?.top1);
+        if candidate.val.is_empty() {
+            let found = self.judge()?.scores(&model.graph);
+            candidate.val = found.map_err(|e| self.of_given(candidate, e))?;
         }
         Ok(())
+    }
+
+    /// How models are judged: on validation images, by the metric of the session.
+    pub(crate) fn judge(&self) -> Result<Judge<'_>, OculistError> {
+        Ok(Judge { ctx: &self.ctx, images: self.val()?, metric: self.config.metric, stop: self.stop() })
     }
 
     /// An error of a model that was given names its file.

@@ -100,7 +100,7 @@ impl Stage for Measure {
                 name: role.name(),
                 file: role.file().to_owned(),
                 precision: if candidate.is_int8() { "int8" } else { "f32" },
-                val_top1: candidate.val_top1,
+                val: candidate.val.clone(),
                 test: evaluate_until(graph, session.test()?, ctx, stop)?,
                 params: cost.params,
                 macs: cost.macs,

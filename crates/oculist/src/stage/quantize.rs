@@ -11,6 +11,7 @@ use super::{Stage, written};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::images::Images;
+use crate::judging::Allowance;
 use crate::quantization::Quantizer;
 use crate::session::Session;
 use crate::settings::Calibration;
@@ -50,13 +51,14 @@ impl Quantize {
             Images::load_until(&subset, &config.preprocessing, session.ctx().threads(), session.stop())
         })?;
         let max_drop = self.max_drop.unwrap_or(config.compression.max_drop);
-        let reference = before.baseline().and_then(|baseline| baseline.val_top1).unwrap_or(0.0);
+        let metric = config.metric;
+        let reference = before.baseline().map(|baseline| baseline.value(metric));
         work(&Quantizer {
             ctx: session.ctx(),
             calibration: &calibration,
-            val: session.val()?,
+            judge: session.judge()?,
             method: self.calibration.unwrap_or(config.compression.calibration),
-            floor: reference - max_drop,
+            allowed: reference.map(|reference| Allowance { metric, reference, max_drop }),
         })
     }
 }
@@ -107,7 +109,7 @@ impl Stage for Quantize {
         after.name = format!("{}, int8", before.name);
         after.label = format!("{}-int8", before.label);
         after.kind = if before.kind == "baseline" { "int8".into() } else { format!("{}+int8", before.kind) };
-        after.val_top1 = Some(quantized.val_top1);
+        after.val = quantized.val.clone();
         after.quantization = Some(quantized.facts.clone());
         after.quantized = Some(Arc::new(quantized));
         Ok(after)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use oculist_metrics::Metric;
 use oculist_report::Promise;
 use serde_json::{Map, Value};
 
@@ -12,10 +13,11 @@ use super::plan::{Draft, Planned};
 use super::{Registry, Stage};
 use crate::candidate::{Candidate, Pledge, Verdict, change_text};
 use crate::error::OculistError;
+use crate::judging::Allowance;
 use crate::progress::{Progress, go_on};
 use crate::session::Session;
 use crate::settings::Target;
-use crate::summary::{bytes_text, counted, points_text};
+use crate::summary::{bytes_text, counted};
 
 /// Tries lists of stages on the candidate that it is given, each at the levels that a binary search asks for, and keeps
 /// the one with the smallest figure among those that lose no more than is allowed.
@@ -37,7 +39,7 @@ pub struct Search {
     pub candidates: Option<usize>,
     /// What is to become small; the session's target if it is not set.
     pub target: Option<Target>,
-    /// Points of the metric that may be lost; the session's if it is not set.
+    /// How much of the metric may be lost, in its unit (points for percent); the session's if it is not set.
     pub max_drop: Option<f64>,
 }
 
@@ -107,7 +109,7 @@ impl Search {
                 continue;
             }
             session.appraise(&mut candidate)?;
-            candidate.judge(reference, self.max_drop(session));
+            candidate.judge(reference, session.config().metric, self.max_drop(session));
             let reason = candidate.verdict.as_ref().map(|verdict| verdict.reason.clone()).unwrap_or_default();
             let doings = candidate.doings();
             let what = if doings.is_empty() { reason } else { format!("{doings}; {reason}") };
@@ -155,29 +157,30 @@ impl Search {
     }
 
     fn promise(&self, session: &Session<'_>, reference: &Candidate, chosen: Option<&Candidate>) -> Promise {
-        let max_drop = self.max_drop(session);
+        let (metric, max_drop) = (session.config().metric, self.max_drop(session));
+        let allowed = Allowance::text(metric, max_drop);
         let Some(best) = chosen else {
             return Promise {
                 kept: false,
                 text: format!(
-                    "no compressed model stayed within {} of the baseline's validation top-1 and was \
+                    "no compressed model stayed within {allowed} of the baseline's validation {} and was \
                      smaller or faster; the baseline is the result",
-                    points_text(max_drop)
+                    metric.title()
                 ),
             };
         };
-        let drop = reference.val_top1.unwrap_or(0.0) - best.val_top1.unwrap_or(0.0);
-        let change = change_text(drop, ["lost", "gained", "stayed the same"]);
+        let drop = metric.drop(reference.value(metric), best.value(metric));
+        let change = change_text(metric, drop, ["lost", "gained", "stayed the same"]);
         let bytes = |candidate: &Candidate| bytes_text(candidate.cost.map_or(0, |cost| cost.bytes));
         let images = session.source().split(oculist_data::Split::Val).len();
         Promise {
             kept: true,
             text: format!(
-                "validation top-1 {change}, {} allowed; {} instead of {}{}",
-                points_text(max_drop),
+                "validation {} {change}, {allowed} allowed; {} instead of {}{}",
+                metric.title(),
                 bytes(best),
                 bytes(reference),
-                few_images(images, max_drop)
+                few_images(metric, images, max_drop)
             ),
         }
     }
@@ -320,7 +323,7 @@ impl Stage for Search {
         planned.what = format!(
             "search for the smallest {:?} that loses at most {}",
             self.target(session),
-            points_text(self.max_drop(session))
+            Allowance::text(session.config().metric, self.max_drop(session))
         )
         .to_lowercase();
         Ok(planned)
@@ -334,7 +337,10 @@ impl Search {
             let titles = self.stages.iter().map(|stage| stage.title(session, before));
             titles.collect::<Vec<_>>().join(", ").to_lowercase()
         });
-        format!("{title} (at most {} may be lost)", points_text(self.max_drop(session)))
+        format!(
+            "{title} (at most {} may be lost)",
+            Allowance::text(session.config().metric, self.max_drop(session))
+        )
     }
 
     /// Reads a search from a recipe's file.
@@ -377,7 +383,7 @@ fn tell(session: &Session<'_>, candidate: &Candidate, chosen: bool) {
         name: candidate.name.clone(),
         kind: candidate.kind.clone(),
         pruning_ratio: candidate.keep.map(|keep| 1.0 - keep),
-        val_top1: candidate.val_top1.unwrap_or(0.0),
+        val_top1: candidate.val.get(Metric::Top1).unwrap_or(0.0),
         params: cost.params,
         macs: cost.macs,
         bytes: cost.bytes,
@@ -390,9 +396,13 @@ fn tell(session: &Session<'_>, candidate: &Candidate, chosen: bool) {
 
 /// What a promise says that so few images were measured for, as the end of a sentence; nothing where one image is a small
 /// part of what is allowed.
-fn few_images(images: usize, max_drop: f64) -> String {
+fn few_images(metric: Metric, images: usize, max_drop: f64) -> String {
     /// Below this, chance alone moves the accuracy by several points.
     const FEW: usize = 100;
+    // One image is a known part of a share of images alone.
+    if metric != Metric::Top1 {
+        return String::new();
+    }
     if images >= FEW && 100.0 / images as f64 <= max_drop {
         return String::new();
     }
@@ -402,13 +412,15 @@ fn few_images(images: usize, max_drop: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::few_images;
+    use super::*;
 
     #[test]
     fn a_promise_on_few_images_says_so() {
-        let text = few_images(3, 1.0);
+        let text = few_images(Metric::Top1, 3, 1.0);
         assert!(text.contains("on 3 validation images, of which one is 33.33 points"), "{text}");
-        assert!(!few_images(1000, 0.05).is_empty(), "one image is more than what is allowed");
-        assert!(few_images(1000, 1.0).is_empty() && few_images(100, 1.0).is_empty());
+        assert!(!few_images(Metric::Top1, 1000, 0.05).is_empty(), "one image is more than what is allowed");
+        assert!(
+            few_images(Metric::Top1, 1000, 1.0).is_empty() && few_images(Metric::Top1, 100, 1.0).is_empty()
+        );
     }
 }
