@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use oculist_metrics::Metric;
 use oculist_train::EpochRecord;
 
 use crate::error::OculistError;
@@ -45,6 +46,8 @@ pub enum Progress<'a> {
         epochs: usize,
         /// Whether it is the best so far.
         best: bool,
+        /// What decides that.
+        metric: Metric,
     },
     /// Work of known length inside a stage.
     Work {

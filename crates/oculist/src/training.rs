@@ -51,8 +51,8 @@ impl Phase<'_> {
             Event::Step { epoch, step, steps, loss } => {
                 observer(Progress::TrainStep { phase, epoch, epochs, step, steps, loss });
             }
-            Event::Epoch { record, epochs, best } => {
-                observer(Progress::Epoch { phase, record, epochs, best });
+            Event::Epoch { record, epochs, best, metric } => {
+                observer(Progress::Epoch { phase, record, epochs, best, metric });
             }
             Event::EarlyStop { best_epoch } => observer(Progress::Note(&format!(
                 "{phase}: stopped early, no better validation top-1 since epoch {best_epoch}"
