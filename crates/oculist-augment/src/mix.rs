@@ -190,22 +190,24 @@ pub fn cutmix(images: &mut [f32], shape: Shape, partners: &[usize], window: CutB
     Ok(())
 }
 
-/// Soft labels `[batch, classes]` of a mixture: `lambda onehot(label_i) + (1 - lambda) onehot(label_partner(i))`.
+/// Soft labels `[batch, classes]` of a mixture: `lambda hot(labels_i) + (1 - lambda) hot(labels_partner(i))`, where hot is 1
+/// for the classes of an image (one, or any number) and 0 for the others.
 ///
 /// # Errors
 /// A lambda outside 0..=1, a pairing that does not fit the labels, a label that is no class.
-pub fn soft_labels(labels: &[u32], classes: usize, partners: &[usize], lambda: f64) -> Result<Vec<f32>> {
+pub fn soft_labels(labels: &[&[u32]], classes: usize, partners: &[usize], lambda: f64) -> Result<Vec<f32>> {
     if !(0.0..=1.0).contains(&lambda) {
         return Err(parameter("soft labels", "lambda", "within 0..=1", lambda.to_string()));
     }
     check(labels.len(), 1, partners)?;
-    if let Some(label) = labels.iter().find(|&&label| label as usize >= classes) {
+    if let Some(label) = labels.iter().copied().flatten().find(|&&label| label as usize >= classes) {
         return Err(parameter("soft labels", "label", "below the number of classes", label.to_string()));
     }
     let mut soft = vec![0.0; labels.len() * classes];
     for (i, row) in soft.chunks_exact_mut(classes.max(1)).enumerate() {
-        row[labels[i] as usize] += lambda as f32;
-        row[labels[partners[i]] as usize] += (1.0 - lambda) as f32;
+        for (of, weight) in [(i, lambda as f32), (partners[i], (1.0 - lambda) as f32)] {
+            labels[of].iter().for_each(|&label| row[label as usize] += weight);
+        }
     }
     Ok(soft)
 }
@@ -316,8 +318,8 @@ mod tests {
         assert!(mixup(&mut [0.0; 8], &[0, 1], 1.5).is_err());
         assert!(cutmix(&mut [0.0; 7], shape, &[1, 0], window).is_err());
         assert!(cutmix(&mut [0.0; 8], shape, &[1, 0], CutBox { right: 3, ..window }).is_err());
-        assert!(soft_labels(&[0, 3], 3, &[1, 0], 0.5).is_err());
-        assert!(soft_labels(&[0, 2], 3, &[0], 0.5).is_err());
+        assert!(soft_labels(&[&[0], &[3]], 3, &[1, 0], 0.5).is_err());
+        assert!(soft_labels(&[&[0], &[2]], 3, &[0], 0.5).is_err());
         mixup(&mut [], &[], 0.5).unwrap();
         cutmix(&mut [], shape, &[], window).unwrap();
     }

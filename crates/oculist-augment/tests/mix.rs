@@ -49,7 +49,16 @@ fn mixture(batch: &Batch, case: &Value, cut: bool, partners: &[usize], off: f64)
         mix::mixup(&mut images, partners, lambda).unwrap();
         lambda
     };
-    (images, mix::soft_labels(&batch.labels, batch.classes, partners, weight).unwrap())
+    (
+        images,
+        mix::soft_labels(
+            &batch.labels.iter().map(std::slice::from_ref).collect::<Vec<_>>(),
+            batch.classes,
+            partners,
+            weight,
+        )
+        .unwrap(),
+    )
 }
 
 fn distance(batch: &Batch, case: &Value, (images, labels): &(Vec<f32>, Vec<f32>)) -> f32 {

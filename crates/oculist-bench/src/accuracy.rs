@@ -13,6 +13,7 @@ use oculist_augment::op::RandomCrop;
 use oculist_augment::{Border, ColorMode, Op, Pipeline, Preprocessing, Start, Step};
 use oculist_data::{Loader, LoaderConfig, MemoryStore, Subset, read_idx_images, read_idx_labels};
 use oculist_kernels::{Context, Isa};
+use oculist_metrics::Metric;
 use oculist_train::{BatchIterator, Event, OptimizerConfig, TrainConfig, TrainError, Trainer, TrainingData};
 use oculist_zoo::{BuildOptions, build, initialize};
 use serde_json::json;
@@ -59,7 +60,7 @@ pub(crate) fn run(folder: &Path, job: Job) -> Result<()> {
         if let Event::Epoch { record, .. } = event {
             let line = json!({
                 "epoch": record.epoch,
-                "top1": record.val_top1,
+                "top1": record.val.get(Metric::Top1),
                 "loss": record.train_loss,
                 "seconds": start.elapsed().as_secs_f64(),
                 "images_per_s": record.images_per_s,

@@ -118,14 +118,15 @@ impl Terminal {
                 let what = format!("{phase} epoch {epoch}/{epochs}");
                 self.advance(&what, *step, *steps, &format!("loss {loss:.3}"));
             }
-            Progress::Epoch { phase, record, epochs, best } => {
+            Progress::Epoch { phase, record, epochs, best, metric } => {
                 let left = self.time_left(phase, record.epoch, *epochs);
                 self.clear();
                 self.line(&format!(
-                    "   {phase} epoch {:>2}/{epochs}  loss {:.3}  val top-1 {:5.2}%{}  lr {:.4}  {:.0} images/s  data wait {:.1}%  {left}",
+                    "   {phase} epoch {:>2}/{epochs}  loss {:.3}  val {} {:>6}{}  lr {:.4}  {:.0} images/s  data wait {:.1}%  {left}",
                     record.epoch,
                     record.train_loss,
-                    record.val_top1,
+                    metric.title(),
+                    record.val.get(*metric).map_or_else(String::new, |value| metric.format(value)),
                     if *best { "*" } else { " " },
                     record.lr,
                     record.images_per_s,

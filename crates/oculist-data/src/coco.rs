@@ -10,8 +10,8 @@ mod lenient;
 mod read;
 mod rle;
 
-pub(crate) use read::read_boxes;
 pub use read::read_coco;
+pub(crate) use read::{read_boxes, read_presence};
 pub use rle::Rle;
 
 /// What an annotation file holds.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::open;
-use crate::{DEFAULT_MAX_PIXELS, Exclude, SkipKind, Skipped, Split, Subset, Summary};
+use crate::{DEFAULT_MAX_PIXELS, Exclude, LabelForm, SkipKind, Skipped, Split, Subset, Summary, Task};
 use std::path::{Path, PathBuf};
 
 /// How thoroughly image files are looked at when a folder is opened.
@@ -60,6 +60,10 @@ pub struct OpenOptions {
     pub verify: Verify,
     /// What the images are for.
     pub purpose: Purpose,
+    /// Whether an image has one label or any number of them.
+    pub task: Task,
+    /// How a list says which labels an image has, where what it holds leaves a choice; for [`Task::MultiLabel`] only.
+    pub label_form: Option<LabelForm>,
     /// How a folder is laid out, where what it holds leaves a choice.
     pub layout: Option<Layout>,
     /// Patterns of names that are left out, as for [`Exclude::new`](crate::Exclude::new): files and folders, rows of
@@ -83,6 +87,8 @@ impl Default for OpenOptions {
             threads: 0,
             verify: Verify::Auto,
             purpose: Purpose::Train,
+            task: Task::SingleLabel,
+            label_form: None,
             layout: None,
             exclude: Vec::new(),
             left_out: Exclude::default(),
@@ -131,7 +137,14 @@ impl OpenOptions {
                 });
             }
         }
-        Ok(())
+        match self.label_form {
+            Some(form) if self.task == Task::SingleLabel => Err(Error::Option {
+                name: "label_form",
+                expected: "left out where images have one label",
+                found: form.to_string(),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -188,6 +201,12 @@ impl Dataset {
     ///
     /// Of COCO boxes, whole images are drawn, so that no image is in two splits.
     ///
+    /// With [`Task::MultiLabel`], manifests may name several labels of an image in one column, in several rows or in a
+    /// column of 0 and 1 for each class ([`LabelForm`]); of COCO annotations, whole images are read, with the categories
+    /// that are annotated in them; members of tar files may hold lists. An image without labels is one that shows no
+    /// class. Missing splits are drawn by [`iterative_parts`](crate::iterative_parts). Sources whose images can have one
+    /// class only (folders, IDX, CIFAR, Parquet) are errors.
+    ///
     /// Class names are in natural order (`class2` before `class10`), or in the order of the labels' numbers
     /// where the source names them. Folders are walked as [`walk`](crate::walk) does it. What is found and is of no
     /// class (files beside class folders, folders beside splits) is listed as
@@ -213,6 +232,11 @@ impl Dataset {
     /// What the user named: a word or a path.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// What is to be told of an image.
+    pub fn task(&self) -> Task {
+        self.train.task()
     }
 
     /// Names of the classes; a label is an index into this list.
@@ -254,8 +278,8 @@ impl Dataset {
         self.drawn.as_deref()
     }
 
-    /// The same images with other labels: class c of this set is `labels[c]` of `class_names`; images of a class without
-    /// a new label are left out.
+    /// The same images with other labels: class c of this set is `labels[c]` of `class_names`; see
+    /// [`Subset::relabelled`].
     ///
     /// # Errors
     /// A label that is not below the number of names.

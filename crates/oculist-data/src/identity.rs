@@ -19,7 +19,7 @@ const CHUNK: usize = 512;
 pub struct ImageIdentity {
     /// Where it is used.
     pub split: Split,
-    /// Its class.
+    /// Its class, or all of its labels as [`Targets::text`](crate::Targets::text) writes them.
     pub class: String,
     /// The file, the archive's member, or the file and the row that its bytes are of.
     pub name: String,
@@ -94,7 +94,7 @@ impl Identity {
                     files.len() - 1
                 });
                 file_of.push(number);
-                let class = dataset.class_names()[subset.label(i) as usize].clone();
+                let class = subset.targets().text(i, dataset.class_names());
                 images.push(ImageIdentity {
                     split,
                     class,

@@ -49,11 +49,14 @@ mod reasons;
 mod scan;
 mod split;
 mod split_groups;
+mod split_labels;
 mod split_name;
 mod statistics;
 mod store;
 mod subset;
 mod summary;
+mod targets;
+mod task;
 mod walk;
 
 pub mod fixture;
@@ -71,15 +74,20 @@ pub use idx::{IdxImages, read_idx_images, read_idx_labels};
 pub use label_field::{label_field, labels_of, name_field, name_of};
 pub use layout::Layout;
 pub use loader::{Batch, Batches, Loader, LoaderConfig, Sampling};
-pub use manifest::{BadRow, Manifest, ManifestRow, is_manifest, read_manifest, read_manifest_with};
+pub use manifest::{
+    BadRow, Manifest, ManifestRow, is_manifest, read_manifest, read_manifest_for, read_manifest_with,
+};
 pub use natural::{natural_cmp, natural_cmp_os};
 pub use real_path::RealPaths;
 pub use scan::{SkipKind, Skipped};
 pub use split::{Split, stratified_parts};
 pub use split_groups::{grouped_parts, join_groups};
+pub use split_labels::iterative_parts;
 pub use split_name::split_of_folder;
 pub use statistics::{ChannelStatistics, channel_statistics, detect_color_mode, suggest_preprocessing};
 pub use store::{ImageStore, MemoryStore};
 pub use subset::Subset;
 pub use summary::{SplitSummary, Summary};
+pub use targets::{LabelSets, Targets};
+pub use task::{LabelForm, Task};
 pub use walk::{Walked, WalkedFile, walk};

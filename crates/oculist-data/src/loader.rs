@@ -18,8 +18,8 @@ pub use batch::Batch;
 pub use epoch::Batches;
 pub use sampling::Sampling;
 
-use crate::Subset;
 use crate::error::{Error, Result};
+use crate::{Subset, Targets, Task};
 use cache::Cache;
 use oculist_augment::{Pipeline, Preprocessing};
 use sampling::Place;
@@ -113,7 +113,7 @@ impl Loader {
     /// # Errors
     /// A batch size of 0 or (when the last batch is dropped) above the number of places in an epoch; one that
     /// is no multiple of `times`, where images are repeated; `times` of 0; a sampling other than
-    /// [`Sampling::Once`] without `shuffle`; a pipeline or preprocessing outside its ranges.
+    /// [`Sampling::Once`] without `shuffle`; [`Sampling::Balanced`] where images have several labels; a pipeline or preprocessing outside its ranges.
     pub fn new(subset: Subset, config: LoaderConfig) -> Result<Self> {
         config.pipeline.validate()?;
         config.preprocessing.validate()?;
@@ -138,6 +138,13 @@ impl Loader {
             return Err(Error::Option {
                 name: "sampling",
                 expected: "once where the order is not random",
+                found: format!("{:?}", config.sampling),
+            });
+        }
+        if config.sampling == Sampling::Balanced && subset.task() != Task::SingleLabel {
+            return Err(Error::Option {
+                name: "sampling",
+                expected: "one that takes no turns of classes where images have several labels",
                 found: format!("{:?}", config.sampling),
             });
         }
@@ -203,11 +210,12 @@ impl Loader {
     /// As for the batches of an epoch.
     pub fn load_all(subset: &Subset, preprocessing: &Preprocessing, workers: usize) -> Result<Batch> {
         let config = LoaderConfig::evaluation(64, workers, preprocessing.clone());
-        let mut all = Batch::default();
+        let targets = Targets::none(subset.task(), subset.classes());
+        let mut all = Batch { targets, ..Batch::default() };
         for batch in Self::new(subset.clone(), config)?.epoch(0) {
             let batch = batch?;
             all.images.extend_from_slice(&batch.images);
-            all.labels.extend_from_slice(&batch.labels);
+            all.targets.extend(&batch.targets)?;
             all.indices.extend_from_slice(&batch.indices);
         }
         Ok(all)

@@ -12,6 +12,8 @@
 //! (`{"file_name": "images/0002.jpg", "label": ["dog", "puppy"]}`). The column names are those of Hugging
 //! Face's image folders; other names that people use ([`columns`]) are understood and told.
 //!
+//! Where images may have several labels, more forms are understood ([`several`]).
+//!
 //! A row that does not say what it must is no reason to refuse the others: it is listed in [`Manifest::bad`], and whoever
 //! needs the rows decides how many of these are too many. What cannot be told apart into rows any more, such as a quote
 //! that is never closed, is an error.
@@ -19,14 +21,17 @@
 mod columns;
 mod csv_rows;
 mod json_lines;
+mod marks;
 mod quotes;
+mod several;
 mod swallowed;
 
 pub(crate) use columns::is_image_name;
 
-use crate::Split;
 use crate::error::{Error, Result, shortened};
 use crate::limits::{MAX_MANIFEST, MAX_ROW, MAX_SAMPLES, is_utf16, open_bounded};
+use crate::{OpenOptions, Split, Task};
+use several::Several;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
@@ -43,6 +48,8 @@ pub struct Manifest {
     pub ignored: Vec<String>,
     /// How the manifest was understood, where that was a choice.
     pub notes: Vec<String>,
+    /// The classes, where the list declares them, as columns of 0 and 1 do.
+    pub classes: Option<Vec<String>>,
     /// The further column whose values were asked for.
     pub(crate) wanted: Option<String>,
 }
@@ -88,7 +95,18 @@ fn ending(path: &Path) -> String {
 /// # Errors
 /// A missing or ambiguous column, a quote that is never closed, a row or a file over its limit, UTF-16.
 pub fn read_manifest(path: &Path) -> Result<Manifest> {
-    read(path, None)
+    read(path, None, None)
+}
+
+/// As [`read_manifest`], as the options say: with [`Task::MultiLabel`], the form in which rows name several labels is found
+/// out and told in [`Manifest::notes`]; see [`LabelForm`](crate::LabelForm).
+///
+/// # Errors
+/// As for [`read_manifest`], and where labels can be read in two ways.
+pub fn read_manifest_for(path: &Path, options: &OpenOptions) -> Result<Manifest> {
+    let several = (options.task == Task::MultiLabel)
+        .then(|| Several { form: options.label_form, ..Several::default() });
+    read(path, None, several)
 }
 
 /// As [`read_manifest`], with the values of a further column in [`ManifestRow::wanted`].
@@ -96,10 +114,10 @@ pub fn read_manifest(path: &Path) -> Result<Manifest> {
 /// # Errors
 /// As for [`read_manifest`], and a column that is not there.
 pub fn read_manifest_with(path: &Path, column: &str) -> Result<Manifest> {
-    read(path, Some(column))
+    read(path, Some(column), None)
 }
 
-fn read(path: &Path, wanted: Option<&str>) -> Result<Manifest> {
+fn read(path: &Path, wanted: Option<&str>, mut several: Option<Several>) -> Result<Manifest> {
     let (mut file, _) = open_bounded(path, MAX_MANIFEST, "a manifest")?;
     // The header lies in what a row may have at most.
     let mut start = Vec::new();
@@ -116,12 +134,16 @@ fn read(path: &Path, wanted: Option<&str>) -> Result<Manifest> {
         bad: Vec::new(),
         ignored: Vec::new(),
         notes: Vec::new(),
+        classes: None,
         wanted: wanted.map(str::to_owned),
     };
     if ending(path) == "csv" {
-        csv_rows::read(&mut manifest, &start, file)?;
+        csv_rows::read(&mut manifest, several.as_mut(), &start, file)?;
     } else {
-        json_lines::read(&mut manifest, Cursor::new(start).chain(file))?;
+        json_lines::read(&mut manifest, several.as_mut(), Cursor::new(start).chain(file))?;
+    }
+    if let Some(several) = several {
+        several.settle(&mut manifest)?;
     }
     // A split is a matter of all rows or of none.
     if manifest.rows.iter().any(|row| row.split.is_some()) {
@@ -152,7 +174,13 @@ impl Manifest {
                 self.bad.push(bad);
             }
         }
-        if *labels > MAX_SAMPLES {
+        self.check_labels(*labels)
+    }
+
+    /// # Errors
+    /// More labels than a manifest may have.
+    fn check_labels(&self, labels: usize) -> Result<()> {
+        if labels > MAX_SAMPLES {
             return Err(Error::Layout {
                 path: self.path.clone(),
                 expected: format!("a manifest of at most {MAX_SAMPLES} rows and labels"),

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::manifest::is_manifest;
 use crate::outputs::{ENLARGED, only_output_in, output_in};
-use crate::{Dataset, Exclude, OpenOptions, Split};
+use crate::{Dataset, Exclude, OpenOptions, Split, Task};
 use assemble::note;
 use std::path::Path;
 
@@ -44,11 +44,13 @@ pub(crate) fn open(source: &str, options: &OpenOptions) -> Result<Dataset> {
     let mut dataset = match source {
         "demo" => {
             let options = &reading(options)?;
+            one_label_each(Path::new("demo"), Layout::Idx, options)?;
             check_layout("demo", Layout::Idx, options)?;
             nameless("demo", demo::open(options)?, options)?
         }
         "fashion-mnist" => {
             let options = &reading(options)?;
+            one_label_each(Path::new("fashion-mnist"), Layout::Idx, options)?;
             check_layout("fashion-mnist", Layout::Idx, options)?;
             let folder = options.data_dir.as_deref().unwrap_or(Path::new(FASHION_MNIST_FOLDER));
             existing_folder(folder)?;
@@ -98,6 +100,21 @@ fn check_layout(source: &str, is: Layout, options: &OpenOptions) -> Result<()> {
         }),
         _ => Ok(()),
     }
+}
+
+/// Refuses several labels an image of a source whose images have one.
+fn one_label_each(path: &Path, layout: Layout, options: &OpenOptions) -> Result<()> {
+    let may_have_several = matches!(layout, Layout::Metadata | Layout::Coco | Layout::Tar);
+    if options.task == Task::SingleLabel || may_have_several {
+        return Ok(());
+    }
+    Err(Error::Layout {
+        path: path.into(),
+        expected: "a source whose images may have several labels (a list in CSV or JSON Lines, COCO annotations or tar \
+                   files), as multi-label needs"
+            .into(),
+        found: format!("{}, of which an image has one label", layout.words()),
+    })
 }
 
 fn open_any(path: &Path, options: &OpenOptions) -> Result<Dataset> {
@@ -156,7 +173,9 @@ fn open_folder(path: &Path, options: &OpenOptions) -> Result<Dataset> {
             }
             match foreign::folder(path) {
                 Some(error) => Err(error),
-                None => folder::open(path, None, options).map_err(|error| label_lists::hinted(path, error)),
+                None => one_label_each(path, Layout::Classes, options)
+                    .and_then(|()| folder::open(path, None, options))
+                    .map_err(|error| label_lists::hinted(path, error)),
             }
         }
         // Metadata speak of the images in the folders beside them.
@@ -196,6 +215,7 @@ fn layouts_of(path: &Path, exclude: &Exclude) -> Vec<Layout> {
 
 fn open_layout(path: &Path, layout: Layout, options: &OpenOptions) -> Result<Dataset> {
     let source = path.display().to_string();
+    one_label_each(path, layout, options)?;
     match layout {
         Layout::Classes | Layout::Splits | Layout::Inner => folder::open(path, Some(layout), options),
         Layout::Metadata => metadata::open(path, options),
@@ -223,6 +243,7 @@ fn open_file(path: &Path, options: &OpenOptions) -> Result<Dataset> {
         }
         "parquet" => {
             check(Layout::Parquet)?;
+            one_label_each(path, Layout::Parquet, options)?;
             nameless(&source, parquet::open(path, &one, &[Split::Train], options)?, options)
         }
         "json" => {

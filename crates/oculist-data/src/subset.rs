@@ -2,8 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::joined::JoinedStore;
-use crate::split::stratified_sample;
-use crate::{ImageStore, stratified_parts};
+use crate::{ImageStore, Targets, Task};
 use oculist_augment::{Image, Reading};
 use oculist_files::Stamp;
 use std::borrow::Cow;
@@ -17,39 +16,34 @@ use std::sync::Arc;
 pub struct Subset {
     store: Arc<dyn ImageStore>,
     items: Arc<[u32]>,
-    labels: Arc<[u32]>,
+    targets: Arc<Targets>,
     classes: usize,
 }
 
 impl Subset {
-    /// A view of `store`: image i of the subset is `items[i]` of the store and has `labels[i]`.
+    /// A view of `store`: image i of the subset is `items[i]` of the store and has target i.
     ///
     /// # Errors
     /// Lists of different lengths, an item past the store's end, a label that is not below `classes`.
     pub fn new(
         store: Arc<dyn ImageStore>,
         items: Vec<u32>,
-        labels: Vec<u32>,
+        targets: impl Into<Targets>,
         classes: usize,
     ) -> Result<Self> {
-        if items.len() != labels.len() {
+        let targets = targets.into();
+        if items.len() != targets.len() {
             return Err(Error::Option {
                 name: "labels",
                 expected: "one per image",
-                found: format!("{} labels for {} images", labels.len(), items.len()),
+                found: format!("{} labels for {} images", targets.len(), items.len()),
             });
         }
         if let Some(&item) = items.iter().find(|&&item| item as usize >= store.len()) {
             return Err(Error::Index { index: item as usize, len: store.len() });
         }
-        if let Some(&label) = labels.iter().find(|&&label| label as usize >= classes) {
-            return Err(Error::Option {
-                name: "label",
-                expected: "below the number of classes",
-                found: format!("{label} of {classes} classes"),
-            });
-        }
-        Ok(Self { store, items: items.into(), labels: labels.into(), classes })
+        targets.check(classes)?;
+        Ok(Self { store, items: items.into(), targets: Arc::new(targets), classes })
     }
 
     /// Number of images.
@@ -87,17 +81,30 @@ impl Subset {
         self.store.part(self.item(index)?, plan)
     }
 
-    /// The class of image i.
-    ///
-    /// # Panics
-    /// Past the end.
-    pub fn label(&self, index: usize) -> u32 {
-        self.labels[index]
+    /// What is to be told of each image.
+    pub fn task(&self) -> Task {
+        self.targets.task()
     }
 
-    /// All labels.
+    /// The targets of all images.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// The one class of image i, for those who work with single labels alone.
+    ///
+    /// # Panics
+    /// Past the end, or if images may have several labels.
+    pub fn label(&self, index: usize) -> u32 {
+        self.labels()[index]
+    }
+
+    /// The one class of each image, for those who work with single labels alone.
+    ///
+    /// # Panics
+    /// If images may have several labels.
     pub fn labels(&self) -> &[u32] {
-        &self.labels
+        self.targets.labels()
     }
 
     /// Width and height of image i, without decoding it.
@@ -139,13 +146,9 @@ impl Subset {
         self.store.stamp(self.items[index] as usize)
     }
 
-    /// Number of images of every class.
+    /// Number of images that are of every class or show it.
     pub fn class_counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.classes];
-        for &label in &*self.labels {
-            counts[label as usize] += 1;
-        }
-        counts
+        self.targets.counts(self.classes)
     }
 
     /// The subset of these positions, in this order; a position may occur twice.
@@ -153,32 +156,33 @@ impl Subset {
     /// # Errors
     /// A position past the end.
     pub fn select(&self, positions: &[usize]) -> Result<Self> {
-        let mut items = Vec::with_capacity(positions.len());
-        let mut labels = Vec::with_capacity(positions.len());
-        for &position in positions {
-            items.push(self.item(position)? as u32);
-            labels.push(self.labels[position]);
-        }
-        Self::new(Arc::clone(&self.store), items, labels, self.classes)
+        let items = positions.iter().map(|&position| Ok(self.item(position)? as u32));
+        let items = items.collect::<Result<Vec<u32>>>()?;
+        Self::new(Arc::clone(&self.store), items, self.targets.select(positions), self.classes)
     }
 
-    /// The images with other labels: class c becomes `labels[c]` of `classes` classes; images of a class without a new
-    /// label are left out.
+    /// The images with other labels: class c becomes `labels[c]` of `classes` classes. Where images have one label, those of
+    /// a class without a new one are left out; where they may have several, they lose that label and stay.
     ///
     /// # Errors
     /// A new label that is not below `classes`.
     pub fn relabelled(&self, labels: &[Option<u32>], classes: usize) -> Result<Self> {
         let new = |label: u32| labels.get(label as usize).copied().flatten();
-        let kept =
-            self.items.iter().zip(&*self.labels).filter_map(|(&item, &label)| Some((item, new(label)?)));
-        let (items, labels) = kept.unzip();
-        Self::new(Arc::clone(&self.store), items, labels, classes)
+        let (mut items, mut targets) = (Vec::new(), Targets::none(self.task(), classes));
+        for (&item, row) in self.items.iter().zip(self.targets.rows()) {
+            let kept: Vec<u32> = row.iter().filter_map(|&label| new(label)).collect();
+            if self.task() == Task::MultiLabel || !kept.is_empty() {
+                items.push(item);
+                targets.push(&kept)?;
+            }
+        }
+        Self::new(Arc::clone(&self.store), items, targets, classes)
     }
 
     /// The images of several subsets of the same classes, one subset after the other.
     ///
     /// # Errors
-    /// Subsets with different numbers of classes; none at all.
+    /// Subsets with different numbers of classes or of different tasks; none at all.
     pub fn joined(parts: &[Self]) -> Result<Self> {
         let wrong = |found: String| Error::Option {
             name: "joined subsets",
@@ -189,19 +193,24 @@ impl Subset {
         if let Some(other) = parts.iter().find(|part| part.classes != first.classes) {
             return Err(wrong(format!("{} and {} classes", first.classes, other.classes)));
         }
-        let labels: Vec<u32> = parts.iter().flat_map(|part| part.labels.iter().copied()).collect();
+        if let Some(other) = parts.iter().find(|part| part.task() != first.task()) {
+            return Err(wrong(format!("{} and {} targets", first.task(), other.task())));
+        }
+        let mut targets = Targets::none(first.task(), first.classes);
+        parts.iter().try_for_each(|part| targets.extend(&part.targets))?;
         if parts.iter().all(|part| part.shares_store(first)) {
             let items = parts.iter().flat_map(|part| part.items.iter().copied()).collect();
-            return Self::new(Arc::clone(&first.store), items, labels, first.classes);
+            return Self::new(Arc::clone(&first.store), items, targets, first.classes);
         }
-        let items = (0..labels.len() as u32).collect();
-        Self::new(Arc::new(JoinedStore::new(parts)), items, labels, first.classes)
+        let items = (0..targets.len() as u32).collect();
+        Self::new(Arc::new(JoinedStore::new(parts)), items, targets, first.classes)
     }
 
     /// About `count` images with all classes in proportion, drawn by the seed; all, if there are no more.
     ///
     /// No class with images is left out where `count` is at least the number of classes; where there are more classes,
-    /// exactly `count` images are drawn without regard to classes. Only a `count` of 0 gives none.
+    /// exactly `count` images are drawn without regard to classes. Only a `count` of 0 gives none. Where images have several
+    /// labels, a class may be left out.
     ///
     /// # Errors
     /// None in practice: positions come from the subset itself.
@@ -209,7 +218,7 @@ impl Subset {
         if count >= self.len() {
             return Ok(self.clone());
         }
-        self.select(&stratified_sample(&self.labels, self.classes, count, seed))
+        self.select(&self.targets.sample(self.classes, count, seed))
     }
 
     /// Two disjoint subsets with all classes in proportion: the first of about `fraction`, and the rest.
@@ -224,7 +233,7 @@ impl Subset {
                 found: fraction.to_string(),
             });
         }
-        let parts = stratified_parts(&self.labels, self.classes, &[fraction], seed);
+        let parts = self.targets.parts(self.classes, &[fraction], seed);
         Ok((self.select(&parts[0])?, self.select(&parts[1])?))
     }
 

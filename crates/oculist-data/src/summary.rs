@@ -1,7 +1,7 @@
 //! What a data set holds, for display.
 
 use crate::statistics::{COLOR_SAMPLE, detect_color_mode};
-use crate::{Dataset, Skipped, Split, told_apart};
+use crate::{Dataset, Skipped, Split, Task, told_apart};
 use oculist_text::visible;
 use serde::Serialize;
 use std::fmt;
@@ -14,6 +14,9 @@ const LISTED: usize = 20;
 pub struct Summary {
     /// What the user named.
     pub source: String,
+    /// What is to be told of an image.
+    #[serde(skip_serializing_if = "is_single")]
+    pub task: Task,
     /// Names of the classes.
     pub class_names: Vec<String>,
     /// Train, val and test.
@@ -32,6 +35,18 @@ pub struct Summary {
     pub notes: Vec<(String, String)>,
 }
 
+// What is as it is for one label an image is not written, so that such summaries keep their text.
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(value: &usize) -> bool {
+    *value == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_single(task: &Task) -> bool {
+    *task == Task::SingleLabel
+}
+
 /// One split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitSummary {
@@ -39,8 +54,11 @@ pub struct SplitSummary {
     pub split: String,
     /// Number of images.
     pub images: usize,
-    /// Number of images of each class.
+    /// Number of images that are of each class or show it.
     pub per_class: Vec<usize>,
+    /// Number of images that show no class, where they may have several labels.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unlabelled: usize,
 }
 
 impl Summary {
@@ -58,6 +76,7 @@ impl Summary {
                 split: split.name().to_owned(),
                 images: subset.len(),
                 per_class: subset.class_counts(),
+                unlabelled: subset.targets().rows().filter(|row| row.is_empty()).count(),
             });
         }
         let color = detect_color_mode(dataset.train(), COLOR_SAMPLE, 1).map_or("unknown", |mode| mode.name());
@@ -73,6 +92,7 @@ impl Summary {
         }
         Self {
             source: dataset.source().to_owned(),
+            task: dataset.task(),
             class_names: dataset.class_names().to_vec(),
             splits,
             min_size,
@@ -107,6 +127,12 @@ impl fmt::Display for Summary {
             writeln!(f, "size {w0}x{h0}")?;
         } else {
             writeln!(f, "width {w0} to {w1}, height {h0} to {h1}")?;
+        }
+        if self.task == Task::MultiLabel {
+            let labels: usize = self.splits.iter().flat_map(|split| &split.per_class).sum();
+            let each = labels as f64 / self.images().max(1) as f64;
+            let unlabelled: usize = self.splits.iter().map(|split| split.unlabelled).sum();
+            writeln!(f, "{each:.2} labels an image on average, {unlabelled} images without any")?;
         }
         let names = told_apart(&self.class_names);
         let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);

@@ -16,12 +16,13 @@ use std::path::Path;
 
 use oculist_files::Digest;
 use oculist_graph::Tensor;
+use oculist_metrics::Metric;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 use crate::params::ParamSet;
-use crate::trainer::EpochRecord;
+use crate::trainer::{EpochRecord, number_or_none};
 
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,8 +35,9 @@ pub struct RunState {
     pub ema_updates: u64,
     /// Digest of what must not change between start and resume (settings, graph, data, threads).
     pub fingerprint: String,
-    /// Best validation top-1 so far, percent.
-    pub best_top1: f64,
+    /// Best value of the metric on the validation images so far.
+    #[serde(alias = "best_top1", deserialize_with = "number_or_none")]
+    pub best: f64,
     /// Epoch of the best, from 1.
     pub best_epoch: usize,
     /// One record per epoch.
@@ -118,8 +120,8 @@ fn same_bits(a: &[f32], b: &[f32]) -> bool {
 }
 
 impl RunState {
-    /// Checks that the numbers can be those of a run of so many epochs with so many steps each.
-    pub(crate) fn check(&self, epochs: usize, steps: usize) -> Result<(), String> {
+    /// Checks that the numbers can be those of a run of so many epochs with so many steps each, decided by this metric.
+    pub(crate) fn check(&self, epochs: usize, steps: usize, metric: Metric) -> Result<(), String> {
         if self.epoch > epochs {
             return Err(format!("expected at most {epochs} epochs done, found {}", self.epoch));
         }
@@ -142,10 +144,16 @@ impl RunState {
         let best = self.best_epoch.checked_sub(1).map(|i| self.history.get(i));
         match best {
             None if self.epoch == 0 => Ok(()),
-            Some(Some(record)) if record.val_top1.to_bits() == self.best_top1.to_bits() => Ok(()),
+            Some(Some(record))
+                if record.val.get(metric).unwrap_or(f64::NAN).to_bits() == self.best.to_bits() =>
+            {
+                Ok(())
+            }
             _ => Err(format!(
-                "expected the best epoch among the {} done, found {} with {}%",
-                self.epoch, self.best_epoch, self.best_top1
+                "expected the best epoch among the {} done, found {} with {metric} {}",
+                self.epoch,
+                self.best_epoch,
+                metric.format(self.best)
             )),
         }
     }
@@ -293,7 +301,7 @@ mod tests {
             epoch: 1,
             train_loss: 1.5,
             val_loss: f64::INFINITY,
-            val_top1: 100.0 / 3.0,
+            val: [(Metric::Top1, 100.0 / 3.0)].into_iter().collect(),
             lr: 0.1,
             images_per_s: 10.0,
             seconds: 2.0,
@@ -304,7 +312,7 @@ mod tests {
             step: 7,
             ema_updates: 7,
             fingerprint: "f".into(),
-            best_top1: record.val_top1,
+            best: record.val.get(Metric::Top1).unwrap(),
             best_epoch: 1,
             history: vec![record],
         }

@@ -1,5 +1,6 @@
 //! The settings of one training run.
 
+use oculist_metrics::Metric;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -13,7 +14,7 @@ pub const VIEWS: usize = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
-    /// Those of the epoch with the best validation top-1, the later of two equal ones.
+    /// Those of the epoch that is best on the validation images by the metric, the later of two equal ones.
     #[default]
     Best,
     /// Those of the last epoch, at the end of the schedule.
@@ -44,7 +45,7 @@ pub struct TrainConfig {
     pub clip_norm: f32,
     /// Decay of the moving average of the weights; 0 turns it off.
     pub ema_decay: f32,
-    /// Epochs without a better validation top-1 after which training stops; 0 never stops early.
+    /// Epochs without a better value of the metric after which training stops; 0 never stops early.
     pub patience: usize,
     /// Seed of initialisation, shuffling, augmentation and dropout.
     pub seed: u64,
@@ -57,7 +58,7 @@ pub struct TrainConfig {
     /// The loss on the labels.
     #[serde(skip_serializing_if = "is_default")]
     pub loss: Loss,
-    /// Weight of each class in the loss; empty for equal weights.
+    /// Weight of each class in the loss, or of its positives where images have several labels; empty for equal weights.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub class_weights: Vec<f32>,
     /// How frequent each class is, which the logit-adjusted loss needs; may be empty for the others.
@@ -85,6 +86,10 @@ pub struct TrainConfig {
     /// Which weights the run ends with.
     #[serde(skip_serializing_if = "is_default")]
     pub keep: Keep,
+    /// What decides on the validation images which weights are best; without a value the task's usual metric: top-1, or the
+    /// mean average precision where images have several labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
 }
 
 // What has its default is not written: settings stored before these fields existed keep their text, and with it
@@ -132,6 +137,7 @@ impl Default for TrainConfig {
             mix_switch: 0.5,
             consistency: 0.0,
             keep: Keep::Best,
+            metric: None,
         }
     }
 }
@@ -272,6 +278,7 @@ mod tests {
             mix_switch: 0.0,
             consistency: 12.0,
             keep: Keep::Last,
+            metric: Some(Metric::BalancedAccuracy),
             ..TrainConfig::default()
         };
         let text = serde_json::to_string(&config).unwrap();

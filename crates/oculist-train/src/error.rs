@@ -70,6 +70,16 @@ pub enum TrainError {
         /// Where the checkpoint is, as ` in PATH`, or empty.
         kept: String,
     },
+    /// The validation images do not tell what decides.
+    #[error(
+        "{metric} cannot be computed of the validation images ({}): expected images to measure it on, found none that show what \
+         it is about; choose another metric, or give other validation images",
+        metric.description()
+    )]
+    NoValue {
+        /// What was to be measured.
+        metric: oculist_metrics::Metric,
+    },
     /// A checkpoint belongs to another run.
     #[error(
         "checkpoint {path}: it belongs to a run with other settings, data, network or threads; resume with the same \

@@ -1,8 +1,8 @@
 //! Training of graphs: executor, losses, optimisers, schedules, checkpoints, distillation.
 //!
 //! [`Executor`] plans a graph for a batch size and runs it forward and backward on the CPU kernels;
-//! [`loss_and_gradient`] gives cross-entropy and distillation, [`Criterion`] the losses for soft labels and unequal
-//! classes; [`Optimizer`], [`Schedule`] and [`Ema`] update the weights.
+//! an [`Objective`] says what a task makes of targets (loss, gradient, scores); [`Criterion`] and [`BinaryCriterion`] are the
+//! losses of one label and of several labels an image; [`Optimizer`], [`Schedule`] and [`Ema`] update the weights.
 
 mod checkpoint;
 mod config;
@@ -11,6 +11,7 @@ mod error;
 mod executor;
 mod loss;
 mod mixing;
+mod objective;
 mod optimizer;
 mod params;
 mod schedule;
@@ -22,7 +23,11 @@ pub use config::{Keep, TrainConfig, VIEWS};
 pub use ema::Ema;
 pub use error::TrainError;
 pub use executor::{Executor, Mode, has_fast_step};
-pub use loss::{Criterion, Distillation, Loss, balanced_weights, class_priors, loss_and_gradient};
+pub use loss::{
+    BinaryCriterion, Criterion, Distillation, Loss, balanced_weights, class_priors, loss_and_gradient,
+    positive_weights,
+};
+pub use objective::{Objective, deciding_metric, objective, plain_objective};
 pub use optimizer::{Optimizer, OptimizerConfig, global_norm};
 pub use params::{Param, ParamSet};
 pub use schedule::Schedule;

@@ -1,11 +1,15 @@
 //! Losses on logits: cross-entropy with label smoothing, its relatives for soft labels and unequal classes, and
 //! distillation from a teacher.
 
+mod binary;
 mod criterion;
 
+pub use binary::{BinaryCriterion, positive_weights};
 pub use criterion::{Criterion, Loss, balanced_weights, class_priors};
 
 use oculist_kernels::{Rows, Targets, softmax, softmax_cross_entropy};
+
+use crate::error::TrainError;
 
 /// Distillation from a teacher's logits.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +20,27 @@ pub struct Distillation<'a> {
     pub alpha: f32,
     /// Temperature that softens both distributions.
     pub temperature: f32,
+}
+
+/// Checks the settings that all losses share.
+fn check_classes(
+    classes: usize,
+    label_smoothing: f32,
+    of_classes: &[(&'static str, &[f32])],
+) -> Result<(), TrainError> {
+    let fail = |name, expected, found: String| Err(TrainError::Setting { name, expected, found });
+    if !(0.0..1.0).contains(&label_smoothing) {
+        return fail("label_smoothing", "in 0..1", label_smoothing.to_string());
+    }
+    for &(name, values) in of_classes {
+        if !values.is_empty() && values.len() != classes {
+            return fail(name, "empty or one number for each class", format!("{} numbers", values.len()));
+        }
+        if let Some(bad) = values.iter().find(|v| !(**v > 0.0 && v.is_finite())) {
+            return fail(name, "positive numbers", bad.to_string());
+        }
+    }
+    Ok(())
 }
 
 /// The mean loss of a batch and its gradient with respect to the logits.

@@ -19,7 +19,8 @@ enum Kind {
     CutMix,
 }
 
-/// Mixes a batch in place, if the settings and chance want it, and returns its soft labels `[batch, classes]`.
+/// Mixes a batch in place, if the settings and chance want it, and returns its soft targets `[batch, classes]`, whatever the
+/// task: each label counts as much as the image that it comes with.
 ///
 /// All draws come from a generator keyed by seed, epoch and step (both from 0), so that a resumed run mixes the same
 /// batches in the same way. None if the batch was left as it is.
@@ -67,7 +68,8 @@ pub(crate) fn mix_batch(
             window.kept(shape.width, shape.height)
         }
     };
-    mix::soft_labels(&batch.labels, classes, &partners, weight).map(Some).map_err(failed)
+    let rows: Vec<&[u32]> = batch.targets.rows().collect();
+    mix::soft_labels(&rows, classes, &partners, weight).map(Some).map_err(failed)
 }
 
 #[cfg(test)]
@@ -79,7 +81,11 @@ mod tests {
     fn batch() -> Batch {
         let row = 6 * 5 * 2;
         let images = (0..8 * row).map(|i| (i / row) as f32 * 10.0).collect();
-        Batch { images, labels: (0..8).map(|i| i % 3).collect(), indices: (0..8).collect() }
+        Batch {
+            images,
+            targets: (0..8).map(|i| i % 3).collect::<Vec<u32>>().into(),
+            indices: (0..8).collect(),
+        }
     }
 
     fn mixed(config: &TrainConfig, epoch: usize, step: usize) -> (Batch, Option<Vec<f32>>) {

@@ -8,10 +8,10 @@ use oculist_kernels::Context;
 
 use crate::error::TrainError;
 use crate::executor::{Executor, Mode};
-use crate::loss::loss_and_gradient;
-use crate::trainer::TrainingData;
+use crate::objective::plain_objective;
+use crate::trainer::{TrainingData, check_targets};
 
-/// Hands out the gradients of the plain cross-entropy for up to `batches` training batches, one map per batch; the
+/// Hands out the gradients of the task's plain cross-entropy for up to `batches` training batches, one map per batch; the
 /// weights stay as they are.
 ///
 /// # Errors
@@ -40,11 +40,13 @@ pub fn for_each_gradient<E: From<TrainError>>(
     for (v, _) in executor.gradient_tensors() {
         zeros.remove(&v);
     }
+    let objective = plain_objective(data.task(), executor.classes());
     let mut gradient = vec![0.0; executor.logits().len()];
     for batch in data.epoch(0)?.take(batches) {
         let batch = batch?;
+        check_targets(&*objective, executor.classes(), &batch)?;
         executor.forward_train(&batch.images, 0);
-        loss_and_gradient(executor.classes(), &batch.labels, 0.0, None, executor.logits(), &mut gradient);
+        objective.loss_and_gradient(&batch.targets, None, None, executor.logits(), &mut gradient);
         executor.backward(&gradient);
         executor.take_failure()?;
         body(executor.gradient_tensors().into_iter().chain(zeros.clone()).collect())?;

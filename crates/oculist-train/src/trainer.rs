@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod fingerprint;
+mod record;
 mod resume;
 mod statistics;
 
@@ -11,22 +12,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use oculist_augment::mix::Shape;
-use oculist_data::Batch;
+use oculist_data::{Batch, Targets, Task};
 use oculist_graph::Graph;
 use oculist_kernels::Context;
-use serde::{Deserialize, Serialize};
+use oculist_metrics::Metric;
 
 use crate::checkpoint::{self, Buffers, RunState};
-use crate::config::{Keep, TrainConfig, VIEWS};
+use crate::config::{Keep, TrainConfig};
 use crate::ema::Ema;
 use crate::error::TrainError;
 use crate::executor::{Executor, Mode};
-use crate::loss::{Criterion, Distillation};
+use crate::loss::Distillation;
 use crate::mixing::mix_batch;
+use crate::objective::{Objective, deciding_metric, objective};
 use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
-use evaluate::evaluate;
+use evaluate::{Validation, evaluate};
 use fingerprint::fingerprint;
+pub use record::EpochRecord;
+pub(crate) use record::number_or_none;
 
 /// The checkpoint of the last epoch.
 const LAST: &str = "last.safetensors";
@@ -44,7 +48,8 @@ pub trait TrainingData {
     /// [`TrainError::Data`] if the data cannot be read.
     fn epoch(&self, epoch: usize) -> Result<BatchIterator<'_>, TrainError>;
 
-    /// The validation images in order, not augmented; the last batch may be smaller.
+    /// The validation images in order, not augmented; the last batch may be smaller. Without any, the last weights are the
+    /// best.
     ///
     /// # Errors
     /// [`TrainError::Data`] if the data cannot be read.
@@ -52,44 +57,15 @@ pub trait TrainingData {
 
     /// What identifies the data in a checkpoint.
     fn describe(&self) -> String;
+
+    /// What is to be told of an image; all batches have targets of this task.
+    fn task(&self) -> Task {
+        Task::SingleLabel
+    }
 }
 
 /// Batches one after the other.
 pub type BatchIterator<'a> = Box<dyn Iterator<Item = Result<Batch, TrainError>> + 'a>;
-
-/// What one epoch brought.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// From 1.
-    pub epoch: usize,
-    /// Mean training loss, with augmentation, mixing, smoothing, class weights, distillation and consistency.
-    pub train_loss: f64,
-    /// Mean cross-entropy on the validation split.
-    #[serde(deserialize_with = "number_or_none")]
-    pub val_loss: f64,
-    /// Top-1 on the validation split, percent.
-    pub val_top1: f64,
-    /// Learning rate of the last step.
-    pub lr: f64,
-    /// Training images (not views) per second, waiting for data included.
-    pub images_per_s: f64,
-    /// Seconds of the epoch, validation included.
-    pub seconds: f64,
-    /// Seconds that training waited for data.
-    pub wait_s: f64,
-}
-
-/// A number that need not be finite: JSON has `null` for the others.
-fn number_or_none<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-    Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
-}
-
-impl EpochRecord {
-    /// Percent of the epoch's time, validation included, that training waited for data.
-    pub fn data_wait(&self) -> f64 {
-        if self.seconds > 0.0 { 100.0 * self.wait_s / self.seconds } else { 0.0 }
-    }
-}
 
 /// Told to the observer while training.
 #[derive(Debug)]
@@ -128,10 +104,12 @@ pub enum Event<'a> {
         epochs: usize,
         /// Whether it is the best so far.
         best: bool,
+        /// What decides that.
+        metric: Metric,
     },
     /// Training stopped early.
     EarlyStop {
-        /// The epoch with the best validation top-1.
+        /// The epoch that is best by the metric.
         best_epoch: usize,
     },
 }
@@ -139,10 +117,12 @@ pub enum Event<'a> {
 /// The result of training.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The graph with the best weights by validation top-1 (averaged ones, if averaging is on).
+    /// The graph with the best weights by the metric (averaged ones, if averaging is on).
     pub graph: Graph,
-    /// Top-1 of these weights on the validation split, percent.
-    pub val_top1: f64,
+    /// What decided which weights are the best.
+    pub metric: Metric,
+    /// Its value of these weights on the validation split, in its unit.
+    pub value: f64,
     /// One record per epoch.
     pub history: Vec<EpochRecord>,
 }
@@ -168,8 +148,8 @@ impl Trainer<'_> {
     /// Trains `graph` (its parameters are the start) and returns the best weights.
     ///
     /// # Errors
-    /// [`TrainError`]: unsupported node, unreadable data, a loss that is no number, an unwritable checkpoint, or
-    /// [`TrainError::Stopped`].
+    /// [`TrainError`]: unsupported node, unreadable data, a loss that is no number, a metric that cannot be computed, an
+    /// unwritable checkpoint, or [`TrainError::Stopped`].
     pub fn run(
         &self,
         graph: &Graph,
@@ -214,7 +194,9 @@ impl Trainer<'_> {
 struct Run<'a> {
     trainer: &'a Trainer<'a>,
     executor: Executor,
-    criterion: Criterion,
+    objective: Box<dyn Objective>,
+    /// What decides which weights are the best.
+    metric: Metric,
     teacher: Option<Executor>,
     optimizer: Optimizer,
     ema: Option<Ema>,
@@ -241,13 +223,8 @@ impl<'a> Run<'a> {
             .teacher
             .map(|t| Executor::new(trainer.ctx.clone(), t, config.batch_size, Mode::Eval))
             .transpose()?;
-        let criterion = Criterion::new(
-            config.loss,
-            executor.classes(),
-            config.label_smoothing,
-            &config.class_weights,
-            &config.class_priors,
-        )?;
+        let objective = objective(data.task(), config, executor.classes())?;
+        let metric = deciding_metric(&*objective, config)?;
         let optimizer = Optimizer::new(config.optimizer, executor.weights.len());
         let ema =
             (config.ema_decay > 0.0).then(|| Ema::new(config.ema_decay, &executor.weights, &executor.stats));
@@ -256,7 +233,7 @@ impl<'a> Run<'a> {
             step: 0,
             ema_updates: 0,
             fingerprint: fingerprint(trainer, graph, data),
-            best_top1: f64::NEG_INFINITY,
+            best: metric.worst(),
             best_epoch: 0,
             history: Vec::new(),
         };
@@ -266,7 +243,8 @@ impl<'a> Run<'a> {
         Ok(Self {
             trainer,
             executor,
-            criterion,
+            objective,
+            metric,
             teacher,
             optimizer,
             ema,
@@ -304,11 +282,12 @@ impl<'a> Run<'a> {
             };
             wait += waiting.elapsed();
             check_views(config, &batch)?;
+            check_targets(&*self.objective, self.executor.classes(), &batch)?;
             lr = schedule.at(self.state.step as usize);
             let (height, width, channels) = self.executor.input_shape();
             let shape = Shape { height, width, channels };
-            let soft = mix_batch(config, shape, self.executor.classes(), &mut batch, epoch, step)?;
-            let loss = self.step(&batch, soft.as_deref(), lr);
+            let mixed = mix_batch(config, shape, self.executor.classes(), &mut batch, epoch, step)?;
+            let loss = self.step(&batch, mixed.as_deref(), lr);
             self.executor.take_failure()?;
             self.teacher.as_mut().map_or(Ok(()), Executor::take_failure)?;
             if !loss.is_finite() {
@@ -321,28 +300,32 @@ impl<'a> Run<'a> {
                 });
             }
             loss_sum += loss;
-            images += batch.labels.len() / config.views();
+            images += batch.len() / config.views();
             observer(Event::Step { epoch: epoch + 1, step: step + 1, steps, loss });
         }
         drop(batches);
         let training = began.elapsed().as_secs_f64();
         self.measure_statistics(data)?;
-        let (val_loss, val_top1) = self.validate(data)?;
+        let Validation { images: validated, loss: val_loss, scores: val } = self.validate(data)?;
+        let value = val.get(self.metric);
+        if value.is_none() && validated > 0 {
+            return Err(TrainError::NoValue { metric: self.metric });
+        }
         self.state.epoch += 1;
         let record = EpochRecord {
             epoch: self.state.epoch,
             train_loss: loss_sum / steps as f64,
             val_loss,
-            val_top1,
+            val,
             lr: f64::from(lr),
             images_per_s: images as f64 / training,
             seconds: began.elapsed().as_secs_f64(),
             wait_s: wait.as_secs_f64(),
         };
         // Later epochs win ties: with a falling learning rate they are the better trained ones.
-        let best = val_top1 >= self.state.best_top1;
+        let best = value.is_none_or(|value| !self.metric.is_better(self.state.best, value));
         if best {
-            self.state.best_top1 = val_top1;
+            self.state.best = value.unwrap_or(f64::NAN);
             self.state.best_epoch = self.state.epoch;
         }
         let keep = best || config.keep == Keep::Last;
@@ -356,14 +339,14 @@ impl<'a> Run<'a> {
         }
         self.state.history.push(record.clone());
         self.save(keep)?;
-        observer(Event::Epoch { record: &record, epochs: config.epochs, best });
+        observer(Event::Epoch { record: &record, epochs: config.epochs, best, metric: self.metric });
         Ok(())
     }
 
     /// One update; returns the loss. A loss that is no number leaves the weights as they were.
     ///
-    /// `soft` are the labels of a mixed batch, `[batch, classes]`; without, the batch's own count.
-    fn step(&mut self, batch: &Batch, soft: Option<&[f32]>, lr: f32) -> f64 {
+    /// `mixed` are the targets of a mixed batch, `[batch, classes]`; without, the batch's own count.
+    fn step(&mut self, batch: &Batch, mixed: Option<&[f32]>, lr: f32) -> f64 {
         let config = self.trainer.config;
         let dropout_seed = config.seed ^ self.state.step.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.executor.forward_train(&batch.images, dropout_seed);
@@ -372,16 +355,9 @@ impl<'a> Run<'a> {
             alpha: config.distill_alpha,
             temperature: config.distill_temperature,
         });
-        let (criterion, teacher) = (&self.criterion, distillation.as_ref());
         let (logits, gradient) = (self.executor.logits(), &mut self.gradient);
-        let loss = match soft {
-            _ if config.consistency > 0.0 => {
-                let labels: Vec<u32> = batch.labels.iter().step_by(VIEWS).copied().collect();
-                criterion.consistency_loss_and_gradient(&labels, config.consistency, logits, gradient)
-            }
-            Some(soft) => criterion.soft_loss_and_gradient(soft, teacher, logits, gradient),
-            None => criterion.loss_and_gradient(&batch.labels, teacher, logits, gradient),
-        };
+        let loss =
+            self.objective.loss_and_gradient(&batch.targets, mixed, distillation.as_ref(), logits, gradient);
         if !loss.is_finite() {
             return loss;
         }
@@ -404,8 +380,8 @@ impl<'a> Run<'a> {
         loss
     }
 
-    /// Loss and top-1 (percent) on the validation split, of the averaged weights if there are any.
-    fn validate(&mut self, data: &dyn TrainingData) -> Result<(f64, f64), TrainError> {
+    /// Loss and scores on the validation split, of the averaged weights if there are any.
+    fn validate(&mut self, data: &dyn TrainingData) -> Result<Validation, TrainError> {
         self.swap_average();
         let result = evaluate(&mut self.executor, data);
         self.swap_average();
@@ -452,12 +428,13 @@ impl<'a> Run<'a> {
         self.executor.set_parameters(&self.chosen.0, &self.chosen.1);
         let mut trained = graph.clone();
         self.executor.store(&mut trained);
-        let last = self.state.history.last().map(|record| record.val_top1);
-        let val_top1 = match self.trainer.config.keep {
-            Keep::Best => self.state.best_top1,
-            Keep::Last => last.unwrap_or(self.state.best_top1),
+        let metric = self.metric;
+        let last = self.state.history.last().and_then(|record| record.val.get(metric));
+        let value = match self.trainer.config.keep {
+            Keep::Best => self.state.best,
+            Keep::Last => last.unwrap_or(self.state.best),
         };
-        Outcome { graph: trained, val_top1, history: self.state.history }
+        Outcome { graph: trained, metric, value, history: self.state.history }
     }
 }
 
@@ -475,4 +452,28 @@ fn check_views(config: &TrainConfig, batch: &Batch) -> Result<(), TrainError> {
         expected: "used with data that give three views of each image in a row",
         found: format!("a batch of the images {:?}", batch.indices),
     })
+}
+
+/// Refuses targets that are not of the objective's task, or of other classes than the network has.
+pub(crate) fn check_targets(
+    objective: &dyn Objective,
+    classes: usize,
+    batch: &Batch,
+) -> Result<(), TrainError> {
+    let task = batch.targets.task();
+    if task != objective.task() {
+        return Err(TrainError::Setting {
+            name: "the targets of a batch",
+            expected: "of the task that the data say",
+            found: format!("{task} for {}", objective.task()),
+        });
+    }
+    match &batch.targets {
+        Targets::Labels(sets) if sets.classes() != classes => Err(TrainError::Setting {
+            name: "the targets of a batch",
+            expected: "of as many classes as the network has",
+            found: format!("{} for {classes}", sets.classes()),
+        }),
+        _ => Ok(()),
+    }
 }

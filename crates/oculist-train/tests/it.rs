@@ -6,6 +6,7 @@ mod it {
     mod golden_steps;
     mod graphs;
     mod losses;
+    mod multi_label;
     mod nets;
     mod plain;
     mod refusals;

@@ -101,7 +101,7 @@ impl Images {
             let batch = batch?;
             if in_memory {
                 images.extend_from_slice(&batch.images);
-                labels.extend_from_slice(&batch.labels);
+                labels.extend_from_slice(batch.labels());
             }
             readable.extend(batch.indices);
         }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use oculist_metrics::Metric;
 use oculist_train::EpochRecord;
 
 use crate::candidate::Candidate;
@@ -80,6 +81,8 @@ pub enum Progress<'a> {
         epochs: usize,
         /// Whether it is the best so far.
         best: bool,
+        /// What decides that.
+        metric: Metric,
     },
     /// A training has ended.
     Trained {

@@ -69,7 +69,7 @@ pub(crate) fn curve(phase: &str, history: &[EpochRecord]) -> Vec<Epoch> {
             epoch: r.epoch,
             train_loss: r.train_loss,
             val_loss: Some(r.val_loss),
-            val_top1: Some(r.val_top1),
+            val_top1: r.val.get(Metric::Top1),
             lr: r.lr,
             images_per_s: r.images_per_s,
             seconds: r.seconds,

@@ -48,8 +48,8 @@ impl Phase<'_> {
             Event::Step { epoch, step, steps, loss } => {
                 session.tell(&Progress::TrainStep { phase, epoch, epochs, step, steps, loss });
             }
-            Event::Epoch { record, epochs, best } => {
-                session.tell(&Progress::Epoch { phase, record, epochs, best });
+            Event::Epoch { record, epochs, best, metric } => {
+                session.tell(&Progress::Epoch { phase, record, epochs, best, metric });
             }
             Event::EarlyStop { best_epoch } => session.note(&format!(
                 "{phase}: stopped early, no better validation top-1 since epoch {best_epoch}"

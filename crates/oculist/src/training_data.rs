@@ -1,6 +1,6 @@
 //! The training and validation images as the trainer wants them.
 
-use oculist_data::{Batch, Loader, LoaderConfig, Sampling, Split};
+use oculist_data::{Batch, Loader, LoaderConfig, Sampling, Split, Task};
 use oculist_train::{BatchIterator, TrainConfig, TrainError, TrainingData};
 
 use crate::config::{Config, Repeat, shared_by_views};
@@ -79,6 +79,10 @@ impl TrainingData for TrainingImages {
     fn describe(&self) -> String {
         self.description.clone()
     }
+
+    fn task(&self) -> Task {
+        self.train.subset().task()
+    }
 }
 
 /// Repeats images of a batch that lost some to unreadable files, since a plan runs full batches.
@@ -88,10 +92,11 @@ pub(crate) fn fill(mut batch: Batch, full: usize) -> Batch {
         return batch;
     }
     let len = batch.images.len() / n;
+    let places: Vec<usize> = (0..full).map(|i| i % n).collect();
+    batch.targets = batch.targets.select(&places);
     for i in 0..full - n {
         let from = i % n;
         batch.images.extend_from_within(from * len..(from + 1) * len);
-        batch.labels.push(batch.labels[from]);
         batch.indices.push(batch.indices[from]);
     }
     batch
@@ -103,9 +108,10 @@ mod tests {
 
     #[test]
     fn a_short_batch_is_filled_by_repeating() {
-        let batch = Batch { images: vec![1.0, 2.0, 3.0, 4.0], labels: vec![7, 8], indices: vec![0, 5] };
+        let batch =
+            Batch { images: vec![1.0, 2.0, 3.0, 4.0], targets: vec![7, 8].into(), indices: vec![0, 5] };
         let full = fill(batch.clone(), 5);
-        assert_eq!(full.labels, [7, 8, 7, 8, 7]);
+        assert_eq!(full.labels(), [7, 8, 7, 8, 7]);
         assert_eq!(full.images, [1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0, 1.0, 2.0]);
         assert_eq!(fill(batch.clone(), 2), batch);
     }

@@ -64,7 +64,7 @@ pub(super) fn check(
             *twin = Some(Twin { first, correlation, exact: false });
         }
     }
-    let label = |place: Place| dataset.split(place.split).label(place.index);
+    let label = |place: Place| dataset.split(place.split).targets().row(place.index);
     let mut issues = Vec::new();
     for (i, twin) in twins.iter().enumerate() {
         let Some(twin) = twin else { continue };

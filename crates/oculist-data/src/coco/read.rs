@@ -75,7 +75,7 @@ enum RawCounts {
 /// # Errors
 /// JSON that has not this layout; a category id with two names; a text or a list over its limit.
 pub fn read_coco(path: &Path) -> Result<Coco> {
-    read(path, |raw| match raw {
+    read(path, true, |raw| match raw {
         RawMask::Missing => CocoMask::None,
         other => mask(other).unwrap_or_else(CocoMask::Broken),
     })
@@ -86,10 +86,22 @@ pub fn read_coco(path: &Path) -> Result<Coco> {
 /// # Errors
 /// As for [`read_coco`].
 pub(crate) fn read_boxes(path: &Path) -> Result<Coco> {
-    read(path, |_: IgnoredAny| CocoMask::None)
+    read(path, true, |_: IgnoredAny| CocoMask::None)
 }
 
-fn read<M: DeserializeOwned + Default>(path: &Path, mask: impl Fn(M) -> CocoMask) -> Result<Coco> {
+/// Reads an annotation file for the categories of each image; boxes may be missing and are then all zeros.
+///
+/// # Errors
+/// As for [`read_coco`].
+pub(crate) fn read_presence(path: &Path) -> Result<Coco> {
+    read(path, false, |_: IgnoredAny| CocoMask::None)
+}
+
+fn read<M: DeserializeOwned + Default>(
+    path: &Path,
+    boxes: bool,
+    mask: impl Fn(M) -> CocoMask,
+) -> Result<Coco> {
     let file = oculist_files::open(path).map_err(Error::io(path))?;
     let wrong =
         |expected: &str, found: String| Error::Layout { path: path.into(), expected: expected.into(), found };
@@ -141,7 +153,7 @@ fn read<M: DeserializeOwned + Default>(path: &Path, mask: impl Fn(M) -> CocoMask
     let (mut annotations, mut bad) = (Vec::new(), Vec::new());
     for raw in raw.annotations.0 {
         let id = raw.as_ref().and_then(|raw| raw.id.id()).unwrap_or_default();
-        match annotation(raw, &places, &categories, &mask) {
+        match annotation(raw, &places, &categories, boxes, &mask) {
             Ok(annotation) => annotations.push(annotation),
             Err(reason) => bad.push(CocoBad { id, reason }),
         }
@@ -155,6 +167,7 @@ fn annotation<M>(
     raw: Option<RawAnnotation<M>>,
     images: &BTreeMap<u64, Option<usize>>,
     categories: &BTreeMap<u64, String>,
+    boxes: bool,
     mask: impl Fn(M) -> CocoMask,
 ) -> Result<CocoAnnotation, String> {
     let raw = raw.ok_or("expected an annotation, found no object")?;
@@ -170,8 +183,9 @@ fn annotation<M>(
     if !categories.contains_key(&category_id) {
         return Err(format!("expected the id of a category, found the unknown id {category_id}"));
     }
-    let bbox = raw.bbox.0.ok_or("expected x, y, width and height as the bbox, found others")?;
-    if bbox[2] < 0.0 || bbox[3] < 0.0 {
+    let bbox = raw.bbox.0.or((!boxes).then_some([0.0; 4]));
+    let bbox = bbox.ok_or("expected x, y, width and height as the bbox, found others")?;
+    if boxes && (bbox[2] < 0.0 || bbox[3] < 0.0) {
         return Err(format!("expected x, y, width and height as the bbox, found {bbox:?}"));
     }
     let id = raw.id.id().unwrap_or_default();

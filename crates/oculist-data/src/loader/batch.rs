@@ -1,5 +1,6 @@
 //! What the consumer gets, and how it is put together.
 
+use crate::Targets;
 use crate::error::Error;
 use oculist_kernels::try_zeros;
 
@@ -8,8 +9,8 @@ use oculist_kernels::try_zeros;
 pub struct Batch {
     /// Dense NHWC: `[len][height][width][channels]`.
     pub images: Vec<f32>,
-    /// The class of each image.
-    pub labels: Vec<u32>,
+    /// What is to be told of each image.
+    pub targets: Targets,
     /// The place of each image in the subset.
     pub indices: Vec<usize>,
 }
@@ -17,12 +18,20 @@ pub struct Batch {
 impl Batch {
     /// Number of images.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.indices.len()
     }
 
     /// True without images (all of them were unreadable).
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.indices.is_empty()
+    }
+
+    /// The one class of each image, for those who work with single labels alone.
+    ///
+    /// # Panics
+    /// If images may have several labels.
+    pub fn labels(&self) -> &[u32] {
+        self.targets.labels()
     }
 }
 
@@ -63,8 +72,8 @@ impl Assembly {
         Self { images, rows: vec![None; rows], unreadable: Vec::new(), remaining: chunks, failure }
     }
 
-    /// Closes the gaps and looks up the labels.
-    pub(super) fn finish(mut self, row_len: usize, label: impl Fn(usize) -> u32) -> Batch {
+    /// Closes the gaps and looks up the targets.
+    pub(super) fn finish(mut self, row_len: usize, targets: &Targets) -> Batch {
         let mut filled = 0;
         for (place, row) in self.rows.iter().enumerate() {
             if row.is_some() {
@@ -76,6 +85,6 @@ impl Assembly {
         }
         self.images.truncate(filled * row_len);
         let indices: Vec<usize> = self.rows.into_iter().flatten().map(|index| index as usize).collect();
-        Batch { images: self.images, labels: indices.iter().map(|&i| label(i)).collect(), indices }
+        Batch { images: self.images, targets: targets.select(&indices), indices }
     }
 }

@@ -150,7 +150,7 @@ impl Iterator for Batches {
             return Some(Err(error));
         }
         let (subset, row_len) = (&self.shared.subset, self.shared.config.preprocessing.len());
-        Some(Ok(assembly.finish(row_len, |index| subset.label(index))))
+        Some(Ok(assembly.finish(row_len, subset.targets())))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::columns::{Column, FILE, LABEL, SPLIT, is_image_name, wanted_column};
 use super::quotes::{Fault, Watched};
+use super::several::{Raw, Several};
 use super::swallowed::{Suspect, Verdict, convicted, examine};
 use super::{BadRow, Manifest, ManifestRow, bad_row, line_error, named_file, split};
 use crate::Split;
@@ -22,20 +23,27 @@ pub(super) struct Header {
     pub(super) names: Vec<String>,
     pub(super) delimiter: u8,
     pub(super) file: usize,
-    pub(super) label: usize,
+    /// None where each class has a column.
+    pub(super) label: Option<usize>,
     split: Option<usize>,
     /// The further column that was asked for.
     wanted: Option<usize>,
 }
 
 /// Reads all rows of a file that begins with `start`.
-pub(super) fn read(manifest: &mut Manifest, start: &[u8], rest: impl Read) -> Result<()> {
+pub(super) fn read(
+    manifest: &mut Manifest,
+    mut several: Option<&mut Several>,
+    start: &[u8],
+    rest: impl Read,
+) -> Result<()> {
     let path = manifest.path.clone();
     // Spreadsheets write the delimiter into a line of its own.
     let (given, skip) = declared_delimiter(start);
     let first_line = 1 + u64::from(skip > 0);
     let start = &start[skip..];
-    let header = header(&path, start, given, first_line + empty_lines(start), manifest.wanted.as_deref())?;
+    let line = first_line + empty_lines(start);
+    let header = header(&path, start, given, line, (manifest.wanted.as_deref(), several.is_some()))?;
     describe(manifest, &header, given);
     let watched = Watched::new(Cursor::new(start).chain(rest), header.delimiter, first_line);
     let mut reader =
@@ -55,7 +63,11 @@ pub(super) fn read(manifest: &mut Manifest, start: &[u8], rest: impl Read) -> Re
             blank += 1;
             continue;
         }
-        manifest.push(row(&record, &header, line), &mut labels)?;
+        let row = row(&record, &header, line);
+        if let (Some(several), Ok(_)) = (several.as_deref_mut(), &row) {
+            add(several, &record, &header, manifest)?;
+        }
+        manifest.push(row, &mut labels)?;
     }
     if let Some(Suspect { line, found, .. }) = convicted(suspects, manifest) {
         return Err(line_error(&path, line, CLOSED, format!("a field with the row {found}")));
@@ -67,6 +79,19 @@ pub(super) fn read(manifest: &mut Manifest, start: &[u8], rest: impl Read) -> Re
         without_split(manifest, name);
     }
     Ok(())
+}
+
+/// Adds the labels and the further columns of a row, where an image may have several labels.
+fn add(several: &mut Several, record: &ByteRecord, header: &Header, manifest: &Manifest) -> Result<()> {
+    let text = |i: usize| String::from_utf8_lossy(record.get(i).unwrap_or_default());
+    let further = (0..header.names.len()).filter(|&i| {
+        i != header.file && Some(i) != header.label && Some(i) != header.split && Some(i) != header.wanted
+    });
+    for i in further {
+        several.marks.cell(&header.names[i], &text(i));
+    }
+    several.raw.push(header.label.map(|at| Raw::Text(text(at).into_owned())));
+    several.marks.end_row(manifest)
 }
 
 /// Lines without anything in them before the header.
@@ -85,9 +110,17 @@ fn declared_delimiter(start: &[u8]) -> (Option<u8>, usize) {
     if end == 0 { (None, 0) } else { (Some(delimiter), 5 + end) }
 }
 
-/// The header by whichever delimiter makes sense of it.
-fn header(path: &Path, start: &[u8], given: Option<u8>, line: u64, wanted: Option<&str>) -> Result<Header> {
+/// The header by whichever delimiter makes sense of it; where images may have `several` labels, it needs no column for
+/// them.
+fn header(
+    path: &Path,
+    start: &[u8],
+    given: Option<u8>,
+    line: u64,
+    (wanted, several): (Option<&str>, bool),
+) -> Result<Header> {
     let mut best: Vec<String> = Vec::new();
+    let mut columns: Option<Header> = None;
     for delimiter in given.map_or(DELIMITERS.map(|(byte, _)| byte).to_vec(), |byte| vec![byte]) {
         let mut record = ByteRecord::new();
         // Quotes are watched when the rows are read; here there is no more than a row may have.
@@ -109,17 +142,31 @@ fn header(path: &Path, start: &[u8], given: Option<u8>, line: u64, wanted: Optio
                 let found = format!("\"{}\" twice", names[twice]);
                 return Err(line_error(path, line, "each column once", found));
             }
-            if let (Some(file), Some(label)) = (find(&FILE)?, find(&LABEL)?) {
-                let split = find(&SPLIT)?;
-                let wanted = wanted.map(|name| wanted_column(name, &names));
+            if let Some(file) = find(&FILE)? {
+                let (label, split) = (find(&LABEL)?, find(&SPLIT)?);
+                let wanted = wanted.filter(|_| label.is_some()).map(|name| wanted_column(name, &names));
                 let wanted = wanted
                     .transpose()
                     .map_err(|(expected, found)| line_error(path, line, &expected, found))?;
-                return Ok(Header { names, delimiter, file, label, split, wanted });
+                let header = Header { names: names.clone(), delimiter, file, label, split, wanted };
+                if label.is_some() {
+                    return Ok(header);
+                }
+                columns.get_or_insert(header);
             }
         }
         if names.len() > best.len() {
             best = names;
+        }
+    }
+    let mut hint = "";
+    if let Some(header) = columns {
+        let further = header.names.len() - 1 - usize::from(header.split.is_some());
+        match further {
+            0 => {}
+            _ if several => return Ok(header),
+            1 => {}
+            _ => hint = " (columns of 0 and 1 for each class are read with --task multi-label)",
         }
     }
     let mut found =
@@ -127,6 +174,7 @@ fn header(path: &Path, start: &[u8], given: Option<u8>, line: u64, wanted: Optio
     if best.iter().any(|name| is_image_name(name)) {
         found.push_str(" (a row without a header above it?)");
     }
+    found.push_str(hint);
     let expected = "a header with the columns file_name and label (file, path or image and class or category are \
                     understood too)";
     Err(line_error(path, line, expected, found))
@@ -139,7 +187,7 @@ fn describe(manifest: &mut Manifest, header: &Header, given: Option<u8>) {
     {
         manifest.notes.push(format!("read as a table separated by {name}"));
     }
-    let used = [(Some(header.file), FILE), (Some(header.label), LABEL), (header.split, SPLIT)];
+    let used = [(Some(header.file), FILE), (header.label, LABEL), (header.split, SPLIT)];
     for (place, column) in &used {
         if let Some(name) = place.map(|at| &header.names[at]).filter(|name| !column.is_called(name)) {
             manifest.notes.push(read_as(name, column));
@@ -160,7 +208,7 @@ fn row(record: &ByteRecord, header: &Header, line: u64) -> std::result::Result<M
         let text = std::str::from_utf8(record.get(i).unwrap_or_default());
         text.map_err(|_| bad_row(line, "UTF-8", "other bytes (Latin-1?)"))
     };
-    let labels = labels_of(field(header.label)?);
+    let labels = header.label.map(|at| field(at).map(labels_of)).transpose()?.unwrap_or_default();
     let split = match header.split {
         Some(at) if SPLIT.is_called(&header.names[at]) => Some(split(line, field(at)?.trim())?),
         Some(at) => Split::parse(field(at)?),

@@ -1,6 +1,7 @@
 //! Manifests in JSON Lines.
 
 use super::columns::{Column, FILE, LABEL, SPLIT, wanted_column};
+use super::several::{Raw, Several};
 use super::{BadRow, Manifest, ManifestRow, bad_row, line_error, named_file, split};
 use crate::error::{Error, Result};
 use crate::limits::MAX_ROW;
@@ -12,7 +13,11 @@ use std::io::{BufRead, BufReader, Read};
 const MAX_IGNORED: usize = 1000;
 
 /// Reads all rows.
-pub(super) fn read(manifest: &mut Manifest, file: impl Read) -> Result<()> {
+pub(super) fn read(
+    manifest: &mut Manifest,
+    mut several: Option<&mut Several>,
+    file: impl Read,
+) -> Result<()> {
     let path = manifest.path.clone();
     let wanted = manifest.wanted.clone();
     let mut known = false;
@@ -40,7 +45,11 @@ pub(super) fn read(manifest: &mut Manifest, file: impl Read) -> Result<()> {
             continue;
         }
         first = false;
-        manifest.push(row(&text, line, wanted.as_deref(), &mut ignored, &mut renamed), &mut labels)?;
+        let row = row(&text, line, wanted.as_deref(), several.as_deref_mut(), &mut ignored, &mut renamed);
+        if let (Some(several), Ok(_)) = (several.as_deref_mut(), &row) {
+            several.marks.end_row(manifest)?;
+        }
+        manifest.push(row, &mut labels)?;
         known |= manifest.rows.last().is_some_and(|row| row.wanted.is_some());
     }
     if let (Some(name), false) = (&wanted, known) {
@@ -55,6 +64,7 @@ fn row(
     text: &[u8],
     line: u64,
     wanted: Option<&str>,
+    several: Option<&mut Several>,
     ignored: &mut BTreeSet<String>,
     renamed: &mut BTreeSet<String>,
 ) -> Result<ManifestRow, BadRow> {
@@ -72,22 +82,26 @@ fn row(
         let found = find(column)?;
         found.ok_or_else(|| bad_row(line, &format!("the key {}", column.name), names.join(", ")))
     };
-    let (file, label) = (needed(&FILE)?, needed(&LABEL)?);
+    let file = needed(&FILE)?;
+    // Where images may have several labels, each class may have a key of its own.
+    let label = if several.is_some() { find(&LABEL)? } else { Some(needed(&LABEL)?) };
     // Where another name happens to be that of a column of splits, only a split counts.
     let split_key = find(&SPLIT)?.filter(|&at| SPLIT.is_called(&names[at]) || is_split(&object, &names[at]));
     let Value::String(file_name) = &object[&names[file]] else {
         return Err(bad_row(line, "file_name to be text", object[&names[file]].to_string()));
     };
-    let labels = match &object[&names[label]] {
-        Value::Array(labels) => labels.iter().map(|label| one_label(line, label)).collect(),
-        label => one_label(line, label).map(|label| vec![label]),
+    let labels = match label.map(|at| &object[&names[at]]) {
+        Some(Value::Array(labels)) => labels.iter().map(|label| one_label(line, label)).collect(),
+        Some(Value::Null) if several.is_some() => Ok(Vec::new()),
+        Some(label) => one_label(line, label).map(|label| vec![label]),
+        None => Ok(Vec::new()),
     }?;
     let split = match split_key.map(|at| &object[&names[at]]) {
         Some(Value::String(text)) => Some(split(line, text)?),
         Some(other) => return Err(bad_row(line, "split to be text", other.to_string())),
         None => None,
     };
-    for (place, column) in [(Some(file), FILE), (Some(label), LABEL), (split_key, SPLIT)] {
+    for (place, column) in [(Some(file), FILE), (label, LABEL), (split_key, SPLIT)] {
         if let Some(name) = place.map(|at| &names[at]).filter(|name| !column.is_called(name)) {
             let note = format!("the key \"{name}\" is read as {}", column.name);
             if !renamed.contains(&note) {
@@ -96,7 +110,7 @@ fn row(
         }
     }
     for (i, name) in names.iter().enumerate() {
-        let used = i == file || i == label || split_key == Some(i);
+        let used = i == file || label == Some(i) || split_key == Some(i);
         if !used && !ignored.contains(name) && ignored.len() < MAX_IGNORED {
             ignored.insert(name.clone());
         }
@@ -108,7 +122,22 @@ fn row(
             Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
             other => Some(other.to_string()),
         });
-    Ok(ManifestRow { line, file_name: named_file(line, file_name)?, labels, split, wanted })
+    let file_name = named_file(line, file_name)?;
+    if let Some(several) = several {
+        let further = |&at: &usize| at != file && label != Some(at) && split_key != Some(at);
+        for name in (0..names.len()).filter(further).map(|at| &names[at]) {
+            match &object[name] {
+                Value::String(text) => several.marks.cell(name, text),
+                Value::Null => several.marks.cell(name, ""),
+                other => several.marks.cell(name, &other.to_string()),
+            }
+        }
+        several.raw.push(label.map(|at| match (&object[&names[at]], &labels[..]) {
+            (Value::Array(_) | Value::Null, _) => Raw::List(labels.clone()),
+            (_, labels) => Raw::Text(labels.concat()),
+        }));
+    }
+    Ok(ManifestRow { line, file_name, labels, split, wanted })
 }
 
 fn is_split(object: &Map<String, Value>, key: &str) -> bool {

@@ -58,7 +58,7 @@ pub(super) fn examine(record: &ByteRecord, header: &Header, line: u64) -> Verdic
         // The rest of one row and the beginning of another, by the numbers of their fields.
         let ends_fit = lines.len() > 1 && first.len() == columns - at && last.len() == at + 1;
         // A file or a label has no delimiters that happen to fit.
-        if ends_fit && (at == header.file || at == header.label) {
+        if ends_fit && (at == header.file || Some(at) == header.label) {
             return swallowed(shown);
         }
         let mut pieces: Vec<(usize, &Vec<&[u8]>)> = Vec::new();
@@ -111,7 +111,7 @@ fn pair(parts: &[&[u8]], from: usize, header: &Header) -> Pair {
         let text = String::from_utf8_lossy(parts.get(column.checked_sub(from)?)?).into_owned();
         Some(text.trim_matches('"').trim().to_owned())
     };
-    Pair { file: part(header.file), label: part(header.label) }
+    Pair { file: part(header.file), label: header.label.and_then(part) }
 }
 
 /// The first of the suspects that holds rows, by the files and labels of the other rows.

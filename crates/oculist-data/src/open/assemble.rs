@@ -8,18 +8,50 @@ use crate::reasons::{other_reasons, passed_over};
 use crate::scan::{Candidate, scan};
 use crate::store::FileStore;
 use crate::{
-    Dataset, Exclude, ImageStore, OpenOptions, Purpose, SkipKind, Skipped, Split, Subset, natural_cmp,
-    stratified_parts,
+    Dataset, Exclude, ImageStore, OpenOptions, Purpose, SkipKind, Skipped, Split, Subset, Targets, Task,
+    natural_cmp,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The classes of an image, by their places among the names of [`Collected`]; one alone, as most have, needs no memory of
+/// its own.
+pub(super) enum ClassList {
+    One(u32),
+    Any(Box<[u32]>),
+}
+
+impl From<u32> for ClassList {
+    fn from(class: u32) -> Self {
+        Self::One(class)
+    }
+}
+
+impl From<Vec<u32>> for ClassList {
+    fn from(classes: Vec<u32>) -> Self {
+        match classes[..] {
+            [class] => Self::One(class),
+            _ => Self::Any(classes.into()),
+        }
+    }
+}
+
+impl std::ops::Deref for ClassList {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        match self {
+            Self::One(class) => std::slice::from_ref(class),
+            Self::Any(classes) => classes,
+        }
+    }
+}
+
 /// An image that a source names.
 pub(super) struct Entry {
     pub(super) split: Split,
-    /// Index into the names of [`Collected`].
-    pub(super) class: u32,
+    pub(super) classes: ClassList,
     /// The image in the store; None if it cannot be used.
     pub(super) item: Option<u32>,
 }
@@ -62,7 +94,7 @@ impl ClassNames {
 pub(super) struct Named {
     pub(super) candidate: Candidate,
     pub(super) split: Split,
-    pub(super) class: u32,
+    pub(super) classes: ClassList,
 }
 
 /// A sample that the source declares and that does not become one; it counts towards the limit.
@@ -95,8 +127,8 @@ impl Collected {
     ) -> Result<Self> {
         let mut entries = Vec::with_capacity(named.len());
         let mut candidates = Vec::with_capacity(named.len());
-        for Named { candidate, split, class } in named {
-            entries.push(Entry { split, class, item: None });
+        for Named { candidate, split, classes } in named {
+            entries.push(Entry { split, classes, item: None });
             candidates.push(candidate);
         }
         let mut files = Vec::new();
@@ -110,8 +142,10 @@ impl Collected {
                     files.push(file);
                 }
                 Err(skip) => {
-                    let class = failed.entry((entry.split, entry.class));
-                    class.or_insert_with(|| format!(": {}: {}", skip.path.display(), skip.reason));
+                    for &class in &*entry.classes {
+                        let class = failed.entry((entry.split, class));
+                        class.or_insert_with(|| format!(": {}: {}", skip.path.display(), skip.reason));
+                    }
                     let by_name = skip.kind == SkipKind::NotAnImage && !may_be_an_image(&skip.path);
                     if by_name { beside.push(skip) } else { skipped.push(skip) }
                 }
@@ -135,16 +169,18 @@ impl Collected {
     /// Checks the classes and draws the missing splits.
     ///
     /// # Errors
-    /// No class or one; a class that only the validation or test split has; a class or a split without a
-    /// usable image.
+    /// No class, or one where images have one each; a class that only the validation or test split has; a class or a split
+    /// without a usable image.
     pub(super) fn into_dataset(mut self, options: &OpenOptions) -> Result<Dataset> {
         let root = self.root.clone();
+        // Of images with one label each, as many as there are images.
+        let marks = self.entries.iter().map(|entry| entry.classes.len()).sum();
         if options.purpose == Purpose::Train
-            && let Some(error) = labels::continuous(&root, &self.class_names, self.entries.len(), false)
+            && let Some(error) = labels::continuous(&root, &self.class_names, marks, false)
         {
             return Err(error);
         }
-        if self.entries.is_empty() {
+        if marks == 0 {
             return Err(Error::Layout {
                 path: root,
                 expected: "at least one labelled image".into(),
@@ -159,8 +195,10 @@ impl Collected {
         let mut named = [0, 1, 2].map(|_| vec![0usize; self.class_names.len()]);
         let mut usable = named.clone();
         for entry in &self.entries {
-            named[entry.split as usize][entry.class as usize] += 1;
-            usable[entry.split as usize][entry.class as usize] += usize::from(entry.item.is_some());
+            for &class in &*entry.classes {
+                named[entry.split as usize][class as usize] += 1;
+                usable[entry.split as usize][class as usize] += usize::from(entry.item.is_some());
+            }
         }
         let mut classes: Vec<usize> = Vec::new();
         for (class, name) in self.class_names.iter().enumerate() {
@@ -173,14 +211,16 @@ impl Collected {
                 if named[Split::Train as usize][class] == 0 && named[split as usize][class] > 0 {
                     return Err(Error::UnknownClass { path, class: class_name, split });
                 }
-                if named[split as usize][class] > 0 && usable[split as usize][class] == 0 {
+                // Of several labels, one without a usable image to measure on is no reason to refuse the others.
+                let needed = options.task == Task::SingleLabel || split == Split::Train;
+                if needed && named[split as usize][class] > 0 && usable[split as usize][class] == 0 {
                     let why = self.failed.remove(&(split, class as u32)).unwrap_or_default();
                     return Err(Error::EmptyClass { path, class: class_name, split, why });
                 }
             }
             classes.push(class);
         }
-        if let ([only], true) = (&classes[..], training) {
+        if let ([only], true, Task::SingleLabel) = (&classes[..], training, options.task) {
             let only = *only;
             let passed = passed_over(&self.skipped);
             return Err(Error::OneClass { path: root, class: self.class_names[only].clone(), passed });
@@ -194,17 +234,19 @@ impl Collected {
         }
         let subset = |split: Split| {
             let of_split = self.entries.iter().filter(|entry| entry.split == split);
-            let (items, split_labels) = of_split
-                .filter_map(|entry| Some((entry.item?, labels[entry.class as usize])))
-                .unzip::<_, _, Vec<_>, Vec<_>>();
-            Subset::new(Arc::clone(&self.store), items, split_labels, classes.len())
+            let (mut items, mut targets) = (Vec::new(), Targets::none(options.task, classes.len()));
+            for (item, entry) in of_split.filter_map(|entry| Some((entry.item?, entry))) {
+                let row: Vec<u32> = entry.classes.iter().map(|&class| labels[class as usize]).collect();
+                items.push(item);
+                targets.push(&row)?;
+            }
+            Subset::new(Arc::clone(&self.store), items, targets, classes.len())
         };
         let [train, val, test] = [subset(Split::Train)?, subset(Split::Val)?, subset(Split::Test)?];
-        let images = self.entries.len();
-        let unlikely = labels::unlikely(&self.class_names, classes.len(), images).filter(|_| training);
+        let unlikely = labels::unlikely(&self.class_names, classes.len(), marks).filter(|_| training);
         let given = [train.len(), val.len(), test.len()];
         let [train, val, test] = fill_splits(&root, train, val, test, options).map_err(|error| {
-            match (labels::continuous(&root, &self.class_names, images, true), &unlikely) {
+            match (labels::continuous(&root, &self.class_names, marks, true), &unlikely) {
                 (Some(other), _) => other,
                 (None, Some(hint)) => error.with_hint(hint.clone()),
                 (None, None) => error,
@@ -243,7 +285,7 @@ pub(super) fn fill_splits(
         return Ok([train, val, test]);
     }
     let fractions = options.fractions(!val.is_empty(), !test.is_empty());
-    let parts = stratified_parts(train.labels(), train.classes(), &fractions, options.seed);
+    let parts = train.targets().parts(train.classes(), &fractions, options.seed);
     let filled = [
         train.select(&parts[2])?,
         if val.is_empty() { train.select(&parts[0])? } else { val },

@@ -81,7 +81,7 @@ fn open_read(root: &Path, read: Read, layout: Option<Layout>, options: &OpenOpti
             }
             let location = Location::File(file.path.clone());
             let candidate = Candidate { location, bytes: file.bytes, claimed: false };
-            named.push(Named { candidate, split: class.split, class: index[&class.class] });
+            named.push(Named { candidate, split: class.split, classes: index[&class.class].into() });
         }
     }
     skipped.extend(repeats.notes(root));

@@ -5,7 +5,7 @@ use super::folder::listed;
 use crate::error::{Error, Result};
 use crate::idx::{IdxImages, read_images, read_labels};
 use crate::reasons::passed_over;
-use crate::{Dataset, MemoryStore, OpenOptions, Purpose, Skipped, Split, Subset, stratified_parts};
+use crate::{Dataset, MemoryStore, OpenOptions, Purpose, Skipped, Split, Subset};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -258,7 +258,7 @@ pub(super) fn build(
     };
     let fractions = options.fractions(false, test.is_some());
     let given = [train.len(), 0, test.as_ref().map_or(0, Subset::len)];
-    let parts = stratified_parts(train.labels(), classes, &fractions, options.seed);
+    let parts = train.targets().parts(classes, &fractions, options.seed);
     let mut dataset = Dataset {
         source: folder.display().to_string(),
         val: train.select(&parts[0])?,

@@ -9,7 +9,7 @@ use super::assemble::{file_name, unread};
 use super::folder::split_folders_in;
 use super::listed::Listed;
 use crate::error::{Error, Result};
-use crate::manifest::{Manifest, ManifestRow, read_manifest};
+use crate::manifest::{Manifest, ManifestRow, read_manifest_for};
 use crate::{Dataset, Exclude, OpenOptions, Split, walk};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -27,7 +27,7 @@ pub(super) fn is_metadata_folder(folder: &Path) -> bool {
 pub(super) fn open(root: &Path, options: &OpenOptions) -> Result<Dataset> {
     let mut listed = Listed::default();
     for (path, folder_split) in lists(root)? {
-        let manifest = read_manifest(&path)?;
+        let manifest = read_manifest_for(&path, options)?;
         let splits = splits_of(&manifest, folder_split);
         listed.add(&manifest, &splits, options)?;
         let unnamed = unnamed_images(&manifest, &options.left_out)?;

@@ -101,7 +101,8 @@ pub(super) fn open(
                 Ok((bytes, class)) => {
                     let class = classes.intern(&class);
                     let location = Location::Memory { source: Arc::clone(&source), row: row as u64, bytes };
-                    named.push(Named { candidate: Candidate::claimed(location), split, class });
+                    let candidate = Candidate::claimed(location);
+                    named.push(Named { candidate, split, classes: class.into() });
                 }
                 Err(reason) => skipped.push(lost(path.join(format!("row {row}")), reason)),
             }

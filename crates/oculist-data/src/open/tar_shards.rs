@@ -44,33 +44,42 @@ pub(super) fn open(
         let members = leave_out(path, members, &options.left_out, &mut skipped);
         let kept = shards.len() <= MAX_OPEN;
         let shard = Arc::new(Shard { path: path.clone(), file: kept.then_some(file) });
-        samples.extend(pair::pair(&shard, members, &mut skipped).into_iter().map(|sample| (split, sample)));
+        samples.extend(
+            pair::pair(&shard, members, options.task, &mut skipped).into_iter().map(|sample| (split, sample)),
+        );
     }
     let folder = if root.is_dir() { root } else { root.parent().unwrap_or(Path::new("")) };
     // Numbers have names where a file gives them.
-    let numbers = samples.iter().filter(|(_, sample)| sample.label.parse::<u32>().is_ok()).count();
-    let names = if numbers * 2 > samples.len() { classes_file(folder)? } else { None };
+    let labels = || samples.iter().flat_map(|(_, sample)| &sample.labels);
+    let numbers = labels().filter(|label| label.parse::<u32>().is_ok()).count();
+    let names = if numbers * 2 > labels().count() { classes_file(folder)? } else { None };
     let mut classes = ClassNames::default();
     for name in names.iter().flatten() {
         classes.intern(name);
     }
     let mut named = Vec::with_capacity(samples.len());
-    for (split, Sample { location, label }) in samples {
-        let name = match (&names, label.parse::<usize>()) {
-            (Some(names), Ok(number)) => names.get(number),
-            (Some(names), Err(_)) => names.iter().find(|name| **name == label),
-            (None, _) => Some(&label),
+    for (split, Sample { location, labels }) in samples {
+        let class_of = |label: &String| {
+            let name = match (&names, label.parse::<usize>()) {
+                (Some(names), Ok(number)) => names.get(number),
+                (Some(names), Err(_)) => names.iter().find(|name| *name == label),
+                (None, _) => Some(label),
+            };
+            let name = name.ok_or_else(|| {
+                let classes = names.as_ref().map_or(0, Vec::len);
+                format!(
+                    "expected a label below {classes}, as classes.txt names {classes} classes, found {label}"
+                )
+            })?;
+            Ok(classes.intern(name))
         };
-        let Some(name) = name else {
-            let classes = names.as_ref().map_or(0, Vec::len);
-            let reason = format!(
-                "expected a label below {classes}, as classes.txt names {classes} classes, found {label}"
-            );
-            skipped.push(lost(location.display_path(), reason));
-            continue;
-        };
-        let class = classes.intern(name);
-        named.push(Named { candidate: Candidate::claimed(location), split, class });
+        match labels.iter().map(class_of).collect::<Result<Vec<u32>, String>>() {
+            Ok(classes) => {
+                let candidate = Candidate::claimed(location);
+                named.push(Named { candidate, split, classes: classes.into() });
+            }
+            Err(reason) => skipped.push(lost(location.display_path(), reason)),
+        }
     }
     let ordered = names.is_some();
     Collected::look_at(root, named, classes.names, ordered, skipped, options)?.into_dataset(options)

@@ -457,7 +457,7 @@ fn a_file_damaged_after_opening_is_left_out_in_evaluation() {
     let image = dataset.train().image(6).unwrap();
     let row = config(0).preprocessing.apply(&image).unwrap();
     assert!(all.images[5 * row.len()..6 * row.len()] == row);
-    assert_eq!(all.labels.len(), 55);
+    assert_eq!(all.len(), 55);
 }
 
 #[test]

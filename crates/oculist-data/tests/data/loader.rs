@@ -73,7 +73,7 @@ fn every_image_comes_once_and_the_last_batch_is_kept_or_dropped() {
         assert_eq!(indices.len(), count, "no image twice");
         assert_eq!(count, if drop_last { 960 } else { 1000 });
         for batch in &all {
-            for (&index, &label) in batch.indices.iter().zip(&batch.labels) {
+            for (&index, &label) in batch.indices.iter().zip(batch.labels()) {
                 assert_eq!(label, subset.label(index));
             }
         }
@@ -86,7 +86,7 @@ fn evaluation_is_in_order_and_equals_the_preprocessing() {
     let preprocessing = Preprocessing::exact(ColorMode::Rgb, 20, 24);
     let all = Loader::load_all(&subset, &preprocessing, 2).unwrap();
     assert_eq!(all.indices, (0..1000).collect::<Vec<_>>());
-    assert_eq!(all.labels, subset.labels());
+    assert_eq!(all.labels(), subset.labels());
     for i in [0, 63, 64, 999] {
         let want = preprocessing.apply(&subset.image(i).unwrap()).unwrap();
         assert!(all.images[i * want.len()..][..want.len()] == want);

@@ -13,6 +13,7 @@ mod left_out;
 mod limits;
 mod loader;
 mod manifest_rows;
+mod multi_label;
 mod parquet_rows;
 mod partners;
 mod parts;

@@ -61,27 +61,30 @@ impl Criterion {
         weights: &[f32],
         priors: &[f32],
     ) -> Result<Self, TrainError> {
-        let fail = |name, expected, found: String| Err(TrainError::Setting { name, expected, found });
         loss.validate()?;
-        if !(0.0..1.0).contains(&label_smoothing) {
-            return fail("label_smoothing", "in 0..1", label_smoothing.to_string());
-        }
-        for (name, values) in [("class_weights", weights), ("class_priors", priors)] {
-            if !values.is_empty() && values.len() != classes {
-                return fail(name, "empty or one number for each class", format!("{} numbers", values.len()));
-            }
-            if let Some(bad) = values.iter().find(|v| !(**v > 0.0 && v.is_finite())) {
-                return fail(name, "positive numbers", bad.to_string());
-            }
-        }
+        super::check_classes(
+            classes,
+            label_smoothing,
+            &[("class_weights", weights), ("class_priors", priors)],
+        )?;
         let mut offsets = Vec::new();
         if let Loss::LogitAdjusted { tau } = loss {
             if priors.is_empty() {
-                return fail("class_priors", "given for the logit-adjusted loss", "none".into());
+                return Err(TrainError::Setting {
+                    name: "class_priors",
+                    expected: "given for the logit-adjusted loss",
+                    found: "none".into(),
+                });
             }
             offsets = priors.iter().map(|p| (f64::from(tau) * f64::from(*p).ln()) as f32).collect();
         }
         Ok(Self { loss, classes, label_smoothing, weights: weights.to_vec(), offsets })
+    }
+
+    /// Cross-entropy alone.
+    pub(crate) fn plain(classes: usize) -> Self {
+        let (weights, offsets) = (Vec::new(), Vec::new());
+        Self { loss: Loss::CrossEntropy, classes, label_smoothing: 0.0, weights, offsets }
     }
 
     /// Whether this is cross-entropy without class weights, which needs no soft labels.

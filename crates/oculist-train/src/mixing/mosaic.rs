@@ -64,7 +64,9 @@ pub(super) fn mosaic_batch(
             for (row, pixels) in small.chunks_exact(w * channels).enumerate() {
                 image[((top + row) * width + left) * channels..][..w * channels].copy_from_slice(pixels);
             }
-            soft[batch.labels[source] as usize] += (w * h) as f32 / (width * height) as f32;
+            for &label in batch.targets.row(source) {
+                soft[label as usize] += (w * h) as f32 / (width * height) as f32;
+            }
         }
     }
     batch.images = out;
@@ -122,7 +124,7 @@ mod tests {
     fn batch() -> Batch {
         let mut rng = Rng::keyed(&[31]);
         let images = (0..8 * LEN).map(|_| rng.below(256) as f32).collect();
-        Batch { images, labels: (0..8).collect(), indices: (0..8).collect() }
+        Batch { images, targets: (0..8).collect::<Vec<u32>>().into(), indices: (0..8).collect() }
     }
 
     fn config(mosaic_probability: f32) -> TrainConfig {
@@ -140,7 +142,7 @@ mod tests {
         for step in 0..5 {
             let mut mixed = original.clone();
             let soft = mosaic_batch(&config(1.0), SHAPE, 8, &mut mixed, 2, step).unwrap().unwrap();
-            assert_eq!(mixed.labels, original.labels);
+            assert_eq!(mixed.targets, original.targets);
             // The same draws, in the documented order.
             let mut rng = Rng::keyed(&[0, 2, step as u64, KEY]);
             assert!(rng.chance(1.0));

@@ -1,27 +1,43 @@
-//! Loss and accuracy on the validation images.
+//! Loss and scores on the validation images.
 
-use super::TrainingData;
+use oculist_data::Targets;
+use oculist_metrics::Scores;
+
+use super::{TrainingData, check_targets};
 use crate::error::TrainError;
 use crate::executor::Executor;
-use crate::loss::loss_and_gradient;
+use crate::objective::plain_objective;
 
-/// Mean cross-entropy and top-1 in percent of the weights and statistics as they are.
-pub(super) fn evaluate(executor: &mut Executor, data: &dyn TrainingData) -> Result<(f64, f64), TrainError> {
+/// What was measured on the validation images.
+pub(super) struct Validation {
+    pub(super) images: usize,
+    /// Mean plain loss; 0 of no images.
+    pub(super) loss: f64,
+    pub(super) scores: Scores,
+}
+
+/// Measures the weights and statistics as they are.
+pub(super) fn evaluate(executor: &mut Executor, data: &dyn TrainingData) -> Result<Validation, TrainError> {
     let (classes, stride) = (executor.classes(), executor.logits_stride());
-    let (mut count, mut right, mut loss) = (0usize, 0usize, 0.0);
+    let objective = plain_objective(data.task(), classes);
+    let mut loss = 0.0;
+    let (mut targets, mut answers) = (Targets::none(data.task(), classes), Vec::new());
     let mut ignored = vec![0.0; executor.logits().len()];
     for batch in data.validation()? {
         let batch = batch?;
-        let n = batch.labels.len();
-        let logits = executor.forward_eval(&batch.images);
-        loss += loss_and_gradient(classes, &batch.labels, 0.0, None, logits, &mut ignored) * n as f64;
-        for (row, &label) in logits.chunks_exact(stride).zip(&batch.labels) {
-            let best = (1..classes).fold(0, |best, c| if row[c] > row[best] { c } else { best });
-            right += usize::from(best == label as usize);
+        check_targets(&*objective, classes, &batch)?;
+        let n = batch.len();
+        // All of its images may have been unreadable.
+        if n == 0 {
+            continue;
         }
-        count += n;
+        let logits = executor.forward_eval(&batch.images);
+        loss += objective.loss_and_gradient(&batch.targets, None, None, logits, &mut ignored) * n as f64;
+        answers.extend(logits.chunks_exact(stride).take(n).flat_map(|row| &row[..classes]));
+        targets.extend(&batch.targets)?;
     }
     executor.take_failure()?;
-    let n = count.max(1) as f64;
-    Ok((loss / n, 100.0 * right as f64 / n))
+    let scores = objective.scores(&targets, &answers);
+    let images = targets.len();
+    Ok(Validation { images, loss: loss / images.max(1) as f64, scores })
 }

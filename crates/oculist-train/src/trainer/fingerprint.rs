@@ -1,5 +1,6 @@
 //! What a checkpoint belongs to.
 
+use oculist_data::Task;
 use oculist_files::Hasher;
 use oculist_graph::{Graph, TensorData};
 
@@ -10,6 +11,9 @@ pub(super) fn fingerprint(trainer: &Trainer<'_>, graph: &Graph, data: &dyn Train
     let mut hasher = Hasher::new();
     hasher.part(serde_json::to_string(trainer.config).unwrap_or_default().as_bytes());
     hasher.part(data.describe().as_bytes());
+    if data.task() != Task::SingleLabel {
+        hasher.part(data.task().name().as_bytes());
+    }
     hasher.part(format!("{} {:?}", trainer.ctx.threads(), trainer.ctx.isa()).as_bytes());
     for graph in [Some(graph), trainer.teacher].into_iter().flatten() {
         hasher.part(graph.dump().as_bytes());

@@ -77,7 +77,7 @@ impl Run<'_> {
         if state.fingerprint != self.state.fingerprint {
             return Err(TrainError::OtherRun { path: path.to_path_buf() });
         }
-        state.check(self.trainer.config.epochs, steps).map_err(problem)?;
+        state.check(self.trainer.config.epochs, steps, self.metric).map_err(problem)?;
         let averaged = self.ema.is_some();
         let kept = buffers.take_kept(averaged && path.ends_with(BEST));
         let averages = usize::from(averaged);

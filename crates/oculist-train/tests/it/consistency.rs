@@ -181,7 +181,7 @@ fn batch(name: &str, views: usize) -> Batch {
             .enumerate()
             .map(|(i, x)| strength * x + if i % SIDE == 2 * label { 1.5 } else { 0.0 });
         batch.images.extend(pixels);
-        batch.labels.push(label as u32);
+        batch.targets.push(&[label as u32]).unwrap();
         batch.indices.push(image);
     }
     batch
@@ -264,7 +264,7 @@ const DATA: Bars = Bars { in_rows: true };
 #[test]
 fn it_learns_and_the_weight_matters() {
     let outcome = train(&config(12), &DATA, None, None, None).unwrap();
-    assert!(outcome.val_top1 >= 90.0, "five bars are told apart, found {}%", outcome.val_top1);
+    assert!(outcome.value >= 90.0, "five bars are told apart, found {}%", outcome.value);
     let losses: Vec<f64> = outcome.history.iter().map(|r| r.train_loss).collect();
     assert!(losses[11] < 0.7 * losses[0], "{losses:?}");
     let other = TrainConfig { consistency: 1.0, ..config(12) };

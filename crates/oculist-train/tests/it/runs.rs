@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use oculist_data::Batch;
 use oculist_graph::{Graph, Tensor};
 use oculist_kernels::Context;
+use oculist_metrics::Metric;
 use oculist_testing::formula;
 use oculist_train::{
-    BatchIterator, Event, Keep, Loss, OptimizerConfig, Outcome, TrainConfig, TrainError, Trainer,
-    TrainingData, balanced_weights, class_priors,
+    BatchIterator, EpochRecord, Event, Keep, Loss, OptimizerConfig, Outcome, TrainConfig, TrainError,
+    Trainer, TrainingData, balanced_weights, class_priors,
 };
 
 use super::nets;
@@ -32,7 +33,7 @@ fn batch(name: &str) -> Batch {
             images[(i * SIDE + row) * SIDE + 2 * label as usize] += 1.5;
         }
     }
-    Batch { images, labels, indices: (0..BATCH).collect() }
+    Batch { images, targets: labels.into(), indices: (0..BATCH).collect() }
 }
 
 impl TrainingData for Bars {
@@ -51,6 +52,10 @@ impl TrainingData for Bars {
     fn describe(&self) -> String {
         "bars".into()
     }
+}
+
+fn top1(record: &EpochRecord) -> f64 {
+    record.val.get(Metric::Top1).unwrap()
 }
 
 fn graph() -> Graph {
@@ -106,7 +111,7 @@ pub(super) fn bits(graph: &Graph) -> Vec<u32> {
 #[test]
 fn it_learns() {
     let outcome = train(&config(8), None, false, 2, None).unwrap();
-    assert!(outcome.val_top1 >= 90.0, "five bars are told apart, found {}%", outcome.val_top1);
+    assert!(outcome.value >= 90.0, "five bars are told apart, found {}%", outcome.value);
     let losses: Vec<f64> = outcome.history.iter().map(|r| r.train_loss).collect();
     assert!(losses[7] < 0.7 * losses[0], "{losses:?}");
 }
@@ -178,8 +183,8 @@ fn early_stopping_keeps_the_best_epoch() {
             }
         })
         .unwrap();
-    let best = outcome.history.iter().map(|r| r.val_top1).fold(0.0, f64::max);
-    assert_eq!(outcome.val_top1, best);
+    let best = outcome.history.iter().map(top1).fold(0.0, f64::max);
+    assert_eq!(outcome.value, best);
     if let Some(best_epoch) = stopped_at {
         assert_eq!(outcome.history.len(), best_epoch + 2, "two epochs of patience");
     } else {
@@ -213,17 +218,17 @@ fn the_last_weights_are_those_of_the_last_epoch_and_the_best_are_not() {
         let config = TrainConfig { keep, ..config.clone() };
         let dir = tempfile::tempdir().unwrap();
         let outcome = train(&config, Some(dir.path()), false, 1, None).unwrap();
-        let top1: Vec<f64> = outcome.history.iter().map(|r| r.val_top1).collect();
+        let top1: Vec<f64> = outcome.history.iter().map(top1).collect();
         let best = top1.iter().copied().fold(0.0, f64::max);
         assert!(top1[3] < best, "the last epoch must not be the best, else this shows nothing: {top1:?}");
-        assert_eq!(outcome.val_top1, if keep == Keep::Last { top1[3] } else { best });
+        assert_eq!(outcome.value, if keep == Keep::Last { top1[3] } else { best });
         let same = held(&outcome.graph) == averaged(&dir.path().join("last.safetensors"));
         assert_eq!(same, keep == Keep::Last);
         // Cut off in the middle and continued, the same comes out.
         let again = tempfile::tempdir().unwrap();
         assert!(train(&config, Some(again.path()), false, 1, Some(2)).is_err());
         let resumed = train(&config, Some(again.path()), true, 1, None).unwrap();
-        assert_eq!((held(&resumed.graph), resumed.val_top1), (held(&outcome.graph), outcome.val_top1));
+        assert_eq!((held(&resumed.graph), resumed.value), (held(&outcome.graph), outcome.value));
     }
 }
 
@@ -268,7 +273,7 @@ fn it_learns_from_mixed_batches_and_with_other_losses() {
     for config in mixing() {
         let config = TrainConfig { epochs: 12, lr: 0.05, ..config };
         let outcome = train(&config, None, false, 2, None).unwrap();
-        assert!(outcome.val_top1 >= 90.0, "{}% with {config:?}", outcome.val_top1);
+        assert!(outcome.value >= 90.0, "{}% with {config:?}", outcome.value);
     }
 }
 

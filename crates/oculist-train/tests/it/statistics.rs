@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use oculist_data::Batch;
 use oculist_graph::{Conv, Dropout, Flatten, Graph, GraphBuilder, Op, Tensor, Unary};
 use oculist_kernels::Context;
+use oculist_metrics::Metric;
 use oculist_testing::interpret::{self, Array};
 use oculist_testing::{formula, reference::Noise};
 use oculist_train::{
@@ -26,7 +27,7 @@ fn batch(seed: u64) -> Batch {
             images[(i * SIDE + 2 * label as usize) * SIDE + x] += 1.5;
         }
     }
-    Batch { images, labels, indices: (0..BATCH).collect() }
+    Batch { images, targets: labels.into(), indices: (0..BATCH).collect() }
 }
 
 /// A network whose statistics remember a hundred updates, as those of the MobileNets.
@@ -105,7 +106,7 @@ fn a_batch_that_cannot_be_read_leaves_them_as_they_were() {
     let mut executor = Executor::new(Arc::new(Context::new(1).unwrap()), &graph, BATCH, Mode::Train).unwrap();
     let failed = executor.estimate_statistics([Ok(batch(0)), Err("gone")].into_iter());
     assert_eq!(failed, Err("gone"));
-    let nothing = Batch { images: Vec::new(), labels: Vec::new(), indices: Vec::new() };
+    let nothing = Batch::default();
     assert_eq!(executor.estimate_statistics([Ok::<_, &str>(nothing)].into_iter()), Ok(0));
     let mut after = graph.clone();
     executor.store(&mut after);
@@ -143,7 +144,7 @@ fn top1(executor: &mut Executor) -> f64 {
     let (mut right, mut count) = (0, 0);
     for batch in Stripes.validation().unwrap().map(Result::unwrap) {
         let logits = executor.forward_eval(&batch.images);
-        for (row, label) in logits.chunks_exact(stride).zip(&batch.labels) {
+        for (row, label) in logits.chunks_exact(stride).zip(batch.labels()) {
             let best = (1..3).fold(0, |best, c| if row[c] > row[best] { c } else { best });
             right += usize::from(best == *label as usize);
             count += 1;
@@ -174,7 +175,7 @@ fn few_updates_are_validated_and_kept_with_the_statistics_of_their_weights() {
     for epoch in 0..8 {
         for batch in Stripes.epoch(epoch).unwrap().map(Result::unwrap) {
             executor.forward_train(&batch.images, epoch as u64);
-            loss_and_gradient(3, &batch.labels, 0.0, None, executor.logits(), &mut gradient);
+            loss_and_gradient(3, batch.labels(), 0.0, None, executor.logits(), &mut gradient);
             executor.backward(&gradient);
             executor.update(&mut optimizer, 1.0, 0.05, 5e-4);
         }
@@ -204,9 +205,9 @@ fn few_updates_are_validated_and_kept_with_the_statistics_of_their_weights() {
             .unwrap();
         assert_eq!(told, Some((STEPS * BATCH, STEPS)), "what is done is said");
         let last = outcome.history.last().unwrap();
-        assert!(last.val_top1 > 90.0, "decay {decay}: {:?}", outcome.history);
+        assert!(last.val.get(Metric::Top1).unwrap() > 90.0, "decay {decay}: {:?}", outcome.history);
         // What comes out is what was validated.
         let mut kept = Executor::new(ctx.clone(), &outcome.graph, BATCH, Mode::Eval).unwrap();
-        assert!((top1(&mut kept) - outcome.val_top1).abs() < 1e-9);
+        assert!((top1(&mut kept) - outcome.value).abs() < 1e-9);
     }
 }

@@ -91,11 +91,14 @@ impl Sink for TensorBoard {
                 for (tag, value) in [
                     ("loss/train", record.train_loss),
                     ("loss/val", record.val_loss),
-                    ("val/top1", record.val_top1),
                     ("lr", record.lr),
                     ("images_per_s", record.images_per_s),
                 ] {
                     phase.writer.scalar(tag, phase.update, now, value as f32)?;
+                }
+                for (metric, value) in record.val.iter() {
+                    let tag = format!("val/{}", metric.name());
+                    phase.writer.scalar(&tag, phase.update, now, value as f32)?;
                 }
                 phase.writer.flush()?;
             }

@@ -7,10 +7,10 @@
 
 use super::index::Member;
 use super::label;
-use crate::Skipped;
 use crate::location::{Location, Shard};
 use crate::manifest::is_image_name;
 use crate::open::assemble::{lost, note};
+use crate::{Skipped, Task};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use std::sync::Arc;
 /// Endings of images; other formats are not part of the layout.
 const IMAGES: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 
-/// An image with its label.
+/// An image with its labels.
 pub(super) struct Sample {
     pub(super) location: Location,
-    pub(super) label: String,
+    pub(super) labels: Vec<String>,
 }
 
 /// The members of one key.
@@ -39,8 +39,13 @@ struct Parts {
 }
 
 /// The pairs of image and label in a shard. What has no partner, or more than one, is listed as lost.
-pub(super) fn pair(shard: &Arc<Shard>, members: Vec<Member>, skipped: &mut Vec<Skipped>) -> Vec<Sample> {
-    let mut pairs = Pairs { shard, skipped, samples: Vec::with_capacity(members.len() / 2) };
+pub(super) fn pair(
+    shard: &Arc<Shard>,
+    members: Vec<Member>,
+    task: Task,
+    skipped: &mut Vec<Skipped>,
+) -> Vec<Sample> {
+    let mut pairs = Pairs { shard, task, skipped, samples: Vec::with_capacity(members.len() / 2) };
     let mut dotted: Option<(usize, String)> = None;
     for (key, mut parts) in group(members) {
         let longer = std::mem::take(&mut parts.longer);
@@ -131,6 +136,7 @@ impl Parts {
 
 struct Pairs<'a> {
     shard: &'a Arc<Shard>,
+    task: Task,
     skipped: &'a mut Vec<Skipped>,
     samples: Vec<Sample>,
 }
@@ -157,19 +163,23 @@ impl Pairs<'_> {
             }
             return;
         }
-        let label = match (&parts.cls, &parts.json) {
-            (Some(cls), _) => label::of_text(self.shard, cls).map(Some).map_err(|reason| (&cls.name, reason)),
-            (None, Some(json)) => label::of_json(self.shard, json).map_err(|reason| (&json.name, reason)),
+        let labels = match (&parts.cls, &parts.json) {
+            (Some(cls), _) => {
+                label::of_text(self.shard, cls, self.task).map(Some).map_err(|reason| (&cls.name, reason))
+            }
+            (None, Some(json)) => {
+                label::of_json(self.shard, json, self.task).map_err(|reason| (&json.name, reason))
+            }
             (None, None) => Ok(None),
         };
-        let label = match label {
-            Ok(label) => label,
+        let labels = match labels {
+            Ok(labels) => labels,
             Err((name, reason)) => return self.lose(&name.clone(), reason),
         };
-        match (parts.image, label) {
-            (Some(Member { name, offset, len }), Some(label)) => {
+        match (parts.image, labels) {
+            (Some(Member { name, offset, len }), Some(labels)) => {
                 let location = Location::Member { shard: Arc::clone(self.shard), name, offset, len };
-                self.samples.push(Sample { location, label });
+                self.samples.push(Sample { location, labels });
             }
             (Some(image), None) if part_of_another => {
                 further.push(image.name);
