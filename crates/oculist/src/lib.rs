@@ -24,6 +24,7 @@ mod optimize;
 mod pictures;
 mod predict;
 mod progress;
+pub mod range;
 mod recipe;
 mod report_again;
 mod run_folder;
@@ -64,5 +65,7 @@ pub use run_folder::{
     REPORT_FILE, RunFolder, SETTINGS_FILE, SUMMARY_FILE,
 };
 pub use settings::{
-    Augmentation, ByteSize, Calibration, LossName, OptimizerName, SamplingName, Settings, Target,
+    Augmentation, ByteSize, Calibration, CompressionSettings, DataSettings, LossName, MachineSettings,
+    MeasuringSettings, NetworkSettings, OptimizerName, ReadingSettings, SamplingName, SeedSettings, Settings,
+    SourceSettings, StartSettings, Target, TrainingSettings,
 };
