@@ -2,138 +2,9 @@
 
 use std::path::PathBuf;
 
-use oculist::{
-    Augmentation, Calibration, Existing, Keep, LossName, OptimizerName, Recipe, RunOptions, SamplingName,
-    Settings, Target, Tta,
-};
+use oculist::{Existing, Recipe, RunOptions, Settings, Tta};
 
-use crate::args::{
-    AugmentArg, CalibrationArg, CompressionArgs, DataArgs, KeepArg, LossArg, ModelArgs, NetworkArgs,
-    OptimizerArg, OutputArgs, SamplingArg, TargetArg, TrainingArgs, TtaArg, TtaArgs,
-};
-
-/// The settings that the data arguments give.
-pub(crate) fn data(name: Option<&str>, args: &DataArgs) -> Settings {
-    Settings {
-        data: name.map(str::to_owned),
-        data_dir: args.data_dir.clone(),
-        layout: args.layout,
-        exclude: (!args.exclude.is_empty()).then(|| args.exclude.clone()),
-        // A flag that is not given must not override the file.
-        strict: args.strict.then_some(true),
-        seed: args.seed,
-        threads: args.threads,
-        max_memory: args.max_memory,
-        max_image_bytes: args.max_image_bytes,
-        ..Settings::default()
-    }
-}
-
-/// The settings that say what a model's file does not.
-pub(crate) fn reading(args: &ModelArgs, arch: Option<&String>, image_size: Option<usize>) -> Settings {
-    Settings {
-        classes: args.classes.clone(),
-        preprocessing: args.preprocessing.clone(),
-        logits: args.logits.clone(),
-        state_dict: args.state_dict.clone(),
-        partial: args.partial.then_some(true),
-        arch: arch.cloned(),
-        image_size,
-        ..Settings::default()
-    }
-}
-
-/// The settings that the network arguments give.
-pub(crate) fn network(args: &NetworkArgs) -> Settings {
-    Settings {
-        arch: args.arch.clone(),
-        width: args.width,
-        image_size: args.image_size,
-        ..Settings::default()
-    }
-}
-
-/// The settings that the training arguments give.
-pub(crate) fn training(args: &TrainingArgs) -> Settings {
-    Settings {
-        epochs: args.epochs,
-        batch_size: args.batch_size,
-        lr: args.lr,
-        optimizer: args.optimizer.map(|o| match o {
-            OptimizerArg::Sgd => OptimizerName::Sgd,
-            OptimizerArg::Adamw => OptimizerName::Adamw,
-        }),
-        augment: args.augment.map(augmentation),
-        augmentation: args.augmentation.clone(),
-        mixup: args.mixup,
-        cutmix: args.cutmix,
-        mosaic: args.mosaic,
-        consistency: args.consistency,
-        loss: args.loss.map(|l| match l {
-            LossArg::CrossEntropy => LossName::CrossEntropy,
-            LossArg::Weighted => LossName::Weighted,
-            LossArg::Focal => LossName::Focal,
-            LossArg::LogitAdjusted => LossName::LogitAdjusted,
-        }),
-        sampling: args.sampling.map(|s| match s {
-            SamplingArg::Once => SamplingName::Once,
-            SamplingArg::Balanced => SamplingName::Balanced,
-            SamplingArg::Repeated => SamplingName::Repeated,
-            SamplingArg::BatchAugment => SamplingName::BatchAugment,
-        }),
-        repeats: args.repeats,
-        cache: args.cache,
-        patience: args.patience,
-        keep: args.keep.map(|k| match k {
-            KeepArg::Best => Keep::Best,
-            KeepArg::Last => Keep::Last,
-        }),
-        ..Settings::default()
-    }
-}
-
-/// The kind of augmentation.
-pub(crate) fn augmentation(arg: AugmentArg) -> Augmentation {
-    match arg {
-        AugmentArg::Small => Augmentation::Small,
-        AugmentArg::Photos => Augmentation::Photos,
-        AugmentArg::None => Augmentation::None,
-        AugmentArg::Crops => Augmentation::Crops,
-        AugmentArg::Trivial => Augmentation::Trivial,
-        AugmentArg::Rand => Augmentation::Rand,
-        AugmentArg::Auto => Augmentation::Auto,
-        AugmentArg::Augmix => Augmentation::Augmix,
-        AugmentArg::Three => Augmentation::Three,
-        AugmentArg::Erasing => Augmentation::Erasing,
-    }
-}
-
-/// The settings that the compression arguments give.
-pub(crate) fn compression(args: &CompressionArgs) -> Settings {
-    Settings {
-        metric: args.metric,
-        max_drop: args.max_drop,
-        target: args.target.map(|t| match t {
-            TargetArg::Size => Target::Size,
-            TargetArg::Latency => Target::Latency,
-            TargetArg::Macs => Target::Macs,
-        }),
-        finetune_epochs: args.finetune_epochs,
-        calibration: args.calibration.map(calibration),
-        calibration_images: args.calibration_images,
-        ..Settings::default()
-    }
-}
-
-/// The calibration method.
-pub(crate) fn calibration(arg: CalibrationArg) -> Calibration {
-    match arg {
-        CalibrationArg::Auto => Calibration::Auto,
-        CalibrationArg::Minmax => Calibration::Minmax,
-        CalibrationArg::Percentile => Calibration::Percentile,
-        CalibrationArg::Entropy => Calibration::Entropy,
-    }
-}
+use crate::args::{OutputArgs, TtaArg, TtaArgs};
 
 /// The views of test-time augmentation.
 pub(crate) fn tta(args: &TtaArgs) -> Option<Tta> {
@@ -153,8 +24,7 @@ pub(crate) fn run_options(
     recipe: Option<&Recipe>,
 ) -> anyhow::Result<(RunOptions, Settings)> {
     let file = args.config.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
-    let measuring = Settings { measure_seconds: args.measure_seconds, ..Settings::default() };
-    let settings = flags.over(measuring).over(file);
+    let settings = flags.over(args.measuring.clone().into()).over(file);
     let existing = match (args.force, args.resume) {
         (true, _) => Existing::Replace,
         (_, true) => Existing::Resume,

@@ -10,14 +10,15 @@ use crate::optimizer::OptimizerConfig;
 /// Views of each image in a batch where the consistency loss is on: the image, and two augmentations of it.
 pub const VIEWS: usize = 3;
 
-/// Which weights a run ends with.
+/// Which weights a run ends with. Of two epochs that are equally good, the later one is the best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
-    /// Those of the epoch that is best on the validation images by the metric, the later of two equal ones.
+    /// Those that are best on the validation images by the metric.
     #[default]
     Best,
-    /// Those of the last epoch, at the end of the schedule.
+    /// Those at the end of the schedule, whatever the validation images say.
     Last,
 }
 

@@ -151,6 +151,11 @@ pub enum OculistError {
     Augment(#[from] oculist_augment::Error),
 }
 
+/// A setting that is wrong, as it is typed.
+pub(crate) fn wrong(name: &str, problem: String) -> OculistError {
+    OculistError::Option { option: format!("--{}", name.replace('_', "-")), problem }
+}
+
 /// Settings of a training that are options of the same name.
 const OPTIONS: [&str; 4] = ["epochs", "batch_size", "lr", "patience"];
 

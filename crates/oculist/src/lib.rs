@@ -26,6 +26,7 @@ mod pictures;
 mod predict;
 mod progress;
 mod quantization;
+pub mod range;
 mod recipe;
 mod report_again;
 mod run;
@@ -69,7 +70,9 @@ pub use report_again::report_again;
 pub use run::{Finished, RunOptions, optimize, plan_recipe, run_recipe, train};
 pub use session::{Canceller, Session, SessionBuilder};
 pub use settings::{
-    Augmentation, ByteSize, Calibration, LossName, OptimizerName, SamplingName, Settings, Target,
+    Augmentation, ByteSize, Calibration, CompressionSettings, DataSettings, LossName, MachineSettings,
+    MeasuringSettings, NetworkSettings, OptimizerName, ReadingSettings, SamplingName, SeedSettings, Settings,
+    SourceSettings, StartSettings, Target, TrainingSettings,
 };
 pub use sink::csv::Csv;
 pub use sink::folder::{

@@ -1,211 +1,50 @@
 //! What the user asked for: flags over a TOML file, everything optional.
 
 mod bytes;
+mod choices;
+mod define;
+mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use oculist_data::Layout;
 use oculist_kernels::Context;
-use oculist_metrics::Metric;
 use oculist_train::Keep;
-use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::files::toml_problem;
 use crate::sink::folder::SETTINGS_FILE;
 
 pub use bytes::ByteSize;
+pub use choices::{Augmentation, Calibration, LossName, OptimizerName, SamplingName, Target};
+pub use table::{
+    CompressionSettings, DataSettings, MachineSettings, MeasuringSettings, NetworkSettings, ReadingSettings,
+    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings,
+};
 
-/// What compression should make small.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Target {
-    /// Bytes of the model file.
-    #[default]
-    Size,
-    /// Time for one image on this machine.
-    Latency,
-    /// Multiply-accumulate operations.
-    Macs,
-}
-
-/// How activation ranges are chosen for int8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Calibration {
-    /// All methods are tried; the best on validation images is kept.
-    #[default]
-    Auto,
-    /// Smallest and largest value seen.
-    Minmax,
-    /// All but the outermost values.
-    Percentile,
-    /// Least Kullback-Leibler divergence.
-    Entropy,
-}
-
-/// Which rule updates the weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OptimizerName {
-    /// SGD with Nesterov momentum.
-    Sgd,
-    /// Adam with decoupled weight decay.
-    Adamw,
-}
-
-/// Which augmentation the training images get.
-///
-/// All but the first three crop (small images after padding, photos to random sizes) and, where it suits the data, flip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Augmentation {
-    /// Padded crops, flips, small rotations and scalings.
-    Small,
-    /// Random resized crops, flips, colour jitter.
-    Photos,
-    /// None.
-    None,
-    /// Crops and flips alone.
-    Crops,
-    /// One random operation of random strength.
-    Trivial,
-    /// Two random operations of one strength.
-    Rand,
-    /// A learned policy: CIFAR-10's for small images, ImageNet's for photos.
-    Auto,
-    /// Several chains of operations mixed into one image.
-    Augmix,
-    /// Grey, solarise or blur, then colour jitter.
-    Three,
-    /// A random rectangle is erased.
-    Erasing,
-}
-
-/// The loss on the labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LossName {
-    /// Cross-entropy.
-    CrossEntropy,
-    /// Cross-entropy in which each class weighs the same, however many images it has.
-    Weighted,
-    /// Focal loss with gamma 2.
-    Focal,
-    /// Cross-entropy of logits adjusted by the classes' frequencies.
-    LogitAdjusted,
-}
-
-/// Which images an epoch shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SamplingName {
-    /// Each image once.
-    Once,
-    /// Each class equally often.
-    Balanced,
-    /// As many images as usual, but each several times in one batch, so that an epoch shows fewer different ones.
-    Repeated,
-    /// Each image several times in one batch; the epoch is as many times as long.
-    #[serde(rename = "batch-augment")]
-    BatchAugment,
-}
-
-/// Settings as given; what is absent is chosen by network and data.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// Name or folder of the data set.
-    pub data: Option<String>,
-    /// Folder of a named data set.
-    pub data_dir: Option<PathBuf>,
-    /// How the folder of the data is laid out, where it can be read in two ways.
-    pub layout: Option<Layout>,
-    /// Patterns of names that are left out of the folder.
-    pub exclude: Option<Vec<String>>,
-    /// Whether an unreadable image is an error.
-    pub strict: Option<bool>,
-    /// Seed of everything random.
-    pub seed: Option<u64>,
-    /// Threads.
-    pub threads: Option<usize>,
-    /// Bytes of memory that a plan of a network may take.
-    pub max_memory: Option<ByteSize>,
-    /// Bytes of encoded images that may be held in memory (Parquet).
-    pub max_image_bytes: Option<ByteSize>,
-    /// Bytes of decoded training and validation images kept from one epoch to the next.
-    pub cache: Option<ByteSize>,
-    /// Architecture.
-    pub arch: Option<String>,
-    /// Factor on the architecture's number of channels; 1 is the published width.
-    pub width: Option<f64>,
-    /// A model to start from.
-    pub model: Option<PathBuf>,
-    /// Its class names, or a file of them, where the model does not say them.
-    pub classes: Option<String>,
-    /// How images become its input, by name or as a file, where the model does not say it.
-    pub preprocessing: Option<String>,
-    /// Which of its outputs classifies.
-    pub logits: Option<String>,
-    /// Which of several sets of weights in its file.
-    pub state_dict: Option<String>,
-    /// Whether its file of weights may lack some.
-    pub partial: Option<bool>,
-    /// Side of the square input in pixels.
-    pub image_size: Option<usize>,
-    /// Passes over the training images.
-    pub epochs: Option<usize>,
-    /// Images per step.
-    pub batch_size: Option<usize>,
-    /// Peak learning rate.
-    pub lr: Option<f32>,
-    /// Update rule.
-    pub optimizer: Option<OptimizerName>,
-    /// Augmentation.
-    pub augment: Option<Augmentation>,
-    /// A file with an augmentation pipeline, instead of `augment`.
-    pub augmentation: Option<PathBuf>,
-    /// MixUp's alpha; 0 is off.
-    pub mixup: Option<f32>,
-    /// CutMix's alpha; 0 is off.
-    pub cutmix: Option<f32>,
-    /// Probability that a batch is made of mosaics of four images.
-    pub mosaic: Option<f32>,
-    /// Weight of AugMix's consistency loss; 0 is off.
-    pub consistency: Option<f32>,
-    /// The loss.
-    pub loss: Option<LossName>,
-    /// Which images an epoch shows.
-    pub sampling: Option<SamplingName>,
-    /// How often each image is shown in a batch, where images are repeated.
-    pub repeats: Option<usize>,
-    /// Epochs without improvement after which training stops; 0 never stops.
-    pub patience: Option<usize>,
-    /// Which weights training ends with.
-    pub keep: Option<Keep>,
-    /// What decides which model is better.
-    pub metric: Option<Metric>,
-    /// How much of the metric on validation images compression may lose, in its unit (points for percent).
-    pub max_drop: Option<f64>,
-    /// What to make small.
-    pub target: Option<Target>,
-    /// Epochs of fine-tuning after each pruning.
-    pub finetune_epochs: Option<usize>,
-    /// Calibration method.
-    pub calibration: Option<Calibration>,
-    /// Images for calibration.
-    pub calibration_images: Option<usize>,
-    /// Seconds of each final measurement of latency and throughput.
-    pub measure_seconds: Option<f64>,
-}
-
-macro_rules! prefer {
-    ($over:ident, $under:ident, $($field:ident),+ $(,)?) => {
-        Settings { $($field: $over.$field.or($under.$field)),+ }
-    };
-}
+/// The settings that stand first in files, in the order that they had before the table was in groups, so that files stay
+/// equal. Those that are not here follow in the order of the table.
+const FIRST_IN_FILES: [&str; 18] = [
+    "data",
+    "data_dir",
+    "layout",
+    "exclude",
+    "strict",
+    "seed",
+    "threads",
+    "max_memory",
+    "max_image_bytes",
+    "cache",
+    "arch",
+    "width",
+    "model",
+    "classes",
+    "preprocessing",
+    "logits",
+    "state_dict",
+    "partial",
+];
 
 impl Settings {
     /// Reads a TOML file.
@@ -227,58 +66,29 @@ impl Settings {
 
     /// These settings as TOML, as [`Settings::read`] takes them; what is absent is left out.
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).unwrap_or_default()
+        let rest = Self::NAMES.iter().filter(|name| !FIRST_IN_FILES.contains(name));
+        let entry = |name: &&str| toml::to_string(&self.only(&[name])).unwrap_or_default();
+        FIRST_IN_FILES.iter().chain(rest).map(entry).collect()
     }
 
-    /// These settings where they say something, `under` elsewhere.
-    #[must_use]
-    pub fn over(self, under: Self) -> Self {
-        let over = self;
-        prefer!(
-            over,
-            under,
-            data,
-            data_dir,
-            layout,
-            exclude,
-            strict,
-            seed,
-            threads,
-            max_memory,
-            max_image_bytes,
-            cache,
-            arch,
-            width,
-            model,
-            classes,
-            preprocessing,
-            logits,
-            state_dict,
-            partial,
-            image_size,
-            epochs,
-            batch_size,
-            lr,
-            optimizer,
-            augment,
-            augmentation,
-            mixup,
-            cutmix,
-            mosaic,
-            consistency,
-            loss,
-            sampling,
-            repeats,
-            patience,
-            keep,
-            metric,
-            max_drop,
-            target,
-            finetune_epochs,
-            calibration,
-            calibration_images,
-            measure_seconds,
-        )
+    /// The settings in a table that may hold those of some groups alone, such as [`TrainingSettings::NAMES`].
+    ///
+    /// # Errors
+    /// [`OculistError::Option`] naming a key that is in none of the groups, or a value that does not fit its key.
+    pub fn of_groups(table: toml::Table, groups: &[&[&str]]) -> Result<Self, OculistError> {
+        let known = groups.concat();
+        if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
+            return Err(wrong(key, format!("expected one of {}", known.join(", "))));
+        }
+        let mut settings = Self::default();
+        for (key, value) in table {
+            let entry = toml::Table::from_iter([(key.clone(), value)]);
+            let set: Self = entry
+                .try_into()
+                .map_err(|e: toml::de::Error| wrong(&key, e.message().trim_end().replace('\n', "; ")))?;
+            settings = set.over(settings);
+        }
+        Ok(settings)
     }
 
     /// Checks the ranges that need no data set, and the name of the architecture.
@@ -287,69 +97,21 @@ impl Settings {
     /// [`OculistError::Option`] naming the option, its range and the value; [`OculistError::Zoo`] for an unknown
     /// architecture.
     pub fn validate(&self) -> Result<(), OculistError> {
-        let fail =
-            |option: &str, problem: String| Err(OculistError::Option { option: option.into(), problem });
-        if let Some(d) = self.max_drop
-            && !(0.0..=100.0).contains(&d)
-        {
-            return fail("--max-drop", format!("expected 0 to 100 points, found {d}"));
-        }
-        if let Some(size) = self.image_size
-            && !(8..=1024).contains(&size)
-        {
-            return fail("--image-size", format!("expected 8 to 1024 pixels, found {size}"));
-        }
-        for (option, value) in [
-            ("--threads", self.threads),
-            ("--epochs", self.epochs),
-            ("--finetune-epochs", self.finetune_epochs),
-            ("--batch-size", self.batch_size),
-            ("--calibration-images", self.calibration_images),
-            ("--repeats", self.repeats),
-            ("--max-memory", self.max_memory.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX))),
-        ] {
-            if value == Some(0) {
-                return fail(option, "expected at least 1, found 0".into());
-            }
-        }
-        if let Some(lr) = self.lr
-            && !(lr > 0.0 && lr.is_finite())
-        {
-            return fail("--lr", format!("expected a positive number such as 0.1, found {lr:?}"));
-        }
-        for (option, alpha) in [("--mixup", self.mixup), ("--cutmix", self.cutmix)] {
-            if let Some(alpha) = alpha
-                && !(0.0..=1000.0).contains(&alpha)
-            {
-                return fail(option, format!("expected an alpha of 0 to 1000, found {alpha:?}"));
-            }
-        }
-        if let Some(p) = self.mosaic
-            && !(0.0..=1.0).contains(&p)
-        {
-            return fail("--mosaic", format!("expected a probability of 0 to 1, found {p:?}"));
+        self.check_ranges()?;
+        let fail = |name, problem: &str| Err(wrong(name, problem.to_owned()));
+        if self.max_memory.is_some_and(|size| size.0 == 0) {
+            return fail("max_memory", "expected at least 1, found 0");
         }
         self.validate_consistency()?;
         let repeated = matches!(self.sampling, Some(SamplingName::Repeated | SamplingName::BatchAugment));
         if self.repeats.is_some() && !repeated {
-            return fail("--repeats", "expected --sampling repeated or batch-augment with it".into());
+            return fail("repeats", "expected --sampling repeated or batch-augment with it");
         }
         if self.keep == Some(Keep::Last) && self.patience.is_some_and(|epochs| epochs > 0) {
-            return fail("--patience", "expected none with --keep last, which goes to the end".into());
-        }
-        if let Some(width) = self.width
-            && !(0.0625..=16.0).contains(&width)
-        {
-            return fail("--width", format!("expected a factor of 0.0625 to 16, found {width:?}"));
+            return fail("patience", "expected none with --keep last, which goes to the end");
         }
         if self.width.is_some() && self.model.is_some() {
-            return fail("--width", "expected no --model with it: a trained model has its width".into());
-        }
-        if let Some(seconds) = self.measure_seconds
-            && !(seconds > 0.0 && seconds <= 3600.0)
-        {
-            let problem = format!("expected more than 0 and at most 3600 seconds, found {seconds:?}");
-            return fail("--measure-seconds", problem);
+            return fail("width", "expected no --model with it: a trained model has its width");
         }
         if let Some(arch) = &self.arch {
             oculist_zoo::find(arch)?;
@@ -357,17 +119,12 @@ impl Settings {
         Ok(())
     }
 
-    /// Checks the weight of the consistency loss, and that nothing is on that the views of an image cannot be compared
-    /// under.
+    /// Checks that nothing is on that the views of an image cannot be compared under.
     fn validate_consistency(&self) -> Result<(), OculistError> {
-        let fail = |problem: String| Err(OculistError::Option { option: "--consistency".into(), problem });
-        let weight = self.consistency.unwrap_or(0.0);
-        if !(0.0..=1000.0).contains(&weight) {
-            return fail(format!("expected a weight of 0 to 1000, found {weight:?}"));
-        }
-        if weight == 0.0 {
+        if self.consistency.unwrap_or(0.0) == 0.0 {
             return Ok(());
         }
+        let fail = |problem: String| Err(wrong("consistency", problem));
         for (option, value) in [("--mixup", self.mixup), ("--cutmix", self.cutmix), ("--mosaic", self.mosaic)]
         {
             if value.is_some_and(|value| value > 0.0) {
@@ -452,6 +209,59 @@ mod tests {
         std::fs::write(&path, "epoch = 3").unwrap();
         let text = Settings::read(&path).unwrap_err().to_string();
         assert!(text.contains("o.toml") && text.contains("epoch"), "{text}");
+    }
+
+    #[test]
+    fn a_group_takes_its_own_keys_alone() {
+        let training: TrainingSettings = toml::from_str("epochs = 3\nkeep = \"last\"").unwrap();
+        let expected = Settings { epochs: Some(3), keep: Some(Keep::Last), ..Settings::default() };
+        assert_eq!(Settings::from(training), expected);
+        let refused = toml::from_str::<TrainingSettings>("epochs = 3\narch = \"resnet8\"").unwrap_err();
+        assert!(refused.message().contains("`arch`"), "{refused}");
+
+        let groups = [TrainingSettings::NAMES, SeedSettings::NAMES];
+        let of = |text: &str| Settings::of_groups(text.parse().unwrap(), &groups);
+        assert_eq!(
+            of("lr = 0.1\nseed = 7").unwrap(),
+            Settings { lr: Some(0.1), seed: Some(7), ..Settings::default() }
+        );
+        for (text, words) in
+            [("max_drop = 1.0", ["max-drop", "epochs"]), ("epochs = true", ["epochs", "true"])]
+        {
+            let refused = of(text).unwrap_err().to_string();
+            assert!(words.iter().all(|word| refused.contains(word)), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_order_in_files_stays_and_misses_none() {
+        assert!(FIRST_IN_FILES.iter().all(|name| Settings::NAMES.contains(name)));
+        let settings = Settings {
+            seed: Some(1),
+            strict: Some(true),
+            cache: Some(ByteSize(1)),
+            model: Some("m.onnx".into()),
+            arch: Some("resnet8".into()),
+            threads: Some(2),
+            epochs: Some(3),
+            image_size: Some(32),
+            measure_seconds: Some(0.5),
+            ..Settings::default()
+        };
+        let text = settings.to_toml();
+        let keys: Vec<&str> = text.lines().filter_map(|line| line.split_once(" = ")).map(|e| e.0).collect();
+        let expected = [
+            "strict",
+            "seed",
+            "threads",
+            "cache",
+            "arch",
+            "model",
+            "image_size",
+            "epochs",
+            "measure_seconds",
+        ];
+        assert_eq!(keys, expected);
     }
 
     #[test]

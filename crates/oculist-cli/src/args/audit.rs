@@ -3,23 +3,25 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use oculist::range::COUNT;
 
-use super::{DataArgs, RequiredDataArg, values};
+use super::values::PART;
+use super::{DataArgs, RequiredSourceArg};
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
-    pub(crate) source: RequiredDataArg,
+    pub(crate) source: RequiredSourceArg,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// Also look for wrong labels: trains a small network per fold, which takes minutes.
     #[arg(long)]
     pub(crate) labels: bool,
     /// Each image is judged by a network that was trained on the other folds.
-    #[arg(long, value_name = "K", default_value_t = 4, requires = "labels", value_parser = values::positive)]
+    #[arg(long, value_name = "K", default_value_t = 4, requires = "labels", value_parser = COUNT.parser())]
     pub(crate) folds: usize,
     /// Epochs of each of these networks (default: by the number of images).
-    #[arg(long, value_name = "N", requires = "labels", value_parser = values::positive)]
+    #[arg(long, value_name = "N", requires = "labels", value_parser = COUNT.parser())]
     pub(crate) epochs: Option<usize>,
     /// Folder for audit.html and audit.json (default: `runs/check-DATA`).
     #[arg(long, short, value_name = "DIR")]
@@ -32,7 +34,7 @@ pub(crate) struct CheckArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SplitArgs {
     #[command(flatten)]
-    pub(crate) source: RequiredDataArg,
+    pub(crate) source: RequiredSourceArg,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// The manifest to write: FILE.csv, or JSON Lines as FILE.jsonl.
@@ -42,13 +44,13 @@ pub(crate) struct SplitArgs {
     #[arg(long)]
     pub(crate) force: bool,
     /// Part of the images for training.
-    #[arg(long, value_name = "PART", default_value_t = 0.7, value_parser = values::part)]
+    #[arg(long, value_name = "PART", default_value_t = 0.7, value_parser = PART.parser())]
     pub(crate) train: f64,
     /// Part of the images for validation.
-    #[arg(long, value_name = "PART", default_value_t = 0.15, value_parser = values::part)]
+    #[arg(long, value_name = "PART", default_value_t = 0.15, value_parser = PART.parser())]
     pub(crate) val: f64,
     /// Part of the images for the test.
-    #[arg(long, value_name = "PART", default_value_t = 0.15, value_parser = values::part)]
+    #[arg(long, value_name = "PART", default_value_t = 0.15, value_parser = PART.parser())]
     pub(crate) test: f64,
     /// Keep images together that have the same value in this column of the manifest DATA.
     #[arg(long, value_name = "COLUMN", conflicts_with = "groups_regex")]
@@ -79,6 +81,6 @@ pub(crate) struct FixArgs {
     #[arg(long)]
     pub(crate) force: bool,
     /// Threads (default: all cores).
-    #[arg(long, value_name = "N", value_parser = values::positive)]
+    #[arg(long, value_name = "N", value_parser = COUNT.parser())]
     pub(crate) threads: Option<usize>,
 }

@@ -3,22 +3,24 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use oculist::Augmentation;
+use oculist::range::{COUNT, PIXELS};
 
-use super::{AugmentArg, DataArgs, RequiredDataArg, values};
+use super::{DataArgs, RequiredSourceArg};
 
 /// Which augmentation, of which images.
 #[derive(Debug, Args)]
 pub(crate) struct PipelineArgs {
     #[command(flatten)]
-    pub(crate) source: RequiredDataArg,
+    pub(crate) source: RequiredSourceArg,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// Side of the square images in pixels (default: by the data).
-    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
+    #[arg(long, value_name = "PIXELS", value_parser = PIXELS.parser())]
     pub(crate) image_size: Option<usize>,
     /// The augmentation (default: what training would use).
-    #[arg(long, value_enum)]
-    pub(crate) augment: Option<AugmentArg>,
+    #[arg(long)]
+    pub(crate) augment: Option<Augmentation>,
     /// TOML or JSON file with an augmentation pipeline (see docs/augmentation.md).
     #[arg(long, value_name = "FILE", conflicts_with = "augment")]
     pub(crate) augmentation: Option<PathBuf>,
@@ -28,7 +30,7 @@ pub(crate) struct PipelineArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CheckAugmentArgs {
     #[command(flatten)]
-    pub(crate) source: RequiredDataArg,
+    pub(crate) source: RequiredSourceArg,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// Check the steps of this pipeline, a TOML or JSON file (default: every operation at a usual strength).
@@ -38,13 +40,13 @@ pub(crate) struct CheckAugmentArgs {
     #[arg(long, value_name = "FILE.onnx", conflicts_with_all = ["epochs", "image_size"])]
     pub(crate) model: Option<PathBuf>,
     /// Epochs of the small classifier (default: by the number of images).
-    #[arg(long, value_name = "N", value_parser = values::positive)]
+    #[arg(long, value_name = "N", value_parser = COUNT.parser())]
     pub(crate) epochs: Option<usize>,
     /// Side of the small classifier's square input in pixels (default: by the data, at most 64).
-    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
+    #[arg(long, value_name = "PIXELS", value_parser = PIXELS.parser())]
     pub(crate) image_size: Option<usize>,
     /// Validation images looked at, at the most.
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = values::positive)]
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = COUNT.parser())]
     pub(crate) images: usize,
     /// Folder for augment-check.html and augment-check.json (default: `runs/augment-check-DATA`).
     #[arg(long, short, value_name = "DIR")]
@@ -61,10 +63,10 @@ pub(crate) enum AugmentVerb {
         #[command(flatten)]
         pipeline: PipelineArgs,
         /// Training images shown.
-        #[arg(long, value_name = "N", default_value_t = 8, value_parser = values::positive)]
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = COUNT.parser())]
         images: usize,
         /// Augmented forms of each.
-        #[arg(long, value_name = "N", default_value_t = 8, value_parser = values::positive)]
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = COUNT.parser())]
         copies: usize,
         /// Folder for preview.png and preview.html (default: `runs/preview-DATA`).
         #[arg(long, short, value_name = "DIR")]
@@ -77,7 +79,7 @@ pub(crate) enum AugmentVerb {
         #[command(flatten)]
         pipeline: PipelineArgs,
         /// Augmented copies of each training image.
-        #[arg(long, value_name = "N", value_parser = values::positive)]
+        #[arg(long, value_name = "N", value_parser = COUNT.parser())]
         copies: usize,
         /// Folder of the new data set; an interrupted run is completed.
         #[arg(long, short, value_name = "DIR")]

@@ -3,49 +3,43 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use oculist::{ByteSize, Layout};
+use oculist::range::{COUNT, PIXELS, SECONDS};
+use oculist::{Calibration, Layout, MachineSettings, ReadingSettings, Settings};
 
-use super::values;
-use super::{CalibrationArg, DataArgs, RequiredDataArg};
+use super::values::{self, SEVERITY, VIEWS};
+use super::{DataArgs, RequiredSourceArg};
 
-/// What the file of a model may leave open.
+/// What a network's file may leave open.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "What the model's file does not say")]
-pub(crate) struct ModelArgs {
-    /// Its class names in the order of the logits: a,b,c, or a file with one name a line or a JSON list.
-    #[arg(long, value_name = "FILE|a,b,c")]
-    pub(crate) classes: Option<String>,
-    /// How images become its input: imagenet, inception, caffe, tf, unit, none, or a TOML file (see the guide).
-    #[arg(long, value_name = "NAME|FILE.toml")]
-    pub(crate) preprocessing: Option<String>,
-    /// Which of its outputs classifies, where there are several.
-    #[arg(long, value_name = "OUTPUT")]
-    pub(crate) logits: Option<String>,
-    /// Which of several sets of weights in a file of weights, by its key, such as ema.
-    #[arg(long, value_name = "KEY")]
-    pub(crate) state_dict: Option<String>,
-    /// Take a file of weights that lacks some, or has others; what is not loaded is told.
-    #[arg(long)]
-    pub(crate) partial: bool,
+pub(crate) struct FileArgs {
+    /// Side of the input in pixels, for a model that takes any.
+    #[arg(long, value_name = "PIXELS", value_parser = PIXELS.parser())]
+    image_size: Option<usize>,
+    /// The architecture of a file of weights (see `oculist zoo list`).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arch: Option<String>,
+}
+
+impl FileArgs {
+    /// The settings given.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings { arch: self.arch.clone(), image_size: self.image_size, ..Settings::default() }
+    }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
     #[command(flatten)]
-    pub(crate) source: RequiredDataArg,
+    pub(crate) source: RequiredSourceArg,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// The model: an ONNX file, or weights (*.safetensors, *.pth) with --arch.
     #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
-    pub(crate) reading: ModelArgs,
-    /// Side of the input in pixels, for a model that takes any.
-    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
-    pub(crate) image_size: Option<usize>,
-    /// The architecture of a file of weights (see `oculist zoo list`).
-    #[arg(long, value_name = "NAME")]
-    pub(crate) arch: Option<String>,
+    pub(crate) reading: ReadingSettings,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
     /// Which images. A split that DATA does not have is drawn by the seed, as for training.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) split: SplitArg,
@@ -56,7 +50,7 @@ pub(crate) struct EvalArgs {
     #[arg(long)]
     pub(crate) corruptions: bool,
     /// Severities of the corruptions, 1 to 5, separated by commas (default: all).
-    #[arg(long, value_name = "N", value_delimiter = ',', requires = "corruptions", value_parser = values::severity)]
+    #[arg(long, value_name = "N", value_delimiter = ',', requires = "corruptions", value_parser = SEVERITY.parser())]
     pub(crate) severity: Vec<u8>,
     #[command(flatten)]
     pub(crate) tta: TtaArgs,
@@ -73,7 +67,7 @@ pub(crate) struct TtaArgs {
     #[arg(long, value_name = "VIEWS", value_parser = values::tta)]
     pub(crate) tta: Option<values::TtaArg>,
     /// Views of a pipeline file, the image itself included.
-    #[arg(long, value_name = "N", default_value_t = 8, requires = "tta", value_parser = values::views)]
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "tta", value_parser = VIEWS.parser())]
     pub(crate) tta_views: usize,
 }
 
@@ -100,15 +94,11 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
-    pub(crate) reading: ModelArgs,
-    /// Side of the input in pixels, for a model that takes any.
-    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
-    pub(crate) image_size: Option<usize>,
-    /// The architecture of a file of weights (see `oculist zoo list`).
-    #[arg(long, value_name = "NAME")]
-    pub(crate) arch: Option<String>,
+    pub(crate) reading: ReadingSettings,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
     /// How many classes to list per image.
-    #[arg(long, value_name = "K", default_value_t = 3, value_parser = values::positive)]
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = COUNT.parser())]
     pub(crate) top: usize,
     #[command(flatten)]
     pub(crate) tta: TtaArgs,
@@ -121,12 +111,8 @@ pub(crate) struct PredictArgs {
     /// Make an unreadable image an error instead of skipping it.
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Threads (default: all cores).
-    #[arg(long, value_name = "N", value_parser = values::positive)]
-    pub(crate) threads: Option<usize>,
-    /// Memory that a plan of a network may take, such as 512M or 8G (default: what the machine or its control group has).
-    #[arg(long, value_name = "BYTES", value_parser = values::memory)]
-    pub(crate) max_memory: Option<ByteSize>,
+    #[command(flatten)]
+    pub(crate) machine: MachineSettings,
 }
 
 #[derive(Debug, Args)]
@@ -134,20 +120,12 @@ pub(crate) struct BenchArgs {
     /// Models, ONNX files.
     #[arg(required = true, value_name = "FILE.onnx")]
     pub(crate) models: Vec<PathBuf>,
-    /// Side of the input in pixels, for a model that takes any.
-    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
-    pub(crate) image_size: Option<usize>,
-    /// The architecture of a file of weights (see `oculist zoo list`).
-    #[arg(long, value_name = "NAME")]
-    pub(crate) arch: Option<String>,
-    /// Threads (default: all cores).
-    #[arg(long, value_name = "N", value_parser = values::positive)]
-    pub(crate) threads: Option<usize>,
-    /// Memory that a plan of a network may take, such as 512M or 8G (default: what the machine or its control group has).
-    #[arg(long, value_name = "BYTES", value_parser = values::memory)]
-    pub(crate) max_memory: Option<ByteSize>,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineSettings,
     /// Seconds per measurement.
-    #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = values::seconds)]
+    #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = SECONDS.parser())]
     pub(crate) seconds: f64,
     /// Show the plan of each model: steps, algorithms, memory.
     #[arg(long, conflicts_with = "json")]
@@ -163,13 +141,9 @@ pub(crate) struct ExportArgs {
     #[arg(value_name = "FILE")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
-    pub(crate) reading: ModelArgs,
-    /// Side of the input in pixels, for a model that takes any.
-    #[arg(long, value_name = "PIXELS", value_parser = values::pixels)]
-    pub(crate) image_size: Option<usize>,
-    /// The architecture of a file of weights (see `oculist zoo list`).
-    #[arg(long, value_name = "NAME")]
-    pub(crate) arch: Option<String>,
+    pub(crate) reading: ReadingSettings,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
     /// The file to write: ONNX, or *.safetensors for the weights alone.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
@@ -192,15 +166,11 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<String>,
     /// Calibration of the int8 activations.
-    #[arg(long, value_enum)]
-    pub(crate) calibration: Option<CalibrationArg>,
+    #[arg(long)]
+    pub(crate) calibration: Option<Calibration>,
     /// Replace an existing file.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Threads (default: all cores).
-    #[arg(long, value_name = "N", value_parser = values::positive)]
-    pub(crate) threads: Option<usize>,
-    /// Memory that a plan of a network may take, such as 512M or 8G (default: what the machine or its control group has).
-    #[arg(long, value_name = "BYTES", value_parser = values::memory)]
-    pub(crate) max_memory: Option<ByteSize>,
+    #[command(flatten)]
+    pub(crate) machine: MachineSettings,
 }

@@ -10,15 +10,15 @@ use oculist_text::visible;
 
 use super::{print, print_paths, watched};
 use crate::args::{CheckArgs, FixArgs, SplitArgs};
-use crate::settings::{data, default_output};
+use crate::settings::default_output;
 
 pub(crate) fn check(args: &CheckArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     let options = CheckOptions {
-        output: args.output.clone().unwrap_or_else(|| default_output("check", &args.source.data)),
+        output: args.output.clone().unwrap_or_else(|| default_output("check", args.source.name())),
         json: args.json.clone(),
         labels: args.labels.then_some(LabelOptions { folds: args.folds, epochs: args.epochs }),
     };
-    let settings = data(Some(&args.source.data), &args.data);
+    let settings = args.source.settings().over(args.data.settings());
     let checked = watched(quiet, stop, |watch| check_data(&settings, &options, watch))?;
     print(&checked.report.table())?;
     if quiet {
@@ -36,7 +36,7 @@ pub(crate) fn split(args: &SplitArgs, quiet: bool, stop: &AtomicBool) -> anyhow:
         groups: args.groups.clone().map(Grouping::Column).or(expression),
         duplicates: args.keep_duplicates_together,
     };
-    let settings = data(Some(&args.source.data), &args.data);
+    let settings = args.source.settings().over(args.data.settings());
     let splits = watched(quiet, stop, |watch| split_data(&settings, &options, watch))?;
     if quiet {
         return Ok(());

@@ -11,12 +11,12 @@ use oculist_text::visible;
 
 use super::{print, print_paths, watched};
 use crate::args::{AugmentVerb, CheckAugmentArgs, PipelineArgs};
-use crate::settings::{augmentation, data, default_output};
+use crate::settings::default_output;
 
 pub(crate) fn run(verb: &AugmentVerb, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     match verb {
         AugmentVerb::Preview { pipeline, images, copies, output } => {
-            let default = || default_output("preview", &pipeline.source.data);
+            let default = || default_output("preview", pipeline.source.name());
             let options = PreviewOptions {
                 output: output.clone().unwrap_or_else(default),
                 images: *images,
@@ -51,7 +51,7 @@ pub(crate) fn run(verb: &AugmentVerb, quiet: bool, stop: &AtomicBool) -> anyhow:
 
 fn check(args: &CheckAugmentArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     let options = AugmentCheckOptions {
-        output: args.output.clone().unwrap_or_else(|| default_output("augment-check", &args.source.data)),
+        output: args.output.clone().unwrap_or_else(|| default_output("augment-check", args.source.name())),
         json: args.json.clone(),
         model: args.model.clone(),
         epochs: args.epochs,
@@ -62,7 +62,7 @@ fn check(args: &CheckAugmentArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Res
         image_size: args.image_size,
         ..Settings::default()
     };
-    let settings = given.over(data(Some(&args.source.data), &args.data));
+    let settings = given.over(args.source.settings()).over(args.data.settings());
     let checked = watched(quiet, stop, |watch| check_augmentation(&settings, &options, watch))?;
     print(&checked.report.table())?;
     if quiet {
@@ -73,10 +73,10 @@ fn check(args: &CheckAugmentArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Res
 
 fn settings(args: &PipelineArgs) -> Settings {
     let given = Settings {
-        augment: args.augment.map(augmentation),
+        augment: args.augment,
         augmentation: args.augmentation.clone(),
         image_size: args.image_size,
         ..Settings::default()
     };
-    given.over(data(Some(&args.source.data), &args.data))
+    given.over(args.source.settings()).over(args.data.settings())
 }

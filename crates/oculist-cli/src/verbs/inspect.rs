@@ -7,8 +7,7 @@ use oculist_text::visible;
 use serde::Serialize;
 
 use super::{print, print_as_is, watched};
-use crate::args::{DataArgs, ReportArgs, RequiredDataArg};
-use crate::settings::data;
+use crate::args::{DataArgs, ReportArgs, RequiredSourceArg};
 
 pub(crate) fn report(args: &ReportArgs, quiet: bool) -> anyhow::Result<()> {
     let stop = AtomicBool::new(false);
@@ -24,8 +23,8 @@ pub(crate) fn report(args: &ReportArgs, quiet: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn data_show(source: &RequiredDataArg, args: &DataArgs, json: bool) -> anyhow::Result<()> {
-    let shown = oculist::show_data(&data(Some(&source.data), args))?;
+pub(crate) fn data_show(source: &RequiredSourceArg, args: &DataArgs, json: bool) -> anyhow::Result<()> {
+    let shown = oculist::show_data(&source.settings().over(args.settings()))?;
     if json { print_as_is(&serde_json::to_string_pretty(&shown)?) } else { print(&shown.to_string()) }
 }
 

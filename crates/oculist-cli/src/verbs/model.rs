@@ -9,7 +9,7 @@ use oculist_text::visible;
 
 use super::{local, one_network, print, print_as_is};
 use crate::args::{BenchArgs, EvalArgs, ExportArgs, PredictArgs, SplitArg};
-use crate::settings::{calibration, data, reading, tta};
+use crate::settings::tta;
 use crate::terminal::{Terminal, say};
 
 pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -29,9 +29,11 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
         corruptions: args.corruptions.then(|| args.severity.clone()),
         tta: tta(&args.tta),
     };
-    one_network(Some(&args.model), args.arch.as_ref());
-    let settings = reading(&args.reading, args.arch.as_ref(), args.image_size)
-        .over(data(Some(&args.source.data), &args.data));
+    one_network(Some(&args.model), args.file.arch.as_ref());
+    let settings = Settings::from(args.reading.clone())
+        .over(args.file.settings())
+        .over(args.source.settings())
+        .over(args.data.settings());
     let found = oculist::evaluate_file(&local(&args.model, quiet)?, &settings, &options, watch)?;
     out.clear();
     if args.json {
@@ -47,16 +49,16 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
 }
 
 pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
-    one_network(Some(&args.model), args.arch.as_ref());
-    let threads = Settings { threads: args.threads, ..Settings::default() }.threads();
+    one_network(Some(&args.model), args.file.arch.as_ref());
+    let threads = Settings::from(args.machine.clone()).threads();
     let options = PredictOptions {
         top: args.top,
         strict: args.strict,
         threads,
-        max_memory: args.max_memory,
+        max_memory: args.machine.max_memory,
         tta: tta(&args.tta),
         seed: args.seed.unwrap_or(0),
-        reading: ModelOptions::of(&reading(&args.reading, args.arch.as_ref(), args.image_size)),
+        reading: ModelOptions::of(&Settings::from(args.reading.clone()).over(args.file.settings())),
     };
     let oculist::Predicted { notes, predictions, missing, unreadable: named, passed } =
         oculist::predict_files(&local(&args.model, quiet)?, &args.images, &options)?;
@@ -106,13 +108,12 @@ fn lead_nowhere(predictions: &[terminal::Prediction], missing: &[usize]) -> Stri
 }
 
 pub(crate) fn bench(args: &BenchArgs, quiet: bool) -> anyhow::Result<()> {
-    let threads = Settings { threads: args.threads, ..Settings::default() }.threads();
+    let threads = Settings::from(args.machine.clone()).threads();
     let time = Duration::from_secs_f64(args.seconds);
     let models = args.models.iter().map(|model| local(model, quiet)).collect::<anyhow::Result<Vec<_>>>()?;
-    let reading =
-        ModelOptions { image_size: args.image_size, arch: args.arch.clone(), ..ModelOptions::default() };
+    let reading = ModelOptions::of(&args.file.settings());
     let oculist::Benched { results, plans, notes } =
-        oculist::bench_files(&models, threads, args.max_memory, time, &reading)?;
+        oculist::bench_files(&models, threads, args.machine.max_memory, time, &reading)?;
     if !quiet {
         for note in &notes {
             say(note);
@@ -128,7 +129,7 @@ pub(crate) fn bench(args: &BenchArgs, quiet: bool) -> anyhow::Result<()> {
 }
 
 pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    one_network(Some(&args.model), args.arch.as_ref());
+    one_network(Some(&args.model), args.file.arch.as_ref());
     let mut out = Terminal::new(quiet);
     let mut show = |p: Progress<'_>| out.show(&p);
     let settings = Settings {
@@ -136,11 +137,13 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
         data_dir: args.data_dir.clone(),
         layout: args.layout,
         exclude: (!args.exclude.is_empty()).then(|| args.exclude.clone()),
-        calibration: args.calibration.map(calibration),
-        threads: args.threads,
-        max_memory: args.max_memory,
-        ..reading(&args.reading, args.arch.as_ref(), args.image_size)
+        calibration: args.calibration,
+        ..Settings::default()
     };
+    let settings = settings
+        .over(args.machine.clone().into())
+        .over(args.reading.clone().into())
+        .over(args.file.settings());
     let options = oculist::ExportOptions {
         output: args.output.clone(),
         fold: args.fold,

@@ -2,28 +2,40 @@
 
 use std::sync::atomic::AtomicBool;
 
-use oculist::{Finished, Progress, Recipe, Settings, Watch};
+use oculist::{Finished, Progress, Recipe, Settings, StartSettings, Watch};
 use oculist_report::terminal;
 
 use super::{local, no_pretrained, one_network, print, print_paths};
 use crate::args::{CompressArgs, OptimizeArgs, TrainArgs};
-use crate::settings::{compression, data, network, reading, run_options, training};
+use crate::settings::run_options;
 use crate::terminal::Terminal;
 
 pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    one_network(args.model.as_deref(), args.network.arch.as_ref());
-    no_pretrained(args.network.pretrained.as_ref(), args.network.arch.as_ref());
-    let model = args.model.as_deref().map(|model| local(model, quiet)).transpose()?;
-    let flags = Settings { model, ..Settings::default() }
-        .over(data(args.source.data.as_deref(), &args.data))
-        .over(reading(&args.reading, None, None))
-        .over(network(&args.network))
-        .over(training(&args.training))
-        .over(compression(&args.compression));
-    let recipe = args.recipe.as_deref().map(Recipe::read).transpose()?;
-    let (options, settings) = run_options(&args.output, "optimize", flags, recipe.as_ref())?;
+    let OptimizeArgs {
+        source,
+        data,
+        start,
+        reading,
+        network,
+        training,
+        compression,
+        output,
+        recipe,
+        dry_run,
+    } = args;
+    one_network(start.model.as_deref(), network.network.arch.as_ref());
+    no_pretrained(network.pretrained.as_ref(), network.network.arch.as_ref());
+    let flags = starting(start, quiet)?
+        .over(source.clone().into())
+        .over(data.settings())
+        .over(reading.clone().into())
+        .over(network.network.clone().into())
+        .over(training.clone().into())
+        .over(compression.clone().into());
+    let recipe = recipe.as_deref().map(Recipe::read).transpose()?;
+    let (options, settings) = run_options(output, "optimize", flags, recipe.as_ref())?;
     let recipe = recipe.unwrap_or_else(|| Recipe::optimize_for(&settings));
-    if args.dry_run {
+    if *dry_run {
         let mut terminal = Terminal::new(quiet);
         let mut show = |p: Progress<'_>| terminal.show(&p);
         let plan = oculist::plan_recipe(&recipe, &settings, &mut Watch { observer: &mut show, stop })?;
@@ -34,14 +46,16 @@ pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> a
 }
 
 pub(crate) fn compress(args: &CompressArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    one_network(args.model.as_deref(), args.arch.as_ref());
-    let model = args.model.as_deref().map(|model| local(model, quiet)).transpose()?;
-    let flags = Settings { model, ..Settings::default() }
-        .over(data(args.source.data.as_deref(), &args.data))
-        .over(reading(&args.reading, args.arch.as_ref(), args.image_size))
-        .over(training(&args.training))
-        .over(compression(&args.compression));
-    let (options, settings) = run_options(&args.output, "compress", flags, None)?;
+    let CompressArgs { source, data, start, reading, file, training, compression, output } = args;
+    one_network(start.start.model.as_deref(), file.arch.as_ref());
+    let flags = starting(&start.start, quiet)?
+        .over(source.source.clone().into())
+        .over(data.settings())
+        .over(reading.clone().into())
+        .over(file.settings())
+        .over(training.clone().into())
+        .over(compression.clone().into());
+    let (options, settings) = run_options(output, "compress", flags, None)?;
     if settings.model.is_none() {
         anyhow::bail!("--model: expected the trained model, found none on the command line or in --config");
     }
@@ -49,12 +63,20 @@ pub(crate) fn compress(args: &CompressArgs, quiet: bool, stop: &AtomicBool) -> a
 }
 
 pub(crate) fn train(args: &TrainArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    no_pretrained(args.network.pretrained.as_ref(), args.network.arch.as_ref());
-    let flags = data(args.source.data.as_deref(), &args.data)
-        .over(network(&args.network))
-        .over(training(&args.training));
-    let (options, settings) = run_options(&args.output, "train", flags, None)?;
+    let TrainArgs { source, data, network, training, output } = args;
+    no_pretrained(network.pretrained.as_ref(), network.network.arch.as_ref());
+    let flags = Settings::from(source.source.clone())
+        .over(data.settings())
+        .over(network.network.clone().into())
+        .over(training.clone().into());
+    let (options, settings) = run_options(output, "train", flags, None)?;
     watched(quiet, stop, |watch| oculist::train(&settings, &options, watch))
+}
+
+/// The model to begin with, as a local file.
+fn starting(start: &StartSettings, quiet: bool) -> anyhow::Result<Settings> {
+    let model = start.model.as_deref().map(|model| local(model, quiet)).transpose()?;
+    Ok(Settings { model, ..Settings::default() })
 }
 
 /// Runs a recipe with progress on standard error and prints its table and where its files are.

@@ -6,36 +6,18 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{Distil, FineTune, Fold, Load, Measure, Prune, Quantize, Search, Stage, Train};
-use crate::settings::Settings;
+use crate::settings::{NetworkSettings, SeedSettings, Settings, TrainingSettings};
 
 /// The kinds of stages that there are, in the order in which a recipe would use them.
 pub const KINDS: [&str; 9] =
     ["load", "train", "search", "prune", "fine-tune", "distil", "quantize", "fold", "measure"];
 
-/// Settings of training, which `train`, `distil` and `fine-tune` take.
-const TRAINING: [&str; 18] = [
-    "epochs",
-    "batch_size",
-    "lr",
-    "optimizer",
-    "augment",
-    "augmentation",
-    "mixup",
-    "cutmix",
-    "mosaic",
-    "consistency",
-    "loss",
-    "sampling",
-    "repeats",
-    "patience",
-    "keep",
-    "seed",
-    "cache",
-    "finetune_epochs",
-];
-
-/// Settings of a network that is built anew.
-const NETWORK: [&str; 2] = ["arch", "width"];
+/// Settings of a stage that trains a network anew.
+const ANEW: [&[&str]; 3] = [NetworkSettings::NAMES, TrainingSettings::NAMES, SeedSettings::NAMES];
+/// Settings of a stage that trains on.
+const TRAINING: [&[&str]; 2] = [TrainingSettings::NAMES, SeedSettings::NAMES];
+/// Settings of the whole session among these.
+const OF_SESSION: [&str; 2] = ["image_size", "metric"];
 
 /// Reads a stage of one kind from its settings; the error is in words.
 type Read = dyn Fn(Map<String, Value>, &Registry) -> Result<Arc<dyn Stage>, String> + Send + Sync;
@@ -50,11 +32,11 @@ impl Default for Registry {
         registry.add("load", |map, _| nothing(&map).map(|()| Arc::new(Load) as Arc<dyn Stage>));
         registry.add("fold", |map, _| nothing(&map).map(|()| Arc::new(Fold) as Arc<dyn Stage>));
         registry.add("train", |map, _| {
-            let settings = settings(map, &[&NETWORK[..], &TRAINING[..17]].concat())?;
+            let settings = settings(map, &ANEW)?;
             Ok(Arc::new(Train::new(settings)))
         });
         registry.add("distil", |map, _| {
-            let settings = settings(map, &[&NETWORK[..], &TRAINING[..17]].concat())?;
+            let settings = settings(map, &ANEW)?;
             Ok(Arc::new(Distil::new(settings)))
         });
         registry.add("fine-tune", |mut map, _| {
@@ -132,7 +114,9 @@ fn read<T: serde::de::DeserializeOwned>(map: Map<String, Value>) -> Result<T, St
 }
 
 /// Reads settings of which only some are a stage's.
-fn settings(map: Map<String, Value>, allowed: &[&str]) -> Result<Settings, String> {
+fn settings(map: Map<String, Value>, groups: &[&[&str]]) -> Result<Settings, String> {
+    let mut allowed = groups.concat();
+    allowed.retain(|name| !OF_SESSION.contains(name));
     if let Some(key) = map.keys().find(|key| !allowed.contains(&key.as_str())) {
         return Err(format!("unknown setting `{key}`, expected one of {}", allowed.join(", ")));
     }

@@ -1,0 +1,137 @@
+//! Settings that are a choice of names. Doc comments are the help of the command line; the names there and in files are one.
+
+use serde::{Deserialize, Serialize};
+
+/// What compression should make small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Target {
+    /// Bytes of the file.
+    #[default]
+    Size,
+    /// Time for one image.
+    Latency,
+    /// Multiply-accumulate operations.
+    Macs,
+}
+
+/// How activation ranges are chosen for int8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Calibration {
+    /// Try all and keep the best on validation images.
+    #[default]
+    Auto,
+    /// Smallest and largest value.
+    Minmax,
+    /// All but the outermost values.
+    Percentile,
+    /// Least Kullback-Leibler divergence.
+    Entropy,
+}
+
+/// Which rule updates the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OptimizerName {
+    /// SGD with Nesterov momentum.
+    Sgd,
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
+/// Which augmentation the training images get.
+///
+/// All but the first three crop (small images after padding, photos to random sizes) and, where it suits the data, flip.
+/// The policy of [`Augmentation::Auto`] is CIFAR-10's for small images, ImageNet's for photos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Augmentation {
+    /// Padded crops, flips, small rotations and scalings.
+    Small,
+    /// Random resized crops, flips, colour jitter.
+    Photos,
+    /// None.
+    None,
+    /// Crops and flips alone.
+    Crops,
+    /// Crops, flips, TrivialAugmentWide: one random operation of random strength.
+    Trivial,
+    /// Crops, flips, RandAugment: two random operations of one strength.
+    Rand,
+    /// Crops, flips, AutoAugment: a learned policy.
+    Auto,
+    /// Crops, flips, AugMix: several chains of operations mixed into one image.
+    Augmix,
+    /// Crops, flips, 3-Augment: grey, solarise or blur, then colour jitter.
+    Three,
+    /// Crops, flips, random erasing.
+    Erasing,
+}
+
+/// The loss on the labels. Focal loss has gamma 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum LossName {
+    /// Cross-entropy.
+    CrossEntropy,
+    /// Cross-entropy in which each class weighs the same.
+    Weighted,
+    /// Focal loss.
+    Focal,
+    /// Logits adjusted by the classes' frequencies.
+    LogitAdjusted,
+}
+
+/// Which images an epoch shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SamplingName {
+    /// Each image once.
+    Once,
+    /// Each class equally often.
+    Balanced,
+    /// Fewer images, each several times in a batch, differently augmented.
+    Repeated,
+    /// Each image several times in a batch; the epoch is as many times as long.
+    BatchAugment,
+}
+
+#[cfg(all(test, feature = "clap"))]
+mod tests {
+    use clap::ValueEnum;
+    use oculist_train::Keep;
+
+    use super::*;
+
+    fn typed_as_in_files<T: ValueEnum + Serialize>() {
+        for value in T::value_variants() {
+            let typed = value.to_possible_value().expect("no variant is skipped");
+            assert_eq!(serde_json::to_value(value).unwrap(), typed.get_name());
+            assert!(typed.get_help().is_some(), "{}", typed.get_name());
+        }
+    }
+
+    #[test]
+    fn names_are_typed_as_they_stand_in_files() {
+        typed_as_in_files::<Target>();
+        typed_as_in_files::<Calibration>();
+        typed_as_in_files::<OptimizerName>();
+        typed_as_in_files::<Augmentation>();
+        typed_as_in_files::<LossName>();
+        typed_as_in_files::<SamplingName>();
+        typed_as_in_files::<Keep>();
+    }
+}
