@@ -29,6 +29,7 @@ struct Augmenter {
 
 impl Augmenter {
     fn new(settings: &Settings, watch: &mut Watch<'_>) -> Result<Self, OculistError> {
+        settings.one_label()?;
         let (source, unfit) = Source::open_to_look(settings)?;
         if source.dataset().train().is_empty() {
             return Err(OculistError::Option {

@@ -3,12 +3,14 @@
 mod augmentation;
 
 use oculist_augment::{Pipeline, Preprocessing};
+use oculist_data::Task;
 use oculist_metrics::Metric;
-use oculist_train::{Loss, OptimizerConfig, TrainConfig, balanced_weights, class_priors};
+use oculist_train::{Loss, OptimizerConfig, TrainConfig, balanced_weights, class_priors, positive_weights};
 use oculist_zoo::Family;
 use serde::{Deserialize, Serialize};
 
 use crate::error::OculistError;
+use crate::judging::{metrics, usual_metric};
 use crate::settings::{Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
 
 pub(crate) use augmentation::{read as read_pipeline, shared_by_views};
@@ -31,6 +33,8 @@ pub struct DataFacts {
     pub classes: usize,
     /// Training images of each class.
     pub class_counts: Vec<usize>,
+    /// Whether an image has one class or any number.
+    pub task: Task,
     /// Whether mirrored images are known to keep their class.
     pub flip: bool,
     /// How images become inputs: size, colour and statistics follow from the images.
@@ -108,6 +112,14 @@ pub struct Config {
     /// What decides which model is better.
     #[serde(default = "top1", skip_serializing_if = "is_top1")]
     pub metric: Metric,
+    /// Whether an image has one class or any number.
+    #[serde(default, skip_serializing_if = "is_single")]
+    pub task: Task,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_single(task: &Task) -> bool {
+    *task == Task::SingleLabel
 }
 
 const fn top1() -> Metric {
@@ -163,6 +175,7 @@ impl Config {
             finetune,
             compression,
             metric,
+            task: facts.task,
         })
     }
 
@@ -233,17 +246,15 @@ fn is_one(value: &f64) -> bool {
     *value == 1.0
 }
 
-/// The metric that decides: top-1 unless another is asked for that the task has.
+/// The metric that decides: the task's usual one unless another is asked for that the task has.
 fn metric(settings: &Settings, facts: &DataFacts) -> Result<Metric, OculistError> {
-    let metric = settings.metric.unwrap_or(Metric::Top1);
+    let Some(metric) = settings.metric else { return Ok(usual_metric(facts.task)) };
     let fail = |problem| Err(OculistError::Option { option: "--metric".into(), problem });
-    if !Metric::CLASSIFICATION.contains(&metric) {
-        let choices: Vec<_> = Metric::CLASSIFICATION.iter().map(|metric| metric.name()).collect();
-        let found = metric.name();
-        return fail(format!(
-            "expected one of {}, found {found}, which is for several labels",
-            choices.join(", ")
-        ));
+    let known = metrics(facts.task);
+    if !known.contains(&metric) {
+        let choices: Vec<_> = known.iter().map(|metric| metric.name()).collect();
+        let (found, task) = (metric.name(), facts.task);
+        return fail(format!("expected one of {} for {task} data, found {found}", choices.join(", ")));
     }
     if metric == Metric::Auc && facts.classes != 2 {
         return fail(format!("auc: expected two classes, found {}", facts.classes));
@@ -254,6 +265,9 @@ fn metric(settings: &Settings, facts: &DataFacts) -> Result<Metric, OculistError
 /// The loss, the weight of each class, and how frequent each is; the latter two only where the loss needs them.
 fn loss(settings: &Settings, facts: &DataFacts) -> (Loss, Vec<f32>, Vec<f32>) {
     let counts = &facts.class_counts;
+    if facts.task == Task::MultiLabel && settings.loss == Some(LossName::Weighted) {
+        return (Loss::CrossEntropy, positive_weights(counts, facts.train), Vec::new());
+    }
     match settings.loss.unwrap_or(LossName::CrossEntropy) {
         LossName::CrossEntropy => (Loss::CrossEntropy, Vec::new(), Vec::new()),
         LossName::Focal => (Loss::Focal { gamma: 2.0 }, Vec::new(), Vec::new()),
@@ -308,6 +322,8 @@ fn training(
         weight_decay,
         patience: settings.patience.unwrap_or(0),
         keep: settings.keep.unwrap_or_default(),
+        // What is usual is not written, so that the settings of older runs keep their text.
+        metric: settings.metric.filter(|metric| *metric != usual_metric(facts.task)),
         seed: settings.seed.unwrap_or(0),
         ..TrainConfig::default()
     })
@@ -362,6 +378,7 @@ mod tests {
             train,
             classes: 2,
             class_counts: vec![train / 4, train - train / 4],
+            task: Task::SingleLabel,
             flip: true,
             preprocessing,
         }

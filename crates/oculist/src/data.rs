@@ -53,6 +53,8 @@ impl Source {
         options.threads = threads;
         options.purpose = purpose;
         options.layout = settings.layout;
+        options.task = settings.task.unwrap_or_default();
+        options.label_form = settings.label_form;
         options.exclude = settings.exclude.clone().unwrap_or_default();
         if let Some(limit) = settings.max_image_bytes {
             options.max_encoded_bytes = limit.0;
@@ -200,6 +202,7 @@ pub(crate) fn facts(source: &Source, settings: &Settings) -> Result<DataFacts, O
         train: d.train().len(),
         classes: d.class_names().len(),
         class_counts: d.train().class_counts(),
+        task: d.train().task(),
         flip: flip_suits(d.source(), d.class_names(), small),
         preprocessing,
     })

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use oculist_graph::Graph;
-use oculist_metrics::Metric;
 use oculist_passes::{channels_last_again, fold_batch_norm, remove_identity};
 
 use crate::deciding::Deciding;
@@ -11,7 +10,7 @@ use crate::error::OculistError;
 use crate::evaluate::BATCH;
 use crate::files::{check_free_beside, tidy_beside};
 use crate::images::Images;
-use crate::judging::Judge;
+use crate::judging::{Judge, usual_metric};
 use crate::model_file::{Model, ModelOptions, Opened, is_int8, is_own, is_weights, read_to_write};
 use crate::progress::Watch;
 use crate::quantization::Quantizer;
@@ -94,7 +93,7 @@ fn export_model(
         ));
         let calibration = Images::load_until(&subset, &model.preprocessing, threads, watch.stop)?;
         let val = Images::load_until(&val, &model.preprocessing, threads, watch.stop)?;
-        let metric = settings.metric.unwrap_or(Metric::Top1);
+        let metric = settings.metric.unwrap_or_else(|| usual_metric(val.targets().task()));
         let judge = Judge { ctx: &ctx, images: &val, metric, stop: watch.stop };
         let quantizer = Quantizer {
             ctx: &ctx,

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use oculist_augment::Preprocessing;
-use oculist_data::{Loader, LoaderConfig, Subset};
+use oculist_data::{Loader, LoaderConfig, Subset, Targets};
 use oculist_kernels::try_zeros;
 
 use crate::error::OculistError;
@@ -51,7 +51,7 @@ pub(crate) fn reading_bytes(preprocessing: &Preprocessing, threads: usize) -> us
 /// A list of labelled, preprocessed images.
 #[derive(Debug)]
 pub struct Images {
-    labels: Vec<u32>,
+    targets: Targets,
     image_len: usize,
     /// The images that can be read, for their names.
     subset: Subset,
@@ -90,7 +90,7 @@ impl Images {
         let needed = subset.len().saturating_mul(image_len).saturating_mul(size_of::<f32>());
         let in_memory = needed <= KEEP_BYTES;
         let loader = |subset: Subset| Loader::new(subset, reading(preprocessing, READ_BATCH, threads));
-        let (mut images, mut labels, mut readable) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut images, mut readable) = (Vec::new(), Vec::new());
         if in_memory {
             let what = format!("keeping {} images", subset.len());
             images = try_zeros(subset.len() * image_len, &what)?;
@@ -101,7 +101,6 @@ impl Images {
             let batch = batch?;
             if in_memory {
                 images.extend_from_slice(&batch.images);
-                labels.extend_from_slice(batch.labels());
             }
             readable.extend(batch.indices);
         }
@@ -110,11 +109,11 @@ impl Images {
         }
         // That pass found out what can be read, so that every later one has the same images in the same order.
         let subset = subset.select(&readable)?;
+        let targets = subset.targets().clone();
         if in_memory {
-            return Ok(Self { labels, image_len, subset, source: Source::Memory(images) });
+            return Ok(Self { targets, image_len, subset, source: Source::Memory(images) });
         }
-        let labels = subset.labels().to_vec();
-        Ok(Self { labels, image_len, source: Source::Files(loader(subset.clone())?), subset })
+        Ok(Self { targets, image_len, source: Source::Files(loader(subset.clone())?), subset })
     }
 
     /// Image i as errors name it: its file, or its name in the data set.
@@ -124,17 +123,30 @@ impl Images {
 
     /// Number of images.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.targets.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.targets.is_empty()
+    }
+
+    /// What is to be told of each image.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
     }
 
     /// The true class of each image.
+    ///
+    /// # Panics
+    /// If images may have several.
     pub fn labels(&self) -> &[u32] {
-        &self.labels
+        self.targets.labels()
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.subset.classes()
     }
 
     /// About `count` images at equal distances, in order; all of them if there are no more.
@@ -144,7 +156,7 @@ impl Images {
     pub fn some(&self, count: usize) -> Result<Self, OculistError> {
         let n = count.min(self.len());
         let chosen: Vec<usize> = (0..n).map(|i| i * self.len() / n).collect();
-        let labels = chosen.iter().map(|&i| self.labels[i]).collect();
+        let targets = self.targets.select(&chosen);
         let subset = self.subset.select(&chosen)?;
         let source = match &self.source {
             Source::Memory(all) => {
@@ -153,7 +165,7 @@ impl Images {
             }
             Source::Files(loader) => Source::Files(Loader::new(subset.clone(), loader.config().clone())?),
         };
-        Ok(Self { labels, image_len: self.image_len, subset, source })
+        Ok(Self { targets, image_len: self.image_len, subset, source })
     }
 
     /// Hands out all images in order, up to `batch` at a time, dense `[n, height, width, channels]`.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use oculist_data::{Targets, Task};
 use oculist_graph::Graph;
-use oculist_metrics::{Metric, Scores};
+use oculist_metrics::{Evaluation, Metric, MultiLabel, Outputs, Scores, agreement, multi_label};
 use oculist_runtime::Context;
+use oculist_train::plain_objective;
 
 use crate::error::OculistError;
 use crate::evaluate::logits_until;
@@ -34,6 +36,14 @@ impl<'a> Judge<'a> {
         Ok(scores(&logits_until(graph, self.images, self.ctx, self.stop)?, self.images))
     }
 
+    /// What a graph that ends in logits answers.
+    ///
+    /// # Errors
+    /// As [`crate::logits`].
+    pub(crate) fn answers(&self, graph: &Graph) -> Result<Answers, OculistError> {
+        Ok(Answers::of(&logits_until(graph, self.images, self.ctx, self.stop)?, self.images))
+    }
+
     /// What the metric says of scores.
     pub(crate) fn value(&self, scores: &Scores) -> f64 {
         scores.get(self.metric).unwrap_or(f64::NAN)
@@ -56,7 +66,104 @@ impl<'a> Judge<'a> {
 /// The scores of logits on images.
 pub(crate) fn scores(logits: &[f32], images: &Images) -> Scores {
     let classes = logits.len() / images.len().max(1);
-    evaluate_logits(logits, images.labels(), classes).scores()
+    plain_objective(images.targets().task(), classes).scores(images.targets(), logits)
+}
+
+/// The metric that decides where none is asked for: the first that the task has.
+pub(crate) fn usual_metric(task: Task) -> Metric {
+    metrics(task)[0]
+}
+
+/// The metrics that a task has.
+pub(crate) fn metrics(task: Task) -> &'static [Metric] {
+    plain_objective(task, 2).metrics()
+}
+
+/// What a model answers on images, with all that a report shows of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Answers {
+    pub(crate) scores: Scores,
+    pub(crate) of_task: OfTask,
+}
+
+/// What belongs to one task.
+#[derive(Debug, Clone)]
+pub(crate) enum OfTask {
+    /// One class an image.
+    One(Evaluation),
+    /// Any number of classes an image.
+    Several(Several),
+}
+
+/// Answers with any number of classes an image.
+#[derive(Debug, Clone)]
+pub(crate) struct Several {
+    pub(crate) found: MultiLabel,
+    /// Probabilities, `[images, classes]`.
+    pub(crate) probabilities: Vec<f32>,
+    pub(crate) targets: Targets,
+}
+
+/// From this probability on a class is answered.
+pub(crate) const THRESHOLD: f64 = 0.5;
+
+impl Several {
+    /// The probabilities of image i.
+    pub(crate) fn row(&self, i: usize) -> &[f32] {
+        let classes = self.probabilities.len() / self.targets.len().max(1);
+        &self.probabilities[i * classes..(i + 1) * classes]
+    }
+
+    /// The classes that are answered for image i, ascending.
+    pub(crate) fn answer(&self, i: usize) -> Vec<u32> {
+        let answered = |(class, &p): (usize, &f32)| (f64::from(p) >= THRESHOLD).then_some(class as u32);
+        self.row(i).iter().enumerate().filter_map(answered).collect()
+    }
+}
+
+impl Answers {
+    /// What logits say of images.
+    pub(crate) fn of(logits: &[f32], images: &Images) -> Self {
+        let classes = logits.len() / images.len().max(1);
+        match images.targets() {
+            Targets::Classes(labels) => {
+                let found = evaluate_logits(logits, labels, classes);
+                Self { scores: found.scores(), of_task: OfTask::One(found) }
+            }
+            targets @ Targets::Labels(sets) => {
+                let found = multi_label(Outputs::Logits(logits), &sets.dense(), classes, THRESHOLD);
+                let probabilities = logits.iter().map(|&z| sigmoid(z)).collect();
+                let several = Several { found, probabilities, targets: targets.clone() };
+                Self { scores: several.found.scores.clone(), of_task: OfTask::Several(several) }
+            }
+        }
+    }
+
+    /// Whether the answer for image i is exactly right.
+    pub(crate) fn is_right(&self, i: usize) -> bool {
+        match &self.of_task {
+            OfTask::One(found) => found.predictions[i] == found.labels[i],
+            OfTask::Several(found) => found.answer(i) == found.targets.row(i),
+        }
+    }
+
+    /// Share of images that both answer alike, percent.
+    pub(crate) fn agreement(&self, other: &Self) -> f64 {
+        match (&self.of_task, &other.of_task) {
+            (OfTask::One(a), OfTask::One(b)) => agreement(&a.predictions, &b.predictions),
+            (OfTask::Several(a), OfTask::Several(b)) => {
+                let n = a.targets.len();
+                let same = (0..n).filter(|&i| a.answer(i) == b.answer(i)).count();
+                100.0 * same as f64 / n.max(1) as f64
+            }
+            _ => 0.0,
+        }
+    }
+}
+
+/// `1 / (1 + exp(-z))`.
+pub(crate) fn sigmoid(z: f32) -> f32 {
+    1.0 / (1.0 + (-z).exp())
 }
 
 /// What a candidate may lose of what it is compared with.

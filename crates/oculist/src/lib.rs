@@ -57,7 +57,9 @@ pub use error::OculistError;
 pub use evaluate::{Part, Tta, evaluate, logits};
 pub use export::{ExportOptions, export_file};
 pub use images::Images;
-pub use model_file::{ARCH_KEY, CLASSES_KEY, Head, Model, ModelOptions, Opened, PREPROCESSINGS, VERSION_KEY};
+pub use model_file::{
+    ARCH_KEY, CLASSES_KEY, Head, Model, ModelOptions, Opened, PREPROCESSINGS, TASK_KEY, VERSION_KEY,
+};
 pub use oculist_data::{Layout, Purpose, Split};
 pub use oculist_metrics::{Direction, Metric, Scores, Unit};
 pub use oculist_runtime::cpu_name;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oculist_augment::Preprocessing;
-use oculist_data::Split;
+use oculist_data::{Split, Task};
 use oculist_graph::op::Quantization;
 use oculist_graph::{Graph, ValueId};
 use oculist_onnx::ExportOptions;
@@ -39,6 +39,8 @@ pub(crate) use weights::is_weights;
 pub const CLASSES_KEY: &str = "oculist.classes";
 /// Metadata key of the architecture's name.
 pub const ARCH_KEY: &str = "oculist.arch";
+/// Metadata key of the task, [`Task::name`]; without it a model tells one class.
+pub const TASK_KEY: &str = "oculist.task";
 /// Metadata key of the version that wrote the file.
 pub const VERSION_KEY: &str = "oculist.version";
 
@@ -57,6 +59,8 @@ pub struct Model {
     pub numbered: bool,
     /// Name of the architecture it came from.
     pub arch: String,
+    /// Whether it tells one class of an image or any number of them.
+    pub task: Task,
 }
 
 impl Model {
@@ -205,6 +209,9 @@ impl Model {
             graph.metadata.insert(CLASSES_KEY.into(), classes);
         }
         graph.metadata.insert(ARCH_KEY.into(), self.arch.clone());
+        if self.task != Task::SingleLabel {
+            graph.metadata.insert(TASK_KEY.into(), self.task.name().into());
+        }
         graph.metadata.insert(VERSION_KEY.into(), env!("CARGO_PKG_VERSION").into());
         Ok(bytes_again(&channels_last_again(&blue_first_again(&graph)?)?)?)
     }
@@ -278,6 +285,7 @@ mod tests {
                 class_names,
                 numbered: false,
                 arch: "resnet8".into(),
+                task: Task::SingleLabel,
             };
             let stop = AtomicBool::new(false);
             let mut observer = |p: Progress<'_>| notes.push(format!("{p:?}"));
@@ -315,6 +323,7 @@ mod tests {
             class_names: names(3),
             numbered: false,
             arch: "mobilenet_v3_small".into(),
+            task: Task::SingleLabel,
         };
         let bytes = model.write(&path).unwrap();
         assert_eq!(bytes, model.file_bytes().unwrap());

@@ -8,7 +8,8 @@ use oculist_report::{AugmentedSample, Guess, Png, Sample};
 use oculist_runtime::{Plan, PlanOptions};
 
 use crate::error::OculistError;
-use crate::metrics::{Evaluation, softmax};
+use crate::judging::{Answers, OfTask, sigmoid};
+use crate::metrics::softmax;
 use crate::session::Session;
 
 /// Longest side of a picture in the report.
@@ -27,11 +28,12 @@ const VARIANTS: usize = 3;
 pub(crate) fn samples(
     session: &Session<'_>,
     graph: &Graph,
-    result: &Evaluation,
-    baseline: &Evaluation,
+    result: &Answers,
+    baseline: &Answers,
 ) -> Result<Vec<Sample>, OculistError> {
-    let right = |i: &usize| result.predictions[*i] == result.labels[*i];
-    let all: Vec<usize> = (0..result.predictions.len()).collect();
+    let images = session.test()?;
+    let right = |i: &usize| result.is_right(*i);
+    let all: Vec<usize> = (0..images.len()).collect();
     let (hits, misses): (Vec<usize>, Vec<usize>) = all.into_iter().partition(right);
     let chosen = spread(&misses, SAMPLES).into_iter().chain(spread(&hits, SAMPLES));
     let mut plan = Plan::new(graph, &PlanOptions::new(1, session.ctx().clone()))?;
@@ -43,19 +45,41 @@ pub(crate) fn samples(
         // A file that went away since the measurement is no reason to lose the report.
         let Ok(image) = test.image(i) else { continue };
         plan.run(&session.config().preprocessing.apply(&image)?, &mut logits)?;
-        let top = guesses(&logits, class_names, 3);
-        let name = |class: u32| class_names[class as usize].clone();
-        samples.push(Sample {
-            png: png(&image)?,
-            source: short_name(test, i),
-            truth: name(result.labels[i]),
-            predicted: name(result.predictions[i]),
-            confidence: f64::from(result.confidences[i]),
-            top,
-            baseline_predicted: Some(name(baseline.predictions[i])),
-        });
+        let mut sample = sample(result, baseline, i, class_names);
+        sample.top = match result.of_task {
+            OfTask::One(_) => guesses(&logits, class_names, 3),
+            OfTask::Several(_) => judged(&logits, class_names, 3),
+        };
+        sample.png = png(&image)?;
+        sample.source = short_name(test, i);
+        samples.push(sample);
     }
     Ok(samples)
+}
+
+/// What two models answer on image i.
+fn sample(result: &Answers, baseline: &Answers, i: usize, class_names: &[String]) -> Sample {
+    let names = |classes: &[u32]| {
+        let names: Vec<&str> = classes.iter().map(|&c| class_names[c as usize].as_str()).collect();
+        names.join(", ")
+    };
+    match (&result.of_task, &baseline.of_task) {
+        (OfTask::One(found), OfTask::One(before)) => Sample {
+            truth: names(&[found.labels[i]]),
+            predicted: names(&[found.predictions[i]]),
+            confidence: f64::from(found.confidences[i]),
+            baseline_predicted: Some(names(&[before.predictions[i]])),
+            ..Sample::default()
+        },
+        (OfTask::Several(found), OfTask::Several(before)) => Sample {
+            truth: names(found.targets.row(i)),
+            predicted: names(&found.answer(i)),
+            confidence: f64::from(found.row(i).iter().copied().fold(0.0, f32::max)),
+            baseline_predicted: Some(names(&before.answer(i))),
+            ..Sample::default()
+        },
+        _ => Sample::default(),
+    }
 }
 
 /// Some training images, each with a few of its augmented forms.
@@ -79,7 +103,7 @@ pub(crate) fn augmented(session: &Session<'_>) -> Result<Vec<AugmentedSample>, O
             samples.push(AugmentedSample {
                 png: png(&changed)?,
                 original: png(&image)?,
-                class: session.source().class_names()[train.label(i) as usize].clone(),
+                class: train.targets().text(i, session.source().class_names()),
                 operations: operations.clone(),
             });
         }
@@ -94,7 +118,7 @@ pub(crate) fn guesses(logits: &[f32], class_names: &[String], k: usize) -> Vec<G
 
 /// The `k` likeliest classes where each is judged by itself, with the sigmoids of their logits.
 pub(crate) fn judged(logits: &[f32], class_names: &[String], k: usize) -> Vec<Guess> {
-    let p: Vec<f32> = logits.iter().map(|z| 1.0 / (1.0 + (-z).exp())).collect();
+    let p: Vec<f32> = logits.iter().map(|&z| sigmoid(z)).collect();
     likeliest(&p, class_names, k)
 }
 

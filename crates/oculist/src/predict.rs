@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use oculist_data::{DEFAULT_MAX_PIXELS, Exclude, SkipKind, Skipped, decode_file, path_text, walk};
+use oculist_data::{DEFAULT_MAX_PIXELS, Exclude, SkipKind, Skipped, Task, decode_file, path_text, walk};
 use oculist_kernels::try_zeros;
 use oculist_metrics::Scores;
 use oculist_report::terminal::Prediction;
-use oculist_report::{Model as ModelFacts, Robustness, TtaResult};
+use oculist_report::{Guess, Model as ModelFacts, Robustness, TtaResult};
 use oculist_runtime::{Plan, PlanOptions};
 use serde::Serialize;
 
@@ -18,8 +18,9 @@ use crate::evaluate::selection::{Selection, select};
 use crate::evaluate::suspicion::suspicions;
 use crate::evaluate::tta::{Sum, augmented};
 use crate::evaluate::views::{Judge, Prepared, View};
-use crate::evaluate::{BATCH, Part, Tta, evaluate_until, finite};
+use crate::evaluate::{BATCH, Part, Tta, finite, logits_until};
 use crate::images::Images;
+use crate::judging::{Answers, OfTask, THRESHOLD, sigmoid};
 use crate::measure;
 use crate::model_file::{Model, ModelOptions, Opened, file_name};
 use crate::pictures::{guesses, judged};
@@ -92,6 +93,12 @@ fn evaluate_model(
     for note in &notes {
         watch.note(note);
     }
+    let settings = &Settings { task: settings.task.or(Some(model.task)), ..settings.clone() };
+    if settings.task == Some(Task::MultiLabel) && (severities.is_some() || options.tta.is_some()) {
+        let option = if severities.is_some() { "--corruptions" } else { "--tta" };
+        let problem = "expected images with one label each, found any number of them".into();
+        return Err(OculistError::Option { option: option.into(), problem });
+    }
     let views = options.tta.as_ref().map(|tta| tta.views(&model.preprocessing)).transpose()?;
     let threads = settings.threads();
     let Selection { images: selected, data, part, unknown } =
@@ -101,12 +108,14 @@ fn evaluate_model(
         let lost = counted(selected.len() - images.len(), "image", "images");
         watch.warn(&format!("{lost} could not be decoded and are not measured"));
     }
-    let test = evaluate_until(&model.graph, &images, &ctx, watch.stop)?;
+    let test = Answers::of(&logits_until(&model.graph, &images, &ctx, watch.stop)?, &images);
     let count = images.len();
     drop(images);
     let seed = settings.seed.unwrap_or(0);
-    for line in suspicions(&model, &test, &selected, (!own, seed), (&ctx, threads), watch.stop)? {
-        watch.warn(&line);
+    if let OfTask::One(found) = &test.of_task {
+        for line in suspicions(&model, found, &selected, (!own, seed), (&ctx, threads), watch.stop)? {
+            watch.warn(&line);
+        }
     }
     let (mut robustness, mut tta) = (None, None);
     if severities.is_some() || views.is_some() {
@@ -235,6 +244,8 @@ fn predict_with(
                 let top = options.top.max(1);
                 prediction.top = if views.len() > 1 {
                     guesses(&sum.log_mean(), &model.class_names, top)
+                } else if model.task == Task::MultiLabel {
+                    labels(&logits, &model.class_names, top)
                 } else if model.head.judges() {
                     judged(&logits, &model.class_names, top)
                 } else {
@@ -252,6 +263,12 @@ fn predict_with(
         found.predictions.push(prediction);
     }
     Ok(found)
+}
+
+/// All labels that are answered, but at least the likeliest few.
+fn labels(logits: &[f32], class_names: &[String], top: usize) -> Vec<Guess> {
+    let answered = logits.iter().filter(|&&z| f64::from(sigmoid(z)) >= THRESHOLD).count();
+    judged(logits, class_names, top.max(answered))
 }
 
 /// A file to classify, or a name that cannot be.

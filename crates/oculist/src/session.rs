@@ -356,6 +356,7 @@ impl<'a> Session<'a> {
             class_names: self.source.class_names().to_vec(),
             numbered: false,
             arch: self.config.arch.clone(),
+            task: self.config.task,
         }
     }
 }

@@ -8,6 +8,7 @@ mod table;
 use std::path::Path;
 use std::sync::Arc;
 
+use oculist_data::Task;
 use oculist_kernels::Context;
 use oculist_train::Keep;
 
@@ -135,6 +136,17 @@ impl Settings {
             return fail("expected --sampling once with it: each image has its three views already".into());
         }
         Ok(())
+    }
+
+    /// Refuses several labels an image for work that knows only one.
+    pub(crate) fn one_label(&self) -> Result<(), OculistError> {
+        match self.task {
+            Some(Task::MultiLabel) => Err(wrong(
+                "task",
+                "expected single-label for this: it looks at the one class of each image".into(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Threads asked for, or all cores.

@@ -6,7 +6,8 @@ use oculist_metrics::{Metric, Scores};
 use oculist_report::{ClassAccuracy, Epoch, Model as ModelFacts, Spread};
 use oculist_train::EpochRecord;
 
-use crate::metrics::{Evaluation, agreement, calibration_bins};
+use crate::judging::{Answers, OfTask};
+use crate::metrics::{Evaluation, calibration_bins};
 
 /// A model with everything that the report shows of it.
 #[derive(Debug, Clone)]
@@ -16,7 +17,7 @@ pub(crate) struct Measured {
     pub(crate) precision: &'static str,
     /// What it achieves on validation images.
     pub(crate) val: Scores,
-    pub(crate) test: Evaluation,
+    pub(crate) test: Answers,
     pub(crate) params: u64,
     pub(crate) macs: u64,
     pub(crate) bytes: u64,
@@ -25,39 +26,46 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// The facts for the report; `baseline` are the baseline's predictions on the same images.
-    pub(crate) fn facts(&self, class_names: &[String], baseline: Option<&[u32]>) -> ModelFacts {
-        let per_class = class_names
-            .iter()
-            .zip(self.test.per_class.iter().zip(&self.test.confusion))
-            .map(|(class, (accuracy, row))| ClassAccuracy {
-                class: class.clone(),
-                accuracy: accuracy.unwrap_or(0.0),
-                count: row.iter().map(|&n| u64::from(n)).sum(),
-            })
-            .collect();
+    /// The facts for the report; `baseline` are the baseline's answers on the same images.
+    pub(crate) fn facts(&self, class_names: &[String], baseline: Option<&Answers>) -> ModelFacts {
         let mut facts = ModelFacts {
             name: self.name.to_owned(),
             file: self.file.clone(),
             precision: self.precision.to_owned(),
-            top1: self.test.top1,
-            top5: self.test.top5,
             val_top1: self.val.get(Metric::Top1),
             params: self.params,
             macs: self.macs,
             bytes: self.bytes,
             latency_ms: Some(self.latency),
             images_per_s: Some(self.throughput),
-            ece: Some(self.test.ece / 100.0),
-            calibration: calibration_bins(&self.test),
-            per_class,
-            agreement_with_baseline: baseline.map(|b| agreement(&self.test.predictions, b)),
+            agreement_with_baseline: baseline.map(|b| self.test.agreement(b)),
             ..ModelFacts::default()
         };
-        let rows = self.test.confusion.iter();
-        facts.set_confusion(rows.map(|row| row.iter().map(|&n| u64::from(n)).collect()).collect());
+        match &self.test.of_task {
+            OfTask::One(found) => of_one(&mut facts, found, class_names),
+            OfTask::Several(_) => {}
+        }
         facts
     }
+}
+
+/// What there is to say of answers with one class an image.
+fn of_one(facts: &mut ModelFacts, found: &Evaluation, class_names: &[String]) {
+    facts.top1 = found.top1;
+    facts.top5 = found.top5;
+    facts.ece = Some(found.ece / 100.0);
+    facts.calibration = calibration_bins(found);
+    facts.per_class = class_names
+        .iter()
+        .zip(found.per_class.iter().zip(&found.confusion))
+        .map(|(class, (accuracy, row))| ClassAccuracy {
+            class: class.clone(),
+            accuracy: accuracy.unwrap_or(0.0),
+            count: row.iter().map(|&n| u64::from(n)).sum(),
+        })
+        .collect();
+    let rows = found.confusion.iter();
+    facts.set_confusion(rows.map(|row| row.iter().map(|&n| u64::from(n)).collect()).collect());
 }
 
 /// The learning curve of one phase.

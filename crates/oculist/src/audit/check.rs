@@ -71,6 +71,7 @@ pub fn check_data(
     watch: &mut Watch<'_>,
 ) -> Result<Checked, OculistError> {
     settings.validate()?;
+    settings.one_label()?;
     if options.labels.is_some_and(|l| l.folds < 2) {
         return Err(OculistError::Option { option: "--folds".into(), problem: "expected at least 2".into() });
     }

@@ -65,6 +65,7 @@ pub fn split_data(
     watch: &mut Watch<'_>,
 ) -> Result<NewSplits, OculistError> {
     settings.validate()?;
+    settings.one_label()?;
     let [train, val, test] = options.fractions;
     let sum = train + val + test;
     if !options.fractions.iter().all(|f| (0.0..=1.0).contains(f)) || (sum - 1.0).abs() > 1e-6 || train == 0.0

@@ -70,6 +70,7 @@ pub fn check_augmentation(
     watch: &mut Watch<'_>,
 ) -> Result<AugmentChecked, OculistError> {
     settings.validate()?;
+    settings.one_label()?;
     let pipeline = match &settings.augmentation {
         Some(path) => read_pipeline("--augmentation", path)?,
         None => Pipeline {

@@ -151,6 +151,7 @@ mod tests {
             class_names: names.iter().map(|&n| n.to_owned()).collect(),
             numbered: false,
             arch: "m".into(),
+            task: oculist_data::Task::SingleLabel,
         }
     }
 

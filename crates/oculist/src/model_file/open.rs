@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use oculist_augment::Preprocessing;
+use oculist_data::Task;
 use oculist_graph::{DataType, Dim, Graph, Shape, ValueId};
 use oculist_passes::{
     COLORS_KEY, PassError, blue_first_again, float_images, is_blue_first, prepare, prepare_images, red_first,
@@ -17,7 +18,7 @@ use super::head::Head;
 use super::options::ModelOptions;
 use super::preprocessings::{Chosen, PREPROCESSINGS, choose, describe, named};
 use super::weights::{self, is_weights};
-use super::{ARCH_KEY, CLASSES_KEY, Model, classes};
+use super::{ARCH_KEY, CLASSES_KEY, Model, TASK_KEY, classes};
 use crate::dropout;
 use crate::error::OculistError;
 
@@ -197,7 +198,12 @@ impl Model {
         };
         notes.extend(head.note(&class_names));
         let arch = graph.metadata.get(ARCH_KEY).cloned().unwrap_or_else(|| graph.name().to_owned());
-        let model = Self { graph, head, preprocessing: chosen.preprocessing, class_names, numbered, arch };
+        let task = match graph.metadata.get(TASK_KEY) {
+            Some(name) => name.parse().map_err(|e| problem(format!("metadata `{TASK_KEY}`: {e}")))?,
+            None => Task::SingleLabel,
+        };
+        let model =
+            Self { graph, head, preprocessing: chosen.preprocessing, class_names, numbered, arch, task };
         let own =
             options.preprocessing.is_none() && Preprocessing::from_metadata(&model.graph.metadata).is_ok();
         Ok(Opened { model, notes, own })

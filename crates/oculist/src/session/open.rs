@@ -80,7 +80,8 @@ impl<'a> SessionBuilder<'a> {
             }
             opened.model
         });
-        let mut source = source.map_or_else(|| Source::open(&settings, threads), Ok)?;
+        let mut source =
+            source.map_or_else(|| Source::open(&of_task(&settings, given.as_ref()), threads), Ok)?;
         for line in source.describe_lines() {
             watch.note(&line);
         }
@@ -130,4 +131,10 @@ impl<'a> SessionBuilder<'a> {
             began,
         })
     }
+}
+
+/// The settings, with the task of the model that is given where they name none.
+fn of_task(settings: &Settings, given: Option<&Model>) -> Settings {
+    let task = settings.task.or(given.map(|model| model.task));
+    Settings { task, ..settings.clone() }
 }

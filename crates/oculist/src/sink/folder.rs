@@ -32,7 +32,7 @@ pub const INT8_FILE: &str = "model.int8.onnx";
 pub const BASELINE_FILE: &str = "baseline.onnx";
 
 /// Its folder of event files, where none other is named.
-pub const TENSORBOARD: &str = "tensorboard";
+pub(crate) const TENSORBOARD: &str = "tensorboard";
 
 /// Its folder of checkpoints.
 pub(crate) const CHECKPOINTS: &str = "checkpoints";

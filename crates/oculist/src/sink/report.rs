@@ -94,8 +94,8 @@ impl Sink for Report {
         let measured = &result.measured;
         let results = Results::of(result);
         let summary = &mut self.summary;
-        if let Some(reference) = measured.first().map(|m| m.test.predictions.clone()) {
-            summary.models = measured.iter().map(|m| m.facts(&names, Some(&reference))).collect();
+        if let Some(reference) = measured.first().map(|m| &m.test) {
+            summary.models = measured.iter().map(|m| m.facts(&names, Some(reference))).collect();
         }
         summary.recommended = Some(results.recommended.name().to_owned());
         if let Some(pledge) = result.lineage().find_map(|candidate| candidate.pledge.as_ref()) {

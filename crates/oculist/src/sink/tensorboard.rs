@@ -120,12 +120,11 @@ impl Sink for TensorBoard {
         self.phase = None;
         let Some(mut whole) = self.whole.take() else { return Ok(()) };
         for model in &result.measured {
-            for (tag, value) in [
-                ("test/top1", model.test.top1),
-                ("test/loss", model.test.loss),
-                ("cost/bytes", model.bytes as f64),
-                ("cost/latency_ms", model.latency.median),
-            ] {
+            let scores = model.test.scores.iter();
+            let scores = scores.map(|(metric, value)| (format!("test/{}", metric.name()), value));
+            let costs = [("bytes", model.bytes as f64), ("latency_ms", model.latency.median)];
+            let costs = costs.map(|(name, value)| (format!("cost/{name}"), value));
+            for (tag, value) in scores.chain(costs) {
                 whole.scalar(&format!("{}/{tag}", model.name), 0, now, value as f32)?;
             }
         }

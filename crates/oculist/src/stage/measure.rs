@@ -9,7 +9,6 @@ use super::plan::{Draft, Planned};
 use super::{Stage, written};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
-use crate::evaluate::evaluate_until;
 use crate::measure;
 use crate::progress::{Progress, Role, go_on};
 use crate::session::Session;
@@ -101,7 +100,7 @@ impl Stage for Measure {
                 file: role.file().to_owned(),
                 precision: if candidate.is_int8() { "int8" } else { "f32" },
                 val: candidate.val.clone(),
-                test: evaluate_until(graph, session.test()?, ctx, stop)?,
+                test: session.judge()?.on(session.test()?).answers(graph)?,
                 params: cost.params,
                 macs: cost.macs,
                 bytes: cost.bytes,
