@@ -10,17 +10,19 @@ mod idx_folder;
 mod label_lists;
 mod labels;
 mod listed;
+mod memory;
 mod metadata;
 mod numbered;
 mod parquet;
+mod sources;
 mod tar_shards;
 
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::manifest::is_manifest;
 use crate::outputs::{ENLARGED, only_output_in, output_in};
 use crate::{Dataset, Exclude, OpenOptions, Split, Task};
 use assemble::note;
+use sources::{SOURCES, Source};
 use std::path::Path;
 
 /// Where Debian's package `dataset-fashion-mnist` puts its files.
@@ -104,8 +106,7 @@ fn check_layout(source: &str, is: Layout, options: &OpenOptions) -> Result<()> {
 
 /// Refuses several labels an image of a source whose images have one.
 fn one_label_each(path: &Path, layout: Layout, options: &OpenOptions) -> Result<()> {
-    let may_have_several = matches!(layout, Layout::Metadata | Layout::Coco | Layout::Tar);
-    if options.task == Task::SingleLabel || may_have_several {
+    if options.task == Task::SingleLabel || Source::of(layout).several_labels {
         return Ok(());
     }
     Err(Error::Layout {
@@ -201,57 +202,26 @@ fn offered(layout: Layout) -> String {
 
 /// The layouts whose files are in a folder.
 fn layouts_of(path: &Path, exclude: &Exclude) -> Vec<Layout> {
-    let fits = |layout: &Layout| match layout {
-        Layout::Idx => idx_folder::is_idx_folder(path),
-        Layout::Cifar => cifar::is_cifar_folder(path),
-        Layout::Coco => coco::is_coco_folder(path, exclude),
-        Layout::Tar => tar_shards::is_tar_folder(path, exclude),
-        Layout::Parquet => parquet::is_parquet_folder(path, exclude),
-        Layout::Metadata => metadata::is_metadata_folder(path),
-        Layout::Classes | Layout::Splits | Layout::Inner => false,
-    };
-    Layout::ALL.into_iter().filter(fits).collect()
+    SOURCES.iter().filter(|source| (source.is_folder)(path, exclude)).map(|source| source.layout).collect()
 }
 
 fn open_layout(path: &Path, layout: Layout, options: &OpenOptions) -> Result<Dataset> {
-    let source = path.display().to_string();
     one_label_each(path, layout, options)?;
-    match layout {
-        Layout::Classes | Layout::Splits | Layout::Inner => folder::open(path, Some(layout), options),
-        Layout::Metadata => metadata::open(path, options),
-        Layout::Idx => nameless(&source, idx_folder::open(path, None, options)?, options),
-        Layout::Cifar => nameless(&source, cifar::open(path, options)?, options),
-        Layout::Coco => coco::open_folder(path, options),
-        Layout::Tar => tar_shards::open_folder(path, options),
-        Layout::Parquet => nameless(&source, parquet::open_folder(path, options)?, options),
-    }
+    let source = Source::of(layout);
+    let dataset = (source.open_folder)(path, options)?;
+    if source.named { Ok(dataset) } else { nameless(&path.display().to_string(), dataset, options) }
 }
 
 /// A file is what its name says.
 fn open_file(path: &Path, options: &OpenOptions) -> Result<Dataset> {
-    let source = path.display().to_string();
-    let check = |layout| check_layout(&source, layout, options);
-    if is_manifest(path) {
-        check(Layout::Metadata)?;
-        return listed::open(path, options);
-    }
-    let one = [path.to_path_buf()];
-    match path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase().as_str() {
-        "tar" => {
-            check(Layout::Tar)?;
-            tar_shards::open(path, &one, &[Split::Train], options)
-        }
-        "parquet" => {
-            check(Layout::Parquet)?;
-            one_label_each(path, Layout::Parquet, options)?;
-            nameless(&source, parquet::open(path, &one, &[Split::Train], options)?, options)
-        }
-        "json" => {
-            check(Layout::Coco)?;
-            coco::open_file(path, options)
-        }
-        _ => Err(foreign::file(path).unwrap_or_else(|| Error::NotAFolder { path: path.into() })),
-    }
+    let name = path.display().to_string();
+    let Some(source) = SOURCES.iter().find(|source| (source.is_file)(path)) else {
+        return Err(foreign::file(path).unwrap_or_else(|| Error::NotAFolder { path: path.into() }));
+    };
+    check_layout(&name, source.layout, options)?;
+    one_label_each(path, source.layout, options)?;
+    let dataset = (source.open_file)(path, options)?;
+    if source.named { Ok(dataset) } else { nameless(&name, dataset, options) }
 }
 
 fn existing_folder(path: &Path) -> Result<()> {
