@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use oculist_augment::{Preprocessing, ResizeRule};
+use oculist_augment::{Image, Preprocessing, ResizeRule};
 use oculist_data::{Dataset, OpenOptions, Purpose, SkipKind, Split, Subset, Summary, suggest_preprocessing};
 use oculist_files::Digest;
 use serde::Serialize;
@@ -75,6 +75,26 @@ impl Source {
             }
             opened => Ok((opened?, None)),
         }
+    }
+
+    /// Images in memory, each with its classes as indices into `class_names`: exactly one, or with the setting `task` any
+    /// number. Splits without an image are drawn by the seed, as for a folder without any; `splits` is empty for that.
+    ///
+    /// # Errors
+    /// [`OculistError::Data`] for lists of different lengths, labels that are no classes, and what is refused of any data
+    /// set.
+    pub fn of_images(
+        images: Vec<Image>,
+        labels: Vec<Vec<u32>>,
+        splits: &[Split],
+        class_names: Vec<String>,
+        settings: &Settings,
+    ) -> Result<Self, OculistError> {
+        let mut options = OpenOptions::default();
+        options.seed = settings.seed.unwrap_or(0);
+        options.task = settings.task.unwrap_or_default();
+        let name = settings.data.as_deref().unwrap_or("images");
+        Ok(Self::of(Dataset::of_images(name, images, labels, splits, class_names, &options)?))
     }
 
     /// Wraps a data set that is open already.

@@ -1,8 +1,54 @@
-//! Oculist as a library: the recipes that chain data, training, compression, export and report.
+//! Oculist as a library: examine, prescribe and correct image classifiers.
 //!
-//! [`optimize()`] is the main job: it trains a baseline, prunes it with fine-tuning, quantises it, and keeps the
-//! promise of [`Settings::max_drop`]. [`train`] stops after the baseline. [`evaluate_file`], [`predict_files`],
-//! [`bench_files`] and [`export_file`] use finished models. Every recipe tells what it does through a [`Watch`].
+//! Begin with a [`Session`]: the data, what networks run on, and whoever watches. [`Stage`]s work in it, each on the
+//! [`Candidate`] of the one before: [`Train`], [`Prune`], [`FineTune`], [`Distil`], [`Quantize`], [`Fold`], [`Measure`]. A
+//! [`Recipe`] is a list of them, in code or as a TOML file, and [`Search`] is the stage that tries others at several levels.
+//! No folder is needed and no command line; [`Sink`]s watch: [`Report`], [`Csv`], [`TensorBoard`], or a closure.
+//!
+//! # Train on a folder, keep the model
+//! ```no_run
+//! use oculist::{Candidate, Session, Settings, Train};
+//!
+//! let session = Session::open(Settings { data: Some("photos/".into()), ..Settings::default() })?;
+//! let trained = session.step(&Train::default(), &Candidate::nothing())?;
+//! if let Some(model) = trained.model() {
+//!     model.write("model.onnx".as_ref())?;
+//! }
+//! # Ok::<(), oculist::OculistError>(())
+//! ```
+//!
+//! # Compress a model
+//! ```no_run
+//! use oculist::{Recipe, Session, Settings};
+//!
+//! let session = Session::open(Settings {
+//!     data: Some("photos/".into()),
+//!     model: Some("model.onnx".into()),
+//!     max_drop: Some(1.0),
+//!     ..Settings::default()
+//! })?;
+//! let best = session.run(&Recipe::compress())?;
+//! println!("{}: {:?}", best.name, best.pledge);
+//! # Ok::<(), oculist::OculistError>(())
+//! ```
+//!
+//! # Use a finished model
+//! ```no_run
+//! use oculist::{PredictOptions, Settings};
+//!
+//! let options = PredictOptions::of(&Settings::default());
+//! let found = oculist::predict_files("model.onnx".as_ref(), &["new.jpg".into()], &options)?;
+//! for prediction in &found.predictions {
+//!     println!("{}: {:?}", prediction.path, prediction.top.first());
+//! }
+//! # Ok::<(), oculist::OculistError>(())
+//! ```
+//!
+//! [`evaluate_file`] measures a model on images, [`bench_files`] times it, [`export_file`] writes it again,
+//! [`check_data`] audits a data set, [`preview_augmentation`] and its siblings look at augmentation. [`optimize()`],
+//! [`train`] and [`run_recipe`] do what the verbs of the command line do: a run in a folder that can be killed and continued.
+//!
+//! The guide is `docs/library.md`; `examples/` has programs to begin from.
 
 mod audit;
 mod augment;
@@ -60,16 +106,23 @@ pub use images::Images;
 pub use model_file::{
     ARCH_KEY, CLASSES_KEY, Head, Model, ModelOptions, Opened, PREPROCESSINGS, TASK_KEY, VERSION_KEY,
 };
-pub use oculist_data::{Layout, Purpose, Split};
+/// What models are made of.
+pub use oculist_graph as graph;
+/// The facts of a run, and how they are shown.
+pub use oculist_report as report;
+
+pub use oculist_augment::{Image, Pipeline, Preprocessing};
+pub use oculist_data::{Dataset, LabelForm, Layout, Purpose, Split, Subset, Targets, Task};
 pub use oculist_metrics::{Direction, Metric, Scores, Unit};
-pub use oculist_runtime::cpu_name;
-pub use oculist_train::Keep;
+pub use oculist_runtime::{Context, cpu_name};
+pub use oculist_train::{EpochRecord, Keep, TrainConfig};
 pub use oculist_zoo::{ArchitectureInfo, architectures};
 pub use predict::{EvaluateOptions, Evaluated, PredictOptions, Predicted, evaluate_file, predict_files};
 pub use progress::{Progress, Role, Watch};
 pub use recipe::{Recipe, plan_text};
 pub use report_again::report_again;
 pub use run::{Finished, RunOptions, optimize, plan_recipe, run_recipe, train};
+pub use serde_json::{Map, Value};
 pub use session::{Canceller, Session, SessionBuilder};
 pub use settings::{
     Augmentation, ByteSize, Calibration, CompressionSettings, DataSettings, LossName, MachineSettings,

@@ -171,6 +171,22 @@ pub struct PredictOptions {
     pub reading: ModelOptions,
 }
 
+impl PredictOptions {
+    /// The likeliest three classes, unreadable files told and passed over; threads, memory, seed and what the model's file
+    /// does not say are those of settings.
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            top: 3,
+            strict: settings.strict.unwrap_or(false),
+            threads: settings.threads(),
+            max_memory: settings.max_memory,
+            tta: None,
+            seed: settings.seed.unwrap_or(0),
+            reading: ModelOptions::of(settings),
+        }
+    }
+}
+
 /// What `predict` found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Predicted {

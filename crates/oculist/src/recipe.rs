@@ -136,7 +136,15 @@ impl Recipe {
     /// # Errors
     /// [`OculistError::Recipe`] naming the stage and the setting.
     pub fn from_toml(text: &str) -> Result<Self, OculistError> {
-        Self::parse(text, false, &Registry::default())
+        Self::from_toml_with(text, &Registry::default())
+    }
+
+    /// A recipe from the text of a TOML file, of stages that a registry knows.
+    ///
+    /// # Errors
+    /// As [`Recipe::from_toml`].
+    pub fn from_toml_with(text: &str, registry: &Registry) -> Result<Self, OculistError> {
+        Self::parse(text, false, registry)
             .map_err(|problem| OculistError::Recipe { name: "text".into(), problem })
     }
 
