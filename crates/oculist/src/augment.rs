@@ -8,7 +8,7 @@ mod preview;
 use oculist_augment::{Image, Pipeline, Preprocessing, SampleKey, Start, Transform};
 
 use crate::data::{Source, facts};
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::progress::Watch;
 use crate::recipe::Recipe;
 use crate::settings::Settings;
@@ -31,10 +31,8 @@ impl Augmenter {
     fn new(settings: &Settings, watch: &mut Watch<'_>) -> Result<Self, OculistError> {
         let (source, unfit) = Source::open_to_look(settings)?;
         if source.dataset().train().is_empty() {
-            return Err(OculistError::Option {
-                option: "DATA".into(),
-                problem: "expected training images, which are what is augmented, found none".into(),
-            });
+            let problem = "expected training images, which are what is augmented, found none";
+            return Err(wrong("data", problem));
         }
         if let Some(unfit) = unfit {
             watch.warn(&unfit);

@@ -20,6 +20,7 @@ use crate::evaluate::views::{Judge, Prepared, View};
 use crate::evaluate::{BATCH, Part, Tta, evaluate_until, finite};
 use crate::images::Images;
 use crate::measure;
+use crate::message::{Message, setting};
 use crate::model_file::{Model, ModelOptions, Opened, file_name};
 use crate::pictures::{guesses, judged};
 use crate::progress::Watch;
@@ -28,6 +29,7 @@ use crate::summary::{Measured, counted};
 
 /// What to evaluate beside the accuracy on the images as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct EvaluateOptions {
     /// Which images.
     pub part: Part,
@@ -67,7 +69,7 @@ pub struct Evaluated {
 /// Evaluates a model file on the images that the data give, matching their classes by name.
 ///
 /// # Errors
-/// [`OculistError::Model`] if the data have classes that the model does not know; [`OculistError::Option`] for a severity,
+/// [`OculistError::Model`] if the data have classes that the model does not know; [`OculistError::Setting`] for a severity,
 /// a pipeline or a split that cannot be used; otherwise as reading model and data.
 pub fn evaluate_file(
     path: &Path,
@@ -89,7 +91,7 @@ fn evaluate_model(
     let ctx = settings.context()?;
     let Opened { mut model, notes, own } = Model::open_for(path, &ModelOptions::of(settings), BATCH, &ctx)?;
     for note in &notes {
-        watch.note(note);
+        watch.note(note.marked());
     }
     let views = options.tta.as_ref().map(|tta| tta.views(&model.preprocessing)).transpose()?;
     let threads = settings.threads();
@@ -144,6 +146,7 @@ fn evaluate_model(
 
 /// How `predict` works.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PredictOptions {
     /// How many classes to list per image.
     pub top: usize,
@@ -161,11 +164,25 @@ pub struct PredictOptions {
     pub reading: ModelOptions,
 }
 
+impl Default for PredictOptions {
+    fn default() -> Self {
+        Self {
+            top: 3,
+            strict: false,
+            threads: Settings::default().threads(),
+            max_memory: None,
+            tta: None,
+            seed: 0,
+            reading: ModelOptions::default(),
+        }
+    }
+}
+
 /// What `predict` found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Predicted {
     /// What was assumed to read the model, one line each.
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
     /// One entry for each file, in the order of the paths given; those that could not be read say why.
     pub predictions: Vec<Prediction>,
     /// Which entries are paths given that are not there, or are neither files nor folders with files.
@@ -205,8 +222,11 @@ fn predict_with(
     let mut found = Predicted { notes, ..Predicted::default() };
     if model.numbered {
         found.notes.push(
-            "the model does not name its classes: these are their numbers, from 0; name them with --classes"
-                .into(),
+            format!(
+                "the model does not name its classes: these are their numbers, from 0; name them with {}",
+                setting("classes")
+            )
+            .into(),
         );
     }
     let (files, passed) = files(paths);

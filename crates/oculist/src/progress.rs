@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use oculist_train::EpochRecord;
 
 use crate::error::OculistError;
+use crate::message::Message;
 
 /// One message of a recipe to whoever watches.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Progress<'a> {
     /// A stage begins.
     Stage {
@@ -17,9 +19,9 @@ pub enum Progress<'a> {
         title: &'a str,
     },
     /// A fact worth a line: what was read, decided, changed, and what it cost.
-    Note(&'a str),
+    Note(&'a Message),
     /// Something the user should know about.
-    Warning(&'a str),
+    Warning(&'a Message),
     /// A training step of the phase.
     TrainStep {
         /// Which training.
@@ -77,11 +79,11 @@ impl Watch<'_> {
     }
 
     pub(crate) fn note(&mut self, text: &str) {
-        self.tell(Progress::Note(text));
+        self.tell(Progress::Note(&text.into()));
     }
 
     pub(crate) fn warn(&mut self, text: &str) {
-        self.tell(Progress::Warning(text));
+        self.tell(Progress::Warning(&text.into()));
     }
 }
 
@@ -90,5 +92,5 @@ impl Watch<'_> {
 /// # Errors
 /// [`OculistError::Stopped`] if the caller has asked to stop.
 pub(crate) fn go_on(stop: &AtomicBool) -> Result<(), OculistError> {
-    if stop.load(Ordering::Relaxed) { Err(OculistError::Stopped { hint: "" }) } else { Ok(()) }
+    if stop.load(Ordering::Relaxed) { Err(OculistError::Stopped { resumable: false }) } else { Ok(()) }
 }

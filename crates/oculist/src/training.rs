@@ -42,12 +42,12 @@ impl Phase<'_> {
         let outcome = trainer.run(graph, self.data, &mut |event| match event {
             Event::Resumed { epoch, from_best } => {
                 let from = if from_best { ", the best so far, as the last is not there" } else { "" };
-                observer(Progress::Note(&format!("{phase}: going on after epoch {epoch} of {epochs}{from}")));
+                observer(Progress::Note(&format!("{phase}: going on after epoch {epoch} of {epochs}{from}").into()));
             }
             Event::Statistics { images, updates } => observer(Progress::Note(&format!(
                 "{phase}: {updates} updates an epoch are few for running batch-norm statistics: before each validation \
                  they are measured over {images} training images"
-            ))),
+            ).into())),
             Event::Step { epoch, step, steps, loss } => {
                 observer(Progress::TrainStep { phase, epoch, epochs, step, steps, loss });
             }
@@ -56,7 +56,7 @@ impl Phase<'_> {
             }
             Event::EarlyStop { best_epoch } => observer(Progress::Note(&format!(
                 "{phase}: stopped early, no better validation top-1 since epoch {best_epoch}"
-            ))),
+            ).into())),
         })?;
         Ok(outcome)
     }

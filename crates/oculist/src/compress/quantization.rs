@@ -17,6 +17,7 @@ use super::sensitivity;
 use crate::error::OculistError;
 use crate::evaluate::{BATCH, evaluate_until, finite};
 use crate::images::Images;
+use crate::message::setting;
 use crate::progress::{Watch, go_on};
 use crate::settings::Calibration;
 
@@ -106,8 +107,8 @@ impl Quantizer<'_> {
             }
         }
         let Some((method, mut quantized, mut val_top1)) = best else {
-            return Err(OculistError::Option {
-                option: "--calibration".into(),
+            return Err(OculistError::Setting {
+                name: setting("calibration").into(),
                 problem: "no method to try".into(),
             });
         };

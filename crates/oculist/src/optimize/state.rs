@@ -22,6 +22,7 @@ use crate::evaluate::BATCH;
 use crate::files::check_no_images_of;
 use crate::images::{Images, ahead_bytes, reading_bytes};
 use crate::measure;
+use crate::message::set_to;
 use crate::model_file::{Model, ModelOptions, softmax_as_logits};
 use crate::progress::{Progress, Watch, go_on};
 use crate::recipe::Recipe;
@@ -74,7 +75,7 @@ impl Run {
             settings.model.as_deref().map(|path| Model::open_for(path, &reading, BATCH, &ctx)).transpose()?;
         let mut given = opened.map(|opened| {
             for note in &opened.notes {
-                watch.note(note);
+                watch.note(note.marked());
             }
             opened.model
         });
@@ -268,7 +269,8 @@ fn is_trainable(model: &Model, ctx: &Arc<Context>, settings: &Settings) -> Resul
                 "it cannot be trained on: its last Softmax reads the probabilities of another one (node `{}`), where \
                  training needs logits",
                 node.name
-            ),
+            )
+            .into(),
         }),
     }
 }
@@ -305,7 +307,8 @@ fn build_options(recipe: &Recipe, source: &Source) -> BuildOptions {
 fn batch_warning(settings: &Settings, recipe: &Recipe) -> Option<String> {
     let (asked, used) = (settings.batch_size?, recipe.train.batch_size);
     (asked > used).then(|| {
-        format!("--batch-size {asked} is more than the {used} training images; batches of {used} are used")
+        let asked = set_to("batch_size", asked);
+        format!("{asked} is more than the {used} training images; batches of {used} are used")
     })
 }
 
