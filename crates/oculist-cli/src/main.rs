@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
+use oculist::OculistError;
 
 /// Keeps freed memory: the system's allocator gives the buffer of every decoded or augmented image back, and the next
 /// one pays page faults for it again.
@@ -74,9 +75,16 @@ fn stop_on_ctrl_c(stop: &Arc<AtomicBool>) {
 
 /// The error with its causes, each said once: our errors already contain the message of what they wrap.
 fn one_line(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
+    let told = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<OculistError>() {
+        Some(ours) => terminal::typed(&ours.message()),
+        None => cause.to_string(),
+    };
+    let mut text = String::new();
+    for cause in error.chain().map(told) {
+        if text.is_empty() {
+            text = cause;
+            continue;
+        }
         if !text.contains(&cause) {
             text += ": ";
             text += &cause;

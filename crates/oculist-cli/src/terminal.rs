@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use clap::error::{ContextKind, ContextValue};
 use indicatif::{ProgressBar, ProgressStyle};
-use oculist::Progress;
+use oculist::{Message, Progress};
 use oculist_text::{visible, visible_lines};
 
 /// Prints what a recipe tells. Everything goes to standard error; results go to standard output.
@@ -22,6 +22,17 @@ pub(crate) struct Terminal {
     bar: Option<(String, ProgressBar)>,
     /// Which training is running, since when, and with which epoch it began, for the time left.
     phase: Option<(String, Instant, usize)>,
+}
+
+/// A message of the library with settings as they are typed.
+pub(crate) fn typed(message: &Message) -> String {
+    message.shown(|mention| {
+        let flag = match mention.name {
+            "data" => "DATA".to_owned(),
+            name => format!("--{}", name.replace('_', "-")),
+        };
+        if mention.has_value { flag + " " } else { flag }
+    })
 }
 
 /// One line on standard error, with what would break it or steer the terminal as escapes: names from files are in it. A
@@ -111,8 +122,8 @@ impl Terminal {
                 self.line("");
                 self.line(&format!("{number}. {title}"));
             }
-            Progress::Note(text) => self.line(&format!("   {text}")),
-            Progress::Warning(text) => self.line(&format!("   warning: {text}")),
+            Progress::Note(text) => self.line(&format!("   {}", typed(text))),
+            Progress::Warning(text) => self.line(&format!("   warning: {}", typed(text))),
             Progress::TrainStep { phase, epoch, epochs, step, steps, loss } => {
                 self.enter(phase, *epoch);
                 let what = format!("{phase} epoch {epoch}/{epochs}");
@@ -199,5 +210,26 @@ impl Terminal {
         } else {
             format!("{:.0} min left", seconds / 60.0)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist::Settings;
+
+    use super::*;
+
+    #[test]
+    fn settings_are_shown_as_they_are_typed() {
+        let wrong = |settings: Settings| settings.validate().expect_err("a wrong setting");
+        let rate = wrong(Settings { lr: Some(-1.0), ..Settings::default() });
+        assert_eq!(rate.to_string(), "lr: expected a positive number such as 0.1, found -1.0");
+        assert_eq!(typed(&rate.message()), "--lr: expected a positive number such as 0.1, found -1.0");
+        let repeats = wrong(Settings { repeats: Some(3), ..Settings::default() });
+        assert_eq!(repeats.to_string(), "repeats: expected sampling = repeated or batch-augment with it");
+        assert_eq!(
+            typed(&repeats.message()),
+            "--repeats: expected --sampling repeated or batch-augment with it"
+        );
     }
 }

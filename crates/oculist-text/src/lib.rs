@@ -7,6 +7,10 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+/// What stands around the name of a setting in a text of Oculist that is yet to be shown. They are for private use; texts from
+/// files may hold them too, and then they are escaped.
+pub const MARKS: [char; 2] = ['\u{f0000}', '\u{f0001}'];
+
 /// Whether a character is shown as an escape: it steers a terminal, turns the direction of writing around, ends a line, or
 /// cannot be seen at all.
 ///
@@ -18,6 +22,7 @@ use std::fmt::Write as _;
 /// fillers, operators and tags.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
+        || MARKS.contains(&c)
         || matches!(c,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' // direction
             | '\u{2028}' | '\u{2029}' // ends of lines and paragraphs

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use oculist_data::{Dataset, OpenOptions, Purpose, Verify};
 
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
+use crate::message::setting;
 use crate::settings::Settings;
 
 pub use check::{AUDIT_FILE, AUDIT_PAGE_FILE, CheckOptions, Checked, LabelOptions, check_data};
@@ -26,10 +27,10 @@ fn open(settings: &Settings, verify: Verify) -> Result<Dataset, OculistError> {
 
 /// As [`open`], for a purpose.
 fn open_for(settings: &Settings, verify: Verify, purpose: Purpose) -> Result<Dataset, OculistError> {
-    let name = settings.data.as_deref().ok_or_else(|| OculistError::Option {
-        option: "DATA".into(),
-        problem: "expected `demo`, `fashion-mnist` or a folder, found nothing".into(),
-    })?;
+    let name = settings
+        .data
+        .as_deref()
+        .ok_or_else(|| wrong("data", "expected `demo`, `fashion-mnist` or a folder, found nothing"))?;
     let mut options = OpenOptions::default();
     options.data_dir.clone_from(&settings.data_dir);
     options.seed = settings.seed.unwrap_or(0);
@@ -54,8 +55,8 @@ fn read_text(path: &Path) -> Result<String, OculistError> {
 /// Refuses to replace a file unless told to.
 fn check_new(path: &Path, force: bool) -> Result<(), OculistError> {
     if path.is_dir() || (path.exists() && !force) {
-        let problem =
-            if path.is_dir() { "is a folder, expected a file" } else { "exists; replace it with --force" };
+        let exists = || format!("exists; replace it with {}", setting("force"));
+        let problem = if path.is_dir() { "is a folder, expected a file".to_owned() } else { exists() };
         return Err(OculistError::Output { path: path.into(), problem: problem.into() });
     }
     Ok(())

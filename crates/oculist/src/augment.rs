@@ -9,7 +9,7 @@ use oculist_augment::{Image, Pipeline, Preprocessing, SampleKey, Start, Transfor
 
 use crate::config::Config;
 use crate::data::{Source, facts};
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::progress::Watch;
 use crate::settings::Settings;
 
@@ -32,10 +32,8 @@ impl Augmenter {
         settings.one_label()?;
         let (source, unfit) = Source::open_to_look(settings)?;
         if source.dataset().train().is_empty() {
-            return Err(OculistError::Option {
-                option: "DATA".into(),
-                problem: "expected training images, which are what is augmented, found none".into(),
-            });
+            let problem = "expected training images, which are what is augmented, found none";
+            return Err(wrong("data", problem));
         }
         if let Some(unfit) = unfit {
             watch.warn(&unfit);

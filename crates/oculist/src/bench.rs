@@ -9,6 +9,7 @@ use oculist_runtime::{Plan, PlanOptions};
 
 use crate::error::OculistError;
 use crate::measure;
+use crate::message::Message;
 use crate::model_file::{ModelOptions, is_int8, read_to_run};
 use crate::settings::{ByteSize, context};
 
@@ -20,7 +21,7 @@ pub struct Benched {
     /// The plan of each file in words.
     pub plans: Vec<String>,
     /// What was assumed to read the files, one line each.
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
 }
 
 /// Measures each file at batch 1 and batch 32.
@@ -45,7 +46,7 @@ pub fn bench_files(
     for path in models {
         let (graph, found) = read_to_run(path, reading)?;
         graphs.push(graph);
-        notes.extend(found.iter().map(|note| format!("{}: {note}", path.display())));
+        notes.extend(found.iter().map(|note| Message::from(format!("{}: {note}", path.display()))));
     }
     // And all are planned at both batches, for the same reason.
     for (path, graph) in models.iter().zip(&graphs) {

@@ -9,8 +9,9 @@ use oculist_train::{Loss, OptimizerConfig, TrainConfig, balanced_weights, class_
 use oculist_zoo::Family;
 use serde::{Deserialize, Serialize};
 
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::judging::{metrics, usual_metric};
+use crate::message::{set_to, setting};
 use crate::settings::{Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
 
 pub(crate) use augmentation::{read as read_pipeline, shared_by_views};
@@ -148,8 +149,9 @@ impl Config {
         let augmentation = augmentation::resolve(settings, facts, &preprocessing)?;
         let train = training(settings, facts, &arch, preprocessing.height)?;
         if train.consistency > 0.0 && augmentation::shared_by_views(&augmentation).is_none() {
-            let problem = "expected --augment augmix with it, or an --augmentation file with an aug_mix step";
-            return Err(OculistError::Option { option: "--consistency".into(), problem: problem.into() });
+            let (augment, file) = (set_to("augment", "augmix"), setting("augmentation"));
+            let problem = format!("expected {augment} with it, or an {file} file with an aug_mix step");
+            return Err(wrong("consistency", problem));
         }
         let finetune = finetuning(settings, &train);
         train.validate()?;
@@ -249,7 +251,7 @@ fn is_one(value: &f64) -> bool {
 /// The metric that decides: the task's usual one unless another is asked for that the task has.
 fn metric(settings: &Settings, facts: &DataFacts) -> Result<Metric, OculistError> {
     let Some(metric) = settings.metric else { return Ok(usual_metric(facts.task)) };
-    let fail = |problem| Err(OculistError::Option { option: "--metric".into(), problem });
+    let fail = |problem: String| Err(wrong("metric", problem));
     let known = metrics(facts.task);
     if !known.contains(&metric) {
         let choices: Vec<_> = known.iter().map(|metric| metric.name()).collect();
@@ -341,7 +343,7 @@ fn batch_size(
     let Some(Repeat { times, .. }) = repeat else { return Ok(size) };
     if size == wanted && settings.batch_size.is_some() && !size.is_multiple_of(times) {
         let problem = format!("expected a multiple of the {times} repeats of each image, found {size}");
-        return Err(OculistError::Option { option: "--batch-size".into(), problem });
+        return Err(wrong("batch_size", problem));
     }
     Ok((size - size % times).max(times))
 }
@@ -465,7 +467,7 @@ mod tests {
         let r = resolve(SamplingName::BatchAugment, Some(4), Some(64)).unwrap();
         assert_eq!((r.repeat, r.train.batch_size), (Some(Repeat { times: 4, longer: true }), 64));
         let text = resolve(SamplingName::Repeated, Some(3), Some(64)).unwrap_err().to_string();
-        assert!(text.contains("--batch-size") && text.contains("3 repeats"), "{text}");
+        assert!(text.contains("batch_size: ") && text.contains("3 repeats"), "{text}");
         assert_eq!(resolve(SamplingName::Once, None, None).unwrap().repeat, None);
         // Lowered to the number of images, it is lowered to a multiple as well.
         assert_eq!(resolve(SamplingName::Repeated, Some(7), Some(10_000)).unwrap().train.batch_size, 8995);
@@ -489,7 +491,7 @@ mod tests {
         assert_eq!(toml::from_str::<Config>(&r.to_toml()).unwrap(), r);
         for augment in [None, Some(Augmentation::None), Some(Augmentation::Rand)] {
             let text = Config::resolve(&with(augment), &facts(9000, small())).unwrap_err().to_string();
-            assert!(text.contains("--consistency") && text.contains("--augment augmix"), "{text}");
+            assert!(text.contains("consistency: ") && text.contains("augment = augmix"), "{text}");
         }
         let off = Settings { consistency: Some(0.0), ..Settings::default() };
         assert!(Config::resolve(&off, &facts(9000, small())).is_ok());

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::config::DataFacts;
 use crate::deciding::is_about_splits;
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::settings::Settings;
 use crate::summary::counted;
 
@@ -32,7 +32,7 @@ impl Source {
     /// Opens the data set that the settings name, for training.
     ///
     /// # Errors
-    /// [`OculistError::Option`] without a name; [`OculistError::Data`] if it cannot be read.
+    /// [`OculistError::Setting`] without a name; [`OculistError::Data`] if it cannot be read.
     pub fn open(settings: &Settings, threads: usize) -> Result<Self, OculistError> {
         Self::open_for(settings, threads, Purpose::Train)
     }
@@ -42,10 +42,10 @@ impl Source {
     /// # Errors
     /// As for [`Source::open`].
     pub fn open_for(settings: &Settings, threads: usize, purpose: Purpose) -> Result<Self, OculistError> {
-        let name = settings.data.as_deref().ok_or_else(|| OculistError::Option {
-            option: "DATA".into(),
-            problem: "expected `demo`, `fashion-mnist` or a folder, found nothing".into(),
-        })?;
+        let name = settings
+            .data
+            .as_deref()
+            .ok_or_else(|| wrong("data", "expected `demo`, `fashion-mnist` or a folder, found nothing"))?;
         let mut options = OpenOptions::default();
         options.data_dir.clone_from(&settings.data_dir);
         options.seed = settings.seed.unwrap_or(0);

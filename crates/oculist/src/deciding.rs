@@ -5,7 +5,7 @@ use std::path::Path;
 use oculist_data::{Error, Purpose, Split, Subset};
 
 use crate::data::Source;
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::model_file::Model;
 use crate::progress::Watch;
 use crate::settings::Settings;
@@ -28,7 +28,7 @@ impl Deciding {
     /// the classes that training needs, serve whole: the same training and validation images are observed and chosen by.
     ///
     /// # Errors
-    /// [`OculistError::Model`] for classes that the model does not know; [`OculistError::Option`] for data that have nothing
+    /// [`OculistError::Model`] for classes that the model does not know; [`OculistError::Setting`] for data that have nothing
     /// but a test split, which decides nothing; otherwise as for [`Source::open`].
     pub(crate) fn open(
         settings: &Settings,
@@ -52,14 +52,12 @@ impl Deciding {
         let Some(why) = whole else { return Ok(Self { source, train, val }) };
         let both = Subset::joined(&[train, val])?;
         if both.is_empty() {
-            return Err(OculistError::Option {
-                option: "DATA".into(),
-                problem: format!(
-                    "expected training or validation images, found {} and no others; a test split decides nothing: if it \
-                     may here, name its folder itself",
-                    counted(source.split(Split::Test).len(), "test image", "test images")
-                ),
-            });
+            let problem = format!(
+                "expected training or validation images, found {} and no others; a test split decides nothing: if it \
+                 may here, name its folder itself",
+                counted(source.split(Split::Test).len(), "test image", "test images")
+            );
+            return Err(wrong("data", problem));
         }
         watch.note(&format!(
             "the same {} are observed and chosen by, as training could not split them: {why}",

@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::message::{Message, setting};
+
 /// What can stop a recipe.
+///
+/// Displayed, it has settings by their names; [`OculistError::message`] tells it to users who know them otherwise.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OculistError {
@@ -14,24 +18,21 @@ pub enum OculistError {
         /// The folder or file.
         path: PathBuf,
         /// What was expected and what was found.
-        problem: String,
+        problem: Message,
     },
     /// The output folder holds another run.
-    #[error(
-        "output {path} holds another run; choose another folder with --output, continue it with --resume, or replace \
-         it with --force"
-    )]
+    #[error("{}", run_exists(.path))]
     RunExists {
         /// The folder.
         path: PathBuf,
     },
-    /// An option is wrong.
-    #[error("{option}: {problem}")]
-    Option {
-        /// As the user types it.
-        option: String,
+    /// A setting is wrong, or what an option of a recipe says.
+    #[error("{name}: {problem}")]
+    Setting {
+        /// Its name, with the file that it names where that is wrong; or that file alone.
+        name: Message,
         /// What was expected and what was found.
-        problem: String,
+        problem: Message,
     },
     /// A stage of a recipe cannot do what it is asked for.
     #[error("stage `{stage}`: {problem}")]
@@ -61,7 +62,7 @@ pub enum OculistError {
         /// The file.
         path: PathBuf,
         /// What was expected and what was found.
-        problem: String,
+        problem: Message,
     },
     /// A file could not be read.
     #[error("{path}: {source}")]
@@ -80,16 +81,13 @@ pub enum OculistError {
         problem: String,
     },
     /// The caller asked to stop.
-    #[error("stopped on request{hint}")]
+    #[error("{}", stopped(*.resumable))]
     Stopped {
-        /// How to go on, or empty.
-        hint: &'static str,
+        /// Whether the run can be continued.
+        resumable: bool,
     },
     /// The loss is no number any more.
-    #[error(
-        "the loss became {loss} in epoch {epoch}, step {step}: training stopped and the last good checkpoint was \
-         kept{kept}; lower the learning rate (--lr, now {lr:?})"
-    )]
+    #[error("{}", diverged(*.epoch, *.step, *.loss, *.lr, .kept))]
     Diverged {
         /// Epoch, from 1.
         epoch: usize,
@@ -151,24 +149,47 @@ pub enum OculistError {
     Augment(#[from] oculist_augment::Error),
 }
 
-/// A setting that is wrong, as it is typed.
-pub(crate) fn wrong(name: &str, problem: String) -> OculistError {
-    OculistError::Option { option: format!("--{}", name.replace('_', "-")), problem }
+/// The error of a setting that is wrong.
+pub(crate) fn wrong(name: &str, problem: impl Into<Message>) -> OculistError {
+    OculistError::Setting { name: setting(name).into(), problem: problem.into() }
 }
 
-/// Settings of a training that are options of the same name.
-const OPTIONS: [&str; 4] = ["epochs", "batch_size", "lr", "patience"];
+fn run_exists(path: &Path) -> Message {
+    let [output, resume, force] = ["output", "resume", "force"].map(setting);
+    format!(
+        "output {} holds another run; choose another folder with {output}, continue it with {resume}, or replace it with \
+         {force}",
+        path.display()
+    )
+    .into()
+}
+
+fn stopped(resumable: bool) -> Message {
+    let hint = if resumable { format!("; continue with {}", setting("resume")) } else { String::new() };
+    format!("stopped on request{hint}").into()
+}
+
+fn diverged(epoch: usize, step: usize, loss: f32, lr: f32, kept: &str) -> Message {
+    let rate = setting("lr");
+    format!(
+        "the loss became {loss} in epoch {epoch}, step {step}: training stopped and the last good checkpoint was \
+         kept{kept}; lower the learning rate ({rate}, now {lr:?})"
+    )
+    .into()
+}
+
+/// Settings of a training that are settings of a run by the same name.
+const TRAINING: [&str; 4] = ["epochs", "batch_size", "lr", "patience"];
 
 impl From<oculist_train::TrainError> for OculistError {
     fn from(error: oculist_train::TrainError) -> Self {
         match error {
-            // Said again in the words of the options that there are.
+            // Said again with the settings that there are.
             oculist_train::TrainError::NonFiniteLoss { epoch, step, loss, lr, kept } => {
                 Self::Diverged { epoch, step, loss, lr, kept }
             }
-            oculist_train::TrainError::Setting { name, expected, found } if OPTIONS.contains(&name) => {
-                let option = format!("--{}", name.replace('_', "-"));
-                Self::Option { option, problem: format!("expected {expected}, found {found}") }
+            oculist_train::TrainError::Setting { name, expected, found } if TRAINING.contains(&name) => {
+                wrong(name, format!("expected {expected}, found {found}"))
             }
             other => Self::Train(other),
         }
@@ -176,6 +197,21 @@ impl From<oculist_train::TrainError> for OculistError {
 }
 
 impl OculistError {
+    /// What happened, as a text that can be shown with settings as its reader knows them.
+    pub fn message(&self) -> Message {
+        match self {
+            Self::Output { path, problem } => {
+                format!("output {}: {}", path.display(), problem.marked()).into()
+            }
+            Self::Model { path, problem } => format!("model {}: {}", path.display(), problem.marked()).into(),
+            Self::Setting { name, problem } => format!("{}: {}", name.marked(), problem.marked()).into(),
+            Self::RunExists { path } => run_exists(path),
+            Self::Stopped { resumable } => stopped(*resumable),
+            Self::Diverged { epoch, step, loss, lr, kept } => diverged(*epoch, *step, *loss, *lr, kept),
+            other => other.to_string().into(),
+        }
+    }
+
     /// Names the file of the model that an error came from, unless the error is about something else.
     pub(crate) fn of_model(self, path: &Path) -> Self {
         use oculist_train::TrainError;
@@ -190,7 +226,7 @@ impl OculistError {
                 | TrainError::NothingToTrain { .. }
                 | TrainError::Graph(_)
                 | TrainError::Kernel(_),
-            ) => Self::Model { path: path.to_path_buf(), problem: self.to_string() },
+            ) => Self::Model { path: path.to_path_buf(), problem: self.message() },
             other => other,
         }
     }
@@ -199,10 +235,10 @@ impl OculistError {
     pub(crate) fn resumable(self) -> Self {
         let full = |path: PathBuf, source: &std::io::Error| Self::Output {
             path,
-            problem: format!("{source}; make room, then continue with --resume"),
+            problem: format!("{source}; make room, then continue with {}", setting("resume")).into(),
         };
         match self {
-            Self::Stopped { .. } => Self::Stopped { hint: "; continue with --resume" },
+            Self::Stopped { .. } => Self::Stopped { resumable: true },
             Self::Train(oculist_train::TrainError::Io { path, source }) if is_full(&source) => {
                 full(path, &source)
             }
@@ -235,31 +271,31 @@ mod tests {
             kept: " (none yet: no epoch was finished)".into(),
         };
         let text = OculistError::from(error).to_string();
-        assert!(text.contains("(--lr, now 1e30)") && text.contains("NaN in epoch 1, step 2"), "{text}");
+        assert!(text.contains("(lr, now 1e30)") && text.contains("NaN in epoch 1, step 2"), "{text}");
     }
 
     #[test]
-    fn settings_are_named_as_they_are_typed() {
+    fn settings_are_named_as_the_recipe_names_them() {
         let setting = |name| {
             let (expected, found) = ("at least 2", "1".to_owned());
             OculistError::from(oculist_train::TrainError::Setting { name, expected, found }).to_string()
         };
-        assert_eq!(setting("batch_size"), "--batch-size: expected at least 2, found 1");
-        assert_eq!(setting("clip_norm"), "clip_norm must be at least 2, found 1", "not an option");
+        assert_eq!(setting("batch_size"), "batch_size: expected at least 2, found 1");
+        assert_eq!(setting("clip_norm"), "clip_norm must be at least 2, found 1", "no setting of a run");
     }
 
     #[test]
     fn only_a_run_that_can_be_continued_says_so() {
-        let stopped = OculistError::Stopped { hint: "" };
+        let stopped = OculistError::Stopped { resumable: false };
         assert_eq!(stopped.to_string(), "stopped on request");
-        assert_eq!(stopped.resumable().to_string(), "stopped on request; continue with --resume");
+        assert_eq!(stopped.resumable().to_string(), "stopped on request; continue with resume");
         let io = |kind| OculistError::Io { path: "run/last".into(), source: std::io::Error::from(kind) };
         let full = io(std::io::ErrorKind::StorageFull).resumable().to_string();
         assert!(
-            full.contains("run/last") && full.ends_with("make room, then continue with --resume"),
+            full.contains("run/last") && full.ends_with("make room, then continue with resume"),
             "{full}"
         );
         let other = io(std::io::ErrorKind::NotFound).resumable().to_string();
-        assert!(!other.contains("--resume"), "{other}");
+        assert!(!other.contains("resume"), "{other}");
     }
 }

@@ -11,6 +11,7 @@ use crate::evaluate::BATCH;
 use crate::files::{check_free_beside, tidy_beside};
 use crate::images::Images;
 use crate::judging::{Judge, usual_metric};
+use crate::message::setting;
 use crate::model_file::{Model, ModelOptions, Opened, is_int8, is_own, is_weights, read_to_write};
 use crate::progress::Watch;
 use crate::quantization::Quantizer;
@@ -19,6 +20,7 @@ use crate::summary::{bytes_text, counted};
 
 /// How to export.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ExportOptions {
     /// The file to write.
     pub output: PathBuf,
@@ -28,6 +30,13 @@ pub struct ExportOptions {
     pub replace: bool,
     /// The opset to write in; the file's own, or the newer one that a node needs, if none is asked for.
     pub opset: Option<i64>,
+}
+
+impl ExportOptions {
+    /// A new file, with the model as it is.
+    pub fn new(output: impl Into<PathBuf>) -> Self {
+        Self { output: output.into(), fold: false, replace: false, opset: None }
+    }
 }
 
 /// Exports a model; int8 if `settings.data` names a data set to calibrate on. Returns a sentence about the file.
@@ -54,7 +63,8 @@ fn export_model(
     if options.output.exists() && !options.replace {
         return Err(OculistError::Output {
             path: options.output.clone(),
-            problem: "exists already; choose another name or replace it with --force".into(),
+            problem: format!("exists already; choose another name or replace it with {}", setting("force"))
+                .into(),
         });
     }
     check_free_beside(&options.output)?;
@@ -68,7 +78,7 @@ fn export_model(
     }
     let Opened { mut model, notes, .. } = Model::open(path, &reading)?;
     for note in &notes {
-        watch.note(note);
+        watch.note(note.marked());
     }
     if model.is_int8() && (settings.data.is_some() || options.fold) {
         return Err(OculistError::Model {
@@ -198,7 +208,7 @@ fn is_weights_output(path: &Path) -> bool {
 /// Fails if a file cannot be written there, before any work is done for it.
 fn check_writable(file: &Path) -> Result<(), OculistError> {
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let output = |problem: String| OculistError::Output { path: file.to_path_buf(), problem };
+    let output = |problem: String| OculistError::Output { path: file.to_path_buf(), problem: problem.into() };
     if file.is_dir() {
         return Err(output("expected a file name, found a folder".into()));
     }

@@ -11,6 +11,7 @@ use oculist_files::{
 };
 
 use crate::error::OculistError;
+use crate::message::setting;
 use crate::progress::Watch;
 
 /// Writes a file whole or not at all, and its folder if need be.
@@ -27,7 +28,7 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), OculistError> {
 
 /// The error of a file that cannot be written.
 pub(crate) fn unwritable(path: &Path, error: &io::Error) -> OculistError {
-    OculistError::Output { path: path.to_path_buf(), problem: format!("cannot be written: {error}") }
+    OculistError::Output { path: path.to_path_buf(), problem: format!("cannot be written: {error}").into() }
 }
 
 /// Refuses a folder that another process is writing; makes nothing.
@@ -77,7 +78,7 @@ pub(crate) fn take_folder(
     let mut taken = TakenFolder { lock: None, fresh: None, made };
     std::fs::create_dir_all(folder).map_err(|e| OculistError::Output {
         path: folder.to_path_buf(),
-        problem: format!("cannot be made: {e}"),
+        problem: format!("cannot be made: {e}").into(),
     })?;
     let fresh = is_empty(folder).then(|| (folder.to_path_buf(), job.to_owned()));
     let lock = FolderLock::acquire(folder, job).map_err(|e| in_use(folder, &e))?;
@@ -139,9 +140,11 @@ pub(crate) fn check_no_images_of(folder: &Path, dataset: &Dataset) -> Result<(),
         Some((_, image)) => Err(OculistError::Output {
             path: folder.to_path_buf(),
             problem: format!(
-                "holds images of the data set itself, such as {}; choose another folder with --output",
-                image.display()
-            ),
+                "holds images of the data set itself, such as {}; choose another folder with {}",
+                image.display(),
+                setting("output")
+            )
+            .into(),
         }),
     }
 }
@@ -157,11 +160,13 @@ pub(crate) fn tidy_beside(file: &Path, watch: &mut Watch<'_>) {
 
 fn in_use(folder: &Path, error: &LockError) -> OculistError {
     let problem = match error {
-        LockError::Held(_) => format!("{error}; wait for its end, or choose another folder with --output"),
+        LockError::Held(_) => {
+            format!("{error}; wait for its end, or choose another folder with {}", setting("output"))
+        }
         LockError::NoFile { .. } => format!("cannot be taken for this process: {error}"),
         _ => format!("is not writable: {error}"),
     };
-    OculistError::Output { path: folder.to_path_buf(), problem }
+    OculistError::Output { path: folder.to_path_buf(), problem: problem.into() }
 }
 
 /// What is wrong with a TOML text, in one line with the place: `line 2, column 5: ...`.

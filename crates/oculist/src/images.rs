@@ -6,7 +6,7 @@ use oculist_augment::Preprocessing;
 use oculist_data::{Loader, LoaderConfig, Subset, Targets};
 use oculist_kernels::try_zeros;
 
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::evaluate::BATCH;
 use crate::progress::go_on;
 
@@ -189,13 +189,8 @@ impl Images {
                 if seen == self.len() {
                     return Ok(());
                 }
-                Err(OculistError::Option {
-                    option: "DATA".into(),
-                    problem: format!(
-                        "{} images became unreadable while the run was going on",
-                        self.len() - seen
-                    ),
-                })
+                let lost = self.len() - seen;
+                Err(wrong("data", format!("{lost} images became unreadable while the run was going on")))
             }
         }
     }

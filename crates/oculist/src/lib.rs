@@ -66,6 +66,7 @@ mod files;
 mod images;
 mod judging;
 mod measure;
+mod message;
 pub mod metrics;
 mod model_file;
 mod pictures;
@@ -103,6 +104,7 @@ pub use error::OculistError;
 pub use evaluate::{Part, Tta, evaluate, logits};
 pub use export::{ExportOptions, export_file};
 pub use images::Images;
+pub use message::{Mention, Message};
 pub use model_file::{
     ARCH_KEY, CLASSES_KEY, Head, Model, ModelOptions, Opened, PREPROCESSINGS, TASK_KEY, VERSION_KEY,
 };

@@ -106,13 +106,14 @@ fn tensors(graph: &Graph, batch: usize) -> Result<Vec<Tensor>, OculistError> {
     let mut all = Vec::new();
     for &input in graph.inputs() {
         let value = graph.value(input);
-        let open = || OculistError::Option {
-            option: "bench".into(),
+        let open = || OculistError::Setting {
+            name: "bench".into(),
             problem: format!(
                 "its input `{}` {} takes any size, and none is known to measure with",
                 value.name,
                 graph.type_of(input)
-            ),
+            )
+            .into(),
         };
         let mut sizes = Vec::new();
         for dim in graph.shape(input).dims() {

@@ -24,6 +24,7 @@ use crate::data::Source;
 use crate::dropout;
 use crate::error::OculistError;
 use crate::images::{image_bytes, reading_bytes};
+use crate::message::setting;
 use crate::progress::Watch;
 use crate::summary::counted;
 
@@ -95,9 +96,10 @@ impl Model {
         }
         watch.note(&format!(
             "the model does not name its {} classes: they are assumed to be those of the data in their order ({}); \
-             --classes names them otherwise",
+             {} names them otherwise",
             names.len(),
-            short_list(names.iter())
+            short_list(names.iter()),
+            setting("classes")
         ));
         self.class_names = names.to_vec();
         self.numbered = false;
@@ -149,7 +151,7 @@ impl Model {
         let matched = match_classes(known, names, &counts);
         let missing = || matched.missing(known).filter(|_| complete);
         if let Some(problem) = matched.problem(known, names, &counts).or_else(missing) {
-            return Err(OculistError::Model { path: path.to_path_buf(), problem });
+            return Err(OculistError::Model { path: path.to_path_buf(), problem: problem.into() });
         }
         for note in &matched.notes {
             watch.note(note);

@@ -12,7 +12,7 @@ use oculist_report::{Guess, Model as ModelFacts, Robustness, TtaResult};
 use oculist_runtime::{Plan, PlanOptions};
 use serde::Serialize;
 
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::evaluate::corruptions::{corrupted, severities};
 use crate::evaluate::selection::{Selection, select};
 use crate::evaluate::suspicion::suspicions;
@@ -22,6 +22,7 @@ use crate::evaluate::{BATCH, Part, Tta, finite, logits_until};
 use crate::images::Images;
 use crate::judging::{Answers, OfTask, THRESHOLD, sigmoid};
 use crate::measure;
+use crate::message::{Message, setting};
 use crate::model_file::{Model, ModelOptions, Opened, file_name};
 use crate::pictures::{guesses, judged};
 use crate::progress::Watch;
@@ -30,6 +31,7 @@ use crate::summary::{Measured, counted};
 
 /// What to evaluate beside the accuracy on the images as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct EvaluateOptions {
     /// Which images.
     pub part: Part,
@@ -69,7 +71,7 @@ pub struct Evaluated {
 /// Evaluates a model file on the images that the data give, matching their classes by name.
 ///
 /// # Errors
-/// [`OculistError::Model`] if the data have classes that the model does not know; [`OculistError::Option`] for a severity,
+/// [`OculistError::Model`] if the data have classes that the model does not know; [`OculistError::Setting`] for a severity,
 /// a pipeline or a split that cannot be used; otherwise as reading model and data.
 pub fn evaluate_file(
     path: &Path,
@@ -91,13 +93,12 @@ fn evaluate_model(
     let ctx = settings.context()?;
     let Opened { mut model, notes, own } = Model::open_for(path, &ModelOptions::of(settings), BATCH, &ctx)?;
     for note in &notes {
-        watch.note(note);
+        watch.note(note.marked());
     }
     let settings = &Settings { task: settings.task.or(Some(model.task)), ..settings.clone() };
     if settings.task == Some(Task::MultiLabel) && (severities.is_some() || options.tta.is_some()) {
-        let option = if severities.is_some() { "--corruptions" } else { "--tta" };
-        let problem = "expected images with one label each, found any number of them".into();
-        return Err(OculistError::Option { option: option.into(), problem });
+        let name = if severities.is_some() { "corruptions" } else { "tta" };
+        return Err(wrong(name, "expected images with one label each, found any number of them"));
     }
     let views = options.tta.as_ref().map(|tta| tta.views(&model.preprocessing)).transpose()?;
     let threads = settings.threads();
@@ -154,6 +155,7 @@ fn evaluate_model(
 
 /// How `predict` works.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PredictOptions {
     /// How many classes to list per image.
     pub top: usize,
@@ -187,11 +189,25 @@ impl PredictOptions {
     }
 }
 
+impl Default for PredictOptions {
+    fn default() -> Self {
+        Self {
+            top: 3,
+            strict: false,
+            threads: Settings::default().threads(),
+            max_memory: None,
+            tta: None,
+            seed: 0,
+            reading: ModelOptions::default(),
+        }
+    }
+}
+
 /// What `predict` found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Predicted {
     /// What was assumed to read the model, one line each.
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
     /// One entry for each file, in the order of the paths given; those that could not be read say why.
     pub predictions: Vec<Prediction>,
     /// Which entries are paths given that are not there, or are neither files nor folders with files.
@@ -231,8 +247,11 @@ fn predict_with(
     let mut found = Predicted { notes, ..Predicted::default() };
     if model.numbered {
         found.notes.push(
-            "the model does not name its classes: these are their numbers, from 0; name them with --classes"
-                .into(),
+            format!(
+                "the model does not name its classes: these are their numbers, from 0; name them with {}",
+                setting("classes")
+            )
+            .into(),
         );
     }
     let (files, passed) = files(paths);

@@ -7,6 +7,7 @@ use oculist_train::EpochRecord;
 
 use crate::candidate::Candidate;
 use crate::error::OculistError;
+use crate::message::Message;
 use crate::sink::folder::{BASELINE_FILE, INT8_FILE, MODEL_FILE};
 
 /// What a model is to a run.
@@ -53,9 +54,9 @@ pub enum Progress<'a> {
         title: &'a str,
     },
     /// A fact worth a line: what was read, decided, changed, and what it cost.
-    Note(&'a str),
+    Note(&'a Message),
     /// Something the user should know about.
-    Warning(&'a str),
+    Warning(&'a Message),
     /// A training step of the phase.
     TrainStep {
         /// Which training.
@@ -133,11 +134,11 @@ impl Watch<'_> {
     }
 
     pub(crate) fn note(&mut self, text: &str) {
-        self.tell(Progress::Note(text));
+        self.tell(Progress::Note(&text.into()));
     }
 
     pub(crate) fn warn(&mut self, text: &str) {
-        self.tell(Progress::Warning(text));
+        self.tell(Progress::Warning(&text.into()));
     }
 }
 
@@ -146,5 +147,5 @@ impl Watch<'_> {
 /// # Errors
 /// [`OculistError::Stopped`] if the caller has asked to stop.
 pub(crate) fn go_on(stop: &AtomicBool) -> Result<(), OculistError> {
-    if stop.load(Ordering::Relaxed) { Err(OculistError::Stopped { hint: "" }) } else { Ok(()) }
+    if stop.load(Ordering::Relaxed) { Err(OculistError::Stopped { resumable: false }) } else { Ok(()) }
 }

@@ -15,7 +15,7 @@ use oculist_report::{LayerSensitivity, Quantization};
 use oculist_runtime::{Context, Plan, PlanOptions};
 
 mod sensitivity;
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::evaluate::{BATCH, finite};
 use crate::images::Images;
 use crate::judging::{Allowance, Judge};
@@ -112,10 +112,7 @@ impl Quantizer<'_> {
             }
         }
         let Some((method, mut quantized, mut val)) = best else {
-            return Err(OculistError::Option {
-                option: "--calibration".into(),
-                problem: "no method to try".into(),
-            });
+            return Err(wrong("calibration", "no method to try"));
         };
         let keeps = |scores: &Scores| self.allowed.is_none_or(|allowed| allowed.keeps(judge.value(scores)));
         let mut keep = BTreeSet::new();

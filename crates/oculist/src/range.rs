@@ -50,7 +50,7 @@ impl<T> Range<T> {
     /// Checks the value of a setting.
     ///
     /// # Errors
-    /// [`OculistError::Option`] naming the setting, its range and the value.
+    /// [`OculistError::Setting`] naming the setting, its range and the value.
     pub(crate) fn check(&self, name: &str, value: &T) -> Result<(), OculistError>
     where
         T: Debug,

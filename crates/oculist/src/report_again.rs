@@ -6,6 +6,7 @@ use oculist_report::RunSummary;
 
 use crate::error::OculistError;
 use crate::files::{take_folder, write};
+use crate::message::setting;
 use crate::progress::Watch;
 use crate::sink::folder::{CONFIG_FILE, REPORT_DATA_FILE, REPORT_FILE, SUMMARY_FILE};
 
@@ -25,7 +26,10 @@ pub fn report_again(
     // The file with pictures is preferred; the numbers alone make a page without them.
     let with_pictures = run.join(REPORT_DATA_FILE);
     let path = if with_pictures.exists() { with_pictures } else { run.join(SUMMARY_FILE) };
-    let output = |path: &Path, problem: String| OculistError::Output { path: path.to_path_buf(), problem };
+    let output = |path: &Path, problem: String| OculistError::Output {
+        path: path.to_path_buf(),
+        problem: problem.into(),
+    };
     let text = oculist_files::read_to_string(&path).map_err(|e| output(run, missing(run, &e)))?;
     let summary = RunSummary::from_json(&text).map_err(|e| output(&path, e.to_string()))?;
     if only_read {
@@ -41,7 +45,7 @@ fn missing(run: &Path, error: &std::io::Error) -> String {
     if !run.exists() {
         "expected the folder of a finished run, found nothing".into()
     } else if run.join(CONFIG_FILE).exists() {
-        format!("the run is not finished ({SUMMARY_FILE}: {error}); continue it with --resume")
+        format!("the run is not finished ({SUMMARY_FILE}: {error}); continue it with {}", setting("resume"))
     } else {
         format!("expected the folder of a finished run, found no {SUMMARY_FILE} in it")
     }
@@ -64,7 +68,7 @@ mod tests {
         std::fs::create_dir(&run).unwrap();
         assert!(text().contains("found no summary.json"), "{}", text());
         std::fs::write(run.join(CONFIG_FILE), "").unwrap();
-        assert!(text().contains("--resume"), "{}", text());
+        assert!(text().contains("continue it with resume"), "{}", text());
         std::fs::write(run.join(SUMMARY_FILE), "{").unwrap();
         assert!(text().contains("summary.json: not a run summary"), "{}", text());
     }

@@ -96,7 +96,7 @@ pub fn run_recipe(
     session.run(&recipe)?;
     drop(session);
     let finished = outcome.borrow_mut().take();
-    finished.ok_or(OculistError::Stopped { hint: "" })
+    finished.ok_or(OculistError::Stopped { resumable: false })
 }
 
 /// What a recipe would do with these settings, stage by stage, with estimates of the time; nothing is written.

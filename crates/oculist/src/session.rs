@@ -212,12 +212,12 @@ impl<'a> Session<'a> {
 
     /// Tells all sinks a fact worth a line.
     pub fn note(&self, text: &str) {
-        self.tell(&Progress::Note(text));
+        self.tell(&Progress::Note(&text.into()));
     }
 
     /// Tells all sinks what the user should know about.
     pub fn warn(&self, text: &str) {
-        self.tell(&Progress::Warning(text));
+        self.tell(&Progress::Warning(&text.into()));
     }
 
     /// Gives a part of the library that talks to a [`Watch`] one that tells all sinks.

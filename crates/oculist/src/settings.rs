@@ -15,6 +15,7 @@ use oculist_train::Keep;
 use crate::config::Config;
 use crate::error::{OculistError, wrong};
 use crate::files::toml_problem;
+use crate::message::{set_to, setting};
 use crate::sink::folder::SETTINGS_FILE;
 
 pub use bytes::ByteSize;
@@ -51,17 +52,18 @@ impl Settings {
     /// Reads a TOML file.
     ///
     /// # Errors
-    /// [`OculistError::Option`] naming the file and the key that is unknown or of the wrong type.
+    /// [`OculistError::Setting`] naming the file and the key that is unknown or of the wrong type.
     pub fn read(path: &Path) -> Result<Self, OculistError> {
         let io = |source| OculistError::Io { path: path.to_path_buf(), source };
         let text = oculist_files::read_to_string(path).map_err(io)?;
-        toml::from_str(&text).map_err(|e| OculistError::Option {
-            option: format!("--config {}", path.display()),
+        toml::from_str(&text).map_err(|e| OculistError::Setting {
+            name: set_to("config", path.display()).into(),
             problem: if toml::from_str::<Config>(&text).is_ok() {
                 format!("it is the resolved recipe of a run; give {SETTINGS_FILE}, which lies beside it")
             } else {
                 toml_problem(&e, &text)
-            },
+            }
+            .into(),
         })
     }
 
@@ -75,7 +77,7 @@ impl Settings {
     /// The settings in a table that may hold those of some groups alone, such as [`TrainingSettings::NAMES`].
     ///
     /// # Errors
-    /// [`OculistError::Option`] naming a key that is in none of the groups, or a value that does not fit its key.
+    /// [`OculistError::Setting`] naming a key that is in none of the groups, or a value that does not fit its key.
     pub fn of_groups(table: toml::Table, groups: &[&[&str]]) -> Result<Self, OculistError> {
         let known = groups.concat();
         if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
@@ -95,24 +97,29 @@ impl Settings {
     /// Checks the ranges that need no data set, and the name of the architecture.
     ///
     /// # Errors
-    /// [`OculistError::Option`] naming the option, its range and the value; [`OculistError::Zoo`] for an unknown
+    /// [`OculistError::Setting`] naming the option, its range and the value; [`OculistError::Zoo`] for an unknown
     /// architecture.
     pub fn validate(&self) -> Result<(), OculistError> {
         self.check_ranges()?;
-        let fail = |name, problem: &str| Err(wrong(name, problem.to_owned()));
         if self.max_memory.is_some_and(|size| size.0 == 0) {
-            return fail("max_memory", "expected at least 1, found 0");
+            return Err(wrong("max_memory", "expected at least 1, found 0"));
         }
         self.validate_consistency()?;
         let repeated = matches!(self.sampling, Some(SamplingName::Repeated | SamplingName::BatchAugment));
         if self.repeats.is_some() && !repeated {
-            return fail("repeats", "expected --sampling repeated or batch-augment with it");
+            let sampling = set_to("sampling", "repeated or batch-augment");
+            return Err(wrong("repeats", format!("expected {sampling} with it")));
         }
         if self.keep == Some(Keep::Last) && self.patience.is_some_and(|epochs| epochs > 0) {
-            return fail("patience", "expected none with --keep last, which goes to the end");
+            let keep = set_to("keep", "last");
+            return Err(wrong("patience", format!("expected none with {keep}, which goes to the end")));
         }
         if self.width.is_some() && self.model.is_some() {
-            return fail("width", "expected no --model with it: a trained model has its width");
+            let model = setting("model");
+            return Err(wrong(
+                "width",
+                format!("expected no {model} with it: a trained model has its width"),
+            ));
         }
         if let Some(arch) = &self.arch {
             oculist_zoo::find(arch)?;
@@ -126,14 +133,17 @@ impl Settings {
             return Ok(());
         }
         let fail = |problem: String| Err(wrong("consistency", problem));
-        for (option, value) in [("--mixup", self.mixup), ("--cutmix", self.cutmix), ("--mosaic", self.mosaic)]
-        {
+        for (name, value) in [("mixup", self.mixup), ("cutmix", self.cutmix), ("mosaic", self.mosaic)] {
             if value.is_some_and(|value| value > 0.0) {
-                return fail(format!("expected no {option} with it: mixed images have no clean view"));
+                return fail(format!(
+                    "expected no {} with it: mixed images have no clean view",
+                    setting(name)
+                ));
             }
         }
         if self.sampling.is_some_and(|sampling| sampling != SamplingName::Once) {
-            return fail("expected --sampling once with it: each image has its three views already".into());
+            let once = set_to("sampling", "once");
+            return fail(format!("expected {once} with it: each image has its three views already"));
         }
         Ok(())
     }
@@ -141,10 +151,9 @@ impl Settings {
     /// Refuses several labels an image for work that knows only one.
     pub(crate) fn one_label(&self) -> Result<(), OculistError> {
         match self.task {
-            Some(Task::MultiLabel) => Err(wrong(
-                "task",
-                "expected single-label for this: it looks at the one class of each image".into(),
-            )),
+            Some(Task::MultiLabel) => {
+                Err(wrong("task", "expected single-label for this: it looks at the one class of each image"))
+            }
             _ => Ok(()),
         }
     }
@@ -238,7 +247,7 @@ mod tests {
             Settings { lr: Some(0.1), seed: Some(7), ..Settings::default() }
         );
         for (text, words) in
-            [("max_drop = 1.0", ["max-drop", "epochs"]), ("epochs = true", ["epochs", "true"])]
+            [("max_drop = 1.0", ["max_drop", "epochs"]), ("epochs = true", ["epochs", "true"])]
         {
             let refused = of(text).unwrap_err().to_string();
             assert!(words.iter().all(|word| refused.contains(word)), "{refused}");

@@ -44,10 +44,10 @@ fn run(
     let mut after = 0;
     let mut observer = |progress: Progress<'_>| {
         let text = match progress {
-            Progress::Stage { title, .. } => title,
-            Progress::Note(text) | Progress::Warning(text) => text,
-            Progress::Work { what, .. } => what,
-            _ => "",
+            Progress::Stage { title, .. } => title.to_owned(),
+            Progress::Note(text) | Progress::Warning(text) => text.to_string(),
+            Progress::Work { what, .. } => what.to_owned(),
+            _ => String::new(),
         };
         after += usize::from(stop.load(Ordering::Relaxed));
         if place.is_some_and(|place| text.contains(place)) {

@@ -13,11 +13,14 @@ use crate::args::{CheckArgs, FixArgs, SplitArgs};
 use crate::settings::default_output;
 
 pub(crate) fn check(args: &CheckArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    let options = CheckOptions {
-        output: args.output.clone().unwrap_or_else(|| default_output("check", args.source.name())),
-        json: args.json.clone(),
-        labels: args.labels.then_some(LabelOptions { folds: args.folds, epochs: args.epochs }),
-    };
+    let output = args.output.clone().unwrap_or_else(|| default_output("check", args.source.name()));
+    let mut options = CheckOptions::new(output);
+    options.json.clone_from(&args.json);
+    options.labels = args.labels.then(|| {
+        let mut labels = LabelOptions::default();
+        (labels.folds, labels.epochs) = (args.folds, args.epochs);
+        labels
+    });
     let settings = args.source.settings().over(args.data.settings());
     let checked = watched(quiet, stop, |watch| check_data(&settings, &options, watch))?;
     print(&checked.report.table())?;
@@ -29,13 +32,11 @@ pub(crate) fn check(args: &CheckArgs, quiet: bool, stop: &AtomicBool) -> anyhow:
 
 pub(crate) fn split(args: &SplitArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     let expression = args.groups_regex.clone().map(Grouping::Expression);
-    let options = SplitOptions {
-        output: args.output.clone(),
-        force: args.force,
-        fractions: [args.train, args.val, args.test],
-        groups: args.groups.clone().map(Grouping::Column).or(expression),
-        duplicates: args.keep_duplicates_together,
-    };
+    let mut options = SplitOptions::new(&args.output);
+    options.force = args.force;
+    options.fractions = [args.train, args.val, args.test];
+    options.groups = args.groups.clone().map(Grouping::Column).or(expression);
+    options.duplicates = args.keep_duplicates_together;
     let settings = args.source.settings().over(args.data.settings());
     let splits = watched(quiet, stop, |watch| split_data(&settings, &options, watch))?;
     if quiet {
@@ -57,13 +58,10 @@ pub(crate) fn split(args: &SplitArgs, quiet: bool, stop: &AtomicBool) -> anyhow:
 }
 
 pub(crate) fn fix(args: &FixArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    let options = FixOptions {
-        audit: args.audit.clone(),
-        apply: args.apply.clone(),
-        relabel: args.relabel.clone(),
-        output: args.output.clone(),
-        force: args.force,
-    };
+    let mut options = FixOptions::new(&args.audit, &args.output);
+    options.apply.clone_from(&args.apply);
+    options.relabel.clone_from(&args.relabel);
+    options.force = args.force;
     let fixed = watched(quiet, stop, |watch| fix_data(&options, args.threads, watch))?;
     if quiet {
         return Ok(());

@@ -17,11 +17,8 @@ pub(crate) fn run(verb: &AugmentVerb, quiet: bool, stop: &AtomicBool) -> anyhow:
     match verb {
         AugmentVerb::Preview { pipeline, images, copies, output } => {
             let default = || default_output("preview", pipeline.source.name());
-            let options = PreviewOptions {
-                output: output.clone().unwrap_or_else(default),
-                images: *images,
-                copies: *copies,
-            };
+            let mut options = PreviewOptions::new(output.clone().unwrap_or_else(default));
+            (options.images, options.copies) = (*images, *copies);
             let files =
                 watched(quiet, stop, |watch| preview_augmentation(&settings(pipeline), &options, watch))?;
             if quiet {
@@ -31,7 +28,7 @@ pub(crate) fn run(verb: &AugmentVerb, quiet: bool, stop: &AtomicBool) -> anyhow:
         }
         AugmentVerb::Check(args) => check(args, quiet, stop),
         AugmentVerb::Apply { pipeline, copies, output } => {
-            let options = ApplyOptions { output: output.clone(), copies: *copies };
+            let options = ApplyOptions::new(output, *copies);
             let applied =
                 watched(quiet, stop, |watch| apply_augmentation(&settings(pipeline), &options, watch))?;
             if quiet {
@@ -50,13 +47,11 @@ pub(crate) fn run(verb: &AugmentVerb, quiet: bool, stop: &AtomicBool) -> anyhow:
 }
 
 fn check(args: &CheckAugmentArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    let options = AugmentCheckOptions {
-        output: args.output.clone().unwrap_or_else(|| default_output("augment-check", args.source.name())),
-        json: args.json.clone(),
-        model: args.model.clone(),
-        epochs: args.epochs,
-        images: args.images,
-    };
+    let output = args.output.clone().unwrap_or_else(|| default_output("augment-check", args.source.name()));
+    let mut options = AugmentCheckOptions::new(output);
+    options.json.clone_from(&args.json);
+    options.model.clone_from(&args.model);
+    (options.epochs, options.images) = (args.epochs, args.images);
     let given = Settings {
         augmentation: args.augmentation.clone(),
         image_size: args.image_size,

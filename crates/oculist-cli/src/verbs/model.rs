@@ -10,7 +10,7 @@ use oculist_text::visible;
 use super::{local, one_network, print, print_as_is};
 use crate::args::{BenchArgs, EvalArgs, ExportArgs, PredictArgs, SplitArg};
 use crate::settings::tta;
-use crate::terminal::{Terminal, say};
+use crate::terminal::{Terminal, say, typed};
 
 pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
     let mut out = Terminal::new(quiet);
@@ -23,12 +23,11 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
         SplitArg::Test => Part::Split(Split::Test),
     };
     let watch = &mut Watch { observer: &mut show, stop };
-    let options = EvaluateOptions {
-        part,
-        skip_unknown: args.skip_unknown,
-        corruptions: args.corruptions.then(|| args.severity.clone()),
-        tta: tta(&args.tta),
-    };
+    let mut options = EvaluateOptions::default();
+    options.part = part;
+    options.skip_unknown = args.skip_unknown;
+    options.corruptions = args.corruptions.then(|| args.severity.clone());
+    options.tta = tta(&args.tta);
     one_network(Some(&args.model), args.file.arch.as_ref());
     let settings = Settings::from(args.reading.clone())
         .over(args.file.settings())
@@ -50,21 +49,19 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
 
 pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
     one_network(Some(&args.model), args.file.arch.as_ref());
-    let threads = Settings::from(args.machine.clone()).threads();
-    let options = PredictOptions {
-        top: args.top,
-        strict: args.strict,
-        threads,
-        max_memory: args.machine.max_memory,
-        tta: tta(&args.tta),
-        seed: args.seed.unwrap_or(0),
-        reading: ModelOptions::of(&Settings::from(args.reading.clone()).over(args.file.settings())),
-    };
+    let mut options = PredictOptions::default();
+    options.top = args.top;
+    options.strict = args.strict;
+    options.threads = Settings::from(args.machine.clone()).threads();
+    options.max_memory = args.machine.max_memory;
+    options.tta = tta(&args.tta);
+    options.seed = args.seed.unwrap_or(0);
+    options.reading = ModelOptions::of(&Settings::from(args.reading.clone()).over(args.file.settings()));
     let oculist::Predicted { notes, predictions, missing, unreadable: named, passed } =
         oculist::predict_files(&local(&args.model, quiet)?, &args.images, &options)?;
     if !quiet {
         for note in &notes {
-            say(note);
+            say(&typed(note));
         }
         for skip in &passed {
             say(&format!("passed over: {}: {}", skip.path.display(), skip.reason));
@@ -116,7 +113,7 @@ pub(crate) fn bench(args: &BenchArgs, quiet: bool) -> anyhow::Result<()> {
         oculist::bench_files(&models, threads, args.machine.max_memory, time, &reading)?;
     if !quiet {
         for note in &notes {
-            say(note);
+            say(&typed(note));
         }
     }
     if args.json {
@@ -144,12 +141,10 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
         .over(args.machine.clone().into())
         .over(args.reading.clone().into())
         .over(args.file.settings());
-    let options = oculist::ExportOptions {
-        output: args.output.clone(),
-        fold: args.fold,
-        replace: args.force,
-        opset: args.opset,
-    };
+    let mut options = oculist::ExportOptions::new(&args.output);
+    options.fold = args.fold;
+    options.replace = args.force;
+    options.opset = args.opset;
     let text = oculist::export_file(
         &local(&args.model, quiet)?,
         &settings,

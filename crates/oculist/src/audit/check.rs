@@ -12,7 +12,7 @@ use oculist_report::{
 use super::labels::{self, LabelResult};
 use super::{absolute, open, open_for};
 use crate::data::{is_unfit, unfit};
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::files::{check_free, check_free_beside, check_no_images_of, take_folder, tidy_beside, write};
 use crate::pictures;
 use crate::progress::{Progress, Watch, go_on};
@@ -27,6 +27,7 @@ const PICTURES: usize = 24;
 
 /// How labels are checked.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct LabelOptions {
     /// Folds, at least 2: each image is judged by a model that was trained on the other folds.
     pub folds: usize,
@@ -42,6 +43,7 @@ impl Default for LabelOptions {
 
 /// How to check.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct CheckOptions {
     /// Folder for [`AUDIT_PAGE_FILE`] and [`AUDIT_FILE`]; what is there under these names is replaced.
     pub output: PathBuf,
@@ -49,6 +51,13 @@ pub struct CheckOptions {
     pub json: Option<PathBuf>,
     /// Whether and how to check labels.
     pub labels: Option<LabelOptions>,
+}
+
+impl CheckOptions {
+    /// Checks the images, not their labels.
+    pub fn new(output: impl Into<PathBuf>) -> Self {
+        Self { output: output.into(), json: None, labels: None }
+    }
 }
 
 /// The audit and where it is.
@@ -63,7 +72,7 @@ pub struct Checked {
 /// Examines a data set and writes the audit as a page and as JSON.
 ///
 /// # Errors
-/// [`OculistError::Data`] if the data set cannot be opened; [`OculistError::Option`] for fewer than 2 folds or more
+/// [`OculistError::Data`] if the data set cannot be opened; [`OculistError::Setting`] for fewer than 2 folds or more
 /// than there are images; [`OculistError::Output`] if a file cannot be written; [`OculistError::Stopped`].
 pub fn check_data(
     settings: &Settings,
@@ -73,7 +82,7 @@ pub fn check_data(
     settings.validate()?;
     settings.one_label()?;
     if options.labels.is_some_and(|l| l.folds < 2) {
-        return Err(OculistError::Option { option: "--folds".into(), problem: "expected at least 2".into() });
+        return Err(wrong("folds", "expected at least 2"));
     }
     check_free(&options.output)?;
     options.json.as_deref().map_or(Ok(()), check_free_beside)?;
@@ -87,8 +96,7 @@ pub fn check_data(
         opened => opened?,
     };
     if options.labels.is_some() && dataset.class_names().len() < 2 {
-        let problem = "expected at least two classes to tell apart, found one".to_owned();
-        return Err(OculistError::Option { option: "--labels".into(), problem });
+        return Err(wrong("labels", "expected at least two classes to tell apart, found one"));
     }
     check_no_images_of(&options.output, &dataset)?;
     // Only now: a folder that is made within the data set must not be taken for a class.
@@ -99,10 +107,8 @@ pub fn check_data(
     let audit = run_audit(&dataset, settings.threads(), watch)?;
     let labels = match &options.labels {
         Some(label_options) if label_options.folds > audit.places.len() => {
-            return Err(OculistError::Option {
-                option: "--folds".into(),
-                problem: format!("expected at most the number of images, {}", audit.places.len()),
-            });
+            let problem = format!("expected at most the number of images, {}", audit.places.len());
+            return Err(wrong("folds", problem));
         }
         Some(label_options) => {
             Some((label_options, labels::check(&dataset, &audit, settings, label_options, watch)?))
@@ -135,7 +141,7 @@ pub(super) fn run_audit(
         watch.tell(Progress::Work { what: "images", done, total });
         if go_on(stop).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    found.ok_or(OculistError::Stopped { hint: "" })
+    found.ok_or(OculistError::Stopped { resumable: false })
 }
 
 /// Everything but labels, kinds and pictures.

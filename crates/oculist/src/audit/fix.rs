@@ -11,7 +11,7 @@ use super::manifest::{Form, Row, approved_labels, to_text};
 use super::split::files;
 use super::{check_new, open, open_for, read_text};
 use crate::data::{is_unfit, unfit};
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::files::{check_free_beside, make_folder, tidy_beside, write};
 use crate::progress::Watch;
 use crate::settings::Settings;
@@ -19,6 +19,7 @@ use crate::summary::counted;
 
 /// What was approved.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FixOptions {
     /// The audit, as `data check` wrote it.
     pub audit: PathBuf,
@@ -30,6 +31,13 @@ pub struct FixOptions {
     pub output: PathBuf,
     /// Whether to replace it.
     pub force: bool,
+}
+
+impl FixOptions {
+    /// Leaves out nothing yet.
+    pub fn new(audit: impl Into<PathBuf>, output: impl Into<PathBuf>) -> Self {
+        Self { audit: audit.into(), apply: Vec::new(), relabel: None, output: output.into(), force: false }
+    }
 }
 
 /// What was done.
@@ -48,7 +56,7 @@ pub struct Fixed {
 /// No image is changed, moved or deleted. Of duplicates the one that the others repeat stays.
 ///
 /// # Errors
-/// [`OculistError::Option`] for an unknown kind, a file or class that the data set does not have, or a data set
+/// [`OculistError::Setting`] for an unknown kind, a file or class that the data set does not have, or a data set
 /// without files; [`OculistError::Report`] if the audit cannot be read; [`OculistError::Output`] if the manifest
 /// exists or cannot be written.
 pub fn fix_data(
@@ -109,9 +117,9 @@ pub fn fix_data(
             left_out[at] += 1;
             gone.insert(path);
         } else if !gone.contains(&path) && class_of(&issue.class).is_some() {
-            return Err(OculistError::Option {
-                option: options.audit.display().to_string(),
-                problem: format!("{} is not in the data set any more; check it again", issue.image),
+            return Err(OculistError::Setting {
+                name: options.audit.display().to_string().into(),
+                problem: format!("{} is not in the data set any more; check it again", issue.image).into(),
             });
         }
     }
@@ -125,7 +133,10 @@ pub fn fix_data(
         BTreeMap::new()
     };
     if let Some(file) = &options.relabel {
-        let wrong = |problem| OculistError::Option { option: file.display().to_string(), problem };
+        let wrong = |problem: String| OculistError::Setting {
+            name: file.display().to_string().into(),
+            problem: problem.into(),
+        };
         for (name, label) in approved_labels(file, watch)? {
             let class = class_of(&label).ok_or_else(|| {
                 wrong(format!("expected one of the classes {}, found {label} for {name}", classes.join(", ")))
@@ -170,10 +181,7 @@ fn kinds(names: &[String]) -> Result<Vec<IssueKind>, OculistError> {
     let find = |name: &String| {
         IssueKind::from_name(name).filter(removable).ok_or_else(|| {
             let all: Vec<&str> = IssueKind::ALL.into_iter().filter(removable).map(IssueKind::name).collect();
-            OculistError::Option {
-                option: "--apply".into(),
-                problem: format!("expected some of {}, found {name}", all.join(", ")),
-            }
+            wrong("apply", format!("expected some of {}, found {name}", all.join(", ")))
         })
     };
     names.iter().map(find).collect()

@@ -11,7 +11,7 @@ use oculist_runtime::{Context, Plan, PlanOptions};
 use super::check::LabelOptions;
 use super::confident::{Confident, confident_learning};
 use crate::data::Source;
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::evaluate::{BATCH, finite};
 use crate::images::name_of;
 use crate::metrics::{argmax, softmax};
@@ -32,7 +32,7 @@ pub(super) struct LabelResult {
 /// Trains one model per fold and applies confident learning to what they say.
 ///
 /// # Errors
-/// [`OculistError::Option`] if no label can be checked, as no class has images in two folds; otherwise as training.
+/// [`OculistError::Setting`] if no label can be checked, as no class has images in two folds; otherwise as training.
 pub(super) fn check(
     dataset: &Dataset,
     audit: &Audit,
@@ -88,13 +88,11 @@ pub(super) fn check(
         ));
     }
     if alone == all.len() {
-        return Err(OculistError::Option {
-            option: "--labels".into(),
-            problem: format!(
-                "expected classes of at least two images that are no copies of each other, found none among {} images",
-                all.len()
-            ),
-        });
+        let problem = format!(
+            "expected classes of at least two images that are no copies of each other, found none among {} images",
+            all.len()
+        );
+        return Err(wrong("labels", problem));
     }
     let places: Vec<usize> = (0..all.len()).filter(|&i| seen[i]).collect();
     let rows: Vec<f32> =

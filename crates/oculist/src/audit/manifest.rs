@@ -111,13 +111,16 @@ fn quoted(field: &str) -> String {
 /// Files and the one label of each, from a manifest; how it was understood is told.
 ///
 /// # Errors
-/// [`OculistError::Data`] if it cannot be read; [`OculistError::Option`] for a name that is that of no manifest, a row that
+/// [`OculistError::Data`] if it cannot be read; [`OculistError::Setting`] for a name that is that of no manifest, a row that
 /// does not say what it must, and one without label or with several.
 pub(super) fn approved_labels(
     file: &Path,
     watch: &mut Watch<'_>,
 ) -> Result<Vec<(String, String)>, OculistError> {
-    let wrong = |problem: String| OculistError::Option { option: file.display().to_string(), problem };
+    let wrong = |problem: String| OculistError::Setting {
+        name: file.display().to_string().into(),
+        problem: problem.into(),
+    };
     if !is_manifest(file) {
         return Err(wrong("expected a list named *.csv, *.jsonl or *.ndjson".into()));
     }

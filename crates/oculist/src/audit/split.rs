@@ -13,13 +13,15 @@ use super::manifest::{Form, Row, to_text};
 use super::{absolute, check_new, open_for};
 use crate::class_match::short_list;
 use crate::data::Source;
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::files::{check_free_beside, make_folder, tidy_beside, write};
+use crate::message::setting;
 use crate::progress::Watch;
 use crate::settings::Settings;
 
 /// What keeps images together.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Grouping {
     /// A column of the manifest that is the data set.
     Column(String),
@@ -30,6 +32,7 @@ pub enum Grouping {
 
 /// How to split.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SplitOptions {
     /// The manifest to write.
     pub output: PathBuf,
@@ -41,6 +44,19 @@ pub struct SplitOptions {
     pub groups: Option<Grouping>,
     /// Whether exact and near duplicates stay together.
     pub duplicates: bool,
+}
+
+impl SplitOptions {
+    /// 70% for training, 15% each for validation and test, each image by itself.
+    pub fn new(output: impl Into<PathBuf>) -> Self {
+        Self {
+            output: output.into(),
+            force: false,
+            fractions: [0.7, 0.15, 0.15],
+            groups: None,
+            duplicates: false,
+        }
+    }
 }
 
 /// What came out.
@@ -57,7 +73,7 @@ pub struct NewSplits {
 /// Splits all images of a data set anew and writes a manifest; no image is touched.
 ///
 /// # Errors
-/// [`OculistError::Option`] for fractions that do not make 1, a data set without files, or groups that cannot be
+/// [`OculistError::Setting`] for fractions that do not make 1, a data set without files, or groups that cannot be
 /// found; [`OculistError::Output`] if the manifest exists or cannot be written.
 pub fn split_data(
     settings: &Settings,
@@ -71,7 +87,8 @@ pub fn split_data(
     if !options.fractions.iter().all(|f| (0.0..=1.0).contains(f)) || (sum - 1.0).abs() > 1e-6 || train == 0.0
     {
         let problem = format!("expected parts of 0 to 1 that make 1, found {train} + {val} + {test} = {sum}");
-        return Err(OculistError::Option { option: "--train, --val, --test".into(), problem });
+        let name = ["train", "val", "test"].map(setting).join(", ").into();
+        return Err(OculistError::Setting { name, problem: problem.into() });
     }
     let form = Form::of(&options.output)?;
     check_new(&options.output, options.force)?;
@@ -162,19 +179,19 @@ type File = (PathBuf, u32, (Split, usize));
 /// All files of the data set in the order of their names.
 ///
 /// # Errors
-/// [`OculistError::Option`] if images are no files of their own.
+/// [`OculistError::Setting`] if images are no files of their own.
 pub(super) fn files(dataset: &Dataset) -> Result<Vec<File>, OculistError> {
     let mut files = Vec::new();
     for split in Split::ALL {
         let subset = dataset.split(split);
         for i in 0..subset.len() {
-            let path = subset.path(i).ok_or_else(|| OculistError::Option {
-                option: "DATA".into(),
-                problem: format!(
+            let path = subset.path(i).ok_or_else(|| {
+                let problem = format!(
                     "a manifest names a file for each image, but {} holds many images in one file ({})",
                     dataset.source(),
                     subset.name(i)
-                ),
+                );
+                wrong("data", problem)
             })?;
             files.push((path.to_path_buf(), subset.label(i), (split, i)));
         }
@@ -193,26 +210,24 @@ fn named_groups(
 ) -> Result<Vec<u32>, OculistError> {
     let names: Vec<Option<String>> = match grouping {
         Grouping::Expression(text) => {
-            let option = || "--groups-regex".to_owned();
-            let expression = Regex::new(text)
-                .map_err(|e| OculistError::Option { option: option(), problem: e.to_string() })?;
+            let expression = Regex::new(text).map_err(|e| wrong("groups_regex", e.to_string()))?;
             let names: Vec<Option<String>> = paths.iter().map(|path| name_of(&expression, path)).collect();
             if names.iter().all(Option::is_none) {
                 let problem =
                     format!("`{text}` matches no file name, for example not {}", paths[0].display());
-                return Err(OculistError::Option { option: option(), problem });
+                return Err(wrong("groups_regex", problem));
             }
             names
         }
         Grouping::Column(column) => {
             let manifest = PathBuf::from(settings.data.as_deref().unwrap_or_default());
             if !is_manifest(&manifest) {
-                return Err(OculistError::Option {
-                    option: "--groups".into(),
-                    problem:
-                        "expected a manifest (CSV or JSON Lines) as DATA, whose column it is; for folders use --groups-regex"
-                            .into(),
-                });
+                let problem = format!(
+                    "expected a manifest (CSV or JSON Lines) as {}, whose column it is; for folders use {}",
+                    setting("data"),
+                    setting("groups_regex")
+                );
+                return Err(wrong("groups", problem));
             }
             column_groups(&manifest, column, paths)?
         }

@@ -28,11 +28,19 @@ const INPUTS_FILE: &str = ".inputs.jsonl";
 
 /// How many copies, and where.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ApplyOptions {
     /// Folder of the new data set: new, empty, or of an earlier run with the same settings, which is then completed.
     pub output: PathBuf,
     /// Augmented copies of each training image.
     pub copies: usize,
+}
+
+impl ApplyOptions {
+    /// So many copies, in this folder.
+    pub fn new(output: impl Into<PathBuf>, copies: usize) -> Self {
+        Self { output: output.into(), copies }
+    }
 }
 
 /// What was written.
@@ -166,7 +174,8 @@ fn make(
     };
     let fresh = !path.exists();
     if fresh {
-        let bytes = encode(&image).map_err(|problem| OculistError::Output { path: path.clone(), problem })?;
+        let bytes = encode(&image)
+            .map_err(|problem| OculistError::Output { path: path.clone(), problem: problem.into() })?;
         write(&path, &bytes)?;
     }
     let line = Line {
@@ -196,7 +205,7 @@ fn check_apart(augmenter: &Augmenter, options: &ApplyOptions) -> Result<(), Ocul
         && (output.starts_with(&source) || source.starts_with(&output))
     {
         let problem = format!("is not apart from the data set {}", source.display());
-        return Err(OculistError::Output { path: path.clone(), problem });
+        return Err(OculistError::Output { path: path.clone(), problem: problem.into() });
     }
     Ok(())
 }
@@ -209,7 +218,7 @@ fn prepare_folder(
     watch: &mut Watch<'_>,
 ) -> Result<(), OculistError> {
     let path = &options.output;
-    let fail = |problem: String| Err(OculistError::Output { path: path.clone(), problem });
+    let fail = |problem: String| Err(OculistError::Output { path: path.clone(), problem: problem.into() });
     let identity = format!(
         "data = {:?}\nseed = {}\ncopies = {}\n\n[preprocessing]\n{}\n[augmentation]\n{}",
         augmenter.source.dataset().source(),
@@ -224,7 +233,7 @@ fn prepare_folder(
             let text = unseal(&bytes, Seal::Json).map_err(|e| e.to_string());
             match text.and_then(Inputs::from_lines) {
                 Ok(inputs) => Some(inputs),
-                Err(problem) => return Err(OculistError::Output { path: list, problem }),
+                Err(problem) => return Err(OculistError::Output { path: list, problem: problem.into() }),
             }
         }
         Err(_) => None,

@@ -34,6 +34,7 @@ pub const AUGMENT_CHECK_FILE: &str = "augment-check.json";
 
 /// How to check.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct AugmentCheckOptions {
     /// Folder for the two files; those of an earlier check are replaced.
     pub output: PathBuf,
@@ -45,6 +46,13 @@ pub struct AugmentCheckOptions {
     pub epochs: Option<usize>,
     /// Validation images that are looked at, at the most, with all classes in proportion.
     pub images: usize,
+}
+
+impl AugmentCheckOptions {
+    /// A small classifier of its own, at most 2,000 images.
+    pub fn new(output: impl Into<PathBuf>) -> Self {
+        Self { output: output.into(), json: None, model: None, epochs: None, images: 2000 }
+    }
 }
 
 /// What was found and where it is.
@@ -62,7 +70,7 @@ pub struct AugmentChecked {
 /// a file all operations at a usual strength. No label is changed, and test images are not looked at.
 ///
 /// # Errors
-/// [`OculistError::Option`] for a file that is no pipeline; [`OculistError::Model`] for a model that does not know a class
+/// [`OculistError::Setting`] for a file that is no pipeline; [`OculistError::Model`] for a model that does not know a class
 /// of the data; [`OculistError::Output`] if a file cannot be written; [`OculistError::Stopped`].
 pub fn check_augmentation(
     settings: &Settings,
@@ -72,11 +80,13 @@ pub fn check_augmentation(
     settings.validate()?;
     settings.one_label()?;
     let pipeline = match &settings.augmentation {
-        Some(path) => read_pipeline("--augmentation", path)?,
+        Some(path) => read_pipeline("augmentation", path)?,
         None => Pipeline {
             start: Start::Prepared,
-            steps: operations::usual()
-                .map_err(|problem| OculistError::Option { option: "augment check".into(), problem })?,
+            steps: operations::usual().map_err(|problem| OculistError::Setting {
+                name: "augment check".into(),
+                problem: problem.into(),
+            })?,
         },
     };
     check_free(&options.output)?;
@@ -88,7 +98,7 @@ pub fn check_augmentation(
     let mut model = match options.model.as_deref().map(read).transpose()? {
         Some((path, opened)) => {
             for note in &opened.notes {
-                watch.note(note);
+                watch.note(note.marked());
             }
             Some((path, opened.model))
         }

@@ -26,6 +26,7 @@ const GAP: usize = 4;
 
 /// What to show, and where.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PreviewOptions {
     /// Folder for the two files; files of an earlier preview are replaced.
     pub output: PathBuf,
@@ -33,6 +34,13 @@ pub struct PreviewOptions {
     pub images: usize,
     /// Augmented forms of each.
     pub copies: usize,
+}
+
+impl PreviewOptions {
+    /// Eight images, eight times each.
+    pub fn new(output: impl Into<PathBuf>) -> Self {
+        Self { output: output.into(), images: 8, copies: 8 }
+    }
 }
 
 /// One row of the sheet: an image and its augmented forms with what was done.
@@ -81,7 +89,7 @@ pub fn preview_augmentation(
     let page = options.output.join(PREVIEW_PAGE_FILE);
     let unwritable = |path: &PathBuf| {
         let path = path.clone();
-        move |problem| OculistError::Output { path, problem }
+        move |problem: String| OculistError::Output { path, problem: problem.into() }
     };
     let sheet = encode(&sheet(&rows)?).map_err(unwritable(&png))?;
     let page_rows = rows.iter().map(page_row).collect::<Result<Vec<_>, _>>().map_err(unwritable(&page))?;

@@ -10,6 +10,7 @@ use oculist_augment::{Op, Pipeline, Preprocessing, ResizeRule, Step};
 use super::{DataFacts, SMALL_SIDE};
 use crate::error::OculistError;
 use crate::files::toml_problem;
+use crate::message::set_to;
 use crate::settings::{Augmentation, Settings};
 
 /// Whether images are augmented as small ones: a padded crop asks for squares that show the whole object; anything else is
@@ -28,14 +29,14 @@ pub(super) fn kind(settings: &Settings, preprocessing: &Preprocessing) -> Augmen
 /// The pipeline of a file, if one is named, or of the kind of augmentation.
 ///
 /// # Errors
-/// [`OculistError::Option`] naming the file, for one that is not a pipeline.
+/// [`OculistError::Setting`] naming the file, for one that is not a pipeline.
 pub(super) fn resolve(
     settings: &Settings,
     facts: &DataFacts,
     preprocessing: &Preprocessing,
 ) -> Result<Pipeline, OculistError> {
     if let Some(path) = &settings.augmentation {
-        return read("--augmentation", path);
+        return read("augmentation", path);
     }
     let size = preprocessing.height;
     let small = is_small(preprocessing);
@@ -75,12 +76,15 @@ fn flipped_if(flip: bool, mut pipeline: Pipeline) -> Pipeline {
     pipeline
 }
 
-/// Reads the pipeline that an option names from TOML or, if the name ends so, JSON.
+/// Reads the pipeline that a setting names from TOML or, if the name ends so, JSON.
 ///
 /// # Errors
-/// [`OculistError::Option`] naming option and file, for one that is not a pipeline.
-pub(crate) fn read(option: &str, path: &Path) -> Result<Pipeline, OculistError> {
-    let option = || format!("{option} {}", path.display());
+/// [`OculistError::Setting`] naming setting and file, for one that is not a pipeline.
+pub(crate) fn read(name: &str, path: &Path) -> Result<Pipeline, OculistError> {
+    let wrong = |problem: String| OculistError::Setting {
+        name: set_to(name, path.display()).into(),
+        problem: problem.into(),
+    };
     let text = oculist_files::read_to_string(path)
         .map_err(|source| OculistError::Io { path: path.to_path_buf(), source })?;
     let is_json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
@@ -89,7 +93,7 @@ pub(crate) fn read(option: &str, path: &Path) -> Result<Pipeline, OculistError> 
     } else {
         toml::from_str(&text).map_err(|e| toml_problem(&e, &text))
     };
-    let pipeline = pipeline.map_err(|problem| OculistError::Option { option: option(), problem })?;
-    pipeline.validate().map_err(|e| OculistError::Option { option: option(), problem: e.to_string() })?;
+    let pipeline = pipeline.map_err(wrong)?;
+    pipeline.validate().map_err(|e| wrong(e.to_string()))?;
     Ok(pipeline)
 }

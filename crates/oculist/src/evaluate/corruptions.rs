@@ -11,11 +11,11 @@ use crate::progress::{Progress, Watch};
 /// Checks severities and gives them in order, each once; all five if there are none.
 ///
 /// # Errors
-/// [`OculistError::Option`] for one outside 1..=5.
+/// [`OculistError::Setting`] for one outside 1..=5.
 pub(crate) fn severities(given: &[u8]) -> Result<Vec<u8>, OculistError> {
     if let Some(wrong) = given.iter().find(|s| !(1..=5).contains(*s)) {
         let problem = format!("expected 1 to 5, found {wrong}");
-        return Err(OculistError::Option { option: "--severity".into(), problem });
+        return Err(crate::error::wrong("severity", problem));
     }
     let mut all = if given.is_empty() { vec![1, 2, 3, 4, 5] } else { given.to_vec() };
     all.sort_unstable();

@@ -6,7 +6,8 @@ use oculist_data::{Purpose, Split, Subset};
 
 use crate::class_match::{match_classes, short_list};
 use crate::data::Source;
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
+use crate::message::{set_to, setting};
 use crate::model_file::Model;
 use crate::progress::Watch;
 use crate::settings::Settings;
@@ -14,6 +15,7 @@ use crate::summary::counted;
 
 /// Which images of a source are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Part {
     /// The test split if the source has one, else the validation split if it has one, else all images.
     #[default]
@@ -39,7 +41,7 @@ pub(crate) struct Selection {
 /// Opens the source and chooses the images; says first what is measured and what was assumed.
 ///
 /// # Errors
-/// [`OculistError::Option`] for a split that the source does not have and that cannot be drawn; [`OculistError::Model`] for
+/// [`OculistError::Setting`] for a split that the source does not have and that cannot be drawn; [`OculistError::Model`] for
 /// classes that the model does not know, unless `skip_unknown` leaves their images out.
 pub(crate) fn select(
     (path, model): (&Path, &mut Model),
@@ -74,7 +76,8 @@ pub(crate) fn select(
     if part == Part::Auto && chosen.is_none() {
         let seed = settings.seed.unwrap_or(0);
         watch.note(&format!(
-            "if the model was trained on this source, --split test measures only what training held out (seed {seed})"
+            "if the model was trained on this source, {} measures only what training held out (seed {seed})",
+            set_to("split", "test")
         ));
     }
     for line in source.skipped_lines() {
@@ -82,7 +85,7 @@ pub(crate) fn select(
     }
     if images.is_empty() {
         let problem = format!("expected images to measure in {what} of {data}, found none");
-        return Err(OculistError::Option { option: "--split".into(), problem });
+        return Err(wrong("split", problem));
     }
     let names = source.class_names();
     model.adopt_classes(names, watch);
@@ -93,8 +96,9 @@ pub(crate) fn select(
     if let Some(problem) = matched.problem(&model.class_names, names, &class_counts) {
         let all = matched.unknown.len() == classes;
         if !skip_unknown || all {
-            let hint = if all { "" } else { "; --skip-unknown leaves their images out" };
-            return Err(OculistError::Model { path: path.into(), problem: problem + hint });
+            let hint = || format!("; {} leaves their images out", setting("skip_unknown"));
+            let problem = if all { problem } else { problem + &hint() };
+            return Err(OculistError::Model { path: path.into(), problem: problem.into() });
         }
         watch.warn(&format!("left out: {problem}"));
     }
@@ -124,14 +128,12 @@ fn open(settings: &Settings, part: Part) -> Result<Source, OculistError> {
     }
     if !has(Split::Train) {
         let there: Vec<&str> = Split::ALL.into_iter().filter(|s| has(*s)).map(Split::name).collect();
-        return Err(OculistError::Option {
-            option: "--split".into(),
-            problem: format!(
-                "expected a split of {}, found {split}, which it does not have; it has {}",
-                given.dataset().source(),
-                there.join(" and ")
-            ),
-        });
+        let problem = format!(
+            "expected a split of {}, found {split}, which it does not have; it has {}",
+            given.dataset().source(),
+            there.join(" and ")
+        );
+        return Err(wrong("split", problem));
     }
     Source::open(settings, threads)
 }

@@ -11,6 +11,7 @@ use crate::class_match::short_list;
 use crate::error::OculistError;
 use crate::evaluate::evaluate_until;
 use crate::images::Images;
+use crate::message::{set_to, setting};
 use crate::metrics::Evaluation;
 use crate::model_file::Model;
 use crate::model_file::preprocessings::{PREPROCESSINGS, named};
@@ -90,9 +91,10 @@ fn another_order(model: &Model, found: &Evaluation) -> Option<String> {
         })
         .collect();
     Some(format!(
-        "the classes look as if they were in another order, which would give {fits:.2}%: it says {}; --classes gives the \
+        "the classes look as if they were in another order, which would give {fits:.2}%: it says {}; {} gives the \
          order of the model's logits",
-        short_list(moved.iter())
+        short_list(moved.iter()),
+        setting("classes")
     ))
 }
 
@@ -128,8 +130,9 @@ fn another_preprocessing(
     }
     Ok(best.filter(|(top1, _)| *top1 >= own_top1 + MUCH).map(|(top1, name)| {
         format!(
-            "on {} of the images, --preprocessing {name} gives {top1:.1}% where the one used gives {own_top1:.1}%",
-            sample.len()
+            "on {} of the images, {} gives {top1:.1}% where the one used gives {own_top1:.1}%",
+            sample.len(),
+            set_to("preprocessing", name)
         )
     }))
 }

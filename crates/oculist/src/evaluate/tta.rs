@@ -7,12 +7,13 @@ use oculist_report::TtaResult;
 
 use super::views::{Judge, Prepared, View};
 use crate::config::read_pipeline;
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::metrics::{evaluate_logits, softmax};
 use crate::progress::{Progress, Watch};
 
 /// Which views of an image are judged; the image itself is always the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Tta {
     /// The image and its mirror image: 2 views.
     Flip,
@@ -43,7 +44,7 @@ impl Tta {
     /// The views of images at the network's size.
     ///
     /// # Errors
-    /// [`OculistError::Option`] for a file that is no pipeline, or fewer than 2 views.
+    /// [`OculistError::Setting`] for a file that is no pipeline, or fewer than 2 views.
     pub(crate) fn views(&self, preprocessing: &Preprocessing) -> Result<Vec<View>, OculistError> {
         let crops = || corners(preprocessing.width, preprocessing.height);
         let fixed = |views: Vec<Vec<Transform>>| {
@@ -63,9 +64,9 @@ impl Tta {
             Self::Pipeline { path, views } => {
                 if *views < 2 {
                     let problem = format!("expected at least 2, found {views}");
-                    return Err(OculistError::Option { option: "--tta-views".into(), problem });
+                    return Err(wrong("tta_views", problem));
                 }
-                let pipeline: Pipeline = read_pipeline("--tta", path)?;
+                let pipeline: Pipeline = read_pipeline("tta", path)?;
                 let drawn = (1..*views).map(|view| View::Drawn {
                     pipeline: pipeline.clone(),
                     epoch: view as u64,

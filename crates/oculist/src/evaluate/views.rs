@@ -11,7 +11,7 @@ use oculist_graph::Graph;
 use oculist_runtime::{Context, Plan, PlanOptions};
 
 use super::{BATCH, finite};
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::images::{name_of, reading};
 use crate::progress::go_on;
 
@@ -159,7 +159,7 @@ impl Prepared {
         let lost = n - all.len() / classes.max(1);
         if lost > 0 {
             let problem = format!("{lost} images became unreadable while the work was going on");
-            return Err(OculistError::Option { option: "DATA".into(), problem });
+            return Err(wrong("data", problem));
         }
         Ok(all)
     }

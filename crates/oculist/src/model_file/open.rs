@@ -20,7 +20,8 @@ use super::preprocessings::{Chosen, PREPROCESSINGS, choose, describe, named};
 use super::weights::{self, is_weights};
 use super::{ARCH_KEY, CLASSES_KEY, Model, TASK_KEY, classes};
 use crate::dropout;
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
+use crate::message::{Message, setting};
 
 /// A model and what was assumed to read it.
 #[derive(Debug, Clone)]
@@ -28,7 +29,7 @@ pub struct Opened {
     /// The model.
     pub model: Model,
     /// One line each.
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
     /// Whether the file itself says how images become its input, and the options say nothing else.
     pub own: bool,
 }
@@ -61,7 +62,7 @@ pub(crate) fn read_to_write(
     path: &Path,
     options: &ModelOptions,
 ) -> Result<(Graph, Vec<String>), OculistError> {
-    let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem };
+    let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem: problem.into() };
     let mut notes = Vec::new();
     let mut graph = file(path, options, &mut notes)?;
     if options.logits.is_some() {
@@ -85,11 +86,12 @@ fn file(path: &Path, options: &ModelOptions, notes: &mut Vec<String>) -> Result<
         return weights::graph(path, options, notes);
     }
     let given = [
-        ("--arch", options.arch.is_some()),
-        ("--state-dict", options.state_dict.is_some()),
-        ("--partial", options.partial),
+        ("arch", options.arch.is_some()),
+        ("state_dict", options.state_dict.is_some()),
+        ("partial", options.partial),
     ];
-    for (option, _) in given.into_iter().filter(|(_, given)| *given) {
+    for (name, _) in given.into_iter().filter(|(_, given)| *given) {
+        let option = setting(name);
         notes.push(format!("{option} is not looked at: an ONNX file holds its network and weights"));
     }
     Ok(oculist_onnx::read(path)?)
@@ -102,7 +104,7 @@ pub(crate) fn is_own(graph: &Graph) -> bool {
 
 fn read(path: &Path, options: &ModelOptions, classifies: bool) -> Result<Prepared, OculistError> {
     let of_file = |e: PassError| OculistError::from(e).of_model(path);
-    let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem };
+    let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem: problem.into() };
     let mut notes = Vec::new();
     let mut graph = file(path, options, &mut notes)?;
     let foreign = Foreign::of(&graph.metadata, path);
@@ -142,7 +144,8 @@ impl Model {
     /// [`OculistError::Onnx`] if it is no ONNX file or holds an unsupported operator; [`OculistError::Model`] if the graph is
     /// no classifier, or neither the file nor the options say how images become its input, or what they say contradicts it.
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Opened, OculistError> {
-        let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem };
+        let problem =
+            |problem: String| OculistError::Model { path: path.to_path_buf(), problem: problem.into() };
         let Prepared { mut graph, foreign, mut notes, bytes } = read(path, options, true)?;
         dropout::restore(&mut graph).map_err(problem)?;
         super::classifies(&graph).map_err(problem)?;
@@ -158,10 +161,7 @@ impl Model {
         {
             let size =
                 if input.1 == input.2 { input.1.to_string() } else { format!("{}x{}", input.1, input.2) };
-            return Err(OculistError::Option {
-                option: "--image-size".into(),
-                problem: format!("the model takes {size} pixels, found {asked}"),
-            });
+            return Err(wrong("image_size", format!("the model takes {size} pixels, found {asked}")));
         }
         let chosen = preprocessing(&graph, &foreign, options, input, bytes, &mut notes).map_err(problem)?;
         match (chosen.blue_first, is_blue_first(&graph)) {
@@ -206,7 +206,7 @@ impl Model {
             Self { graph, head, preprocessing: chosen.preprocessing, class_names, numbered, arch, task };
         let own =
             options.preprocessing.is_none() && Preprocessing::from_metadata(&model.graph.metadata).is_ok();
-        Ok(Opened { model, notes, own })
+        Ok(Opened { model, notes: notes.into_iter().map(Message::from).collect(), own })
     }
 }
 
@@ -221,16 +221,25 @@ fn choose_output(graph: &mut Graph, logits: Option<&str>) -> Result<Option<Strin
         return match outputs.len() {
             1 => Ok(None),
             n => Err(format!(
-                "expected a classifier with one output, found {n}: {}; name the one that classifies with --logits",
-                named(graph, &outputs)
+                "expected a classifier with one output, found {n}: {}; name the one that classifies with {}",
+                named(graph, &outputs),
+                setting("logits")
             )),
         };
     };
     let Some(chosen) = graph.find(name).filter(|&v| graph.param(v).is_none()) else {
-        return Err(format!("it has no output `{name}` (--logits); it gives {}", named(graph, &outputs)));
+        return Err(format!(
+            "it has no output `{name}` ({}); it gives {}",
+            setting("logits"),
+            named(graph, &outputs)
+        ));
     };
     if !graph.value(chosen).dtype.is_float() {
-        return Err(format!("`{name}` (--logits) is {}, expected floats", graph.type_of(chosen)));
+        return Err(format!(
+            "`{name}` ({}) is {}, expected floats",
+            setting("logits"),
+            graph.type_of(chosen)
+        ));
     }
     if outputs == [chosen] {
         return Ok(None);
@@ -275,11 +284,12 @@ fn fix_size(
         ));
     };
     let (size, from) = match (asked, stated) {
-        (Some(side), _) => ((side, side), "--image-size"),
-        (None, Some(size)) => (size, "the file"),
+        (Some(side), _) => ((side, side), setting("image_size")),
+        (None, Some(size)) => (size, "the file".to_owned()),
         (None, None) => {
             return Err(format!(
-                "its input `{name}` {shape} takes images of any size; choose one with --image-size"
+                "its input `{name}` {shape} takes images of any size; choose one with {}",
+                setting("image_size")
             ));
         }
     };
@@ -307,7 +317,8 @@ fn preprocessing(
 ) -> Result<Chosen, String> {
     let own = Preprocessing::from_metadata(&graph.metadata);
     if let Some(text) = &options.preprocessing {
-        let chosen = choose(text, input).map_err(|problem| format!("--preprocessing: {problem}"))?;
+        let chosen =
+            choose(text, input).map_err(|problem| format!("{}: {problem}", setting("preprocessing")))?;
         let instead = if own.is_ok() { ", instead of what the file says" } else { "" };
         notes.push(format!("preprocessing `{text}`{instead}: {}", describe(&chosen)));
         return Ok(chosen);
@@ -335,8 +346,9 @@ fn preprocessing(
     let found =
         if foreign.notes.is_empty() { String::new() } else { format!(" ({})", foreign.notes.join("; ")) };
     Err(format!(
-        "neither the file nor one beside it says how images become its input{found}; say it with --preprocessing: {names}, \
-         or a TOML file"
+        "neither the file nor one beside it says how images become its input{found}; say it with {}: {names}, \
+         or a TOML file",
+        setting("preprocessing")
     ))
 }
 
@@ -349,8 +361,8 @@ fn class_names(
     notes: &mut Vec<String>,
 ) -> Result<Option<(Vec<String>, String)>, String> {
     if let Some(text) = &options.classes {
-        let names = classes::given(text).map_err(|problem| format!("--classes: {problem}"))?;
-        return Ok(Some((names, "--classes".into())));
+        let names = classes::given(text).map_err(|problem| format!("{}: {problem}", setting("classes")))?;
+        return Ok(Some((names, setting("classes"))));
     }
     if let Some(text) = graph.metadata.get(CLASSES_KEY) {
         let names = serde_json::from_str(text).map_err(|e| format!("metadata `{CLASSES_KEY}`: {e}"))?;

@@ -5,6 +5,7 @@ use crate::settings::Settings;
 /// What the file of a model leaves open: how images become its input, what its classes are called, which of its outputs
 /// classifies.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct ModelOptions {
     /// Class names in the order of the logits: `a,b,c`, or a file with one name a line or a JSON list.
     pub classes: Option<String>,

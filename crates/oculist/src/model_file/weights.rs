@@ -10,6 +10,7 @@ use oculist_zoo::BuildOptions;
 use super::ARCH_KEY;
 use super::options::ModelOptions;
 use crate::error::OculistError;
+use crate::message::setting;
 use crate::summary::counted;
 
 /// Endings of files that hold weights and no network.
@@ -41,8 +42,11 @@ pub(super) fn graph(
     let Some(arch) = options.arch.as_deref() else {
         return Err(OculistError::Model {
             path: path.to_path_buf(),
-            problem: "it holds weights and no network: name its architecture with --arch (`oculist zoo list` has them)"
-                .into(),
+            problem: format!(
+                "it holds weights and no network: name its architecture with {} (`oculist zoo list` has them)",
+                setting("arch")
+            )
+            .into(),
         });
     };
     let info = oculist_zoo::find(arch)?;

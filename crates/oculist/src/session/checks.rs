@@ -90,7 +90,8 @@ fn is_trainable(path: &PathBuf, model: &Model, ctx: &Arc<Context>) -> Result<(),
                 "it cannot be trained on: its last Softmax reads the probabilities of another one (node `{}`), where \
                  training needs logits",
                 node.name
-            ),
+            )
+            .into(),
         }),
     }
 }

@@ -76,7 +76,7 @@ impl<'a> SessionBuilder<'a> {
             settings.model.as_deref().map(|path| Model::open_for(path, &reading, BATCH, &ctx)).transpose()?;
         let mut given = opened.map(|opened| {
             for note in &opened.notes {
-                watch.note(note);
+                watch.note(note.marked());
             }
             opened.model
         });

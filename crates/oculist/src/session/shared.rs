@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn a_value_is_computed_once_and_a_failure_is_not_kept() {
         let shared = Shared::default();
-        let stopped = || Err(OculistError::Stopped { hint: "" });
+        let stopped = || Err(OculistError::Stopped { resumable: false });
         assert!(shared.get::<u32>("n", stopped).is_err());
         assert_eq!(*shared.get("n", || Ok(3_u32)).unwrap(), 3);
         assert_eq!(*shared.get::<u32>("n", stopped).unwrap(), 3);

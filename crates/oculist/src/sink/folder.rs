@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::error::OculistError;
 use crate::files::{TakenFolder, check_free, take_folder, unwritable};
+use crate::message::setting;
 use crate::progress::Watch;
 
 /// The resolved recipe of the run; its presence says that a folder holds a run.
@@ -91,7 +92,7 @@ impl RunFolder {
         }
         oculist_files::check_writable(path).map_err(|e| OculistError::Output {
             path: path.to_path_buf(),
-            problem: format!("is not writable: {e}"),
+            problem: format!("is not writable: {e}").into(),
         })?;
         Ok(Self { path: path.to_path_buf(), _taken: Arc::new(taken) })
     }
@@ -103,7 +104,7 @@ impl RunFolder {
     pub fn clear(&self) -> Result<(), OculistError> {
         clear(&self.path).map_err(|e| OculistError::Output {
             path: self.path.clone(),
-            problem: format!("the old run cannot be removed: {e}"),
+            problem: format!("the old run cannot be removed: {e}").into(),
         })
     }
 
@@ -141,13 +142,15 @@ impl RunFolder {
     }
 
     fn check_content(path: &Path, existing: Existing) -> Result<(), OculistError> {
-        let output = |problem: String| OculistError::Output { path: path.to_path_buf(), problem };
+        let output =
+            |problem: String| OculistError::Output { path: path.to_path_buf(), problem: problem.into() };
         if path.exists() && !path.is_dir() {
             return Err(output("expected a folder, found a file".into()));
         }
         if existing == Existing::Resume && !path.join(CONFIG_FILE).exists() {
             return Err(output(format!(
-                "holds no run to continue ({CONFIG_FILE} is not there); begin one without --resume"
+                "holds no run to continue ({CONFIG_FILE} is not there); begin one without {}",
+                setting("resume")
             )));
         }
         if existing == Existing::Refuse {
@@ -157,8 +160,10 @@ impl RunFolder {
             // A file of the user's own that happens to bear one of our names must not be lost.
             if let Some(taken) = FILES.into_iter().find(|name| path.join(name).exists()) {
                 return Err(output(format!(
-                    "holds a file `{taken}` that the run would replace; choose another folder with --output, or \
-                     replace it with --force"
+                    "holds a file `{taken}` that the run would replace; choose another folder with {}, or replace it \
+                     with {}",
+                    setting("output"),
+                    setting("force")
                 )));
             }
         }
@@ -183,7 +188,7 @@ impl RunFolder {
         let path = self.path.join(name);
         std::fs::create_dir_all(&path).map_err(|e| OculistError::Output {
             path: path.clone(),
-            problem: format!("cannot be made: {e}"),
+            problem: format!("cannot be made: {e}").into(),
         })?;
         Ok(path)
     }
@@ -265,7 +270,7 @@ mod tests {
         prepare(&folder, Existing::Refuse).unwrap().write(CONFIG_FILE, b"seed = 1").unwrap();
         std::fs::write(folder.join("notes.txt"), "mine").unwrap();
         let text = message(prepare(&folder, Existing::Refuse));
-        assert!(text.contains("--force") && text.contains("run"), "{text}");
+        assert!(text.contains("with force") && text.contains("run"), "{text}");
         assert!(prepare(&folder, Existing::Resume).unwrap().file(CONFIG_FILE).exists());
         let replaced = prepare(&folder, Existing::Replace).unwrap();
         assert!(replaced.file(CONFIG_FILE).exists(), "not before the new run is sure to begin");
@@ -330,7 +335,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(MODEL_FILE), "mine").unwrap();
         let text = message(prepare(dir.path(), Existing::Refuse));
-        assert!(text.contains(MODEL_FILE) && text.contains("--force"), "{text}");
+        assert!(text.contains(MODEL_FILE) && text.contains("with force"), "{text}");
         assert_eq!(std::fs::read(dir.path().join(MODEL_FILE)).unwrap(), b"mine");
         prepare(dir.path(), Existing::Replace).unwrap();
     }

@@ -9,6 +9,7 @@ use oculist_files::{Digest, Hasher};
 use serde::{Deserialize, Serialize};
 
 use crate::error::OculistError;
+use crate::message::set_to;
 use crate::progress::{Progress, Watch, go_on};
 use crate::settings::Settings;
 
@@ -58,7 +59,7 @@ impl Inputs {
             }
             if go_on(stop).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        Ok(Self { files, data: data.ok_or(OculistError::Stopped { hint: "" })? })
+        Ok(Self { files, data: data.ok_or(OculistError::Stopped { resumable: false })? })
     }
 
     /// One digest of everything.
@@ -92,7 +93,8 @@ impl Inputs {
             if let Some(old) = self.files.iter().find(of_option)
                 && (old.bytes, &old.blake3) != (file.bytes, &file.blake3)
             {
-                changes.push(format!("{} {} has other content", file.option, file.path.display()));
+                let name = file.option.trim_start_matches("--");
+                changes.push(format!("{} has other content", set_to(name, file.path.display())));
             }
         }
         changes.extend(self.data.differences(&now.data));
@@ -142,7 +144,10 @@ mod tests {
         std::fs::write(&model, "two").unwrap();
         let now = read(&settings, &data, None);
         assert_ne!(now.digest(), inputs.digest());
-        assert_eq!(inputs.changes(&now), Some(format!("--model {} has other content", model.display())));
+        assert_eq!(
+            inputs.changes(&now),
+            Some(format!("{} has other content", set_to("model", model.display())))
+        );
         // More than a few are counted.
         for i in 0..5 {
             std::fs::copy(data.join("class1/11.png"), data.join(format!("class0/{i}.png"))).unwrap();

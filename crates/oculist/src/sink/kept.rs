@@ -34,7 +34,7 @@ impl Kept {
                 .map_err(|source| OculistError::Io { path: path.clone(), source })?;
             let problem = |problem: String| OculistError::Output {
                 path: path.clone(),
-                problem: format!("{problem}; remove it, and what it holds is measured anew"),
+                problem: format!("{problem}; remove it, and what it holds is measured anew").into(),
             };
             let text = unseal(&bytes, Seal::Json).map_err(|broken| problem(broken.to_string()))?;
             known = serde_json::from_str(text).map_err(|e| problem(e.to_string()))?;

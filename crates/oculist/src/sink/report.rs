@@ -75,7 +75,7 @@ impl Sink for Report {
 
     fn event(&mut self, event: &Progress<'_>) -> Result<(), OculistError> {
         match event {
-            Progress::Warning(text) => self.summary.warnings.push((*text).to_owned()),
+            Progress::Warning(text) => self.summary.warnings.push(text.to_string()),
             Progress::Trained { history, .. } => self.summary.history.extend(history.iter().cloned()),
             Progress::Step(step) => self.summary.steps.push((*step).clone()),
             Progress::Tried(candidate) => self.summary.candidates.push((*candidate).clone()),

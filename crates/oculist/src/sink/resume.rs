@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::folder::{CHECKPOINTS, CONFIG_FILE, INPUTS_FILE, RECIPE_FILE, RunFolder, SETTINGS_FILE};
 use super::inputs::Inputs;
 use crate::config::Config;
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::files::toml_problem;
+use crate::message::setting;
 use crate::recipe::Recipe;
 use crate::settings::Settings;
 
@@ -30,14 +31,15 @@ pub(crate) fn inputs_of(folder: &RunFolder) -> Result<Option<Inputs>, OculistErr
     let Some(text) = state_file(folder, INPUTS_FILE, Seal::Json)? else { return Ok(None) };
     match Inputs::from_lines(&text) {
         Ok(inputs) => Ok(Some(inputs)),
-        Err(problem) => Err(OculistError::Output { path: folder.file(INPUTS_FILE), problem }),
+        Err(problem) => Err(OculistError::Output { path: folder.file(INPUTS_FILE), problem: problem.into() }),
     }
 }
 
 /// The text of a file that the run wrote when it began, as it was written.
 fn state_file(folder: &RunFolder, name: &str, seal: Seal) -> Result<Option<String>, OculistError> {
     let path = folder.file(name);
-    let anew = "begin anew with --force, or in another folder with --output";
+    let anew =
+        format!("begin anew with {}, or in another folder with {}", setting("force"), setting("output"));
     let bytes = match oculist_files::read(&path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -49,20 +51,20 @@ fn state_file(folder: &RunFolder, name: &str, seal: Seal) -> Result<Option<Strin
                 "is not there: it was removed, or the run is one of an older version, which did not keep what it had \
                  read; {anew}"
             );
-            return Err(OculistError::Output { path, problem });
+            return Err(OculistError::Output { path, problem: problem.into() });
         }
         Err(source) => return Err(OculistError::Io { path, source }),
     };
     match unseal(&bytes, seal) {
         Ok(text) => Ok(Some(text.to_owned())),
-        Err(broken) => Err(OculistError::Output { path, problem: format!("{broken}; {anew}") }),
+        Err(broken) => Err(OculistError::Output { path, problem: format!("{broken}; {anew}").into() }),
     }
 }
 
 /// Checks that the folder's run was begun with this recipe and has read the same.
 ///
 /// # Errors
-/// [`OculistError::Option`] with every setting that differs, its value in the run and its value now, or with the images
+/// [`OculistError::Setting`] with every setting that differs, its value in the run and its value now, or with the images
 /// and files that do; [`OculistError::Output`] naming a file of the run that is damaged or missing.
 pub(crate) fn check(
     folder: &RunFolder,
@@ -71,16 +73,17 @@ pub(crate) fn check(
     (before, now): (Option<&Inputs>, &Inputs),
 ) -> Result<(), OculistError> {
     let refuse = |what: &str, changes: &str| {
-        Err(OculistError::Option {
-            option: "--resume".into(),
-            problem: format!("the run in {} was begun with other {what}: {changes}", folder.path().display()),
+        Err(OculistError::Setting {
+            name: setting("resume").into(),
+            problem: format!("the run in {} was begun with other {what}: {changes}", folder.path().display())
+                .into(),
         })
     };
     let begun = state_file(folder, CONFIG_FILE, Seal::Toml)?.unwrap_or_default();
     let flat = state_file(folder, SETTINGS_FILE, Seal::Toml)?.unwrap_or_default();
     let unreadable = |name: &str| {
         let path = folder.file(name);
-        move |problem| OculistError::Output { path, problem }
+        move |problem: String| OculistError::Output { path, problem: problem.into() }
     };
     let flat = table(&flat).map_err(unreadable(SETTINGS_FILE))?;
     let settings = changed_settings(&flat, &config.settings(given), given);
@@ -113,20 +116,18 @@ pub(crate) fn check_recipe(folder: &RunFolder, recipe: &Recipe) -> Result<(), Oc
         return Ok(());
     }
     let begun = state_file(folder, RECIPE_FILE, Seal::Toml)?.unwrap_or_default();
-    let unreadable = |problem| OculistError::Output { path: folder.file(RECIPE_FILE), problem };
+    let unreadable =
+        |problem: String| OculistError::Output { path: folder.file(RECIPE_FILE), problem: problem.into() };
     let (old, new) = (table(&begun).map_err(unreadable)?, table(&recipe.to_toml()).map_err(unreadable)?);
     let changes = changed_keys("", &old, &new);
     if changes.is_empty() {
         return Ok(());
     }
-    Err(OculistError::Option {
-        option: "--resume".into(),
-        problem: format!(
-            "the run in {} was begun with another recipe: {}",
-            folder.path().display(),
-            changes.join("; ")
-        ),
-    })
+    let changes = changes.join("; ");
+    Err(wrong(
+        "resume",
+        format!("the run in {} was begun with another recipe: {changes}", folder.path().display()),
+    ))
 }
 
 fn table(text: &str) -> Result<Table, String> {

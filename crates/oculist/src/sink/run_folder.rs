@@ -18,6 +18,7 @@ use super::{Keeper, Sink, resume};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::files::check_no_images_of;
+use crate::message::set_to;
 use crate::progress::{Progress, Role, go_on};
 use crate::recipe::Recipe;
 use crate::run::{Finished, RunOptions};
@@ -105,7 +106,7 @@ impl Sink for Folder {
         let warnings = batch_warning(session).into_iter().chain(folder.space_warning(needed));
         for warning in warnings {
             // This sink is told nothing while it begins.
-            self.report.event(&Progress::Warning(&warning))?;
+            self.report.event(&Progress::Warning(&warning.as_str().into()))?;
             session.warn(&warning);
         }
         let toml = |text: &str| seal(text, Seal::Toml);
@@ -164,7 +165,8 @@ impl Sink for Folder {
 fn batch_warning(session: &Session<'_>) -> Option<String> {
     let (asked, used) = (session.settings().batch_size?, session.config().train.batch_size);
     (asked > used).then(|| {
-        format!("--batch-size {asked} is more than the {used} training images; batches of {used} are used")
+        let asked = set_to("batch_size", asked);
+        format!("{asked} is more than the {used} training images; batches of {used} are used")
     })
 }
 
