@@ -10,11 +10,12 @@ use crate::{process, venv, workspace};
 pub(crate) const ARGUMENTS: &str = "[NAME]";
 pub(crate) const ABOUT: &str = "Makes golden/*.json and the models of other exporters again, or only NAME\n\
                                 (architectures, training_step, kernels, mix, losses, consistency, exports,\n\
-                                exported, exported_keras). Installs PyTorch, several gigabytes, into\n\
-                                target/golden-venv, and Keras for the last into target/golden-keras-venv.";
+                                exported, exported_keras, metrics). Installs PyTorch, several gigabytes, into\n\
+                                target/golden-venv, Keras for exported_keras into target/golden-keras-venv, and\n\
+                                scikit-learn for metrics into target/golden-metrics-venv.";
 
 /// The scripts by name, with their paths from the root; each writes into its own folder.
-const SCRIPTS: [(&str, &str); 9] = [
+const SCRIPTS: [(&str, &str); 10] = [
     ("architectures", "golden/architectures.py"),
     ("training_step", "golden/training_step.py"),
     ("kernels", "golden/kernels.py"),
@@ -24,17 +25,21 @@ const SCRIPTS: [(&str, &str); 9] = [
     ("exports", "crates/oculist-onnx/tests/exports/export.py"),
     ("exported", "golden/exported.py"),
     (KERAS, "golden/exported_keras.py"),
+    (METRICS, "golden/metrics.py"),
 ];
 
 /// The script that needs Keras and tf2onnx instead of PyTorch.
 const KERAS: &str = "exported_keras";
+/// The script that needs scikit-learn instead, and no gigabytes.
+const METRICS: &str = "metrics";
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let scripts = chosen(arguments)?;
     for (name, script) in scripts {
-        println!("==> {script}, in an environment of gigabytes");
+        println!("==> {script}");
         let (environment, requirements) = match name {
             KERAS => ("golden-keras-venv", "requirements-keras.txt"),
+            METRICS => ("golden-metrics-venv", "requirements-metrics.txt"),
             _ => ("golden-venv", "requirements-golden.txt"),
         };
         let python = venv::ensure(environment, requirements)?;

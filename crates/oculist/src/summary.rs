@@ -5,7 +5,7 @@ use std::fmt::Write;
 use oculist_report::{ClassAccuracy, Epoch, Model as ModelFacts, Spread};
 use oculist_train::EpochRecord;
 
-use crate::metrics::{Evaluation, agreement};
+use crate::metrics::{Evaluation, agreement, calibration_bins};
 
 /// A model with everything that the report shows of it.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl Measured {
             latency_ms: Some(self.latency),
             images_per_s: Some(self.throughput),
             ece: Some(self.test.ece / 100.0),
-            calibration: self.test.calibration_bins(),
+            calibration: calibration_bins(&self.test),
             per_class,
             agreement_with_baseline: baseline.map(|b| agreement(&self.test.predictions, b)),
             ..ModelFacts::default()
