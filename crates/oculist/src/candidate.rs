@@ -167,6 +167,7 @@ impl Candidate {
     /// What a step's line says of it.
     pub(crate) fn state(&self) -> StepState {
         StepState {
+            val: self.val_top1,
             val_top1: self.val_top1,
             params: self.cost.map(|cost| cost.params),
             macs: self.cost.map(|cost| cost.macs),

@@ -53,6 +53,7 @@ pub(crate) fn samples(
             confidence: f64::from(result.confidences[i]),
             top,
             baseline_predicted: Some(name(baseline.predictions[i])),
+            ..Sample::default()
         });
     }
     Ok(samples)

@@ -196,7 +196,7 @@ impl<'a> Session<'a> {
             after: after.map(Candidate::state),
         };
         self.tell(&Progress::Step(&step));
-        self.note(&oculist_report::terminal::step_line(&step));
+        self.note(&oculist_report::terminal::step_line(&step, oculist_metrics::Metric::Top1));
     }
 
     /// Announces a stage with the next number.

@@ -102,7 +102,7 @@ impl Sink for TensorBoard {
             Progress::Step(step) => {
                 self.steps += 1;
                 if let Some(whole) = &mut self.whole {
-                    let text = oculist_report::terminal::step_line(step);
+                    let text = oculist_report::terminal::step_line(step, oculist_metrics::Metric::Top1);
                     whole.text("steps", self.steps, now, &text)?;
                     whole.flush()?;
                 }
