@@ -1,9 +1,9 @@
 //! The before/after table, for page and terminal alike.
 
+use oculist_metrics::Metric;
 use serde::Serialize;
 
-use crate::format;
-use crate::{Model, RunSummary, Spread};
+use crate::{Model, RunSummary, Spread, format, measure};
 
 /// Models as columns, measures as rows.
 #[derive(Debug, Serialize)]
@@ -33,7 +33,7 @@ pub(crate) struct Row {
 pub(crate) struct Cell {
     /// The formatted value.
     pub(crate) text: String,
-    /// The unrounded value, for machines; empty if absent.
+    /// The unrounded value, for machines; empty if absent or not finite.
     pub(crate) value: String,
     /// Smallest and largest of a repeated measurement; empty otherwise.
     pub(crate) spread: String,
@@ -46,8 +46,8 @@ pub(crate) struct Cell {
 /// How a measure is compared with the baseline's.
 #[derive(Clone, Copy)]
 enum Delta {
-    /// Difference in percentage points, more is better.
-    Points,
+    /// Difference in the metric's unit, better in its direction.
+    Of(Metric),
     /// Plain difference, less is better.
     Less,
     /// Factor by which it fell, less is better; the words for a fall and a rise.
@@ -77,19 +77,8 @@ impl Comparison {
             })
             .collect();
 
-        let top_k_says_something = run.data.classes == 0 || run.data.classes > 5;
         let mut table = Builder { models, base, rows: Vec::new() };
-        table.row("Top-1", "test accuracy", Delta::Points, format::percent, |m| Some(m.top1));
-        if top_k_says_something {
-            table.row("Top-5", "test accuracy", Delta::Points, format::percent, |m| Some(m.top5));
-        }
-        table.row("Validation top-1", "what decisions rest on", Delta::Points, format::percent, |m| {
-            m.val_top1
-        });
-        table.row("Agreement", "same answer as the baseline", Delta::None, format::percent, |m| {
-            m.agreement_with_baseline
-        });
-        table.row("ECE", "expected calibration error, 0 to 1", Delta::Less, |v| format!("{v:.4}"), |m| m.ece);
+        table.metrics(run);
         table.integer("Parameters", "", ("fewer", "more"), format::count, |m| m.params);
         table.integer("MACs", "multiply-accumulates an image", ("fewer", "more"), format::count, |m| m.macs);
         table.integer("File", "", ("smaller", "larger"), format::bytes, |m| m.bytes);
@@ -106,6 +95,40 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
+    /// Adds the metric that decided, the hit rates, what decisions rest on, and whatever else was measured.
+    fn metrics(&mut self, run: &RunSummary) {
+        let deciding = run.deciding_metric();
+        let top_5_says_something = run.data.classes == 0 || run.data.classes > 5;
+        let others = run.task.metrics().iter().copied();
+        let others = others.filter(|&m| m != deciding && (m != Metric::Top5 || top_5_says_something));
+        let (hit_rates, rest): (Vec<_>, Vec<_>) =
+            others.partition(|metric| matches!(metric, Metric::Top1 | Metric::Top5));
+        self.metric(deciding);
+        for metric in hit_rates {
+            self.metric(metric);
+        }
+        let label = format!("Validation {}", deciding.title());
+        let validated = |m: &Model| m.val_score(deciding);
+        self.row(&label, "what decisions rest on", Delta::Of(deciding), |v| deciding.format(v), validated);
+        self.row("Agreement", "same answer as the baseline", Delta::None, format::percent, |m| {
+            m.agreement_with_baseline
+        });
+        for metric in rest.iter().copied().filter(|&m| m == Metric::Ece) {
+            // Where it does not decide it is a share, as the bins of the diagram below are.
+            let share = |m: &Model| m.ece.or_else(|| m.scores.get(metric).map(|percent| percent / 100.0));
+            self.row("ECE", "expected calibration error, 0 to 1", Delta::Less, |v| format!("{v:.4}"), share);
+        }
+        for metric in rest.into_iter().filter(|&m| m != Metric::Ece) {
+            self.metric(metric);
+        }
+    }
+
+    /// Adds a row of a metric on the test split.
+    fn metric(&mut self, metric: Metric) {
+        let (label, hint) = (measure::label(metric), measure::hint(metric));
+        self.row(&label, hint, Delta::Of(metric), |v| metric.format(v), |m| m.score(metric));
+    }
+
     /// Adds a row of plain numbers, unless no model has one.
     fn row(
         &mut self,
@@ -172,7 +195,7 @@ impl Builder<'_> {
                 };
                 Cell {
                     text: texts[i].clone().unwrap_or_else(|| format::NONE.to_string()),
-                    value: values[i].map_or(String::new(), |v| v.to_string()),
+                    value: values[i].filter(|v| v.is_finite()).map_or(String::new(), |v| v.to_string()),
                     spread: spreads[i].clone(),
                     delta,
                     tone,
@@ -187,7 +210,7 @@ impl Delta {
     /// The difference in words, and whether it is better or worse.
     fn compare(self, before: f64, after: f64) -> (String, &'static str) {
         let (text, gain) = match self {
-            Delta::Points => (format!("{} points", format::signed(after - before, 2)), after - before),
+            Delta::Of(metric) => return measure::change(metric, before, after),
             Delta::Less => (format::signed(after - before, 4), before - after),
             Delta::Factor(down, up) => (format::factor(before / after, down, up), before - after),
             Delta::Gain(up, down) => (format::factor(after / before, up, down), after - before),
@@ -216,7 +239,8 @@ mod tests {
 
     #[test]
     fn tone_follows_the_direction_of_the_measure() {
-        assert_eq!(Delta::Points.compare(90.0, 89.0), ("−1.00 points".into(), "worse"));
+        assert_eq!(Delta::Of(Metric::Top1).compare(90.0, 89.0), ("−1.00 points".into(), "worse"));
+        assert_eq!(Delta::Of(Metric::LogLoss).compare(0.5, 0.25), ("−0.250".into(), "better"));
         assert_eq!(Delta::Less.compare(0.05, 0.03), ("−0.0200".into(), "better"));
         assert_eq!(Delta::Factor("faster", "slower").compare(1.0, 2.0), ("2.0× slower".into(), "worse"));
         assert_eq!(Delta::Gain("faster", "slower").compare(100.0, 300.0), ("3.0× faster".into(), "better"));
@@ -225,7 +249,8 @@ mod tests {
 
     #[test]
     fn rows_without_numbers_are_left_out() {
-        let model = Model { name: "baseline".into(), top1: 50.0, ..Model::default() };
+        let (top1, top5) = (Some(50.0), Some(80.0));
+        let model = Model { name: "baseline".into(), top1, top5, ..Model::default() };
         let table = Comparison::new(&RunSummary { models: vec![model], ..RunSummary::default() });
         let labels: Vec<_> = table.rows.iter().map(|r| r.label.as_str()).collect();
         assert_eq!(labels, ["Top-1", "Top-5", "Parameters", "MACs", "File"]);

@@ -141,7 +141,8 @@ pub(crate) fn factor(factor: f64, down: &str, up: &str) -> String {
 
 /// The text in ASCII, for terminals and logs.
 pub(crate) fn plain(text: &str) -> String {
-    text.replace(['−', '–'], "-").replace('×', "x").replace('±', "+-").replace('→', "->").replace('…', "...")
+    let text = text.replace(['−', '–'], "-").replace('×', "x").replace('±', "+-");
+    text.replace('→', "->").replace('…', "...").replace('∞', "inf")
 }
 
 fn minus(text: String) -> String {
@@ -217,6 +218,6 @@ mod tests {
 
     #[test]
     fn plain_text_is_ascii() {
-        assert!(plain("4.1× smaller, −0.2 → ±0.0 – …").is_ascii());
+        assert!(plain("4.1× smaller, −0.2 → ±0.0 – … ∞").is_ascii());
     }
 }

@@ -8,6 +8,7 @@
 //! - `report-data.json`: [`RunSummary::to_data_json`], the same with pictures, from which the page can be
 //!   made again with [`RunSummary::from_json`].
 //! - `report.html`: [`render_html`], one file that needs no other.
+//! - A notebook: [`table_html`], the before/after table alone.
 //! - `audit.html`, `preview.html` and `augment-check.html`: [`render_audit_html`], [`render_preview_html`],
 //!   [`render_augment_check_html`].
 //! - The terminal: [`terminal`], and [`verdict`] for the result in one line.
@@ -18,6 +19,7 @@ mod chart;
 mod comparison;
 mod error;
 mod format;
+mod measure;
 mod page;
 mod preview;
 mod robustness;
@@ -35,13 +37,14 @@ pub use augment_check::{
     render_augment_check_html,
 };
 pub use error::ReportError;
-pub use page::render_html;
+pub use oculist_metrics::{Metric, Scores, Unit};
+pub use page::{render_html, table_html};
 pub use preview::{PreviewRow, render_preview_html};
 pub use robustness::{CorruptionResult, Robustness, SeverityResult, TtaResult};
 pub use summary::{
-    AugmentedSample, CalibrationBin, Candidate, ClassAccuracy, Data, Epoch, Guess, Input, LayerSensitivity,
-    LayerWidth, Model, Png, Promise, Quantization, RunSummary, SCHEMA_VERSION, Sample, Skipped, Spread, Step,
-    StepState,
+    AugmentedSample, CalibrationBin, Candidate, ClassAccuracy, Data, Epoch, Guess, Input, LabelScores,
+    LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, RunSummary, SCHEMA_VERSION, Sample,
+    Skipped, Spread, Step, StepState, Task,
 };
 pub use table::{Align, Table};
 pub use verdict::verdict;

@@ -7,8 +7,10 @@ mod classes;
 mod compression;
 mod data;
 mod hero;
+mod labels;
 mod samples;
 mod steps;
+mod table;
 mod tradeoff;
 mod training;
 
@@ -21,17 +23,22 @@ use oculist_text::visible_lines;
 use serde::Serialize;
 
 use crate::comparison::Comparison;
-use crate::{ReportError, RunSummary, format, verdict};
+use crate::{ReportError, RunSummary, Task, format, measure, verdict};
+
+pub use table::table_html;
 
 /// The templates by name; the name's ending turns HTML escaping on.
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("page.html", include_str!("templates/page.html")),
     ("hero.html", include_str!("templates/hero.html")),
     ("comparison.html", include_str!("templates/comparison.html")),
+    ("comparison_table.html", include_str!("templates/comparison_table.html")),
+    ("table.html", include_str!("templates/table.html")),
     ("steps.html", include_str!("templates/steps.html")),
     ("tradeoff.html", include_str!("templates/tradeoff.html")),
     ("training.html", include_str!("templates/training.html")),
     ("classes.html", include_str!("templates/classes.html")),
+    ("labels.html", include_str!("templates/labels.html")),
     ("samples.html", include_str!("templates/samples.html")),
     ("compression.html", include_str!("templates/compression.html")),
     ("data.html", include_str!("templates/data.html")),
@@ -71,6 +78,7 @@ struct Page<'a> {
     tradeoff: Option<tradeoff::Tradeoff>,
     training: Option<training::Training>,
     classes: Option<classes::Classes>,
+    labels: Option<labels::Labels>,
     samples: Option<samples::Samples>,
     augmented: Option<samples::Augmented>,
     compression: Option<compression::Compression>,
@@ -87,11 +95,15 @@ struct Page<'a> {
 /// # Errors
 /// [`ReportError::Template`] if a template fails, which no content of the summary makes it do.
 pub fn render_html(run: &RunSummary) -> Result<String, ReportError> {
+    Ok(environment_with_templates()?.get_template("page.html")?.render(Serde(Page::new(run)))?)
+}
+
+fn environment_with_templates() -> Result<Environment<'static>, ReportError> {
     let mut environment = environment()?;
     for (name, source) in TEMPLATES {
         environment.add_template(name, source)?;
     }
-    Ok(environment.get_template("page.html")?.render(Serde(Page::new(run)))?)
+    Ok(environment)
 }
 
 /// The settings of all pages: what is not there is an error, and strings are escaped, for HTML as well as what cannot be
@@ -111,6 +123,7 @@ impl<'a> Page<'a> {
     fn new(run: &'a RunSummary) -> Self {
         let subject = subject(run);
         let comparison = Comparison::new(run);
+        let several = run.task == Task::MultiLabel;
         let mut page = Page {
             style: STYLE,
             script: SCRIPT,
@@ -125,7 +138,8 @@ impl<'a> Page<'a> {
             steps: steps::Steps::new(run),
             tradeoff: tradeoff::Tradeoff::new(run),
             training: training::Training::new(run),
-            classes: classes::Classes::new(run),
+            classes: if several { None } else { classes::Classes::new(run) },
+            labels: if several { labels::Labels::new(run) } else { None },
             samples: samples::Samples::new(run),
             augmented: samples::Augmented::new(run),
             compression: compression::Compression::new(run),
@@ -139,7 +153,7 @@ impl<'a> Page<'a> {
             (page.steps.is_some(), "steps", "Steps"),
             (page.tradeoff.is_some(), "tradeoff", "Trade-off"),
             (page.training.is_some(), "training", "Training"),
-            (page.classes.is_some(), "classes", "Classes"),
+            (page.classes.is_some() || page.labels.is_some(), "classes", "Classes"),
             (page.samples.is_some() || page.augmented.is_some(), "samples", "Samples"),
             (page.compression.is_some(), "compression", "Layers"),
             (true, "data", "Data"),
@@ -160,10 +174,11 @@ fn subject(run: &RunSummary) -> String {
     }
 }
 
-/// How accuracies and speeds were measured, in sentences.
+/// How scores and speeds were measured, in sentences.
 fn measured(run: &RunSummary) -> String {
+    let scores = measure::scores(run.deciding_metric());
     let mut text =
-        format!("Accuracies are measured on the {} test images.", format::grouped(run.data.test as u64));
+        format!("{scores} are measured on the {} test images.", format::grouped(run.data.test as u64));
     let timed = run.models.iter().any(|m| m.latency_ms.is_some() || m.images_per_s.is_some());
     if timed {
         let threads =

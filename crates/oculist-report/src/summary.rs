@@ -3,6 +3,8 @@
 //! One type serves both files: `summary.json` is a [`RunSummary`] whose pictures are left out,
 //! `report-data.json` is one that has them. So there is one schema, and either file can be read back.
 //!
+//! One metric decides in a run: [`RunSummary::metric`]. What is said of a candidate, a step or an epoch is its value.
+//!
 //! Units, unless a field says otherwise: accuracies in percent (`0..=100`), probabilities and ratios in
 //! `0..=1`, times in seconds (latencies in milliseconds), sizes in bytes.
 //!
@@ -14,15 +16,18 @@ mod data;
 mod json;
 mod model;
 mod picture;
+mod task;
 mod training;
 
+use oculist_metrics::Metric;
 use serde::{Deserialize, Serialize};
 
 pub use compression::{Candidate, LayerSensitivity, LayerWidth, Promise, Quantization, Step, StepState};
 pub use data::{Data, Input, Skipped};
 pub use json::SCHEMA_VERSION;
-pub use model::{CalibrationBin, ClassAccuracy, Model, Spread};
+pub use model::{CalibrationBin, ClassAccuracy, LabelScores, Model, Spread};
 pub use picture::{AugmentedSample, Guess, Png, Sample};
+pub use task::Task;
 pub use training::Epoch;
 
 /// Everything a report says about one run.
@@ -55,9 +60,13 @@ pub struct RunSummary {
     pub data: Data,
     /// The network's input image.
     pub input: Input,
+    /// How many classes an image has.
+    pub task: Task,
+    /// The metric that decided; see [`RunSummary::deciding_metric`].
+    pub metric: Metric,
     /// What the search minimised: `size`, `latency` or `macs`.
     pub target: Option<String>,
-    /// Largest allowed fall of validation top-1, percentage points.
+    /// What the metric may lose on the validation split at the most, in its unit.
     pub max_drop: Option<f64>,
     /// Whether the promise of `max_drop` was kept.
     pub promise: Option<Promise>,
@@ -101,6 +110,8 @@ impl Default for RunSummary {
             arch: String::new(),
             data: Data::default(),
             input: Input::default(),
+            task: Task::default(),
+            metric: Task::default().usual_metric(),
             target: None,
             max_drop: None,
             promise: None,
@@ -120,6 +131,12 @@ impl Default for RunSummary {
 }
 
 impl RunSummary {
+    /// The metric that the report is about: [`metric`](Self::metric), or the usual one of the task where that cannot be
+    /// measured, as in a multi-label file that names none.
+    pub fn deciding_metric(&self) -> Metric {
+        if self.task.metrics().contains(&self.metric) { self.metric } else { self.task.usual_metric() }
+    }
+
     /// The model that everything is compared with: the one named `baseline`, else the first.
     pub fn baseline(&self) -> Option<&Model> {
         self.models.iter().find(|m| m.name == "baseline").or_else(|| self.models.first())

@@ -3,20 +3,19 @@
 //! All are plain ASCII apart from the names they are given, at most about a hundred columns wide, and end in
 //! a newline. In names, what would break a line or steer the terminal is shown as escapes.
 
+mod evaluation;
+
 use std::fmt::Write as _;
 
 use oculist_text::{name, visible};
 use serde::{Deserialize, Serialize};
 
-use crate::chart::confusion;
 use crate::comparison::{Comparison, range};
 use crate::table::ascii;
 use crate::verdict::verdict;
-use crate::{Align, Guess, Model, RunSummary, Spread, Step, Table, format};
+use crate::{Align, Guess, Metric, RunSummary, Spread, Step, StepState, Table, format, measure};
 
-/// So many classes and pairs are printed; `summary.json` has them all.
-const MAX_CLASSES: usize = 30;
-const MAX_PAIRS: usize = 5;
+pub use evaluation::evaluation;
 
 /// The classes found in one image file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -89,7 +88,8 @@ pub fn before_after(run: &RunSummary) -> String {
     if comparison.columns.iter().any(|c| c.recommended) {
         text.push_str("* recommended. ");
     }
-    let _ = write!(text, "Accuracies on {} test images", format::grouped(run.data.test as u64));
+    let scores = measure::scores(run.deciding_metric());
+    let _ = write!(text, "{scores} on {} test images", format::grouped(run.data.test as u64));
     if run.models.iter().any(|m| m.latency_ms.is_some() || m.images_per_s.is_some()) {
         let plural = if run.threads == 1 { "" } else { "s" };
         let _ = write!(text, "; speeds with {} thread{plural} on {}", run.threads, visible(&run.cpu));
@@ -104,11 +104,12 @@ fn has_deltas(comparison: &Comparison, column: usize) -> bool {
 
 /// What each step cost, and the model after it.
 pub fn steps(run: &RunSummary) -> String {
-    let right = Align::Right;
+    let (right, metric) = (Align::Right, run.deciding_metric());
+    let value = format!("val {}", metric.title());
     let mut table = Table::new(&[
         ("step", Align::Left),
         ("time", right),
-        ("val top-1", right),
+        (&value, right),
         ("params", right),
         ("file", right),
         ("latency", right),
@@ -119,7 +120,7 @@ pub fn steps(run: &RunSummary) -> String {
         table.row([
             step.name.clone(),
             format::duration(step.cost),
-            or_dash(after.val_top1.map(format::percent)),
+            or_dash(after.value(metric).map(|value| ascii(&metric.format(value)))),
             or_dash(after.params.map(format::count)),
             or_dash(after.bytes.map(format::bytes)),
             or_dash(after.latency_ms.map(format::milliseconds)),
@@ -128,8 +129,8 @@ pub fn steps(run: &RunSummary) -> String {
     table.to_string()
 }
 
-/// One step in one line, for the moment it ends: name, time, what it changed, and the model after it.
-pub fn step_line(step: &Step) -> String {
+/// One step in one line, for the moment it ends: name, time, what it changed, and the model after it, with the run's metric.
+pub fn step_line(step: &Step, metric: Metric) -> String {
     let mut text = format!("{} ({})", step.name, format::duration(step.cost));
     if !step.what_changed.is_empty() {
         let _ = write!(text, ": {}", step.what_changed);
@@ -142,7 +143,8 @@ pub fn step_line(step: &Step) -> String {
         (None, Some(new)) => parts.push(format!("{label} {new}")),
         _ => {}
     };
-    part("val top-1", before.val_top1.map(format::percent), after.val_top1.map(format::percent));
+    let value = |state: &StepState| state.value(metric).map(|value| metric.format(value));
+    part(&format!("val {}", metric.title()), value(&before), value(after));
     part("params", before.params.map(format::count), after.params.map(format::count));
     part("MACs", before.macs.map(format::count), after.macs.map(format::count));
     part("file", before.bytes.map(format::bytes), after.bytes.map(format::bytes));
@@ -155,10 +157,11 @@ pub fn step_line(step: &Step) -> String {
 
 /// Every candidate of the search.
 pub fn candidates(run: &RunSummary) -> String {
-    let right = Align::Right;
+    let (right, metric) = (Align::Right, run.deciding_metric());
+    let value = format!("val {}", metric.title());
     let mut table = Table::new(&[
         ("candidate", Align::Left),
-        ("val top-1", right),
+        (&value, right),
         ("params", right),
         ("MACs", right),
         ("file", right),
@@ -174,7 +177,7 @@ pub fn candidates(run: &RunSummary) -> String {
         let reason = if c.reason.is_empty() { String::new() } else { format!(": {}", c.reason) };
         table.row([
             c.name.clone(),
-            format::percent(c.val_top1),
+            ascii(&measure::text(metric, c.value(metric))),
             format::count(c.params),
             format::count(c.macs),
             format::bytes(c.bytes),
@@ -183,75 +186,6 @@ pub fn candidates(run: &RunSummary) -> String {
         ]);
     }
     table.to_string()
-}
-
-/// The result of `eval`: the model's measures, its weakest classes, and what it confuses most.
-///
-/// `class_names` may be empty; classes then go by their number.
-pub fn evaluation(model: &Model, class_names: &[String]) -> String {
-    let mut table = Table::new(&[("measure", Align::Left), ("value", Align::Right)]);
-    let images: u64 = model.per_class.iter().map(|class| class.count).sum();
-    if images > 0 {
-        table.row(["images".to_string(), format::grouped(images)]);
-    }
-    table.row(["top-1".to_string(), format::percent(model.top1)]);
-    table.row(["top-5".to_string(), format::percent(model.top5)]);
-    if let Some(ece) = model.ece {
-        table.row(["ECE".to_string(), format!("{ece:.4}")]);
-    }
-    if let Some(agreement) = model.agreement_with_baseline {
-        table.row(["agreement with baseline".to_string(), format::percent(agreement)]);
-    }
-    table.row(["parameters".to_string(), format::count(model.params)]);
-    table.row(["MACs".to_string(), format::count(model.macs)]);
-    table.row(["file".to_string(), format::bytes(model.bytes)]);
-    if let Some(latency) = model.latency_ms {
-        let label = format!("latency, batch {}", latency.batch);
-        table.row([label, format::milliseconds(latency.median)]);
-    }
-    if let Some(rate) = model.images_per_s {
-        let label = format!("throughput, batch {}", rate.batch);
-        table.row([label, format!("{} images/s", format::sig3(rate.median))]);
-    }
-    let mut text = ascii(&table.to_string());
-
-    // A class without images has no accuracy, neither 0% nor another.
-    let mut order: Vec<_> = model.per_class.iter().filter(|class| class.count > 0).collect();
-    if !order.is_empty() {
-        let with_images = order.len();
-        let all = order.len() <= MAX_CLASSES;
-        if !all {
-            order.sort_by(|a, b| a.accuracy.total_cmp(&b.accuracy));
-            order.truncate(MAX_CLASSES);
-            let _ = write!(text, "\nThe {MAX_CLASSES} weakest of {with_images} classes");
-        }
-        let mut table =
-            Table::new(&[("class", Align::Left), ("accuracy", Align::Right), ("images", Align::Right)]);
-        for class in order {
-            table.row([
-                name(&class.class).into_owned(),
-                format::percent(class.accuracy),
-                format::grouped(class.count),
-            ]);
-        }
-        let _ = write!(text, "\n{table}");
-    }
-
-    let pairs = confusion::most_confused_by(model, MAX_PAIRS);
-    if !pairs.is_empty() {
-        let shown =
-            |i: usize| class_names.get(i).map_or_else(|| i.to_string(), |class| name(class).into_owned());
-        let mut table = Table::new(&[
-            ("confused most", Align::Left),
-            ("taken for", Align::Left),
-            ("images", Align::Right),
-        ]);
-        for p in pairs {
-            table.row([shown(p.truth), shown(p.predicted), format!("{} of {}", p.count, p.of)]);
-        }
-        let _ = write!(text, "\n{table}");
-    }
-    text
 }
 
 /// The result of `predict`: a line for each file, its best class first.

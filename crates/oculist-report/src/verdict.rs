@@ -1,28 +1,31 @@
 //! The result of a run in one sentence.
 
-use crate::format;
-use crate::{Model, RunSummary};
+use crate::{Model, RunSummary, format, measure};
 
 /// The verdict: `4.1× smaller, 2.3× faster, −0.2 points`.
 ///
-/// It compares the recommended model with the baseline: file size, speed, top-1 on the test split. A run that
-/// has only one model gets that model's accuracy and size instead.
+/// It compares the recommended model with the baseline: file size, speed, the run's metric on the test split. A run that
+/// has only one model gets that model's value and size instead.
 pub fn verdict(run: &RunSummary) -> String {
     let (Some(baseline), Some(model)) = (run.baseline(), run.recommended_model()) else {
         return "No model was measured".to_string();
     };
+    let metric = run.deciding_metric();
+    let value = |model: &Model| model.score(metric);
     if baseline.name == model.name {
         return if is_compression(run) {
             "No smaller model kept the promise: the baseline stays".to_string()
         } else {
-            format!("{} top-1 in {}", format::percent(model.top1), format::bytes(model.bytes))
+            let value = measure::text(metric, value(model));
+            format!("{value} {} in {}", metric.title(), format::bytes(model.bytes))
         };
     }
     let size = match format::factor(model_ratio(baseline.bytes, model.bytes), "smaller", "larger").as_str() {
         "same" => "same size".to_string(),
         text => text.to_string(),
     };
-    format!("{size}, {}, {} points", speed(baseline, model), format::signed(model.top1 - baseline.top1, 1))
+    let [before, after] = [baseline, model].map(|model| value(model).unwrap_or(f64::NAN));
+    format!("{size}, {}, {}", speed(baseline, model), measure::verdict_change(metric, before, after))
 }
 
 /// The speed part: latency where both were timed, else throughput, else the work that falls away.
@@ -53,11 +56,18 @@ fn model_ratio(before: u64, after: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Spread;
+    use crate::{Metric, Scores, Spread};
 
     fn model(name: &str, bytes: u64, top1: f64, latency: f64) -> Model {
         let spread = Spread { batch: 1, median: latency, min: latency, max: latency, runs: 1 };
-        Model { name: name.into(), bytes, macs: bytes, top1, latency_ms: Some(spread), ..Model::default() }
+        Model {
+            name: name.into(),
+            bytes,
+            macs: bytes,
+            top1: Some(top1),
+            latency_ms: Some(spread),
+            ..Model::default()
+        }
     }
 
     #[test]
@@ -76,6 +86,22 @@ mod tests {
             ..RunSummary::default()
         };
         assert_eq!(verdict(&run), "2.0× larger, 2.0× slower, ±0.0 points");
+    }
+
+    #[test]
+    fn the_metric_that_decided_is_named() {
+        let mut run = RunSummary {
+            metric: Metric::LogLoss,
+            models: vec![model("baseline", 1000, 90.0, 1.0), model("compressed", 500, 95.0, 1.0)],
+            ..RunSummary::default()
+        };
+        run.models[0].scores.set(Metric::LogLoss, 0.31);
+        run.models[1].scores.set(Metric::LogLoss, 0.35);
+        assert_eq!(verdict(&run), "2.0× smaller, same speed, log loss +0.040");
+        run.models.truncate(1);
+        assert_eq!(verdict(&run), "0.310 log loss in 1.00 kB");
+        run.models[0].scores = Scores::new();
+        assert_eq!(verdict(&run), "– log loss in 1.00 kB");
     }
 
     #[test]

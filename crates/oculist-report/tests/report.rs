@@ -9,6 +9,10 @@ mod audit;
 mod contrast;
 #[path = "report/dom.rs"]
 mod dom;
+#[path = "report/labels.rs"]
+mod labels;
+#[path = "report/metric.rs"]
+mod metric;
 #[path = "report/page.rs"]
 mod page;
 #[path = "report/schema.rs"]

@@ -167,8 +167,9 @@ impl Candidate {
     }
 
     /// What a step's line says of it.
-    pub(crate) fn state(&self) -> StepState {
+    pub(crate) fn state(&self, metric: Metric) -> StepState {
         StepState {
+            val: self.val.get(metric),
             val_top1: self.val.get(Metric::Top1),
             params: self.cost.map(|cost| cost.params),
             macs: self.cost.map(|cost| cost.macs),

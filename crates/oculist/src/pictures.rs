@@ -59,10 +59,10 @@ pub(crate) fn samples(
 
 /// What two models answer on image i.
 fn sample(result: &Answers, baseline: &Answers, i: usize, class_names: &[String]) -> Sample {
-    let names = |classes: &[u32]| {
-        let names: Vec<&str> = classes.iter().map(|&c| class_names[c as usize].as_str()).collect();
-        names.join(", ")
+    let list = |classes: &[u32]| -> Vec<String> {
+        classes.iter().map(|&c| class_names[c as usize].clone()).collect()
     };
+    let names = |classes: &[u32]| list(classes).join(", ");
     match (&result.of_task, &baseline.of_task) {
         (OfTask::One(found), OfTask::One(before)) => Sample {
             truth: names(&[found.labels[i]]),
@@ -72,8 +72,8 @@ fn sample(result: &Answers, baseline: &Answers, i: usize, class_names: &[String]
             ..Sample::default()
         },
         (OfTask::Several(found), OfTask::Several(before)) => Sample {
-            truth: names(found.targets.row(i)),
-            predicted: names(&found.answer(i)),
+            truths: list(found.targets.row(i)),
+            predictions: list(&found.answer(i)),
             confidence: f64::from(found.row(i).iter().copied().fold(0.0, f32::max)),
             baseline_predicted: Some(names(&before.answer(i))),
             ..Sample::default()

@@ -188,15 +188,16 @@ impl<'a> Session<'a> {
         before: Option<&Candidate>,
         after: Option<&Candidate>,
     ) {
+        let metric = self.config.metric;
         let step = Step {
             name: name.to_owned(),
             what_changed,
             cost: began.elapsed().as_secs_f64(),
-            before: before.map(Candidate::state),
-            after: after.map(Candidate::state),
+            before: before.map(|candidate| candidate.state(metric)),
+            after: after.map(|candidate| candidate.state(metric)),
         };
         self.tell(&Progress::Step(&step));
-        self.note(&oculist_report::terminal::step_line(&step));
+        self.note(&oculist_report::terminal::step_line(&step, metric));
     }
 
     /// Announces a stage with the next number.

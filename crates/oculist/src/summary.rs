@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use oculist_metrics::{Metric, Scores};
-use oculist_report::{ClassAccuracy, Epoch, Model as ModelFacts, Spread};
+use oculist_metrics::{ClassScores, Metric, MultiLabel, Scores};
+use oculist_report::{ClassAccuracy, Epoch, LabelScores, Model as ModelFacts, Spread};
 use oculist_train::EpochRecord;
 
 use crate::judging::{Answers, OfTask};
@@ -33,6 +33,8 @@ impl Measured {
             file: self.file.clone(),
             precision: self.precision.to_owned(),
             val_top1: self.val.get(Metric::Top1),
+            val_scores: self.val.clone(),
+            scores: self.test.scores.clone(),
             params: self.params,
             macs: self.macs,
             bytes: self.bytes,
@@ -43,7 +45,7 @@ impl Measured {
         };
         match &self.test.of_task {
             OfTask::One(found) => of_one(&mut facts, found, class_names),
-            OfTask::Several(_) => {}
+            OfTask::Several(found) => facts.per_label = per_label(&found.found, class_names),
         }
         facts
     }
@@ -51,8 +53,8 @@ impl Measured {
 
 /// What there is to say of answers with one class an image.
 fn of_one(facts: &mut ModelFacts, found: &Evaluation, class_names: &[String]) {
-    facts.top1 = found.top1;
-    facts.top5 = found.top5;
+    facts.top1 = Some(found.top1);
+    facts.top5 = Some(found.top5);
     facts.ece = Some(found.ece / 100.0);
     facts.calibration = calibration_bins(found);
     facts.per_class = class_names
@@ -68,8 +70,22 @@ fn of_one(facts: &mut ModelFacts, found: &Evaluation, class_names: &[String]) {
     facts.set_confusion(rows.map(|row| row.iter().map(|&n| u64::from(n)).collect()).collect());
 }
 
-/// The learning curve of one phase.
-pub(crate) fn curve(phase: &str, history: &[EpochRecord]) -> Vec<Epoch> {
+/// What there is to say of each of several classes.
+fn per_label(found: &MultiLabel, class_names: &[String]) -> Vec<LabelScores> {
+    let of = |(class, scores): (&String, &ClassScores)| LabelScores {
+        class: class.clone(),
+        f1: scores.f1,
+        precision: scores.precision,
+        recall: scores.recall,
+        average_precision: scores.average_precision,
+        positives: scores.positives as u64,
+        predicted: scores.predicted as u64,
+    };
+    class_names.iter().zip(&found.per_class).map(of).collect()
+}
+
+/// The learning curve of one phase, by the metric that decides.
+pub(crate) fn curve(phase: &str, history: &[EpochRecord], metric: Metric) -> Vec<Epoch> {
     history
         .iter()
         .map(|r| Epoch {
@@ -77,6 +93,7 @@ pub(crate) fn curve(phase: &str, history: &[EpochRecord]) -> Vec<Epoch> {
             epoch: r.epoch,
             train_loss: r.train_loss,
             val_loss: Some(r.val_loss),
+            val: r.val.get(metric),
             val_top1: r.val.get(Metric::Top1),
             lr: r.lr,
             images_per_s: r.images_per_s,
@@ -86,15 +103,16 @@ pub(crate) fn curve(phase: &str, history: &[EpochRecord]) -> Vec<Epoch> {
         .collect()
 }
 
-/// One line per epoch: `phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds,data_wait`.
+/// One line per epoch: `phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds,data_wait,val`; the last is the
+/// value of the metric that decides.
 pub(crate) fn metrics_csv(epochs: &[Epoch]) -> String {
     let mut out =
-        String::from("phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds,data_wait\n");
+        String::from("phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds,data_wait,val\n");
     for e in epochs {
         let opt = |v: Option<f64>| v.map_or(String::new(), |v| format!("{v:.6}"));
         let _ = writeln!(
             out,
-            "{},{},{:.6},{},{},{:.6},{:.1},{:.2},{:.2}",
+            "{},{},{:.6},{},{},{:.6},{:.1},{:.2},{:.2},{}",
             e.phase,
             e.epoch,
             e.train_loss,
@@ -103,7 +121,8 @@ pub(crate) fn metrics_csv(epochs: &[Epoch]) -> String {
             e.lr,
             e.images_per_s,
             e.seconds,
-            e.data_wait
+            e.data_wait,
+            opt(e.val)
         );
     }
     out

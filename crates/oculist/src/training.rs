@@ -55,7 +55,10 @@ impl Phase<'_> {
                 "{phase}: stopped early, no better validation top-1 since epoch {best_epoch}"
             )),
         })?;
-        session.tell(&Progress::Trained { phase, history: &curve(phase, &outcome.history) });
+        session.tell(&Progress::Trained {
+            phase,
+            history: &curve(phase, &outcome.history, session.config().metric),
+        });
         Ok(outcome)
     }
 }

@@ -169,8 +169,8 @@ fn model(name: &str, names: &[String], loss: f64) -> Model {
         name: name.into(),
         file: file.into(),
         precision: if name.ends_with("int8") { "int8" } else { "f32" }.into(),
-        top1,
-        top5: 99.7 - loss * 20.0,
+        top1: Some(top1),
+        top5: Some(99.7 - loss * 20.0),
         val_top1: Some(90.3 - loss * 100.0),
         params,
         macs,
@@ -195,13 +195,14 @@ fn model(name: &str, names: &[String], loss: f64) -> Model {
             })
             .collect(),
         confusion,
-        mistakes: Vec::new(),
         agreement_with_baseline: (name != "baseline").then_some(98.6 - loss * 60.0),
+        ..Model::default()
     }
 }
 
 fn state(val_top1: f64, params: u64, macs: u64, bytes: u64, latency_ms: f64) -> StepState {
     StepState {
+        val: Some(val_top1),
         val_top1: Some(val_top1),
         params: Some(params),
         macs: Some(macs),
@@ -213,7 +214,7 @@ fn state(val_top1: f64, params: u64, macs: u64, bytes: u64, latency_ms: f64) -> 
 fn steps() -> Vec<Step> {
     let base = state(90.3, 269_434, 31_021_440, 1_093_120, 0.962);
     let pruned = state(86.1, 128_770, 15_313_152, 527_340, 0.571);
-    let tuned = StepState { val_top1: Some(90.2), ..pruned.clone() };
+    let tuned = StepState { val: Some(90.2), val_top1: Some(90.2), ..pruned.clone() };
     let int8 = state(90.0, 128_770, 15_313_152, 158_906, 0.402);
     let step = |name: &str, what: &str, cost, before: Option<&StepState>, after: Option<&StepState>| Step {
         name: name.into(),
@@ -277,11 +278,13 @@ fn candidates(baseline: &Model) -> Vec<Candidate> {
             let accepted = fall <= 0.5;
             let chosen = int8 && ratio == 0.37;
             let scale = if int8 { 0.27 } else { 1.0 };
+            let value = Some(if chosen { top1 - 0.3 } else { top1 - fall });
             list.push(Candidate {
                 name: format!("prune {ratio:.2}{}", if int8 { " int8" } else { "" }),
                 kind: kind.into(),
                 pruning_ratio: Some(ratio),
-                val_top1: if chosen { top1 - 0.3 } else { top1 - fall },
+                val: value,
+                val_top1: value,
                 params: (baseline.params as f64 * keep) as u64,
                 macs: (baseline.macs as f64 * keep * 1.02) as u64,
                 bytes: (baseline.bytes as f64 * keep * scale + 9_000.0) as u64,
@@ -301,7 +304,8 @@ fn candidates(baseline: &Model) -> Vec<Candidate> {
             list.push(Candidate {
                 name: "int8".into(),
                 kind: "int8".into(),
-                val_top1: top1 - 0.1,
+                val: Some(top1 - 0.1),
+                val_top1: Some(top1 - 0.1),
                 params: baseline.params,
                 macs: baseline.macs,
                 bytes: 301_220,
@@ -319,7 +323,7 @@ fn history() -> Vec<Epoch> {
     let mut noise = Noise(11);
     let mut epoch = |phase: &str, i: usize, n: usize, from: f64, best: f64, loss: f64, lr: f64| {
         let t = i as f64 / n as f64;
-        Epoch {
+        let mut epoch = Epoch {
             phase: phase.into(),
             epoch: i,
             train_loss: loss + 1.1 * (best - from) / 40.0 * (-3.4 * t).exp() + 0.02 * noise.next(),
@@ -329,7 +333,10 @@ fn history() -> Vec<Epoch> {
             images_per_s: 171.0 + 9.0 * noise.next(),
             seconds: 50.0 + 2.0 * noise.next(),
             data_wait: 0.3,
-        }
+            ..Epoch::default()
+        };
+        epoch.val = epoch.val_top1;
+        epoch
     };
     let mut list: Vec<_> = (1..=14).map(|i| epoch("baseline", i, 14, 48.0, 90.3, 0.62, 0.1)).collect();
     list.extend((1..=6).map(|i| epoch("fine-tune", i, 6, 86.1, 90.2, 0.58, 0.02)));
@@ -398,6 +405,7 @@ fn samples(names: &[String]) -> Vec<Sample> {
                 Guess { class: names[second].clone(), confidence: (1.0 - confidence) * 0.8 },
             ],
             baseline_predicted: Some(names[if i % 8 == 1 { truth } else { predicted }].clone()),
+            ..Sample::default()
         });
     }
     list

@@ -8,7 +8,7 @@ use crate::svg::{Anchor, Svg, ellipsis, polyline};
 
 /// One line of a chart: a value for each epoch, NaN where there is none.
 pub(crate) struct Series {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// Style class of the line.
     pub(crate) class: &'static str,
     pub(crate) values: Vec<f64>,
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_loss_that_exploded_does_not_break_the_drawing() {
         let history = vec![Epoch { phase: "baseline".into(), epoch: 1, ..Epoch::default() }; 2];
-        let series = [Series { name: "loss", class: "s1", values: vec![f64::NAN, f64::INFINITY] }];
+        let series = [Series { name: "loss".into(), class: "s1", values: vec![f64::NAN, f64::INFINITY] }];
         let svg =
             draw(&history, &phases(&history), &series, "loss", "", Size { width: 300.0, height: 200.0 });
         assert!(!svg.contains("NaN") && !svg.contains("inf"));

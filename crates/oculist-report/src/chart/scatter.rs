@@ -1,10 +1,11 @@
-//! The trade-off plot: every candidate by cost and validation top-1.
+//! The trade-off plot: every candidate by cost and the run's metric on the validation split.
 
+use oculist_metrics::{Direction, Metric, Unit};
 use unicode_width::UnicodeWidthStr;
 
 use crate::chart::Size;
 use crate::chart::axis::{Axis, Frame};
-use crate::format;
+use crate::measure;
 use crate::svg::{Anchor, Svg, ellipsis, number};
 
 /// One mark.
@@ -15,7 +16,7 @@ pub(crate) struct Point {
     pub(crate) class: String,
     pub(crate) mark: Mark,
     pub(crate) x: f64,
-    /// Validation top-1, percent.
+    /// The metric on the validation split.
     pub(crate) y: f64,
     pub(crate) title: String,
 }
@@ -34,64 +35,91 @@ pub(crate) struct Plot {
     pub(crate) x_name: &'static str,
     /// Factor from the points' unit to the axis' unit.
     pub(crate) x_factor: f64,
+    /// What the other axis shows.
+    pub(crate) metric: Metric,
     pub(crate) points: Vec<Point>,
-    /// Validation top-1 of the baseline, percent.
+    /// The metric of the baseline on the validation split.
     pub(crate) baseline: Option<f64>,
-    /// Largest allowed fall, percentage points.
+    /// What may be lost of it.
     pub(crate) max_drop: Option<f64>,
 }
 
 impl Plot {
-    /// The lowest value that is drawn to scale.
+    /// The worst value that is drawn to scale.
     ///
-    /// Candidates that collapsed would squeeze the interesting part into a line, so what lies further below the
-    /// baseline than eight allowed drops (at least 4 points) is put on the lower edge.
-    pub(crate) fn floor(&self) -> f64 {
-        let room = self.max_drop.map_or(4.0, |d| (d * 8.0).max(4.0));
+    /// Candidates that collapsed would squeeze the interesting part into a line, so what is worse than the baseline by more
+    /// than eight allowed drops (at least 4 points, or 0.2 of a plain number) is put on that edge.
+    pub(crate) fn edge(&self) -> f64 {
+        let least = if self.metric.unit() == Unit::Percent { 4.0 } else { 0.2 };
+        let room = self.max_drop.map_or(least, |d| (d * 8.0).max(least));
         match self.baseline {
-            Some(baseline) => baseline - room,
-            None => f64::NEG_INFINITY,
+            Some(baseline) => self.worse_by(baseline, room),
+            None => self.metric.worst(),
         }
     }
 
-    /// Number of points below [`Plot::floor`].
-    pub(crate) fn below(&self) -> usize {
-        self.points.iter().filter(|p| p.y < self.floor()).count()
+    /// Number of points beyond [`Plot::edge`].
+    pub(crate) fn beyond(&self) -> usize {
+        self.points.iter().filter(|p| self.is_beyond(p.y)).count()
+    }
+
+    fn is_beyond(&self, y: f64) -> bool {
+        self.metric.is_better(self.edge(), y)
+    }
+
+    fn worse_by(&self, value: f64, drop: f64) -> f64 {
+        match self.metric.direction() {
+            Direction::HigherIsBetter => value - drop,
+            Direction::LowerIsBetter => value + drop,
+        }
     }
 
     /// Draws the plot.
     pub(crate) fn draw(&self, size: Size) -> String {
-        let floor = self.floor();
-        let limit = self.baseline.zip(self.max_drop).map(|(top1, drop)| top1 - drop);
-        let shown = || self.points.iter().map(|p| p.y.max(floor)).chain(limit).filter(|y| y.is_finite());
+        let edge = self.edge();
+        let drawn = |y: f64| if self.is_beyond(y) { edge } else { y };
+        let limit = self.baseline.zip(self.max_drop).map(|(value, drop)| self.worse_by(value, drop));
+        let shown = || self.points.iter().map(|p| drawn(p.y)).chain(limit).filter(|y| y.is_finite());
         let low = shown().fold(f64::INFINITY, f64::min);
         let high = shown().fold(f64::NEG_INFINITY, f64::max);
         let most = self.points.iter().map(|p| p.x * self.x_factor).fold(0.0, f64::max);
         let narrow = size.width < 500.0;
         // The cost axis starts at zero: distances on it are then true to scale.
         let x = Axis::round(0.0, most * 1.04, if narrow { 4 } else { 8 });
-        let pad = ((high - low) * 0.06).max(0.05);
-        let mut frame = Frame::new(size, x, Axis::round(low - pad, (high + pad).min(100.0), 6));
+        // No metric has values below zero, and no share one above a hundred.
+        let (least_pad, most) = match self.metric.unit() {
+            Unit::Percent => (0.05, 100.0),
+            _ => (0.005, f64::INFINITY),
+        };
+        let pad = ((high - low) * 0.06).max(least_pad);
+        let mut frame = Frame::new(size, x, Axis::round((low - pad).max(0.0), (high + pad).min(most), 6));
         frame.right -= 6.0;
 
-        let label = format!("{} candidates by {} and validation top-1", self.points.len(), self.x_name);
+        let title = self.metric.title();
+        let label = format!("{} candidates by {} and validation {title}", self.points.len(), self.x_name);
         let mut svg = Svg::new(size.width, size.height, &label);
-        frame.draw(&mut svg, self.x_name, "validation top-1, %");
+        frame.draw(&mut svg, self.x_name, &measure::axis(self.metric));
         if let Some((limit, drop)) = limit.zip(self.max_drop) {
             let y = frame.y(limit);
-            svg.rect((frame.left, y), (frame.right - frame.left, frame.bottom - y), "forbidden", "");
+            // The worse side is forbidden.
+            let (top, bottom, baseline) = match self.metric.direction() {
+                Direction::HigherIsBetter => (y, frame.bottom, y + 15.0),
+                Direction::LowerIsBetter => (frame.top, y, y - 6.0),
+            };
+            svg.rect((frame.left, top), (frame.right - frame.left, bottom - top), "forbidden", "");
             svg.line((frame.left, y), (frame.right, y), "limit");
-            let text = format!("max-drop {} points", format::limit(drop));
-            svg.text((frame.right - 4.0, y + 15.0), Anchor::End, "limit-name", &text);
+            let text = format!("max-drop {}", measure::limit(self.metric, drop));
+            svg.text((frame.right - 4.0, baseline), Anchor::End, "limit-name", &text);
         }
         // Refused ones first: what was accepted lies on top.
         for wanted in [Mark::Refused, Mark::Accepted, Mark::Baseline, Mark::Chosen] {
             for point in self.points.iter().filter(|p| p.mark == wanted) {
-                let at = frame.point(point.x * self.x_factor, point.y.max(floor));
-                draw_mark(&mut svg, point, at, point.y < floor);
+                let at = frame.point(point.x * self.x_factor, drawn(point.y));
+                let beyond = self.is_beyond(point.y).then_some(self.metric.direction());
+                draw_mark(&mut svg, point, at, beyond);
             }
         }
-        let place = |p: &Point| frame.point(p.x * self.x_factor, p.y.max(floor));
+        let place = |p: &Point| frame.point(p.x * self.x_factor, drawn(p.y));
         for point in self.points.iter().filter(|p| matches!(p.mark, Mark::Baseline | Mark::Chosen)) {
             // Other marks only: a name may touch its own.
             let others: Vec<_> = self.points.iter().filter(|p| p.name != point.name).map(place).collect();
@@ -101,16 +129,17 @@ impl Plot {
     }
 }
 
-fn draw_mark(svg: &mut Svg, point: &Point, (x, y): (f64, f64), below: bool) {
+/// `beyond` is set where the point lies beyond the edge, which is the lower one where higher is better.
+fn draw_mark(svg: &mut Svg, point: &Point, (x, y): (f64, f64), beyond: Option<Direction>) {
     let shape = |dx: f64, dy: f64, rest: &str| format!("M{} {}{rest}z", number(x + dx), number(y + dy));
+    if let Some(direction) = beyond {
+        let triangle = match direction {
+            Direction::HigherIsBetter => shape(-4.5, -8.0, "l9 0l-4.5 8"),
+            Direction::LowerIsBetter => shape(-4.5, 8.0, "l9 0l-4.5 -8"),
+        };
+        return svg.path(&triangle, &format!("mark refused {}", point.class), &point.title);
+    }
     match point.mark {
-        _ if below => {
-            svg.path(
-                &shape(-4.5, -8.0, "l9 0l-4.5 8"),
-                &format!("mark refused {}", point.class),
-                &point.title,
-            );
-        }
         Mark::Baseline => {
             svg.path(&shape(0.0, -7.5, "l7.5 7.5l-7.5 7.5l-7.5 -7.5"), "mark base", &point.title);
         }
@@ -172,16 +201,35 @@ mod tests {
                 title: String::new(),
             })
             .collect();
-        Plot { x_name: "MB", x_factor: 1e-6, points, baseline: Some(90.0), max_drop: Some(0.5) }
+        let metric = Metric::Top1;
+        Plot { x_name: "MB", x_factor: 1e-6, metric, points, baseline: Some(90.0), max_drop: Some(0.5) }
     }
 
     #[test]
     fn collapsed_candidates_do_not_stretch_the_axis() {
         let plot = plot(&[89.8, 88.0, 10.0]);
-        assert_eq!(plot.floor(), 86.0);
-        assert_eq!(plot.below(), 1);
+        assert_eq!(plot.edge(), 86.0);
+        assert_eq!(plot.beyond(), 1);
         let svg = plot.draw(Size { width: 600.0, height: 300.0 });
         assert!(svg.contains(">86<") && !svg.contains(">20<"), "{svg}");
+    }
+
+    #[test]
+    fn where_less_is_better_the_upper_side_is_the_bad_one() {
+        let mut plot = plot(&[0.29, 0.33, 9.0]);
+        (plot.metric, plot.baseline, plot.max_drop) = (Metric::LogLoss, Some(0.3), Some(0.02));
+        assert_eq!(plot.edge(), 0.5);
+        assert_eq!(plot.beyond(), 1);
+        let svg = plot.draw(Size { width: 600.0, height: 300.0 });
+        for part in ["validation log loss<", "max-drop 0.02<", "l9 0l-4.5 -8"] {
+            assert!(svg.contains(part), "{part} in {svg}");
+        }
+        assert!(!svg.contains("points<") && !svg.contains("%<") && !svg.contains(">9<"), "{svg}");
+        let forbidden = svg.split("<rect").find(|r| r.contains("forbidden")).expect("a forbidden part");
+        assert!(forbidden.contains("y=\"24\""), "from the upper end of the plot: {forbidden}");
+        // With top-1 the same numbers are all within reach of the baseline.
+        plot.metric = Metric::Top1;
+        assert_eq!(plot.beyond(), 0);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use serde::Serialize;
 
 use crate::page::Fact;
-use crate::{Quantization, RunSummary, format};
+use crate::{Quantization, RunSummary, format, measure};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Compression {
     pub(super) layers: Vec<LayerRow>,
     pub(super) layers_intro: String,
+    /// What the scan shows: `validation top-1, in points`.
+    pub(super) sensitivity_of: String,
     pub(super) sensitivity: Vec<SensitivityRow>,
     pub(super) quantization: Option<QuantizationView>,
 }
@@ -49,6 +51,7 @@ impl Compression {
         Some(Compression {
             layers: layers(run),
             layers_intro: layers_intro(run),
+            sensitivity_of: sensitivity_of(run),
             sensitivity: sensitivity(run),
             quantization: run.quantization.as_ref().map(quantization),
         })
@@ -84,14 +87,23 @@ fn layers_intro(run: &RunSummary) -> String {
     )
 }
 
+fn sensitivity_of(run: &RunSummary) -> String {
+    let metric = run.deciding_metric();
+    let unit = match measure::difference_unit(metric).trim() {
+        "" => String::new(),
+        unit => format!(", in {unit}"),
+    };
+    format!("validation {}{unit}", metric.title())
+}
+
 fn sensitivity(run: &RunSummary) -> Vec<SensitivityRow> {
+    let metric = run.deciding_metric();
     let largest = run.sensitivity.iter().map(|s| s.val_drop).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
     run.sensitivity
         .iter()
         .map(|s| SensitivityRow {
             layer: s.layer.clone(),
-            // A drop is a fall: shown as the change it makes, with its sign.
-            drop: format::signed(-s.val_drop, 2),
+            drop: measure::loss(metric, s.val_drop),
             length: format!("{:.1}", (s.val_drop / largest * 100.0).clamp(0.0, 100.0)),
             decision: s.decision.clone(),
             spared: !s.decision.eq_ignore_ascii_case("int8") && !s.decision.eq_ignore_ascii_case("prune"),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::{Model, RunSummary, format, verdict};
+use crate::{Metric, Model, RunSummary, format, measure, verdict};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Hero {
@@ -23,7 +23,7 @@ pub(super) struct PromiseView {
 /// One measure, as a number and as a pair of bars.
 #[derive(Debug, Serialize)]
 pub(super) struct Tile {
-    pub(super) label: &'static str,
+    pub(super) label: String,
     pub(super) value: String,
     pub(super) note: String,
     pub(super) tone: &'static str,
@@ -53,36 +53,42 @@ impl Hero {
             headline: unbroken(&verdict(run)),
             promise: run.promise.as_ref().map(|p| PromiseView { kept: p.kept, text: p.text.clone() }),
             tiles: match (run.baseline(), run.recommended_model()) {
-                (Some(before), Some(after)) => tiles(before, after),
+                (Some(before), Some(after)) => tiles(run.deciding_metric(), before, after),
                 _ => Vec::new(),
             },
         }
     }
 }
 
-fn tiles(before: &Model, after: &Model) -> Vec<Tile> {
+fn tiles(metric: Metric, before: &Model, after: &Model) -> Vec<Tile> {
     let pair = before.name != after.name;
-    let tile = |label, values: (f64, f64), text: &dyn Fn(f64) -> String, note: String, tone| {
-        let longest = values.0.max(values.1).max(f64::MIN_POSITIVE);
+    let tile = |label: String, values: (f64, f64), text: &dyn Fn(f64) -> String, note: String, tone| {
+        let longest =
+            [values.0, values.1].into_iter().filter(|v| v.is_finite()).fold(f64::MIN_POSITIVE, f64::max);
         let bar = |model: &Model, value: f64| Bar {
             name: model.name.clone(),
             text: text(value),
-            length: format!("{:.1}", (value / longest * 100.0).clamp(0.0, 100.0)),
+            // What is not a number has no bar, what is without bounds fills it.
+            length: format!(
+                "{:.1}",
+                if value.is_nan() { 0.0 } else { (value / longest * 100.0).clamp(0.0, 100.0) }
+            ),
         };
         let bars = if pair { vec![bar(before, values.0), bar(after, values.1)] } else { Vec::new() };
         Tile { label, value: text(values.1), note: if pair { note } else { String::new() }, tone, bars }
     };
-    let points = after.top1 - before.top1;
+    let [old, new] = [before, after].map(|model| model.score(metric).unwrap_or(f64::NAN));
+    let (change, tone_of_change) = measure::change(metric, old, new);
     let mut tiles = vec![tile(
-        "Top-1 on test images",
-        (before.top1, after.top1),
-        &format::percent,
-        format!("{} points", format::signed(points, 2)),
-        tone(points, 0.005),
+        format!("{} on test images", measure::label(metric)),
+        (old, new),
+        &|v| metric.format(v),
+        change,
+        tone_of_change,
     )];
     let size = before.bytes as f64 / after.bytes as f64;
     tiles.push(tile(
-        "File",
+        "File".to_owned(),
         (before.bytes as f64, after.bytes as f64),
         &|v| format::bytes(v as u64),
         format::factor(size, "smaller", "larger"),
@@ -91,7 +97,7 @@ fn tiles(before: &Model, after: &Model) -> Vec<Tile> {
     if let (Some(old), Some(new)) = (before.latency_ms, after.latency_ms) {
         let gain = old.median / new.median;
         tiles.push(tile(
-            if new.batch <= 1 { "Latency of one image" } else { "Latency of a batch" },
+            if new.batch <= 1 { "Latency of one image" } else { "Latency of a batch" }.to_owned(),
             (old.median, new.median),
             &format::milliseconds,
             format::factor(gain, "faster", "slower"),
@@ -101,7 +107,7 @@ fn tiles(before: &Model, after: &Model) -> Vec<Tile> {
     if let (Some(old), Some(new)) = (before.images_per_s, after.images_per_s) {
         let gain = new.median / old.median;
         tiles.push(tile(
-            "Images per second",
+            "Images per second".to_owned(),
             (old.median, new.median),
             &format::sig3,
             format::factor(gain, "faster", "slower"),

@@ -1,8 +1,10 @@
 //! Pictures: predictions on test images, and augmented training images.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use crate::{Png, RunSummary, Sample, format};
+use crate::{Png, RunSummary, Sample, Task, format};
 
 /// Pictures narrower than this are shown with hard pixels, so that they are not blurred when enlarged.
 const SMALL_PICTURE: u32 = 96;
@@ -18,8 +20,11 @@ pub(super) struct Samples {
 pub(super) struct SampleView {
     pub(super) picture: Option<Picture>,
     pub(super) source: String,
+    /// What is on the picture, and the same as a sentence's end: `is Shirt`, `has person, dog`.
+    pub(super) alt: String,
     pub(super) truth: String,
     pub(super) predicted: String,
+    /// Confidence in the one predicted class; empty where there may be several.
     pub(super) confidence: String,
     /// The runners-up, in words.
     pub(super) others: String,
@@ -52,7 +57,11 @@ impl Samples {
             return None;
         }
         let (right, wrong): (Vec<&Sample>, Vec<&Sample>) =
-            run.samples.iter().partition(|s| s.truth == s.predicted);
+            run.samples.iter().partition(|s| is_right(run.task, s));
+        let view = match run.task {
+            Task::SingleLabel => view,
+            Task::MultiLabel => view_of_several,
+        };
         Some(Samples {
             wrong: wrong.into_iter().map(view).collect(),
             right: right.into_iter().map(view).collect(),
@@ -79,6 +88,33 @@ impl Augmented {
     }
 }
 
+/// Whether all answers are right; in which order they are named says nothing.
+fn is_right(task: Task, sample: &Sample) -> bool {
+    match task {
+        Task::SingleLabel => sample.truth == sample.predicted,
+        Task::MultiLabel => {
+            let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+            set(&sample.truths) == set(&sample.predictions)
+        }
+    }
+}
+
+fn view_of_several(sample: &Sample) -> SampleView {
+    let list = |names: &[String]| if names.is_empty() { "no label".to_owned() } else { names.join(", ") };
+    let (truth, predicted) = (list(&sample.truths), list(&sample.predictions));
+    let guesses = sample.top.iter().map(|g| format!("{} {}", g.class, format::share(g.confidence)));
+    SampleView {
+        picture: sample.png.as_ref().map(picture),
+        source: sample.source.clone(),
+        alt: truth.clone(),
+        truth: format!("has {truth}"),
+        confidence: String::new(),
+        others: guesses.collect::<Vec<_>>().join(", "),
+        baseline: sample.baseline_predicted.clone().filter(|b| b != &predicted),
+        predicted,
+    }
+}
+
 fn view(sample: &Sample) -> SampleView {
     let others: Vec<_> = sample
         .top
@@ -90,7 +126,8 @@ fn view(sample: &Sample) -> SampleView {
     SampleView {
         picture: sample.png.as_ref().map(picture),
         source: sample.source.clone(),
-        truth: sample.truth.clone(),
+        alt: sample.truth.clone(),
+        truth: format!("is {}", sample.truth),
         predicted: sample.predicted.clone(),
         confidence: format::share(sample.confidence),
         others: others.join(", "),

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use crate::page::hero::tone;
-use crate::{RunSummary, Step, StepState, format};
+use crate::{Metric, RunSummary, Step, StepState, format};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Steps {
@@ -24,7 +23,7 @@ pub(super) struct StepView {
 /// One measure before and after the step; `before` is empty if there was no model yet.
 #[derive(Debug, Serialize)]
 pub(super) struct Change {
-    pub(super) label: &'static str,
+    pub(super) label: String,
     pub(super) before: String,
     pub(super) after: String,
     pub(super) tone: &'static str,
@@ -44,38 +43,42 @@ impl Steps {
                 what: step.what_changed.clone(),
                 cost: format::duration(step.cost),
                 share: format!("{:.1}", step.cost.max(0.0) / total.max(f64::MIN_POSITIVE) * 100.0),
-                changes: changes(step),
+                changes: changes(run.deciding_metric(), step),
             })
             .collect();
         Some(Steps { total: format::duration(total), list })
     }
 }
 
-fn changes(step: &Step) -> Vec<Change> {
+fn changes(metric: Metric, step: &Step) -> Vec<Change> {
     let Some(after) = &step.after else { return Vec::new() };
     let none = StepState::default();
     let before = step.before.as_ref().unwrap_or(&none);
     let integer = |v: Option<u64>| v.map(|v| v as f64);
     let as_count = |v: f64| format::count(v as u64);
     let as_bytes = |v: f64| format::bytes(v as u64);
+    let better = |new, old| metric.is_better(new, old);
+    let less = |new, old| new < old;
     [
-        change("val. top-1", before.val_top1, after.val_top1, 1.0, format::percent),
-        change("parameters", integer(before.params), integer(after.params), -1.0, as_count),
-        change("MACs", integer(before.macs), integer(after.macs), -1.0, as_count),
-        change("file", integer(before.bytes), integer(after.bytes), -1.0, as_bytes),
-        change("latency", before.latency_ms, after.latency_ms, -1.0, format::milliseconds),
+        change(format!("val. {}", metric.title()), before.value(metric), after.value(metric), &better, |v| {
+            metric.format(v)
+        }),
+        change("parameters", integer(before.params), integer(after.params), &less, as_count),
+        change("MACs", integer(before.macs), integer(after.macs), &less, as_count),
+        change("file", integer(before.bytes), integer(after.bytes), &less, as_bytes),
+        change("latency", before.latency_ms, after.latency_ms, &less, format::milliseconds),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// `direction` is 1 where more is better, −1 where less is.
+/// `better` says whether its first number is better than its second.
 fn change(
-    label: &'static str,
+    label: impl Into<String>,
     before: Option<f64>,
     after: Option<f64>,
-    direction: f64,
+    better: &dyn Fn(f64, f64) -> bool,
     text: impl Fn(f64) -> String,
 ) -> Option<Change> {
     let after = after?;
@@ -83,9 +86,10 @@ fn change(
     let new = text(after);
     // What reads the same is the same.
     let tone = match before {
-        Some(before) if old != new => tone((after - before) * direction, 0.0),
+        Some(before) if old != new && better(after, before) => "better",
+        Some(before) if old != new && better(before, after) => "worse",
         _ => "same",
     };
     let before = if old == new { String::new() } else { old };
-    Some(Change { label, before, after: new, tone })
+    Some(Change { label: label.into(), before, after: new, tone })
 }

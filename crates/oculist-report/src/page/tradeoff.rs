@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use oculist_metrics::Direction;
 use serde::Serialize;
 
 use crate::chart::scatter::{Mark, Plot, Point};
 use crate::chart::{Drawing, Size};
-use crate::{Candidate, Model, RunSummary, format};
+use crate::{Candidate, Metric, Model, RunSummary, format, measure};
 
 const WIDE: Size = Size { width: 1040.0, height: 420.0 };
 const NARROW: Size = Size { width: 340.0, height: 320.0 };
@@ -16,6 +17,11 @@ const KIND_COLOURS: usize = 5;
 #[derive(Debug, Serialize)]
 pub(super) struct Tradeoff {
     pub(super) intro: String,
+    /// What the values are called, and the metric's title.
+    pub(super) scores: &'static str,
+    pub(super) metric: &'static str,
+    /// Which edge candidates that collapsed are drawn on.
+    pub(super) edge: Edge,
     pub(super) views: Vec<View>,
     /// Style class and name of each kind.
     pub(super) kinds: Vec<(String, String)>,
@@ -24,14 +30,22 @@ pub(super) struct Tradeoff {
     pub(super) rows: Vec<CandidateRow>,
 }
 
+/// Words and mark of an edge of the plot.
+#[derive(Debug, Serialize)]
+pub(super) struct Edge {
+    pub(super) mark: &'static str,
+    pub(super) side: &'static str,
+    pub(super) name: &'static str,
+}
+
 /// The plot over one measure of cost.
 #[derive(Debug, Serialize)]
 pub(super) struct View {
     pub(super) id: &'static str,
     pub(super) label: &'static str,
     pub(super) drawing: Drawing,
-    /// Number of candidates drawn on the lower edge because they lie far below it.
-    pub(super) below: usize,
+    /// Number of candidates drawn on the edge because they lie far beyond it.
+    pub(super) beyond: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,8 +53,8 @@ pub(super) struct CandidateRow {
     pub(super) name: String,
     pub(super) kind_class: String,
     pub(super) ratio: String,
-    pub(super) val_top1: String,
-    pub(super) drop: String,
+    pub(super) value: String,
+    pub(super) change: String,
     pub(super) params: String,
     pub(super) macs: String,
     pub(super) bytes: String,
@@ -73,7 +87,7 @@ impl Tradeoff {
                 enough.then(|| View {
                     id,
                     label,
-                    below: plot.below(),
+                    beyond: plot.beyond(),
                     drawing: Drawing::new(WIDE, NARROW, |size| plot.draw(size)),
                 })
             };
@@ -107,15 +121,26 @@ impl Tradeoff {
                 baseline.map(|m| m.macs as f64),
             ),
         ];
-        let base_top1 = baseline.and_then(|m| m.val_top1);
+        let metric = run.deciding_metric();
+        let base = baseline.and_then(|m| m.val_score(metric));
         Some(Tradeoff {
             intro: intro(run),
+            scores: measure::scores(metric),
+            metric: metric.title(),
+            edge: edge(metric),
             views: views.into_iter().flatten().collect(),
             has_ratio: candidates.iter().any(|c| c.pruning_ratio.is_some()),
             has_latency: candidates.iter().any(|c| c.latency_ms.is_some()),
-            rows: candidates.iter().map(|c| row(c, class(&c.kind), base_top1)).collect(),
+            rows: candidates.iter().map(|c| row(metric, c, class(&c.kind), base)).collect(),
             kinds: kinds.iter().map(|k| (class(k), k.clone())).collect(),
         })
+    }
+}
+
+fn edge(metric: Metric) -> Edge {
+    match metric.direction() {
+        Direction::HigherIsBetter => Edge { mark: "▾", side: "below", name: "lower" },
+        Direction::LowerIsBetter => Edge { mark: "▴", side: "above", name: "upper" },
     }
 }
 
@@ -136,13 +161,15 @@ fn plot(
     of: &dyn Fn(&Candidate) -> Option<f64>,
     base: Option<f64>,
 ) -> Plot {
-    let baseline_top1 = run.baseline().and_then(|m| m.val_top1);
+    let metric = run.deciding_metric();
+    let baseline = run.baseline().and_then(|m| m.val_score(metric)).filter(|value| value.is_finite());
     let mut points: Vec<Point> = Vec::new();
-    if let (Some(model), Some(x), Some(y)) = (run.baseline(), base, baseline_top1) {
+    if let (Some(model), Some(x), Some(y)) = (run.baseline(), base, baseline) {
         let title = format!(
-            "{}: {} validation top-1, {}",
+            "{}: {} validation {}, {}",
             model.name,
-            format::percent(y),
+            metric.format(y),
+            metric.title(),
             format::bytes(model.bytes)
         );
         points.push(Point {
@@ -154,7 +181,8 @@ fn plot(
             title,
         });
     }
-    for candidate in run.candidates.iter().filter(|c| c.val_top1.is_finite()) {
+    for candidate in &run.candidates {
+        let Some(y) = candidate.value(metric).filter(|y| y.is_finite()) else { continue };
         let Some(x) = of(candidate).filter(|x| x.is_finite()) else { continue };
         let mark = match (candidate.chosen, candidate.accepted) {
             (true, _) => Mark::Chosen,
@@ -166,18 +194,19 @@ fn plot(
             class: class(&candidate.kind),
             mark,
             x,
-            y: candidate.val_top1,
-            title: title(candidate),
+            y,
+            title: title(metric, candidate, y),
         });
     }
-    Plot { x_name, x_factor, points, baseline: baseline_top1, max_drop: run.max_drop }
+    Plot { x_name, x_factor, metric, points, baseline, max_drop: run.max_drop }
 }
 
-fn title(candidate: &Candidate) -> String {
+fn title(metric: Metric, candidate: &Candidate, value: f64) -> String {
     let mut text = format!(
-        "{}: {} validation top-1, {}, {} MACs",
+        "{}: {} validation {}, {}, {} MACs",
         candidate.name,
-        format::percent(candidate.val_top1),
+        metric.format(value),
+        metric.title(),
         format::bytes(candidate.bytes),
         format::count(candidate.macs)
     );
@@ -191,6 +220,7 @@ fn title(candidate: &Candidate) -> String {
 }
 
 fn intro(run: &RunSummary) -> String {
+    let metric = run.deciding_metric();
     let count = run.candidates.len();
     let accepted = run.candidates.iter().filter(|c| c.accepted).count();
     let mut text = match count {
@@ -201,8 +231,9 @@ fn intro(run: &RunSummary) -> String {
         Some(drop) => {
             let _ = write!(
                 text,
-                "; {accepted} kept within {} points of the baseline's validation top-1.",
-                format::limit(drop)
+                "; {accepted} kept within {} of the baseline's validation {}.",
+                measure::limit(metric, drop),
+                metric.title()
             );
         }
         None => {
@@ -218,13 +249,15 @@ fn intro(run: &RunSummary) -> String {
     text
 }
 
-fn row(candidate: &Candidate, kind_class: String, base_top1: Option<f64>) -> CandidateRow {
+fn row(metric: Metric, candidate: &Candidate, kind_class: String, base: Option<f64>) -> CandidateRow {
+    let value = candidate.value(metric);
     CandidateRow {
         name: candidate.name.clone(),
         kind_class,
         ratio: candidate.pruning_ratio.map_or(format::NONE.to_string(), format::share),
-        val_top1: format::percent(candidate.val_top1),
-        drop: base_top1.map_or(String::new(), |base| format::signed(candidate.val_top1 - base, 2)),
+        value: measure::text(metric, value),
+        change: base
+            .map_or(String::new(), |base| measure::difference(metric, base, value.unwrap_or(f64::NAN))),
         params: format::count(candidate.params),
         macs: format::count(candidate.macs),
         bytes: format::bytes(candidate.bytes),

@@ -1,6 +1,9 @@
 //! What compression tried, decided and changed.
 
+use oculist_metrics::Metric;
 use serde::{Deserialize, Serialize};
+
+use super::task::validation_value;
 
 /// The outcome of `--max-drop`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,8 @@ pub struct Step {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StepState {
+    /// The run's metric on the validation split, in its unit; see [`StepState::value`].
+    pub val: Option<f64>,
     /// Top-1 accuracy on the validation split, percent.
     pub val_top1: Option<f64>,
     /// Number of parameters.
@@ -44,6 +49,13 @@ pub struct StepState {
     pub latency_ms: Option<f64>,
 }
 
+impl StepState {
+    /// The value of the run's metric on the validation split.
+    pub fn value(&self, metric: Metric) -> Option<f64> {
+        validation_value(metric, self.val, self.val_top1)
+    }
+}
+
 /// One setting tried by the search.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -54,8 +66,10 @@ pub struct Candidate {
     pub kind: String,
     /// Share of the channels that were removed, `0..=1`.
     pub pruning_ratio: Option<f64>,
+    /// The run's metric on the validation split, in its unit; see [`Candidate::value`].
+    pub val: Option<f64>,
     /// Top-1 accuracy on the validation split, percent.
-    pub val_top1: f64,
+    pub val_top1: Option<f64>,
     /// Number of parameters.
     pub params: u64,
     /// Multiply-accumulates for one image.
@@ -70,6 +84,13 @@ pub struct Candidate {
     pub chosen: bool,
     /// Why it was accepted or refused.
     pub reason: String,
+}
+
+impl Candidate {
+    /// The value of the run's metric on the validation split.
+    pub fn value(&self, metric: Metric) -> Option<f64> {
+        validation_value(metric, self.val, self.val_top1)
+    }
 }
 
 /// A layer's channels before and after pruning.
@@ -90,7 +111,7 @@ pub struct LayerWidth {
 pub struct LayerSensitivity {
     /// Name of the layer.
     pub layer: String,
-    /// Fall of validation top-1 with this layer alone compressed, percentage points.
+    /// What the run's metric loses on the validation split with this layer alone compressed, in its unit.
     pub val_drop: f64,
     /// What was decided: `int8`, `f32`, ...
     pub decision: String,

@@ -1,8 +1,11 @@
 //! One model, measured.
 
+use oculist_metrics::{Metric, Scores};
 use serde::{Deserialize, Serialize};
 
-/// A model and its measurements; accuracies on the test split.
+use super::task::validation_value;
+
+/// A model and its measurements, on the test split unless a field says otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Model {
@@ -12,12 +15,16 @@ pub struct Model {
     pub file: String,
     /// `f32` or `int8`.
     pub precision: String,
-    /// Top-1 accuracy on the test split, percent.
-    pub top1: f64,
-    /// Top-5 accuracy on the test split, percent.
-    pub top5: f64,
+    /// Top-1 accuracy on the test split, percent; `None` where images have several labels.
+    pub top1: Option<f64>,
+    /// Top-5 accuracy on the test split, percent; `None` where images have several labels.
+    pub top5: Option<f64>,
     /// Top-1 accuracy on the validation split, percent.
     pub val_top1: Option<f64>,
+    /// Every metric that was measured on the test split; empty in older files, see [`Model::score`].
+    pub scores: Scores,
+    /// Every metric that was measured on the validation split; see [`Model::val_score`].
+    pub val_scores: Scores,
     /// Number of parameters.
     pub params: u64,
     /// Multiply-accumulates for one image.
@@ -34,6 +41,8 @@ pub struct Model {
     pub calibration: Vec<CalibrationBin>,
     /// Accuracy of each class, in label order.
     pub per_class: Vec<ClassAccuracy>,
+    /// Scores of each class where images have several labels, in label order; else empty.
+    pub per_label: Vec<LabelScores>,
     /// Confusion matrix: `confusion[truth][predicted]` counts test images; empty beyond [`Model::MATRIX_CLASSES`] classes.
     pub confusion: Vec<Vec<u64>>,
     /// Where the matrix is left out, its mistakes: `[truth, predicted, count]` of each pair that occurred.
@@ -45,6 +54,23 @@ pub struct Model {
 impl Model {
     /// Up to this many classes the confusion matrix is written; it grows with their square, and what is in it does not.
     pub const MATRIX_CLASSES: usize = 200;
+
+    /// The value of a metric on the test split, in the metric's unit.
+    ///
+    /// Files of version 1 of the schema have top-1, top-5 and the calibration error in fields of their own.
+    pub fn score(&self, metric: Metric) -> Option<f64> {
+        self.scores.get(metric).or_else(|| match metric {
+            Metric::Top1 => self.top1,
+            Metric::Top5 => self.top5,
+            Metric::Ece => self.ece.map(|share| 100.0 * share),
+            _ => None,
+        })
+    }
+
+    /// The value of a metric on the validation split, in the metric's unit.
+    pub fn val_score(&self, metric: Metric) -> Option<f64> {
+        validation_value(metric, self.val_scores.get(metric), self.val_top1)
+    }
 
     /// Puts a confusion matrix where it belongs: whole, or as a list of the mistakes.
     pub fn set_confusion(&mut self, matrix: Vec<Vec<u64>>) {
@@ -61,7 +87,7 @@ impl Model {
 
     /// Number of classes that were told apart.
     pub fn classes(&self) -> usize {
-        self.confusion.len().max(self.per_class.len())
+        self.confusion.len().max(self.per_class.len()).max(self.per_label.len())
     }
 }
 
@@ -91,6 +117,26 @@ pub struct ClassAccuracy {
     pub accuracy: f64,
     /// Number of its images.
     pub count: u64,
+}
+
+/// Scores of one class where images have several labels. Shares are in percent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LabelScores {
+    /// Name of the class.
+    pub class: String,
+    /// `2 TP / (2 TP + FP + FN)`, 0 of nothing.
+    pub f1: f64,
+    /// Share of the images said to have the class that do.
+    pub precision: f64,
+    /// Share of the images with the class that were found.
+    pub recall: f64,
+    /// Area under the curve of precision over recall; `None` without positives.
+    pub average_precision: Option<f64>,
+    /// Number of images with the class.
+    pub positives: u64,
+    /// Number of images said to have it.
+    pub predicted: u64,
 }
 
 /// One bin of the reliability diagram.

@@ -48,15 +48,19 @@ pub struct Sample {
     pub png: Option<Png>,
     /// Path relative to the data folder, or the index in the test split.
     pub source: String,
-    /// Name of the true class.
+    /// Name of the true class; empty where images have several labels.
     pub truth: String,
-    /// Name of the predicted class.
+    /// Name of the predicted class; empty where images have several labels.
     pub predicted: String,
+    /// Names of the true classes where images have several labels.
+    pub truths: Vec<String>,
+    /// Names of the predicted classes where images have several labels.
+    pub predictions: Vec<String>,
     /// Probability of the predicted class, `0..=1`.
     pub confidence: f64,
     /// The likeliest classes, best first; may be empty.
     pub top: Vec<Guess>,
-    /// The class the baseline predicted, if asked.
+    /// The class the baseline predicted, if asked; where images have several labels, all of them in one text.
     pub baseline_predicted: Option<String>,
 }
 

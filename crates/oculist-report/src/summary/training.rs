@@ -1,6 +1,9 @@
 //! The learning curve.
 
+use oculist_metrics::Metric;
 use serde::{Deserialize, Deserializer, Serialize};
+
+use super::task::validation_value;
 
 /// One epoch of training.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +18,8 @@ pub struct Epoch {
     pub train_loss: f64,
     /// Validation loss.
     pub val_loss: Option<f64>,
+    /// The run's metric on the validation split, in its unit; see [`Epoch::value`].
+    pub val: Option<f64>,
     /// Top-1 accuracy on the validation split, percent.
     pub val_top1: Option<f64>,
     /// Learning rate at the end of the epoch.
@@ -25,6 +30,13 @@ pub struct Epoch {
     pub seconds: f64,
     /// Percent of the epoch's time that training waited for data.
     pub data_wait: f64,
+}
+
+impl Epoch {
+    /// The value of the run's metric on the validation split.
+    pub fn value(&self, metric: Metric) -> Option<f64> {
+        validation_value(metric, self.val, self.val_top1)
+    }
 }
 
 /// JSON has no NaN: serde_json writes `null`, which must come back as what it was.

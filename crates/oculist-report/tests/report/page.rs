@@ -14,7 +14,7 @@ fn page(run: &RunSummary) -> (String, Page) {
 }
 
 /// What is wrong with a page that should stand alone, well-formed, with unique ids.
-fn faults(page: &Page) -> Vec<String> {
+pub(crate) fn faults(page: &Page) -> Vec<String> {
     let mut faults = page.errors();
     let mut ids = std::collections::BTreeSet::new();
     for element in page.elements() {
@@ -167,8 +167,8 @@ fn the_table_shows_the_numbers_of_the_input() {
             assert!((shown * scale - value).abs() <= value.abs() * 0.005, "{label}: {text} for {value}");
         }
     };
-    check("Top-1", "%", 1.0, &|m| m.top1);
-    check("Top-5", "%", 1.0, &|m| m.top5);
+    check("Top-1", "%", 1.0, &|m| m.top1.unwrap());
+    check("Top-5", "%", 1.0, &|m| m.top5.unwrap());
     check("Validation top-1", "%", 1.0, &|m| m.val_top1.unwrap());
     check("ECE", "", 1.0, &|m| m.ece.unwrap());
     check("Parameters", "M", 1e6, &|m| m.params as f64);
@@ -207,7 +207,7 @@ fn sections_without_content_are_left_out() {
     // A training run: one model, a history, nothing else.
     let epoch = Epoch { phase: "baseline".into(), epoch: 1, train_loss: 2.3, ..Epoch::default() };
     let run = RunSummary {
-        models: vec![Model { name: "baseline".into(), top1: 50.0, bytes: 1000, ..Model::default() }],
+        models: vec![Model { name: "baseline".into(), top1: Some(50.0), bytes: 1000, ..Model::default() }],
         history: vec![epoch],
         ..RunSummary::default()
     };
@@ -234,7 +234,7 @@ fn each_section_stands_without_its_optional_parts() {
     });
     run.history.iter_mut().for_each(|e| {
         e.val_loss = None;
-        e.val_top1 = None;
+        (e.val, e.val_top1) = (None, None);
     });
     run.samples.iter_mut().for_each(|s| s.png = None);
     run.steps = vec![Step { after: Some(StepState::default()), ..Step::default() }];
@@ -247,7 +247,7 @@ fn each_section_stands_without_its_optional_parts() {
 fn numbers_that_are_not_finite_or_zero_do_not_break_the_page() {
     let model = Model {
         name: "baseline".into(),
-        top1: f64::NAN,
+        top1: Some(f64::NAN),
         per_class: vec![ClassAccuracy { class: "a".into(), accuracy: f64::NAN, count: 0 }],
         confusion: vec![vec![0]],
         ..Model::default()
@@ -255,7 +255,7 @@ fn numbers_that_are_not_finite_or_zero_do_not_break_the_page() {
     let run = RunSummary {
         models: vec![model.clone(), Model { name: "compressed".into(), ..model }],
         candidates: vec![Candidate {
-            val_top1: f64::NAN,
+            val_top1: Some(f64::NAN),
             latency_ms: Some(f64::INFINITY),
             ..Candidate::default()
         }],

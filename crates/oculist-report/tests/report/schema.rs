@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use oculist_report::{
-    ClassAccuracy, Epoch, Model, Png, ReportError, RunSummary, SCHEMA_VERSION, render_html,
+    ClassAccuracy, Epoch, Metric, Model, Png, ReportError, RunSummary, SCHEMA_VERSION, Task, Unit,
+    render_html,
 };
 use serde_json::{Value, json};
 
@@ -50,6 +51,23 @@ fn differences(schema: &Schema, kind: &str, value: &Value, path: &str, found: &m
         }
         return;
     }
+    if let Some(inner) = kind.strip_prefix('{').and_then(|k| k.strip_suffix('}')) {
+        match value.as_object() {
+            Some(map) => {
+                for (name, value) in map {
+                    let path = format!("{path}.{name}");
+                    match name.parse::<Metric>() {
+                        Ok(metric) if metric.name() == name => {
+                            differences(schema, inner, value, &path, found);
+                        }
+                        _ => found.push(format!("{path}: no metric")),
+                    }
+                }
+            }
+            None => found.push(format!("{path}: expected an object, found {value}")),
+        }
+        return;
+    }
     let fits = match kind {
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
@@ -84,9 +102,30 @@ fn check(value: &Value) -> Vec<String> {
     found
 }
 
+/// Everything in which a file differs from the document.
+pub(crate) fn differences_from_document(text: &str) -> Vec<String> {
+    check(&serde_json::from_str(text).expect("is JSON"))
+}
+
 fn summary() -> Value {
     let text = sample_run(10).to_summary_json().expect("serialises");
     serde_json::from_str(&text).expect("is JSON")
+}
+
+#[test]
+fn every_metric_is_documented_with_its_direction() {
+    let table = DOCUMENT.split("## Metrics").nth(1).and_then(|d| d.split("## Versions").next()).expect("it");
+    for metric in Metric::ALL {
+        let row = table.lines().find(|l| l.contains(&format!("`{metric}`"))).expect(metric.name());
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let (unit, better) = (cells[2], cells[3]);
+        assert_eq!(unit.starts_with("percent"), metric.unit() == Unit::Percent, "{row}");
+        assert_eq!(better == "lower", metric.is_better(0.0, 1.0), "{row}");
+        for task in [Task::SingleLabel, Task::MultiLabel] {
+            let listed = cells[4] == "both" || cells[4] == task.name();
+            assert_eq!(listed, task.metrics().contains(&metric), "{row}");
+        }
+    }
 }
 
 #[test]
@@ -107,9 +146,17 @@ fn the_check_sees_missing_wrong_and_unknown_fields() {
     broken["data"].as_object_mut().expect("an object").remove("val");
     broken["extra"] = json!(1);
     broken["models"][0]["params"] = json!(-3);
+    broken["models"][0]["scores"] = json!({"top6": 1, "top1": "90", "accuracy": 1});
     let found = check(&broken).join("\n");
-    for path in ["run.models[1].top1: expected", "run.data.val: missing", "run.extra: not doc", "params: exp"]
-    {
+    for path in [
+        "run.models[1].top1: expected",
+        "run.data.val: missing",
+        "run.extra: not doc",
+        "params: exp",
+        "scores.top6: no metric",
+        "scores.top1: expected number",
+        "scores.accuracy: no metric",
+    ] {
         assert!(found.contains(path), "{path} in\n{found}");
     }
 }
@@ -160,7 +207,7 @@ fn a_loss_that_is_not_finite_survives() {
 fn newer_and_broken_files_are_refused() {
     let newer = format!(r#"{{"schema_version": {}, "models": "changed"}}"#, SCHEMA_VERSION + 1);
     let error = RunSummary::from_json(&newer).expect_err("is newer");
-    assert!(matches!(error, ReportError::NewerSchema { found: 2, supported: 1 }), "{error}");
+    assert!(matches!(error, ReportError::NewerSchema { found: 3, supported: 2 }), "{error}");
     for text in ["", "{", "[]", "{}", r#"{"schema_version": 1, "models": 3}"#] {
         let error = RunSummary::from_json(text).expect_err(text);
         assert!(matches!(error, ReportError::Json(_)), "{text}: {error}");
@@ -169,7 +216,7 @@ fn newer_and_broken_files_are_refused() {
 
 #[test]
 fn fields_of_the_future_are_ignored_and_missing_ones_filled() {
-    let text = r#"{"schema_version": 1, "seed": 7, "new_field": [1, 2]}"#;
+    let text = r#"{"schema_version": 2, "seed": 7, "new_field": [1, 2]}"#;
     let run = RunSummary::from_json(text).expect("reads");
     assert_eq!(run, RunSummary { seed: 7, ..RunSummary::default() });
 }

@@ -44,7 +44,7 @@ fn steps_and_candidates_are_listed() {
     let text = candidates(&run);
     assert_eq!(text.lines().count(), run.candidates.len() + 2);
     assert_eq!(text.matches("chosen").count(), 1, "{text}");
-    let line = step_line(&run.steps[4]);
+    let line = step_line(&run.steps[4], run.metric);
     assert!(line.starts_with("quantise (31 s): ") && line.contains("file 527 kB -> 159 kB"), "{line}");
     assert!(!line.contains("params"), "what stayed the same is not repeated: {line}");
 }

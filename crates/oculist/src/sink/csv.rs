@@ -12,7 +12,8 @@ use crate::summary::{curve, metrics_csv};
 
 /// Writes one line per epoch of every training; the file is whole after each.
 ///
-/// Columns: `phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds,data_wait`.
+/// Columns: `phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds,data_wait,val`, the last of
+/// the metric that decides.
 #[derive(Debug)]
 pub struct Csv {
     path: PathBuf,
@@ -29,8 +30,8 @@ impl Csv {
 impl Sink for Csv {
     fn event(&mut self, event: &Progress<'_>) -> Result<(), OculistError> {
         match event {
-            Progress::Epoch { phase, record, .. } => {
-                self.epochs.extend(curve(phase, std::slice::from_ref(*record)));
+            Progress::Epoch { phase, record, metric, .. } => {
+                self.epochs.extend(curve(phase, std::slice::from_ref(*record), *metric));
             }
             // With the epochs before a resumption.
             Progress::Trained { phase, history } => {

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use oculist_data::Task;
 use oculist_files::utc_text;
 use oculist_report::{Input, RunSummary};
 
@@ -58,6 +59,11 @@ impl Sink for Report {
             cpu: oculist_runtime::cpu_name(),
             started: utc_text(SystemTime::now()),
             arch: config.arch.clone(),
+            task: match config.task {
+                Task::SingleLabel => oculist_report::Task::SingleLabel,
+                Task::MultiLabel => oculist_report::Task::MultiLabel,
+            },
+            metric: config.metric,
             data: session.source().facts_for_report(),
             input: Input {
                 height: p.height,

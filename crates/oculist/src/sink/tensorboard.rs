@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use oculist_events::{EventWriter, HParam, Origin, Outcome};
+use oculist_metrics::Metric;
 use serde_json::Value;
 
 use super::Sink;
@@ -29,6 +30,8 @@ pub struct TensorBoard {
     /// The training that is at work.
     phase: Option<Phase>,
     steps: u64,
+    /// What decides.
+    metric: Metric,
 }
 
 #[derive(Debug)]
@@ -42,7 +45,15 @@ struct Phase {
 impl TensorBoard {
     /// Writes below a folder; where `resumes`, what is there is gone on with, else it is an error that there is something.
     pub fn new(folder: impl Into<PathBuf>, resumes: bool) -> Self {
-        Self { folder: folder.into(), resumes, origin: Origin::here(), whole: None, phase: None, steps: 0 }
+        Self {
+            folder: folder.into(),
+            resumes,
+            origin: Origin::here(),
+            whole: None,
+            phase: None,
+            steps: 0,
+            metric: Metric::Top1,
+        }
     }
 
     fn begin_at(&self, folder: &Path, first: u64) -> Result<EventWriter, OculistError> {
@@ -70,6 +81,7 @@ impl TensorBoard {
 impl Sink for TensorBoard {
     fn begin(&mut self, session: &Session<'_>, recipe: &Recipe) -> Result<(), OculistError> {
         let now = SystemTime::now();
+        self.metric = session.config().metric;
         let mut whole = self.begin_at(&self.folder, 0)?;
         whole.text("recipe", 0, now, &format!("```toml\n{}\n```", recipe.to_toml()))?;
         whole.hparams(now, &hyperparameters(session), &[])?;
@@ -105,7 +117,7 @@ impl Sink for TensorBoard {
             Progress::Step(step) => {
                 self.steps += 1;
                 if let Some(whole) = &mut self.whole {
-                    let text = oculist_report::terminal::step_line(step);
+                    let text = oculist_report::terminal::step_line(step, self.metric);
                     whole.text("steps", self.steps, now, &text)?;
                     whole.flush()?;
                 }

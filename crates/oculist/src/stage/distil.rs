@@ -73,7 +73,7 @@ impl Stage for Distil {
         let mut model = teacher.with_graph(outcome.graph);
         model.arch.clone_from(&config.arch);
         let mut after = before.followed_by(model);
-        after.history = curve(&name, &outcome.history);
+        after.history = curve(&name, &outcome.history, config.metric);
         after.name = format!("distilled into {}", config.network());
         after.label = name;
         after.kind = "distilled".into();

@@ -107,7 +107,7 @@ impl Stage for FineTune {
         let outcome = phase.run(session, &model.graph)?;
         let mut after = before.followed_by(model.with_graph(outcome.graph));
         after.label.clone_from(&name);
-        after.history = curve(&name, &outcome.history);
+        after.history = curve(&name, &outcome.history, config.metric);
         if before.complete {
             after.name = format!("{}, fine-tuned", before.name);
             after.kind = if before.keep.is_some() { "pruned" } else { "fine-tuned" }.into();

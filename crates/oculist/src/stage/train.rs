@@ -69,7 +69,7 @@ impl Stage for Train {
         after.name.clone_from(&name);
         after.label.clone_from(&name);
         after.kind = "baseline".into();
-        after.history = curve(&name, &outcome.history);
+        after.history = curve(&name, &outcome.history, config.metric);
         Ok(after)
     }
 
