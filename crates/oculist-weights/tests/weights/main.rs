@@ -6,6 +6,7 @@ mod files;
 mod hostile;
 mod loading;
 mod pickles;
+mod sharded;
 mod timm;
 mod writing;
 
