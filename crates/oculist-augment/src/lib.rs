@@ -84,6 +84,6 @@ pub use geometry::{Border, Interpolation};
 pub use image::Image;
 pub use op::{Op, Step};
 pub use pipeline::{Pipeline, Start};
-pub use preprocessing::{ColorMode, Preprocessing, Reading, ResizeRule};
+pub use preprocessing::{ColorMode, CropRounding, Preprocessing, Reading, ResizeRule};
 pub use rng::{Rng, SampleKey};
 pub use transform::{BoundingBox, Effect, Transform};

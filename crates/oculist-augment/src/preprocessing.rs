@@ -55,8 +55,47 @@ pub enum ResizeRule {
     /// Straight to width x height; the aspect ratio may change.
     Exact,
     /// The shorter side becomes this many pixels (the longer one `floor(long * n / short)`), then the
-    /// middle of width x height is cut out, starting at `floor((side - crop) / 2)`.
+    /// middle of width x height is cut out, starting at `(side - crop) / 2`, rounded by [`CropRounding`].
     ShorterSide(usize),
+}
+
+/// How the start of a centre crop is rounded where an odd number of pixels is left over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CropRounding {
+    /// Down.
+    #[default]
+    Down,
+    /// To the even one of both neighbours: `int(round((side - crop) / 2.0))` in Python.
+    ///
+    /// # Source
+    /// torchvision's `CenterCrop`, which timm uses as well.
+    HalfToEven,
+}
+
+impl CropRounding {
+    /// The name used in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::HalfToEven => "half_to_even",
+        }
+    }
+
+    /// The first pixel of the middle of `want` pixels out of `have`, which are no fewer.
+    fn start(self, have: usize, want: usize) -> usize {
+        let left_over = have - want;
+        let down = left_over / 2;
+        match self {
+            Self::Down => down,
+            Self::HalfToEven => down + (left_over % 2) * (down % 2),
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+    fn is_down(&self) -> bool {
+        *self == Self::Down
+    }
 }
 
 /// Preprocessing for evaluation, calibration, prediction and the exported model; in training,
@@ -74,6 +113,9 @@ pub struct Preprocessing {
     pub height: usize,
     /// The resize rule.
     pub resize: ResizeRule,
+    /// How the start of the centre crop is rounded. Files and runs from before it was written round down.
+    #[serde(default, skip_serializing_if = "CropRounding::is_down")]
+    pub crop: CropRounding,
     /// The resampling filter, antialiased.
     pub interpolation: Interpolation,
     /// Mean per channel, in units of 0..=1.
@@ -91,6 +133,7 @@ impl Preprocessing {
             width,
             height,
             resize: ResizeRule::Exact,
+            crop: CropRounding::Down,
             interpolation: Interpolation::Bilinear,
             mean: vec![0.5; channels],
             std: vec![0.5; channels],
@@ -192,7 +235,16 @@ impl Preprocessing {
         let short = size.0.min(size.1);
         let scaled = (size.0 * side / short, size.1 * side / short);
         if scaled == size {
-            return geometry::center_crop(image, self.width, self.height, Border::Edge);
+            let starts = [(size.0, self.width), (size.1, self.height)].map(|(have, want)| {
+                // Smaller images are filled up on all sides.
+                if have < want { None } else { isize::try_from(self.crop.start(have, want)).ok() }
+            });
+            return match starts {
+                [Some(left), Some(top)] => {
+                    geometry::crop(image, left, top, self.width, self.height, Border::Edge)
+                }
+                _ => geometry::center_crop(image, self.width, self.height, Border::Edge),
+            };
         }
         let Some(window) = self.shorter_side_window(size, side) else {
             let found = format!("{side} for an input of {}x{}", self.width, self.height);
@@ -216,7 +268,7 @@ impl Preprocessing {
         // Rounding must not leave the image.
         let window = |have: usize, scaled: usize, want: usize| {
             let scale = have as f64 / scaled as f64;
-            let start = ((scaled - want) / 2) as f64 * scale;
+            let start = self.crop.start(scaled, want) as f64 * scale;
             (start, (want as f64 * scale).min(have as f64 - start))
         };
         let (left, w) = window(width, scaled_width, self.width);
@@ -332,6 +384,30 @@ mod tests {
         let image = ramp(8, 4, 1);
         let out = preprocessing.prepare(image.clone()).unwrap();
         assert_eq!(out, geometry::crop(&image, 2, 0, 4, 4, Border::Edge).unwrap());
+    }
+
+    #[test]
+    fn crops_start_where_torchvisions_do() {
+        // The first pixel of `CenterCrop(8)` of torchvision 0.29.2 for sides of 8 to 19 pixels.
+        let theirs = [0, 0, 1, 2, 2, 2, 3, 4, 4, 4, 5, 6];
+        let of = |crop: CropRounding| -> Vec<usize> { (8..20).map(|side| crop.start(side, 8)).collect() };
+        assert_eq!(of(CropRounding::HalfToEven), theirs);
+        assert_eq!(of(CropRounding::Down), [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5], "for a quarter another");
+        // 11 of 8 pixels: with and without scaling before.
+        for (width, height, side) in [(11, 8, 8), (22, 16, 8)] {
+            let image = ramp(width, height, 1);
+            let preprocessing = |crop| Preprocessing {
+                resize: ResizeRule::ShorterSide(side),
+                interpolation: Interpolation::Nearest,
+                crop,
+                ..Preprocessing::exact(ColorMode::Grey, 8, 8)
+            };
+            let resized = geometry::resize(&image, 11, 8, Interpolation::Nearest).unwrap();
+            for (crop, left) in [(CropRounding::Down, 1), (CropRounding::HalfToEven, 2)] {
+                let want = geometry::crop(&resized, left, 0, 8, 8, Border::Edge).unwrap();
+                assert_eq!(preprocessing(crop).prepare(image.clone()).unwrap(), want, "{crop:?}");
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ use crate::HubError;
 
 /// Files beside a model that say what its classes are and how images become its input.
 const SETTINGS: [&str; 2] = ["config.json", "preprocessor_config.json"];
+/// How the index of weights in several files ends.
+const INDEX: &str = ".index.json";
 /// Most near names that an error lists.
 const MOST_NEAR: usize = 5;
 /// Most names that are compared for that.
@@ -51,14 +53,35 @@ impl Plan {
         Ok(Self { model, data, settings, note })
     }
 
+    /// Whether the data may be no links: those of an ONNX model, which must not lead out of its folder.
+    pub(crate) fn data_is_read_as_files(&self) -> bool {
+        !self.model.ends_with(INDEX)
+    }
+
     /// All of them, what cannot be done without first.
     pub(crate) fn files(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.model).chain(&self.data).chain(&self.settings)
     }
 }
 
-/// Whether a file holds tensors of an ONNX model: `model.onnx_data`, its parts `model.onnx_data_1`, `model.onnx.data`.
+/// Whether a file is one of several that hold the weights of `model`: of `x.safetensors`, those are
+/// `x-00001-of-00002.safetensors` and so on.
+fn is_part_of(model: &str, file: &str) -> bool {
+    let Some((stem, ending)) = model.rsplit_once('.') else { return false };
+    let numbers = file
+        .strip_prefix(stem)
+        .and_then(|rest| rest.strip_suffix(ending)?.strip_suffix('.')?.strip_prefix('-'))
+        .and_then(|rest| rest.split_once("-of-"));
+    let is_number = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
+    numbers.is_some_and(|(part, all)| is_number(part) && is_number(all))
+}
+
+/// Whether a model cannot be read without a file: parts of the weights that it is the index of, or tensors of an ONNX model,
+/// which are `model.onnx_data`, its parts `model.onnx_data_1`, or `model.onnx.data`.
 fn is_data_of(model: &str, file: &str) -> bool {
+    if let Some(weights) = model.strip_suffix(INDEX) {
+        return is_part_of(weights, file);
+    }
     if !model.to_ascii_lowercase().ends_with(".onnx") {
         return false;
     }
@@ -81,9 +104,14 @@ fn choose(repository: &str, list: &[String]) -> Result<(String, Option<String>),
         .or_else(|| known("model.onnx"))
         .or_else(|| known("onnx/model.onnx"))
         .or_else(|| known("model.safetensors"))
+        .or_else(|| known("model.safetensors.index.json"))
         .or_else(|| only(&safetensors))
-        .or_else(|| known("pytorch_model.bin"));
-    let models: Vec<_> = list.iter().filter(|file| is_model(file)).cloned().collect();
+        .or_else(|| known("pytorch_model.bin"))
+        .or_else(|| known("pytorch_model.bin.index.json"));
+    // Parts of a model are none.
+    let indices: Vec<&str> = list.iter().filter_map(|file| file.strip_suffix(INDEX)).collect();
+    let is_part = |file: &str| indices.iter().any(|model| is_part_of(model, file));
+    let models: Vec<_> = list.iter().filter(|file| is_model(file) && !is_part(file)).cloned().collect();
     match chosen {
         Some(file) => {
             let others: Vec<_> = models.iter().filter(|m| **m != file).map(|m| format!("`{m}`")).collect();
@@ -108,6 +136,7 @@ fn is_model(file: &str) -> bool {
     match name.rsplit_once('.') {
         Some((_, "onnx" | "safetensors" | "pth" | "pt")) => true,
         Some((stem, "bin")) => stem.starts_with("pytorch_model"),
+        Some((stem, "json")) => stem.ends_with(".safetensors.index") || stem.ends_with(".bin.index"),
         _ => false,
     }
 }
@@ -179,6 +208,12 @@ mod tests {
             (&["x.safetensors", "y.safetensors", "pytorch_model.bin"], Some("pytorch_model.bin")),
             (&["x.safetensors", "y.safetensors"], None),
             (&["README.md"], None),
+            (
+                &["x-00001-of-00002.safetensors", "model.safetensors.index.json"],
+                Some("model.safetensors.index.json"),
+            ),
+            (&["model.safetensors", "model.safetensors.index.json"], Some("model.safetensors")),
+            (&["pytorch_model.bin.index.json", "x.json"], Some("pytorch_model.bin.index.json")),
         ] {
             assert_eq!(chosen(files).as_deref(), want, "{files:?}");
         }
@@ -212,6 +247,33 @@ mod tests {
         assert_eq!(plan.settings, ["config.json", "onnx/config.json", "onnx/preprocessor_config.json"]);
         let weights = Plan::new("a/b", Some("w.bin"), &list(&["w.bin", "w.bin_data"])).unwrap();
         assert_eq!((weights.data.len(), weights.note), (0, None));
+    }
+
+    #[test]
+    fn parts_come_with_their_index_and_are_no_models_themselves() {
+        let files = list(&[
+            "model-00001-of-00002.safetensors",
+            "model-00002-of-00002.safetensors",
+            "model-1-of-2.safetensors",
+            "model-0000x-of-00002.safetensors",
+            "model-00001-of-00002.bin",
+            "other-00001-of-00002.safetensors",
+            "sub/model-00001-of-00002.safetensors",
+            "model.safetensors.index.json",
+            "config.json",
+        ]);
+        let plan = Plan::new("a/b", None, &files).unwrap();
+        assert_eq!(plan.model, "model.safetensors.index.json");
+        assert_eq!(plan.data, files[..2]);
+        assert!(!plan.data_is_read_as_files());
+        let note = plan.note.unwrap();
+        assert!(
+            note.ends_with(
+                "there are also `model-1-of-2.safetensors`, `model-0000x-of-00002.safetensors`, \
+            `other-00001-of-00002.safetensors`, `sub/model-00001-of-00002.safetensors`"
+            ),
+            "{note}"
+        );
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct Fetched {
 impl Hub {
     /// Gives the file of a name; from the cache where it is complete there, else from the network.
     ///
-    /// The external data of an ONNX file and `config.json` and `preprocessor_config.json` of the repository and of the
+    /// The external data of an ONNX file, the parts of weights that have an index, and `config.json` and `preprocessor_config.json` of the repository and of the
     /// file's folder come with it. A commit that is in the cache needs no request; for a branch or a tag, the Hub is asked
     /// where it leads to, and the cache's last answer is taken if the Hub cannot be reached. `progress` is given lines.
     ///
@@ -78,7 +78,11 @@ impl Hub {
         }
         // Only now, and the model last: who finds it finds all of it.
         for (file, etag) in new.iter().rev() {
-            let entry = if plan.data.contains(file) { Entry::File } else { Entry::Link };
+            let entry = if plan.data_is_read_as_files() && plan.data.contains(file) {
+                Entry::File
+            } else {
+                Entry::Link
+            };
             repository.link(&commit, file, etag, entry)?;
         }
         own_data(&repository, &commit, &plan);
@@ -186,7 +190,7 @@ fn elsewhere(
 
 /// Data of a model that Python has linked becomes files, which whoever reads the model wants.
 fn own_data(repository: &Repository, commit: &str, plan: &Plan) {
-    for file in &plan.data {
+    for file in plan.data.iter().filter(|_| plan.data_is_read_as_files()) {
         // A cache that cannot be written is as it is; who reads the model says what is wrong.
         let _ = repository.make_file(commit, file);
     }

@@ -6,11 +6,12 @@ use crate::error::{WeightsError, listed};
 use crate::read::Weights;
 
 /// Names of the last layer's weight in each family: torchvision's, then those of other producers.
-const CLASSIFIERS: [(Family, &[&str]); 6] = [
+const CLASSIFIERS: [(Family, &[&str]); 7] = [
     (Family::CifarResNet, &["linear.weight", "fc.weight"]),
     (Family::ResNet, &["fc.weight"]),
     (Family::MobileNetV2, &["classifier.1.weight", "classifier.weight"]),
     (Family::MobileNetV3, &["classifier.3.weight", "classifier.weight"]),
+    (Family::EfficientNetLite, &["classifier.1.weight", "classifier.weight", "_fc.weight"]),
     (Family::Vgg, &["classifier.6.weight", "head.fc.weight", "classifier.weight"]),
     (Family::AlexNet, &["classifier.6.weight"]),
 ];

@@ -91,7 +91,7 @@ pub enum WeightsError {
         problem: String,
     },
     /// The file holds several sets of weights.
-    #[error("it holds several sets of weights: {}; choose one of them", listed(choices))]
+    #[error("it holds several sets of weights: {}; choose one of them with --state-dict", listed(choices))]
     Ambiguous {
         /// What to choose from.
         choices: Vec<String>,

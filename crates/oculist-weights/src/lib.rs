@@ -1,6 +1,6 @@
 //! Files of weights, and how their names map onto a graph's.
 //!
-//! [`read`] reads `.safetensors` files and those of `torch.save` (`.pth`, `.pt`, `.th`, `.bin`, new and old format),
+//! [`read`] reads `.safetensors` files (also several with an index) and those of `torch.save` (`.pth`, `.pt`, `.th`, `.bin`, new and old format),
 //! finds the state dict in them and gives its tensors. [`load_into`] sets a graph's weights from them, [`classes_of`]
 //! tells how many classes the classifier of the file has, [`write_safetensors`] writes a graph's weights.
 //!
@@ -19,6 +19,7 @@
 mod classes;
 mod elements;
 mod error;
+mod index;
 mod load;
 mod names;
 mod naming;

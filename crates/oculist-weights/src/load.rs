@@ -4,7 +4,7 @@ mod report;
 
 use std::collections::{BTreeMap, HashMap};
 
-use oculist_graph::{DataType, Dim, Graph, Op, Shape, Tensor, TensorData, ValueId};
+use oculist_graph::{Conv, DataType, Dim, Graph, Op, Padding, Shape, Tensor, TensorData, ValueId, Window};
 
 use crate::error::WeightsError;
 use crate::names::is_bookkeeping;
@@ -85,12 +85,16 @@ pub fn load_into(graph: &mut Graph, weights: &Weights, partial: Partial) -> Resu
     for (dtype, count) in changed {
         report.notes.push(format!("{count} tensors of {} were converted to the graph's type", dtype.name()));
     }
-    report.notes.extend(naming.assumption.map(str::to_owned));
+    let assumed = naming.assumption.as_ref().filter(|a| graph.name().starts_with(a.graphs));
+    report.notes.extend(assumed.map(|a| a.text.to_owned()));
     for (id, (_, tensor)) in found {
         graph.set_param(id, tensor);
     }
     if let Some(epsilon) = naming.epsilon {
         set_epsilon(graph, epsilon);
+    }
+    if naming.same_padding {
+        pad_same(graph);
     }
     Ok(report)
 }
@@ -174,6 +178,27 @@ fn set_epsilon(graph: &mut Graph, epsilon: f32) {
     for (node, mut norm) in norms {
         norm.epsilon = epsilon;
         edit.set_op(node, Op::BatchNormalization(norm));
+    }
+}
+
+/// Pads the convolutions that reduce the map as TensorFlow's `SAME` does. The sizes of all maps stay: with the kernels and
+/// paddings of the zoo both give `ceil(size / stride)`.
+fn pad_same(graph: &mut Graph) {
+    let convs: Vec<_> = graph
+        .nodes()
+        .iter()
+        .enumerate()
+        .filter_map(|(i, node)| {
+            let Op::Conv(conv) = &node.op else { return None };
+            let (_, height, width) = graph.shape(node.inputs[0]).chw()?;
+            let same = Window { padding: Padding::SameUpper, ..conv.window.clone() };
+            let reduces = conv.window.stride.iter().any(|&s| s > 1);
+            reduces.then(|| same.plane([height, width])).flatten().map(|plane| (i, plane, conv.groups))
+        })
+        .collect();
+    let mut edit = graph.edit();
+    for (node, plane, groups) in convs {
+        edit.set_op(node, Op::Conv(Conv::plane(plane, groups)));
     }
 }
 

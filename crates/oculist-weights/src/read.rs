@@ -6,7 +6,7 @@ use oculist_graph::Tensor;
 
 use crate::error::WeightsError;
 use crate::torch::Found;
-use crate::{names, safetensors, torch};
+use crate::{index, names, safetensors, torch};
 
 /// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +48,8 @@ impl Weights {
 
 /// Reads a file of weights; which format it is, its content tells.
 ///
+/// The index of several files (`model.safetensors.index.json`) is read with all of them, from its folder.
+///
 /// A file that holds several sets of weights needs `choose`: the key of one of them, as the error names it.
 ///
 /// # Errors
@@ -56,7 +58,18 @@ pub fn read(path: impl AsRef<Path>, choose: Option<&str>) -> Result<Weights, Wei
     let path = path.as_ref();
     let bytes =
         oculist_files::read(path).map_err(|cause| WeightsError::Read { path: path.to_owned(), cause })?;
-    read_bytes(&bytes, &path.to_string_lossy(), choose)
+    let name = path.to_string_lossy();
+    if !index::is_index(&bytes) {
+        return read_bytes(&bytes, &name, choose);
+    }
+    if let Some(asked) = choose {
+        let none = WeightsError::NoSuchChoice { asked: asked.to_owned(), choices: Vec::new() };
+        return Err(none.of_file(&name));
+    }
+    let (format, found, note) = index::read(path, &bytes).map_err(|problem| problem.of_file(&name))?;
+    let mut weights = finish(&name, format, found);
+    weights.notes.extend(note);
+    Ok(weights)
 }
 
 /// Reads the bytes of a file of weights called `name`.
@@ -69,7 +82,7 @@ pub fn read_bytes(bytes: &[u8], name: &str, choose: Option<&str>) -> Result<Weig
         .map_err(|problem| problem.of_file(name))
 }
 
-fn parse(bytes: &[u8], choose: Option<&str>) -> Result<(Format, Found), WeightsError> {
+pub(crate) fn parse(bytes: &[u8], choose: Option<&str>) -> Result<(Format, Found), WeightsError> {
     let format = format_of(bytes)?;
     let found = match format {
         Format::Safetensors => match choose {
@@ -107,6 +120,9 @@ fn format_of(bytes: &[u8]) -> Result<Format, WeightsError> {
             "it is a tar archive, as PyTorch wrote before version 0.1.10, which is not read; load it with PyTorch and \
              save it again: `torch.save(state_dict, \"weights.pth\")`",
         );
+    }
+    if index::is_index(bytes) {
+        return other("it is JSON: only the index of several files of weights is read, by its path");
     }
     if begins("version https://git-lfs") {
         return other("it is a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`");

@@ -7,7 +7,7 @@ use oculist_graph::{Graph, GraphError};
 
 use crate::error::ZooError;
 use crate::options::BuildOptions;
-use crate::{alexnet, cifar_resnet, mobilenet_v2, mobilenet_v3, resnet, vgg};
+use crate::{alexnet, cifar_resnet, efficientnet_lite, mobilenet_v2, mobilenet_v3, resnet, vgg};
 
 /// A family of architectures that differ in depth or width only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Family {
     MobileNetV2,
     /// MobileNetV3.
     MobileNetV3,
+    /// EfficientNet-Lite.
+    EfficientNetLite,
     /// VGG with batch normalisation.
     Vgg,
     /// AlexNet.
@@ -34,6 +36,7 @@ impl fmt::Display for Family {
             Self::ResNet => "ResNet",
             Self::MobileNetV2 => "MobileNetV2",
             Self::MobileNetV3 => "MobileNetV3",
+            Self::EfficientNetLite => "EfficientNet-Lite",
             Self::Vgg => "VGG",
             Self::AlexNet => "AlexNet",
         })
@@ -77,11 +80,12 @@ impl fmt::Debug for ArchitectureInfo {
 /// All architectures, by family and depth.
 pub fn architectures() -> &'static [ArchitectureInfo] {
     static ALL: LazyLock<Vec<ArchitectureInfo>> = LazyLock::new(|| {
-        let families: [&[ArchitectureInfo]; 6] = [
+        let families: [&[ArchitectureInfo]; 7] = [
             &cifar_resnet::ENTRIES,
             &resnet::ENTRIES,
             &mobilenet_v2::ENTRIES,
             &mobilenet_v3::ENTRIES,
+            &efficientnet_lite::ENTRIES,
             &vgg::ENTRIES,
             &alexnet::ENTRIES,
         ];

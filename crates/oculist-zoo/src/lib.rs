@@ -3,7 +3,8 @@
 //! [`architectures`] lists them, [`build`] makes one for a number of classes and an input size, [`initialize`] draws
 //! its start weights and [`load_named`] fills it with weights from elsewhere. Parameters carry the names of
 //! torchvision's `state_dict`, so that foreign weights map one to one, and at 224x224 with three channels the graphs
-//! are torchvision's: same layers, parameter counts and multiply-adds. For small images the stems and heads change
+//! are torchvision's: same layers, parameter counts and multiply-adds (EfficientNet-Lite, which torchvision has not, is
+//! TensorFlow's and timm's). For small images the stems and heads change
 //! as is usual for CIFAR; every family's module states how.
 //!
 //! ```
@@ -19,6 +20,7 @@ mod alexnet;
 mod catalog;
 mod cifar_resnet;
 mod default;
+mod efficientnet_lite;
 mod error;
 mod init;
 mod layers;

@@ -295,7 +295,7 @@ fn training(
     let epochs = settings.epochs.unwrap_or_else(|| (UPDATES.div_ceil(steps)).clamp(LEAST_EPOCHS, 60));
     let name = settings.optimizer.unwrap_or(match family {
         // Depthwise layers train badly with large SGD steps in short schedules.
-        Family::MobileNetV2 | Family::MobileNetV3 => OptimizerName::Adamw,
+        Family::MobileNetV2 | Family::MobileNetV3 | Family::EfficientNetLite => OptimizerName::Adamw,
         _ => OptimizerName::Sgd,
     });
     let (optimizer, lr, weight_decay) = match name {

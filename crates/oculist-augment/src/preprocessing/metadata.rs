@@ -1,6 +1,6 @@
 //! Preprocessing as key/value text, for a model file's metadata.
 
-use super::{ColorMode, Preprocessing, ResizeRule};
+use super::{ColorMode, CropRounding, Preprocessing, ResizeRule};
 use crate::Interpolation;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -9,6 +9,7 @@ const COLOR: &str = "oculist.color";
 const WIDTH: &str = "oculist.input_width";
 const HEIGHT: &str = "oculist.input_height";
 const RESIZE: &str = "oculist.resize";
+const CROP: &str = "oculist.crop";
 const INTERPOLATION: &str = "oculist.interpolation";
 const MEAN: &str = "oculist.mean";
 const STD: &str = "oculist.std";
@@ -21,6 +22,7 @@ impl Preprocessing {
     /// | `oculist.color` | `grey` or `rgb` |
     /// | `oculist.input_width`, `oculist.input_height` | pixels |
     /// | `oculist.resize` | `exact`, or `shorter_side:N` followed by a centre crop |
+    /// | `oculist.crop` | how the start of the crop is rounded: `down` (also without this key) or `half_to_even` |
     /// | `oculist.interpolation` | `nearest`, `bilinear` or `bicubic` (antialiased, as Pillow) |
     /// | `oculist.mean`, `oculist.std` | one number per channel, commas between, units of 0..=1 |
     ///
@@ -31,6 +33,8 @@ impl Preprocessing {
             ResizeRule::Exact => "exact".to_owned(),
             ResizeRule::ShorterSide(side) => format!("shorter_side:{side}"),
         };
+        // Only where it is not what a file without it means.
+        let crop = (self.crop != CropRounding::Down).then(|| (CROP, self.crop.name().to_owned()));
         [
             (COLOR, self.color.name().to_owned()),
             (WIDTH, self.width.to_string()),
@@ -41,6 +45,7 @@ impl Preprocessing {
             (STD, numbers(&self.std)),
         ]
         .into_iter()
+        .chain(crop)
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
     }
@@ -76,6 +81,11 @@ impl Preprocessing {
             let side = text.strip_prefix("shorter_side:").and_then(|side| side.parse().ok());
             ResizeRule::ShorterSide(side.ok_or_else(|| wrong(RESIZE, "exact or shorter_side:N")(text))?)
         };
+        let crop = match metadata.get(CROP).map_or("down", String::as_str) {
+            "down" => CropRounding::Down,
+            "half_to_even" => CropRounding::HalfToEven,
+            other => return Err(wrong(CROP, "down or half_to_even")(other)),
+        };
         let interpolation = match get(INTERPOLATION)? {
             "nearest" => Interpolation::Nearest,
             "bilinear" => Interpolation::Bilinear,
@@ -87,6 +97,7 @@ impl Preprocessing {
             width: size(WIDTH)?,
             height: size(HEIGHT)?,
             resize,
+            crop,
             interpolation,
             mean: numbers(MEAN)?,
             std: numbers(STD)?,
@@ -107,8 +118,10 @@ mod tests {
 
     #[test]
     fn metadata_gives_the_same_preprocessing_back() {
-        for preprocessing in [example(), Preprocessing::exact(ColorMode::Grey, 28, 30)] {
+        let rounded = Preprocessing { crop: CropRounding::HalfToEven, ..example() };
+        for preprocessing in [example(), rounded, Preprocessing::exact(ColorMode::Grey, 28, 30)] {
             let metadata = preprocessing.to_metadata();
+            assert_eq!(metadata.contains_key(CROP), preprocessing.crop == CropRounding::HalfToEven);
             assert_eq!(Preprocessing::from_metadata(&metadata).unwrap(), preprocessing);
         }
         assert_eq!(example().to_metadata()["oculist.resize"], "shorter_side:256");
@@ -126,5 +139,9 @@ mod tests {
             let text = Preprocessing::from_metadata(&metadata).unwrap_err().to_string();
             assert!(text.contains(key.as_str()) && text.contains("nonsense"), "{text}");
         }
+        let mut metadata = full;
+        metadata.insert(CROP.into(), "up".into());
+        let text = Preprocessing::from_metadata(&metadata).unwrap_err().to_string();
+        assert!(text.contains(CROP) && text.contains("up"), "{text}");
     }
 }

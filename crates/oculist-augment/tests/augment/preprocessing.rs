@@ -1,6 +1,6 @@
 //! Whoever deploys a model has its metadata and no Oculist: Python makes the same input from it.
 
-use oculist_augment::{ColorMode, Image, Interpolation, Preprocessing, ResizeRule, Rng};
+use oculist_augment::{ColorMode, CropRounding, Image, Interpolation, Preprocessing, ResizeRule, Rng};
 use oculist_testing::python;
 use std::path::Path;
 
@@ -19,6 +19,12 @@ fn cases() -> Vec<(Preprocessing, Image)> {
                 Preprocessing::exact(color, 32, 24),
                 Preprocessing::photos(color, 28),
                 Preprocessing { resize: ResizeRule::ShorterSide(41), ..Preprocessing::exact(color, 31, 40) },
+                // 3 and 7 pixels are left over beside the crop.
+                Preprocessing {
+                    resize: ResizeRule::ShorterSide(39),
+                    crop: CropRounding::HalfToEven,
+                    ..Preprocessing::exact(color, 36, 32)
+                },
                 Preprocessing {
                     interpolation: Interpolation::Nearest,
                     ..Preprocessing::exact(color, width / 2, height)

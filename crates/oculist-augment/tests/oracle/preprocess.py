@@ -28,7 +28,9 @@ for path in sorted(folder.glob("*.json")):
     else:
         short = min(image.size)
         image = image.resize([length * int(side) // short for length in image.size], resample)
-        left, top = (image.width - width) // 2, (image.height - height) // 2
+        # Python rounds halves to the even number.
+        halve = {"down": lambda n: n // 2, "half_to_even": lambda n: round(n / 2)}[meta.get("oculist.crop", "down")]
+        left, top = halve(image.width - width), halve(image.height - height)
         image = image.crop((left, top, left + width, top + height))
     mean, std = (np.array([float(v) for v in meta[f"oculist.{key}"].split(",")]) for key in ("mean", "std"))
     values = np.asarray(image, np.float64).reshape(height, width, -1) / 255

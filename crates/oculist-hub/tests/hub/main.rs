@@ -335,3 +335,44 @@ fn links_in_the_way_are_refused() {
     assert!(text.ends_with("expected a regular file, found a link"), "{text}");
     assert_eq!(fs::read_to_string(victim).unwrap(), "mine");
 }
+
+/// Weights in two files; the tests of `oculist-weights` read such.
+fn parts() -> Vec<(String, Vec<u8>, bool)> {
+    let index = br#"{"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}"#;
+    vec![
+        ("model-00001-of-00002.safetensors".into(), large(), true),
+        ("model-00002-of-00002.safetensors".into(), large()[4..].to_vec(), true),
+        ("model.safetensors.index.json".into(), index.to_vec(), false),
+    ]
+}
+
+#[test]
+fn all_parts_of_weights_come_with_their_index() {
+    let s = Setting::new();
+    s.both.state().files = parts();
+    let got = s.fetch("hf:a/b").unwrap();
+    assert_eq!(got.path, s.inside(&format!("snapshots/{COMMIT}/model.safetensors.index.json")));
+    assert!(got.notes.is_empty(), "{:?}", got.notes);
+    for (name, bytes, _) in parts() {
+        assert_eq!(fs::read(got.path.with_file_name(&name)).unwrap(), bytes, "{name}");
+    }
+    s.both.hub.take();
+    assert_eq!(s.fetch(&format!("hf:a/b@{COMMIT}")).unwrap().path, got.path);
+    assert_eq!(s.both.hub.take().len(), 0, "nothing is asked again");
+    // Without one of its parts a commit is not complete.
+    fs::remove_file(got.path.with_file_name("model-00002-of-00002.safetensors")).unwrap();
+    s.fetch(&format!("hf:a/b@{COMMIT}")).unwrap();
+    assert!(got.path.with_file_name("model-00002-of-00002.safetensors").is_file());
+}
+
+#[test]
+fn an_index_does_not_appear_before_its_parts() {
+    let mut s = Setting::new();
+    s.hub.attempts = 1;
+    s.both.state().files = parts();
+    s.both.state().cuts = vec![usize::MAX, 10];
+    let err = s.fetch("hf:a/b").unwrap_err();
+    let part = "model-00002-of-00002.safetensors";
+    assert!(matches!(&err, HubError::Interrupted { file, .. } if file == part), "{err}");
+    assert!(!s.inside("snapshots").exists() && !s.inside("refs").exists());
+}

@@ -1,8 +1,8 @@
 """Writes the files of weights that the tests read, and expected.json with what PyTorch finds in them.
 
-Needs torch, numpy, safetensors and timm (made with torch 2.15.0, safetensors 0.8.0 and timm 1.0.31). Files of the old
-format name storages by addresses, so these change a little each time. Weights are small multiples of 1/8, which every float
-type holds exactly.
+Needs torch, numpy, safetensors, timm, huggingface_hub and efficientnet-lite-pytorch (made with torch 2.15.0, safetensors
+0.8.0, timm 1.0.31, huggingface_hub 0.36.2 and efficientnet-lite-pytorch 0.1.0). Files of the old format name storages by
+addresses, so these change a little each time. Weights are small multiples of 1/8, which every float type holds exactly.
 """
 
 import argparse
@@ -269,8 +269,38 @@ def refused():
     safetensors.torch.save_file({"fc.weight": torch.ones(2).to(torch.float8_e5m2)}, HERE / "float8.safetensors")
 
 
+def sharded():
+    """The weights of plain.pth in two files and their index."""
+    from huggingface_hub import save_torch_state_dict
+
+    (HERE / "sharded").mkdir(exist_ok=True)
+    save_torch_state_dict(tiny().state_dict(), HERE / "sharded", max_shard_size=64)
+
+
+def compact(state):
+    """Names and shapes of a state dict; beside a batch normalisation's weight lie its three other vectors."""
+    entries = []
+    for key, tensor in state.items():
+        layer, role = key.rsplit(".", 1)
+        if f"{layer}.running_var" in state:
+            if role != "weight":
+                continue
+            key = layer + ".*"
+        entries.append(key + " " + ",".join(map(str, tensor.shape)))
+    return entries
+
+
+def logits(net, size, gamma=1.0):
+    """Of the formula's weights under the network's own names, computed in f64."""
+    formula.load_into(net, gamma)
+    net = net.double().eval()
+    image = torch.from_numpy(formula.tensor("input", (1, 3, size, size))).double()
+    with torch.no_grad():
+        return net(image).reshape(-1).tolist()
+
+
 def timm_names():
-    """Names and shapes of timm, and logits of the formula's weights under these names, computed in f64."""
+    """Names, shapes and logits of timm's networks."""
     import timm
 
     models = {}
@@ -282,28 +312,66 @@ def timm_names():
         ("vgg11_bn", "vgg11"),
     ]:
         net = timm.create_model(name, num_classes=5)
-        state = net.state_dict()
-        entries = []
-        for key, tensor in state.items():
-            # Beside a batch normalisation's weight lie its three other vectors.
-            layer, role = key.rsplit(".", 1)
-            if f"{layer}.running_var" in state:
-                if role != "weight":
-                    continue
-                key = layer + ".*"
-            entries.append(key + " " + ",".join(map(str, tensor.shape)))
-        model = {"ours": ours, "entries": entries}
+        models[name] = {"ours": ours, "entries": compact(net.state_dict())}
         if name != "vgg11_bn":
-            formula.load_into(net)
-            net = net.double().eval()
-            image = torch.from_numpy(formula.tensor("input", (1, 3, 32, 32))).double()
-            with torch.no_grad():
-                model["logits"] = net(image).reshape(-1).tolist()
-        models[name] = model
+            models[name]["logits"] = logits(net, 32)
     (HERE / "timm.json").write_text(json.dumps(models, indent=0) + "\n")
 
 
-for part in [plain, nested, several, prefixes, types, views, arrays, repacked, refused, timm_names]:
+def cost(net, size):
+    """Parameters, and multiply-accumulates of convolutions and linear layers for one image."""
+    macs = 0
+
+    def add(module, _inputs, y):
+        nonlocal macs
+        macs += y[0].numel() * module.weight[0].numel()
+
+    hooks = [m.register_forward_hook(add) for m in net.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    with torch.no_grad():
+        net.eval()(torch.zeros(1, 3, size, size))
+    for hook in hooks:
+        hook.remove()
+    return [sum(p.numel() for p in net.parameters()), macs]
+
+
+# The size of the published networks' inputs, for EfficientNet-Lite 0 to 4.
+LITE_SIZES = [224, 240, 260, 280, 300]
+
+
+def efficientnet_lite():
+    """Names, shapes, costs and logits of EfficientNet-Lite in timm (both forms) and in efficientnet-lite-pytorch.
+
+    At 46 pixels maps of even and of odd sizes (23, 3) are halved, which TensorFlow pads differently. The package pads for
+    one size, which it is told when the network is made.
+    """
+    import timm
+    from efficientnet_lite_pytorch import EfficientNet
+
+    # Centres of the batch-norm weights under which the logits are of order 1.
+    gammas = [0.9, 0.9, 0.9, 0.9, 0.9]
+    models = {}
+    for n, (native, gamma) in enumerate(zip(LITE_SIZES, gammas)):
+        for form in ["", "tf_"]:
+            name = f"{form}efficientnet_lite{n}"
+            counted = cost(timm.create_model(name), native)
+            net = timm.create_model(name, num_classes=5)
+            entries = compact(net.state_dict())
+            models[name] = {"ours": name, "gamma": gamma, "cost": counted, "entries": entries}
+            models[name]["logits"] = logits(net, 46, gamma)
+        net = EfficientNet.from_name(f"efficientnet-lite{n}", num_classes=5, image_size=46)
+        name = f"efficientnet-lite{n}-pytorch"
+        models[name] = {"ours": f"efficientnet_lite{n}", "gamma": gamma, "entries": compact(net.state_dict())}
+        models[name]["logits"] = logits(net, 46, gamma)
+    text = json.dumps(models, separators=(",", ":"))
+    (HERE / "efficientnet_lite.json").write_text(text.replace('","', '",\n"').replace('},"', '},\n"') + "\n")
+
+
+PARTS = [plain, nested, several, prefixes, types, views, arrays, repacked, refused, timm_names, efficientnet_lite, sharded]
+if sys.argv[1:]:
+    # One part alone, whose file is its own: `timm_names`, `efficientnet_lite`, `sharded`.
+    next(part for part in PARTS if part.__name__ == sys.argv[1])()
+    sys.exit()
+for part in PARTS:
     part()
 text = json.dumps({"files": EXPECTED, "states": STATES}, separators=(",", ":"))
 (HERE / "expected.json").write_text(text.replace('],"', '],\n"').replace('},"', '},\n"') + "\n")

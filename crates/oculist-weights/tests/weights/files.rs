@@ -141,7 +141,9 @@ fn of_several_sets_of_weights_one_must_be_chosen() {
     let path = file("several.pth");
     let text = error_of(read(&path, None));
     assert!(
-        text.ends_with("it holds several sets of weights: `model`, `model_ema`; choose one of them"),
+        text.ends_with(
+            "it holds several sets of weights: `model`, `model_ema`; choose one of them with --state-dict"
+        ),
         "{text}"
     );
     let text = error_of(read(&path, Some("ema")));
@@ -179,6 +181,7 @@ fn what_is_no_file_of_weights_is_told_apart() {
         (b"\x89PNG\r\n\x1a\n", "found neither"),
         (b"\x80\x04K\x01.", "a pickle of something else (a number)"),
         (b"PK\x05\x06", "zip archive"),
+        (b"{\"weight_map\": {}}", "by its path"),
     ] {
         let text = error_of(read_bytes(bytes, "x.pth", None));
         assert!(text.starts_with("`x.pth`: ") && text.contains(word), "{text}");

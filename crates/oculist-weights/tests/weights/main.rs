@@ -1,10 +1,12 @@
 //! Tests of reading, loading and writing files of weights, against files that PyTorch and others wrote
 //! (`tests/files/make.py`) and against files made to do harm.
 
+mod efficientnet_lite;
 mod files;
 mod hostile;
 mod loading;
 mod pickles;
+mod sharded;
 mod timm;
 mod writing;
 

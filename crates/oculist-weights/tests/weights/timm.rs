@@ -13,7 +13,7 @@ use super::json;
 const TOLERANCE: f64 = 1e-6;
 
 /// The state dict of a network, with what `value` gives for a name and shape.
-fn weights(name: &str, model: &Value, value: impl Fn(&str, &[usize]) -> Tensor) -> Weights {
+pub(super) fn weights(name: &str, model: &Value, value: impl Fn(&str, &[usize]) -> Tensor) -> Weights {
     let mut tensors = Vec::new();
     for entry in model["entries"].as_array().unwrap() {
         let (key, shape) = entry.as_str().unwrap().split_once(' ').unwrap();
@@ -51,8 +51,9 @@ fn graph(model: &Value) -> Graph {
 }
 
 /// Distance of the graph's logits from the file's, relative to the largest.
-fn distance(graph: &Graph, model: &Value) -> f64 {
-    let shape = [1, 3, 32, 32];
+pub(super) fn distance(graph: &Graph, model: &Value) -> f64 {
+    let (_, height, width) = graph.input_chw().unwrap();
+    let shape = [1, 3, height, width];
     let input = Array::from_f32(&shape, &formula::tensor("input", shape.iter().product()));
     let logits = run(graph, &[input]).output(0).to_f32();
     let expected: Vec<f64> =

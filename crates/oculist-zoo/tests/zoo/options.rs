@@ -25,6 +25,7 @@ fn mobilenets_keep_resolution_step_by_step() {
     // Strides of the stem and of the first block that halves the map.
     for (name, second) in [
         ("mobilenet_v2", "features.2.conv.1.0"),
+        ("efficientnet_lite0", "features.2.conv.1.0"),
         ("mobilenet_v3_small", "features.1.block.0.0"),
         ("mobilenet_v3_large", "features.2.block.1.0"),
     ] {
@@ -71,6 +72,10 @@ fn dropout_can_be_set_and_left_out() {
     assert_eq!(ratios("alexnet", None), [0.5, 0.5]);
     assert_eq!(ratios("mobilenet_v2", None), [0.2]);
     assert_eq!(ratios("mobilenet_v3_large", None), [0.2]);
+    assert_eq!(
+        (ratios("efficientnet_lite1", None), ratios("efficientnet_lite2", None)),
+        (vec![0.2], vec![0.3])
+    );
     assert!(ratios("resnet18", None).is_empty() && ratios("resnet20", None).is_empty());
     for info in architectures() {
         assert!(ratios(info.name, Some(0.0)).is_empty(), "{}", info.name);

@@ -70,13 +70,15 @@ fn last_map(graph: &Graph) -> (usize, usize) {
 fn the_last_map_has_the_documented_size() {
     // Side of the last map at inputs of 28, 32, 64, 96, 128 and 224 pixels.
     let sizes = [28, 32, 64, 96, 128, 224];
-    let table: [(&str, [usize; 6]); 8] = [
+    let table: [(&str, [usize; 6]); 10] = [
         ("resnet20", [7, 8, 16, 24, 32, 56]),
         ("resnet18", [4, 4, 8, 3, 4, 7]),
         ("resnet50", [4, 4, 8, 3, 4, 7]),
         ("mobilenet_v2", [4, 4, 4, 3, 4, 7]),
         ("mobilenet_v3_small", [4, 4, 4, 3, 4, 7]),
         ("mobilenet_v3_large", [4, 4, 4, 3, 4, 7]),
+        ("efficientnet_lite0", [4, 4, 4, 3, 4, 7]),
+        ("tf_efficientnet_lite4", [4, 4, 4, 3, 4, 7]),
         ("vgg16", [1, 1, 2, 3, 4, 7]),
         ("alexnet", [1, 2, 4, 2, 3, 6]),
     ];

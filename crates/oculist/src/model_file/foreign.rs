@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use oculist_augment::{ColorMode, Interpolation, Preprocessing, ResizeRule};
+use oculist_augment::{ColorMode, CropRounding, Interpolation, Preprocessing, ResizeRule};
 use serde_json::{Map, Value};
 
 use super::classes;
@@ -34,6 +34,7 @@ pub(super) struct Stated {
     std: Vec<f32>,
     /// What the shorter side becomes, if the middle is cut out.
     resize: Resize,
+    crop: CropRounding,
     interpolation: Interpolation,
     pub(super) blue_first: bool,
 }
@@ -76,6 +77,7 @@ impl Stated {
         };
         let p = Preprocessing {
             resize,
+            crop: self.crop,
             interpolation: self.interpolation,
             ..Preprocessing::exact(color, width, height)
         }
@@ -119,6 +121,7 @@ impl Foreign {
                 mean: vec![0.0],
                 std: vec![1.0],
                 resize: Resize::Crop(1.0),
+                crop: CropRounding::Down,
                 interpolation: Interpolation::Bilinear,
                 blue_first: false,
             };
@@ -222,7 +225,9 @@ fn timm_images(cfg: &Map<String, Value>) -> Option<(Stated, Option<(usize, usize
         Some("bicubic") => Interpolation::Bicubic,
         _ => Interpolation::Bilinear,
     };
-    Some((Stated { mean, std, resize, interpolation, blue_first: false }, size))
+    // Its transforms are torchvision's.
+    let crop = CropRounding::HalfToEven;
+    Some((Stated { mean, std, resize, crop, interpolation, blue_first: false }, size))
 }
 
 /// `preprocessor_config.json`: `image_mean`, `image_std`, `size`, `do_center_crop`, `crop_size`, `resample`, `crop_pct`.
@@ -275,7 +280,8 @@ fn transformers_images(map: &Map<String, Value>) -> Option<(Stated, Option<(usiz
         mean.reverse();
         std.reverse();
     }
-    Some((Stated { mean, std, resize, interpolation, blue_first }, size))
+    let crop = CropRounding::Down;
+    Some((Stated { mean, std, resize, crop, interpolation, blue_first }, size))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use oculist_augment::{ColorMode, Interpolation, Preprocessing, ResizeRule};
+use oculist_augment::{ColorMode, CropRounding, Interpolation, Preprocessing, ResizeRule};
 use serde::Deserialize;
 
 use crate::files::toml_problem;
@@ -74,7 +74,10 @@ pub(crate) fn named(name: &str, (channels, height, width): (usize, usize, usize)
     let cropped = matches!(name, "imagenet" | "inception" | "unit") && width.min(height) >= SMALL;
     let resize =
         if cropped { ResizeRule::ShorterSide((width.max(height) * 8).div_ceil(7)) } else { exact.resize };
-    let preprocessing = Preprocessing { resize, ..exact }.with_statistics(mean, std);
+    // These two are torchvision's and timm's.
+    let torch = matches!(name, "imagenet" | "inception");
+    let crop = if torch { CropRounding::HalfToEven } else { CropRounding::Down };
+    let preprocessing = Preprocessing { resize, crop, ..exact }.with_statistics(mean, std);
     preprocessing.validate().map_err(|e| e.to_string())?;
     Ok(Chosen { preprocessing, blue_first: name == "caffe" })
 }

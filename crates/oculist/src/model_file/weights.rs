@@ -16,12 +16,23 @@ use crate::summary::counted;
 /// Endings of files that hold weights and no network.
 const ENDINGS: [&str; 7] = ["safetensors", "pth", "pt", "th", "bin", "ckpt", "tar"];
 
+/// How the name of an index of several files of weights ends.
+const INDEX: &str = ".index.json";
+
 /// Whether a file holds weights and no network, by its ending or how it begins.
 pub(crate) fn is_weights(path: &Path) -> bool {
     let mut begin = [0; 4];
     let read = oculist_files::open(path).and_then(|mut file| file.read_exact(&mut begin)).is_ok();
     // Those of `torch.save`: an archive, or a pickle of protocol 2 and later.
     if read && (begin == *b"PK\x03\x04" || (begin[0] == 0x80 && (2..=5).contains(&begin[1]))) {
+        return true;
+    }
+    // The index of several files.
+    if path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|n| n.to_ascii_lowercase().ends_with(INDEX))
+    {
         return true;
     }
     // The first field of an ONNX file is its IR version, a small number.
