@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use oculist::{Existing, Recipe, RunOptions, Settings, Tta};
 
 use crate::args::{OutputArgs, TtaArg, TtaArgs};
+use crate::terminal::typed;
 
 /// The views of test-time augmentation.
 pub(crate) fn tta(args: &TtaArgs) -> Option<Tta> {
@@ -37,7 +38,7 @@ pub(crate) fn run_options(
     });
     let (verb, verify) = (verb.to_owned(), args.verify);
     let tensorboard = args.tensorboard.clone().map(|dir| dir.unwrap_or_else(|| output.join("tensorboard")));
-    let options = RunOptions { verb, output, existing, verify, command: command(), tensorboard };
+    let options = RunOptions { verb, output, existing, verify, command: command(), tensorboard, show: typed };
     Ok((options, settings))
 }
 

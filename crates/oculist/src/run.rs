@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use oculist_report::RunSummary;
 
 use crate::error::OculistError;
+use crate::message::Message;
 use crate::progress::{Progress, Watch};
 use crate::recipe::Recipe;
 use crate::session::Session;
@@ -30,6 +31,8 @@ pub struct RunOptions {
     pub command: String,
     /// Where event files for TensorBoard go, if any are wanted.
     pub tensorboard: Option<PathBuf>,
+    /// How the report mentions settings in its warnings: by their names, or as whoever reads it knows them.
+    pub show: fn(&Message) -> String,
 }
 
 /// A finished run.

@@ -61,6 +61,7 @@ fn run(
         verify: false,
         command: "oculist".into(),
         tensorboard: None,
+        show: oculist::Message::to_string,
     };
     let result = optimize(&settings(data), &options, &mut Watch { observer: &mut observer, stop: &stop });
     (result, after)
@@ -84,13 +85,13 @@ fn a_run_stopped_in_every_stage_ends_as_without() {
     for place in &PLACES[1..] {
         let (result, after) = run(&data, &stopped, existing, Some(place));
         let text = result.map(|_| ()).expect_err(place).to_string();
-        assert_eq!(text, "stopped on request; continue with --resume", "{place}");
+        assert_eq!(text, "stopped on request; continue with resume", "{place}");
         assert_eq!(after, 0, "{place}: nothing is begun after the request");
         assert!(!stopped.join("summary.json").exists());
         existing = Existing::Resume;
     }
     let again = run(&data, &stopped, Existing::Resume, Some(PLACES[0])).0.expect_err("stopped");
-    assert_eq!(again.to_string(), "stopped on request; continue with --resume", "there is a run by now");
+    assert_eq!(again.to_string(), "stopped on request; continue with resume", "there is a run by now");
     let finished = run(&data, &stopped, Existing::Resume, None).0.expect("a run");
     assert_eq!(finished.summary.recommended, whole_run.summary.recommended);
     for file in ["baseline.onnx", "model.onnx", "model.int8.onnx"] {

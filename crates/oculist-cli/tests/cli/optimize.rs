@@ -94,7 +94,7 @@ fn check_promise(summary: &Value, models: &[Value]) {
 fn check_metrics(text: &str) {
     let mut lines = text.lines();
     let header = lines.next().expect("a header");
-    assert_eq!(header, "phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds,data_wait");
+    assert_eq!(header, "phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds,data_wait,val");
     let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
     assert!(rows.iter().all(|row| row.len() == 9), "{text}");
     let waits: Vec<f64> = rows.iter().map(|row| row[8].parse().expect("a number")).collect();

@@ -10,6 +10,7 @@ use super::Sink;
 use crate::candidate::Candidate;
 use crate::data::preprocessing_text;
 use crate::error::OculistError;
+use crate::message::Message;
 use crate::pictures;
 use crate::progress::{Progress, go_on};
 use crate::recipe::Recipe;
@@ -17,16 +18,30 @@ use crate::session::Session;
 use crate::stage::Results;
 
 /// Collects what a report says of a run; [`Report::summary`] has it all after the last stage.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Report {
     summary: RunSummary,
+    show: fn(&Message) -> String,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self { summary: RunSummary::default(), show: Message::to_string }
+    }
 }
 
 impl Report {
     /// A report of a run that is begun by a command, for people who want to repeat it.
     pub fn new(verb: impl Into<String>, command: impl Into<String>) -> Self {
         let summary = RunSummary { verb: verb.into(), command: command.into(), ..RunSummary::default() };
-        Self { summary }
+        Self { summary, ..Self::default() }
+    }
+
+    /// With another way to mention settings than by their names.
+    #[must_use]
+    pub fn showing(mut self, show: fn(&Message) -> String) -> Self {
+        self.show = show;
+        self
     }
 
     /// The facts so far.
@@ -81,7 +96,7 @@ impl Sink for Report {
 
     fn event(&mut self, event: &Progress<'_>) -> Result<(), OculistError> {
         match event {
-            Progress::Warning(text) => self.summary.warnings.push(text.to_string()),
+            Progress::Warning(text) => self.summary.warnings.push((self.show)(text)),
             Progress::Trained { history, .. } => self.summary.history.extend(history.iter().cloned()),
             Progress::Step(step) => self.summary.steps.push((*step).clone()),
             Progress::Tried(candidate) => self.summary.candidates.push((*candidate).clone()),

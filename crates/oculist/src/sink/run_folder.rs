@@ -55,7 +55,7 @@ impl Folder {
     pub(crate) fn new(options: &RunOptions) -> Result<(Self, Outcome), OculistError> {
         RunFolder::check(&options.output, options.existing)?;
         let outcome = Outcome::default();
-        let report = Report::new(options.verb.clone(), options.command.clone());
+        let report = Report::new(options.verb.clone(), options.command.clone()).showing(options.show);
         let folder = Self {
             options: options.clone(),
             begun: None,
