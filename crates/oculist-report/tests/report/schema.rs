@@ -116,7 +116,7 @@ fn summary() -> Value {
 fn every_metric_is_documented_with_its_direction() {
     let table = DOCUMENT.split("## Metrics").nth(1).and_then(|d| d.split("## Versions").next()).expect("it");
     for metric in Metric::ALL {
-        let row = table.lines().find(|l| l.contains(&format!("`{metric}`"))).expect(metric.name());
+        let row = table.lines().find(|l| l.contains(&format!("`{metric}`"))).expect("each metric has a row");
         let cells: Vec<_> = row.split('|').map(str::trim).collect();
         let (unit, better) = (cells[2], cells[3]);
         assert_eq!(unit.starts_with("percent"), metric.unit() == Unit::Percent, "{row}");
