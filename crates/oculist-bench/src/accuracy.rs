@@ -109,7 +109,7 @@ fn read(folder: &Path, part: &str) -> Result<Subset> {
     }
     let store = MemoryStore::new(part, (images.width, images.height, images.channels), images.pixels)?;
     let items = (0..images.count as u32).collect();
-    Ok(Subset::new(Arc::new(store), items, labels.into_iter().map(u32::from).collect(), 10)?)
+    Ok(Subset::new(Arc::new(store), items, labels.into_iter().map(u32::from).collect::<Vec<_>>(), 10)?)
 }
 
 impl TrainingData for Images {

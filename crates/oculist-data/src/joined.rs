@@ -91,7 +91,7 @@ mod tests {
         let pixels: Vec<u8> = (first..first + count).collect();
         let store = MemoryStore::new(name, (1, 1, 1), pixels).unwrap();
         let n = u32::from(count);
-        Subset::new(Arc::new(store), (0..n).collect(), (0..n).map(|i| i % 3).collect(), 3).unwrap()
+        Subset::new(Arc::new(store), (0..n).collect(), (0..n).map(|i| i % 3).collect::<Vec<_>>(), 3).unwrap()
     }
 
     #[test]

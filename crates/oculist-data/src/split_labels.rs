@@ -163,7 +163,7 @@ mod tests {
             let parts = iterative_parts(&sets, &[0.0, 0.25], seed);
             assert!(parts[0].is_empty() && (9..=11).contains(&parts[1].len()), "{parts:?}");
         }
-        assert_eq!(iterative_parts(&LabelSets::new(3), &[0.1], 0), [vec![], vec![]]);
+        assert_eq!(iterative_parts(&LabelSets::new(3), &[0.1], 0), [Vec::<usize>::new(), vec![]]);
     }
 
     #[test]

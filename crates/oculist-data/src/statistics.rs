@@ -152,7 +152,7 @@ mod tests {
     fn subset(shape: (usize, usize, usize), pixels: Vec<u8>) -> Subset {
         let store = MemoryStore::new("test", shape, pixels).unwrap();
         let n = crate::ImageStore::len(&store) as u32;
-        Subset::new(Arc::new(store), (0..n).collect(), (0..n).map(|i| i % 2).collect(), 2).unwrap()
+        Subset::new(Arc::new(store), (0..n).collect(), (0..n).map(|i| i % 2).collect::<Vec<_>>(), 2).unwrap()
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
     fn many_classes_of_one_image_keep_their_colour() {
         let pixels: Vec<u8> = (0..600).flat_map(|_| [250, 20, 20]).collect();
         let store = Arc::new(MemoryStore::new("test", (1, 1, 3), pixels).unwrap());
-        let set = Subset::new(store, (0..600).collect(), (0..600).collect(), 600).unwrap();
+        let set = Subset::new(store, (0..600).collect(), (0..600).collect::<Vec<_>>(), 600).unwrap();
         assert_eq!(detect_color_mode(&set, COLOR_SAMPLE, 2).unwrap(), ColorMode::Rgb);
         let found = channel_statistics(&set, ColorMode::Rgb, 50, 1).unwrap();
         assert!((found.mean[0] - 250.0 / 255.0).abs() < 1e-6, "{found:?}");

@@ -318,6 +318,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn states_of_older_versions_are_read() {
+        let text = r#"{"epoch":1,"step":7,"ema_updates":7,"fingerprint":"f","best_top1":50.0,"best_epoch":1,
+            "history":[{"epoch":1,"train_loss":1.5,"val_loss":null,"val_top1":50.0,"lr":0.1,"images_per_s":10.0,
+            "seconds":2.0,"wait_s":0.5}]}"#;
+        let state: RunState = serde_json::from_str(text).unwrap();
+        assert_eq!((state.best, state.check(1, 7, Metric::Top1)), (50.0, Ok(())));
+        assert!(state.check(1, 7, Metric::LogLoss).is_err(), "another metric was not measured then");
+        // Without validation images nothing is measured, and that comes back too.
+        let nothing = EpochRecord { val: oculist_metrics::Scores::new(), ..state.history[0].clone() };
+        let nothing = RunState { best: f64::NAN, history: vec![nothing], ..state };
+        let back: RunState = serde_json::from_str(&serde_json::to_string(&nothing).unwrap()).unwrap();
+        assert_eq!(back.check(1, 7, Metric::Top1), Ok(()));
+    }
+
     /// A file without tensors: its state is what the checksum is for.
     fn written(dir: &Path) -> (std::path::PathBuf, Vec<u8>) {
         let path = dir.join("last.safetensors");
@@ -372,10 +387,10 @@ mod tests {
 
     #[test]
     fn numbers_that_no_run_can_have_are_refused() {
-        assert_eq!(state().check(1, 7), Ok(()));
+        assert_eq!(state().check(1, 7, Metric::Top1), Ok(()));
         assert_eq!(
             RunState { epoch: 0, step: 0, ema_updates: 0, best_epoch: 0, history: Vec::new(), ..state() }
-                .check(1, 7),
+                .check(1, 7, Metric::Top1),
             Ok(())
         );
         for (wrong, word) in [
@@ -385,9 +400,9 @@ mod tests {
             (RunState { ema_updates: 8, ..state() }, "at most 7 updates"),
             (RunState { best_epoch: 2, ..state() }, "best epoch"),
             (RunState { best_epoch: 0, ..state() }, "best epoch"),
-            (RunState { best_top1: 99.0, ..state() }, "best epoch"),
+            (RunState { best: 99.0, ..state() }, "best epoch"),
         ] {
-            let text = wrong.check(1, 7).unwrap_err();
+            let text = wrong.check(1, 7, Metric::Top1).unwrap_err();
             assert!(text.contains(word), "{text}");
         }
     }

@@ -84,7 +84,11 @@ fn row(
     };
     let file = needed(&FILE)?;
     // Where images may have several labels, each class may have a key of its own.
-    let label = if several.is_some() { find(&LABEL)? } else { Some(needed(&LABEL)?) };
+    let label = find(&LABEL)?;
+    if label.is_none() && several.is_none() {
+        let hint = if names.len() > 2 { " (or a key for each class: --task multi-label)" } else { "" };
+        return Err(bad_row(line, &format!("the key {}{hint}", LABEL.name), names.join(", ")));
+    }
     // Where another name happens to be that of a column of splits, only a split counts.
     let split_key = find(&SPLIT)?.filter(|&at| SPLIT.is_called(&names[at]) || is_split(&object, &names[at]));
     let Value::String(file_name) = &object[&names[file]] else {
@@ -93,6 +97,7 @@ fn row(
     let labels = match label.map(|at| &object[&names[at]]) {
         Some(Value::Array(labels)) => labels.iter().map(|label| one_label(line, label)).collect(),
         Some(Value::Null) if several.is_some() => Ok(Vec::new()),
+        Some(Value::String(text)) if several.is_some() && text.trim().is_empty() => Ok(Vec::new()),
         Some(label) => one_label(line, label).map(|label| vec![label]),
         None => Ok(Vec::new()),
     }?;

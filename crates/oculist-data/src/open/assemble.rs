@@ -252,7 +252,8 @@ impl Collected {
                 (None, None) => error,
             }
         })?;
-        if let Some(text) = unlikely {
+        let lists = (options.task == Task::SingleLabel).then(|| labels::lists(&self.class_names)).flatten();
+        for text in lists.into_iter().chain(unlikely) {
             self.skipped.insert(0, note(&root, text));
         }
         let class_names = classes.iter().map(|&class| self.class_names[class].clone()).collect();

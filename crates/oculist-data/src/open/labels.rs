@@ -7,6 +7,8 @@ use std::path::Path;
 const IMAGES: usize = 3;
 /// From so many classes on, too few images for each are worth a line.
 const CLASSES: usize = 10;
+/// How many labels are looked at for being lists.
+const LOOKED_AT: usize = 200;
 /// What stands where a measurement is missing, in lower case.
 const MISSING: [&str; 7] = ["", "na", "n/a", "none", "null", "nan", "-"];
 
@@ -34,6 +36,27 @@ pub(super) fn unlikely(names: &[String], classes: usize, images: usize) -> Optio
         "if these are names of single images or groups, another column has the classes"
     };
     Some(format!("{classes} classes for {images} images, {each:.1} images a class; {doubt}"))
+}
+
+/// A line on labels that look like lists of labels: in brackets, or put together of other labels by `|` or commas.
+pub(super) fn lists(names: &[String]) -> Option<String> {
+    let parts = |name: &str, separator: char| -> Vec<String> {
+        name.split(separator).map(|part| part.trim().to_owned()).collect()
+    };
+    let known = |part: &String| names.contains(part);
+    let is_list = |name: &&String| {
+        let of = |separator| {
+            let parts = parts(name, separator);
+            parts.len() > 1 && parts.iter().all(known)
+        };
+        name.starts_with("['") || name.starts_with("[\"") || of('|') || of(',')
+    };
+    // Of very many classes, some are enough.
+    let example = names.iter().take(LOOKED_AT).find(is_list)?;
+    Some(format!(
+        "the label {} looks like a list of several: such images are read with --task multi-label",
+        shortened(example)
+    ))
 }
 
 /// The values of labels that are numbers, all in one unit if in any, apart from some that are missing or no numbers (`nan`).
@@ -114,6 +137,17 @@ mod tests {
         assert!(!refused(&names(|i| format!("{} {}", value(i), ["mm", "cm"][i % 2])), 20));
         assert!(!refused(&names(|i| i.to_string()), 20), "whole numbers may be classes");
         assert!(!refused(&names(|i| if i < 12 { "nan".into() } else { value(i) }), 20));
+    }
+
+    #[test]
+    fn labels_of_several_labels_are_told() {
+        let of = |names: &[&str]| lists(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        for names in [&["a", "b", "a|b"][..], &["a, b", "b", "a"], &["['a', 'b']", "['b']"], &["[\"a\"]"]] {
+            assert!(of(names).unwrap().contains("--task multi-label"), "{names:?}");
+        }
+        for names in [&["Shirt, blue", "Shirt, red", "Shirt"][..], &["a|b", "c|d"], &["[a]", "b"], &["a,"]] {
+            assert_eq!(of(names), None, "{names:?}");
+        }
     }
 
     #[test]

@@ -91,12 +91,12 @@ impl Listed {
             if !several && labels.len() != 1 {
                 let found = match labels.len() {
                     0 => "none".to_owned(),
-                    n => format!(
-                        "{n}: {} (where images have several labels: --task multi-label)",
-                        labels.join("; ")
-                    ),
+                    n => format!("{n}: {}", labels.join("; ")),
                 };
-                let reason = format!("expected exactly one label, as classification needs, found {found}");
+                let reason = format!(
+                    "expected exactly one label, as classification needs (several or none: --task multi-label), \
+                     found {found}"
+                );
                 self.skipped.push(lost(place(row.line), reason));
                 continue;
             }
@@ -135,6 +135,13 @@ impl Listed {
         }
         let mut missing: Vec<(u64, PathBuf)> = Vec::new();
         let mut unlabelled = 0usize;
+        // Where this is frequent, it is how several labels are written, and no mistake.
+        let contradictory = files.values().filter(|file| file.contradiction.is_some()).count();
+        let hint = if !several && contradictory * 3 > files.len() {
+            " (several labels of an image: --task multi-label)"
+        } else {
+            ""
+        };
         let mut repeated: Option<(usize, &str, u64)> = None;
         for (known, name) in &order {
             let OneFile { line, labels, split, repeats, contradiction } = &files[known];
@@ -143,8 +150,9 @@ impl Listed {
             }
             let file = folder.join(name);
             if let Some(contradiction) = contradiction {
-                let reason =
-                    format!("expected one label and one split of each file, found {name}: {contradiction}");
+                let reason = format!(
+                    "expected one label and one split of each file{hint}, found {name}: {contradiction}"
+                );
                 self.skipped.push(lost(place(*line), reason));
                 continue;
             }

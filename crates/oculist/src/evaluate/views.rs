@@ -106,7 +106,7 @@ impl Prepared {
             let size = (preprocessing.width, preprocessing.height, channels);
             let store = MemoryStore::new("prepared", size, pixels)?;
             let all = (0..original.len() as u32).collect();
-            Some(Subset::new(Arc::new(store), all, original.labels().to_vec(), original.classes())?)
+            Some(Subset::new(Arc::new(store), all, original.targets().clone(), original.classes())?)
         } else {
             None
         };
@@ -142,9 +142,9 @@ impl Prepared {
             _ => (self.original.clone(), self.preprocessing.clone()),
         };
         let n = images.len();
-        let (labels, classes) = (images.labels().to_vec(), images.classes());
+        let (targets, classes) = (images.targets().clone(), images.classes());
         let store = Viewed { images, preprocessing, view: view.clone(), seed };
-        let changed = Subset::new(Arc::new(store), (0..n as u32).collect(), labels, classes)?;
+        let changed = Subset::new(Arc::new(store), (0..n as u32).collect(), targets, classes)?;
         let loader = Loader::new(changed, reading(&exact, BATCH, self.threads))?;
         let classes = judge.plan.output_len();
         let mut all = Vec::with_capacity(n * classes);

@@ -11,7 +11,7 @@ const JSON_LABELS: [&str; 3] = ["label", "cls", "class"];
 /// Further keys, for images with several labels.
 const JSON_LISTS: [&str; 3] = ["labels", "classes", "categories"];
 /// What to say where there are several labels and one is expected.
-pub(super) const SEVERAL: &str = "(where images have several labels: --task multi-label)";
+const SEVERAL: &str = "(where images have several: --task multi-label)";
 /// Largest member that is read for its label.
 const MAX_LABEL_BYTES: u64 = 1 << 20;
 
@@ -63,10 +63,9 @@ pub(super) fn of_json(shard: &Shard, member: &Member, task: Task) -> Result<Opti
         (label, _) => one(label).map(|label| vec![label]),
     };
     labels.map(Some).map_err(|found| {
-        let hint = if label.is_array() && task == Task::SingleLabel { SEVERAL } else { "" };
-        format!("expected one label, a whole number or text, as classification needs, found {found} {hint}")
-            .trim_end()
-            .to_owned()
+        let hint =
+            if label.is_array() && task == Task::SingleLabel { format!(" {SEVERAL}") } else { String::new() };
+        format!("expected one label, a whole number or text, as classification needs{hint}, found {found}")
     })
 }
 
