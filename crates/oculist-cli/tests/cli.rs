@@ -36,6 +36,8 @@ mod hostile_names;
 mod inputs;
 #[path = "cli/large_model.rs"]
 mod large_model;
+#[path = "cli/multi_label.rs"]
+mod multi_label;
 #[path = "cli/optimize.rs"]
 mod optimize;
 #[path = "cli/oracle.rs"]

@@ -5,7 +5,9 @@ mod augmentation;
 use oculist_augment::{Pipeline, Preprocessing};
 use oculist_data::Task;
 use oculist_metrics::Metric;
-use oculist_train::{Loss, OptimizerConfig, TrainConfig, balanced_weights, class_priors, positive_weights};
+use oculist_train::{
+    Loss, OptimizerConfig, TrainConfig, balanced_weights, class_priors, objective, positive_weights,
+};
 use oculist_zoo::Family;
 use serde::{Deserialize, Serialize};
 
@@ -156,6 +158,8 @@ impl Config {
         let finetune = finetuning(settings, &train);
         train.validate()?;
         finetune.validate()?;
+        // What the task does not have is refused here and not where training begins.
+        objective(facts.task, &train, facts.classes)?;
         let compression = CompressionConfig {
             max_drop: settings.max_drop.unwrap_or(0.5),
             target: settings.target.unwrap_or_default(),

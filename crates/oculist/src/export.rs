@@ -86,6 +86,7 @@ fn export_model(
             problem: "it is quantised already; export from the f32 model of the same run".into(),
         });
     }
+    let settings = &Settings { task: settings.task.or(Some(model.task)), ..settings.clone() };
     let threads = settings.threads();
     let mut what = String::from("as it was");
     let mut graph = model.graph.clone();

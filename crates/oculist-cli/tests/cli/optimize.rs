@@ -96,7 +96,7 @@ fn check_metrics(text: &str) {
     let header = lines.next().expect("a header");
     assert_eq!(header, "phase,epoch,train_loss,val_loss,val_top1,lr,images_per_s,seconds,data_wait,val");
     let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
-    assert!(rows.iter().all(|row| row.len() == 9), "{text}");
+    assert!(rows.iter().all(|row| row.len() == 10), "{text}");
     let waits: Vec<f64> = rows.iter().map(|row| row[8].parse().expect("a number")).collect();
     assert!(waits.iter().all(|wait| (0.0..=100.0).contains(wait)), "{waits:?}");
     let baseline: Vec<&str> = rows.iter().filter(|r| r[0] == "baseline").map(|r| r[1]).collect();
