@@ -21,13 +21,47 @@ pub struct Evaluation {
     pub confusion: Vec<Vec<u32>>,
     /// Predicted class of each image.
     pub predictions: Vec<u32>,
-    /// Probability of the predicted class of each image, 0..=1.
+    /// Probability of the predicted class of each image, 0..=1, as the model gives it ([`Probabilities`]).
     pub confidences: Vec<f32>,
     /// True class of each image.
     pub labels: Vec<u32>,
 }
 
-/// Evaluates logits against labels.
+/// How a model's probabilities follow from its logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Probabilities {
+    /// Of one class for each image: [`softmax`].
+    #[default]
+    Softmax,
+    /// Of each class by itself: the sigmoid of its logit. They need not add up to 1.
+    Sigmoids,
+}
+
+impl Probabilities {
+    /// The probabilities of a row of logits.
+    pub fn of(self, row: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Softmax => softmax(row),
+            Self::Sigmoids => row.iter().map(|&z| sigmoid(z)).collect(),
+        }
+    }
+
+    /// A logit of the probability `p`.
+    pub(crate) fn logit(self, p: f64) -> f32 {
+        let p = p.max(f64::MIN_POSITIVE);
+        match self {
+            Self::Softmax => p.ln() as f32,
+            // The sum of f32 sigmoids may be 1.
+            Self::Sigmoids => (p.ln() - (1.0 - p).max(f64::from(f32::MIN_POSITIVE)).ln()) as f32,
+        }
+    }
+}
+
+fn sigmoid(z: f32) -> f32 {
+    (1.0 / (1.0 + (-f64::from(z)).exp())) as f32
+}
+
+/// Evaluates logits against labels, with the probabilities of a [`softmax`].
 ///
 /// Ties go to the lower class index.
 ///
@@ -37,6 +71,20 @@ pub struct Evaluation {
 /// # Panics
 /// If a label is not below `classes` or the lengths differ: the data set guarantees both.
 pub fn evaluate_logits(logits: &[f32], labels: &[u32], classes: usize) -> Evaluation {
+    evaluate_as(Probabilities::Softmax, logits, labels, classes)
+}
+
+/// As [`evaluate_logits`], with confidences (and what is computed of them) as a model gives them. The loss is the
+/// cross-entropy of a softmax all the same.
+///
+/// # Panics
+/// As [`evaluate_logits`].
+pub fn evaluate_as(
+    probabilities: Probabilities,
+    logits: &[f32],
+    labels: &[u32],
+    classes: usize,
+) -> Evaluation {
     assert_eq!(logits.len(), labels.len() * classes, "logits and labels differ in length");
     let count = labels.len();
     let mut confusion = vec![vec![0u32; classes]; classes];
@@ -62,7 +110,10 @@ pub fn evaluate_logits(logits: &[f32], labels: &[u32], classes: usize) -> Evalua
         top5 += usize::from(ahead < 5);
         confusion[truth][best] += 1;
         predictions.push(best as u32);
-        confidences.push((1.0 / sum) as f32);
+        confidences.push(match probabilities {
+            Probabilities::Softmax => (1.0 / sum) as f32,
+            Probabilities::Sigmoids => sigmoid(row[best]),
+        });
     }
     let right: u32 = (0..classes).map(|c| confusion[c][c]).sum();
     let percent = |n: f64| if count == 0 { 0.0 } else { 100.0 * n / count as f64 };
@@ -207,6 +258,25 @@ mod tests {
         assert!((expected_calibration_error(&[0.8; 5], &[false; 5]) - 80.0).abs() < 1e-4);
         // Two bins: |1 - 0.95| * 1/2 + |0 - 0.55| * 1/2 = 30 points.
         assert!((expected_calibration_error(&[0.95, 0.55], &[true, false]) - 30.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn confidences_of_sigmoids_are_those_of_each_class() {
+        // sigmoid(ln 3) = 3/4, sigmoid(-ln 4) = 1/5; a softmax of the two would give 12/13.
+        let logits = [3f32.ln(), -(4f32.ln()), -(9f32.ln()), -(4f32.ln())];
+        let e = evaluate_as(Probabilities::Sigmoids, &logits, &[0, 0], 2);
+        assert!((e.confidences[0] - 0.75).abs() < 1e-6 && (e.confidences[1] - 0.2).abs() < 1e-6, "{e:?}");
+        // One right and sure by 3/4, one wrong and sure by 1/5: (1/4 + 1/5) / 2.
+        assert!((e.ece - 22.5).abs() < 1e-4, "{}", e.ece);
+        let other = evaluate_logits(&logits, &[0, 0], 2);
+        assert!((other.confidences[0] - 12.0 / 13.0).abs() < 1e-6 && (other.ece - e.ece).abs() > 1.0);
+        assert_eq!((e.predictions, e.loss), (other.predictions, other.loss));
+        for p in [Probabilities::Softmax, Probabilities::Sigmoids] {
+            let back: Vec<f32> = p.of(&logits[..2]).iter().map(|&x| p.logit(f64::from(x))).collect();
+            let difference = back[0] - back[1] - (logits[0] - logits[1]);
+            assert!(difference.abs() < 1e-5, "{p:?}: {back:?}");
+            assert!(p.logit(0.0).is_finite() && p.logit(1.0).is_finite());
+        }
     }
 
     #[test]

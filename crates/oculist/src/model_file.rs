@@ -233,6 +233,7 @@ fn classifies(graph: &Graph) -> Result<(), String> {
     let shape = graph.shape(output);
     match shape.chw() {
         Some((_, 1, 1)) => Ok(()),
+        None if head::is_flat(graph) => Ok(()),
         Some(_) => Err(format!(
             "it is no classifier: expected logits [N, classes], one row for each image, found the dense output \
              {shape}, a row for every place of the image"

@@ -8,7 +8,7 @@ use oculist_report::{AugmentedSample, Guess, Png, Sample};
 use oculist_runtime::{Plan, PlanOptions};
 
 use crate::error::OculistError;
-use crate::metrics::{Evaluation, softmax};
+use crate::metrics::{Evaluation, Probabilities};
 use crate::optimize::state::Run;
 
 /// Longest side of a picture in the report.
@@ -43,7 +43,7 @@ pub(crate) fn samples(
         // A file that went away since the measurement is no reason to lose the report.
         let Ok(image) = test.image(i) else { continue };
         plan.run(&run.recipe.preprocessing.apply(&image)?, &mut logits)?;
-        let top = guesses(&logits, class_names, 3);
+        let top = guesses(run.probabilities(), &logits, class_names, 3);
         let name = |class: u32| class_names[class as usize].clone();
         samples.push(Sample {
             png: png(&image)?,
@@ -87,18 +87,14 @@ pub(crate) fn augmented(run: &Run) -> Result<Vec<AugmentedSample>, OculistError>
     Ok(samples)
 }
 
-/// The `k` likeliest classes of a row of logits.
-pub(crate) fn guesses(logits: &[f32], class_names: &[String], k: usize) -> Vec<Guess> {
-    likeliest(&softmax(logits), class_names, k)
-}
-
-/// The `k` likeliest classes where each is judged by itself, with the sigmoids of their logits.
-pub(crate) fn judged(logits: &[f32], class_names: &[String], k: usize) -> Vec<Guess> {
-    let p: Vec<f32> = logits.iter().map(|z| 1.0 / (1.0 + (-z).exp())).collect();
-    likeliest(&p, class_names, k)
-}
-
-fn likeliest(p: &[f32], class_names: &[String], k: usize) -> Vec<Guess> {
+/// The `k` likeliest classes of a row of logits, with the model's probabilities.
+pub(crate) fn guesses(
+    probabilities: Probabilities,
+    logits: &[f32],
+    class_names: &[String],
+    k: usize,
+) -> Vec<Guess> {
+    let p = probabilities.of(logits);
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[b].total_cmp(&p[a]).then(a.cmp(&b)));
     order
@@ -176,10 +172,10 @@ mod tests {
     #[test]
     fn guesses_are_sorted_and_named() {
         let names: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
-        let g = guesses(&[1.0, 3.0, 2.0], &names, 2);
+        let g = guesses(Probabilities::Softmax, &[1.0, 3.0, 2.0], &names, 2);
         assert_eq!(g.iter().map(|g| g.class.as_str()).collect::<Vec<_>>(), ["b", "c"]);
         assert!(g[0].confidence > g[1].confidence);
-        let g = judged(&[0.0, 3.0, -2.0], &names, 3);
+        let g = guesses(Probabilities::Sigmoids, &[0.0, 3.0, -2.0], &names, 3);
         assert!((g[0].confidence - 0.952_574).abs() < 1e-5 && (g[1].confidence - 0.5).abs() < 1e-6, "{g:?}");
     }
 }

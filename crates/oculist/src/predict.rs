@@ -17,11 +17,11 @@ use crate::evaluate::selection::{Selection, select};
 use crate::evaluate::suspicion::suspicions;
 use crate::evaluate::tta::{Sum, augmented};
 use crate::evaluate::views::{Judge, Prepared, View};
-use crate::evaluate::{BATCH, Part, Tta, evaluate_until, finite};
+use crate::evaluate::{BATCH, Part, Tta, evaluate_with, finite};
 use crate::images::Images;
 use crate::measure;
 use crate::model_file::{Model, ModelOptions, Opened, file_name};
-use crate::pictures::{guesses, judged};
+use crate::pictures::guesses;
 use crate::progress::Watch;
 use crate::settings::{ByteSize, Settings, context};
 use crate::summary::{Measured, counted};
@@ -100,7 +100,8 @@ fn evaluate_model(
         let lost = counted(selected.len() - images.len(), "image", "images");
         watch.warn(&format!("{lost} could not be decoded and are not measured"));
     }
-    let test = evaluate_until(&model.graph, &images, &ctx, watch.stop)?;
+    let probabilities = model.head.probabilities();
+    let test = evaluate_with(probabilities, &model.graph, &images, &ctx, watch.stop)?;
     let count = images.len();
     drop(images);
     let seed = settings.seed.unwrap_or(0);
@@ -117,7 +118,8 @@ fn evaluate_model(
         }
         if let (Some(views), Some(kind)) = (views, &options.tta) {
             let name = kind.name();
-            tta = Some(augmented(&mut judge, &images, classes, (&name, &views), seed, watch)?);
+            tta =
+                Some(augmented(&mut judge, &images, (classes, probabilities), (&name, &views), seed, watch)?);
         }
     }
     let cost = model.graph.cost();
@@ -202,6 +204,7 @@ fn predict_with(
     let mut plan = Plan::new(&model.graph, &PlanOptions::new(1, ctx))?;
     let mut logits = vec![0.0; plan.output_len()];
     let mut input = try_zeros(model.preprocessing.len(), "the image that the model is given")?;
+    let probabilities = model.head.probabilities();
     let mut found = Predicted { notes, ..Predicted::default() };
     if model.numbered {
         found.notes.push(
@@ -223,7 +226,7 @@ fn predict_with(
         let mut prediction = Prediction { path: text, escaped, top: Vec::new(), error: None };
         match image {
             Ok(image) => {
-                let mut sum = Sum::new(1, logits.len());
+                let mut sum = Sum::new(probabilities, 1, logits.len());
                 for view in &views {
                     let image = view.apply(image.clone(), &model.preprocessing, options.seed, 0)?;
                     model.preprocessing.normalize_into(&image, &mut input);
@@ -232,13 +235,9 @@ fn predict_with(
                     sum.add(&logits);
                 }
                 let top = options.top.max(1);
-                prediction.top = if views.len() > 1 {
-                    guesses(&sum.log_mean(), &model.class_names, top)
-                } else if model.head.judges() {
-                    judged(&logits, &model.class_names, top)
-                } else {
-                    guesses(&logits, &model.class_names, top)
-                };
+                let mean = (views.len() > 1).then(|| sum.logits());
+                let logits = mean.as_deref().unwrap_or(&logits);
+                prediction.top = guesses(probabilities, logits, &model.class_names, top);
             }
             Err(problem) if options.strict => return Err(OculistError::Image { path, problem }),
             Err(problem) => {

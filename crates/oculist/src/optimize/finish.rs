@@ -12,7 +12,7 @@ use super::pruning::Compressed;
 use super::state::Run;
 use crate::compress::candidate::{Candidate, change_text};
 use crate::error::OculistError;
-use crate::evaluate::evaluate_until;
+use crate::evaluate::evaluate_with;
 use crate::measure;
 use crate::pictures;
 use crate::progress::{Watch, go_on};
@@ -106,7 +106,7 @@ fn measure_model(
         file: file.to_owned(),
         precision,
         val_top1: Some(candidate.val_top1),
-        test: evaluate_until(&candidate.graph, &run.test, &run.ctx, stop)?,
+        test: evaluate_with(run.probabilities(), &candidate.graph, &run.test, &run.ctx, stop)?,
         params: candidate.cost.params,
         macs: candidate.cost.macs,
         bytes,

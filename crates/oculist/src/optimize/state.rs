@@ -22,6 +22,7 @@ use crate::evaluate::BATCH;
 use crate::files::check_no_images_of;
 use crate::images::{Images, ahead_bytes, reading_bytes};
 use crate::measure;
+use crate::metrics::Probabilities;
 use crate::model_file::{Model, ModelOptions, softmax_as_logits};
 use crate::progress::{Progress, Watch, go_on};
 use crate::recipe::Recipe;
@@ -189,6 +190,11 @@ impl Run {
     pub(crate) fn stage(&mut self, title: &str, watch: &mut Watch<'_>) {
         self.stage += 1;
         watch.tell(Progress::Stage { number: self.stage, title });
+    }
+
+    /// The probabilities that the models of this run give.
+    pub(crate) fn probabilities(&self) -> Probabilities {
+        self.given.as_ref().map(|model| model.head.probabilities()).unwrap_or_default()
     }
 
     /// A model of this run around a graph.
