@@ -14,7 +14,7 @@ use oculist_runtime::{Context, Plan, PlanOptions};
 
 use crate::error::OculistError;
 use crate::images::Images;
-use crate::metrics::{Evaluation, evaluate_logits};
+use crate::metrics::{Evaluation, Probabilities, evaluate_as};
 use crate::progress::go_on;
 
 pub use selection::Part;
@@ -68,7 +68,7 @@ pub(crate) fn finite(
     }
 }
 
-/// Accuracy and calibration of a graph on a split.
+/// Accuracy and calibration of a graph on a split, with the probabilities of a softmax.
 ///
 /// # Errors
 /// As [`logits`].
@@ -83,9 +83,20 @@ pub(crate) fn evaluate_until(
     ctx: &Arc<Context>,
     stop: &AtomicBool,
 ) -> Result<Evaluation, OculistError> {
+    evaluate_with(Probabilities::Softmax, graph, images, ctx, stop)
+}
+
+/// As [`evaluate_until`], with the probabilities that the model's file gives.
+pub(crate) fn evaluate_with(
+    probabilities: Probabilities,
+    graph: &Graph,
+    images: &Images,
+    ctx: &Arc<Context>,
+    stop: &AtomicBool,
+) -> Result<Evaluation, OculistError> {
     let all = logits_until(graph, images, ctx, stop)?;
     let classes = all.len() / images.len().max(1);
-    Ok(evaluate_logits(&all, images.labels(), classes))
+    Ok(evaluate_as(probabilities, &all, images.labels(), classes))
 }
 
 #[cfg(test)]

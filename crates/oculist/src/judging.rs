@@ -12,7 +12,7 @@ use oculist_train::plain_objective;
 use crate::error::OculistError;
 use crate::evaluate::logits_until;
 use crate::images::Images;
-use crate::metrics::evaluate_logits;
+use crate::metrics::{Probabilities, evaluate_as};
 
 /// What absorbs the rounding of a difference of two ratios of counts.
 const SLACK: f64 = 1e-9;
@@ -40,8 +40,12 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     /// As [`crate::logits`].
-    pub(crate) fn answers(&self, graph: &Graph) -> Result<Answers, OculistError> {
-        Ok(Answers::of(&logits_until(graph, self.images, self.ctx, self.stop)?, self.images))
+    pub(crate) fn answers(
+        &self,
+        graph: &Graph,
+        probabilities: Probabilities,
+    ) -> Result<Answers, OculistError> {
+        Ok(Answers::of(&logits_until(graph, self.images, self.ctx, self.stop)?, self.images, probabilities))
     }
 
     /// What the metric says of scores.
@@ -123,16 +127,16 @@ impl Several {
 
 impl Answers {
     /// What logits say of images.
-    pub(crate) fn of(logits: &[f32], images: &Images) -> Self {
+    pub(crate) fn of(logits: &[f32], images: &Images, probabilities: Probabilities) -> Self {
         let classes = logits.len() / images.len().max(1);
         match images.targets() {
             Targets::Classes(labels) => {
-                let found = evaluate_logits(logits, labels, classes);
+                let found = evaluate_as(probabilities, logits, labels, classes);
                 Self { scores: found.scores(), of_task: OfTask::One(found) }
             }
             targets @ Targets::Labels(sets) => {
                 let found = multi_label(Outputs::Logits(logits), &sets.dense(), classes, THRESHOLD);
-                let probabilities = logits.iter().map(|&z| sigmoid(z)).collect();
+                let probabilities = Probabilities::Sigmoids.of(logits);
                 let several = Several { found, probabilities, targets: targets.clone() };
                 Self { scores: several.found.scores.clone(), of_task: OfTask::Several(several) }
             }
@@ -159,11 +163,6 @@ impl Answers {
             _ => 0.0,
         }
     }
-}
-
-/// `1 / (1 + exp(-z))`.
-pub(crate) fn sigmoid(z: f32) -> f32 {
-    1.0 / (1.0 + (-z).exp())
 }
 
 /// What a candidate may lose of what it is compared with.

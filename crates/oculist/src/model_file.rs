@@ -25,6 +25,7 @@ use crate::dropout;
 use crate::error::OculistError;
 use crate::images::{image_bytes, reading_bytes};
 use crate::message::setting;
+use crate::metrics::Probabilities;
 use crate::progress::Watch;
 use crate::summary::counted;
 
@@ -160,6 +161,14 @@ impl Model {
         Ok(Source::of(source.dataset().relabelled(&matched.labels, known.clone())?))
     }
 
+    /// The probabilities that it gives.
+    pub fn probabilities(&self) -> Probabilities {
+        match self.task {
+            Task::MultiLabel => Probabilities::Sigmoids,
+            Task::SingleLabel => self.head.probabilities(),
+        }
+    }
+
     /// Whether the model computes in int8, at least in parts.
     pub(crate) fn is_int8(&self) -> bool {
         is_int8(&self.graph)
@@ -242,6 +251,7 @@ fn classifies(graph: &Graph) -> Result<(), String> {
     let shape = graph.shape(output);
     match shape.chw() {
         Some((_, 1, 1)) => Ok(()),
+        None if head::is_flat(graph) => Ok(()),
         Some(_) => Err(format!(
             "it is no classifier: expected logits [N, classes], one row for each image, found the dense output \
              {shape}, a row for every place of the image"

@@ -8,8 +8,8 @@ use oculist_report::{AugmentedSample, Guess, Png, Sample};
 use oculist_runtime::{Plan, PlanOptions};
 
 use crate::error::OculistError;
-use crate::judging::{Answers, OfTask, sigmoid};
-use crate::metrics::softmax;
+use crate::judging::{Answers, OfTask};
+use crate::metrics::Probabilities;
 use crate::session::Session;
 
 /// Longest side of a picture in the report.
@@ -47,8 +47,8 @@ pub(crate) fn samples(
         plan.run(&session.config().preprocessing.apply(&image)?, &mut logits)?;
         let mut sample = sample(result, baseline, i, class_names);
         sample.top = match result.of_task {
-            OfTask::One(_) => guesses(&logits, class_names, 3),
-            OfTask::Several(_) => judged(&logits, class_names, 3),
+            OfTask::One(_) => guesses(session.probabilities(), &logits, class_names, 3),
+            OfTask::Several(_) => guesses(Probabilities::Sigmoids, &logits, class_names, 3),
         };
         sample.png = png(&image)?;
         sample.source = short_name(test, i);
@@ -111,18 +111,14 @@ pub(crate) fn augmented(session: &Session<'_>) -> Result<Vec<AugmentedSample>, O
     Ok(samples)
 }
 
-/// The `k` likeliest classes of a row of logits.
-pub(crate) fn guesses(logits: &[f32], class_names: &[String], k: usize) -> Vec<Guess> {
-    likeliest(&softmax(logits), class_names, k)
-}
-
-/// The `k` likeliest classes where each is judged by itself, with the sigmoids of their logits.
-pub(crate) fn judged(logits: &[f32], class_names: &[String], k: usize) -> Vec<Guess> {
-    let p: Vec<f32> = logits.iter().map(|&z| sigmoid(z)).collect();
-    likeliest(&p, class_names, k)
-}
-
-fn likeliest(p: &[f32], class_names: &[String], k: usize) -> Vec<Guess> {
+/// The `k` likeliest classes of a row of logits, with the model's probabilities.
+pub(crate) fn guesses(
+    probabilities: Probabilities,
+    logits: &[f32],
+    class_names: &[String],
+    k: usize,
+) -> Vec<Guess> {
+    let p = probabilities.of(logits);
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[b].total_cmp(&p[a]).then(a.cmp(&b)));
     order
@@ -200,10 +196,10 @@ mod tests {
     #[test]
     fn guesses_are_sorted_and_named() {
         let names: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
-        let g = guesses(&[1.0, 3.0, 2.0], &names, 2);
+        let g = guesses(Probabilities::Softmax, &[1.0, 3.0, 2.0], &names, 2);
         assert_eq!(g.iter().map(|g| g.class.as_str()).collect::<Vec<_>>(), ["b", "c"]);
         assert!(g[0].confidence > g[1].confidence);
-        let g = judged(&[0.0, 3.0, -2.0], &names, 3);
+        let g = guesses(Probabilities::Sigmoids, &[0.0, 3.0, -2.0], &names, 3);
         assert!((g[0].confidence - 0.952_574).abs() < 1e-5 && (g[1].confidence - 0.5).abs() < 1e-6, "{g:?}");
     }
 }

@@ -8,7 +8,7 @@ use oculist_data::{DEFAULT_MAX_PIXELS, Exclude, SkipKind, Skipped, Task, decode_
 use oculist_kernels::try_zeros;
 use oculist_metrics::Scores;
 use oculist_report::terminal::Prediction;
-use oculist_report::{Guess, Model as ModelFacts, Robustness, TtaResult};
+use oculist_report::{Model as ModelFacts, Robustness, TtaResult};
 use oculist_runtime::{Plan, PlanOptions};
 use serde::Serialize;
 
@@ -20,11 +20,11 @@ use crate::evaluate::tta::{Sum, augmented};
 use crate::evaluate::views::{Judge, Prepared, View};
 use crate::evaluate::{BATCH, Part, Tta, finite, logits_until};
 use crate::images::Images;
-use crate::judging::{Answers, OfTask, THRESHOLD, sigmoid};
+use crate::judging::{Answers, OfTask, THRESHOLD};
 use crate::measure;
 use crate::message::{Message, setting};
 use crate::model_file::{Model, ModelOptions, Opened, file_name};
-use crate::pictures::{guesses, judged};
+use crate::pictures::guesses;
 use crate::progress::Watch;
 use crate::settings::{ByteSize, Settings, context};
 use crate::summary::{Measured, counted};
@@ -109,7 +109,8 @@ fn evaluate_model(
         let lost = counted(selected.len() - images.len(), "image", "images");
         watch.warn(&format!("{lost} could not be decoded and are not measured"));
     }
-    let test = Answers::of(&logits_until(&model.graph, &images, &ctx, watch.stop)?, &images);
+    let probabilities = model.probabilities();
+    let test = Answers::of(&logits_until(&model.graph, &images, &ctx, watch.stop)?, &images, probabilities);
     let count = images.len();
     drop(images);
     let seed = settings.seed.unwrap_or(0);
@@ -128,7 +129,8 @@ fn evaluate_model(
         }
         if let (Some(views), Some(kind)) = (views, &options.tta) {
             let name = kind.name();
-            tta = Some(augmented(&mut judge, &images, classes, (&name, &views), seed, watch)?);
+            tta =
+                Some(augmented(&mut judge, &images, (classes, probabilities), (&name, &views), seed, watch)?);
         }
     }
     let cost = model.graph.cost();
@@ -244,6 +246,7 @@ fn predict_with(
     let mut plan = Plan::new(&model.graph, &PlanOptions::new(1, ctx))?;
     let mut logits = vec![0.0; plan.output_len()];
     let mut input = try_zeros(model.preprocessing.len(), "the image that the model is given")?;
+    let probabilities = model.probabilities();
     let mut found = Predicted { notes, ..Predicted::default() };
     if model.numbered {
         found.notes.push(
@@ -268,7 +271,7 @@ fn predict_with(
         let mut prediction = Prediction { path: text, escaped, top: Vec::new(), error: None };
         match image {
             Ok(image) => {
-                let mut sum = Sum::new(1, logits.len());
+                let mut sum = Sum::new(probabilities, 1, logits.len());
                 for view in &views {
                     let image = view.apply(image.clone(), &model.preprocessing, options.seed, 0)?;
                     model.preprocessing.normalize_into(&image, &mut input);
@@ -277,15 +280,14 @@ fn predict_with(
                     sum.add(&logits);
                 }
                 let top = options.top.max(1);
-                prediction.top = if views.len() > 1 {
-                    guesses(&sum.log_mean(), &model.class_names, top)
-                } else if model.task == Task::MultiLabel {
-                    labels(&logits, &model.class_names, top)
-                } else if model.head.judges() {
-                    judged(&logits, &model.class_names, top)
-                } else {
-                    guesses(&logits, &model.class_names, top)
+                let mean = (views.len() > 1).then(|| sum.logits());
+                let logits = mean.as_deref().unwrap_or(&logits);
+                // Of several labels, all that are answered.
+                let answered = match model.task {
+                    Task::MultiLabel => answered(&probabilities.of(logits)),
+                    Task::SingleLabel => 0,
                 };
+                prediction.top = guesses(probabilities, logits, &model.class_names, top.max(answered));
             }
             Err(problem) if options.strict => return Err(OculistError::Image { path, problem }),
             Err(problem) => {
@@ -300,10 +302,9 @@ fn predict_with(
     Ok(found)
 }
 
-/// All labels that are answered, but at least the likeliest few.
-fn labels(logits: &[f32], class_names: &[String], top: usize) -> Vec<Guess> {
-    let answered = logits.iter().filter(|&&z| f64::from(sigmoid(z)) >= THRESHOLD).count();
-    judged(logits, class_names, top.max(answered))
+/// How many labels are answered.
+fn answered(probabilities: &[f32]) -> usize {
+    probabilities.iter().filter(|&&p| f64::from(p) >= THRESHOLD).count()
 }
 
 /// A file to classify, or a name that cannot be.

@@ -23,6 +23,7 @@ use crate::config::{Config, DataFacts};
 use crate::data::Source;
 use crate::error::OculistError;
 use crate::images::Images;
+use crate::metrics::Probabilities;
 use crate::model_file::Model;
 use crate::progress::{Progress, Watch, go_on};
 use crate::recipe::Recipe;
@@ -346,6 +347,11 @@ impl<'a> Session<'a> {
             name = format!("{wanted}-{n}");
         }
         name
+    }
+
+    /// The probabilities that the models of this session give.
+    pub(crate) fn probabilities(&self) -> Probabilities {
+        self.given().map(Model::probabilities).unwrap_or_default()
     }
 
     /// A model of this session around a graph: its classes, its preprocessing.

@@ -89,6 +89,45 @@ fn a_model_of_probabilities_is_trained_on_its_logits() {
 }
 
 #[test]
+fn confidences_of_a_sigmoid_are_the_files_own() {
+    let dir = scratch();
+    let (logits, sigmoid) = (trained().file("model.onnx"), dir.path().join("sigmoid.onnx"));
+    with_ending(&logits, Op::Unary(Unary::Sigmoid), &sigmoid);
+    let measured = |model: &Path| {
+        let call = oculist("eval").arg(&trained().data).option("--model", model);
+        call.args("--split all --json").run().ok().json()
+    };
+    let (softmax, own) = (measured(&logits), measured(&sigmoid));
+    // The gap between how often the answers are right and how sure they are, from what predict says of each image: it is
+    // the calibration error where all bins lie on one side, and never more than that.
+    let mut gap = 0.0;
+    let mut images = 0.0;
+    for class in ["class0", "class1", "class2"] {
+        let call = oculist("predict").arg(trained().data.join(class)).option("--model", &sigmoid);
+        for answer in call.args("--json").run().ok().json().as_array().expect("answers") {
+            let top = &answer["top"][0];
+            gap += f64::from(u8::from(top["class"] == class)) - number(top, "confidence");
+            images += 1.0;
+        }
+    }
+    let gap = (gap / images).abs();
+    let bins = |report: &Value| -> (f64, f64) {
+        let bins = report["calibration"].as_array().expect("bins").clone();
+        let of = |key: &str| bins.iter().map(|b| number(b, key) * number(b, "count")).sum::<f64>() / images;
+        (of("accuracy"), of("confidence"))
+    };
+    let (accuracy, confidence) = bins(&own);
+    assert!(((accuracy - confidence).abs() - gap).abs() < 1e-5, "{own}, expected {gap}");
+    assert!(number(&own, "ece") > gap - 1e-5, "{own}");
+    let (same, other) = bins(&softmax);
+    assert!(
+        (same - accuracy).abs() < 1e-9 && (other - confidence).abs() > 1e-3,
+        "a softmax would pass: {other}"
+    );
+    assert_eq!(number(&own, "top1"), number(&softmax, "top1"));
+}
+
+#[test]
 fn other_endings_are_refused_in_every_verb() {
     let dir = scratch();
     let trained = trained();

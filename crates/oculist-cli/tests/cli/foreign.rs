@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use oculist_graph::{
-    Binary, Cast, DataType, Dim, Gather, Gemm, Graph, Node, Op, Shape, Tensor, TensorData, Transpose, Unary,
-    ValueId,
+    Binary, Cast, DataType, Dim, Gather, Gemm, Graph, Node, Op, Shape, Squeeze, Tensor, TensorData,
+    Transpose, Unary, ValueId,
 };
 use serde_json::Value;
 
@@ -241,6 +241,17 @@ fn one_of_several_outputs_classifies() {
 
 #[test]
 fn one_number_for_two_classes() {
+    one_number(None);
+}
+
+#[test]
+fn one_flat_number_for_two_classes() {
+    one_number(Some(false));
+    one_number(Some(true));
+}
+
+/// A file of one number for two classes; its axis may be taken out, behind the Sigmoid or in front of it.
+fn one_number(flat_in_front: Option<bool>) {
     let dir = scratch();
     let mut theirs = given();
     let toml = theirs.toml(dir.path()).display().to_string();
@@ -249,8 +260,12 @@ fn one_number_for_two_classes() {
     let logits = graph.outputs()[0];
     let weight = graph.add_param("pair", Tensor::f32(&[1, 3], vec![-1.0, 1.0, 0.0]));
     let z = push(graph, "difference", Gemm::LINEAR, &[logits, weight]);
+    let axes = graph.add_param("axes", Tensor::ints(vec![1]));
+    let z = if flat_in_front == Some(true) { push(graph, "flat", Squeeze, &[z, axes]) } else { z };
     let y = push(graph, "sigmoid", Unary::Sigmoid, &[z]);
+    let y = if flat_in_front == Some(false) { push(graph, "flat", Squeeze, &[y, axes]) } else { y };
     graph.set_outputs(vec![y]);
+    graph.tidy().expect("a graph");
     let model = write(graph, dir.path(), "binary.onnx");
     let data = dir.path().join("photos");
     for class in ["class0", "class1"] {
@@ -264,9 +279,25 @@ fn one_number_for_two_classes() {
     let call = oculist("export").arg(&model).option("--int8", &data).option("--output", &int8);
     call.option("--preprocessing", &toml).run().ok();
     let back = oculist_onnx::read(&int8).expect("a model");
-    assert_eq!(back.shape(back.outputs()[0]).get(1), Some(1));
+    let shape = back.shape(back.outputs()[0]);
+    assert_eq!((shape.rank(), shape.get(1)), if flat_in_front.is_some() { (1, None) } else { (2, Some(1)) });
     let call = oculist("eval").arg(&data).option("--model", &int8).args("--split all --json");
     assert!(call.run().ok().json()["top1"].as_f64().expect("a number") > 80.0);
+    if flat_in_front.is_none() {
+        return;
+    }
+    // The verbs that are left.
+    let image = data.join("class0/1.png");
+    let call = oculist("predict").arg(&image).option("--model", &model).option("--preprocessing", &toml);
+    call.args("--classes class0,class1").run().ok();
+    oculist("bench").arg(&model).args("--seconds 0.05").run().ok();
+    let run = dir.path().join("run");
+    let call = oculist("compress").arg(&data).option("--model", &model).option("--output", &run);
+    let call =
+        call.option("--preprocessing", &toml).args("--finetune-epochs 1 --batch-size 16 --max-drop 100");
+    call.args("--threads 2 --measure-seconds 0.01").run().ok();
+    let back = oculist_onnx::read(run.join("model.onnx")).expect("a model");
+    assert_eq!(back.shape(back.outputs()[0]).rank(), 1);
 }
 
 #[test]

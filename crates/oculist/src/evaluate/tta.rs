@@ -8,12 +8,11 @@ use oculist_report::TtaResult;
 use super::views::{Judge, Prepared, View};
 use crate::config::read_pipeline;
 use crate::error::{OculistError, wrong};
-use crate::metrics::{evaluate_logits, softmax};
+use crate::metrics::{Probabilities, evaluate_as, evaluate_logits};
 use crate::progress::{Progress, Watch};
 
 /// Which views of an image are judged; the image itself is always the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Tta {
     /// The image and its mirror image: 2 views.
     Flip,
@@ -90,28 +89,29 @@ fn corners(width: usize, height: usize) -> Vec<Vec<Transform>> {
 
 /// The sum of probabilities over views.
 pub(crate) struct Sum {
+    probabilities: Probabilities,
     total: Vec<f64>,
     classes: usize,
     views: usize,
 }
 
 impl Sum {
-    pub(crate) fn new(images: usize, classes: usize) -> Self {
-        Self { total: vec![0.0; images * classes], classes, views: 0 }
+    pub(crate) fn new(probabilities: Probabilities, images: usize, classes: usize) -> Self {
+        Self { probabilities, total: vec![0.0; images * classes], classes, views: 0 }
     }
 
     /// Adds what was said of all images under one view, in order.
     pub(crate) fn add(&mut self, logits: &[f32]) {
         for (sum, row) in self.total.chunks_exact_mut(self.classes).zip(logits.chunks_exact(self.classes)) {
-            sum.iter_mut().zip(softmax(row)).for_each(|(sum, p)| *sum += f64::from(p));
+            sum.iter_mut().zip(self.probabilities.of(row)).for_each(|(sum, p)| *sum += f64::from(p));
         }
         self.views += 1;
     }
 
-    /// The logarithms of the mean probabilities: logits that have these as their softmax.
-    pub(crate) fn log_mean(&self) -> Vec<f32> {
+    /// Logits that have the mean probabilities as theirs.
+    pub(crate) fn logits(&self) -> Vec<f32> {
         let n = self.views.max(1) as f64;
-        self.total.iter().map(|&sum| (sum / n).max(f64::MIN_POSITIVE).ln() as f32).collect()
+        self.total.iter().map(|&sum| self.probabilities.logit(sum / n)).collect()
     }
 }
 
@@ -122,12 +122,12 @@ impl Sum {
 pub(crate) fn augmented(
     judge: &mut Judge,
     images: &Prepared,
-    classes: usize,
+    (classes, probabilities): (usize, Probabilities),
     (name, views): (&str, &[View]),
     seed: u64,
     watch: &mut Watch<'_>,
 ) -> Result<TtaResult, OculistError> {
-    let mut sum = Sum::new(images.labels().len(), classes);
+    let mut sum = Sum::new(probabilities, images.labels().len(), classes);
     let mut without = 0.0;
     for (i, view) in views.iter().enumerate() {
         let logits = images.logits(judge, view, seed, watch.stop)?;
@@ -137,7 +137,7 @@ pub(crate) fn augmented(
         sum.add(&logits);
         watch.tell(Progress::Work { what: "views", done: i + 1, total: views.len() });
     }
-    let with = evaluate_logits(&sum.log_mean(), images.labels(), classes);
+    let with = evaluate_as(probabilities, &sum.logits(), images.labels(), classes);
     Ok(TtaResult {
         name: name.to_owned(),
         views: views.len(),
@@ -162,11 +162,11 @@ mod tests {
 
     #[test]
     fn probabilities_not_logits_are_averaged() {
-        let mut sum = Sum::new(1, 2);
+        let mut sum = Sum::new(Probabilities::Softmax, 1, 2);
         // 0.9 and 0.1, then 0.2 and 0.8: 0.55 and 0.45 on average.
         sum.add(&[9f32.ln(), 0.0]);
         sum.add(&[0.0, 4f32.ln()]);
-        let mean: Vec<f32> = sum.log_mean().iter().map(|x| x.exp()).collect();
+        let mean: Vec<f32> = sum.logits().iter().map(|x| x.exp()).collect();
         assert!((mean[0] - 0.55).abs() < 1e-6 && (mean[1] - 0.45).abs() < 1e-6, "{mean:?}");
         // The mean of the logits would give 0.6.
         assert!((1.5f32 / 2.5 - mean[0]).abs() > 0.04);
@@ -209,7 +209,7 @@ mod tests {
         let images = Prepared::load(&subset, &preprocessing, 2, &stop).unwrap();
         let mut judge = Judge::new(&graph, &ctx).unwrap();
         let views = Tta::Flip.views(&preprocessing).unwrap();
-        let mut sum = Sum::new(subset.len(), 3);
+        let mut sum = Sum::new(Probabilities::Softmax, subset.len(), 3);
         for view in &views {
             sum.add(&images.logits(&mut judge, view, 0, &stop).unwrap());
         }
@@ -233,12 +233,13 @@ mod tests {
         };
         let (a, b) = (probabilities(&plain), probabilities(&mirrored));
         let want: Vec<f32> = a.iter().zip(&b).map(|(a, b)| f32::midpoint(*a, *b)).collect();
-        let got: Vec<f32> = sum.log_mean().iter().map(|x| x.exp()).collect();
+        let got: Vec<f32> = sum.logits().iter().map(|x| x.exp()).collect();
         assert!(distance(&got, &want) < 1e-4, "{}", distance(&got, &want));
         assert!(distance(&got, &a) > 1e-3, "one view alone would pass");
         let mut ignore = |_: Progress<'_>| {};
         let watch = &mut Watch { observer: &mut ignore, stop: &stop };
-        let result = augmented(&mut judge, &images, 3, ("flip", &views), 0, watch).unwrap();
+        let result =
+            augmented(&mut judge, &images, (3, Probabilities::Softmax), ("flip", &views), 0, watch).unwrap();
         let top1 = |p: &[f32]| evaluate_logits(p, subset.labels(), 3).top1;
         assert!((result.top1 - top1(&want)).abs() < 1e-9 && (result.top1_without - top1(&a)).abs() < 1e-9);
     }

@@ -3,9 +3,11 @@
 //! Everything here computes with logits: losses, distillation, calibration, the mean over views. A file whose last
 //! layer is a `Softmax` gives probabilities instead, and a second softmax on top would flatten them. So the layer is
 //! taken off when a model is read and put back when it is written. The same holds for a `Sigmoid`, and for a single logit,
-//! which becomes two, one for each class ([`binary`]).
+//! which becomes two, one for each class ([`binary`]),
+//! also where it has no axis of its own ([`flat`]).
 
 mod binary;
+mod flat;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +15,8 @@ use oculist_graph::op::Quantization;
 use oculist_graph::{Graph, Node, NodeId, Op, SoftmaxKind, Tensor, Unary, ValueId};
 
 use crate::error::OculistError;
+use crate::metrics::Probabilities;
+pub(crate) use flat::is_flat;
 
 /// The nodes that make a file's output of the logits: a `Softmax` or `Sigmoid` and what only passes its result on. Empty for
 /// a file that ends in logits.
@@ -21,6 +25,8 @@ pub struct Head {
     nodes: Vec<HeadNode>,
     /// Whether the file gives one number for two classes.
     binary: bool,
+    /// The output's name where that number has no axis of its own.
+    flat: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +50,7 @@ impl Head {
     /// What the graph ends in, in words, if that gives neither logits nor probabilities of one class for each image, or if
     /// a `Softmax` cannot be taken off although nothing behind it makes logits of its probabilities.
     pub(crate) fn take(graph: &mut Graph) -> Result<Self, String> {
+        let flat = flat::widen(graph)?;
         let producers = graph.producers();
         let mut chain: Vec<NodeId> = Vec::new();
         let Some(mut at) = graph.outputs().first().copied() else { return Ok(Self::default()) };
@@ -62,7 +69,7 @@ impl Head {
                 }
                 graph.set_outputs(vec![logits]);
                 graph.tidy().map_err(|e| e.to_string())?;
-                return Ok(Self { nodes, binary: binary::expand(graph)? });
+                return Ok(Self { nodes, binary: binary::expand(graph)?, flat });
             }
             if !passes_on(graph, node) {
                 break;
@@ -79,7 +86,7 @@ impl Head {
             ));
         }
         match ends.softmax {
-            None => Ok(Self { nodes: Vec::new(), binary: binary::expand(graph)? }),
+            None => Ok(Self { nodes: Vec::new(), binary: binary::expand(graph)?, flat }),
             Some(node) => Err(format!(
                 "its output is neither logits nor the result of one Softmax: behind the Softmax (node `{}`) the \
                  probabilities are changed without a layer that has weights; expected a network that ends in logits or \
@@ -102,15 +109,20 @@ impl Head {
             ));
         }
         self.judges().then(|| {
-            "the file ends in a Sigmoid, which judges every class by itself: the likeliest one is taken, training chooses \
-             among them, and what is said of confidence is that of a softmax but in predict"
+            "the file ends in a Sigmoid, which judges every class by itself: the likeliest one is taken and its own \
+             probability said, training chooses among them"
                 .to_owned()
         })
     }
 
     /// Whether the file judges each of several classes by itself.
-    pub(crate) fn judges(&self) -> bool {
+    fn judges(&self) -> bool {
         !self.binary && self.nodes.first().is_some_and(|node| matches!(node.op, Op::Unary(Unary::Sigmoid)))
+    }
+
+    /// The probabilities that the file gives: of one number for two classes a softmax gives the same as its sigmoid.
+    pub fn probabilities(&self) -> Probabilities {
+        if self.judges() { Probabilities::Sigmoids } else { Probabilities::Softmax }
     }
 
     /// Puts the nodes back behind the logits of a graph that may have been changed since.
@@ -139,13 +151,22 @@ impl Head {
                 added.insert(name, id);
                 inputs.push(Some(id));
             }
-            let output = free_value(graph, &node.output);
+            // The file's own output has this name.
+            let taken = self.flat.as_ref() == Some(&node.output);
+            let output = free_value(
+                graph,
+                &if taken { format!("{}.column", node.output) } else { node.output.clone() },
+            );
             x = graph.add_activation(output);
             let name = free_node(graph, &node.name);
             graph.edit().push(Node { name, op: node.op.clone(), inputs: inputs.into(), outputs: vec![x] });
         }
         if !self.is_empty() {
             graph.set_outputs(vec![x]);
+            graph.tidy()?;
+        }
+        if let Some(name) = &self.flat {
+            flat::flatten(graph, name);
             graph.tidy()?;
         }
         Ok(())

@@ -100,7 +100,7 @@ impl Stage for Measure {
                 file: role.file().to_owned(),
                 precision: if candidate.is_int8() { "int8" } else { "f32" },
                 val: candidate.val.clone(),
-                test: session.judge()?.on(session.test()?).answers(graph)?,
+                test: session.judge()?.on(session.test()?).answers(graph, session.probabilities())?,
                 params: cost.params,
                 macs: cost.macs,
                 bytes: cost.bytes,
