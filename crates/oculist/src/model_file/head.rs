@@ -109,7 +109,7 @@ impl Head {
     }
 
     /// Whether the file judges each of several classes by itself.
-    pub(crate) fn judges(&self) -> bool {
+    pub fn judges(&self) -> bool {
         !self.binary && self.nodes.first().is_some_and(|node| matches!(node.op, Op::Unary(Unary::Sigmoid)))
     }
 
