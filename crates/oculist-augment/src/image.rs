@@ -78,6 +78,12 @@ impl Image {
         let start = (y * self.width + x) * self.channels;
         &self.pixels[start..start + self.channels]
     }
+
+    /// Row y as bytes.
+    pub(crate) fn row(&self, y: usize) -> &[u8] {
+        let len = self.width * self.channels;
+        &self.pixels[y * len..(y + 1) * len]
+    }
 }
 
 impl std::fmt::Debug for Image {

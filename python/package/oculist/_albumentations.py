@@ -22,17 +22,16 @@ def convert(description: Mapping[str, Any]) -> tuple[list[Step], dict[str, Any],
     log = Log()
     top = description.get("transform", description)
     how: dict[str, Any] = {}
+    members = [top]
+    probability = 1
     if _name(top) in ("Compose", "ReplayCompose"):
         how.update(_targets(top, log))
-        members = list(top.get("transforms", ()))
-        endings = _endings(members, log, how)
-        if endings and top.get("p", 1) < 1:
-            log.refuse(f"{_name(top)}(p={top['p']})", "p must be 1 where it ends in floats or tensors")
-        steps = _members(members, log)
-        if top.get("p", 1) < 1 and steps:
-            steps = [{"op": "sequence", "steps": steps, "probability": top["p"]}]
-    else:
-        steps = _members([top], log)
+        members, probability = list(top.get("transforms", ())), top.get("p", 1)
+    if _endings(members, log, how) and probability < 1:
+        log.refuse(f"{_name(top)}(p={probability})", "p must be 1 where it ends in floats or tensors")
+    steps = _members(members, log)
+    if probability < 1 and steps:
+        steps = [{"op": "sequence", "steps": steps, "probability": probability}]
     how.update(log.arguments())
     log.raise_refused()
     return steps, how, log.differences

@@ -102,7 +102,9 @@ def _shift_scale_rotate(p: Parameters) -> Steps:
     shift = [p.symmetric("shift_limit_x"), p.symmetric("shift_limit_y")]
     if any(shift):
         p.differ("shifts are not rounded to whole pixels")
-    step = {"op": "affine", "degrees": p.symmetric("rotate_limit"), "translate": shift, "scale": p.pair("scale_limit")}
+    # Its limits are differences from 1.
+    scale = [1 + limit for limit in p.pair("scale_limit")]
+    step = {"op": "affine", "degrees": p.symmetric("rotate_limit"), "translate": shift, "scale": scale}
     return [{**step, **p.warp()}]
 
 
