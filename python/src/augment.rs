@@ -140,7 +140,7 @@ impl Augment {
     ) -> Result<Bound<'py, PyAny>> {
         let (place, image, targets) = sorted(kwargs)?;
         match (args.len(), image) {
-            (1, None) if targets.is_empty() => self.image(py, &args.get_borrowed_item(0)?, &place),
+            (1, None) if targets.is_empty() => self.image(py, &args.get_item(0)?, &place),
             (0, Some(image)) => self.targets(py, &image, &targets, &place),
             _ => Err(PyTypeError::new_err(
                 "expected aug(image), or aug(image=image, mask=mask, bboxes=boxes) for a dictionary",

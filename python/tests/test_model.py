@@ -139,7 +139,7 @@ def test_files_that_do_not_say_enough_ask_for_it(tmp_path):
         model(classes=["a", "b"])
     with pytest.raises(ModelError, match="unit2"):
         model(preprocessing="unit2")
-    with pytest.raises(SettingError, match="threads"):
+    with pytest.raises(SettingError, match="at least one thread"):
         model(threads=0)
     with pytest.raises(OculistError, match="nowhere.onnx"):
         Model("nowhere.onnx")

@@ -59,7 +59,7 @@ def test_boxes_in_every_format(name, image):
     }[name]
     assert aug(image=image, bboxes=[numbers])["bboxes"][0] == pytest.approx(want, abs=1e-5)
     assert aug(image=image, bboxes=[numbers])["bboxes"][0] != pytest.approx(numbers, abs=1e-2), "twin"
-    array = aug(image=image, bboxes=np.array([(*numbers, 7)]))["bboxes"]
+    array = aug(image=image, bboxes=np.array([(*numbers, 7.0)]))["bboxes"]
     assert array.dtype == np.float64 and array[0] == pytest.approx((*want, 7), abs=1e-5)
     twice = Augment([{"op": "vertical_flip"}] * 2, bbox_format=name)
     assert twice(image=image, bboxes=[numbers])["bboxes"][0] == pytest.approx(numbers, abs=1e-5)

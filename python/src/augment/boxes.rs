@@ -1,7 +1,7 @@
 //! Boxes of Python in the formats that are usual, and back.
 
 use numpy::ndarray::Axis;
-use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use oculist_augment::BoundingBox;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};

@@ -1,6 +1,6 @@
 //! Masks of Python: bytes, or other whole numbers and truths where they fit into bytes.
 
-use numpy::{PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use oculist_augment::{Image, Transform};
 use pyo3::prelude::*;
 use pyo3::types::PyList;

@@ -94,8 +94,12 @@ impl Stream {
             }
             *state = State { process, own: None, next: 0, ..*state };
         }
-        let seed =
-            *state.own.get_or_insert(if place.is_empty() { state.seed } else { apart(state.seed, &place) });
+        let seed = match state.own {
+            Some(seed) => seed,
+            None if place.is_empty() => state.seed,
+            None => apart(state.seed, &place),
+        };
+        state.own = Some(seed);
         let sample = state.next;
         state.next += 1;
         Ok(SampleKey { seed, epoch: 0, sample })
