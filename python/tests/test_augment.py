@@ -85,7 +85,7 @@ def test_a_pipeline_comes_from_anything(tmp_path, image):
         tmp_path / "p.toml",
         str(tmp_path / "p.json"),
         tuple(steps),
-        [np.array, steps[1]] and [steps[0], Augment(steps[1:])],
+        [steps[0], Augment([]), Augment(steps[1:])],
         [{**steps[0], "width": np.int64(32)}, steps[1]],
     ]
     for form in forms:

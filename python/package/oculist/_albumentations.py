@@ -81,8 +81,8 @@ def _endings(members: list[Mapping[str, Any]], log: Log, how: dict[str, Any]) ->
         else:
             part, mean, std = (values.take("max_value") or 255) / 255, 0, 1
         values.finish()
-        as_list = lambda v: [n * part for n in ([v] if isinstance(v, (int, float)) else v)]  # noqa: E731
-        how["normalize"] = (as_list(mean), as_list(std))
+        lists = ([v] if isinstance(v, (int, float)) else v for v in (mean, std))
+        how["normalize"] = tuple([number * part for number in numbers] for numbers in lists)
         found = True
     return found
 

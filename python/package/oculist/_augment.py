@@ -8,10 +8,16 @@ import secrets
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+import numpy as np
 
 from . import _oculist
 from ._errors import DifferenceWarning, SettingError
+from ._pipeline import POLICIES, flips, is_json, padded_crop, resized_crop, text_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 Border = Union[Literal["edge", "reflect", "symmetric", "wrap"], Mapping[str, int]]
@@ -19,7 +25,6 @@ Fill = Union[Literal["mean", "noise"], Mapping[str, int]]
 Steps = Sequence[Union[Mapping[str, Any], "Augment"]]
 
 _BLACK: Mapping[str, int] = {"constant": 0}
-_NAMED = ("trivial", "rand", "auto", "augmix", "three", "erasing")
 
 
 class Augment(_oculist.Augment):
@@ -67,9 +72,11 @@ class Augment(_oculist.Augment):
         background: int = 0,
         normalize: tuple[Sequence[float] | float, Sequence[float] | float] | None = None,
         tensor: bool = False,
-    ) -> Augment:
-        text, is_toml, origin = _text_of(pipeline)
-        numbers = None if normalize is None else tuple(_numbers(n) for n in normalize)
+    ) -> Self:
+        if isinstance(pipeline, str) and pipeline in POLICIES:
+            pipeline = getattr(Augment, pipeline)(seed=0).to_dict()
+        text, is_toml, origin = text_of(pipeline)
+        numbers = None if normalize is None else (_numbers(normalize[0]), _numbers(normalize[1]))
         try:
             return super().__new__(
                 cls,
@@ -90,15 +97,17 @@ class Augment(_oculist.Augment):
     @property
     def steps(self) -> list[dict[str, Any]]:
         """The steps of the pipeline."""
-        return self.to_dict()["steps"]
+        steps: list[dict[str, Any]] = self.to_dict()["steps"]
+        return steps
 
     def to_dict(self) -> dict[str, Any]:
         """The pipeline as a dictionary, of which ``Augment`` makes the same pipeline."""
-        return json.loads(self.to_json())
+        pipeline: dict[str, Any] = json.loads(self.to_json())
+        return pipeline
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the pipeline to a file, as JSON if the name ends so, else as TOML; ``oculist train --augmentation`` takes it."""
-        text = self.to_json() if _is_json(path) else self.to_toml()
+        text = self.to_json() if is_json(path) else self.to_toml()
         Path(path).write_text(text, encoding="utf-8")
 
     def __add__(self, other: Augment) -> Augment:
@@ -111,7 +120,7 @@ class Augment(_oculist.Augment):
         names = ("seed", "bbox_format", "label_fields", "background", "normalize", "tensor")
         return {name: getattr(self, name) for name in names}
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return _again, (type(self), self.to_json(), self._arguments()), self.__getstate__()
 
     def __repr__(self) -> str:
@@ -125,21 +134,21 @@ class Augment(_oculist.Augment):
     def small(cls, size: int, *, flip: bool = True, seed: int | None = None, **how: Any) -> Augment:
         """For small images of ``size`` pixels a side: crops after padding by an eighth, flips, small turns and scalings."""
         turn = {"op": "shift_scale_rotate", "shift": 0, "scale": [0.9, 1.1], "degrees": 10, "probability": 0.5}
-        return cls([*_padded_crop(size), *_flip(flip), turn], seed, **how)
+        return cls([*padded_crop(size), *flips(flip), turn], seed, **how)
 
     @classmethod
     def photos(cls, size: int, *, flip: bool = True, seed: int | None = None, **how: Any) -> Augment:
         """For photos: random resized crops of ``size`` pixels, flips, colour jitter."""
         jitter = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3, "hue": 0.03}
         return cls(
-            [_resized_crop(size), *_flip(flip), {"op": "color_jitter", **jitter, "probability": 0.8}], seed, **how
+            [resized_crop(size), *flips(flip), {"op": "color_jitter", **jitter, "probability": 0.8}], seed, **how
         )
 
     @classmethod
     def crops(cls, size: int, *, flip: bool = True, seed: int | None = None, **how: Any) -> Augment:
         """Crops and flips alone: padded crops up to 64 pixels, random resized crops above."""
-        crop = _padded_crop(size) if size <= 64 else [_resized_crop(size)]
-        return cls([*crop, *_flip(flip)], seed, **how)
+        crop = padded_crop(size) if size <= 64 else [resized_crop(size)]
+        return cls([*crop, *flips(flip)], seed, **how)
 
     @classmethod
     def trivial(
@@ -259,59 +268,4 @@ def _again(cls: type[Augment], text: str, arguments: dict[str, Any]) -> Augment:
 
 
 def _numbers(value: Sequence[float] | float) -> list[float]:
-    return [float(value)] if isinstance(value, (int, float)) else [float(v) for v in value]
-
-
-def _is_json(path: str | os.PathLike[str]) -> bool:
-    return os.fspath(path).lower().endswith(".json")
-
-
-def _padded_crop(size: int) -> list[dict[str, Any]]:
-    return [{"op": "random_crop", "width": size, "height": size, "padding": max((size + 4) // 8, 1)}]
-
-
-def _resized_crop(size: int) -> dict[str, Any]:
-    return {"op": "random_resized_crop", "width": size, "height": size, "scale": [0.35, 1], "ratio": [0.75, 4 / 3]}
-
-
-def _flip(flip: bool) -> list[dict[str, Any]]:
-    return [{"op": "horizontal_flip", "probability": 0.5}] if flip else []
-
-
-def _text_of(pipeline: Any) -> tuple[str, bool, str | None]:
-    """The text of a pipeline, whether it is TOML, and the file that it stands in."""
-    if isinstance(pipeline, Mapping):
-        return _json({"steps": [pipeline]} if "op" in pipeline else pipeline), False, None
-    if isinstance(pipeline, os.PathLike):
-        return _file(pipeline)
-    if not isinstance(pipeline, str):
-        steps: list[Any] = []
-        for step in pipeline:
-            steps.extend(step.steps if isinstance(step, Augment) else [step])
-        return _json({"steps": steps}), False, None
-    if pipeline in _NAMED:
-        return getattr(Augment, pipeline)(seed=0).to_json(), False, None
-    if pipeline.lstrip().startswith("{"):
-        return pipeline, False, None
-    if "\n" in pipeline or "=" in pipeline:
-        return pipeline, True, None
-    if not pipeline.lower().endswith((".toml", ".json")):
-        raise SettingError(
-            f"expected a pipeline file (.toml, .json), the text of one or one of {', '.join(_NAMED)}; found {pipeline!r}"
-        )
-    return _file(pipeline)
-
-
-def _file(path: str | os.PathLike[str]) -> tuple[str, bool, str]:
-    text = Path(path).read_text(encoding="utf-8")
-    return text, not _is_json(path), os.fspath(path)
-
-
-def _json(pipeline: Any) -> str:
-    def plain(value: Any) -> Any:
-        # Numbers and arrays of NumPy.
-        if hasattr(value, "tolist"):
-            return value.tolist()
-        raise SettingError(f"expected numbers, texts, lists and dictionaries in a pipeline, found {type(value).__name__}")
-
-    return json.dumps(pipeline, default=plain)
+    return [float(v) for v in np.atleast_1d(np.asarray(value, np.float64))]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeVar, Union, overload
+from typing_extensions import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ class Augment:
         background: int,
         normalize: tuple[Sequence[float], Sequence[float]] | None,
         tensor: bool,
-    ) -> Augment: ...
+    ) -> Self: ...
     @staticmethod
     def operations() -> list[str]: ...
     @property
@@ -93,7 +94,7 @@ class Model:
         arch: str | None = None,
         state_dict: str | None = None,
         partial: bool = False,
-    ) -> Model: ...
+    ) -> Self: ...
     @property
     def classes(self) -> list[str]: ...
     @property

@@ -7,7 +7,7 @@ import sys
 # How often this process was forked, and, in a forked one, by which fork it came to be: the process object of
 # `multiprocessing` at that time, and the numbers of the forks.
 _forked = 0
-_origin = (None, ())
+_origin: tuple[object, tuple[int, ...]] = (None, ())
 
 _TORCH, _CHILD, _FORK = 1, 2, 3
 
