@@ -1,6 +1,6 @@
 """Augmentation in other libraries: augment.py LIBRARY FOLDER
 
-LIBRARY is `albumentations` or `torchvision`. Serves the cases of `oculist-bench augment` by name, on the images in
+LIBRARY is `albumentations`, `torchvision` or `oculist`, our own package. Serves the cases of `oculist-bench augment` by name, on the images in
 FOLDER that `oculist-bench augment-images` wrote. One job is one pass over a case's images; each result is laid out
 contiguously in memory, so that a view of the input counts as what it costs to use it.
 """
@@ -85,6 +85,11 @@ def main() -> None:
         import augment_albumentations as library
     elif name == "torchvision":
         import augment_torchvision as library
+    elif name == "oculist":
+        import augment_oculist as library
+
+        with open(f"{folder}/cases.json") as file:
+            library.table = library.read_table(json.load(file))
     else:
         raise SystemExit(f"unknown library `{name}`")
     server = Server(library, name, folder)

@@ -9,6 +9,7 @@ mod golden;
 mod machine;
 mod operators;
 mod process;
+mod python;
 mod sanitize;
 mod test;
 mod venv;
@@ -26,7 +27,7 @@ struct Task {
     run: fn(&[String]) -> Result<()>,
 }
 
-const TASKS: [Task; 8] = [
+const TASKS: [Task; 9] = [
     Task { name: "test", arguments: test::ARGUMENTS, about: test::ABOUT, run: test::run },
     Task { name: "golden", arguments: golden::ARGUMENTS, about: golden::ABOUT, run: golden::run },
     Task { name: "sanitize", arguments: sanitize::ARGUMENTS, about: sanitize::ABOUT, run: sanitize::run },
@@ -44,6 +45,7 @@ const TASKS: [Task; 8] = [
         run: conformance::run,
     },
     Task { name: "operators", arguments: operators::ARGUMENTS, about: operators::ABOUT, run: operators::run },
+    Task { name: "wheel", arguments: python::ARGUMENTS, about: python::ABOUT, run: python::wheel },
     Task { name: "elpv", arguments: elpv::ARGUMENTS, about: elpv::ABOUT, run: elpv::run },
 ];
 

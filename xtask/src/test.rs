@@ -18,7 +18,7 @@ use tally::Tally;
 
 pub(crate) const ARGUMENTS: &str = "[--only STEPS] [-- ARGS]";
 pub(crate) const ABOUT: &str = "Checks everything, or only STEPS: some of fmt, locks, clippy, doc, operators, oracles,\n\
-                                conformance, test, separated by commas. ARGS go to `cargo test`.";
+                                conformance, python, test, separated by commas. ARGS go to `cargo test`.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -29,12 +29,13 @@ enum Step {
     Operators,
     Oracles,
     Conformance,
+    Python,
     Test,
 }
 
 impl Step {
     /// In the order of running: what is quick and fails often comes first, the tests' own summary last.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Fmt,
         Self::Locks,
         Self::Clippy,
@@ -42,6 +43,7 @@ impl Step {
         Self::Operators,
         Self::Oracles,
         Self::Conformance,
+        Self::Python,
         Self::Test,
     ];
 
@@ -54,6 +56,7 @@ impl Step {
             Self::Operators => "operators",
             Self::Oracles => "oracles",
             Self::Conformance => "conformance",
+            Self::Python => "python",
             Self::Test => "test",
         }
     }
@@ -69,6 +72,7 @@ impl Step {
             Self::Conformance => {
                 "ONNX's own tests of operators, and their models written again, against docs/conformance.md"
             }
+            Self::Python => "the Python package, built and tested",
             Self::Test => "unit, integration, oracle and doc tests",
         }
     }
@@ -100,7 +104,7 @@ impl Options {
             };
             let wanted = names.split(',').map(step_called).collect::<Result<Vec<_>>>()?;
             // The tests need the oracles' interpreter, so one step brings the other.
-            let tests = wanted.contains(&Step::Test);
+            let tests = wanted.contains(&Step::Test) || wanted.contains(&Step::Python);
             steps.retain(|step| wanted.contains(step) || (tests && *step == Step::Oracles));
         }
         Ok(Self { steps, cargo_test_args })
@@ -140,6 +144,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             Step::Operators => crate::operators::run(&["--check".to_owned()]),
             Step::Oracles => oracles().map(|path| python = Some(path)),
             Step::Conformance => crate::conformance::run(&["--check".to_owned()]),
+            Step::Python => python
+                .as_deref()
+                .context("the oracles' environment comes first")
+                .and_then(crate::python::test),
             Step::Test => {
                 cargo_test(python.as_ref(), &options.cargo_test_args).map(|counted| tally = Some(counted))
             }
@@ -253,6 +261,7 @@ mod tests {
 
     #[test]
     fn tests_bring_their_oracles() {
+        assert_eq!(parse("--only python").unwrap().steps, [Step::Oracles, Step::Python]);
         let options = parse("--only test -- -p xtask").unwrap();
         assert_eq!(options.steps, [Step::Oracles, Step::Test]);
         assert_eq!(options.cargo_test_args, ["-p", "xtask"]);

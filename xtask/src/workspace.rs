@@ -32,20 +32,23 @@ fn profile() -> Result<String> {
 /// A program of the workspace, built in the profile of this one with the features that the tests build with, so that nothing
 /// is built twice.
 pub(crate) fn built(program: &str) -> Result<PathBuf> {
+    Ok(build(&["--bin", program])?.join(program))
+}
+
+/// A dynamic library of the workspace, built as [`built`] does.
+pub(crate) fn built_library(name: &str) -> Result<PathBuf> {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    Ok(build(&["--lib"])?.join(format!("{DLL_PREFIX}{name}{DLL_SUFFIX}")))
+}
+
+/// Builds targets of the workspace; returns the folder that they lie in.
+fn build(targets: &[&str]) -> Result<PathBuf> {
     let profile = profile()?;
     let mut build = Command::new(cargo());
-    build.current_dir(root()).args([
-        "build",
-        "--quiet",
-        "--profile",
-        &profile,
-        "--workspace",
-        "--bin",
-        program,
-    ]);
+    build.current_dir(root()).args(["build", "--quiet", "--profile", &profile, "--workspace"]).args(targets);
     process::run(&mut build)?;
     let folder = if profile == "dev" { "debug" } else { &profile };
-    Ok(target()?.join(folder).join(program))
+    Ok(target()?.join(folder))
 }
 
 /// The cargo that runs us.

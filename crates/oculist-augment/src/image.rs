@@ -19,16 +19,7 @@ impl Image {
     /// # Errors
     /// A side of 0, channels other than 1, 3 or 4, or a byte count that does not fit the size.
     pub fn new(width: usize, height: usize, channels: usize, pixels: Vec<u8>) -> Result<Self> {
-        if !matches!(channels, 1 | 3 | 4) {
-            return Err(Error::Channels { found: channels });
-        }
-        if width == 0 || height == 0 {
-            return Err(Error::EmptyImage { width, height });
-        }
-        let expected = width.saturating_mul(height).saturating_mul(channels);
-        if pixels.len() != expected {
-            return Err(Error::PixelCount { width, height, channels, expected, found: pixels.len() });
-        }
+        check(width, height, channels, pixels.len())?;
         Ok(Self { width, height, channels, pixels })
     }
 
@@ -101,6 +92,85 @@ impl std::fmt::Debug for Image {
     }
 }
 
+/// An image whose bytes lie somewhere else, as in [`Image`]: what only reads an image takes it where it is.
+#[derive(Clone, Copy)]
+pub struct ImageRef<'a> {
+    width: usize,
+    height: usize,
+    channels: usize,
+    pixels: &'a [u8],
+}
+
+impl<'a> ImageRef<'a> {
+    /// Bytes in HWC order as an image.
+    ///
+    /// # Errors
+    /// As for [`Image::new`].
+    pub fn new(width: usize, height: usize, channels: usize, pixels: &'a [u8]) -> Result<Self> {
+        check(width, height, channels, pixels.len())?;
+        Ok(Self { width, height, channels, pixels })
+    }
+
+    /// Width in pixels.
+    pub fn width(self) -> usize {
+        self.width
+    }
+
+    /// Height in pixels.
+    pub fn height(self) -> usize {
+        self.height
+    }
+
+    /// Number of channels: 1, 3 or 4.
+    pub fn channels(self) -> usize {
+        self.channels
+    }
+
+    /// All bytes, HWC.
+    pub fn pixels(self) -> &'a [u8] {
+        self.pixels
+    }
+
+    /// An image with bytes of its own.
+    pub fn to_image(self) -> Image {
+        Image::from_parts(self.width, self.height, self.channels, self.pixels.to_vec())
+    }
+
+    /// Row y as bytes.
+    pub(crate) fn row(self, y: usize) -> &'a [u8] {
+        let len = self.width * self.channels;
+        &self.pixels[y * len..(y + 1) * len]
+    }
+}
+
+impl<'a> From<&'a Image> for ImageRef<'a> {
+    fn from(image: &'a Image) -> Self {
+        let Image { width, height, channels, pixels } = image;
+        Self { width: *width, height: *height, channels: *channels, pixels }
+    }
+}
+
+impl std::fmt::Debug for ImageRef<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ImageRef({}x{}x{})", self.width, self.height, self.channels)
+    }
+}
+
+/// Whether so many bytes are an image of this size.
+fn check(width: usize, height: usize, channels: usize, found: usize) -> Result<()> {
+    if !matches!(channels, 1 | 3 | 4) {
+        return Err(Error::Channels { found: channels });
+    }
+    if width == 0 || height == 0 {
+        return Err(Error::EmptyImage { width, height });
+    }
+    let expected = width.saturating_mul(height).saturating_mul(channels);
+    if found != expected {
+        return Err(Error::PixelCount { width, height, channels, expected, found });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +182,9 @@ mod tests {
         assert!(matches!(Image::new(0, 2, 3, vec![]), Err(Error::EmptyImage { .. })));
         assert!(matches!(Image::new(1, 1, 2, vec![0, 0]), Err(Error::Channels { found: 2 })));
         assert!(Image::new(usize::MAX, usize::MAX, 4, vec![]).is_err());
+        assert!(ImageRef::new(2, 2, 3, &[0; 11]).is_err());
+        let image = Image::new(2, 2, 3, (0..12).collect()).unwrap();
+        assert_eq!(ImageRef::from(&image).to_image(), image);
     }
 
     #[test]

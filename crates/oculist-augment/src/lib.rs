@@ -81,7 +81,7 @@ mod views;
 pub use corruption::Corruption;
 pub use error::{Error, Result};
 pub use geometry::{Border, Interpolation};
-pub use image::Image;
+pub use image::{Image, ImageRef};
 pub use op::{Op, Step};
 pub use pipeline::{Pipeline, Start};
 pub use preprocessing::{ColorMode, CropRounding, Preprocessing, Reading, ResizeRule};

@@ -8,11 +8,11 @@ mod mix;
 pub use annotation::BoundingBox;
 pub use effect::Effect;
 
-use crate::Image;
 use crate::color::{Adjustment, adjust_all};
 use crate::erase::{self, Fill, HoleGrid, Rectangle};
 use crate::error::Result;
 use crate::geometry::{self, Affine, Border, Interpolation};
+use crate::{Image, ImageRef};
 use serde::{Deserialize, Serialize};
 
 /// One concrete step: the same transform on the same image always gives the same image.
@@ -173,44 +173,13 @@ impl Transform {
     /// Parameters outside the ranges that the functions in [`geometry`], [`crate::quality`], [`mod@crate::erase`]
     /// and [`Adjustment::validate`] document; chains of a mix that do not fit their weights or change the size.
     pub fn apply(&self, image: Image) -> Result<Image> {
+        if let Some(result) = self.apply_reading((&image).into()) {
+            return result;
+        }
         match *self {
             Self::HorizontalFlip => Ok(geometry::flip_horizontal(image)),
             Self::VerticalFlip => Ok(geometry::flip_vertical(image)),
-            Self::Transpose => Ok(geometry::transpose(&image)),
             Self::QuarterTurns { turns } => Ok(geometry::quarter_turns(image, turns)),
-            Self::Affine { map, .. } if map == Affine::default() => Ok(image),
-            Self::Affine { map, interpolation, border } => {
-                geometry::affine(&image, map, interpolation, border)
-            }
-            Self::Perspective { offsets, interpolation, border } => {
-                geometry::perspective(&image, offsets, interpolation, border)
-            }
-            Self::Elastic { alpha, sigma, seed, interpolation, border } => {
-                geometry::elastic(&image, alpha, sigma, seed, interpolation, border)
-            }
-            Self::GridDistortion { ref columns, ref rows, interpolation } => {
-                geometry::grid_distortion(&image, columns, rows, interpolation)
-            }
-            Self::Pad { left, top, right, bottom, border } => {
-                geometry::pad(&image, left, top, right, bottom, border)
-            }
-            Self::Crop { left: 0, top: 0, width, height, .. }
-                if (width, height) == (image.width(), image.height()) =>
-            {
-                Ok(image)
-            }
-            Self::Crop { left, top, width, height, border } => {
-                geometry::crop(&image, left, top, width, height, border)
-            }
-            Self::ResizedCrop { window, width, height, interpolation } => {
-                geometry::resized_crop(&image, window, width, height, interpolation)
-            }
-            Self::Resize { width, height, .. } if (width, height) == (image.width(), image.height()) => {
-                Ok(image)
-            }
-            Self::Resize { width, height, interpolation } => {
-                geometry::resize(&image, width, height, interpolation)
-            }
             Self::Color { ref adjustments } => {
                 adjustments.iter().try_for_each(Adjustment::validate)?;
                 Ok(adjust_all(image, adjustments))
@@ -220,7 +189,53 @@ impl Transform {
             Self::GridDropout { grid, fill } => erase::grid_dropout(image, grid, fill),
             Self::Mix { original, ref chains, ref weights } => mix::mix(image, original, chains, weights),
             Self::Sequence { ref transforms } => Self::apply_all(transforms, image),
+            // Those that only read, where they change nothing.
+            Self::Transpose
+            | Self::Affine { .. }
+            | Self::Perspective { .. }
+            | Self::Elastic { .. }
+            | Self::GridDistortion { .. }
+            | Self::Pad { .. }
+            | Self::Crop { .. }
+            | Self::ResizedCrop { .. }
+            | Self::Resize { .. } => Ok(image),
         }
+    }
+
+    /// The result of a transform that only reads the image to make a new one; none for those that work in its memory, and
+    /// where nothing would change.
+    fn apply_reading(&self, image: ImageRef<'_>) -> Option<Result<Image>> {
+        let size = (image.width(), image.height());
+        Some(match *self {
+            Self::Transpose => Ok(geometry::transpose(image)),
+            Self::Affine { map, interpolation, border } if map != Affine::default() => {
+                geometry::affine(image, map, interpolation, border)
+            }
+            Self::Perspective { offsets, interpolation, border } => {
+                geometry::perspective(image, offsets, interpolation, border)
+            }
+            Self::Elastic { alpha, sigma, seed, interpolation, border } => {
+                geometry::elastic(image, alpha, sigma, seed, interpolation, border)
+            }
+            Self::GridDistortion { ref columns, ref rows, interpolation } => {
+                geometry::grid_distortion(image, columns, rows, interpolation)
+            }
+            Self::Pad { left, top, right, bottom, border } => {
+                geometry::pad(image, left, top, right, bottom, border)
+            }
+            Self::Crop { left, top, width, height, border }
+                if (left, top, (width, height)) != (0, 0, size) =>
+            {
+                geometry::crop(image, left, top, width, height, border)
+            }
+            Self::ResizedCrop { window, width, height, interpolation } => {
+                geometry::resized_crop(image, window, width, height, interpolation)
+            }
+            Self::Resize { width, height, interpolation } if (width, height) != size => {
+                geometry::resize(image, width, height, interpolation)
+            }
+            _ => return None,
+        })
     }
 
     /// Applies transforms one after the other, in fewer passes where that gives the very same image.
@@ -231,7 +246,16 @@ impl Transform {
     /// # Errors
     /// As for [`Transform::apply`].
     pub fn apply_all(transforms: &[Self], image: Image) -> Result<Image> {
-        fuse::run(transforms, image)
+        fuse::run(transforms, fuse::Held::Owned(image))
+    }
+
+    /// As [`Transform::apply_all`], of an image that stays where it is: it is copied only if the first transform works in the
+    /// image's memory, and not if it makes a new image anyway.
+    ///
+    /// # Errors
+    /// As for [`Transform::apply`].
+    pub fn apply_all_to(transforms: &[Self], image: ImageRef<'_>) -> Result<Image> {
+        fuse::run(transforms, fuse::Held::Borrowed(image))
     }
 
     /// The size (width, height) of the result for an image of this size.

@@ -21,9 +21,23 @@ use crate::server::{Cases, serve_cases, time};
 use cases::{Case, Group, Work};
 use images::Pool;
 
-/// Writes the images that all sides work on.
+/// Writes the images that all sides work on, and what the cases are for those who do the same in another language.
 pub(crate) fn write_images(folder: &Path) -> Result<()> {
-    images::write(folder)
+    images::write(folder)?;
+    let mut all = serde_json::Map::new();
+    for case in cases::ALL {
+        let (text, normalize) = match case.work {
+            Work::Op(text) => (text, false),
+            Work::Pipeline { text, .. } => (text, true),
+        };
+        let pipeline: Value = serde_json::from_str(text).with_context(|| case.name.to_string())?;
+        let source = case.source.name(case.channels);
+        let fixed = case.check == Some("");
+        let case_of = json!({"source": source, "pipeline": pipeline, "normalize": normalize, "fixed": fixed});
+        all.insert(case.name.into(), case_of);
+    }
+    let path = folder.join("cases.json");
+    fs::write(&path, serde_json::to_string_pretty(&all)?).with_context(|| path.display().to_string())
 }
 
 /// Answers the benchmark.

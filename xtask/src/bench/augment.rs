@@ -17,6 +17,8 @@ use crate::process;
 
 /// The peers, in the order of the table's columns.
 pub(crate) const LIBRARIES: [&str; 2] = ["albumentations", "torchvision"];
+/// Our own package for Python, which takes its turns as the peers do.
+pub(crate) const FROM_PYTHON: &str = "oculist";
 
 /// What a peer did in a case.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,9 +49,13 @@ pub(crate) fn run(options: &Options, peers: &Peers) -> Result<Vec<Line>> {
     process::run(peers.our_program().arg("augment-images").arg(&folder))?;
     let mut ours = Program::start("ours", peers.our_program().arg("augment").arg(&folder))?;
     let mut others = BTreeMap::new();
-    for name in LIBRARIES {
+    let package = if options.peers { Some(crate::python::package()?) } else { None };
+    for name in LIBRARIES.into_iter().chain([FROM_PYTHON]) {
         if let Some(mut script) = peers.script("augment.py", options) {
             script.arg(name).arg(&folder).env("OMP_NUM_THREADS", "1");
+            if let Some(package) = package.as_ref().filter(|_| name == FROM_PYTHON) {
+                script.env("PYTHONPATH", package);
+            }
             others.insert(name, Program::start(name, &mut script)?);
         }
     }

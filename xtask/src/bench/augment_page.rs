@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::augment::{Agreement, LIBRARIES, Theirs};
+use super::augment::{Agreement, FROM_PYTHON, LIBRARIES, Theirs};
 use super::page::number;
 
 /// One case, measured.
@@ -25,7 +25,21 @@ pub(crate) struct Line {
 impl Line {
     /// How many times faster ours is than the fastest peer.
     pub(crate) fn ratio(&self) -> Option<f64> {
-        self.theirs.values().map(|t| t.ratio).reduce(f64::min)
+        self.peers().map(|t| t.ratio).reduce(f64::min)
+    }
+
+    fn peers(&self) -> impl Iterator<Item = &Theirs> {
+        LIBRARIES.iter().filter_map(|library| self.theirs.get(library))
+    }
+
+    /// Ours from Python, with how many times faster it is than the fastest peer.
+    fn from_python(&self) -> String {
+        let Some(python) = self.theirs.get(FROM_PYTHON) else { return "-".into() };
+        let mark = mark(&python.agreement);
+        match self.peers().map(|t| t.seconds).reduce(f64::min) {
+            Some(best) => format!("{}{mark} ({:.2}x)", micros(python.seconds), best / python.seconds),
+            None => format!("{}{mark}", micros(python.seconds)),
+        }
     }
 
     /// For the terminal.
@@ -51,7 +65,7 @@ impl Line {
 pub(crate) fn tables(lines: &[Line]) -> String {
     let mut text = String::from(
         "Microseconds per image on one core, median of the rounds; in brackets how many times faster ours is (median \
-         of the ratios of neighbouring rounds). `=`: both outputs were compared and are the same within the bound; \
+         of the ratios of neighbouring rounds), for ours from Python how many times faster that is than the best peer. `=`: both outputs were compared and are the same within the bound; \
          `~`: random, not compared; `*`: the peer computes something else, see below. A dash: the peer has no such \
          operation.\n",
     );
@@ -85,21 +99,17 @@ pub(crate) fn tables(lines: &[Line]) -> String {
 }
 
 fn table(lines: &[&Line]) -> String {
-    let mut text = String::from("| case | ours |");
+    let mut text = String::from("| case | ours | from Python |");
     for library in LIBRARIES {
         let _ = write!(text, " {library} |");
     }
-    text += " against the best | promised |\n|---|---|---|---|---|---|\n";
+    text += " against the best | promised |\n|---|---|---|---|---|---|---|\n";
     for line in lines {
-        let _ = write!(text, "| {} | {} |", line.name, micros(line.seconds));
+        let _ = write!(text, "| {} | {} | {} |", line.name, micros(line.seconds), line.from_python());
         for library in LIBRARIES {
             match line.theirs.get(library) {
                 Some(theirs) => {
-                    let mark = match theirs.agreement {
-                        Agreement::Same(_) => "=",
-                        Agreement::Random => "~",
-                        Agreement::Other(_) => "\\*",
-                    };
+                    let mark = mark(&theirs.agreement);
                     let _ = write!(text, " {}{mark} ({:.2}x) |", micros(theirs.seconds), theirs.ratio);
                 }
                 None => text += " - |",
@@ -124,6 +134,15 @@ fn table(lines: &[&Line]) -> String {
     text
 }
 
+/// How a table tells whether outputs were compared.
+fn mark(agreement: &Agreement) -> &'static str {
+    match agreement {
+        Agreement::Same(_) => "=",
+        Agreement::Random => "~",
+        Agreement::Other(_) => "\\*",
+    }
+}
+
 fn micros(seconds: f64) -> String {
     number(seconds * 1e6)
 }
@@ -144,16 +163,19 @@ mod tests {
             theirs: BTreeMap::from([
                 ("albumentations", theirs(80e-6, 0.8, Agreement::Other("a poem".into()))),
                 ("torchvision", theirs(5e-6, 2.0, Agreement::Same(0.3))),
+                (FROM_PYTHON, theirs(2e-6, 0.1, Agreement::Same(0.0))),
             ]),
             missing: BTreeMap::new(),
         };
         let fast = Line { name: "fog".into(), theirs: BTreeMap::new(), ..line.clone() };
         let text = tables(&[line, fast]);
         assert!(
-            text.contains("| hue | 100 | 80.0\\* (0.80x) | 5.00= (2.00x) | **0.80x** (missed) | 1x |\n"),
+            text.contains(
+                "| hue | 100 | 2.00= (2.50x) | 80.0\\* (0.80x) | 5.00= (2.00x) | **0.80x** (missed) | 1x |\n"
+            ),
             "{text}"
         );
-        assert!(text.contains("| fog | 100 | - | - | - | 1x |"), "{text}");
+        assert!(text.contains("| fog | 100 | - | - | - | - | 1x |"), "{text}");
         assert!(
             text.contains("best peer: 0 of 1.") && text.contains("- hue, albumentations: a poem"),
             "{text}"

@@ -2,8 +2,8 @@
 
 use super::sample::warp;
 use super::{Border, Interpolation};
-use crate::Image;
 use crate::error::{Result, parameter};
+use crate::{Image, ImageRef};
 use oculist_kernels::image::warp::places::walk;
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +77,13 @@ impl Affine {
 /// # Source
 /// Without shear the same definition as OpenCV's `getRotationMatrix2D` and `warpAffine`. OpenCV rounds places
 /// to 1/32 pixel, here to 1/2048. The order of the parts is that of torchvision's `affine`.
-pub fn affine(image: &Image, map: Affine, interpolation: Interpolation, border: Border) -> Result<Image> {
+pub fn affine<'a>(
+    image: impl Into<ImageRef<'a>>,
+    map: Affine,
+    interpolation: Interpolation,
+    border: Border,
+) -> Result<Image> {
+    let image = image.into();
     if !(map.scale.is_finite() && map.scale > 1e-6) {
         return Err(parameter("affine", "scale", "a positive number", map.scale.to_string()));
     }

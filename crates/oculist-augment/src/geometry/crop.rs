@@ -1,8 +1,8 @@
 //! Cutting out and padding.
 
 use super::Border;
-use crate::Image;
 use crate::error::{Result, parameter};
+use crate::{Image, ImageRef};
 use oculist_kernels::Isa;
 use oculist_kernels::image::flip::reverse;
 use std::ops::Range;
@@ -14,14 +14,15 @@ use std::ops::Range;
 ///
 /// # Errors
 /// A width or height of 0.
-pub fn crop(
-    image: &Image,
+pub fn crop<'a>(
+    image: impl Into<ImageRef<'a>>,
     left: isize,
     top: isize,
     width: usize,
     height: usize,
     border: Border,
 ) -> Result<Image> {
+    let image = image.into();
     cut(image, (left, top, width, height), border, false)
 }
 
@@ -29,19 +30,20 @@ pub fn crop(
 ///
 /// # Errors
 /// A width or height of 0.
-pub fn crop_mirrored(
-    image: &Image,
+pub fn crop_mirrored<'a>(
+    image: impl Into<ImageRef<'a>>,
     left: isize,
     top: isize,
     width: usize,
     height: usize,
     border: Border,
 ) -> Result<Image> {
+    let image = image.into();
     cut(image, (left, top, width, height), border, true)
 }
 
 fn cut(
-    image: &Image,
+    image: ImageRef<'_>,
     (left, top, width, height): (isize, isize, usize, usize),
     border: Border,
     mirrored: bool,
@@ -133,7 +135,13 @@ fn runs(columns: impl Iterator<Item = usize>, channels: usize) -> Vec<Run> {
 ///
 /// # Errors
 /// A width or height of 0.
-pub fn center_crop(image: &Image, width: usize, height: usize, border: Border) -> Result<Image> {
+pub fn center_crop<'a>(
+    image: impl Into<ImageRef<'a>>,
+    width: usize,
+    height: usize,
+    border: Border,
+) -> Result<Image> {
+    let image = image.into();
     let offset = |have: usize, want: usize| (have as isize - want as isize).div_euclid(2);
     crop(image, offset(image.width(), width), offset(image.height(), height), width, height, border)
 }
@@ -142,14 +150,15 @@ pub fn center_crop(image: &Image, width: usize, height: usize, border: Border) -
 ///
 /// # Errors
 /// A padded size that does not fit in memory's address range.
-pub fn pad(
-    image: &Image,
+pub fn pad<'a>(
+    image: impl Into<ImageRef<'a>>,
     left: usize,
     top: usize,
     right: usize,
     bottom: usize,
     border: Border,
 ) -> Result<Image> {
+    let image = image.into();
     let total = |a: usize, b: usize, c: usize| a.checked_add(b)?.checked_add(c).filter(|&n| n < 1 << 31);
     match (total(left, image.width(), right), total(top, image.height(), bottom)) {
         (Some(width), Some(height)) => crop(image, -(left as isize), -(top as isize), width, height, border),

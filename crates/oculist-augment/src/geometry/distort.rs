@@ -3,7 +3,7 @@
 use super::sample::warp;
 use super::{Border, Interpolation};
 use crate::error::{Result, parameter};
-use crate::{Image, Rng};
+use crate::{Image, ImageRef, Rng};
 use oculist_kernels::Isa;
 use oculist_kernels::image::field::{convolve_columns, convolve_rows};
 use oculist_kernels::image::warp::places::{displace, place};
@@ -20,14 +20,15 @@ use oculist_kernels::image::warp::places::{displace, place};
 /// # Source
 /// Simard, Steinkraus, Platt: "Best practices for convolutional neural networks applied to visual document
 /// analysis", 2003.
-pub fn elastic(
-    image: &Image,
+pub fn elastic<'a>(
+    image: impl Into<ImageRef<'a>>,
     alpha: f32,
     sigma: f32,
     seed: u64,
     interpolation: Interpolation,
     border: Border,
 ) -> Result<Image> {
+    let image = image.into();
     if !(0.0..=200.0).contains(&sigma) {
         return Err(parameter("elastic", "sigma", "within 0..=200", sigma.to_string()));
     }
@@ -91,12 +92,13 @@ pub(crate) fn smooth(
 ///
 /// # Source
 /// Albumentations' `GridDistortion` with `normalized=True`.
-pub fn grid_distortion(
-    image: &Image,
+pub fn grid_distortion<'a>(
+    image: impl Into<ImageRef<'a>>,
     columns: &[f32],
     rows: &[f32],
     interpolation: Interpolation,
 ) -> Result<Image> {
+    let image = image.into();
     for (name, parts) in [("columns", columns), ("rows", rows)] {
         if parts.is_empty() || !parts.iter().all(|&p| p > 0.0 && p.is_finite()) {
             return Err(parameter("grid_distortion", name, "positive numbers", format!("{parts:?}")));

@@ -1,6 +1,6 @@
 //! Mirroring, transposing and quarter turns: pixels move, none changes.
 
-use crate::Image;
+use crate::{Image, ImageRef};
 use oculist_kernels::Isa;
 use oculist_kernels::image::flip::{self, Transposition};
 
@@ -31,11 +31,12 @@ pub fn flip_vertical(mut image: Image) -> Image {
 }
 
 /// Swaps x and y: `out(x, y) = in(y, x)`; width and height change places.
-pub fn transpose(image: &Image) -> Image {
+pub fn transpose<'a>(image: impl Into<ImageRef<'a>>) -> Image {
+    let image = image.into();
     transposed(image, Transposition::default())
 }
 
-fn transposed(image: &Image, how: Transposition) -> Image {
+fn transposed(image: ImageRef<'_>, how: Transposition) -> Image {
     let (width, height, channels) = (image.width(), image.height(), image.channels());
     let mut pixels = vec![0; image.pixels().len()];
     flip::transpose(Isa::detect(), image.pixels(), &mut pixels, (width, height), channels, how);
@@ -46,13 +47,13 @@ fn transposed(image: &Image, how: Transposition) -> Image {
 pub fn quarter_turns(image: Image, turns: u8) -> Image {
     match turns % 4 {
         0 => image,
-        1 => transposed(&image, Transposition { to_below: true, ..Transposition::default() }),
+        1 => transposed((&image).into(), Transposition { to_below: true, ..Transposition::default() }),
         2 => {
             let mut pixels = vec![0; image.pixels().len()];
             flip::reverse(Isa::detect(), image.pixels(), &mut pixels, image.channels());
             Image::from_parts(image.width(), image.height(), image.channels(), pixels)
         }
-        _ => transposed(&image, Transposition { from_below: true, ..Transposition::default() }),
+        _ => transposed((&image).into(), Transposition { from_below: true, ..Transposition::default() }),
     }
 }
 

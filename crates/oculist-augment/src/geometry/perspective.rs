@@ -2,8 +2,8 @@
 
 use super::sample::warp;
 use super::{Border, Interpolation};
-use crate::Image;
 use crate::error::{Result, parameter};
+use crate::{Image, ImageRef};
 use oculist_kernels::image::warp::places::project;
 
 /// Moves the four corners of the image and everything between them as a plane in space moves.
@@ -17,12 +17,13 @@ use oculist_kernels::image::warp::places::project;
 /// # Source
 /// The homography through four points, as OpenCV's `getPerspectiveTransform` and `warpPerspective`; places
 /// are rounded to 1/2048 pixel.
-pub fn perspective(
-    image: &Image,
+pub fn perspective<'a>(
+    image: impl Into<ImageRef<'a>>,
     offsets: [[f32; 2]; 4],
     interpolation: Interpolation,
     border: Border,
 ) -> Result<Image> {
+    let image = image.into();
     let (width, height) = (image.width(), image.height());
     let (corners, moved) = quadrilaterals(width, height, offsets);
     let wrong =

@@ -1,8 +1,8 @@
 //! Resizing with antialiasing, as Pillow does it.
 
 use super::Border;
-use crate::Image;
 use crate::error::{Error, Result, parameter};
+use crate::{Image, ImageRef};
 use fast_image_resize as fir;
 use oculist_kernels::Isa;
 use oculist_kernels::image::resize::{self as kernels, Axis, Kernel};
@@ -67,9 +67,15 @@ impl Interpolation {
 /// ([`oculist_kernels::image::resize`]), and so cuts what cubic filters overshoot only at the end. Widths that fall to less
 /// than 2/7, and all nearest pixels, are the crate `fast_image_resize`'s, which rounds as Pillow does, but filters
 /// columns first.
-pub fn resize(image: &Image, width: usize, height: usize, interpolation: Interpolation) -> Result<Image> {
+pub fn resize<'a>(
+    image: impl Into<ImageRef<'a>>,
+    width: usize,
+    height: usize,
+    interpolation: Interpolation,
+) -> Result<Image> {
+    let image = image.into();
     if width == image.width() && height == image.height() {
-        return Ok(image.clone());
+        return Ok(image.to_image());
     }
     resized_crop(image, (0, 0, image.width(), image.height()), width, height, interpolation)
 }
@@ -80,13 +86,14 @@ pub fn resize(image: &Image, width: usize, height: usize, interpolation: Interpo
 ///
 /// # Errors
 /// A window that is empty or not inside the image; a target side of 0 or above 2^31.
-pub fn resized_crop(
-    image: &Image,
+pub fn resized_crop<'a>(
+    image: impl Into<ImageRef<'a>>,
     window: (usize, usize, usize, usize),
     width: usize,
     height: usize,
     interpolation: Interpolation,
 ) -> Result<Image> {
+    let image = image.into();
     cut(image, window, (width, height), interpolation, false)
 }
 
@@ -94,18 +101,19 @@ pub fn resized_crop(
 ///
 /// # Errors
 /// As [`resized_crop`].
-pub fn resized_crop_mirrored(
-    image: &Image,
+pub fn resized_crop_mirrored<'a>(
+    image: impl Into<ImageRef<'a>>,
     window: (usize, usize, usize, usize),
     width: usize,
     height: usize,
     interpolation: Interpolation,
 ) -> Result<Image> {
+    let image = image.into();
     cut(image, window, (width, height), interpolation, true)
 }
 
 fn cut(
-    image: &Image,
+    image: ImageRef<'_>,
     window: (usize, usize, usize, usize),
     size: (usize, usize),
     interpolation: Interpolation,
@@ -114,26 +122,31 @@ fn cut(
     check_window(image, window)?;
     let (left, top, w, h) = window;
     if (w, h) == size {
-        let crop = if mirrored { super::crop_mirrored } else { super::crop };
-        return crop(image, left as isize, top as isize, w, h, Border::Edge);
+        let (left, top) = (left as isize, top as isize);
+        return if mirrored {
+            super::crop_mirrored(image, left, top, w, h, Border::Edge)
+        } else {
+            super::crop(image, left, top, w, h, Border::Edge)
+        };
     }
     let window = (left as f64, top as f64, w as f64, h as f64);
     sampled(image, window, size, interpolation, mirrored)
 }
 
 /// As [`resized_crop`], with a window between pixels: left, top, width and height, inside the image.
-pub(crate) fn resample(
-    image: &Image,
+pub(crate) fn resample<'a>(
+    image: impl Into<ImageRef<'a>>,
     window: (f64, f64, f64, f64),
     width: usize,
     height: usize,
     interpolation: Interpolation,
 ) -> Result<Image> {
+    let image = image.into();
     sampled(image, window, (width, height), interpolation, false)
 }
 
 fn sampled(
-    image: &Image,
+    image: ImageRef<'_>,
     window: (f64, f64, f64, f64),
     (width, height): (usize, usize),
     interpolation: Interpolation,
@@ -159,7 +172,7 @@ fn sampled(
 
 /// The same by `fast_image_resize`.
 fn elsewhere(
-    image: &Image,
+    image: ImageRef<'_>,
     (left, top, w, h): (f64, f64, f64, f64),
     width: usize,
     height: usize,
@@ -186,7 +199,7 @@ fn elsewhere(
     Ok(Image::from_parts(width, height, image.channels(), target.into_vec()))
 }
 
-fn check_window(image: &Image, (left, top, w, h): (usize, usize, usize, usize)) -> Result<()> {
+fn check_window(image: ImageRef<'_>, (left, top, w, h): (usize, usize, usize, usize)) -> Result<()> {
     let inside = |start: usize, len: usize, side: usize| {
         len > 0 && start.checked_add(len).is_some_and(|end| end <= side)
     };

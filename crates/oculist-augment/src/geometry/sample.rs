@@ -4,13 +4,13 @@
 //! for a whole output row at once; then the row is sampled, see [`oculist_kernels::image::warp`].
 
 use super::{Border, Interpolation};
-use crate::Image;
+use crate::{Image, ImageRef};
 use oculist_kernels::Isa;
 use oculist_kernels::image::warp::{Filter, Sampler};
 
 /// An image of `width` x `height` whose row y shows the input at the places that `places(isa, y, xs, ys)` fills in.
 pub(crate) fn warp(
-    image: &Image,
+    image: ImageRef<'_>,
     (width, height): (usize, usize),
     interpolation: Interpolation,
     border: Border,

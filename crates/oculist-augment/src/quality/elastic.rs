@@ -30,7 +30,7 @@ pub fn elastic(image: &Image, alpha: f32, sigma: f32, jitter: f32, seed: u64) ->
     let (dx, dy) = (field(), field());
     let size = (width, height);
     let mut mixed = vec![0.0; width];
-    Ok(warp(image, size, Interpolation::Bilinear, Border::Reflect, |isa, y, xs, ys| {
+    Ok(warp(image.into(), size, Interpolation::Bilinear, Border::Reflect, |isa, y, xs, ys| {
         let row = y * width..(y + 1) * width;
         // The map is affine: what the field adds to a place is mapped by its linear part.
         for ([a, b, c], places) in map.iter().zip([xs, ys]) {

@@ -1,10 +1,10 @@
 //! Several transforms in fewer passes, with the very result of one after the other.
 
 use super::Transform;
-use crate::Image;
 use crate::color::{Adjustment, adjust_all};
 use crate::error::Result;
 use crate::geometry::{self, Border};
+use crate::{Image, ImageRef};
 
 /// A window to cut, in pixels.
 #[derive(Clone, Copy)]
@@ -52,10 +52,42 @@ fn fits(start: isize, len: usize, side: usize) -> bool {
     start >= 0 && len > 0 && (start as usize).checked_add(len).is_some_and(|end| end <= side)
 }
 
+/// An image, perhaps still where the caller keeps it.
+pub(super) enum Held<'a> {
+    Borrowed(ImageRef<'a>),
+    Owned(Image),
+}
+
+impl Held<'_> {
+    fn view(&self) -> ImageRef<'_> {
+        match self {
+            Self::Borrowed(image) => *image,
+            Self::Owned(image) => image.into(),
+        }
+    }
+
+    fn own(self) -> Image {
+        match self {
+            Self::Borrowed(image) => image.to_image(),
+            Self::Owned(image) => image,
+        }
+    }
+
+    /// The result of one transform.
+    fn after(self, transform: &Transform) -> Result<Self> {
+        if let Self::Borrowed(image) = self
+            && let Some(result) = transform.apply_reading(image)
+        {
+            return result.map(Self::Owned);
+        }
+        transform.apply(self.own()).map(Self::Owned)
+    }
+}
+
 /// See [`Transform::apply_all`].
-pub(super) fn run(mut transforms: &[Transform], mut image: Image) -> Result<Image> {
+pub(super) fn run(mut transforms: &[Transform], mut image: Held<'_>) -> Result<Image> {
     while let [first, rest @ ..] = transforms {
-        let size = (image.width(), image.height());
+        let size = (image.view().width(), image.view().height());
         if let Some(window) = Window::of(first, size) {
             (image, transforms) = crop_run(window, rest, image)?;
             continue;
@@ -68,14 +100,16 @@ pub(super) fn run(mut transforms: &[Transform], mut image: Image) -> Result<Imag
                     adjustments.extend_from_slice(next);
                     transforms = rest;
                 }
-                image = adjust_all(image, &adjustments);
+                image = Held::Owned(adjust_all(image.own(), &adjustments));
                 continue;
             }
             (
                 &Transform::ResizedCrop { window, width, height, interpolation },
                 [Transform::HorizontalFlip, after @ ..],
             ) => {
-                image = geometry::resized_crop_mirrored(&image, window, width, height, interpolation)?;
+                let mirrored =
+                    geometry::resized_crop_mirrored(image.view(), window, width, height, interpolation)?;
+                image = Held::Owned(mirrored);
                 transforms = after;
                 continue;
             }
@@ -85,15 +119,19 @@ pub(super) fn run(mut transforms: &[Transform], mut image: Image) -> Result<Imag
                 transforms = rest;
                 continue;
             }
-            _ => image = first.apply(image)?,
+            _ => image = image.after(first)?,
         }
         transforms = rest;
     }
-    Ok(image)
+    Ok(image.own())
 }
 
 /// A crop and what can be done along with it; gives the transforms that are left.
-fn crop_run(mut window: Window, mut rest: &[Transform], image: Image) -> Result<(Image, &[Transform])> {
+fn crop_run<'a, 't>(
+    mut window: Window,
+    mut rest: &'t [Transform],
+    image: Held<'a>,
+) -> Result<(Held<'a>, &'t [Transform])> {
     while let [next, after @ ..] = rest
         && let Some(both) = Window::of(next, (window.width, window.height)).and_then(|next| window.then(next))
     {
@@ -101,13 +139,15 @@ fn crop_run(mut window: Window, mut rest: &[Transform], image: Image) -> Result<
         rest = after;
     }
     let Window { left, top, width, height, border } = window;
+    let view = image.view();
     if let [Transform::HorizontalFlip, after @ ..] = rest {
-        return Ok((geometry::crop_mirrored(&image, left, top, width, height, border)?, after));
+        let mirrored = geometry::crop_mirrored(view, left, top, width, height, border)?;
+        return Ok((Held::Owned(mirrored), after));
     }
-    if window.is_all((image.width(), image.height())) {
+    if window.is_all((view.width(), view.height())) {
         return Ok((image, rest));
     }
-    Ok((geometry::crop(&image, left, top, width, height, border)?, rest))
+    Ok((Held::Owned(geometry::crop(view, left, top, width, height, border)?), rest))
 }
 
 #[cfg(test)]
@@ -155,6 +195,8 @@ mod tests {
                 transforms.push(next);
             }
             let want = transforms.iter().try_fold(image.clone(), |image, t| t.apply(image)).unwrap();
+            let there = Transform::apply_all_to(&transforms, (&image).into()).unwrap();
+            assert_eq!(there, want, "{case}: {transforms:?}");
             let got = Transform::apply_all(&transforms, image).unwrap();
             assert!(got == want && got.pixels() == want.pixels(), "{case}: {transforms:?}");
         }

@@ -13,7 +13,7 @@ pub(super) fn mix(image: Image, original: f32, chains: &[Vec<Transform>], weight
     }
     let mut sum: Vec<f32> = image.pixels().iter().map(|&v| f32::from(v) * original + 0.5).collect();
     for (chain, &weight) in chains.iter().zip(weights) {
-        let version = Transform::apply_all(chain, image.clone())?;
+        let version = Transform::apply_all_to(chain, (&image).into())?;
         if (version.width(), version.height(), version.channels())
             != (image.width(), image.height(), image.channels())
         {

@@ -32,6 +32,22 @@ impl Source {
         }
     }
 
+    /// What the peers' programs call the images of so many channels.
+    pub(crate) fn name(self, channels: usize) -> String {
+        let size = match self {
+            Self::Small => "32",
+            Self::Medium => "224",
+            Self::Photo => "photo",
+            Self::Jpeg => "jpeg",
+        };
+        let color = match channels {
+            1 => " grey",
+            4 => " rgba",
+            _ => "",
+        };
+        format!("{size}{color}")
+    }
+
     fn file(self, i: usize) -> String {
         let (width, height) = self.size();
         let ending = if self == Self::Jpeg { "jpg" } else { "rgb" };

@@ -116,7 +116,7 @@ impl Head {
     }
 
     /// Whether the file judges each of several classes by itself.
-    fn judges(&self) -> bool {
+    pub fn judges(&self) -> bool {
         !self.binary && self.nodes.first().is_some_and(|node| matches!(node.op, Op::Unary(Unary::Sigmoid)))
     }
 

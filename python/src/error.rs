@@ -1,0 +1,87 @@
+//! Errors of the library as exceptions of the package.
+
+use oculist::OculistError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+/// What went wrong, by the class of its exception; can be made without the interpreter.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// `DataError`: images, masks, boxes and data sets.
+    Data(String),
+    /// `ModelError`: files of models and networks that cannot be run.
+    Model(String),
+    /// `SettingError`: an argument out of its range.
+    Setting(String),
+    /// `OculistError`: anything else.
+    Other(String),
+    /// An exception that is there already.
+    Python(PyErr),
+}
+
+/// What the functions of this module give.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self::Python(error)
+    }
+}
+
+impl From<oculist_augment::Error> for Failure {
+    fn from(error: oculist_augment::Error) -> Self {
+        use oculist_augment::Error;
+        let text = error.to_string();
+        match error {
+            Error::PixelCount { .. } | Error::EmptyImage { .. } | Error::Channels { .. } => Self::Data(text),
+            Error::MissingKey { .. } | Error::MetadataValue { .. } => Self::Model(text),
+            _ => Self::Setting(text),
+        }
+    }
+}
+
+impl From<OculistError> for Failure {
+    fn from(error: OculistError) -> Self {
+        let text = error.to_string();
+        match error {
+            OculistError::Option { .. } | OculistError::Output { .. } | OculistError::RunExists { .. } => {
+                Self::Setting(text)
+            }
+            OculistError::Model { .. }
+            | OculistError::NotFinite { .. }
+            | OculistError::Graph(_)
+            | OculistError::Pass(_)
+            | OculistError::Runtime(_)
+            | OculistError::Onnx(_)
+            | OculistError::Weights(_)
+            | OculistError::Zoo(_) => Self::Model(text),
+            OculistError::Image { .. } | OculistError::Data(_) => Self::Data(text),
+            OculistError::Augment(error) => error.into(),
+            _ => Self::Other(text),
+        }
+    }
+}
+
+impl From<oculist_runtime::RuntimeError> for Failure {
+    fn from(error: oculist_runtime::RuntimeError) -> Self {
+        Self::Model(error.to_string())
+    }
+}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> Self {
+        static CLASSES: [PyOnceLock<Py<PyType>>; 4] = [const { PyOnceLock::new() }; 4];
+        let (class, name, text) = match failure {
+            Failure::Python(error) => return error,
+            Failure::Data(text) => (&CLASSES[0], "DataError", text),
+            Failure::Model(text) => (&CLASSES[1], "ModelError", text),
+            Failure::Setting(text) => (&CLASSES[2], "SettingError", text),
+            Failure::Other(text) => (&CLASSES[3], "OculistError", text),
+        };
+        Python::attach(|py| match class.import(py, "oculist._errors", name) {
+            Ok(class) => PyErr::from_type(class.clone(), (text,)),
+            Err(error) => error,
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! What a model says of an image.
+
+use oculist::Model as Classifier;
+use oculist::metrics::softmax;
+use pyo3::prelude::*;
+
+/// What a model says of an image.
+#[pyclass(frozen, module = "oculist")]
+#[derive(Debug)]
+pub(crate) struct Prediction {
+    path: Option<String>,
+    /// Classes with their numbers and probabilities, the likeliest first.
+    top: Vec<(String, usize, f32)>,
+    error: Option<String>,
+}
+
+#[pymethods]
+impl Prediction {
+    /// The likeliest class; `None` for an image that could not be read.
+    #[getter]
+    fn class_name(&self) -> Option<&str> {
+        self.top.first().map(|(name, ..)| name.as_str())
+    }
+
+    /// The number of the likeliest class.
+    #[getter]
+    fn class_index(&self) -> Option<usize> {
+        self.top.first().map(|(_, index, _)| *index)
+    }
+
+    /// The probability of the likeliest class.
+    #[getter]
+    fn probability(&self) -> Option<f32> {
+        self.top.first().map(|(.., probability)| *probability)
+    }
+
+    /// The likeliest classes with their probabilities, the likeliest first.
+    #[getter]
+    fn top(&self) -> Vec<(&str, f32)> {
+        self.top.iter().map(|(name, _, probability)| (name.as_str(), *probability)).collect()
+    }
+
+    /// The file of the image, if it was one.
+    #[getter]
+    fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    /// Why the image could not be read, with `strict=False`.
+    #[getter]
+    fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    fn __repr__(&self) -> String {
+        let path = self.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+        match (self.top.first(), &self.error) {
+            (Some((name, _, probability)), _) => {
+                format!("Prediction({path}{name} {:.1}%)", 100.0 * probability)
+            }
+            (None, error) => format!("Prediction({path}{})", error.as_deref().unwrap_or("nothing")),
+        }
+    }
+}
+
+impl Prediction {
+    /// The `count` likeliest classes of a row of logits.
+    pub(super) fn of(logits: &[f32], model: &Classifier, count: usize, path: Option<String>) -> Self {
+        let p = probabilities(logits, model);
+        let mut order: Vec<usize> = (0..p.len()).collect();
+        order.sort_by(|&a, &b| p[b].total_cmp(&p[a]).then(a.cmp(&b)));
+        let top = order.into_iter().take(count).map(|c| (model.class_names[c].clone(), c, p[c]));
+        Self { path, top: top.collect(), error: None }
+    }
+
+    pub(super) fn failed(path: Option<String>, error: String) -> Self {
+        Self { path, top: Vec::new(), error: Some(error) }
+    }
+}
+
+/// The probabilities of a row of logits, as `oculist predict` tells them.
+pub(super) fn probabilities(logits: &[f32], model: &Classifier) -> Vec<f32> {
+    if model.head.judges() {
+        return logits.iter().map(|z| 1.0 / (1.0 + (-z).exp())).collect();
+    }
+    softmax(logits)
+}
