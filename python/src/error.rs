@@ -45,9 +45,12 @@ impl From<OculistError> for Failure {
     fn from(error: OculistError) -> Self {
         let text = error.to_string();
         match error {
-            OculistError::Option { .. } | OculistError::Output { .. } | OculistError::RunExists { .. } => {
-                Self::Setting(text)
-            }
+            OculistError::Setting { .. }
+            | OculistError::Stage { .. }
+            | OculistError::Recipe { .. }
+            | OculistError::OutOfReach { .. }
+            | OculistError::Output { .. }
+            | OculistError::RunExists { .. } => Self::Setting(text),
             OculistError::Model { .. }
             | OculistError::NotFinite { .. }
             | OculistError::Graph(_)

@@ -234,7 +234,7 @@ impl Model {
         let mut notes = Vec::new();
         let (file, path) = local(&given, &mut notes)?;
         let Opened { mut model, notes: assumed, .. } = Classifier::open(&file, &options)?;
-        notes.extend(assumed);
+        notes.extend(assumed.iter().map(ToString::to_string));
         if let Some(names) = &names {
             let (found, count) = (names.len(), model.class_names.len());
             if found != count {
