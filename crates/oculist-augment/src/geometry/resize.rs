@@ -231,14 +231,15 @@ mod tests {
             a.pixels().iter().zip(b.pixels()).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
         };
         for (width, height) in [(30, 20), (61, 50), (120, 70)] {
-            let way = |window| elsewhere(&image, window, width, height, Interpolation::Bilinear).unwrap();
+            let way =
+                |window| elsewhere((&image).into(), window, width, height, Interpolation::Bilinear).unwrap();
             let ours = resize(&image, width, height, Interpolation::Bilinear).unwrap();
             assert!(far(&ours, &way((0.0, 0.0, 90.0, 60.0))) <= 1, "{width}x{height}");
             assert!(far(&ours, &way((1.0, 0.0, 89.0, 60.0))) > 1, "a window next to it is told apart");
         }
         let reduced = resize(&image, 25, 20, Interpolation::Bilinear).unwrap();
         let window = (0.0, 0.0, 90.0, 60.0);
-        assert_eq!(reduced, elsewhere(&image, window, 25, 20, Interpolation::Bilinear).unwrap());
+        assert_eq!(reduced, elsewhere((&image).into(), window, 25, 20, Interpolation::Bilinear).unwrap());
     }
 
     #[test]
