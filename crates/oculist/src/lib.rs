@@ -50,6 +50,11 @@
 //!
 //! The guide is `docs/library.md`; `examples/` has programs to begin from.
 
+/// The programs of the guide compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/library.md")]
+struct Guide;
+
 mod audit;
 mod augment;
 mod bench;
