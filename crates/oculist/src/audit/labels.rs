@@ -150,8 +150,7 @@ impl ImageStore for Joined {
 fn joined(dataset: &Dataset, audit: &Audit) -> Result<Subset, OculistError> {
     let parts: Vec<Subset> = oculist_data::Split::ALL.iter().map(|&s| dataset.split(s).clone()).collect();
     let items: Vec<(u8, u32)> = audit.places.iter().map(|p| (p.split as u8, p.index as u32)).collect();
-    let label = |p: &Place| dataset.split(p.split).label(p.index);
-    let labels: Vec<u32> = audit.places.iter().map(label).collect();
+    let labels: Vec<u32> = audit.places.iter().map(|p| dataset.split(p.split).label(p.index)).collect();
     let n = items.len() as u32;
     let store = Joined { parts, items };
     Ok(Subset::new(Arc::new(store), (0..n).collect(), labels, dataset.class_names().len())?)
