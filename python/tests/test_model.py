@@ -106,6 +106,8 @@ def test_images_in_every_form(tmp_path):
         assert prediction.probability == prediction.top[0][1] and prediction.error is None
         assert prediction.class_name in repr(prediction)
     assert len(m.predict(arrays * 30)) == 90 and m.predict([]) == []
+    sent = pickle.loads(pickle.dumps(found[0]))
+    assert (sent.top, sent.path, sent.class_index) == (found[0].top, found[0].path, found[0].class_index)
 
 
 def test_tensors_of_pytorch_are_arrays():

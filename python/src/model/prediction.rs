@@ -14,8 +14,20 @@ pub(crate) struct Prediction {
     error: Option<String>,
 }
 
+/// What a prediction is made of, for pickles.
+type Parts = (Option<String>, Vec<(String, usize, f32)>, Option<String>);
+
 #[pymethods]
 impl Prediction {
+    #[new]
+    fn new(path: Option<String>, top: Vec<(String, usize, f32)>, error: Option<String>) -> Self {
+        Self { path, top, error }
+    }
+
+    fn __getnewargs__(&self) -> Parts {
+        (self.path.clone(), self.top.clone(), self.error.clone())
+    }
+
     /// The likeliest class; `None` for an image that could not be read.
     #[getter]
     fn class_name(&self) -> Option<&str> {
