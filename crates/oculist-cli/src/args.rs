@@ -160,8 +160,8 @@ pub(crate) struct OutputArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Also write event files for TensorBoard (default folder: `tensorboard` in that of the run).
-    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
-    pub(crate) tensorboard: Option<Option<PathBuf>>,
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) tensorboard: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) measuring: MeasuringSettings,
 }

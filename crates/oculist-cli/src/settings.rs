@@ -37,7 +37,10 @@ pub(crate) fn run_options(
         default_output(verb, data.map_or("", String::as_str))
     });
     let (verb, verify) = (verb.to_owned(), args.verify);
-    let tensorboard = args.tensorboard.clone().map(|dir| dir.unwrap_or_else(|| output.join("tensorboard")));
+    let tensorboard = args.tensorboard.clone().map(|dir| {
+        // Without a folder that of the run.
+        if dir.as_os_str().is_empty() { output.join("tensorboard") } else { dir }
+    });
     let options = RunOptions { verb, output, existing, verify, command: command(), tensorboard, show: typed };
     Ok((options, settings))
 }

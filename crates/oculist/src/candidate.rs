@@ -11,7 +11,11 @@ use crate::judging::Allowance;
 use crate::model_file::Model;
 use crate::quantization::Quantized;
 use crate::settings::Target;
+use crate::stage::no_model;
 use crate::summary::Measured;
+
+/// A model is faster if its median latency is below this part of the other's: two measurements of one model differ by as much.
+const FASTER: f64 = 0.97;
 
 /// What a model costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -135,11 +139,12 @@ impl Candidate {
     /// # Errors
     /// [`OculistError::Stage`] naming the stage.
     pub fn model_for(&self, stage: &str) -> Result<&Model, OculistError> {
-        self.model().ok_or_else(|| OculistError::Stage {
-            stage: stage.into(),
-            problem: "expected a model from the stages before it, found none: begin with `train` or `load`"
-                .into(),
-        })
+        self.model().ok_or_else(|| no_model(stage))
+    }
+
+    /// This candidate, or the one in f32 that it was quantised from.
+    pub fn in_f32(&self) -> &Candidate {
+        self.lineage().find(|candidate| candidate.model.is_some() && !candidate.is_int8()).unwrap_or(self)
     }
 
     /// What the model was made of.
@@ -199,13 +204,13 @@ impl Candidate {
     /// Decides whether the candidate keeps the promise against a reference, and says why.
     ///
     /// Accepted: it loses at most `max_drop` of the metric on validation images, and it is smaller or faster. "Faster"
-    /// asks for a median latency below the reference's, "smaller" for fewer bytes.
+    /// asks for a median latency at least 3% below the reference's, "smaller" for fewer bytes.
     pub(crate) fn judge(&mut self, reference: &Self, metric: Metric, max_drop: f64) {
         let (Some(cost), Some(before)) = (self.cost, reference.cost) else { return };
         let allowed = Allowance { metric, reference: reference.value(metric), max_drop };
         let (value, drop) = (self.value(metric), allowed.lost(self.value(metric)));
         let smaller = cost.bytes < before.bytes;
-        let faster = cost.latency.median < before.latency.median;
+        let faster = cost.latency.median < FASTER * before.latency.median;
         let kept = allowed.keeps(value);
         let reason = if !kept {
             format!("loses {}, {max_drop} allowed", metric.format_drop(drop))

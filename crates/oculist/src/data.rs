@@ -110,7 +110,7 @@ impl Source {
 
     /// That digest, or nothing.
     pub(crate) fn identity(&self) -> String {
-        self.identity.get().map_or_else(String::new, |digest| digest.to_string())
+        self.identity.get().map_or_else(String::new, ToString::to_string)
     }
 
     /// The data set.

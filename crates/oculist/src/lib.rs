@@ -145,6 +145,6 @@ pub use sink::report::Report;
 pub use sink::tensorboard::TensorBoard;
 pub use sink::{Keeper, Sink};
 pub use stage::{
-    Distil, Draft, FineTune, Fold, KINDS, Load, Measure, Planned, Prune, Quantize, Registry, Search, Stage,
-    Teacher, Train,
+    Distil, Draft, Expected, FineTune, Fold, KINDS, Load, Measure, Planned, Prune, Quantize, Registry,
+    Search, Stage, Teacher, Train,
 };

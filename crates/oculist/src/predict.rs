@@ -96,6 +96,9 @@ fn evaluate_model(
         watch.note(note.marked());
     }
     let settings = &Settings { task: settings.task.or(Some(model.task)), ..settings.clone() };
+    if settings.task == Some(Task::MultiLabel) && model.head.is_softmax() {
+        watch.warn("the file ends in a Softmax, which tells one class: it is left out, and each class judged by itself");
+    }
     if settings.task == Some(Task::MultiLabel) && (severities.is_some() || options.tta.is_some()) {
         let name = if severities.is_some() { "corruptions" } else { "tta" };
         return Err(wrong(name, "expected images with one label each, found any number of them"));

@@ -1,5 +1,7 @@
 //! Recipes: lists of stages as data.
 
+mod plain;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +16,12 @@ use crate::stage::{
     Draft, FineTune, Load, Measure, Planned, Prune, Quantize, Registry, Search, Stage, Train,
 };
 use crate::stage::{stage_table, time_text};
+use plain::Plain;
+
+/// Bytes of a recipe's file at the most.
+const MAX_BYTES: u64 = 1 << 20;
+/// Stages at the most, those inside others among them.
+const MAX_STAGES: usize = 1000;
 
 /// A list of stages, with settings of the session that it wants.
 ///
@@ -124,8 +132,15 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::read`].
     pub fn read_with(path: &Path, registry: &Registry) -> Result<Self, OculistError> {
-        let text = oculist_files::read_to_string(path)
-            .map_err(|source| OculistError::Io { path: path.to_path_buf(), source })?;
+        let io = |source| OculistError::Io { path: path.to_path_buf(), source };
+        let bytes = std::fs::metadata(path).map_err(io)?.len();
+        if bytes > MAX_BYTES {
+            return Err(OculistError::Recipe {
+                name: path.display().to_string(),
+                problem: format!("expected at most {MAX_BYTES} bytes, found {bytes}"),
+            });
+        }
+        let text = oculist_files::read_to_string(path).map_err(io)?;
         let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
         Self::parse(&text, json, registry)
             .map_err(|problem| OculistError::Recipe { name: path.display().to_string(), problem })
@@ -149,8 +164,8 @@ impl Recipe {
     }
 
     fn parse(text: &str, json: bool, registry: &Registry) -> Result<Self, String> {
-        let value: Value = if json {
-            serde_json::from_str(text).map_err(|e| e.to_string())?
+        let Plain(value) = if json {
+            serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| e.to_string())?
         } else {
             toml::from_str(text).map_err(|e| toml_problem(&e, text))?
         };
@@ -178,6 +193,10 @@ impl Recipe {
             .collect::<Result<Vec<_>, _>>()?;
         if stages.is_empty() {
             return Err("expected at least one stage, found none".into());
+        }
+        let count: usize = stages.iter().map(|stage: &Arc<dyn Stage>| stage.count()).sum();
+        if count > MAX_STAGES {
+            return Err(format!("expected at most {MAX_STAGES} stages, found {count}"));
         }
         Ok(Self { name, settings, stages })
     }
@@ -209,10 +228,10 @@ impl Recipe {
     /// # Errors
     /// [`OculistError`] naming what would stand in its way.
     pub fn plan(&self, session: &Session<'_>) -> Result<Vec<Planned>, OculistError> {
+        session.check_recipe(self)?;
         let mut draft = Draft::default();
         let mut all = Vec::new();
         for stage in &self.stages {
-            stage.check(session)?;
             let mut planned = stage.plan(session, &draft)?;
             if planned.what.is_empty() {
                 planned.what = stage.title(session, &Candidate::nothing());
@@ -236,12 +255,16 @@ pub fn plan_text(plan: &[Planned]) -> String {
 
 /// The compression that ships.
 fn compression() -> Search {
-    let mut search = Search::default();
-    search.title = Some("Prune channels, fine-tune with distillation".into());
-    search.alternatives = vec![vec![Arc::new(Quantize::default())]];
-    search.stages =
-        vec![Arc::new(Prune::default()), Arc::new(FineTune::default()), Arc::new(Quantize::default())];
-    search
+    Search {
+        title: Some("Prune channels, fine-tune with distillation".into()),
+        alternatives: vec![vec![Arc::new(Quantize::default())]],
+        stages: vec![
+            Arc::new(Prune::default()),
+            Arc::new(FineTune::default()),
+            Arc::new(Quantize::default()),
+        ],
+        ..Search::default()
+    }
 }
 
 #[cfg(test)]

@@ -141,6 +141,7 @@ impl<'a> Session<'a> {
     /// [`OculistError`] of the first stage or sink that fails.
     pub fn run(&self, recipe: &Recipe) -> Result<Candidate, OculistError> {
         self.check_recipe(recipe)?;
+        self.sinks.ready(self)?;
         self.sinks.begin(self, recipe)?;
         *self.keeper.borrow_mut() = self.sinks.keeper();
         let work = || {
@@ -275,6 +276,7 @@ impl<'a> Session<'a> {
     }
 
     /// The settings of the whole session, as they were asked for.
+    #[expect(clippy::misnamed_getters, reason = "what was decided since is not what was asked for")]
     pub fn settings(&self) -> &Settings {
         &self.asked
     }

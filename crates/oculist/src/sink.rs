@@ -23,6 +23,14 @@ use crate::session::Session;
 ///
 /// A closure that takes a [`Progress`] is one.
 pub trait Sink {
+    /// Before anything is touched: whether it could begin.
+    ///
+    /// # Errors
+    /// What stands in its way.
+    fn ready(&self, _session: &Session<'_>) -> Result<(), OculistError> {
+        Ok(())
+    }
+
     /// Before the first stage of a recipe: the data are read and every setting is decided.
     ///
     /// # Errors
@@ -116,6 +124,10 @@ impl<'a> Sinks<'a> {
     /// The first failure of a sink since this was asked.
     pub(crate) fn check(&self) -> Result<(), OculistError> {
         self.failed.borrow_mut().take().map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn ready(&self, session: &Session<'_>) -> Result<(), OculistError> {
+        self.each(&mut |sink| sink.ready(session))
     }
 
     pub(crate) fn begin(&self, session: &Session<'_>, recipe: &Recipe) -> Result<(), OculistError> {

@@ -68,6 +68,20 @@ pub trait Stage: Debug + Send + Sync {
         Ok(())
     }
 
+    /// What is known of its candidate before anything is done, where so much is known of the one that it is given; by
+    /// default the same, of any model.
+    ///
+    /// # Errors
+    /// [`OculistError::Stage`] if it cannot begin with that.
+    fn expects(&self, before: Expected) -> Result<Expected, OculistError> {
+        before.model_for(self.kind())
+    }
+
+    /// How many stages it is, itself and those inside.
+    fn count(&self) -> usize {
+        1
+    }
+
     /// Looks closer at a candidate that it has made and that is kept.
     ///
     /// # Errors
@@ -103,6 +117,59 @@ pub trait Stage: Debug + Send + Sync {
     fn plan(&self, session: &Session<'_>, before: &Draft) -> Result<Planned, OculistError> {
         let _ = session;
         Ok(Planned::new(before.clone()))
+    }
+}
+
+/// What is known of a candidate before it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Expected {
+    /// There is no model yet.
+    Nothing,
+    /// A model in f32.
+    F32,
+    /// A model in int8.
+    Int8,
+    /// One of them: a search decides.
+    Either,
+}
+
+impl Expected {
+    /// The same, for a stage that cannot begin without a model.
+    ///
+    /// # Errors
+    /// [`OculistError::Stage`] naming the stage.
+    pub fn model_for(self, stage: &str) -> Result<Self, OculistError> {
+        match self {
+            Self::Nothing => Err(no_model(stage)),
+            known => Ok(known),
+        }
+    }
+
+    /// A model in f32, for a stage that cannot begin with one in int8. What a search may end in is no obstacle: its f32 form
+    /// is taken.
+    ///
+    /// # Errors
+    /// [`OculistError::Stage`] naming the stage.
+    pub fn f32_for(self, stage: &str) -> Result<Self, OculistError> {
+        match self.model_for(stage)? {
+            Self::Int8 => Err(OculistError::Stage {
+                stage: stage.into(),
+                problem:
+                    "expected a model in f32, and the stage before it quantises: put it before `quantize`"
+                        .into(),
+            }),
+            _ => Ok(Self::F32),
+        }
+    }
+}
+
+/// The error of a stage that has no model to begin with.
+pub(crate) fn no_model(stage: &str) -> OculistError {
+    OculistError::Stage {
+        stage: stage.into(),
+        problem: "expected a model from the stages before it, found none: begin with `train` or `load`"
+            .into(),
     }
 }
 

@@ -170,11 +170,41 @@ fn a_recipe_that_is_wrong_is_refused_before_anything_is_written() {
     };
     fails("[[stage]]\nkind = \"load\"", &["stage `load`", "expected a model"]);
     fails("[[stage]]\nkind = \"train\"\n[[stage]]\nkind = \"prune\"", &["stage `prune`", "keep"]);
+    // What can be known before is known before, whatever comes after.
+    let of = |kinds: &[&str]| -> String {
+        kinds.iter().map(|kind| format!("[[stage]]\nkind = \"{kind}\"\n")).collect()
+    };
+    for first in ["measure", "fine-tune", "fold", "quantize", "distil"] {
+        fails(&of(&[first]), &[&format!("stage `{first}`"), "expected a model"]);
+    }
+    for second in ["quantize", "fine-tune", "fold"] {
+        fails(&of(&["train", "quantize", second]), &[&format!("stage `{second}`"), "f32"]);
+    }
+    refused("[[stage]]\nkind = \"train\"\nlr = nan", &["finite number"]);
     std::fs::write(&recipe, "[[stage]]\nkind = \"train\"").expect("a recipe");
     let given = call(&trained().data, &recipe, &run).option("--model", trained().file("model.onnx"));
     given.run().fails(1, &["no stage takes the model", "load"]);
     let absent = call(&trained().data, &dir.path().join("absent.toml"), &run);
     absent.run().fails(1, &["absent.toml"]);
+}
+
+#[test]
+fn a_run_that_is_to_be_replaced_stays_where_nothing_can_replace_it() {
+    let dir = scratch();
+    let (recipe, run) = (dir.path().join("r.toml"), dir.path().join("run"));
+    std::fs::write(&recipe, LINEAR).expect("a recipe");
+    call(&trained().data, &recipe, &run).run().ok();
+    let before = contents(&run);
+    std::fs::write(&recipe, "[[stage]]\nkind = \"measure\"").expect("a recipe");
+    call(&trained().data, &recipe, &run).args("--force").run().fails(1, &["expected a model"]);
+    std::fs::write(&recipe, LINEAR).expect("a recipe");
+    let events = call(&trained().data, &recipe, &run).args("--force");
+    let events = events.arg(format!("--tensorboard={}", recipe.display()));
+    events.run().fails(1, &["r.toml", "expected a folder"]);
+    assert!(contents(&run) == before, "nothing was touched");
+    // A stage's own settings hold, and it is said that they do.
+    let said = call(&trained().data, &recipe, &run).args("--force --epochs 9").run().ok().stderr;
+    assert!(said.contains("stage `train` has epochs = 2 of its own, whatever --epochs 9 says"), "{said}");
 }
 
 #[test]

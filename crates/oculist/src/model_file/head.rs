@@ -120,6 +120,11 @@ impl Head {
         !self.binary && self.nodes.first().is_some_and(|node| matches!(node.op, Op::Unary(Unary::Sigmoid)))
     }
 
+    /// Whether the file tells one class among all.
+    pub(crate) fn is_softmax(&self) -> bool {
+        self.nodes.first().is_some_and(|node| matches!(node.op, Op::Softmax(_)))
+    }
+
     /// The probabilities that the file gives: of one number for two classes a softmax gives the same as its sigmoid.
     pub fn probabilities(&self) -> Probabilities {
         if self.judges() { Probabilities::Sigmoids } else { Probabilities::Softmax }

@@ -1,6 +1,6 @@
 //! What can be refused before any work is refused before any work.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use oculist_data::LoaderConfig;
@@ -13,18 +13,22 @@ use crate::config::Config;
 use crate::error::OculistError;
 use crate::evaluate::BATCH;
 use crate::images::{ahead_bytes, reading_bytes};
+use crate::message::set_to;
 use crate::model_file::{Model, softmax_as_logits};
 use crate::recipe::Recipe;
-use crate::stage::{Load, Stage};
+use crate::stage::{Expected, Load, Stage, written};
 
 impl Session<'_> {
     /// Checks that a recipe can be run with what is known before its first stage.
     ///
     /// # Errors
     /// [`OculistError`] naming the stage, the model or the memory that stands in its way.
-    pub(super) fn check_recipe(&self, recipe: &Recipe) -> Result<(), OculistError> {
+    pub(crate) fn check_recipe(&self, recipe: &Recipe) -> Result<(), OculistError> {
+        let mut known = Expected::Nothing;
         for stage in recipe.stages() {
             stage.check(self)?;
+            known = stage.expects(known)?;
+            self.note_contradictions(stage.as_ref());
         }
         if let Some(path) = self.given_path()
             && recipe.stages().iter().all(|stage| stage.kind() != Load.kind())
@@ -40,6 +44,17 @@ impl Session<'_> {
             is_trainable(path, model, &self.ctx)?;
         }
         Ok(())
+    }
+
+    /// Says where a stage sets what was asked for otherwise for the whole run: the nearer one holds.
+    fn note_contradictions(&self, stage: &dyn Stage) {
+        let asked = written(&self.asked);
+        for (name, value) in stage.settings() {
+            if let Some(other) = asked.get(&name).filter(|other| **other != value) {
+                let (kind, given) = (stage.kind(), set_to(&name, other));
+                self.note(&format!("stage `{kind}` has {name} = {value} of its own, whatever {given} says"));
+            }
+        }
     }
 
     /// Refuses a network of the zoo that cannot be trained or run in the memory that there may be, before any is
@@ -79,13 +94,13 @@ impl Session<'_> {
 }
 
 /// Refuses a model that runs but that pruned forms of it could not be trained of.
-fn is_trainable(path: &PathBuf, model: &Model, ctx: &Arc<Context>) -> Result<(), OculistError> {
+fn is_trainable(path: &Path, model: &Model, ctx: &Arc<Context>) -> Result<(), OculistError> {
     // Two images: pruned forms of it need less than it does itself.
     Executor::check(ctx, &model.graph, 2, Mode::Train).map_err(|e| OculistError::from(e).of_model(path))?;
     match softmax_as_logits(&model.graph) {
         None => Ok(()),
         Some(node) => Err(OculistError::Model {
-            path: path.clone(),
+            path: path.to_path_buf(),
             problem: format!(
                 "it cannot be trained on: its last Softmax reads the probabilities of another one (node `{}`), where \
                  training needs logits",

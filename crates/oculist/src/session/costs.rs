@@ -54,15 +54,15 @@ impl Session<'_> {
         let keeper = self.keeper();
         let name = format!("latency {name} {}", count.params);
         let known = keeper.as_ref().and_then(|keeper| keeper.recall(&name));
-        let latency = match known.and_then(|value| serde_json::from_value::<Spread>(value).ok()) {
-            Some(latency) => latency,
-            None => {
-                let latency = measure::latency(graph, &self.ctx, LATENCY_TIME, self.stop())?;
-                if let Some(keeper) = keeper {
-                    keeper.remember(&name, serde_json::to_value(latency).unwrap_or_default())?;
-                }
-                latency
+        let known = known.and_then(|value| serde_json::from_value::<Spread>(value).ok());
+        let latency = if let Some(latency) = known {
+            latency
+        } else {
+            let latency = measure::latency(graph, &self.ctx, LATENCY_TIME, self.stop())?;
+            if let Some(keeper) = keeper {
+                keeper.remember(&name, serde_json::to_value(latency).unwrap_or_default())?;
             }
+            latency
         };
         Ok(Cost {
             params: count.params,

@@ -113,7 +113,15 @@ pub(crate) fn check(
 /// As [`check`].
 pub(crate) fn check_recipe(folder: &RunFolder, recipe: &Recipe) -> Result<(), OculistError> {
     if !folder.file(RECIPE_FILE).exists() {
-        return Ok(());
+        let ships = [Recipe::train(), Recipe::optimize(), Recipe::compress(), Recipe::measure()];
+        if ships.iter().any(|shipped| shipped.to_toml() == recipe.to_toml()) {
+            return Ok(());
+        }
+        let problem = format!(
+            "is not there, so that nothing tells whether the run had this recipe; begin anew with {}",
+            setting("force")
+        );
+        return Err(OculistError::Output { path: folder.file(RECIPE_FILE), problem: problem.into() });
     }
     let begun = state_file(folder, RECIPE_FILE, Seal::Toml)?.unwrap_or_default();
     let unreadable =

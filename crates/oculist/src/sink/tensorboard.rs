@@ -9,6 +9,7 @@ use oculist_metrics::Metric;
 use serde_json::Value;
 
 use super::Sink;
+use super::folder::TENSORBOARD;
 use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::progress::Progress;
@@ -79,6 +80,30 @@ impl TensorBoard {
 }
 
 impl Sink for TensorBoard {
+    fn ready(&self, session: &Session<'_>) -> Result<(), OculistError> {
+        let output =
+            |problem: &str| OculistError::Output { path: self.folder.clone(), problem: problem.into() };
+        if std::fs::symlink_metadata(&self.folder).is_ok() && !self.folder.is_dir() {
+            return Err(output("expected a folder for event files, found something else"));
+        }
+        // Those in the folder of a run that is replaced go with it.
+        let in_run = self.folder.ends_with(TENSORBOARD);
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let is_events = |name: std::ffi::OsString| name.to_string_lossy().contains("tfevents");
+        if !self.resumes && !in_run && entries.map(|entry| entry.file_name()).any(is_events) {
+            return Err(output("holds event files of another run; choose another folder"));
+        }
+        // Event files would be taken for images of a class.
+        let data =
+            session.settings().data.as_deref().map(Path::new).and_then(|data| data.canonicalize().ok());
+        let Some(data) = data.filter(|data| data.is_dir()) else { return Ok(()) };
+        let there = self.folder.ancestors().find_map(|folder| folder.canonicalize().ok());
+        if there.is_some_and(|there| there.starts_with(&data)) && !in_run {
+            return Err(output("lies in the folder of the images; choose another for event files"));
+        }
+        Ok(())
+    }
+
     fn begin(&mut self, session: &Session<'_>, recipe: &Recipe) -> Result<(), OculistError> {
         let now = SystemTime::now();
         self.metric = session.config().metric;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::plan::{Draft, Planned};
 use super::train::{begin, network};
-use super::{Stage, written};
+use super::{Expected, Stage, written};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::session::Session;
@@ -34,7 +34,7 @@ impl Distil {
 }
 
 impl Stage for Distil {
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "distil"
     }
 
@@ -58,11 +58,18 @@ impl Stage for Distil {
         session.fits_memory(&config)
     }
 
+    fn expects(&self, before: Expected) -> Result<Expected, OculistError> {
+        before.model_for(self.kind())?;
+        Ok(Expected::F32)
+    }
+
     fn trainings(&self, _session: &Session<'_>) -> usize {
         1
     }
 
     fn run(&self, session: &Session<'_>, before: &Candidate) -> Result<Candidate, OculistError> {
+        // Of a quantised model the one that it was made of: rounding has no gradient, and it knows as much.
+        let before = before.in_f32();
         let teacher = before.model_for(self.kind())?;
         let config = session.config_with(&self.settings)?;
         let (graph, _) = begin(session, &config)?;

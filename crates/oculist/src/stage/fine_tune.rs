@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::plan::{Draft, Planned};
-use super::{Stage, written};
+use super::{Expected, Stage, written};
 use crate::candidate::Candidate;
 use crate::config::Config;
 use crate::error::OculistError;
@@ -39,6 +39,7 @@ pub struct FineTune {
     pub settings: Settings,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_default(teacher: &Teacher) -> bool {
     *teacher == Teacher::default()
 }
@@ -72,7 +73,7 @@ impl FineTune {
 }
 
 impl Stage for FineTune {
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "fine-tune"
     }
 
@@ -88,6 +89,10 @@ impl Stage for FineTune {
         self.config(session).map(drop)
     }
 
+    fn expects(&self, before: Expected) -> Result<Expected, OculistError> {
+        before.f32_for(self.kind())
+    }
+
     fn trains_what_it_is_given(&self) -> bool {
         true
     }
@@ -97,6 +102,7 @@ impl Stage for FineTune {
     }
 
     fn run(&self, session: &Session<'_>, before: &Candidate) -> Result<Candidate, OculistError> {
+        let before = before.in_f32();
         let model = before.model_for(self.kind())?;
         let config = self.config(session)?;
         let data = TrainingImages::new(session.source(), &config, &config.finetune, session.cache_bytes())?;

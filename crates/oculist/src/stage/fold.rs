@@ -2,8 +2,8 @@
 
 use oculist_passes::{fold_batch_norm, remove_identity};
 
-use super::Stage;
 use super::plan::{Draft, Planned};
+use super::{Expected, Stage};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::session::Session;
@@ -14,7 +14,7 @@ use crate::session::Session;
 pub struct Fold;
 
 impl Stage for Fold {
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "fold"
     }
 
@@ -22,7 +22,12 @@ impl Stage for Fold {
         "Fold batch normalisation".into()
     }
 
+    fn expects(&self, before: Expected) -> Result<Expected, OculistError> {
+        before.f32_for(self.kind())
+    }
+
     fn run(&self, _session: &Session<'_>, before: &Candidate) -> Result<Candidate, OculistError> {
+        let before = before.in_f32();
         let model = before.model_for(self.kind())?;
         let graph = fold_batch_norm(&remove_identity(&model.graph)?)?;
         let folded = model.graph.nodes().len() - graph.nodes().len();

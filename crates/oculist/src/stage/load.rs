@@ -11,7 +11,7 @@ use crate::session::Session;
 pub struct Load;
 
 impl Stage for Load {
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "load"
     }
 
@@ -27,6 +27,10 @@ impl Stage for Load {
                 problem: "expected a model to take (the setting `model`), found none".into(),
             }),
         }
+    }
+
+    fn expects(&self, _before: super::Expected) -> Result<super::Expected, OculistError> {
+        Ok(super::Expected::F32)
     }
 
     fn run(&self, session: &Session<'_>, _before: &Candidate) -> Result<Candidate, OculistError> {

@@ -60,7 +60,7 @@ impl Measure {
 }
 
 impl Stage for Measure {
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "measure"
     }
 
@@ -112,8 +112,8 @@ impl Stage for Measure {
         after.measured = measured;
         after.complete = true;
         after.told = true;
-        let files = results.models.iter().map(|(role, _)| *role).collect();
-        session.note_measured(began, files);
+        let roles: Vec<Role> = results.models.iter().map(|(role, _)| *role).collect();
+        session.note_measured(began, &roles);
         Ok(after)
     }
 
@@ -125,7 +125,7 @@ impl Stage for Measure {
         planned.seconds = models as f64 * 2.0 * 1.2 * self.time(session).as_secs_f64();
         if let Some(graph) = &before.graph {
             let images = session.source().split(oculist_data::Split::Test).len();
-            planned.seconds += models as f64 * images as f64 * planned.image_seconds(session, graph)?;
+            planned.seconds += models as f64 * images as f64 * Planned::image_seconds(session, graph)?;
         }
         Ok(planned)
     }
@@ -133,7 +133,7 @@ impl Stage for Measure {
 
 impl Session<'_> {
     /// Says that models were measured and, where a folder keeps them, under which names.
-    fn note_measured(&self, began: Instant, roles: Vec<Role>) {
+    fn note_measured(&self, began: Instant, roles: &[Role]) {
         let mut files: Vec<&str> = roles.iter().map(|role| role.file()).collect();
         if !roles.contains(&Role::Compressed) {
             // Whatever happens, the f32 model to use has this name.

@@ -57,7 +57,7 @@ impl Planned {
         teacher: Option<&Graph>,
     ) -> Result<Self, OculistError> {
         let mut planned = Self::new(Draft { graph: Some(graph.clone()) });
-        let mut step = planned.step_seconds_with(session, config, train, graph)?;
+        let mut step = Self::step_seconds_with(session, config, train, graph)?;
         if teacher.is_some() {
             step *= 1.0 + TEACHER;
         }
@@ -65,24 +65,22 @@ impl Planned {
         let images =
             source.split(Split::Train).len() * config.repeat.filter(|r| r.longer).map_or(1, |r| r.times);
         let steps = (images / train.batch_size).max(1);
-        let validation = source.split(Split::Val).len() as f64 * planned.image_seconds(session, graph)?;
+        let validation = source.split(Split::Val).len() as f64 * Self::image_seconds(session, graph)?;
         planned.seconds = train.epochs as f64 * (steps as f64 * step + validation);
         Ok(planned)
     }
 
     /// Seconds of a step of training.
     pub(super) fn step_seconds(
-        &self,
         session: &Session<'_>,
         train: &TrainConfig,
         graph: &Graph,
     ) -> Result<f64, OculistError> {
-        self.step_seconds_with(session, session.config(), train, graph)
+        Self::step_seconds_with(session, session.config(), train, graph)
     }
 
     /// Seconds of a step of training, with the reading and augmenting of its images, timed on the first batches.
     fn step_seconds_with(
-        &self,
         session: &Session<'_>,
         config: &Config,
         train: &TrainConfig,
@@ -109,7 +107,7 @@ impl Planned {
     }
 
     /// Seconds that running one image of a batch takes.
-    pub(super) fn image_seconds(&self, session: &Session<'_>, graph: &Graph) -> Result<f64, OculistError> {
+    pub(super) fn image_seconds(session: &Session<'_>, graph: &Graph) -> Result<f64, OculistError> {
         let cost = graph.cost();
         let seconds = session.shared(&format!("image of {} {}", cost.params, cost.macs), || {
             let rate = measure::throughput(graph, session.ctx(), TIME, session.stop())?;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::plan::{Draft, Planned};
-use super::{Stage, written};
+use super::{Expected, Stage, written};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::progress::go_on;
@@ -97,7 +97,7 @@ impl Prune {
 }
 
 impl Stage for Prune {
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "prune"
     }
 
@@ -124,11 +124,16 @@ impl Stage for Prune {
         self.keep.is_none().then(|| -> Arc<dyn Stage> { Arc::new(Self { keep: Some(level), ..*self }) })
     }
 
+    fn expects(&self, before: Expected) -> Result<Expected, OculistError> {
+        before.f32_for(self.kind())
+    }
+
     fn trains_what_it_is_given(&self) -> bool {
         true
     }
 
     fn run(&self, session: &Session<'_>, before: &Candidate) -> Result<Candidate, OculistError> {
+        let before = before.in_f32();
         before.model_for(self.kind())?;
         let keep = self.share()?;
         let Some(model) = before.model.clone() else { return Ok(before.clone()) };
@@ -165,7 +170,7 @@ impl Stage for Prune {
         planned.what = format!("prune channels until {:.0}% of the cost is left", 100.0 * keep);
         if let Some(graph) = &before.graph {
             let config = &session.config().finetune;
-            let step = planned.step_seconds(session, config, graph)?;
+            let step = Planned::step_seconds(session, config, graph)?;
             planned.seconds = step * IMPORTANCE_BATCHES as f64;
             // Which channels will go is not known yet, how many is: any ranking gives a network of about this cost.
             let groups = ChannelGroups::analyze(graph)?;

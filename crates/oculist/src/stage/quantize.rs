@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::plan::{Draft, Planned};
-use super::{Stage, written};
+use super::{Expected, Stage, written};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::images::Images;
@@ -64,7 +64,7 @@ impl Quantize {
 }
 
 impl Stage for Quantize {
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "quantize"
     }
 
@@ -78,6 +78,12 @@ impl Stage for Quantize {
     }
 
     fn check(&self, _session: &Session<'_>) -> Result<(), OculistError> {
+        if let Some(max_drop) = self.max_drop.filter(|max_drop| *max_drop < 0.0) {
+            return Err(OculistError::Stage {
+                stage: self.kind().into(),
+                problem: format!("max_drop: expected 0 or more, found {max_drop}"),
+            });
+        }
         if self.calibration_images == Some(0) {
             return Err(OculistError::Stage {
                 stage: self.kind().into(),
@@ -85,6 +91,11 @@ impl Stage for Quantize {
             });
         }
         Ok(())
+    }
+
+    fn expects(&self, before: Expected) -> Result<Expected, OculistError> {
+        before.f32_for(self.kind())?;
+        Ok(Expected::Int8)
     }
 
     fn step_name(&self, after: &Candidate) -> String {
@@ -95,6 +106,7 @@ impl Stage for Quantize {
     }
 
     fn run(&self, session: &Session<'_>, before: &Candidate) -> Result<Candidate, OculistError> {
+        let before = before.in_f32();
         let model = before.model_for(self.kind())?;
         if model.is_int8() {
             return Err(OculistError::Stage {
@@ -133,7 +145,7 @@ impl Stage for Quantize {
         planned.what = "quantise to int8".into();
         if let Some(graph) = &before.graph {
             let count = self.calibration_images.unwrap_or(session.config().compression.calibration_images);
-            let each = planned.image_seconds(session, graph)?;
+            let each = Planned::image_seconds(session, graph)?;
             // Calibration looks at every value; the methods are then compared on validation images.
             let images = 4 * count + methods * session.source().split(Split::Val).len();
             planned.seconds = each * images as f64;

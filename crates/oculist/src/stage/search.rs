@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::levels::{LEVELS, LevelSearch};
 use super::parse::{stage_table, stages_of};
 use super::plan::{Draft, Planned};
-use super::{Registry, Stage};
+use super::{Expected, Registry, Stage};
 use crate::candidate::{Candidate, Pledge, Verdict, change_text};
 use crate::error::OculistError;
 use crate::judging::Allowance;
@@ -187,7 +187,7 @@ impl Search {
 }
 
 impl Stage for Search {
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "search"
     }
 
@@ -222,6 +222,12 @@ impl Stage for Search {
         if self.stages.is_empty() && self.alternatives.iter().all(Vec::is_empty) {
             return fail("expected `stages` or `alternatives` to try, found neither".into());
         }
+        if self.alternatives.iter().any(Vec::is_empty) {
+            return fail("alternatives: expected lists of stages, found an empty one".into());
+        }
+        if !self.stages.is_empty() && self.budget(session) == 0 {
+            return fail("candidates: expected at least 1, found 0".into());
+        }
         if let Some(level) = self.levels().iter().find(|level| !(**level > 0.0 && **level < 1.0)) {
             return fail(format!("levels: expected shares of more than 0 and less than 1, found {level:?}"));
         }
@@ -234,6 +240,20 @@ impl Stage for Search {
         }
         let first = self.levels()[0];
         self.at(first).iter().chain(self.alternatives.iter().flatten()).try_for_each(|s| s.check(session))
+    }
+
+    fn expects(&self, before: Expected) -> Result<Expected, OculistError> {
+        before.model_for(self.kind())?;
+        let mut ends = vec![before];
+        for stages in self.alternatives.iter().chain((!self.stages.is_empty()).then_some(&self.stages)) {
+            ends.push(stages.iter().try_fold(before, |known, stage| stage.expects(known))?);
+        }
+        let same = ends.iter().all(|end| *end == ends[0]);
+        Ok(if same { ends[0] } else { Expected::Either })
+    }
+
+    fn count(&self) -> usize {
+        1 + self.stages.iter().chain(self.alternatives.iter().flatten()).map(|s| s.count()).sum::<usize>()
     }
 
     fn trains_what_it_is_given(&self) -> bool {
@@ -335,7 +355,7 @@ impl Search {
     fn heading(&self, session: &Session<'_>, before: &Candidate) -> String {
         let title = self.title.clone().unwrap_or_else(|| {
             let titles = self.stages.iter().map(|stage| stage.title(session, before));
-            titles.collect::<Vec<_>>().join(", ").to_lowercase()
+            titles.collect::<Vec<_>>().join(", ")
         });
         format!(
             "{title} (at most {} may be lost)",

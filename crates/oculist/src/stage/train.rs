@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::plan::{Draft, Planned};
-use super::{Stage, written};
+use super::{Expected, Stage, written};
 use crate::candidate::Candidate;
 use crate::config::Config;
 use crate::error::OculistError;
@@ -33,7 +33,7 @@ impl Train {
 }
 
 impl Stage for Train {
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "train"
     }
 
@@ -48,6 +48,10 @@ impl Stage for Train {
 
     fn check(&self, session: &Session<'_>) -> Result<(), OculistError> {
         session.fits_memory(&session.config_with(&self.settings)?)
+    }
+
+    fn expects(&self, _before: Expected) -> Result<Expected, OculistError> {
+        Ok(Expected::F32)
     }
 
     fn trainings(&self, _session: &Session<'_>) -> usize {
