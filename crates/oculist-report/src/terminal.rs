@@ -28,6 +28,9 @@ pub struct Prediction {
     pub escaped: bool,
     /// The likeliest classes, best first; empty if the file could not be read.
     pub top: Vec<Guess>,
+    /// The labels that are answered, where an image may have several: those of a probability of at least one half.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
     /// Why the file could not be read.
     pub error: Option<String>,
 }
@@ -198,13 +201,20 @@ pub fn predictions(list: &[Prediction]) -> String {
     ]);
     for prediction in list {
         let mut guesses = prediction.top.iter();
+        let shown = |g: &Guess| format!("{} {:.1}%", name(&g.class), g.confidence * 100.0);
+        if let (Some(labels), false) = (&prediction.labels, prediction.top.is_empty()) {
+            let labels: Vec<_> = labels.iter().map(|label| name(label)).collect();
+            let labels = if labels.is_empty() { "(none)".to_owned() } else { labels.join(", ") };
+            let all: Vec<_> = guesses.map(shown).collect();
+            table.row([prediction.path.clone(), labels, String::new(), all.join(", ")]);
+            continue;
+        }
         let Some(best) = guesses.next() else {
             let error = prediction.error.as_deref().unwrap_or("no answer");
             table.row([prediction.path.clone(), format!("error: {error}")]);
             continue;
         };
-        let next: Vec<_> =
-            guesses.map(|g| format!("{} {:.1}%", name(&g.class), g.confidence * 100.0)).collect();
+        let next: Vec<_> = guesses.map(shown).collect();
         let confidence = format!("{:.1}%", best.confidence * 100.0);
         table.row([prediction.path.clone(), name(&best.class).into_owned(), confidence, next.join(", ")]);
     }

@@ -40,6 +40,23 @@ pub fn classes_of(architecture: &str, weights: &Weights) -> Result<usize, Weight
         })
 }
 
+/// Names of the first convolution's weight: torchvision's, then those of other producers.
+const STEMS: [&str; 7] = [
+    "conv1.weight",
+    "features.0.0.weight",
+    "features.0.weight",
+    "conv_stem.weight",
+    "_conv_stem.weight",
+    "stem.0.weight",
+    "stem.conv.weight",
+];
+
+/// The shape `[filters, channels, height, width]` of the first convolution's weight, found by its name: files need not have their
+/// tensors in the network's order.
+pub fn stem_of(weights: &Weights) -> Option<[usize; 4]> {
+    STEMS.iter().filter_map(|name| weights.get(name)).find_map(|tensor| tensor.shape().try_into().ok())
+}
+
 #[cfg(test)]
 mod tests {
     use oculist_graph::Tensor;
@@ -66,5 +83,27 @@ mod tests {
         assert_eq!(of(&[7, 64]), Some(7));
         assert_eq!(of(&[1 << 60, 0]), None);
         assert_eq!(of(&[0, 64]), None);
+    }
+
+    #[test]
+    fn the_stem_is_found_by_its_name_in_any_order() {
+        let of = |names: &[(&str, &[usize])]| {
+            let tensors = names.iter().map(|(name, shape)| ((*name).to_owned(), Tensor::filled(shape, 0.5)));
+            stem_of(&Weights {
+                file: "w".into(),
+                format: Format::Safetensors,
+                key: None,
+                prefix: String::new(),
+                tensors: tensors.collect(),
+                skipped: Vec::new(),
+                notes: Vec::new(),
+            })
+        };
+        // Sorted, as safetensors are: a depthwise layer comes first.
+        let depthwise: (&str, &[usize]) = ("blocks.0.0.conv_dw.weight", &[16, 1, 3, 3]);
+        assert_eq!(of(&[depthwise, ("conv_stem.weight", &[16, 3, 3, 3])]), Some([16, 3, 3, 3]));
+        assert_eq!(of(&[("conv1.weight", &[64, 3, 7, 7])]), Some([64, 3, 7, 7]));
+        assert_eq!(of(&[depthwise]), None);
+        assert_eq!(of(&[("conv1.weight", &[64, 3])]), None, "no convolution");
     }
 }

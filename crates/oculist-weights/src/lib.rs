@@ -29,7 +29,7 @@ mod safetensors;
 mod state_dict;
 mod torch;
 
-pub use classes::classes_of;
+pub use classes::{classes_of, stem_of};
 pub use error::WeightsError;
 pub use load::{Differing, LoadReport, Partial, load_into};
 pub use read::{Format, Weights, read, read_bytes};

@@ -4,7 +4,7 @@ mod augmentation;
 
 use oculist_augment::{Pipeline, Preprocessing};
 use oculist_data::Task;
-use oculist_metrics::Metric;
+use oculist_metrics::{Metric, Unit};
 use oculist_train::{
     Loss, OptimizerConfig, TrainConfig, balanced_weights, class_priors, objective, positive_weights,
 };
@@ -161,7 +161,7 @@ impl Config {
         // What the task does not have is refused here and not where training begins.
         objective(facts.task, &train, facts.classes)?;
         let compression = CompressionConfig {
-            max_drop: settings.max_drop.unwrap_or(0.5),
+            max_drop: settings.max_drop.unwrap_or_else(|| usual_drop(metric)),
             target: settings.target.unwrap_or_default(),
             candidates: 4,
             calibration: settings.calibration.unwrap_or_default(),
@@ -250,6 +250,14 @@ const fn one() -> f64 {
 )]
 fn is_one(value: &f64) -> bool {
     *value == 1.0
+}
+
+/// What may be lost where nobody says: half a point, or a fiftieth of a nat.
+fn usual_drop(metric: Metric) -> f64 {
+    match metric.unit() {
+        Unit::Nats => 0.02,
+        _ => 0.5,
+    }
 }
 
 /// The metric that decides: the task's usual one unless another is asked for that the task has.

@@ -271,7 +271,7 @@ fn predict_with(
             None => decode_file(&path, DEFAULT_MAX_PIXELS).map_err(|err| err.to_string()),
         };
         let (text, escaped) = path_text(&path);
-        let mut prediction = Prediction { path: text, escaped, top: Vec::new(), error: None };
+        let mut prediction = Prediction { path: text, escaped, top: Vec::new(), labels: None, error: None };
         match image {
             Ok(image) => {
                 let mut sum = Sum::new(probabilities, 1, logits.len());
@@ -286,11 +286,14 @@ fn predict_with(
                 let mean = (views.len() > 1).then(|| sum.logits());
                 let logits = mean.as_deref().unwrap_or(&logits);
                 // Of several labels, all that are answered.
-                let answered = match model.task {
-                    Task::MultiLabel => answered(&probabilities.of(logits)),
-                    Task::SingleLabel => 0,
-                };
-                prediction.top = guesses(probabilities, logits, &model.class_names, top.max(answered));
+                if model.task == Task::MultiLabel {
+                    let answered = answered(&probabilities.of(logits));
+                    let all = guesses(probabilities, logits, &model.class_names, top.max(answered));
+                    prediction.labels = Some(all[..answered].iter().map(|g| g.class.clone()).collect());
+                    prediction.top = all;
+                } else {
+                    prediction.top = guesses(probabilities, logits, &model.class_names, top);
+                }
             }
             Err(problem) if options.strict => return Err(OculistError::Image { path, problem }),
             Err(problem) => {

@@ -145,8 +145,14 @@ fn the_scores_and_probabilities_are_those_of_onnx_runtime() {
     // A twin: the same of another model is noticed.
     assert!((got - (want - 0.5)).abs() > 1e-3);
 
+    let call = oculist("predict").arg(folder.join("0.png")).option("--model", &model);
+    let table = call.args("--top 3").run().ok().stdout;
+    assert!(CLASSES.iter().all(|class| table.contains(class)), "{table}");
     let call = oculist("predict").arg(folder.join("0.png")).option("--model", &model).args("--json --top 3");
     let found = call.run().ok().json();
+    let answered = found[0]["labels"].as_array().expect("labels").len();
+    let likely = theirs["first"].as_array().expect("numbers").iter().filter(|p| number(p) >= 0.5).count();
+    assert_eq!(answered, likely);
     for guess in found[0]["top"].as_array().expect("guesses") {
         let names = theirs["names"].as_array().expect("names");
         let at = names.iter().position(|name| *name == guess["class"]).expect("a class");

@@ -69,12 +69,14 @@ fn predictions_and_errors_share_a_table() {
             path: "a.png".into(),
             escaped: false,
             top: vec![guess("cat", 0.91), guess("dog", 0.06)],
+            labels: None,
             error: None,
         },
         Prediction {
             path: "b.txt".into(),
             escaped: false,
             top: Vec::new(),
+            labels: None,
             error: Some("not an image".into()),
         },
     ];

@@ -4,8 +4,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 use oculist_graph::Graph;
-use oculist_weights::{Partial, Weights};
-use oculist_zoo::BuildOptions;
+use oculist_weights::Partial;
+use oculist_zoo::{BuildOptions, Family, Stem};
 
 use super::ARCH_KEY;
 use super::options::ModelOptions;
@@ -65,8 +65,16 @@ pub(super) fn graph(
     let classes = oculist_weights::classes_of(info.name, &weights)?;
     let (_, height, width) = info.native_input;
     let (height, width) = options.image_size.map_or((height, width), |side| (side, side));
-    let channels = input_channels(&weights).unwrap_or(info.native_input.0);
-    let mut graph = oculist_zoo::build(info.name, &BuildOptions::new(classes, (channels, height, width)))?;
+    let stem = oculist_weights::stem_of(&weights);
+    let channels = stem.map(|shape| shape[1]).filter(|c| [1, 3].contains(c)).unwrap_or(info.native_input.0);
+    let mut build = BuildOptions::new(classes, (channels, height, width));
+    // The weights, not the size of the images, say which of its two stems a network has.
+    if matches!(info.family, Family::ResNet | Family::AlexNet)
+        && let Some(shape) = stem
+    {
+        build = build.with_stem(if shape[2] > 3 { Stem::Large } else { Stem::Small });
+    }
+    let mut graph = oculist_zoo::build(info.name, &build)?;
     let partial = if options.partial { Partial::Yes } else { Partial::No };
     let report = oculist_weights::load_into(&mut graph, &weights, partial)?;
     notes.push(format!(
@@ -85,10 +93,4 @@ pub(super) fn graph(
     notes.extend(report.notes);
     graph.metadata.insert(ARCH_KEY.into(), info.name.into());
     Ok(graph)
-}
-
-/// Channels of the images that the first convolution of a file reads.
-fn input_channels(weights: &Weights) -> Option<usize> {
-    let first = weights.tensors.iter().map(|(_, t)| t.shape()).find(|shape| shape.len() == 4)?;
-    Some(first[1]).filter(|&c| c == 1 || c == 3)
 }

@@ -82,6 +82,12 @@ impl Registry {
             Some(other) => return Err(format!("kind: expected one of {}, found {other}", kinds())),
             None => return Err(format!("expected `kind`, one of {}", kinds())),
         };
+        let kind = match kind.as_str() {
+            "quantise" => "quantize".to_owned(),
+            "distill" => "distil".to_owned(),
+            "finetune" | "fine_tune" => "fine-tune".to_owned(),
+            _ => kind,
+        };
         let Some(read) = self.0.get(&kind) else {
             return Err(format!("kind: expected one of {}, found `{kind}`", kinds()));
         };

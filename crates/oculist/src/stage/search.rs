@@ -171,12 +171,19 @@ impl Search {
         };
         let drop = metric.drop(reference.value(metric), best.value(metric));
         let change = change_text(metric, drop, ["lost", "gained", "stayed the same"]);
+        // What everything else in a report is compared with is the baseline.
+        let first = reference.baseline().is_none_or(|baseline| baseline.name == reference.name);
+        let against = if first {
+            String::new()
+        } else {
+            format!(" against what the search began from ({})", reference.name)
+        };
         let bytes = |candidate: &Candidate| bytes_text(candidate.cost.map_or(0, |cost| cost.bytes));
         let images = session.source().split(oculist_data::Split::Val).len();
         Promise {
             kept: true,
             text: format!(
-                "validation {} {change}, {allowed} allowed; {} instead of {}{}",
+                "validation {} {change}{against}, {allowed} allowed; {} instead of {}{}",
                 metric.title(),
                 bytes(best),
                 bytes(reference),
