@@ -107,6 +107,7 @@ mod tests {
     use crate::metrics::softmax;
 
     type Behind = fn(&mut GraphBuilder, ValueId) -> ValueId;
+    type Says = fn(f32) -> f32;
 
     /// Two features to one number, `1.5 x - 0.5 y`, and what `behind` makes of it.
     fn network(behind: Behind) -> Graph {
@@ -133,7 +134,7 @@ mod tests {
     }
 
     /// Ends of a file, what they make of the number by hand, and whether that is a probability.
-    const ENDS: [(Behind, fn(f32) -> f32, bool); 5] = [
+    const ENDS: [(Behind, Says, bool); 5] = [
         (squeeze, |z| z, false),
         (
             |b, x| {
