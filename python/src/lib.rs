@@ -7,6 +7,7 @@ mod augment;
 mod error;
 mod image;
 mod model;
+mod run;
 
 // Results of Python arrays come and go with every image; the system's allocator gives their memory back each time.
 #[global_allocator]
@@ -18,6 +19,10 @@ mod _oculist {
     use crate::augment::Augment;
     #[pymodule_export]
     use crate::model::{Model, Prediction};
+    #[pymodule_export]
+    use crate::run::recipes::{plan, read_recipe, recipe, setting_names, stages};
+    #[pymodule_export]
+    use crate::run::{check, evaluate, report_html, run, table_html};
 
     /// The version of the library.
     #[pymodule_export]

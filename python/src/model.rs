@@ -1,17 +1,18 @@
 //! `Model`: a file of any tool as a classifier of images.
 
 mod features;
+mod held;
 mod input;
+mod open;
 mod prediction;
 mod session;
 
 use std::path::{Path, PathBuf};
 
 use numpy::ndarray::IxDyn;
-use oculist::{Model as Classifier, ModelOptions, Opened};
-use oculist_hub::{Hub, Spec};
+use oculist::{Model as Classifier, ModelOptions};
 use pyo3::prelude::*;
-use pyo3::types::{IntoPyDict, PyDict, PyList, PyTuple};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyTuple};
 
 use crate::error::{Failure, Result};
 use crate::image::array;
@@ -53,8 +54,8 @@ pub(crate) struct Model {
     classifier: Classifier,
     notes: Vec<String>,
     options: ModelOptions,
-    /// As given; a file as its whole path.
-    path: PathBuf,
+    /// As given; a file as its whole path. None of a model that is in memory alone.
+    path: Option<PathBuf>,
     names: Option<Vec<String>>,
     session: Session,
 }
@@ -85,8 +86,15 @@ impl Model {
             },
         };
         let preprocessing = preprocessing.map(text);
-        let options = ModelOptions { classes, preprocessing, logits, image_size, arch, state_dict, partial };
-        py.detach(|| Self::open(path, options, names, threads))
+        let mut options = ModelOptions::default();
+        options.classes = classes;
+        options.preprocessing = preprocessing;
+        options.logits = logits;
+        options.image_size = image_size;
+        options.arch = arch;
+        options.state_dict = state_dict;
+        options.partial = partial;
+        py.detach(move || Self::open(&path, options, names, threads))
     }
 
     /// Class names in the order of the logits; their numbers as texts if the model does not name them.
@@ -115,9 +123,9 @@ impl Model {
         &self.classifier.arch
     }
 
-    /// The file that was read.
+    /// The file that was read; ``None`` for a model that is in memory alone.
     #[getter]
-    fn path(&self) -> PathBuf {
+    fn path(&self) -> Option<PathBuf> {
         self.path.clone()
     }
 
@@ -130,7 +138,8 @@ impl Model {
     /// The likeliest classes of images.
     ///
     /// ``images`` is one image or a list of them: paths of files, folders (all images in them), images of Pillow, arrays of
-    /// shape ``(height, width)`` or ``(height, width, channels)``; or an array of several, ``(n, height, width, channels)``.
+    /// shape ``(height, width)`` or ``(height, width, channels)``; or an array of several, ``(n, height, width, channels)`` or,
+    /// if they are wider than 4, ``(n, height, width)``.
     /// Returns a list of ``Prediction``, each with the ``top`` likeliest classes. With ``strict=False`` an image that cannot
     /// be read is no exception but a prediction with an ``error``.
     #[pyo3(signature = (images, *, top=3, strict=true))]
@@ -190,8 +199,39 @@ impl Model {
         Ok(array(py, IxDyn(&[n, columns]), rows)?.into_any())
     }
 
+    /// Writes the model as an ONNX file that says all that is needed to use it; the file appears whole or not at all.
+    fn save(&self, py: Python<'_>, path: PathBuf) -> Result<()> {
+        py.detach(move || Ok(self.classifier.write(&path).map(|_| ())?))
+    }
+
+    /// The file that ``save`` writes, as bytes.
+    fn to_bytes<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyBytes>> {
+        let bytes = py.detach(|| held::bytes(&self.classifier))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// A model of what ``to_bytes`` gave.
+    #[staticmethod]
+    #[pyo3(signature = (data, threads=1))]
+    fn from_bytes(py: Python<'_>, data: &[u8], threads: usize) -> Result<Self> {
+        py.detach(|| Self::held(held::model(data)?, threads))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> Result<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, this) = (slf.py(), slf.get());
+        if this.path.is_none() {
+            let make = py.get_type::<Self>().getattr("from_bytes")?;
+            let threads = this.session.threads().into_pyobject(py).map_err(PyErr::from)?.into_any();
+            return Ok((make, PyTuple::new(py, [this.to_bytes(py)?.into_any(), threads])?));
+        }
+        let make = py.import("copyreg")?.getattr("__newobj_ex__")?;
+        let (args, how) = this.__getnewargs_ex__(py)?;
+        let all = [slf.get_type().into_any(), args.into_any(), how.into_any()];
+        Ok((make, PyTuple::new(py, all)?))
+    }
+
     fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
-        let ModelOptions { classes, preprocessing, logits, image_size, arch, state_dict, partial } =
+        let ModelOptions { classes, preprocessing, logits, image_size, arch, state_dict, partial, .. } =
             &self.options;
         let how = [
             (
@@ -209,13 +249,14 @@ impl Model {
             ("state_dict", state_dict.into_pyobject(py)?.into_any()),
             ("partial", partial.into_pyobject(py)?.to_owned().into_any()),
         ];
-        Ok((PyTuple::new(py, [&self.path])?, how.into_py_dict(py)?))
+        Ok((PyTuple::new(py, [self.path.clone()])?, how.into_py_dict(py)?))
     }
 
     fn __repr__(&self) -> String {
         let p = &self.classifier.preprocessing;
         let (classes, threads) = (self.classifier.class_names.len(), self.session.threads());
-        let path = self.path.display();
+        let path =
+            self.path.as_ref().map_or_else(|| "in memory".to_owned(), |path| path.display().to_string());
         let (channels, arch) = (p.channels(), &self.classifier.arch);
         format!(
             "Model({path}: {arch}, {channels}x{}x{} to {classes} classes, threads={threads})",
@@ -225,27 +266,14 @@ impl Model {
 }
 
 impl Model {
-    fn open(
-        given: PathBuf,
-        options: ModelOptions,
-        names: Option<Vec<String>>,
-        threads: usize,
-    ) -> Result<Self> {
-        let mut notes = Vec::new();
-        let (file, path) = local(&given, &mut notes)?;
-        let Opened { mut model, notes: assumed, .. } = Classifier::open(&file, &options)?;
-        notes.extend(assumed.iter().map(ToString::to_string));
-        if let Some(names) = &names {
-            let (found, count) = (names.len(), model.class_names.len());
-            if found != count {
-                let problem = format!("expected {count} names, one for each logit, found {found}");
-                return Err(Failure::Setting(format!("classes: {problem}")));
-            }
-            model.class_names.clone_from(names);
-            model.numbered = false;
-        }
-        let session = Session::new(threads, &file, &model)?;
-        Ok(Self { classifier: model, notes, options, path, names, session })
+    /// A model that is in memory alone.
+    ///
+    /// # Errors
+    /// A number of threads that cannot be; a model that needs more than there is.
+    pub(crate) fn held(classifier: Classifier, threads: usize) -> Result<Self> {
+        let session = Session::new(threads, Path::new("in memory"), &classifier)?;
+        let (notes, options) = (Vec::new(), ModelOptions::default());
+        Ok(Self { classifier, notes, options, path: None, names: None, session })
     }
 
     /// One row for each image, and their number.
@@ -259,17 +287,4 @@ impl Model {
         }
         Ok((all, n))
     }
-}
-
-/// The file of a model, fetched from the Hub if its name says so, and the path by which another process finds it.
-fn local(given: &Path, notes: &mut Vec<String>) -> Result<(PathBuf, PathBuf)> {
-    let of_hub = |e: oculist_hub::HubError| Failure::Model(e.to_string());
-    if let Some(spec) = given.to_str().map(Spec::parse).transpose().map_err(of_hub)?.flatten() {
-        let fetched = Hub::from_env().and_then(|hub| hub.fetch(&spec, &mut |_| ())).map_err(of_hub)?;
-        notes.extend(fetched.notes);
-        notes.push(format!("{spec} is {}", fetched.path.display()));
-        return Ok((fetched.path, given.to_path_buf()));
-    }
-    let whole = std::path::absolute(given).unwrap_or_else(|_| given.to_path_buf());
-    Ok((given.to_path_buf(), whole))
 }

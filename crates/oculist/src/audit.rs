@@ -15,7 +15,7 @@ use crate::error::{OculistError, wrong};
 use crate::message::setting;
 use crate::settings::Settings;
 
-pub use check::{AUDIT_FILE, AUDIT_PAGE_FILE, CheckOptions, Checked, LabelOptions, check_data};
+pub use check::{AUDIT_FILE, AUDIT_PAGE_FILE, CheckOptions, Checked, LabelOptions, check_data, check_source};
 pub use confident::{Confident, LabelIssue, confident_learning};
 pub use fix::{FixOptions, Fixed, fix_data};
 pub use split::{Grouping, NewSplits, SplitOptions, split_data};

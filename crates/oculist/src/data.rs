@@ -90,7 +90,23 @@ impl Source {
         class_names: Vec<String>,
         settings: &Settings,
     ) -> Result<Self, OculistError> {
+        Self::of_images_for(images, labels, splits, class_names, settings, Purpose::Train)
+    }
+
+    /// [`Source::of_images`] for a purpose: to be measured or looked at, images need no splits and may be of one class.
+    ///
+    /// # Errors
+    /// As [`Source::of_images`].
+    pub fn of_images_for(
+        images: Vec<Image>,
+        labels: Vec<Vec<u32>>,
+        splits: &[Split],
+        class_names: Vec<String>,
+        settings: &Settings,
+        purpose: Purpose,
+    ) -> Result<Self, OculistError> {
         let mut options = OpenOptions::default();
+        options.purpose = purpose;
         options.seed = settings.seed.unwrap_or(0);
         options.task = settings.task.unwrap_or_default();
         let name = settings.data.as_deref().unwrap_or("images");
@@ -111,6 +127,10 @@ impl Source {
     /// That digest, or nothing.
     pub(crate) fn identity(&self) -> String {
         self.identity.get().map_or_else(String::new, ToString::to_string)
+    }
+
+    pub(crate) fn into_dataset(self) -> Dataset {
+        self.dataset
     }
 
     /// The data set.

@@ -93,7 +93,8 @@ mod training_data;
 
 pub use audit::{
     AUDIT_FILE, AUDIT_PAGE_FILE, CheckOptions, Checked, Confident, FixOptions, Fixed, Grouping, LabelIssue,
-    LabelOptions, NewSplits, SplitOptions, check_data, confident_learning, fix_data, split_data,
+    LabelOptions, NewSplits, SplitOptions, check_data, check_source, confident_learning, fix_data,
+    split_data,
 };
 pub use augment::{
     AUGMENT_CHECK_FILE, AUGMENT_CHECK_PAGE_FILE, Applied, ApplyOptions, AugmentCheckOptions, AugmentChecked,
@@ -124,7 +125,9 @@ pub use oculist_metrics::{Direction, Metric, Scores, Unit};
 pub use oculist_runtime::{Context, cpu_name};
 pub use oculist_train::{EpochRecord, Keep, TrainConfig};
 pub use oculist_zoo::{ArchitectureInfo, architectures};
-pub use predict::{EvaluateOptions, Evaluated, PredictOptions, Predicted, evaluate_file, predict_files};
+pub use predict::{
+    EvaluateOptions, Evaluated, PredictOptions, Predicted, evaluate_file, evaluate_source, predict_files,
+};
 pub use progress::{Progress, Role, Watch};
 pub use recipe::{Recipe, plan_text};
 pub use report_again::report_again;

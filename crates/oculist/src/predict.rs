@@ -12,6 +12,7 @@ use oculist_report::{Model as ModelFacts, Robustness, TtaResult};
 use oculist_runtime::{Plan, PlanOptions};
 use serde::Serialize;
 
+use crate::data::Source;
 use crate::error::{OculistError, wrong};
 use crate::evaluate::corruptions::{corrupted, severities};
 use crate::evaluate::selection::{Selection, select};
@@ -79,11 +80,26 @@ pub fn evaluate_file(
     options: &EvaluateOptions,
     watch: &mut Watch<'_>,
 ) -> Result<Evaluated, OculistError> {
-    evaluate_model(path, settings, options, watch).map_err(|e| e.of_model(path))
+    evaluate_model(path, None, settings, options, watch).map_err(|e| e.of_model(path))
+}
+
+/// Evaluates a model file on data that are open already, such as [`Source::of_images_for`] gives them.
+///
+/// # Errors
+/// As [`evaluate_file`].
+pub fn evaluate_source(
+    path: &Path,
+    source: Source,
+    settings: &Settings,
+    options: &EvaluateOptions,
+    watch: &mut Watch<'_>,
+) -> Result<Evaluated, OculistError> {
+    evaluate_model(path, Some(source), settings, options, watch).map_err(|e| e.of_model(path))
 }
 
 fn evaluate_model(
     path: &Path,
+    source: Option<Source>,
     settings: &Settings,
     options: &EvaluateOptions,
     watch: &mut Watch<'_>,
@@ -106,7 +122,7 @@ fn evaluate_model(
     let views = options.tta.as_ref().map(|tta| tta.views(&model.preprocessing)).transpose()?;
     let threads = settings.threads();
     let Selection { images: selected, data, part, unknown } =
-        select((path, &mut model), settings, options.part, options.skip_unknown, watch)?;
+        select((path, &mut model), source, settings, options.part, options.skip_unknown, watch)?;
     let images = Images::load_until(&selected, &model.preprocessing, threads, watch.stop)?;
     if images.len() < selected.len() {
         let lost = counted(selected.len() - images.len(), "image", "images");

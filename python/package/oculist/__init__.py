@@ -1,26 +1,60 @@
 """Oculist: image augmentation and image classifiers, computed in Rust.
 
-``Augment`` changes images at random for training; ``Model`` classifies images with a model file. See ``help(oculist.Augment)``
-and ``help(oculist.Model)``.
+``Augment`` changes images at random for training; ``Model`` classifies images with a model file. ``train``, ``optimize``, ``compress``
+and ``run`` make models, ``evaluate`` measures them, ``check_data`` examines data sets; ``ImageClassifier`` is an estimator of
+scikit-learn. See ``help(oculist.train)`` and so on.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from ._augment import Augment
 from ._errors import DataError, DifferenceWarning, ModelError, OculistError, SettingError
 from ._oculist import Model, Prediction, __version__
+from ._result import Candidate, Cost, Evaluation, Issue, Result
+from ._runs import Recipe, check_data, compress, evaluate, optimize, run, stages, train
+
+if TYPE_CHECKING:
+    from ._classifier import ImageClassifier
 
 __all__ = [
     "Augment",
+    "Candidate",
+    "Cost",
     "DataError",
     "DifferenceWarning",
+    "Evaluation",
+    "ImageClassifier",
+    "Issue",
     "Model",
     "ModelError",
     "OculistError",
     "Prediction",
+    "Recipe",
+    "Result",
     "SettingError",
     "__version__",
+    "check_data",
+    "compress",
+    "evaluate",
+    "optimize",
+    "run",
+    "stages",
+    "train",
 ]
 
 # Where they are found, and what pickles say.
-for _class in (Augment, DataError, DifferenceWarning, ModelError, OculistError, SettingError):
-    _class.__module__ = __name__
-del _class
+for _name in __all__:
+    if _name not in ("ImageClassifier", "Model", "Prediction", "__version__"):
+        globals()[_name].__module__ = __name__
+del _name
+
+
+def __getattr__(name: str) -> Any:
+    # Only who uses it waits until scikit-learn is imported.
+    if name == "ImageClassifier":
+        from ._classifier import ImageClassifier
+
+        ImageClassifier.__module__ = __name__
+        globals()[name] = ImageClassifier
+        return ImageClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,8 +5,8 @@ class OculistError(Exception):
     """What stopped the work. The other exceptions of the package are subclasses."""
 
 
-class DataError(OculistError):
-    """An image, mask, box or data set that cannot be used."""
+class DataError(OculistError, ValueError):
+    """An image, mask, box, label or data set that cannot be used; also a ``ValueError``."""
 
 
 class ModelError(OculistError):

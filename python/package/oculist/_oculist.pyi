@@ -1,7 +1,7 @@
 """The compiled part of the package."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeVar, Union, overload
 from typing_extensions import Self
 
@@ -19,6 +19,9 @@ _Preprocessing = Union[Literal["imagenet", "inception", "caffe", "tf", "unit", "
 _Image = Union[str, os.PathLike[str], npt.NDArray[np.uint8], PillowImage]
 # One image, several, or, but for `predict`, the network's input itself.
 _Images = Union[_Image, Iterable[_Image], npt.NDArray[np.float32]]
+# Images, the classes of each, and the names of all classes.
+_Given = tuple[Sequence[Any], list[list[int]], list[str]]
+_Progress = Callable[[str], None]
 _Picture = TypeVar("_Picture", npt.NDArray[np.uint8], PillowImage)
 
 class Augment:
@@ -67,6 +70,44 @@ class Augment:
         **labels: Any,
     ) -> dict[str, Any]: ...
 
+def run(
+    verb: str,
+    recipe: str | None,
+    settings: str,
+    data: _Given | None,
+    *,
+    output: os.PathLike[str] | None,
+    existing: str,
+    command: str,
+    progress: _Progress | None,
+) -> tuple[str, list[tuple[str, Model]]]: ...
+def evaluate(
+    model: str,
+    settings: str,
+    data: _Given | None,
+    *,
+    split: str | None,
+    skip_unknown: bool,
+    corruptions: list[int] | None,
+    progress: _Progress | None,
+) -> tuple[str, list[str]]: ...
+def check(
+    settings: str,
+    data: _Given | None,
+    *,
+    output: os.PathLike[str] | None,
+    labels: bool,
+    folds: int,
+    progress: _Progress | None,
+) -> str: ...
+def plan(recipe: str, settings: str, data: _Given | None, *, progress: _Progress | None) -> str: ...
+def recipe(text: str, is_json: bool) -> str: ...
+def read_recipe(path: str | os.PathLike[str]) -> str: ...
+def stages() -> list[str]: ...
+def setting_names() -> list[str]: ...
+def table_html(facts: str) -> str: ...
+def report_html(facts: str) -> tuple[str, str]: ...
+
 class Prediction:
     @property
     def class_name(self) -> str | None: ...
@@ -104,7 +145,7 @@ class Model:
     @property
     def arch(self) -> str: ...
     @property
-    def path(self) -> os.PathLike[str]: ...
+    def path(self) -> os.PathLike[str] | None: ...
     @property
     def threads(self) -> int: ...
     def predict(
@@ -113,3 +154,7 @@ class Model:
     def logits(self, images: _Images) -> npt.NDArray[np.float32]: ...
     def probabilities(self, images: _Images) -> npt.NDArray[np.float32]: ...
     def features(self, images: _Images) -> npt.NDArray[np.float32]: ...
+    def save(self, path: str | os.PathLike[str]) -> None: ...
+    def to_bytes(self) -> bytes: ...
+    @staticmethod
+    def from_bytes(data: bytes, threads: int = 1) -> Model: ...

@@ -74,7 +74,11 @@ impl<'py> Inputs<'py> {
             return Ok(Self::Ready { array: array.cast_into().map_err(PyErr::from)?, done: 0 });
         }
         let several = match object.cast::<PyUntypedArray>() {
-            Ok(array) => array.ndim() == 4,
+            // Three axes are those of one image where the last one can be its channels, else of several grey ones.
+            Ok(array) => match *array.shape() {
+                [_, _, channels] => !matches!(channels, 1 | 3 | 4),
+                ref shape => shape.len() == 4,
+            },
             Err(_) => object.extract::<PathBuf>().is_err() && !is_pillow(&object)?,
         };
         let mut left = Vec::new();

@@ -11,7 +11,7 @@ use oculist_report::{
 
 use super::labels::{self, LabelResult};
 use super::{absolute, open, open_for};
-use crate::data::{is_unfit, unfit};
+use crate::data::{Source, is_unfit, unfit};
 use crate::error::{OculistError, wrong};
 use crate::files::{check_free, check_free_beside, check_no_images_of, take_folder, tidy_beside, write};
 use crate::pictures;
@@ -79,6 +79,28 @@ pub fn check_data(
     options: &CheckOptions,
     watch: &mut Watch<'_>,
 ) -> Result<Checked, OculistError> {
+    check_opened(None, settings, options, watch)
+}
+
+/// Examines data that are open already, such as [`Source::of_images_for`] gives them, as [`check_data`] does.
+///
+/// # Errors
+/// As [`check_data`].
+pub fn check_source(
+    source: Source,
+    settings: &Settings,
+    options: &CheckOptions,
+    watch: &mut Watch<'_>,
+) -> Result<Checked, OculistError> {
+    check_opened(Some(source), settings, options, watch)
+}
+
+fn check_opened(
+    source: Option<Source>,
+    settings: &Settings,
+    options: &CheckOptions,
+    watch: &mut Watch<'_>,
+) -> Result<Checked, OculistError> {
     settings.validate()?;
     settings.one_label()?;
     if options.labels.is_some_and(|l| l.folds < 2) {
@@ -87,7 +109,8 @@ pub fn check_data(
     check_free(&options.output)?;
     options.json.as_deref().map_or(Ok(()), check_free_beside)?;
     // Every image is decoded by the audit itself.
-    let dataset = match open(settings, Verify::Headers) {
+    let opened = source.map_or_else(|| open(settings, Verify::Headers), |source| Ok(source.into_dataset()));
+    let dataset = match opened {
         // What cannot be trained on can be looked at, and perhaps needs it most.
         Err(OculistError::Data(error)) if is_unfit(&error) => {
             watch.warn(&unfit(&error));

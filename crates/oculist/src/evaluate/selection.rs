@@ -38,19 +38,20 @@ pub(crate) struct Selection {
     pub(crate) unknown: usize,
 }
 
-/// Opens the source and chooses the images; says first what is measured and what was assumed.
+/// Opens the source, if it is not open yet, and chooses the images; says first what is measured and what was assumed.
 ///
 /// # Errors
 /// [`OculistError::Setting`] for a split that the source does not have and that cannot be drawn; [`OculistError::Model`] for
 /// classes that the model does not know, unless `skip_unknown` leaves their images out.
 pub(crate) fn select(
     (path, model): (&Path, &mut Model),
+    source: Option<Source>,
     settings: &Settings,
     part: Part,
     skip_unknown: bool,
     watch: &mut Watch<'_>,
 ) -> Result<Selection, OculistError> {
-    let source = open(settings, part)?;
+    let source = source.map_or_else(|| open(settings, part), Ok)?;
     let counts = Split::ALL.map(|split| source.split(split).len());
     let (chosen, why) = match part {
         Part::Split(split) => (Some(split), ""),

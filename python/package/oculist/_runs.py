@@ -1,0 +1,333 @@
+"""Training, compression, measurement and audits as functions."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union
+
+from . import _oculist
+from ._data import Data, Progress, file_of, settings_of, sorted_out
+from ._errors import SettingError
+from ._oculist import Model
+from ._progress import listener
+from ._result import Evaluation, Issue, Result
+
+PathLike = Union[str, "os.PathLike[str]"]
+Existing = Literal["refuse", "replace", "resume"]
+
+
+class Recipe:
+    """A list of stages, each of which works on the model of the one before.
+
+    ``Recipe([{"kind": "train", "epochs": 3}, {"kind": "quantize"}])``; ``oculist.stages()`` are the kinds, and
+    docs/recipes.md tells what each may set.
+
+    Parameters
+    ----------
+    stages
+        A dictionary for each stage, with its ``kind`` and its settings.
+    name
+        For reports.
+    settings
+        Settings of the session that it wants, where the call says nothing.
+    """
+
+    def __init__(
+        self, stages: Iterable[Mapping[str, Any]], *, name: str = "recipe", settings: Mapping[str, Any] | None = None
+    ) -> None:
+        recipe = {"name": name, "stage": [dict(stage) for stage in stages]}
+        if settings:
+            recipe["settings"] = dict(settings)
+        try:
+            text = json.dumps(recipe, default=os.fspath)
+        except TypeError as error:
+            raise SettingError(f"recipe: {error}") from None
+        self._toml = _oculist.recipe(text, True)
+
+    @classmethod
+    def _of(cls, toml: str) -> Recipe:
+        self = cls.__new__(cls)
+        self._toml = toml
+        return self
+
+    @classmethod
+    def from_toml(cls, text: str) -> Recipe:
+        """A recipe of the text of a file."""
+        return cls._of(_oculist.recipe(text, False))
+
+    @classmethod
+    def read(cls, path: PathLike) -> Recipe:
+        """A recipe of a TOML or JSON file."""
+        return cls._of(_oculist.read_recipe(path))
+
+    def to_toml(self) -> str:
+        """The recipe as the text of a file, which ``oculist run`` takes too."""
+        return self._toml
+
+    def plan(
+        self, data: Data, *, class_names: Sequence[str] | None = None, progress: Progress = None, **settings: Any
+    ) -> str:
+        """What the recipe would do, stage by stage, with an estimate of its time; nothing is trained or written."""
+        given = sorted_out(data, settings, class_names)
+        text, away = settings_of(settings)
+        hear, end = listener(progress)
+        with away:
+            try:
+                return _oculist.plan(self._toml, text, given, progress=hear)
+            finally:
+                end()
+
+    def __repr__(self) -> str:
+        return f"Recipe.from_toml({self._toml!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipe) and self._toml == other._toml
+
+    def __hash__(self) -> int:
+        return hash(self._toml)
+
+
+def stages() -> list[str]:
+    """The kinds of stages that recipes may have."""
+    return _oculist.stages()
+
+
+def _run(
+    verb: str,
+    recipe: str | None,
+    data: Data,
+    settings: dict[str, Any],
+    output: PathLike | None,
+    existing: Existing,
+    class_names: Sequence[str] | None,
+    progress: Progress,
+) -> Result:
+    given = sorted_out(data, settings, class_names)
+    shown = "data" if given else repr(settings["data"])
+    told = "".join(f", {name}={value!r}" for name, value in settings.items() if name != "data" and value is not None)
+    text, away = settings_of(settings)
+    hear, end = listener(progress)
+    with away:
+        try:
+            facts, models = _oculist.run(
+                verb,
+                recipe,
+                text,
+                given,
+                output=None if output is None else Path(output),
+                existing=existing,
+                command=f"oculist.{verb}({shown}{told})",
+                progress=hear,
+            )
+        finally:
+            end()
+    result = Result(facts, dict(models))
+    if output is not None and given:
+        result.save(Path(output))
+    return result
+
+
+_SHARED = """
+
+    Parameters
+    ----------
+    data
+        A folder or file of images or ``"demo"`` (docs/guide.md); a tuple ``(images, labels)``, with the images as a ``uint8`` array
+        of shape ``(n, height, width)`` or ``(n, height, width, channels)`` or a list of arrays, images of Pillow and paths; or a
+        list of pairs of an image and its label. A label is a number or a text; with several for each image, a list of them,
+        or all together a table of zeros and ones.
+    output
+        A folder for models, report and numbers. Without it nothing is written.
+    existing
+        What to do if it holds a run: ``"refuse"``, ``"replace"``, or ``"resume"`` to go on with it (not for images in memory).
+    class_names
+        Names of the classes that labels of images in memory number from 0.
+    progress
+        Something to call with a dictionary for every event; ``True`` for a line on stderr, ``False`` for nothing; ``None`` for the
+        line where a terminal or a notebook shows it.
+    settings
+        Named as in settings.toml and as the long options of the command line, with ``_`` for ``-``: ``epochs=3``, ``arch="resnet8"``.
+
+    Returns a ``Result``. Ctrl-C ends the call after the step at hand.
+    """
+
+
+def optimize(
+    data: Data,
+    *,
+    output: PathLike | None = None,
+    existing: Existing = "refuse",
+    class_names: Sequence[str] | None = None,
+    progress: Progress = None,
+    **settings: Any,
+) -> Result:
+    """Trains a network (or takes ``model``), then compresses it as far as ``max_drop`` allows."""
+    return _run("optimize", None, data, settings, output, existing, class_names, progress)
+
+
+def train(
+    data: Data,
+    *,
+    output: PathLike | None = None,
+    existing: Existing = "refuse",
+    class_names: Sequence[str] | None = None,
+    progress: Progress = None,
+    **settings: Any,
+) -> Result:
+    """Trains a network and measures it."""
+    return _run("train", None, data, settings, output, existing, class_names, progress)
+
+
+def compress(
+    data: Data,
+    model: PathLike | Model,
+    *,
+    output: PathLike | None = None,
+    existing: Existing = "refuse",
+    class_names: Sequence[str] | None = None,
+    progress: Progress = None,
+    **settings: Any,
+) -> Result:
+    """Prunes and quantises ``model``, a file or a ``Model``, as far as ``max_drop`` allows."""
+    settings["model"] = model
+    return _run("compress", None, data, settings, output, existing, class_names, progress)
+
+
+def run(
+    recipe: Recipe | PathLike | Iterable[Mapping[str, Any]],
+    data: Data,
+    *,
+    output: PathLike | None = None,
+    existing: Existing = "refuse",
+    class_names: Sequence[str] | None = None,
+    progress: Progress = None,
+    **settings: Any,
+) -> Result:
+    """Runs a ``Recipe``, the file of one, or a list of stages; what the recipe says of the session holds where no setting does."""
+    if isinstance(recipe, (str, os.PathLike)):
+        recipe = Recipe.read(recipe)
+    elif not isinstance(recipe, Recipe):
+        recipe = Recipe(recipe)
+    return _run("run", recipe.to_toml(), data, settings, output, existing, class_names, progress)
+
+
+for _function in (optimize, train, compress, run):
+    _function.__doc__ = f"{_function.__doc__}{_SHARED}"
+
+
+def evaluate(
+    model: PathLike | Model,
+    data: Data,
+    *,
+    split: Literal["train", "val", "test", "all"] | None = None,
+    skip_unknown: bool = False,
+    corruptions: Sequence[int] | None = None,
+    class_names: Sequence[str] | None = None,
+    progress: Progress = None,
+    **settings: Any,
+) -> Evaluation:
+    """Measures a model, a file or a ``Model``, on images with labels, matching classes by their names.
+
+    Parameters
+    ----------
+    data, class_names, progress, settings
+        As in ``oculist.train``. Images in memory are all measured.
+    split
+        Which images; without it the test split if there is one, else the validation split, else all.
+    skip_unknown
+        Whether to leave out images of classes that the model does not know; else they are an error.
+    corruptions
+        Severities of 1 to 5 at which to measure the 15 corruptions of the robustness benchmarks too.
+    """
+    given = sorted_out(data, settings, class_names)
+    text, _ = settings_of(settings)
+    if isinstance(model, Model):
+        path, away = file_of(model)
+    else:
+        path, away = settings_of({"model": model})
+        path = os.fspath(model)
+    hear, end = listener(progress)
+    with away:
+        try:
+            facts, classes = _oculist.evaluate(
+                path,
+                text,
+                given,
+                split=split,
+                skip_unknown=skip_unknown,
+                corruptions=None if corruptions is None else list(corruptions),
+                progress=hear,
+            )
+        finally:
+            end()
+    found = json.loads(facts)
+    return Evaluation(
+        scores={name: value for name, value in found["scores"].items() if value is not None},
+        confusion=found["confusion"],
+        per_class=found["per_class"] or found["per_label"],
+        classes=classes,
+        images=found["images"],
+        split=found["split"],
+        facts=found,
+    )
+
+
+def check_data(
+    data: Data,
+    *,
+    labels: bool = False,
+    folds: int = 4,
+    output: PathLike | None = None,
+    class_names: Sequence[str] | None = None,
+    progress: Progress = None,
+    **settings: Any,
+) -> list[Issue]:
+    """Examines a data set: duplicates, leaks between splits, odd images and sizes, and, with ``labels=True``, wrong labels.
+
+    Parameters
+    ----------
+    data, class_names, progress, settings
+        As in ``oculist.train``.
+    labels
+        Whether to look for wrong labels, by models that were trained on the other ``folds``; takes minutes.
+    output
+        A folder for the audit as a page and as JSON.
+    """
+    given = sorted_out(data, settings, class_names)
+    text, away = settings_of(settings)
+    hear, end = listener(progress)
+    with away:
+        try:
+            found = _oculist.check(
+                text,
+                given,
+                output=None if output is None else Path(output),
+                labels=labels,
+                folds=folds,
+                progress=hear,
+            )
+        finally:
+            end()
+    return [_issue(issue, given is not None) for issue in json.loads(found)["issues"]]
+
+
+def _issue(issue: dict[str, Any], in_memory: bool) -> Issue:
+    partner = issue.get("partner")
+    index = None
+    if in_memory and issue["image"].endswith("]"):
+        index = int(issue["image"].rpartition("[")[2][:-1])
+    return Issue(
+        kind=issue["kind"],
+        image=issue["image"],
+        split=issue["split"],
+        class_name=issue["class"],
+        score=issue["score"],
+        detail=issue.get("detail", ""),
+        partner=partner and partner["image"],
+        suggested=issue.get("suggested"),
+        self_confidence=issue.get("self_confidence"),
+        index=index,
+    )

@@ -1,0 +1,255 @@
+"""Training, compression, recipes, measurement and audits as functions."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import QUICK, patterns
+
+import oculist
+from oculist import DataError, Model, Recipe, SettingError
+
+NAMES = ["across", "down", "checks"]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return oculist.train(patterns(240), class_names=NAMES, **QUICK)
+
+
+def folder(root: Path, n: int = 90) -> Path:
+    """Images as files, in a folder for each class."""
+    pillow = pytest.importorskip("PIL.Image")
+    images, labels = patterns(n)
+    for i, (image, label) in enumerate(zip(images, labels)):
+        (root / NAMES[label]).mkdir(parents=True, exist_ok=True)
+        pillow.fromarray(image).save(root / NAMES[label] / f"{i}.png")
+    return root
+
+
+def test_a_training_on_arrays_gives_a_model_that_knows_the_classes(trained):
+    images, labels = patterns(60, seed=9)
+    assert trained.model.classes == NAMES and trained.model.path is None
+    assert (trained.model.probabilities(images).argmax(1) == labels).mean() > 0.9
+    assert (trained.model.probabilities(images).argmax(1) == labels[::-1]).mean() < 0.9, "twin: other labels"
+    assert [epoch["epoch"] for epoch in trained.history] == [1, 2, 3]
+    assert trained.metric == "top1" and trained.candidate.scores["top1"] > 90
+    assert trained.candidate.cost.params > 100 and trained.candidate.cost.latency_ms > 0
+    assert [candidate.name for candidate in trained.candidates] == ["baseline"] and trained.tried == []
+    assert trained.summary["data"]["classes"] == 3 and "baseline" in repr(trained)
+
+
+def test_the_table_of_a_notebook_is_escaped():
+    result = oculist.train(patterns(90), class_names=["<b>x</b>", "b", "c"], **{**QUICK, "epochs": 1})
+    page = result._repr_html_()
+    assert "<table" in page and "<b>x" not in page
+
+
+def test_the_same_seed_trains_the_same_from_every_form_of_the_images(trained, tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    images, labels = patterns(240)
+    texts = [NAMES[label] for label in labels]
+    probe = patterns(6, seed=3)[0]
+    want = trained.model.logits(probe)
+    pictures = [pillow.fromarray(image) for image in images]
+    pictures[0].save(tmp_path / "0.png")
+    forms = [
+        (images[..., None], texts),
+        list(zip([tmp_path / "0.png", *pictures[1:]], labels.tolist())),
+    ]
+    for form in forms:
+        got = oculist.train(form, class_names=NAMES, **QUICK).model.logits(probe)
+        assert np.array_equal(got, want)
+    other = oculist.train((images, labels), class_names=NAMES, seed=1, **QUICK).model.logits(probe)
+    assert not np.array_equal(other, want), "twin: another seed"
+
+
+def test_several_labels_for_each_image():
+    images, labels = patterns(120)
+    lists = [[NAMES[label]] if i % 4 else [NAMES[label], NAMES[(label + 1) % 3]] for i, label in enumerate(labels)]
+    result = oculist.train((images, lists), **{**QUICK, "epochs": 1})
+    assert result.model.classes == sorted(NAMES) and result.metric == "map"
+    table = np.zeros((120, 3), int)
+    for row, names in zip(table, lists):
+        row[[sorted(NAMES).index(name) for name in names]] = 1
+    same = oculist.train((images, table), class_names=sorted(NAMES), **{**QUICK, "epochs": 1})
+    assert np.array_equal(same.model.logits(images[:3]), result.model.logits(images[:3]))
+    found = oculist.evaluate(result.model, (images, lists))
+    assert "map" in found.scores and found.confusion == [] and len(found.per_class) == 3
+
+
+def test_results_are_saved_and_pickled(trained, tmp_path):
+    probe = patterns(4)[0]
+    want = trained.model.logits(probe)
+    trained.save(tmp_path / "one.onnx")
+    trained.save(tmp_path / "all")
+    for path in ("one.onnx", "all/model.onnx", "all/baseline.onnx"):
+        assert np.array_equal(Model(tmp_path / path).logits(probe), want)
+    assert "<html" in (tmp_path / "all" / "report.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "all" / "summary.json").read_text(encoding="utf-8"))["verb"] == "train"
+    again = pickle.loads(pickle.dumps(trained))
+    assert np.array_equal(again.model.logits(probe), want) and again.summary == trained.summary
+    with pytest.raises(SettingError, match="found a file"):
+        (tmp_path / "file").write_text("")
+        trained.save(tmp_path / "file")
+
+
+def test_a_folder_of_a_run_is_that_of_the_program(tmp_path):
+    data = folder(tmp_path / "data")
+    quick = {**QUICK, "epochs": 1}
+    result = oculist.train(data, output=tmp_path / "run", **quick)
+    assert {"model.onnx", "report.html", "settings.toml", "summary.json"} <= set(os.listdir(tmp_path / "run"))
+    assert np.array_equal(Model(tmp_path / "run" / "model.onnx").logits(patterns(2)[0]), result.model.logits(patterns(2)[0]))
+    with pytest.raises(SettingError, match="run"):
+        oculist.train(data, output=tmp_path / "run", **quick)
+    with pytest.raises(SettingError):
+        oculist.train(patterns(90), output=tmp_path / "run", **quick)
+    oculist.train(patterns(90), output=tmp_path / "run", existing="replace", **quick)
+    with pytest.raises(SettingError, match="cannot be continued"):
+        oculist.train(patterns(90), output=tmp_path / "run", existing="resume", **quick)
+    with pytest.raises(SettingError, match="refuse, replace or resume, found no"):
+        oculist.train(data, output=tmp_path / "run", existing="no", **quick)
+
+
+def test_a_model_is_compressed(trained):
+    data, told = patterns(90), []
+    how = {**QUICK, "width": None, "arch": None, "finetune_epochs": 1, "max_drop": 20}
+    result = oculist.compress(data, trained.model, class_names=NAMES, progress=told.append, **how)
+    assert result.tried and all(tried.reason for tried in result.tried)
+    assert result.candidates[0].name == "baseline" and set(result.models) >= {"baseline"}
+    assert result.model is result.models[result.recommended]
+    assert {"stage", "epoch", "tried", "model"} <= {event["event"] for event in told}
+    with pytest.raises(SettingError, match="model"):
+        oculist.compress(data, None, **QUICK)
+
+
+def test_recipes_in_every_form(tmp_path, trained):
+    stages = [{"kind": "train", "epochs": 1}, {"kind": "quantize"}]
+    recipe = Recipe(stages, name="small", settings={"seed": 3})
+    assert Recipe.from_toml(recipe.to_toml()) == recipe and pickle.loads(pickle.dumps(recipe)) == recipe
+    assert recipe != Recipe(stages)
+    (tmp_path / "recipe.toml").write_text(recipe.to_toml())
+    assert Recipe.read(tmp_path / "recipe.toml") == recipe
+    assert oculist.stages()[:2] == ["load", "train"] and len(oculist.stages()) == 9
+    quick = {name: value for name, value in QUICK.items() if name != "epochs"}
+    plan = recipe.plan(patterns(90), **quick)
+    assert "1." in plan and "quantis" in plan.lower() or "int8" in plan
+    result = oculist.run(recipe, patterns(90), **quick)
+    assert "compressed-int8" in result.models and result.summary["seed"] == 3 and len(result.history) == 1
+    for wrong, words in (
+        ([{"kind": "trian"}], "expected one of distil"),
+        ([{"kind": "train", "max_drop": 1}], "unknown setting `max_drop`"),
+        ([], "at least one stage"),
+        ([{"kind": object()}], "recipe"),
+    ):
+        with pytest.raises(SettingError, match=words):
+            Recipe(wrong)
+
+
+def test_a_model_is_measured(trained, tmp_path):
+    images, labels = patterns(60, seed=5)
+    found = oculist.evaluate(trained.model, (images, labels), class_names=NAMES)
+    told = trained.model.probabilities(images).argmax(1)
+    assert found.scores["top1"] == pytest.approx(100 * (told == labels).mean())
+    want = np.zeros((3, 3), int)
+    np.add.at(want, (labels, told), 1)
+    assert np.array_equal(found.confusion, want) and found.classes == NAMES and found.images == 60
+    assert [row["class"] for row in found.per_class] == NAMES
+    trained.save(tmp_path / "m.onnx")
+    data = folder(tmp_path / "data")
+    of_files = oculist.evaluate(tmp_path / "m.onnx", data, split="all")
+    assert of_files.images == 90 and of_files.split == "all"
+    with pytest.raises(SettingError, match="split"):
+        oculist.evaluate(trained.model, data, split="some")
+
+
+def test_data_are_checked(tmp_path):
+    images, labels = patterns(60, size=32)
+    images[7] = images[1]
+    found = oculist.check_data((images, labels), output=tmp_path / "audit")
+    assert all(isinstance(issue, oculist.Issue) for issue in found)
+    assert any("duplicate" in issue.kind and issue.index in (1, 7) for issue in found), found
+    assert (tmp_path / "audit" / "audit.html").exists()
+    assert oculist.check_data(folder(tmp_path / "data")) is not None
+
+
+def test_what_is_wrong_is_an_exception():
+    data = patterns(90)
+    for settings, words in (
+        ({"epoch": 3}, "epoch: unknown setting, expected one of data, .*epochs"),
+        ({"epochs": 0}, "epochs"),
+        ({"epochs": "many"}, "epochs"),
+        ({"epochs": object()}, "epochs: expected a text"),
+        ({"arch": "resnet7"}, "resnet7"),
+    ):
+        with pytest.raises(SettingError, match=words):
+            oculist.train(data, **{**QUICK, **settings})
+    images, labels = data
+    for wrong, words in (
+        ((images, labels[:-1]), "a label for each of 90"),
+        ((images.astype(float), labels), "uint8"),
+        ((images, [None] * 90), "labels.0."),
+        ((images, ["a", *[1] * 89]), "found both"),
+        ((images[:0], []), "found none"),
+        (3, "pairs of an image"),
+        ([(images[0],)], r"data\[0\]"),
+        ((images, np.zeros(90, int)), "class"),
+    ):
+        with pytest.raises(DataError, match=words):
+            oculist.train(wrong, **QUICK)
+    with pytest.raises(oculist.OculistError, match="nowhere"):
+        oculist.train("nowhere", **QUICK)
+
+
+def test_what_listens_may_end_the_call():
+    events = []
+
+    def listen(event):
+        events.append(event)
+        if event["event"] == "train_step":
+            raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        oculist.train(patterns(240), progress=listen, **{**QUICK, "epochs": 1000})
+    assert events[0]["event"] == "stage" and events[-1]["event"] == "train_step"
+
+
+def test_a_line_tells_where_a_training_is(capsys):
+    oculist.train(patterns(90), progress=True, **{**QUICK, "epochs": 1})
+    told = capsys.readouterr().err
+    assert "epoch 1/1" in told and "100%" in told and told.endswith("\r")
+    oculist.train(patterns(90), **{**QUICK, "epochs": 1})
+    assert capsys.readouterr().err == "", "nobody sees it"
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from conftest import QUICK, patterns
+import oculist
+def listen(event):
+    if event["event"] == "train_step":
+        print("training", flush=True)
+try:
+    oculist.train(patterns(240), progress=listen, **{**QUICK, "epochs": 100000})
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interrupt_ends_a_training():
+    here = os.fspath(Path(__file__).parent)
+    program = subprocess.Popen([sys.executable, "-c", PROGRAM, here], stdout=subprocess.PIPE, text=True)
+    assert program.stdout.readline() == "training\n"
+    program.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    assert program.communicate(timeout=60)[0].endswith("interrupted\n") and program.returncode == 0
+    assert time.monotonic() - began < 30
