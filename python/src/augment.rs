@@ -154,7 +154,6 @@ impl Augment {
 type Targets<'py> = Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>;
 
 /// The index and epoch, the image, and the rest of the keywords.
-#[expect(clippy::type_complexity, reason = "three parts of one dictionary")]
 fn sorted<'py>(
     kwargs: Option<&Bound<'py, PyDict>>,
 ) -> Result<(Place, Option<Bound<'py, PyAny>>, Targets<'py>)> {
@@ -271,12 +270,15 @@ impl Augment {
     }
 }
 
+/// Boxes in their order; those that are gone are none.
+type MovedBoxes = Vec<Option<oculist_augment::BoundingBox>>;
+
 /// Where boxes go, and the size of the image that they then lie in.
 fn moved_boxes(
     edges: &[oculist_augment::BoundingBox],
     transforms: &[Transform],
     size: (usize, usize),
-) -> Result<(Vec<Option<oculist_augment::BoundingBox>>, (usize, usize))> {
+) -> Result<(MovedBoxes, (usize, usize))> {
     let all = Transform::Sequence { transforms: transforms.to_vec() };
     Ok((all.apply_boxes(edges, size.0, size.1)?, all.output_size(size.0, size.1)))
 }

@@ -180,17 +180,16 @@ pub(crate) fn array<T: numpy::Element>(
 pub(crate) fn is_pillow(object: &Bound<'_, PyAny>) -> Result<bool> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let py = object.py();
-    let class = match CLASS.get(py) {
-        Some(class) => class,
-        None => {
-            let modules = py.import("sys")?.getattr("modules")?;
-            let module = modules.call_method1("get", ("PIL.Image",))?;
-            if module.is_none() {
-                return Ok(false);
-            }
-            let class = module.getattr("Image")?.cast_into::<PyType>().map_err(PyErr::from)?.unbind();
-            CLASS.get_or_init(py, || class)
+    let class = if let Some(class) = CLASS.get(py) {
+        class
+    } else {
+        let modules = py.import("sys")?.getattr("modules")?;
+        let module = modules.call_method1("get", ("PIL.Image",))?;
+        if module.is_none() {
+            return Ok(false);
         }
+        let class = module.getattr("Image")?.cast_into::<PyType>().map_err(PyErr::from)?.unbind();
+        CLASS.get_or_init(py, || class)
     };
     Ok(object.is_instance(class.bind(py))?)
 }

@@ -292,7 +292,9 @@ mod tests {
 
     fn sets(rows: &[&[u32]]) -> Targets {
         let mut sets = LabelSets::new(3);
-        rows.iter().for_each(|row| sets.push(row).unwrap());
+        for row in rows {
+            sets.push(row).unwrap();
+        }
         sets.into()
     }
 

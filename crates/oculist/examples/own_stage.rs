@@ -14,7 +14,7 @@ struct Round {
 }
 
 impl Stage for Round {
-    fn kind(&self) -> &str {
+    fn kind(&self) -> &'static str {
         "round"
     }
 

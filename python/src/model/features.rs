@@ -33,7 +33,6 @@ impl Features {
         })?;
         let shape = graph.shape(value);
         let form = match *shape.dims() {
-            [_, _] => Form::Row,
             [_, _, channels] => channels.size().map_or(Form::Row, |channels| Form::Tokens { channels }),
             [_, channels, _, _] => channels.size().map_or(Form::Row, |channels| Form::Map { channels }),
             _ => Form::Row,

@@ -115,12 +115,11 @@ impl<'py> Inputs<'py> {
                 for i in *done..*done + BATCH {
                     let Some(object) = left.pop() else { break };
                     let name = format!("images[{i}]");
-                    match object.extract::<PathBuf>() {
-                        Ok(path) => sources.push((path.display().to_string(), Source::File(path))),
-                        Err(_) => {
-                            let image = Picture::of(&as_array(&object)?, &name)?.to_image()?;
-                            sources.push((name, Source::Image(image)));
-                        }
+                    if let Ok(path) = object.extract::<PathBuf>() {
+                        sources.push((path.display().to_string(), Source::File(path)));
+                    } else {
+                        let image = Picture::of(&as_array(&object)?, &name)?.to_image()?;
+                        sources.push((name, Source::Image(image)));
                     }
                 }
                 *done += sources.len();

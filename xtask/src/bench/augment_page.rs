@@ -33,7 +33,7 @@ impl Line {
     }
 
     /// Ours from Python, with how many times faster it is than the fastest peer.
-    fn from_python(&self) -> String {
+    fn python_text(&self) -> String {
         let Some(python) = self.theirs.get(FROM_PYTHON) else { return "-".into() };
         let mark = mark(&python.agreement);
         match self.peers().map(|t| t.seconds).reduce(f64::min) {
@@ -105,7 +105,7 @@ fn table(lines: &[&Line]) -> String {
     }
     text += " against the best | promised |\n|---|---|---|---|---|---|---|\n";
     for line in lines {
-        let _ = write!(text, "| {} | {} | {} |", line.name, micros(line.seconds), line.from_python());
+        let _ = write!(text, "| {} | {} | {} |", line.name, micros(line.seconds), line.python_text());
         for library in LIBRARIES {
             match line.theirs.get(library) {
                 Some(theirs) => {
