@@ -38,7 +38,7 @@ class Recipe:
     def __init__(
         self, stages: Iterable[Mapping[str, Any]], *, name: str = "recipe", settings: Mapping[str, Any] | None = None
     ) -> None:
-        recipe = {"name": name, "stage": [dict(stage) for stage in stages]}
+        recipe: dict[str, Any] = {"name": name, "stage": [dict(stage) for stage in stages]}
         if settings:
             recipe["settings"] = dict(settings)
         try:
@@ -135,21 +135,23 @@ _SHARED = """
     Parameters
     ----------
     data
-        A folder or file of images or ``"demo"`` (docs/guide.md); a tuple ``(images, labels)``, with the images as a ``uint8`` array
-        of shape ``(n, height, width)`` or ``(n, height, width, channels)`` or a list of arrays, images of Pillow and paths; or a
-        list of pairs of an image and its label. A label is a number or a text; with several for each image, a list of them,
+        A folder or file of images or ``"demo"`` (docs/guide.md); a tuple ``(images, labels)``, with the images as a ``uint8``
+        array of shape ``(n, height, width)`` or ``(n, height, width, channels)`` or a list of arrays, images of Pillow and
+        paths; or a list of pairs of an image and its label. A label is a number or a text; with several for each image, a list of them,
         or all together a table of zeros and ones.
     output
         A folder for models, report and numbers. Without it nothing is written.
     existing
-        What to do if it holds a run: ``"refuse"``, ``"replace"``, or ``"resume"`` to go on with it (not for images in memory).
+        What to do if it holds a run: ``"refuse"``, ``"replace"``, or ``"resume"`` to go on with it (not with images in
+        memory).
     class_names
         Names of the classes that labels of images in memory number from 0.
     progress
-        Something to call with a dictionary for every event; ``True`` for a line on stderr, ``False`` for nothing; ``None`` for the
-        line where a terminal or a notebook shows it.
+        Something to call with a dictionary for every event; ``True`` for a line on stderr, ``False`` for nothing; ``None`` for
+        the line where a terminal or a notebook shows it.
     settings
-        Named as in settings.toml and as the long options of the command line, with ``_`` for ``-``: ``epochs=3``, ``arch="resnet8"``.
+        Named as in settings.toml and as the long options of the command line, with ``_`` for ``-``: ``epochs=3``,
+        ``arch="resnet8"``.
 
     Returns a ``Result``. Ctrl-C ends the call after the step at hand.
     """
@@ -206,7 +208,7 @@ def run(
     progress: Progress = None,
     **settings: Any,
 ) -> Result:
-    """Runs a ``Recipe``, the file of one, or a list of stages; what the recipe says of the session holds where no setting does."""
+    """Runs a ``Recipe``, the file of one, or a list of stages; the settings of a recipe hold where the call says nothing."""
     if isinstance(recipe, (str, os.PathLike)):
         recipe = Recipe.read(recipe)
     elif not isinstance(recipe, Recipe):
