@@ -45,4 +45,13 @@ def patterns(n: int, size: int = 16, channels: int = 0, seed: int = 0) -> tuple[
 
 
 # Settings with which a training takes moments.
-QUICK = {"arch": "resnet8", "width": 0.25, "epochs": 3, "lr": 0.05, "batch_size": 16, "threads": 1, "measure_seconds": 0.02}
+QUICK = {
+    "arch": "resnet8",
+    "width": 0.25,
+    "epochs": 3,
+    "lr": 0.05,
+    "batch_size": 16,
+    "threads": 1,
+    "calibration": "minmax",
+    "measure_seconds": 0.02,
+}

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ._augment import Augment
 from ._errors import DataError, DifferenceWarning, ModelError, OculistError, SettingError
 from ._oculist import Model, Prediction, __version__
+from ._recipe import Recipe, stages
 from ._result import Candidate, Cost, Evaluation, Issue, Result
-from ._runs import Recipe, check_data, compress, evaluate, optimize, run, stages, train
+from ._runs import check_data, compress, evaluate, optimize, run, train
 
 if TYPE_CHECKING:
     from ._classifier import ImageClassifier

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 try:
-    from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.exceptions import NotFittedError
+    from sklearn.base import BaseEstimator, ClassifierMixin  # type: ignore[import-untyped, unused-ignore]
+    from sklearn.exceptions import NotFittedError  # type: ignore[import-untyped, unused-ignore]
 except ImportError:
 
     class NotFittedError(ValueError, AttributeError):  # type: ignore[no-redef]
@@ -51,11 +51,11 @@ except ImportError:
             return f"{type(self).__name__}({told})"
 
 
-class ImageClassifier(ClassifierMixin, BaseEstimator):
+class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unused-ignore]
     """Trains a network on images and classifies others with it.
 
-    ``X`` is a ``uint8`` array of shape ``(n, height, width)`` or ``(n, height, width, channels)``, or a list of arrays, images of
-    Pillow and paths; ``y`` has one label for each. ``fit`` holds some of the images out, as a training on a folder without
+    ``X`` is a ``uint8`` array of shape ``(n, height, width)`` or ``(n, height, width, channels)``, or a list of arrays,
+    images of Pillow and paths; ``y`` has one label for each. ``fit`` holds some of the images out, as a training on a folder without
     splits does: they decide which weights are kept.
 
     Parameters
@@ -125,7 +125,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         if labels.dtype.kind == "f" and not np.isfinite(labels).all():
             raise DataError("y: expected classes, found inf")
         classes, numbers = np.unique(labels, return_inverse=True)
-        settings = {name: value for name, value in self.get_params(deep=False).items() if name not in ("settings", "progress")}
+        settings = self.get_params(deep=False)
+        del settings["settings"], settings["progress"]
         settings.update(self.settings or {})
         result = _runs.train(
             (X, numbers), class_names=[str(one) for one in classes.tolist()], progress=self.progress, **settings
@@ -146,8 +147,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest label of each image."""
-        told = self.predict_proba(X).argmax(1)
-        return self.classes_[told]
+        p = self.predict_proba(X)
+        told: np.ndarray = self.classes_[p.argmax(1)]
+        return told
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -56,7 +56,7 @@ def _two_lists(data: Any) -> tuple[Sequence[Any], Sequence[Any]]:
     return [image for image, _ in pairs], [label for _, label in pairs]
 
 
-def _listed(values: Any, what: str) -> Sequence[Any]:
+def _listed(values: Any, what: str) -> Any:
     if isinstance(values, np.ndarray) and values.ndim == 0 or isinstance(values, (str, bytes, Mapping)):
         raise DataError(f"{what}: expected a list or an array, found {type(values).__name__}")
     if isinstance(values, np.ndarray):
@@ -70,7 +70,7 @@ def _listed(values: Any, what: str) -> Sequence[Any]:
         raise DataError(f"{what}: expected {expected}, found {type(values).__name__}") from None
 
 
-def _of_array(labels: np.ndarray) -> Sequence[Any]:
+def _of_array(labels: np.ndarray) -> Any:
     """Labels one by one; a table of zeros and ones says for each class whether the image has it."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -97,6 +97,7 @@ def _numbered(labels: Iterable[Any], several: bool, names: Sequence[str] | None)
         raise DataError("labels: expected all numbers or all texts, found both")
     given = names is not None
     names = [str(name) for name in (sorted(known) if names is None else names)]
+    number: dict[Any, int]
     if all(isinstance(one, str) for one in known):
         number = {name: i for i, name in enumerate(names)}
     elif given:

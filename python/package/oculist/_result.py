@@ -30,8 +30,8 @@ class Cost:
 class Candidate:
     """A model of a run with what is known of it.
 
-    ``scores`` were measured on test images, ``val_scores`` on validation images, which decide. What a search tried and did not keep has
-    the latter alone; ``accepted`` and ``reason`` tell what became of it.
+    ``scores`` were measured on test images, ``val_scores`` on validation images, which decide. What a search tried has the
+    latter alone; ``accepted`` and ``reason`` tell what became of it.
     """
 
     name: str
@@ -66,8 +66,8 @@ class Issue:
 class Evaluation:
     """A model, measured: ``scores`` by the names of metrics, in percent where they are shares.
 
-    ``confusion[i][j]`` counts images of class i that were called j (empty with several labels); ``per_class`` has a dictionary
-    for each class. ``facts`` is everything, as ``oculist eval --json`` tells it.
+    ``confusion[i][j]`` counts images of class i that were called j (empty with several labels); ``per_class`` has a
+    dictionary for each class. ``facts`` is everything, as ``oculist eval --json`` tells it.
     """
 
     scores: dict[str, float]
@@ -108,17 +108,17 @@ class Result:
     @property
     def metric(self) -> str:
         """The metric that decided."""
-        return self.summary["metric"]
+        return str(self.summary["metric"])
 
     @property
     def history(self) -> list[dict[str, Any]]:
         """A dictionary for each epoch, of all trainings in their order (``phase``)."""
-        return self.summary["history"]
+        return list(self.summary["history"])
 
     @property
     def warnings(self) -> list[str]:
         """What the reader should know about."""
-        return self.summary["warnings"]
+        return list(self.summary["warnings"])
 
     @property
     def candidates(self) -> list[Candidate]:

@@ -6,93 +6,16 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 from . import _oculist
 from ._data import Data, Progress, file_of, settings_of, sorted_out
-from ._errors import SettingError
 from ._oculist import Model
 from ._progress import listener
+from ._recipe import PathLike, Recipe
 from ._result import Evaluation, Issue, Result
 
-PathLike = Union[str, "os.PathLike[str]"]
 Existing = Literal["refuse", "replace", "resume"]
-
-
-class Recipe:
-    """A list of stages, each of which works on the model of the one before.
-
-    ``Recipe([{"kind": "train", "epochs": 3}, {"kind": "quantize"}])``; ``oculist.stages()`` are the kinds, and
-    docs/recipes.md tells what each may set.
-
-    Parameters
-    ----------
-    stages
-        A dictionary for each stage, with its ``kind`` and its settings.
-    name
-        For reports.
-    settings
-        Settings of the session that it wants, where the call says nothing.
-    """
-
-    def __init__(
-        self, stages: Iterable[Mapping[str, Any]], *, name: str = "recipe", settings: Mapping[str, Any] | None = None
-    ) -> None:
-        recipe = {"name": name, "stage": [dict(stage) for stage in stages]}
-        if settings:
-            recipe["settings"] = dict(settings)
-        try:
-            text = json.dumps(recipe, default=os.fspath)
-        except TypeError as error:
-            raise SettingError(f"recipe: {error}") from None
-        self._toml = _oculist.recipe(text, True)
-
-    @classmethod
-    def _of(cls, toml: str) -> Recipe:
-        self = cls.__new__(cls)
-        self._toml = toml
-        return self
-
-    @classmethod
-    def from_toml(cls, text: str) -> Recipe:
-        """A recipe of the text of a file."""
-        return cls._of(_oculist.recipe(text, False))
-
-    @classmethod
-    def read(cls, path: PathLike) -> Recipe:
-        """A recipe of a TOML or JSON file."""
-        return cls._of(_oculist.read_recipe(path))
-
-    def to_toml(self) -> str:
-        """The recipe as the text of a file, which ``oculist run`` takes too."""
-        return self._toml
-
-    def plan(
-        self, data: Data, *, class_names: Sequence[str] | None = None, progress: Progress = None, **settings: Any
-    ) -> str:
-        """What the recipe would do, stage by stage, with an estimate of its time; nothing is trained or written."""
-        given = sorted_out(data, settings, class_names)
-        text, away = settings_of(settings)
-        hear, end = listener(progress)
-        with away:
-            try:
-                return _oculist.plan(self._toml, text, given, progress=hear)
-            finally:
-                end()
-
-    def __repr__(self) -> str:
-        return f"Recipe.from_toml({self._toml!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Recipe) and self._toml == other._toml
-
-    def __hash__(self) -> int:
-        return hash(self._toml)
-
-
-def stages() -> list[str]:
-    """The kinds of stages that recipes may have."""
-    return _oculist.stages()
 
 
 def _run(
@@ -135,21 +58,23 @@ _SHARED = """
     Parameters
     ----------
     data
-        A folder or file of images or ``"demo"`` (docs/guide.md); a tuple ``(images, labels)``, with the images as a ``uint8`` array
-        of shape ``(n, height, width)`` or ``(n, height, width, channels)`` or a list of arrays, images of Pillow and paths; or a
-        list of pairs of an image and its label. A label is a number or a text; with several for each image, a list of them,
+        A folder or file of images or ``"demo"`` (docs/guide.md); a tuple ``(images, labels)``, with the images as a ``uint8``
+        array of shape ``(n, height, width)`` or ``(n, height, width, channels)`` or a list of arrays, images of Pillow and
+        paths; or a list of pairs of an image and its label. A label is a number or a text; with several for each image, a list of them,
         or all together a table of zeros and ones.
     output
         A folder for models, report and numbers. Without it nothing is written.
     existing
-        What to do if it holds a run: ``"refuse"``, ``"replace"``, or ``"resume"`` to go on with it (not for images in memory).
+        What to do if it holds a run: ``"refuse"``, ``"replace"``, or ``"resume"`` to go on with it (not with images in
+        memory).
     class_names
         Names of the classes that labels of images in memory number from 0.
     progress
-        Something to call with a dictionary for every event; ``True`` for a line on stderr, ``False`` for nothing; ``None`` for the
-        line where a terminal or a notebook shows it.
+        Something to call with a dictionary for every event; ``True`` for a line on stderr, ``False`` for nothing; ``None`` for
+        the line where a terminal or a notebook shows it.
     settings
-        Named as in settings.toml and as the long options of the command line, with ``_`` for ``-``: ``epochs=3``, ``arch="resnet8"``.
+        Named as in settings.toml and as the long options of the command line, with ``_`` for ``-``: ``epochs=3``,
+        ``arch="resnet8"``.
 
     Returns a ``Result``. Ctrl-C ends the call after the step at hand.
     """
@@ -206,7 +131,7 @@ def run(
     progress: Progress = None,
     **settings: Any,
 ) -> Result:
-    """Runs a ``Recipe``, the file of one, or a list of stages; what the recipe says of the session holds where no setting does."""
+    """Runs a ``Recipe``, the file of one, or a list of stages; the settings of a recipe hold where the call says nothing."""
     if isinstance(recipe, (str, os.PathLike)):
         recipe = Recipe.read(recipe)
     elif not isinstance(recipe, Recipe):
