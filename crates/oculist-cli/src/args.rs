@@ -5,6 +5,7 @@ mod augment;
 mod model;
 mod values;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -161,7 +162,7 @@ pub(crate) struct OutputArgs {
     pub(crate) config: Option<PathBuf>,
     /// Also write event files for TensorBoard (default folder: `tensorboard` in that of the run).
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    pub(crate) tensorboard: Option<PathBuf>,
+    pub(crate) tensorboard: Option<OsString>,
     #[command(flatten)]
     pub(crate) measuring: MeasuringSettings,
 }

@@ -39,7 +39,7 @@ pub(crate) fn run_options(
     let (verb, verify) = (verb.to_owned(), args.verify);
     let tensorboard = args.tensorboard.clone().map(|dir| {
         // Without a folder that of the run.
-        if dir.as_os_str().is_empty() { output.join("tensorboard") } else { dir }
+        if dir.is_empty() { output.join("tensorboard") } else { dir.into() }
     });
     let options = RunOptions { verb, output, existing, verify, command: command(), tensorboard, show: typed };
     Ok((options, settings))
