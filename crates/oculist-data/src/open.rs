@@ -94,11 +94,24 @@ fn nameless(source: &str, dataset: Dataset, options: &OpenOptions) -> Result<Dat
 
 /// Refuses a layout that is not that of a source which leaves no choice.
 fn check_layout(source: &str, is: Layout, options: &OpenOptions) -> Result<()> {
+    check_form(is, options)?;
     match options.layout {
         Some(layout) if layout != is => Err(Error::Option {
             name: "--layout",
             expected: "the one that the source has, or left out",
             found: format!("{layout} for {source}, which is {is} ({})", is.words()),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a form of labels where no list has one: it would be without effect.
+fn check_form(layout: Layout, options: &OpenOptions) -> Result<()> {
+    match options.label_form {
+        Some(form) if layout != Layout::Metadata => Err(Error::Option {
+            name: "--label-form",
+            expected: "left out where labels are not written in a list in CSV or JSON Lines",
+            found: format!("{form} for {}", layout.words()),
         }),
         _ => Ok(()),
     }
@@ -207,6 +220,7 @@ fn layouts_of(path: &Path, exclude: &Exclude) -> Vec<Layout> {
 
 fn open_layout(path: &Path, layout: Layout, options: &OpenOptions) -> Result<Dataset> {
     one_label_each(path, layout, options)?;
+    check_form(layout, options)?;
     let source = Source::of(layout);
     let dataset = (source.open_folder)(path, options)?;
     if source.named { Ok(dataset) } else { nameless(&path.display().to_string(), dataset, options) }

@@ -138,7 +138,7 @@ fn row(
             }
         }
         several.raw.push(label.map(|at| match (&object[&names[at]], &labels[..]) {
-            (Value::Array(_) | Value::Null, _) => Raw::List(labels.clone()),
+            (Value::Array(_), _) => Raw::List(labels.clone()),
             (_, labels) => Raw::Text(labels.concat()),
         }));
     }

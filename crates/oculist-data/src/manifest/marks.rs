@@ -1,7 +1,8 @@
 //! Columns of 0 and 1, one for each class.
 
-use super::{BadRow, Manifest, bad_row};
+use super::{BadRow, Manifest, bad_row, ending};
 use crate::error::{Error, Result, shortened};
+use crate::natural_cmp;
 use std::collections::{BTreeMap, HashMap};
 
 /// Most cells that are kept, a byte each.
@@ -132,7 +133,11 @@ impl Marks {
             }
         }
         manifest.bad.sort_by_key(|row| row.line);
-        let names: Vec<String> = columns.iter().map(|&column| self.names[column].clone()).collect();
+        let mut names: Vec<String> = columns.iter().map(|&column| self.names[column].clone()).collect();
+        // The keys of an object have no order.
+        if ending(&manifest.path) != "csv" {
+            names.sort_by(|a, b| natural_cmp(a, b));
+        }
         manifest.notes.push(format!(
             "{} columns of 0 and 1 are read as classes: {}",
             names.len(),

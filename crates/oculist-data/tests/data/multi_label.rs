@@ -132,7 +132,17 @@ fn every_form_of_list_gives_the_same_labels() {
         ),
         (write(root, "h.csv", format!("file_name,label\n{}\n", long.join("\n"))), "a further label"),
         (write(root, "i.jsonl", json_rows(&|i| json!({ "label": labels(i) }))), "showing no class"),
-        (write(root, "j.jsonl", json_rows(&|i| json!({ "label": labels(i).join("|") }))), "separated by |"),
+        (
+            write(
+                root,
+                "j.jsonl",
+                json_rows(&|i| match &labels(i)[..] {
+                    [] => json!({ "label": null }),
+                    several => json!({ "label": several.join("|") }),
+                }),
+            ),
+            "separated by |",
+        ),
         (write(root, "k.jsonl", json_rows(&marks)), "3 columns of 0 and 1"),
         (
             write(
@@ -315,6 +325,8 @@ fn coco_gives_the_categories_of_whole_images() {
     assert!(summary.to_string().contains("labels an image on average, 5 images without any"), "{summary}");
     let json = serde_json::to_value(&summary).unwrap();
     assert_eq!(json["task"], "multi-label");
+    let text = message(&path, &with(|options| options.label_form = Some(LabelForm::Bars)));
+    assert!(text.contains("--label-form") && text.contains("COCO"), "{text}");
     // As single labels, the same file gives a box for each annotation that has one.
     let boxes =
         open(&path, &with(|options| (options.task, options.max_unreadable) = (Task::SingleLabel, 0.9)));
