@@ -16,9 +16,9 @@ use std::sync::Arc;
 use oculist_graph::Graph;
 use oculist_kernels::{Buffer, Context, Rows, try_zeros};
 
+use crate::cpu::optimizer::{Optimizer, global_norm};
+use crate::cpu::params::ParamSet;
 use crate::error::TrainError;
-use crate::optimizer::{Optimizer, global_norm};
-use crate::params::ParamSet;
 use gradients::GradientPlan;
 use plan::Plan;
 pub use plan::has_fast_step;

@@ -2,7 +2,7 @@
 
 use oculist_kernels::Context;
 
-use crate::optimizer::run;
+use crate::cpu::optimizer::run;
 
 /// `ema = d * ema + (1 - d) * w` with `d = min(decay, (t - 1) / (t + 8))` at update `t`, from 1.
 ///
