@@ -1,8 +1,9 @@
 //! Training of graphs: executor, losses, optimisers, schedules, checkpoints, distillation.
 //!
 //! [`Trainer`] is the loop. It talks to an [`Engine`], of which [`Cpu`] is the one there is: its [`Executor`] plans a graph
-//! for a batch size and runs it forward and backward on the CPU kernels; an [`Objective`] says what a task makes of targets (loss, gradient, scores); [`Criterion`] and [`BinaryCriterion`] are the
-//! losses of one label and of several labels an image; [`Optimizer`], [`Schedule`] and [`Ema`] update the weights.
+//! for a batch size and runs it forward and backward on the CPU kernels; [`Optimizer`] and [`Ema`] update the weights.
+//! [`Schedule`] gives the learning rate; an [`Objective`] says what a task makes of targets (loss, gradient, scores);
+//! [`Criterion`] and [`BinaryCriterion`] are the losses of one label and of several labels an image.
 
 mod checkpoint;
 mod config;

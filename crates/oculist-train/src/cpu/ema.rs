@@ -16,9 +16,9 @@ use crate::cpu::optimizer::run;
 #[derive(Debug, Clone)]
 pub struct Ema {
     decay: f32,
-    pub(crate) updates: u64,
-    pub(crate) weights: Vec<f32>,
-    pub(crate) stats: Vec<f32>,
+    pub(super) updates: u64,
+    pub(super) weights: Vec<f32>,
+    pub(super) stats: Vec<f32>,
 }
 
 impl Ema {

@@ -10,11 +10,11 @@ use crate::optimizer::OptimizerConfig;
 pub struct Optimizer {
     config: OptimizerConfig,
     /// Momentum, or first moment.
-    pub(crate) first: Vec<f32>,
+    pub(super) first: Vec<f32>,
     /// Second moment; empty for SGD.
-    pub(crate) second: Vec<f32>,
+    pub(super) second: Vec<f32>,
     /// Updates done.
-    pub(crate) step: u64,
+    pub(super) step: u64,
 }
 
 /// Elements per task; a fixed split makes the result independent of the number of threads.
@@ -87,7 +87,7 @@ fn split2<'a>(w: &'a mut [f32], g: &'a [f32], v: &'a mut [f32]) -> Vec<Part<'a>>
 }
 
 /// Runs `body` on every part, on the context's threads. Each part is taken by exactly one task.
-pub(crate) fn run<T: Send>(ctx: &Context, parts: Vec<T>, body: impl Fn(&mut T) + Sync) {
+pub(super) fn run<T: Send>(ctx: &Context, parts: Vec<T>, body: impl Fn(&mut T) + Sync) {
     let parts: Vec<std::sync::Mutex<T>> = parts.into_iter().map(std::sync::Mutex::new).collect();
     ctx.run(parts.len(), |task, _| {
         if let Ok(mut part) = parts[task].lock() {

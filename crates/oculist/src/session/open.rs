@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use oculist_train::Cpu;
+
 use super::shared::Shared;
 use super::{Canceller, Session, Stop};
 use crate::config::Config;
@@ -117,6 +119,7 @@ impl<'a> SessionBuilder<'a> {
             settings: decided,
             facts,
             config,
+            engine: Box::new(Cpu::new(ctx.clone())),
             ctx,
             source,
             given,
