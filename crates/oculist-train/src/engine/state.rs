@@ -109,14 +109,16 @@ impl StateForm {
 fn check(part: &str, found: &Tensors, expected: &Shapes) -> Result<(), TrainError> {
     let fail = |name: &str, problem| Err(TrainError::State { name: format!("{part}.{name}"), problem });
     for (name, shape) in expected {
-        let Some(tensor) = found.get(name) else { return fail(name, "is missing".to_owned()) };
+        let Some(tensor) = found.get(name) else {
+            return fail(name, format!("expected f32 {shape:?}, found none"));
+        };
         if tensor.as_f32().is_none() || tensor.shape() != shape {
             let (dtype, size) = (tensor.dtype().name(), tensor.shape());
             return fail(name, format!("expected f32 {shape:?}, found {dtype} {size:?}"));
         }
     }
     match found.keys().find(|name| !expected.contains_key(*name)) {
-        Some(name) => fail(name, "expected none of this name".to_owned()),
+        Some(name) => fail(name, "expected none of this name, found one".to_owned()),
         None => Ok(()),
     }
 }

@@ -51,7 +51,7 @@ impl Engine for Converting {
             cpu: self.cpu.clone(),
             graph: graph.clone(),
             teacher: setup.teacher.cloned(),
-            setup: Setup { teacher: None, ..*setup },
+            setup: super::alone(setup),
             state: first.state()?,
             first,
             loads: self.loads.clone(),

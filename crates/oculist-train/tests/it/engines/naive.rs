@@ -13,7 +13,7 @@ use oculist_train::{
 };
 
 /// How far a weight is moved to see what the logits do.
-const STEP: f32 = 1.0 / 1024.0;
+const STEP: f32 = 1.0 / 65536.0;
 
 #[derive(Debug)]
 pub(in super::super) struct Naive {
@@ -35,7 +35,7 @@ impl Engine for Naive {
             panic!("expected plain momentum, found {:?}", setup.optimizer);
         };
         let (c, h, w) = graph.input_chw().expect("images");
-        assert_eq!((c, setup.teacher), (1, None), "one channel, no teacher");
+        assert!(c == 1 && setup.teacher.is_none(), "one channel, no teacher");
         let weights: Tensors =
             graph.params().map(|(_, value, tensor)| (value.name.clone(), tensor.clone())).collect();
         let zeros: Tensors =
@@ -52,7 +52,7 @@ impl Engine for Naive {
         Ok(Box::new(Interpreted {
             ids: graph.params().map(|(id, value, _)| (value.name.clone(), id)).collect(),
             graph: graph.clone(),
-            setup: Setup { teacher: None, ..*setup },
+            setup: super::alone(setup),
             momentum: momentum * self.momentum,
             input: [h, w, 1],
             form,
