@@ -17,6 +17,7 @@ pub use crop::{center_crop, crop, crop_mirrored, pad};
 pub(crate) use distort::smooth;
 pub use distort::{elastic, grid_distortion};
 pub use flip::{flip_horizontal, flip_vertical, quarter_turns, transpose};
+pub(crate) use flip::{flipped_horizontal, flipped_vertical};
 pub use perspective::perspective;
 pub(crate) use perspective::perspective_forward;
 pub(crate) use resize::resample;

@@ -14,7 +14,9 @@ use oculist_augment::{Border, ColorMode, Op, Pipeline, Preprocessing, Start, Ste
 use oculist_data::{Loader, LoaderConfig, MemoryStore, Subset, read_idx_images, read_idx_labels};
 use oculist_kernels::{Context, Isa};
 use oculist_metrics::Metric;
-use oculist_train::{BatchIterator, Event, OptimizerConfig, TrainConfig, TrainError, Trainer, TrainingData};
+use oculist_train::{
+    BatchIterator, Cpu, Event, OptimizerConfig, TrainConfig, TrainError, Trainer, TrainingData,
+};
 use oculist_zoo::{BuildOptions, build, initialize};
 use serde_json::json;
 
@@ -52,9 +54,15 @@ pub(crate) fn run(folder: &Path, job: Job) -> Result<()> {
     let data = Images::open(folder, &config)?;
     let mut graph = build("resnet20", &BuildOptions::new(10, (1, 28, 28)))?;
     initialize(&mut graph, job.seed);
-    let stop = AtomicBool::new(false);
-    let trainer =
-        Trainer { ctx, config: &config, teacher: None, checkpoints: None, resume: false, stop: &stop };
+    let (engine, stop) = (Cpu::new(ctx), AtomicBool::new(false));
+    let trainer = Trainer {
+        engine: &engine,
+        config: &config,
+        teacher: None,
+        checkpoints: None,
+        resume: false,
+        stop: &stop,
+    };
     let start = Instant::now();
     trainer.run(&graph, &data, &mut |event| {
         if let Event::Epoch { record, .. } = event {

@@ -20,8 +20,8 @@ use oculist_metrics::Metric;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{Deployed, Shapes, State, StateForm, Tensors, same_bits};
 use crate::error::TrainError;
-use crate::params::ParamSet;
 use crate::trainer::{EpochRecord, number_or_none};
 
 /// Where a run stands.
@@ -44,79 +44,55 @@ pub struct RunState {
     pub history: Vec<EpochRecord>,
 }
 
-/// The flat buffers of a checkpoint.
+/// What a checkpoint holds beside where the run stands.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Buffers {
-    pub(crate) weights: Vec<f32>,
-    pub(crate) stats: Vec<f32>,
-    pub(crate) first: Vec<f32>,
-    pub(crate) second: Vec<f32>,
-    pub(crate) ema_weights: Vec<f32>,
-    pub(crate) ema_stats: Vec<f32>,
-    /// The weights that are being trained, where `weights` are those that are kept; else empty.
-    pub(crate) trained: Vec<f32>,
+pub(crate) struct Loaded {
+    /// What training goes on from; in the file of the kept weights, those instead of the trained ones.
+    pub(crate) state: State,
+    /// The weights that are being trained, where those of the state are the kept ones and others; else empty.
+    trained: Tensors,
     /// Their statistics.
-    pub(crate) trained_stats: Vec<f32>,
+    trained_stats: Tensors,
 }
 
-impl Buffers {
-    /// With the weights and statistics that are kept in the first place, and those that are trained beside them.
-    pub(crate) fn with_kept(mut self, (weights, stats): &(Vec<f32>, Vec<f32>)) -> Self {
-        self.trained = std::mem::replace(&mut self.weights, weights.clone());
-        self.trained_stats = std::mem::replace(&mut self.stats, stats.clone());
-        // What is there already is not written twice.
-        for (copy, kept) in [
-            (&mut self.trained, weights),
-            (&mut self.trained_stats, stats),
-            (&mut self.ema_weights, weights),
-            (&mut self.ema_stats, stats),
-        ] {
-            if same_bits(copy, kept) {
-                copy.clear();
-            }
-        }
-        self
-    }
-
-    /// Undoes [`with_kept`](Self::with_kept): what is trained comes back to the first place; returns what is kept.
-    pub(crate) fn take_kept(&mut self, averaged: bool) -> (Vec<f32>, Vec<f32>) {
-        let kept = (self.weights.clone(), self.stats.clone());
+impl Loaded {
+    /// Undoes [`with_kept`]: what is trained comes back to the first place; returns what is kept.
+    pub(crate) fn take_kept(&mut self, averaged: bool) -> Deployed {
+        let state = &mut self.state;
+        let kept = Deployed { weights: state.weights.clone(), stats: state.stats.clone() };
         for (place, copy) in
-            [(&mut self.weights, &mut self.trained), (&mut self.stats, &mut self.trained_stats)]
+            [(&mut state.weights, &mut self.trained), (&mut state.stats, &mut self.trained_stats)]
         {
             if !copy.is_empty() {
                 *place = std::mem::take(copy);
             }
         }
-        for (copy, kept) in [(&mut self.ema_weights, &kept.0), (&mut self.ema_stats, &kept.1)] {
+        for (copy, kept) in [(&mut state.averaged, &kept.weights), (&mut state.averaged_stats, &kept.stats)] {
             if averaged && copy.is_empty() {
                 copy.clone_from(kept);
             }
         }
         kept
     }
-
-    fn parts<'a>(
-        &'a self,
-        weights: &'a ParamSet,
-        stats: &'a ParamSet,
-    ) -> [(&'static str, &'a ParamSet, &'a [f32]); 8] {
-        [
-            ("model", weights, &self.weights),
-            ("stats", stats, &self.stats),
-            ("first", weights, &self.first),
-            ("second", weights, &self.second),
-            ("ema", weights, &self.ema_weights),
-            ("ema_stats", stats, &self.ema_stats),
-            ("trained", weights, &self.trained),
-            ("trained_stats", stats, &self.trained_stats),
-        ]
-    }
 }
 
-/// Whether both hold the same numbers, bit for bit.
-fn same_bits(a: &[f32], b: &[f32]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+/// Tensors with the prefix of their names in the file.
+pub(crate) type Part<'a> = (&'static str, &'a Tensors);
+
+/// The parts of a state with the weights and statistics that are kept in the first place, and those that are trained
+/// beside them. What is there already is not written twice.
+pub(crate) fn with_kept<'a>(state: &'a State, kept: &'a Deployed) -> Vec<Part<'a>> {
+    let mut parts = vec![("model", &kept.weights), ("stats", &kept.stats)];
+    parts.extend([("first", &state.first), ("second", &state.second)]);
+    let others = [
+        ("ema", &state.averaged, &kept.weights),
+        ("ema_stats", &state.averaged_stats, &kept.stats),
+        ("trained", &state.weights, &kept.weights),
+        ("trained_stats", &state.stats, &kept.stats),
+    ];
+    let differ = others.into_iter().filter(|(_, tensors, kept)| !same_bits(tensors, kept));
+    parts.extend(differ.map(|(prefix, tensors, _)| (prefix, tensors)));
+    parts
 }
 
 impl RunState {
@@ -170,22 +146,12 @@ const NO_CHECKSUM: [u8; 64] = [b'0'; 64];
 ///
 /// # Errors
 /// [`TrainError::Io`] naming the file.
-pub(crate) fn save(
-    path: &Path,
-    state: &RunState,
-    buffers: &Buffers,
-    weights: &ParamSet,
-    stats: &ParamSet,
-) -> Result<(), TrainError> {
+pub(crate) fn save(path: &Path, state: &RunState, parts: &[Part<'_>]) -> Result<(), TrainError> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-    for (prefix, set, flat) in buffers.parts(weights, stats) {
-        if flat.is_empty() {
-            continue;
-        }
-        for p in set {
-            let tensor = p.unpack(&flat[p.range()]);
+    for (prefix, part) in parts {
+        for (name, tensor) in *part {
             let bytes = tensor.as_f32().unwrap_or(&[]).iter().flat_map(|x| x.to_le_bytes()).collect();
-            tensors.push((format!("{prefix}.{}", p.name), tensor.shape().to_vec(), bytes));
+            tensors.push((format!("{prefix}.{name}"), tensor.shape().to_vec(), bytes));
         }
     }
     let problem = |problem: String| TrainError::Checkpoint { path: path.to_path_buf(), problem };
@@ -232,15 +198,11 @@ fn check_whole(bytes: &mut [u8]) -> Result<(), String> {
     if computed.as_bytes() == found { Ok(()) } else { Err("damaged: its checksum does not fit".into()) }
 }
 
-/// Reads a checkpoint.
+/// Reads a checkpoint of a learner whose state has this form.
 ///
 /// # Errors
 /// [`TrainError::Checkpoint`] if the file is damaged (its checksum tells) or holds other parameters than the graph.
-pub(crate) fn load(
-    path: &Path,
-    weights: &ParamSet,
-    stats: &ParamSet,
-) -> Result<(RunState, Buffers), TrainError> {
+pub(crate) fn load(path: &Path, form: &StateForm) -> Result<(RunState, Loaded), TrainError> {
     let mut bytes =
         oculist_files::read(path).map_err(|source| TrainError::Io { path: path.to_path_buf(), source })?;
     let problem = |problem: String| TrainError::Checkpoint { path: path.to_path_buf(), problem };
@@ -256,40 +218,44 @@ pub(crate) fn load(
         .ok_or_else(|| problem(format!("expected the key `{STATE_KEY}` in the metadata, found none")))?;
     let state: RunState =
         serde_json::from_str(state).map_err(|e| problem(format!("unreadable state: {e}")))?;
-    let read = |prefix: &str, set: &ParamSet, optional: bool| -> Result<Vec<f32>, TrainError> {
-        let first = set.iter().next().map(|p| format!("{prefix}.{}", p.name));
+    let read = |prefix: &str, shapes: &Shapes, optional: bool| -> Result<Tensors, TrainError> {
+        let first = shapes.keys().next().map(|name| format!("{prefix}.{name}"));
         if optional && first.is_some_and(|name| tensors.tensor(&name).is_err()) {
-            return Ok(Vec::new());
+            return Ok(Tensors::new());
         }
-        let mut flat = vec![0.0; set.len()];
-        for p in set {
-            let name = format!("{prefix}.{}", p.name);
+        let mut part = Tensors::new();
+        for (own, shape) in shapes {
+            let name = format!("{prefix}.{own}");
             let view = tensors.tensor(&name).map_err(|_| problem(format!("tensor `{name}` is missing")))?;
-            if view.shape() != p.shape || view.dtype() != Dtype::F32 {
+            if view.shape() != shape || view.dtype() != Dtype::F32 {
                 return Err(problem(format!(
-                    "tensor `{name}`: expected F32 {:?}, found {:?} {:?}",
-                    p.shape,
+                    "tensor `{name}`: expected F32 {shape:?}, found {:?} {:?}",
                     view.dtype(),
                     view.shape()
                 )));
             }
             let data: Vec<f32> =
                 view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-            p.pack(Tensor::f32(&p.shape, data).as_f32().unwrap_or(&[]), &mut flat[p.range()]);
+            part.insert(own.clone(), Tensor::f32(shape, data));
         }
-        Ok(flat)
+        Ok(part)
     };
-    let buffers = Buffers {
-        weights: read("model", weights, false)?,
-        stats: read("stats", stats, false)?,
-        first: read("first", weights, true)?,
-        second: read("second", weights, true)?,
-        ema_weights: read("ema", weights, true)?,
-        ema_stats: read("ema_stats", stats, true)?,
+    let (weights, stats) = (&form.weights, &form.stats);
+    let loaded = Loaded {
+        state: State {
+            weights: read("model", weights, false)?,
+            stats: read("stats", stats, false)?,
+            first: read("first", weights, true)?,
+            second: read("second", weights, true)?,
+            averaged: read("ema", weights, true)?,
+            averaged_stats: read("ema_stats", stats, true)?,
+            updates: state.step,
+            averaged_updates: state.ema_updates,
+        },
         trained: read("trained", weights, true)?,
         trained_stats: read("trained_stats", stats, true)?,
     };
-    Ok((state, buffers))
+    Ok((state, loaded))
 }
 
 #[cfg(test)]
@@ -336,13 +302,13 @@ mod tests {
     /// A file without tensors: its state is what the checksum is for.
     fn written(dir: &Path) -> (std::path::PathBuf, Vec<u8>) {
         let path = dir.join("last.safetensors");
-        save(&path, &state(), &Buffers::default(), &ParamSet::default(), &ParamSet::default()).unwrap();
+        save(&path, &state(), &[]).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         (path, bytes)
     }
 
     fn loaded(path: &Path) -> Result<RunState, TrainError> {
-        load(path, &ParamSet::default(), &ParamSet::default()).map(|(state, _)| state)
+        load(path, &StateForm::default()).map(|(state, _)| state)
     }
 
     #[test]

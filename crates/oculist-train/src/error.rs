@@ -97,6 +97,14 @@ pub enum TrainError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// A state does not fit the network, the optimiser or the average.
+    #[error("tensor `{name}`: {problem}")]
+    State {
+        /// Name of the tensor, as it is named in checkpoints.
+        name: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
     /// A file could not be written or read.
     #[error("{path}: {source}")]
     Io {

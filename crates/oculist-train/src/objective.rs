@@ -3,6 +3,7 @@
 //! The trainer, its checkpoints and its early stopping know no task and no metric by name: they ask an [`Objective`].
 
 mod multi_label;
+mod padded;
 mod single_label;
 
 use std::fmt::Debug;
@@ -29,7 +30,7 @@ pub trait Objective: Debug {
     /// `mixed` are the targets of a batch that was mixed, `[n, classes]` dense; without, the images' own count.
     ///
     /// # Shapes
-    /// `logits`, `gradient`: `[n, stride]`, padded lanes of the gradient are 0.
+    /// `logits`, `gradient`, the teacher's logits: `[n, classes]` dense.
     ///
     /// # Panics
     /// For targets of another task, a label that is no class, or slices that are shorter than the shape says.

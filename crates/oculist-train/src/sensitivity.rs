@@ -1,13 +1,11 @@
 //! Gradients of a trained network on training batches, for importance estimates.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use oculist_graph::{Graph, Tensor, ValueId};
-use oculist_kernels::Context;
 
+use crate::engine::{Answers, Engine, Setup};
 use crate::error::TrainError;
-use crate::executor::{Executor, Mode};
 use crate::objective::plain_objective;
 use crate::trainer::{TrainingData, check_targets};
 
@@ -17,14 +15,14 @@ use crate::trainer::{TrainingData, check_targets};
 /// # Errors
 /// [`TrainError`]: unsupported node, unreadable data, or what `body` returns.
 pub fn for_each_gradient<E: From<TrainError>>(
-    ctx: Arc<Context>,
+    engine: &dyn Engine,
     graph: &Graph,
     batch_size: usize,
     data: &dyn TrainingData,
     batches: usize,
     mut body: impl FnMut(BTreeMap<ValueId, Tensor>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut executor = Executor::new(ctx, graph, batch_size, Mode::Train)?;
+    let mut learner = engine.load(graph, &Setup::plain(batch_size))?;
     // Parameters that stand like weights, but that no gradient reaches, have one of zeros.
     let mut zeros = BTreeMap::new();
     for node in graph.nodes() {
@@ -37,19 +35,24 @@ pub fn for_each_gradient<E: From<TrainError>>(
             }
         }
     }
-    for (v, _) in executor.gradient_tensors() {
-        zeros.remove(&v);
+    let mut ids = BTreeMap::new();
+    for (id, value, _) in graph.params() {
+        if learner.form().weights.contains_key(&value.name) {
+            zeros.remove(&id);
+            ids.insert(value.name.as_str(), id);
+        }
     }
-    let objective = plain_objective(data.task(), executor.classes());
-    let mut gradient = vec![0.0; executor.logits().len()];
+    let objective = plain_objective(data.task(), learner.classes());
     for batch in data.epoch(0)?.take(batches) {
         let batch = batch?;
-        check_targets(&*objective, executor.classes(), &batch)?;
-        executor.forward_train(&batch.images, 0);
-        objective.loss_and_gradient(&batch.targets, None, None, executor.logits(), &mut gradient);
-        executor.backward(&gradient);
-        executor.take_failure()?;
-        body(executor.gradient_tensors().into_iter().chain(zeros.clone()).collect())?;
+        check_targets(&*objective, learner.classes(), &batch)?;
+        let mut loss = |answers: Answers<'_>, gradient: &mut [f32]| {
+            objective.loss_and_gradient(&batch.targets, None, None, answers.logits, gradient)
+        };
+        let gradients = learner.gradients(&batch.images, &mut loss)?;
+        let known =
+            gradients.into_iter().filter_map(|(name, tensor)| Some((*ids.get(name.as_str())?, tensor)));
+        body(known.chain(zeros.clone()).collect())?;
     }
     Ok(())
 }

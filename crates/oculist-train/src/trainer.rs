@@ -7,25 +7,21 @@ mod resume;
 mod statistics;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use oculist_augment::mix::Shape;
 use oculist_data::{Batch, Targets, Task};
 use oculist_graph::Graph;
-use oculist_kernels::Context;
 use oculist_metrics::Metric;
 
-use crate::checkpoint::{self, Buffers, RunState};
+use crate::checkpoint::{self, RunState};
 use crate::config::{Keep, TrainConfig};
-use crate::ema::Ema;
+use crate::engine::{Answers, Deployed, Engine, Learner, Setup, Update};
 use crate::error::TrainError;
-use crate::executor::{Executor, Mode};
 use crate::loss::Distillation;
 use crate::mixing::mix_batch;
 use crate::objective::{Objective, deciding_metric, objective};
-use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
 use evaluate::{Validation, evaluate};
 use fingerprint::fingerprint;
@@ -130,8 +126,8 @@ pub struct Outcome {
 /// One training run.
 #[derive(Debug)]
 pub struct Trainer<'a> {
-    /// Threads and instruction set.
-    pub ctx: Arc<Context>,
+    /// What trains.
+    pub engine: &'a dyn Engine,
     /// Settings.
     pub config: &'a TrainConfig,
     /// Whose logits the student learns from.
@@ -193,19 +189,15 @@ impl Trainer<'_> {
 /// The state of a run in memory.
 struct Run<'a> {
     trainer: &'a Trainer<'a>,
-    executor: Executor,
+    learner: Box<dyn Learner>,
     objective: Box<dyn Objective>,
     /// What decides which weights are the best.
     metric: Metric,
-    teacher: Option<Executor>,
-    optimizer: Optimizer,
-    ema: Option<Ema>,
     /// Batches over which batch-norm statistics are measured before a validation; 0 if the running ones do.
     statistics: usize,
     state: RunState,
-    /// Weights and statistics the run would end with now.
-    chosen: (Vec<f32>, Vec<f32>),
-    gradient: Vec<f32>,
+    /// Weights and statistics the run would end with now; those it began with without any.
+    chosen: Option<Deployed>,
 }
 
 impl<'a> Run<'a> {
@@ -218,16 +210,9 @@ impl<'a> Run<'a> {
                 found: config.consistency.to_string(),
             });
         }
-        let executor = Executor::new(trainer.ctx.clone(), graph, config.rows(), Mode::Train)?;
-        let teacher = trainer
-            .teacher
-            .map(|t| Executor::new(trainer.ctx.clone(), t, config.batch_size, Mode::Eval))
-            .transpose()?;
-        let objective = objective(data.task(), config, executor.classes())?;
+        let learner = trainer.engine.load(graph, &Setup::of(config, trainer.teacher))?;
+        let objective = objective(data.task(), config, learner.classes())?;
         let metric = deciding_metric(&*objective, config)?;
-        let optimizer = Optimizer::new(config.optimizer, executor.weights.len());
-        let ema =
-            (config.ema_decay > 0.0).then(|| Ema::new(config.ema_decay, &executor.weights, &executor.stats));
         let state = RunState {
             epoch: 0,
             step: 0,
@@ -237,22 +222,8 @@ impl<'a> Run<'a> {
             best_epoch: 0,
             history: Vec::new(),
         };
-        let gradient = vec![0.0; executor.logits().len()];
-        let chosen = (executor.weights.clone(), executor.stats.clone());
-        let statistics = statistics::batches(&executor, config, data.steps_per_epoch());
-        Ok(Self {
-            trainer,
-            executor,
-            objective,
-            metric,
-            teacher,
-            optimizer,
-            ema,
-            statistics,
-            state,
-            chosen,
-            gradient,
-        })
+        let statistics = statistics::batches(learner.statistics_window(), config, data.steps_per_epoch());
+        Ok(Self { trainer, learner, objective, metric, statistics, state, chosen: None })
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
@@ -282,14 +253,13 @@ impl<'a> Run<'a> {
             };
             wait += waiting.elapsed();
             check_views(config, &batch)?;
-            check_targets(&*self.objective, self.executor.classes(), &batch)?;
+            let classes = self.learner.classes();
+            check_targets(&*self.objective, classes, &batch)?;
             lr = schedule.at(self.state.step as usize);
-            let (height, width, channels) = self.executor.input_shape();
+            let [height, width, channels] = self.learner.input();
             let shape = Shape { height, width, channels };
-            let mixed = mix_batch(config, shape, self.executor.classes(), &mut batch, epoch, step)?;
-            let loss = self.step(&batch, mixed.as_deref(), lr);
-            self.executor.take_failure()?;
-            self.teacher.as_mut().map_or(Ok(()), Executor::take_failure)?;
+            let mixed = mix_batch(config, shape, classes, &mut batch, epoch, step)?;
+            let loss = self.step(&batch, mixed.as_deref(), lr)?;
             if !loss.is_finite() {
                 return Err(TrainError::NonFiniteLoss {
                     epoch: epoch + 1,
@@ -306,7 +276,8 @@ impl<'a> Run<'a> {
         drop(batches);
         let training = began.elapsed().as_secs_f64();
         self.measure_statistics(data)?;
-        let Validation { images: validated, loss: val_loss, scores: val } = self.validate(data)?;
+        let Validation { images: validated, loss: val_loss, scores: val } =
+            evaluate(&mut *self.learner, data)?;
         let value = val.get(self.metric);
         if value.is_none() && validated > 0 {
             return Err(TrainError::NoValue { metric: self.metric });
@@ -330,12 +301,7 @@ impl<'a> Run<'a> {
         }
         let keep = best || config.keep == Keep::Last;
         if keep {
-            let (weights, stats) = match &self.ema {
-                Some(ema) => (&ema.weights, &ema.stats),
-                None => (&self.executor.weights, &self.executor.stats),
-            };
-            self.chosen.0.copy_from_slice(weights);
-            self.chosen.1.copy_from_slice(stats);
+            self.chosen = Some(self.learner.deployed()?);
         }
         self.state.history.push(record.clone());
         self.save(keep)?;
@@ -346,75 +312,35 @@ impl<'a> Run<'a> {
     /// One update; returns the loss. A loss that is no number leaves the weights as they were.
     ///
     /// `mixed` are the targets of a mixed batch, `[batch, classes]`; without, the batch's own count.
-    fn step(&mut self, batch: &Batch, mixed: Option<&[f32]>, lr: f32) -> f64 {
+    fn step(&mut self, batch: &Batch, mixed: Option<&[f32]>, lr: f32) -> Result<f64, TrainError> {
         let config = self.trainer.config;
-        let dropout_seed = config.seed ^ self.state.step.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.executor.forward_train(&batch.images, dropout_seed);
-        let distillation = self.teacher.as_mut().map(|teacher| Distillation {
-            logits: teacher.forward_eval(&batch.images),
-            alpha: config.distill_alpha,
-            temperature: config.distill_temperature,
-        });
-        let (logits, gradient) = (self.executor.logits(), &mut self.gradient);
-        let loss =
-            self.objective.loss_and_gradient(&batch.targets, mixed, distillation.as_ref(), logits, gradient);
-        if !loss.is_finite() {
-            return loss;
+        let update = Update { lr, seed: config.seed ^ self.state.step.wrapping_mul(0x9E37_79B9_7F4A_7C15) };
+        let objective = &*self.objective;
+        let mut loss = |answers: Answers<'_>, gradient: &mut [f32]| {
+            let teacher = answers.teacher.map(|logits| Distillation {
+                logits,
+                alpha: config.distill_alpha,
+                temperature: config.distill_temperature,
+            });
+            objective.loss_and_gradient(&batch.targets, mixed, teacher.as_ref(), answers.logits, gradient)
+        };
+        let loss = self.learner.step(&batch.images, update, &mut loss)?;
+        if loss.is_finite() {
+            self.state.step += 1;
+            self.state.ema_updates += u64::from(self.learner.form().averaged);
         }
-        self.executor.backward(&self.gradient);
-        let mut factor = 1.0;
-        if config.clip_norm > 0.0 {
-            let norm = self.executor.gradient_norm();
-            if !norm.is_finite() {
-                return norm;
-            }
-            // The small constant is PyTorch's, so that both agree.
-            factor = (f64::from(config.clip_norm) / (norm + 1e-6)).min(1.0) as f32;
-        }
-        self.executor.update(&mut self.optimizer, factor, lr, config.weight_decay);
-        self.state.step += 1;
-        if let Some(ema) = &mut self.ema {
-            ema.update(&self.trainer.ctx, &self.executor.weights, &self.executor.stats);
-            self.state.ema_updates = ema.updates;
-        }
-        loss
-    }
-
-    /// Loss and scores on the validation split, of the averaged weights if there are any.
-    fn validate(&mut self, data: &dyn TrainingData) -> Result<Validation, TrainError> {
-        self.swap_average();
-        let result = evaluate(&mut self.executor, data);
-        self.swap_average();
-        result
-    }
-
-    fn swap_average(&mut self) {
-        if let Some(ema) = &mut self.ema {
-            std::mem::swap(&mut self.executor.weights, &mut ema.weights);
-            std::mem::swap(&mut self.executor.stats, &mut ema.stats);
-        }
+        Ok(loss)
     }
 
     fn save(&self, keep: bool) -> Result<(), TrainError> {
-        let (weights, stats) = (self.executor.params(), self.executor.statistics());
         // What is kept is written first: a crash in between leaves `last` one epoch behind, and that epoch, repeated,
         // gives the same weights again.
         let Some((last, best)) = self.path(LAST).zip(self.path(BEST)) else { return Ok(()) };
-        let buffers = Buffers {
-            weights: self.executor.weights.clone(),
-            stats: self.executor.stats.clone(),
-            first: self.optimizer.first.clone(),
-            second: self.optimizer.second.clone(),
-            ema_weights: self.ema.as_ref().map(|e| e.weights.clone()).unwrap_or_default(),
-            ema_stats: self.ema.as_ref().map(|e| e.stats.clone()).unwrap_or_default(),
-            ..Buffers::default()
-        };
-        if keep {
-            let buffers = buffers.clone().with_kept(&self.chosen);
-            checkpoint::save(&best, &self.state, &buffers, weights, stats)?;
+        let state = self.learner.state()?;
+        if let (true, Some(kept)) = (keep, &self.chosen) {
+            checkpoint::save(&best, &self.state, &checkpoint::with_kept(&state, kept))?;
         }
-        checkpoint::save(&last, &self.state, &buffers, weights, stats)?;
-        Ok(())
+        checkpoint::save(&last, &self.state, &state.parts())
     }
 
     fn kept(&self) -> String {
@@ -424,10 +350,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn finish(mut self, graph: &Graph) -> Outcome {
-        self.executor.set_parameters(&self.chosen.0, &self.chosen.1);
+    fn finish(self, graph: &Graph) -> Outcome {
         let mut trained = graph.clone();
-        self.executor.store(&mut trained);
+        if let Some(chosen) = self.chosen {
+            chosen.store(&mut trained);
+        }
         let metric = self.metric;
         let last = self.state.history.last().and_then(|record| record.val.get(metric));
         let value = match self.trainer.config.keep {

@@ -3,6 +3,8 @@
 mod it {
     mod consistency;
     mod damage;
+    mod engine;
+    mod engines;
     mod golden_steps;
     mod graphs;
     mod losses;

@@ -114,6 +114,16 @@ pub use message::{Mention, Message};
 pub use model_file::{
     ARCH_KEY, CLASSES_KEY, Head, Model, ModelOptions, Opened, PREPROCESSINGS, TASK_KEY, VERSION_KEY,
 };
+/// What trains: the traits that an engine of one's own implements, with the types that pass through them.
+///
+/// [`SessionBuilder::engine`] takes one; [`Cpu`](engine::Cpu) is the one there is.
+pub mod engine {
+    pub use oculist_data::Batch;
+    pub use oculist_train::{
+        Answers, Cpu, Deployed, Engine, Learner, LossOf, OptimizerConfig, Setup, Shapes, State, StateForm,
+        Tensors, TrainError, Update,
+    };
+}
 /// What models are made of.
 pub use oculist_graph as graph;
 /// The facts of a run, and how they are shown.

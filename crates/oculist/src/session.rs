@@ -17,6 +17,7 @@ use oculist_data::Split;
 use oculist_graph::Graph;
 use oculist_report::Step;
 use oculist_runtime::Context;
+use oculist_train::Engine;
 
 use crate::candidate::Candidate;
 use crate::config::{Config, DataFacts};
@@ -60,6 +61,8 @@ pub struct Session<'a> {
     facts: DataFacts,
     config: Config,
     ctx: Arc<Context>,
+    /// What trains.
+    engine: Box<dyn Engine>,
     source: Source,
     given: Option<(PathBuf, Model)>,
     val: OnceCell<Images>,
@@ -309,6 +312,10 @@ impl<'a> Session<'a> {
 
     pub(crate) fn ctx(&self) -> &Arc<Context> {
         &self.ctx
+    }
+
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        &*self.engine
     }
 
     pub(crate) fn given(&self) -> Option<&Model> {

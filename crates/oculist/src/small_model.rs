@@ -5,7 +5,7 @@ use std::sync::Arc;
 use oculist_data::{Loader, LoaderConfig, Subset};
 use oculist_graph::Graph;
 use oculist_runtime::Context;
-use oculist_train::{BatchIterator, Event, TrainConfig, TrainError, Trainer, TrainingData};
+use oculist_train::{BatchIterator, Cpu, Event, TrainConfig, TrainError, Trainer, TrainingData};
 use oculist_zoo::BuildOptions;
 
 use crate::config::Config;
@@ -103,7 +103,7 @@ pub(crate) fn train(
     };
     let data = Fold { loader: Loader::new(images.clone(), loader)? };
     let trainer = Trainer {
-        ctx: ctx.clone(),
+        engine: &Cpu::new(ctx.clone()),
         config: &config,
         teacher: None,
         checkpoints: None,

@@ -28,7 +28,7 @@ impl Phase<'_> {
                 .map_err(|source| OculistError::Io { path: folder.clone(), source })?;
         }
         let trainer = Trainer {
-            ctx: session.ctx().clone(),
+            engine: session.engine(),
             config: self.config,
             teacher: self.teacher,
             checkpoints,

@@ -30,6 +30,26 @@ pub fn flip_vertical(mut image: Image) -> Image {
     image
 }
 
+/// As [`flip_horizontal`], of an image that stays as it is: one pass instead of a copy and another.
+pub(crate) fn flipped_horizontal(image: ImageRef<'_>) -> Image {
+    let (len, isa) = (image.width() * image.channels(), Isa::detect());
+    let mut pixels = vec![0; image.pixels().len()];
+    for (row, to) in image.pixels().chunks_exact(len).zip(pixels.chunks_exact_mut(len)) {
+        flip::reverse(isa, row, to, image.channels());
+    }
+    Image::from_parts(image.width(), image.height(), image.channels(), pixels)
+}
+
+/// As [`flip_vertical`], of an image that stays as it is.
+pub(crate) fn flipped_vertical(image: ImageRef<'_>) -> Image {
+    let mut pixels = Vec::with_capacity(image.pixels().len());
+    image
+        .pixels()
+        .rchunks_exact(image.width() * image.channels())
+        .for_each(|row| pixels.extend_from_slice(row));
+    Image::from_parts(image.width(), image.height(), image.channels(), pixels)
+}
+
 /// Swaps x and y: `out(x, y) = in(y, x)`; width and height change places.
 pub fn transpose<'a>(image: impl Into<ImageRef<'a>>) -> Image {
     let image = image.into();

@@ -75,10 +75,15 @@ impl Held<'_> {
 
     /// The result of one transform.
     fn after(self, transform: &Transform) -> Result<Self> {
-        if let Self::Borrowed(image) = self
-            && let Some(result) = transform.apply_reading(image)
-        {
-            return result.map(Self::Owned);
+        if let Self::Borrowed(image) = self {
+            match transform {
+                Transform::HorizontalFlip => return Ok(Self::Owned(geometry::flipped_horizontal(image))),
+                Transform::VerticalFlip => return Ok(Self::Owned(geometry::flipped_vertical(image))),
+                _ => {}
+            }
+            if let Some(result) = transform.apply_reading(image) {
+                return result.map(Self::Owned);
+            }
         }
         transform.apply(self.own()).map(Self::Owned)
     }

@@ -4,6 +4,7 @@ use oculist_data::{LabelSets, Targets, Task};
 use oculist_metrics::{Metric, Outputs, Scores, multi_label};
 
 use super::Objective;
+use super::padded::on_padded_rows;
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::loss::{BinaryCriterion, Distillation, Loss};
@@ -62,10 +63,17 @@ impl Objective for MultiLabel {
         logits: &[f32],
         gradient: &mut [f32],
     ) -> f64 {
-        match mixed {
-            Some(mixed) => self.criterion.loss_and_gradient(mixed, teacher, logits, gradient),
-            None => self.criterion.loss_and_gradient(&self.dense(targets), teacher, logits, gradient),
-        }
+        let own;
+        let targets = match mixed {
+            Some(mixed) => mixed,
+            None => {
+                own = self.dense(targets);
+                &own
+            }
+        };
+        on_padded_rows(self.classes, teacher, logits, gradient, |teacher, logits, gradient| {
+            self.criterion.loss_and_gradient(targets, teacher, logits, gradient)
+        })
     }
 
     fn scores(&self, targets: &Targets, logits: &[f32]) -> Scores {

@@ -4,6 +4,7 @@ use oculist_data::{Targets, Task};
 use oculist_metrics::{Metric, Outputs, Scores, classification};
 
 use super::Objective;
+use super::padded::on_padded_rows;
 use crate::config::{TrainConfig, VIEWS};
 use crate::error::TrainError;
 use crate::loss::{Criterion, Distillation};
@@ -46,14 +47,14 @@ impl Objective for SingleLabel {
         gradient: &mut [f32],
     ) -> f64 {
         let criterion = &self.criterion;
-        match mixed {
+        on_padded_rows(self.classes, teacher, logits, gradient, |teacher, logits, gradient| match mixed {
             _ if self.consistency > 0.0 => {
                 let labels: Vec<u32> = targets.labels().iter().step_by(VIEWS).copied().collect();
                 criterion.consistency_loss_and_gradient(&labels, self.consistency, logits, gradient)
             }
             Some(mixed) => criterion.soft_loss_and_gradient(mixed, teacher, logits, gradient),
             None => criterion.loss_and_gradient(targets.labels(), teacher, logits, gradient),
-        }
+        })
     }
 
     fn scores(&self, targets: &Targets, logits: &[f32]) -> Scores {

@@ -4,8 +4,8 @@ use oculist_data::Targets;
 use oculist_metrics::Scores;
 
 use super::{TrainingData, check_targets};
+use crate::engine::Learner;
 use crate::error::TrainError;
-use crate::executor::Executor;
 use crate::objective::plain_objective;
 
 /// What was measured on the validation images.
@@ -16,13 +16,13 @@ pub(super) struct Validation {
     pub(super) scores: Scores,
 }
 
-/// Measures the weights and statistics as they are.
-pub(super) fn evaluate(executor: &mut Executor, data: &dyn TrainingData) -> Result<Validation, TrainError> {
-    let (classes, stride) = (executor.classes(), executor.logits_stride());
+/// Measures the deployed weights and statistics.
+pub(super) fn evaluate(learner: &mut dyn Learner, data: &dyn TrainingData) -> Result<Validation, TrainError> {
+    let classes = learner.classes();
     let objective = plain_objective(data.task(), classes);
     let mut loss = 0.0;
     let (mut targets, mut answers) = (Targets::none(data.task(), classes), Vec::new());
-    let mut ignored = vec![0.0; executor.logits().len()];
+    let mut ignored = Vec::new();
     for batch in data.validation()? {
         let batch = batch?;
         check_targets(&*objective, classes, &batch)?;
@@ -31,12 +31,13 @@ pub(super) fn evaluate(executor: &mut Executor, data: &dyn TrainingData) -> Resu
         if n == 0 {
             continue;
         }
-        let logits = executor.forward_eval(&batch.images);
+        let logits = learner.logits(&batch.images)?;
+        let logits = &logits[..n * classes];
+        ignored.resize(logits.len(), 0.0);
         loss += objective.loss_and_gradient(&batch.targets, None, None, logits, &mut ignored) * n as f64;
-        answers.extend(logits.chunks_exact(stride).take(n).flat_map(|row| &row[..classes]));
+        answers.extend_from_slice(logits);
         targets.extend(&batch.targets)?;
     }
-    executor.take_failure()?;
     let scores = objective.scores(&targets, &answers);
     let images = targets.len();
     Ok(Validation { images, loss: loss / images.max(1) as f64, scores })

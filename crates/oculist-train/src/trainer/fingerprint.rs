@@ -14,7 +14,7 @@ pub(super) fn fingerprint(trainer: &Trainer<'_>, graph: &Graph, data: &dyn Train
     if data.task() != Task::SingleLabel {
         hasher.part(data.task().name().as_bytes());
     }
-    hasher.part(format!("{} {:?}", trainer.ctx.threads(), trainer.ctx.isa()).as_bytes());
+    hasher.part(trainer.engine.identity().as_bytes());
     for graph in [Some(graph), trainer.teacher].into_iter().flatten() {
         hasher.part(graph.dump().as_bytes());
         for (_, value, tensor) in graph.params() {

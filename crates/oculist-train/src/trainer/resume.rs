@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::{BEST, Event, LAST, Run};
-use crate::checkpoint::{self, Buffers, RunState};
+use crate::checkpoint::{self, RunState};
 use crate::config::Keep;
+use crate::engine::{Deployed, State};
 use crate::error::TrainError;
 
 /// Where a run stands, what is trained, and the weights and statistics that are kept.
-type Loaded = (RunState, Buffers, (Vec<f32>, Vec<f32>));
+type Loaded = (RunState, State, Deployed);
 
 impl Run<'_> {
     /// Goes on from the checkpoint of the last epoch, or from that of the best if the last is not there.
@@ -23,10 +24,10 @@ impl Run<'_> {
             return Ok(());
         }
         let kept = best.exists().then(|| self.load(&best, steps));
-        let (state, buffers, chosen) = if from_best {
+        let (state, trained, chosen) = if from_best {
             kept.unwrap_or_else(|| self.load(&best, steps)).map_err(|e| begin_anew(e, &best))?
         } else {
-            let (state, buffers, own) = self.load(&last, steps).map_err(|e| match &kept {
+            let (state, trained, own) = self.load(&last, steps).map_err(|e| match &kept {
                 Some(Ok((state, ..))) => {
                     let epoch = state.epoch;
                     let advice = format!(
@@ -51,18 +52,10 @@ impl Run<'_> {
             } else {
                 own
             };
-            (state, buffers, chosen)
+            (state, trained, chosen)
         };
-        self.chosen = chosen;
-        self.executor.set_parameters(&buffers.weights, &buffers.stats);
-        self.optimizer.first = buffers.first;
-        self.optimizer.second = buffers.second;
-        self.optimizer.step = state.step;
-        if let Some(ema) = &mut self.ema {
-            ema.weights = buffers.ema_weights;
-            ema.stats = buffers.ema_stats;
-            ema.updates = state.ema_updates;
-        }
+        self.learner.set_state(&trained)?;
+        self.chosen = Some(chosen);
         observer(Event::Resumed { epoch: state.epoch, from_best });
         self.state = state;
         Ok(())
@@ -71,27 +64,15 @@ impl Run<'_> {
     /// Reads a checkpoint and checks that it is one of this run and has all that training needs; with the weights and
     /// statistics that it keeps.
     fn load(&self, path: &Path, steps: usize) -> Result<Loaded, TrainError> {
-        let (state, mut buffers) =
-            checkpoint::load(path, self.executor.params(), self.executor.statistics())?;
+        let (state, mut loaded) = checkpoint::load(path, self.learner.form())?;
         let problem = |problem: String| TrainError::Checkpoint { path: path.to_path_buf(), problem };
         if state.fingerprint != self.state.fingerprint {
             return Err(TrainError::OtherRun { path: path.to_path_buf() });
         }
         state.check(self.trainer.config.epochs, steps, self.metric).map_err(problem)?;
-        let averaged = self.ema.is_some();
-        let kept = buffers.take_kept(averaged && path.ends_with(BEST));
-        let averages = usize::from(averaged);
-        for (name, found, expected) in [
-            ("first", &buffers.first, self.optimizer.first.len()),
-            ("second", &buffers.second, self.optimizer.second.len()),
-            ("ema", &buffers.ema_weights, averages * self.executor.weights.len()),
-            ("ema_stats", &buffers.ema_stats, averages * self.executor.stats.len()),
-        ] {
-            if found.len() != expected {
-                return Err(problem(format!("`{name}`: expected {expected} numbers, found {}", found.len())));
-            }
-        }
-        Ok((state, buffers, kept))
+        let kept = loaded.take_kept(self.learner.form().averaged && path.ends_with(BEST));
+        self.learner.form().check(&loaded.state).map_err(|e| problem(e.to_string()))?;
+        Ok((state, loaded.state, kept))
     }
 }
 

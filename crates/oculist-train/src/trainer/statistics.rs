@@ -3,7 +3,6 @@
 use super::{Run, TrainingData};
 use crate::config::TrainConfig;
 use crate::error::TrainError;
-use crate::executor::Executor;
 
 /// Running statistics are trusted where an epoch has this many times the updates they remember.
 const WINDOWS: f64 = 10.0;
@@ -17,8 +16,10 @@ const PART: usize = 16;
 /// Running statistics lag behind the weights by `1 / (1 - momentum)` updates, and averaged ones by `1 / (1 - decay)`
 /// more. That does not matter where an epoch has ten times as many updates: the weights hardly change meanwhile, and of
 /// the start `exp(-10)` is left. Otherwise a validation would judge the lag, and the epoch it chooses be the wrong one.
-pub(super) fn batches(executor: &Executor, config: &TrainConfig, steps: usize) -> usize {
-    let Some(window) = executor.statistics_window() else { return 0 };
+///
+/// `window` is [`statistics_window`](crate::Learner::statistics_window).
+pub(super) fn batches(window: Option<f64>, config: &TrainConfig, steps: usize) -> usize {
+    let Some(window) = window else { return 0 };
     let average = if config.ema_decay > 0.0 { 1.0 / (1.0 - f64::from(config.ema_decay)) } else { 0.0 };
     if steps as f64 >= WINDOWS * window.max(average) {
         return 0;
@@ -33,11 +34,8 @@ impl Run<'_> {
         if self.statistics == 0 {
             return Ok(());
         }
-        let batches = data.epoch(self.state.epoch)?.take(self.statistics);
-        self.swap_average();
-        let result = self.executor.estimate_statistics(batches);
-        self.swap_average();
-        result.map(drop)
+        let mut batches = data.epoch(self.state.epoch)?.take(self.statistics);
+        self.learner.measure_statistics(&mut batches).map(drop)
     }
 }
 
@@ -49,9 +47,10 @@ mod tests {
     use oculist_kernels::Context;
 
     use super::*;
-    use crate::executor::Mode;
+    use crate::cpu::Cpu;
+    use crate::engine::{Engine, Setup};
 
-    fn executor(momentum: Option<f32>) -> Executor {
+    fn window(momentum: Option<f32>) -> Option<f64> {
         let mut b = GraphBuilder::new("net");
         let mut x = b.input("image", 1, 2, 2);
         if let Some(momentum) = momentum {
@@ -60,13 +59,14 @@ mod tests {
         }
         let x = b.op("flatten", Op::Flatten(Flatten::IMAGES), &[x]);
         let x = b.linear("fc", x, 2);
-        Executor::new(Arc::new(Context::new(1).unwrap()), &b.finish(x).unwrap(), 32, Mode::Eval).unwrap()
+        let cpu = Cpu::new(Arc::new(Context::new(1).unwrap()));
+        cpu.load(&b.finish(x).unwrap(), &Setup::plain(32)).unwrap().statistics_window()
     }
 
     #[test]
     fn few_updates_for_the_slowest_momentum_are_measured_over_few_images() {
         let config = |ema_decay| TrainConfig { batch_size: 32, ema_decay, ..TrainConfig::default() };
-        let of = |momentum, decay, steps| batches(&executor(momentum), &config(decay), steps);
+        let of = |momentum, decay, steps| batches(window(momentum), &config(decay), steps);
         // 100 updates are remembered: up to 1000 an epoch are few.
         assert_eq!(of(Some(0.99), 0.0, 14), 8, "256 images");
         assert_eq!(of(Some(0.99), 0.0, 3), 3, "all there are");

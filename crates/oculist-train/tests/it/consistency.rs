@@ -8,7 +8,8 @@ use oculist_graph::{Graph, Tensor};
 use oculist_kernels::{Context, channel_stride};
 use oculist_testing::{formula, golden};
 use oculist_train::{
-    BatchIterator, Criterion, Event, Loss, Outcome, TrainConfig, TrainError, Trainer, TrainingData, VIEWS,
+    BatchIterator, Cpu, Criterion, Event, Loss, Outcome, TrainConfig, TrainError, Trainer, TrainingData,
+    VIEWS,
 };
 use serde_json::Value;
 
@@ -239,7 +240,7 @@ fn train(
 ) -> Result<Outcome, TrainError> {
     let stop = AtomicBool::new(false);
     let trainer = Trainer {
-        ctx: Arc::new(Context::new(2).unwrap()),
+        engine: &Cpu::new(Arc::new(Context::new(2).unwrap())),
         config,
         teacher,
         checkpoints: folder.map(std::path::Path::to_path_buf),

@@ -11,7 +11,7 @@ use oculist_kernels::{Context, channel_stride};
 use oculist_metrics::Metric;
 use oculist_testing::{formula, golden};
 use oculist_train::{
-    BatchIterator, BinaryCriterion, Distillation, Event, Outcome, TrainConfig, TrainError, Trainer,
+    BatchIterator, BinaryCriterion, Cpu, Distillation, Event, Outcome, TrainConfig, TrainError, Trainer,
     TrainingData, for_each_gradient,
 };
 use serde_json::Value;
@@ -245,7 +245,7 @@ fn train(
     let (stop, graph) = (AtomicBool::new(false), graph());
     let teacher = (config.distill_alpha == 0.25).then_some(&graph);
     let trainer = Trainer {
-        ctx: Arc::new(Context::new(2).unwrap()),
+        engine: &Cpu::new(Arc::new(Context::new(2).unwrap())),
         config,
         teacher,
         checkpoints: folder.map(Path::to_path_buf),
@@ -330,15 +330,15 @@ fn what_cannot_be_measured_or_is_another_task_is_refused() {
 
 #[test]
 fn importances_are_estimated_by_the_loss_of_the_task() {
-    let ctx = Arc::new(Context::new(1).unwrap());
+    let engine = Cpu::new(Arc::new(Context::new(1).unwrap()));
     let mut sums = Vec::new();
-    for_each_gradient(ctx.clone(), &graph(), BATCH, &BARS, 2, |gradients| {
+    for_each_gradient(&engine, &graph(), BATCH, &BARS, 2, |gradients| {
         sums.push(gradients.values().filter_map(Tensor::as_f32).flatten().map(|g| g.abs()).sum::<f32>());
         Ok::<(), TrainError>(())
     })
     .unwrap();
     assert!(sums.len() == 2 && sums.iter().all(|sum| *sum > 0.01), "{sums:?}");
     let single = Bars { task: Task::SingleLabel, ..BARS };
-    let refused = for_each_gradient(ctx, &graph(), BATCH, &single, 1, |_| Ok::<(), TrainError>(()));
+    let refused = for_each_gradient(&engine, &graph(), BATCH, &single, 1, |_| Ok::<(), TrainError>(()));
     assert!(refused.is_err());
 }

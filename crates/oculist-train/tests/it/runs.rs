@@ -11,20 +11,20 @@ use oculist_kernels::Context;
 use oculist_metrics::Metric;
 use oculist_testing::formula;
 use oculist_train::{
-    BatchIterator, EpochRecord, Event, Keep, Loss, OptimizerConfig, Outcome, TrainConfig, TrainError,
-    Trainer, TrainingData, balanced_weights, class_priors,
+    BatchIterator, Cpu, Engine, EpochRecord, Event, Keep, Loss, OptimizerConfig, Outcome, TrainConfig,
+    TrainError, Trainer, TrainingData, balanced_weights, class_priors,
 };
 
 use super::nets;
 
-const SIDE: usize = 10;
-const BATCH: usize = 8;
+pub(super) const SIDE: usize = 10;
+pub(super) const BATCH: usize = 8;
 const STEPS: usize = 6;
 
 /// Five classes: a bright bar in one of five places, over noise that depends on epoch and step.
-struct Bars;
+pub(super) struct Bars;
 
-fn batch(name: &str) -> Batch {
+pub(super) fn batch(name: &str) -> Batch {
     let noise = formula::tensor(name, BATCH * SIDE * SIDE);
     let mut images = noise.iter().map(|x| 0.3 * x).collect::<Vec<_>>();
     let labels: Vec<u32> = (0..BATCH as u32).map(|i| (i * 7 + name.len() as u32) % 5).collect();
@@ -58,7 +58,7 @@ fn top1(record: &EpochRecord) -> f64 {
     record.val.get(Metric::Top1).unwrap()
 }
 
-fn graph() -> Graph {
+pub(super) fn graph() -> Graph {
     let mut graph = nets::build("PaddedShortcut", [1, SIDE, SIDE]);
     // Paddings are integers and no weights.
     for (id, value, tensor) in graph.clone().params().filter(|(_, _, t)| t.as_f32().is_some()) {
@@ -86,16 +86,29 @@ pub(super) fn train(
     threads: usize,
     stop_after: Option<usize>,
 ) -> Result<Outcome, TrainError> {
+    let cpu = Cpu::new(Arc::new(Context::new(threads).unwrap()));
+    train_on(&cpu, &graph(), config, folder, resume, stop_after)
+}
+
+/// The same of any network on any engine.
+pub(super) fn train_on(
+    engine: &dyn Engine,
+    graph: &Graph,
+    config: &TrainConfig,
+    folder: Option<&Path>,
+    resume: bool,
+    stop_after: Option<usize>,
+) -> Result<Outcome, TrainError> {
     let stop = AtomicBool::new(false);
     let trainer = Trainer {
-        ctx: Arc::new(Context::new(threads).unwrap()),
+        engine,
         config,
         teacher: None,
         checkpoints: folder.map(Path::to_path_buf),
         resume,
         stop: &stop,
     };
-    trainer.run(&graph(), &Bars, &mut |event| {
+    trainer.run(graph, &Bars, &mut |event| {
         if let Event::Epoch { record, .. } = event
             && Some(record.epoch) == stop_after
         {
@@ -169,7 +182,7 @@ fn early_stopping_keeps_the_best_epoch() {
     // With no learning to speak of, the first epoch stays the best.
     let config = TrainConfig { lr: 1e-12, patience: 2, ema_decay: 0.0, ..config(50) };
     let trainer = Trainer {
-        ctx: Arc::new(Context::new(1).unwrap()),
+        engine: &Cpu::new(Arc::new(Context::new(1).unwrap())),
         config: &config,
         teacher: None,
         checkpoints: None,

@@ -10,7 +10,7 @@ use oculist_metrics::Metric;
 use oculist_testing::interpret::{self, Array};
 use oculist_testing::{formula, reference::Noise};
 use oculist_train::{
-    BatchIterator, Event, Executor, Mode, Optimizer, OptimizerConfig, TrainConfig, TrainError, Trainer,
+    BatchIterator, Cpu, Event, Executor, Mode, Optimizer, OptimizerConfig, TrainConfig, TrainError, Trainer,
     TrainingData, loss_and_gradient,
 };
 
@@ -189,7 +189,7 @@ fn few_updates_are_validated_and_kept_with_the_statistics_of_their_weights() {
         let config = config(decay);
         let mut told = None;
         let trainer = Trainer {
-            ctx: ctx.clone(),
+            engine: &Cpu::new(ctx.clone()),
             config: &config,
             teacher: None,
             checkpoints: None,

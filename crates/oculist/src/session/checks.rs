@@ -1,11 +1,10 @@
 //! What can be refused before any work is refused before any work.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use oculist_data::LoaderConfig;
-use oculist_runtime::{Context, Plan, PlanOptions};
-use oculist_train::{Executor, Mode};
+use oculist_runtime::{Plan, PlanOptions};
+use oculist_train::Engine;
 use oculist_zoo::BuildOptions;
 
 use super::Session;
@@ -41,7 +40,7 @@ impl Session<'_> {
         if let Some((path, model)) = &self.given
             && recipe.stages().iter().any(|stage| stage.trains_what_it_is_given())
         {
-            is_trainable(path, model, &self.ctx)?;
+            is_trainable(path, model, self.engine())?;
         }
         Ok(())
     }
@@ -63,7 +62,7 @@ impl Session<'_> {
         let ctx = &self.ctx;
         let graph = oculist_zoo::build(&config.arch, &self.build_options(config))?;
         let rows = config.train.rows();
-        let training = Executor::check(ctx, &graph, rows, Mode::Train)?;
+        let training = self.engine().check(&graph, rows)?;
         let images = LoaderConfig::training(
             rows,
             config.train.loader_workers,
@@ -94,9 +93,9 @@ impl Session<'_> {
 }
 
 /// Refuses a model that runs but that pruned forms of it could not be trained of.
-fn is_trainable(path: &Path, model: &Model, ctx: &Arc<Context>) -> Result<(), OculistError> {
+fn is_trainable(path: &Path, model: &Model, engine: &dyn Engine) -> Result<(), OculistError> {
     // Two images: pruned forms of it need less than it does itself.
-    Executor::check(ctx, &model.graph, 2, Mode::Train).map_err(|e| OculistError::from(e).of_model(path))?;
+    engine.check(&model.graph, 2).map_err(|e| OculistError::from(e).of_model(path))?;
     match softmax_as_logits(&model.graph) {
         None => Ok(()),
         Some(node) => Err(OculistError::Model {

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use oculist_train::{Cpu, Engine};
+
 use super::shared::Shared;
 use super::{Canceller, Session, Stop};
 use crate::config::Config;
@@ -21,13 +23,15 @@ use crate::sink::{Sink, Sinks};
 pub struct SessionBuilder<'a> {
     settings: Settings,
     source: Option<Source>,
+    engine: Option<Box<dyn Engine>>,
     sinks: Sinks<'a>,
     stop: Stop<'a>,
 }
 
 impl<'a> SessionBuilder<'a> {
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, source: None, sinks: Sinks::default(), stop: Stop::Own(Canceller::default()) }
+        let (sinks, stop) = (Sinks::default(), Stop::Own(Canceller::default()));
+        Self { settings, source: None, engine: None, sinks, stop }
     }
 
     /// Adds one who watches; all are told everything in the order in which they were added.
@@ -41,6 +45,13 @@ impl<'a> SessionBuilder<'a> {
     #[must_use]
     pub fn source(mut self, source: Source) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    /// Trains on another [`Engine`](crate::engine::Engine) than the CPU. What is measured and deployed still runs on the CPU.
+    #[must_use]
+    pub fn engine(mut self, engine: impl Engine + 'static) -> Self {
+        self.engine = Some(Box::new(engine));
         self
     }
 
@@ -64,7 +75,7 @@ impl<'a> SessionBuilder<'a> {
     /// [`OculistError`] naming what is wrong with the settings, the data or the model.
     pub fn open(self) -> Result<Session<'a>, OculistError> {
         let began = Instant::now();
-        let Self { settings, source, sinks, stop } = self;
+        let Self { settings, source, engine, sinks, stop } = self;
         settings.validate()?;
         sinks.tell(&Progress::Stage { number: 1, title: "Read the data" });
         let mut observer = |progress: Progress<'_>| sinks.tell(&progress);
@@ -117,6 +128,7 @@ impl<'a> SessionBuilder<'a> {
             settings: decided,
             facts,
             config,
+            engine: engine.unwrap_or_else(|| Box::new(Cpu::new(ctx.clone()))),
             ctx,
             source,
             given,

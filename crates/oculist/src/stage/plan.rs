@@ -93,7 +93,7 @@ impl Planned {
             let mut times = Vec::new();
             let mut began = Instant::now();
             let batch = train.rows();
-            for_each_gradient(session.ctx().clone(), graph, batch, &data, BATCHES, |_| {
+            for_each_gradient(session.engine(), graph, batch, &data, BATCHES, |_| {
                 go_on(session.stop())?;
                 times.push(began.elapsed().as_secs_f64());
                 began = Instant::now();

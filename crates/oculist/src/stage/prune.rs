@@ -194,6 +194,6 @@ fn scores(session: &Session<'_>, graph: &Graph, groups: &ChannelGroups) -> Resul
         }
         Ok(())
     };
-    for_each_gradient(session.ctx().clone(), graph, batch_size, &data, IMPORTANCE_BATCHES, add)?;
+    for_each_gradient(session.engine(), graph, batch_size, &data, IMPORTANCE_BATCHES, add)?;
     Ok(sums)
 }

@@ -9,8 +9,8 @@ use oculist_plain::{PlainError, cast, evaluate, gradient};
 
 use super::plan::{Map, Slot};
 use super::{Executor, Mode, dropout};
+use crate::cpu::params::ParamSet;
 use crate::error::TrainError;
-use crate::params::ParamSet;
 
 /// Index of a row-major value.
 pub(crate) type Row = usize;

@@ -12,7 +12,7 @@ use oculist_kernels::{Conv2d, channel_stride, pack_weights, unpack_weights};
 
 /// How a parameter is laid out.
 #[derive(Debug, Clone)]
-pub(crate) enum ParamLayout {
+pub(super) enum ParamLayout {
     /// A convolution's weights; fully connected layers are convolutions that cover the map.
     Weights(Box<Conv2d>),
     /// One number per channel, padded with zeros.
@@ -30,12 +30,12 @@ pub struct Param {
     pub value: ValueId,
     /// Whether weight decay applies: weights yes, norms and biases no.
     pub decays: bool,
-    pub(crate) layout: ParamLayout,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) offset: usize,
-    pub(crate) len: usize,
+    pub(super) layout: ParamLayout,
+    pub(super) shape: Vec<usize>,
+    pub(super) offset: usize,
+    pub(super) len: usize,
     /// How many inputs of nodes it is: the gradients of all of them are added.
-    pub(crate) readers: usize,
+    pub(super) readers: usize,
 }
 
 impl ParamLayout {
@@ -108,7 +108,7 @@ pub struct ParamSet {
 
 impl ParamSet {
     /// Adds a parameter, or a reader to one that is there; what is wrong with it in words.
-    pub(crate) fn add(
+    pub(super) fn add(
         &mut self,
         graph: &Graph,
         value: ValueId,
@@ -144,7 +144,7 @@ impl ParamSet {
     }
 
     /// Adds a parameter for a plain step, which reads any layout; weight decay applies to what has more than one axis.
-    pub(crate) fn add_rows(&mut self, graph: &Graph, value: ValueId) -> Result<usize, String> {
+    pub(super) fn add_rows(&mut self, graph: &Graph, value: ValueId) -> Result<usize, String> {
         if let Some(&i) = self.positions.get(&value) {
             self.params[i].readers += 1;
             return Ok(i);
@@ -155,12 +155,12 @@ impl ParamSet {
     }
 
     /// Whether a node may read a value in this layout: others do not read it in another one.
-    pub(crate) fn fits(&self, value: ValueId, layout: &ParamLayout) -> bool {
+    pub(super) fn fits(&self, value: ValueId, layout: &ParamLayout) -> bool {
         self.positions.get(&value).is_none_or(|&i| self.params[i].layout.agrees(layout))
     }
 
     /// Whether a value is one of the parameters.
-    pub(crate) fn holds(&self, value: ValueId) -> bool {
+    pub(super) fn holds(&self, value: ValueId) -> bool {
         self.positions.contains_key(&value)
     }
 
@@ -169,7 +169,7 @@ impl ParamSet {
         self.params.iter()
     }
 
-    pub(crate) fn get(&self, i: usize) -> &Param {
+    pub(super) fn get(&self, i: usize) -> &Param {
         &self.params[i]
     }
 

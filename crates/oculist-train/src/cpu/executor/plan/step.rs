@@ -5,7 +5,7 @@ use std::sync::Arc;
 use oculist_kernels::{Activation, ConvPlan, Pooling};
 
 use super::Slot;
-use crate::executor::rows::RowStep;
+use crate::cpu::executor::rows::RowStep;
 
 /// One step of the plan. Parameters and statistics are indices into their sets.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use oculist_kernels::{
 
 use super::plan::{Map, Slot, Step};
 use super::{Executor, dropout, gated_rows};
-use crate::params::Param;
+use crate::cpu::params::Param;
 
 impl Executor {
     /// Runs the backward pass of the last [`Executor::forward_train`] from the gradient of the logits and leaves

@@ -8,7 +8,7 @@ mod forward;
 mod gradients;
 mod plan;
 mod profile;
-pub(crate) mod rows;
+pub(super) mod rows;
 mod statistics;
 
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use std::sync::Arc;
 use oculist_graph::Graph;
 use oculist_kernels::{Buffer, Context, Rows, try_zeros};
 
+use crate::cpu::optimizer::{Optimizer, global_norm};
+use crate::cpu::params::ParamSet;
 use crate::error::TrainError;
-use crate::optimizer::{Optimizer, global_norm};
-use crate::params::ParamSet;
 use gradients::GradientPlan;
 use plan::Plan;
 pub use plan::has_fast_step;
@@ -43,11 +43,11 @@ pub struct Executor {
     batch: usize,
     classes: usize,
     /// Trainable parameters in the kernels' layout.
-    pub(crate) weights: Vec<f32>,
+    pub(super) weights: Vec<f32>,
     /// Running means and variances.
-    pub(crate) stats: Vec<f32>,
+    pub(super) stats: Vec<f32>,
     /// Gradients of the parameters, laid out as the weights.
-    pub(crate) grads: Vec<f32>,
+    pub(super) grads: Vec<f32>,
     activations: Vec<Buffer>,
     gradient_buffers: Vec<Buffer>,
     /// Batch mean and inverse standard deviation of each normalisation, kept for the backward pass.
@@ -160,7 +160,7 @@ impl Executor {
     }
 
     /// Height, width and channels of the input.
-    pub(crate) fn input_shape(&self) -> (usize, usize, usize) {
+    pub(super) fn input_shape(&self) -> (usize, usize, usize) {
         let map = self.plan.slots[self.plan.input];
         (map.height, map.width, map.channels)
     }
@@ -200,12 +200,6 @@ impl Executor {
     pub fn store(&self, graph: &mut Graph) {
         self.plan.weights.unpack_into(&self.weights, graph);
         self.plan.stats.unpack_into(&self.stats, graph);
-    }
-
-    /// Takes weights and statistics in the flat layout, for example a moving average.
-    pub fn set_parameters(&mut self, weights: &[f32], stats: &[f32]) {
-        self.weights.copy_from_slice(weights);
-        self.stats.copy_from_slice(stats);
     }
 
     /// The logits of the last forward pass, `[batch, logits_stride]`.

@@ -2,7 +2,7 @@
 
 use oculist_kernels::Context;
 
-use crate::optimizer::run;
+use crate::cpu::optimizer::run;
 
 /// `ema = d * ema + (1 - d) * w` with `d = min(decay, (t - 1) / (t + 8))` at update `t`, from 1.
 ///
@@ -16,9 +16,9 @@ use crate::optimizer::run;
 #[derive(Debug, Clone)]
 pub struct Ema {
     decay: f32,
-    pub(crate) updates: u64,
-    pub(crate) weights: Vec<f32>,
-    pub(crate) stats: Vec<f32>,
+    pub(super) updates: u64,
+    pub(super) weights: Vec<f32>,
+    pub(super) stats: Vec<f32>,
 }
 
 impl Ema {

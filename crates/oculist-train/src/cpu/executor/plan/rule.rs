@@ -14,8 +14,8 @@ use oculist_graph::{Binary, DataType, Gemm, GlobalPool, NodeId, Op, ValueId};
 
 use super::flow::quantised;
 use super::{Map, Planner, Slot, unsupported};
+use crate::cpu::params::ParamLayout;
 use crate::error::TrainError;
-use crate::params::ParamLayout;
 
 /// Whether the rule has made the node's steps.
 type Outcome = Result<bool, TrainError>;

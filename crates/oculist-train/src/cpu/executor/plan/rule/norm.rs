@@ -6,8 +6,8 @@ use oculist_kernels::{Activation, channel_stride};
 use super::super::{Planner, Slot, Step, unsupported};
 use super::Outcome;
 use super::arithmetic::activation_of;
+use crate::cpu::params::ParamLayout;
 use crate::error::TrainError;
-use crate::params::ParamLayout;
 
 /// Normalisation with statistics of the batch.
 pub(super) fn batch_norm(planner: &mut Planner<'_>, n: NodeId) -> Outcome {

@@ -8,8 +8,8 @@ use oculist_plain::{Gradient, cast, differentiable, evaluate};
 
 use super::super::{Planner, Slot, Step, unsupported};
 use super::Outcome;
+use crate::cpu::executor::rows::{PlainStep, Row, RowStep, RowValue, Source};
 use crate::error::TrainError;
-use crate::executor::rows::{PlainStep, Row, RowStep, RowValue, Source};
 
 /// Values whose elements follow from shapes: nothing has to be computed for them.
 pub(super) fn known(planner: &mut Planner<'_>, n: NodeId) -> Outcome {

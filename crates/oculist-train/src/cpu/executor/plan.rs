@@ -13,8 +13,8 @@ use oculist_graph::{DataType, Graph, Node, NodeId, Op, Tensor, ValueId};
 use oculist_kernels::{Context, Rows, channel_stride};
 
 use super::rows::{Row, RowValue};
+use crate::cpu::params::ParamSet;
 use crate::error::TrainError;
-use crate::params::ParamSet;
 pub(super) use flow::check;
 pub use rule::has_fast_step;
 pub(crate) use step::Step;

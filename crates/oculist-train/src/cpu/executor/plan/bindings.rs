@@ -3,8 +3,8 @@
 use oculist_graph::{NodeId, ValueId};
 
 use super::{Map, Plan, Planner, Slot, Step, unsupported};
+use crate::cpu::params::{ParamLayout, ParamSet};
 use crate::error::TrainError;
-use crate::params::{ParamLayout, ParamSet};
 
 impl Planner<'_> {
     /// The one node that reads a value which is not the output.

@@ -5,7 +5,7 @@ use oculist_kernels::{Conv2d, ConvPlan};
 
 use super::super::{Map, Planner, Step, unsupported};
 use super::Outcome;
-use crate::params::ParamLayout;
+use crate::cpu::params::ParamLayout;
 
 /// A convolution over two axes with a trained weight.
 pub(super) fn conv(planner: &mut Planner<'_>, n: NodeId) -> Outcome {
