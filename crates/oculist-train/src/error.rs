@@ -105,6 +105,14 @@ pub enum TrainError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// An engine has failed in a way of its own: a device is lost, or it lacks what a network needs.
+    #[error("the engine `{engine}` failed: {source}")]
+    Engine {
+        /// The engine, as it names itself.
+        engine: String,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A file could not be written or read.
     #[error("{path}: {source}")]
     Io {
