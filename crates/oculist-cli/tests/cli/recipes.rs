@@ -218,22 +218,26 @@ fn a_run_is_not_continued_with_another_recipe() {
     outcome.fails(1, &["begun with another recipe", "0.6", "0.7"]);
 }
 
-/// How often a run is killed: `OCULIST_KILLS` times, else a few.
-fn kills() -> u64 {
-    std::env::var("OCULIST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(4)
+/// How often a run is killed, and the recipe: `OCULIST_KILLS` times in one of about 20 seconds, else a few times in a short one.
+fn kills() -> (u64, String) {
+    match std::env::var("OCULIST_KILLS").ok().and_then(|n| n.parse().ok()) {
+        Some(times) => (times, LINEAR.replace("epochs = 2", "epochs = 20")),
+        None => (4, LINEAR.to_owned()),
+    }
 }
 
 #[test]
 fn a_recipe_killed_at_any_moment_goes_on_to_the_same_bytes() {
     let dir = scratch();
     let (recipe, whole) = (dir.path().join("r.toml"), dir.path().join("whole"));
-    std::fs::write(&recipe, LINEAR).expect("a recipe");
+    let (times, text) = kills();
+    std::fs::write(&recipe, text).expect("a recipe");
     let began = std::time::Instant::now();
     call(&trained().data, &recipe, &whole).run().ok();
     let time = began.elapsed();
     let want = ["baseline.onnx", "model.onnx", "model.int8.onnx"].map(|file| (file, read(&whole.join(file))));
     let mut killed = 0;
-    for i in 0..kills() {
+    for i in 0..times {
         let run = dir.path().join(format!("run-{i}"));
         // Moments over the whole run, in an order of their own.
         let at = time.mul_f64((i as f64 * 0.618_034 + 0.3).fract());
@@ -256,6 +260,7 @@ fn a_recipe_killed_at_any_moment_goes_on_to_the_same_bytes() {
         std::fs::remove_dir_all(&run).expect("removed");
     }
     assert!(killed > 0, "at least one was killed before its end");
+    println!("{killed} of {times} were killed, of runs of {time:?}");
     // The time over which the moments are spread.
     assert!(time > Duration::from_millis(100));
 }
