@@ -54,6 +54,8 @@ const MAX_STAGES: usize = 1000;
 #[derive(Debug, Clone, Default)]
 pub struct Recipe {
     name: String,
+    /// The file that it was read from.
+    file: Option<String>,
     settings: Settings,
     stages: Vec<Arc<dyn Stage>>,
 }
@@ -142,8 +144,11 @@ impl Recipe {
         }
         let text = oculist_files::read_to_string(path).map_err(io)?;
         let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
-        Self::parse(&text, json, registry)
-            .map_err(|problem| OculistError::Recipe { name: path.display().to_string(), problem })
+        let name = path.display().to_string();
+        match Self::parse(&text, json, registry) {
+            Ok(recipe) => Ok(Self { file: Some(name), ..recipe }),
+            Err(problem) => Err(OculistError::Recipe { name, problem }),
+        }
     }
 
     /// A recipe from the text of a TOML file.
@@ -198,7 +203,21 @@ impl Recipe {
         if count > MAX_STAGES {
             return Err(format!("expected at most {MAX_STAGES} stages, found {count}"));
         }
-        Ok(Self { name, settings, stages })
+        Ok(Self { name, file: None, settings, stages })
+    }
+
+    /// An error that one of its stages finds in its own settings, with where it stands in the recipe's file.
+    pub(crate) fn error_of(&self, number: usize, stage: &dyn Stage, error: OculistError) -> OculistError {
+        let Some(name) = self.file.clone() else { return error };
+        let problem = match error {
+            OculistError::Stage { stage: inner, problem } if inner != stage.kind() => {
+                format!("{inner}: {problem}")
+            }
+            OculistError::Stage { problem, .. } => problem,
+            OculistError::Setting { .. } | OculistError::Zoo(_) => error.to_string(),
+            other => return other,
+        };
+        OculistError::Recipe { name, problem: format!("stage {number}: {}: {problem}", stage.kind()) }
     }
 
     /// The recipe as TOML, as [`Recipe::read`] takes it.

@@ -163,22 +163,21 @@ fn a_recipe_that_is_wrong_is_refused_before_anything_is_written() {
     refused("[[stage]]\nkind = \"trian\"", &["stage 1", "`trian`", "train"]);
     refused("[[stage]]\nkind = \"train\"\nepoch = 3", &["stage 1", "unknown setting `epoch`"]);
     refused("[[stage]", &["line 1"]);
-    let fails = |text: &str, words: &[&str]| {
-        std::fs::write(&recipe, text).expect("a recipe");
-        call(&trained().data, &recipe, &run).run().fails(1, words);
-        assert!(!run.exists());
-    };
-    fails("[[stage]]\nkind = \"load\"", &["stage `load`", "expected a model"]);
-    fails("[[stage]]\nkind = \"train\"\n[[stage]]\nkind = \"prune\"", &["stage `prune`", "keep"]);
+    refused("[[stage]]\nkind = \"load\"", &["stage 1: load: ", "expected a model"]);
+    let prune = "[[stage]]\nkind = \"train\"\n[[stage]]\nkind = \"prune\"";
+    refused(prune, &["stage 2: prune: keep: expected"]);
+    refused(&format!("{prune}\nkeep = 1.5"), &["stage 2: prune: keep: expected", "1.5"]);
+    refused("[[stage]]\nkind = \"train\"\nlr = -1", &["stage 1: train: lr: expected a positive number"]);
+    refused("[[stage]]\nkind = \"train\"\narch = \"resnt\"", &["stage 1: train: ", "resnt"]);
     // What can be known before is known before, whatever comes after.
     let of = |kinds: &[&str]| -> String {
         kinds.iter().flat_map(|kind| ["[[stage]]\nkind = \"", kind, "\"\n"]).collect()
     };
     for first in ["measure", "fine-tune", "fold", "quantize", "distil"] {
-        fails(&of(&[first]), &[&format!("stage `{first}`"), "expected a model"]);
+        refused(&of(&[first]), &[&format!("stage 1: {first}: "), "expected a model"]);
     }
     for second in ["quantize", "fine-tune", "fold"] {
-        fails(&of(&["train", "quantize", second]), &[&format!("stage `{second}`"), "f32"]);
+        refused(&of(&["train", "quantize", second]), &[&format!("stage 3: {second}: "), "f32"]);
     }
     refused("[[stage]]\nkind = \"train\"\nlr = nan", &["finite number"]);
     std::fs::write(&recipe, "[[stage]]\nkind = \"train\"").expect("a recipe");

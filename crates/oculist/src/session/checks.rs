@@ -24,9 +24,10 @@ impl Session<'_> {
     /// [`OculistError`] naming the stage, the model or the memory that stands in its way.
     pub(crate) fn check_recipe(&self, recipe: &Recipe) -> Result<(), OculistError> {
         let mut known = Expected::Nothing;
-        for stage in recipe.stages() {
-            stage.check(self)?;
-            known = stage.expects(known)?;
+        for (i, stage) in recipe.stages().iter().enumerate() {
+            let at = |error| recipe.error_of(i + 1, stage.as_ref(), error);
+            stage.check(self).map_err(at)?;
+            known = stage.expects(known).map_err(at)?;
             self.note_contradictions(stage.as_ref());
         }
         if let Some(path) = self.given_path()
