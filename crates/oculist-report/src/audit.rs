@@ -89,6 +89,9 @@ pub struct LabelCheck {
     pub arch: String,
     /// Number of folds.
     pub folds: usize,
+    /// Folds that are done; fewer than `folds` in a file of a check that goes on or was interrupted, 0 in older
+    /// files.
+    pub folds_done: usize,
     /// Epochs that each model was trained for.
     pub epochs: usize,
     /// Images whose label was checked.

@@ -62,8 +62,7 @@ impl<T> Range<T> {
         Err(crate::error::wrong(name, format!("expected {}, found {value:?}", self.expected)))
     }
 
-    /// The parser of a value on the command line. Clap says which option and which text it was.
-    #[cfg(feature = "clap")]
+    /// The parser of a value on a command line, which says itself which option and which text it was.
     pub fn parser(self) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static
     where
         T: std::str::FromStr + 'static,
@@ -83,7 +82,7 @@ pub fn memory(text: &str) -> Result<ByteSize, String> {
     if size.0 == 0 { Err("expected at least one byte, found 0".to_owned()) } else { Ok(size) }
 }
 
-#[cfg(all(test, feature = "clap"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

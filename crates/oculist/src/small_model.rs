@@ -19,10 +19,16 @@ use crate::training_data::fill;
 pub(crate) const ARCH: &str = "resnet8";
 /// Photos are judged at this side at the most.
 const SIDE: usize = 64;
-/// Updates of a model when the user does not say how many epochs.
-const UPDATES: usize = 1600;
+/// How long a model is trained.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Length {
+    /// So many epochs.
+    Epochs(usize),
+    /// So many that there are this many updates, but 4 to 40.
+    Updates(usize),
+}
 
-/// How to train on `train` images of this source; without `epochs` so many that there are 1600 updates, but 4 to 40.
+/// How to train on `train` images of this source.
 ///
 /// # Errors
 /// As for [`Config::resolve`].
@@ -30,7 +36,7 @@ pub(crate) fn recipe(
     source: &Source,
     settings: &Settings,
     train: usize,
-    epochs: Option<usize>,
+    length: Length,
 ) -> Result<Config, OculistError> {
     let mut facts = facts(source, settings)?;
     if settings.image_size.is_none() && facts.preprocessing.height.max(facts.preprocessing.width) > SIDE {
@@ -38,11 +44,15 @@ pub(crate) fn recipe(
         facts = crate::data::facts(source, &smaller)?;
     }
     facts.train = train;
+    let epochs = match length {
+        Length::Epochs(epochs) => Some(epochs),
+        Length::Updates(_) => None,
+    };
     let settings = Settings { arch: Some(ARCH.into()), epochs, ..settings.clone() };
     let mut recipe = Config::resolve(&settings, &facts)?;
-    if epochs.is_none() {
+    if let Length::Updates(updates) = length {
         let steps = (facts.train / recipe.train.batch_size).max(1);
-        recipe.train.epochs = UPDATES.div_ceil(steps).clamp(4, 40);
+        recipe.train.epochs = updates.div_ceil(steps).clamp(4, 40);
         recipe.train.warmup_epochs = 0.5;
     }
     Ok(recipe)

@@ -31,7 +31,7 @@ const PICTURES: usize = 24;
 pub struct LabelOptions {
     /// Folds, at least 2: each image is judged by a model that was trained on the other folds.
     pub folds: usize,
-    /// Epochs of each model; without a value so many that it gets 1600 updates, but 4 to 40.
+    /// Epochs of each model; without a value so many that it gets 320 updates, but 4 to 40.
     pub epochs: Option<usize>,
 }
 
@@ -128,22 +128,33 @@ fn check_opened(
         tidy_beside(json, watch);
     }
     let audit = run_audit(&dataset, settings.threads(), watch)?;
+    let json = options.json.clone().unwrap_or_else(|| options.output.join(AUDIT_FILE));
+    let with_labels = |labels: Option<&LabelResult>| {
+        let mut report = report(&dataset, &audit, settings);
+        if let Some(result) = labels {
+            add_labels(&mut report, &dataset, &audit, result);
+        }
+        add_kinds(&mut report, &audit, labels.is_some());
+        report
+    };
     let labels = match &options.labels {
         Some(label_options) if label_options.folds > audit.places.len() => {
             let problem = format!("expected at most the number of images, {}", audit.places.len());
             return Err(wrong("folds", problem));
         }
         Some(label_options) => {
-            Some((label_options, labels::check(&dataset, &audit, settings, label_options, watch)?))
+            let folder = &options.output;
+            let check =
+                labels::Check { dataset: &dataset, audit: &audit, settings, options: label_options, folder };
+            // The images take seconds, the labels minutes: what is known is there to be read meanwhile.
+            write(&json, with_labels(None).to_json()?.as_bytes())?;
+            let mut so_far =
+                |result: &LabelResult| write(&json, with_labels(Some(result)).to_json()?.as_bytes());
+            Some(labels::check(&check, watch, &mut so_far)?)
         }
         None => None,
     };
-    let mut report = report(&dataset, &audit, settings);
-    if let Some((label_options, result)) = &labels {
-        add_labels(&mut report, &dataset, &audit, label_options, result);
-    }
-    add_kinds(&mut report, &audit, labels.is_some());
-    let json = options.json.clone().unwrap_or_else(|| options.output.join(AUDIT_FILE));
+    let mut report = with_labels(labels.as_ref());
     write(&json, report.to_json()?.as_bytes())?;
     add_pictures(&mut report, &dataset, watch)?;
     let page = options.output.join(AUDIT_PAGE_FILE);
@@ -233,13 +244,7 @@ fn folders_of(path: &Path, names: &[String]) -> (String, String) {
     (split.map_or("", Split::name).to_owned(), folders[at].clone())
 }
 
-fn add_labels(
-    report: &mut AuditReport,
-    dataset: &Dataset,
-    audit: &Audit,
-    options: &LabelOptions,
-    result: &LabelResult,
-) {
+fn add_labels(report: &mut AuditReport, dataset: &Dataset, audit: &Audit, result: &LabelResult) {
     let names = dataset.class_names();
     let found = result.confident.issues.iter().map(|issue| {
         let (image, split, class) = describe(dataset, audit.places[result.judged[issue.index]]);
@@ -257,7 +262,8 @@ fn add_labels(
     report.issues.extend(found);
     report.labels = Some(LabelCheck {
         arch: "resnet8".into(),
-        folds: options.folds,
+        folds: result.folds,
+        folds_done: result.folds_done,
         epochs: result.epochs,
         images: result.judged.len(),
         out_of_fold_top1: result.top1,

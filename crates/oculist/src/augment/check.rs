@@ -24,13 +24,15 @@ use crate::model_file::{Model, ModelOptions};
 use crate::pictures::png;
 use crate::progress::{Progress, Watch, go_on};
 use crate::settings::{Augmentation, Settings};
-use crate::small_model;
+use crate::small_model::{self, Length};
 use crate::summary::counted;
 
 /// The page of a check.
 pub const AUGMENT_CHECK_PAGE_FILE: &str = "augment-check.html";
 /// The data of a check.
 pub const AUGMENT_CHECK_FILE: &str = "augment-check.json";
+/// Updates of the small network when the user does not say how many epochs.
+const UPDATES: usize = 1600;
 
 /// How to check.
 #[derive(Debug, Clone, PartialEq)]
@@ -199,7 +201,8 @@ fn train_classifier(
 ) -> Result<(Graph, Preprocessing, String), OculistError> {
     let plain = Settings { augment: Some(Augmentation::None), augmentation: None, ..settings.clone() };
     let train = source.split(Split::Train);
-    let recipe = small_model::recipe(source, &plain, train.len(), options.epochs)?;
+    let length = options.epochs.map_or(Length::Updates(UPDATES), Length::Epochs);
+    let recipe = small_model::recipe(source, &plain, train.len(), length)?;
     let graph = small_model::train(train, &recipe, ctx, 0, "classifier", watch)?;
     let epochs = counted(recipe.train.epochs, "epoch", "epochs");
     let what = format!("{}, {epochs} on {} images as they are", small_model::ARCH, train.len());
