@@ -124,6 +124,12 @@ impl Sink for Report {
             summary.max_drop = Some(pledge.max_drop);
             summary.target = Some(format!("{:?}", pledge.target).to_lowercase());
         }
+        let said = [summary.recommended_model(), summary.baseline()].into_iter().flatten();
+        let mut remarks: Vec<String> =
+            said.filter_map(|model| Some(format!("{}: {}", model.name, model.chance_remark()?))).collect();
+        remarks.dedup();
+        // Before all others: the rest of the report is worth as much as this says.
+        summary.warnings.splice(0..0, remarks);
         let known = |has: fn(&Candidate) -> bool| {
             result.also.as_deref().into_iter().chain(result.lineage()).find(|candidate| has(candidate))
         };
