@@ -40,7 +40,7 @@ pub use error::ReportError;
 pub use oculist_metrics::{Finding, Metric, Scores, Unit};
 pub use page::{render_html, table_html};
 pub use preview::{PreviewRow, render_preview_html};
-pub use robustness::{CorruptionResult, Robustness, SeverityResult, TtaResult};
+pub use robustness::{CorruptionResult, Normalised, Robustness, SeverityResult, TtaResult};
 pub use summary::{
     AugmentedSample, CalibrationBin, Candidate, Chance, ClassAccuracy, Data, Epoch, Guess, Input,
     LabelScores, LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, Repeats, RunSummary,
