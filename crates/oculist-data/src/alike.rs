@@ -4,6 +4,8 @@
 mod keep;
 mod leak;
 mod look;
+#[cfg(test)]
+mod tests;
 
 use crate::error::{Error, Result};
 use crate::scan::in_threads;

@@ -6,6 +6,9 @@ use crate::open::Drawn;
 use crate::{Dataset, OpenOptions, Split, Subset, Targets, grouped_parts};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A group of more than one in so many images is large.
+const LARGE: usize = 20;
+
 /// Draws the splits anew, by groups, if one of the groups was cut; `homes` says where the images are and is brought up to
 /// date.
 pub(super) fn together(
@@ -40,37 +43,55 @@ pub(super) fn together(
     let images = all.select(&positions)?;
     let fractions = options.fractions(given[Split::Val as usize] > 0, given[Split::Test as usize] > 0);
     let (labels, classes) = labels(images.targets(), images.classes());
-    let of_pool: Vec<u32> = pool.iter().map(|&i| groups[i]).collect();
-    let parts = grouped_parts(&labels, classes, &of_pool, &fractions, options.seed);
-    let [val, test, train] = &parts[..] else { return Ok(()) };
-    // A group may be all that there is of a class or a split: then it is cut as it was.
-    let trained = images.select(train)?.class_counts();
     let known = images.class_counts();
-    let is_short = |part: &[usize], share: f64| share > 0.0 && part.is_empty();
-    if is_short(val, fractions[0])
-        || is_short(test, fractions[1])
-        || trained.iter().zip(&known).any(|(&now, &all)| now == 0 && all > 0)
-    {
-        dataset.alike.cut = was_cut;
-        return Ok(());
-    }
-    for (split, part) in [(Split::Val, val), (Split::Test, test), (Split::Train, train)] {
-        if !is_pool(split) {
+    // A group may be all that there is of a class or a split: then the large ones are cut, image by image.
+    for largest in [pool.len(), pool.len() / LARGE] {
+        let whole = whole_up_to(largest, &pool, groups);
+        let parts = grouped_parts(&labels, classes, &whole, &fractions, options.seed);
+        let [val, test, train] = &parts[..] else { return Ok(()) };
+        let trained = images.select(train)?.class_counts();
+        let is_short = |part: &[usize], share: f64| share > 0.0 && part.is_empty();
+        if is_short(val, fractions[0])
+            || is_short(test, fractions[1])
+            || trained.iter().zip(&known).any(|(&now, &all)| now == 0 && all > 0)
+        {
             continue;
         }
-        let subset = images.select(part)?;
-        for (place, &at) in part.iter().enumerate() {
-            homes[pool[at]] = (split, place);
+        for (split, part) in [(Split::Val, val), (Split::Test, test), (Split::Train, train)] {
+            if !is_pool(split) {
+                continue;
+            }
+            let subset = images.select(part)?;
+            for (place, &at) in part.iter().enumerate() {
+                homes[pool[at]] = (split, place);
+            }
+            match split {
+                Split::Train => dataset.train = subset,
+                Split::Val => dataset.val = subset,
+                Split::Test => dataset.test = subset,
+            }
         }
-        match split {
-            Split::Train => dataset.train = subset,
-            Split::Val => dataset.val = subset,
-            Split::Test => dataset.test = subset,
-        }
+        dataset.drawn = Drawn::new(given, Split::ALL.map(|split| dataset.split(split).len()));
+        let is_cut = cut(&|i| homes[i].0);
+        dataset.alike.kept = was_cut.saturating_sub(is_cut);
+        dataset.alike.cut = is_cut;
+        return Ok(());
     }
-    dataset.drawn = Drawn::new(given, Split::ALL.map(|split| dataset.split(split).len()));
-    dataset.alike.kept = was_cut;
+    dataset.alike.cut = was_cut;
     Ok(())
+}
+
+/// The group of each image of the pool; those of more than so many images are none, and their images stand alone.
+fn whole_up_to(largest: usize, pool: &[usize], groups: &[u32]) -> Vec<u32> {
+    let mut sizes: BTreeMap<u32, usize> = BTreeMap::new();
+    for &i in pool {
+        *sizes.entry(groups[i]).or_default() += 1;
+    }
+    let alone = groups.len() as u32;
+    let own = |(at, &i): (usize, &usize)| {
+        if sizes[&groups[i]] > largest { alone + at as u32 } else { groups[i] }
+    };
+    pool.iter().enumerate().map(own).collect()
 }
 
 /// One class for each image and the number of classes: of several labels the rarest, of none a class of its own.
