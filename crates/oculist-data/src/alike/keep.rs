@@ -45,7 +45,7 @@ pub(super) fn together(
     let (labels, classes) = labels(images.targets(), images.classes());
     let known = images.class_counts();
     // A group may be all that there is of a class or a split: then the large ones are cut, image by image.
-    for largest in [pool.len(), pool.len() / LARGE] {
+    for largest in [pool.len(), (pool.len() / LARGE).max(2)] {
         let whole = whole_up_to(largest, &pool, groups);
         let parts = grouped_parts(&labels, classes, &whole, &fractions, options.seed);
         let [val, test, train] = &parts[..] else { return Ok(()) };
@@ -55,6 +55,14 @@ pub(super) fn together(
             || is_short(test, fractions[1])
             || trained.iter().zip(&known).any(|(&now, &all)| now == 0 && all > 0)
         {
+            continue;
+        }
+        let mut moved: Vec<Split> = homes.iter().map(|home| home.0).collect();
+        for (split, part) in [(Split::Val, val), (Split::Test, test), (Split::Train, train)] {
+            part.iter().for_each(|&at| moved[pool[at]] = split);
+        }
+        let is_cut = cut(&|i| moved[i]);
+        if is_cut >= was_cut {
             continue;
         }
         for (split, part) in [(Split::Val, val), (Split::Test, test), (Split::Train, train)] {
@@ -72,8 +80,7 @@ pub(super) fn together(
             }
         }
         dataset.drawn = Drawn::new(given, Split::ALL.map(|split| dataset.split(split).len()));
-        let is_cut = cut(&|i| homes[i].0);
-        dataset.alike.kept = was_cut.saturating_sub(is_cut);
+        dataset.alike.kept = was_cut - is_cut;
         dataset.alike.cut = is_cut;
         return Ok(());
     }

@@ -39,7 +39,7 @@ fn measures(model: &Model) -> Table {
     }
     if let Some(chance) = &model.chance {
         if let Some([low, high]) = chance.interval {
-            table.row(["top-1, 95% interval".to_string(), format!("{low:.2} - {high:.2}%")]);
+            table.row(["95% interval of accuracy".to_string(), format!("{low:.2} - {high:.2}%")]);
             let majority = format!("majority rate ({})", name(&chance.answer));
             table.row([majority, format::percent(chance.rate)]);
         } else {

@@ -8,7 +8,7 @@ use oculist_report::{Input, RunSummary};
 
 use super::Sink;
 use crate::candidate::Candidate;
-use crate::data::preprocessing_text;
+use crate::data::{alike, preprocessing_text};
 use crate::error::OculistError;
 use crate::message::Message;
 use crate::pictures;
@@ -91,6 +91,12 @@ impl Sink for Report {
             warnings: std::mem::take(&mut self.summary.warnings),
             ..RunSummary::default()
         };
+        // Said when the data were read, before a run folder listens.
+        for warning in alike::warnings(session.source().dataset()) {
+            if !self.summary.warnings.contains(&warning) {
+                self.summary.warnings.push(warning);
+            }
+        }
         Ok(())
     }
 
