@@ -30,6 +30,8 @@ mod exported;
 mod folders;
 #[path = "cli/foreign.rs"]
 mod foreign;
+#[path = "cli/honest.rs"]
+mod honest;
 #[path = "cli/hostile_names.rs"]
 mod hostile_names;
 #[path = "cli/inputs.rs"]

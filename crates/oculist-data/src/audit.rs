@@ -21,9 +21,11 @@ use crate::{Dataset, Error, Split};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+pub(crate) use duplicates::{FLAT, like};
 pub use grey::{area_resize, entropy, laplacian_variance, percentile};
 pub use kind::IssueKind;
 pub use measures::{Measures, THUMBNAIL};
+pub(crate) use measures::{correlation, digest, moments};
 pub use near::close_pairs;
 pub use perceptual::dct_hash;
 pub use quality::Limit;

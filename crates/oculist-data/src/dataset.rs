@@ -1,8 +1,9 @@
 //! A data set: three splits, class names, and what was left out.
 
+use crate::alike::{Alike, Duplicates, settle};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::open;
+use crate::open::{self, Drawn};
 use crate::{DEFAULT_MAX_PIXELS, Exclude, LabelForm, SkipKind, Skipped, Split, Subset, Summary, Task};
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,8 @@ pub struct OpenOptions {
     pub purpose: Purpose,
     /// Whether an image has one label or any number of them.
     pub task: Task,
+    /// What is done about images that repeat each other: splits that are drawn keep them on one side.
+    pub duplicates: Duplicates,
     /// How a list says which labels an image has, where what it holds leaves a choice; for [`Task::MultiLabel`] only.
     pub label_form: Option<LabelForm>,
     /// How a folder is laid out, where what it holds leaves a choice.
@@ -88,6 +91,7 @@ impl Default for OpenOptions {
             verify: Verify::Auto,
             purpose: Purpose::Train,
             task: Task::SingleLabel,
+            duplicates: Duplicates::Auto,
             label_form: None,
             layout: None,
             exclude: Vec::new(),
@@ -158,7 +162,8 @@ pub struct Dataset {
     pub(crate) val: Subset,
     pub(crate) test: Subset,
     pub(crate) skipped: Vec<Skipped>,
-    pub(crate) drawn: Option<String>,
+    pub(crate) drawn: Option<Drawn>,
+    pub(crate) alike: Alike,
 }
 
 impl Dataset {
@@ -199,7 +204,9 @@ impl Dataset {
     /// the validation and the test split. A word names the built-in set even where a folder has that name;
     /// `./demo` is the folder.
     ///
-    /// Of COCO boxes, whole images are drawn, so that no image is in two splits.
+    /// Of COCO boxes, whole images are drawn, so that no image is in two splits. Of other sources, images that repeat each other
+    /// exactly or nearly are drawn together ([`Duplicates`], [`Dataset::alike`]): where the draw would cut a group of them, it is
+    /// that of [`grouped_parts`](crate::grouped_parts).
     ///
     /// With [`Task::MultiLabel`], manifests may name several labels of an image in one column, in several rows or in a
     /// column of 0 and 1 for each class ([`LabelForm`]); of COCO annotations, whole images are read, with the categories
@@ -217,7 +224,7 @@ impl Dataset {
     /// Everything in [`Error`] that speaks of files, folders, classes and formats.
     pub fn open(source: &str, options: &OpenOptions) -> Result<Self> {
         options.validate()?;
-        open::open(source, options)
+        settle(open::open(source, options)?, options)
     }
 
     /// Opens the folder or file at `path`, whatever it is called.
@@ -226,7 +233,7 @@ impl Dataset {
     /// As for [`Dataset::open`].
     pub fn open_path(path: &Path, options: &OpenOptions) -> Result<Self> {
         options.validate()?;
-        open::open_path(path, options)
+        settle(open::open_path(path, options)?, options)
     }
 
     /// What the user named: a word or a path.
@@ -275,7 +282,12 @@ impl Dataset {
 
     /// Which splits the source does not have and were drawn, how many images each, and from how many; None if none was.
     pub fn drawn(&self) -> Option<&str> {
-        self.drawn.as_deref()
+        self.drawn.as_ref().map(|drawn| drawn.text.as_str())
+    }
+
+    /// What was found of images that repeat each other, when the data set was opened for training.
+    pub fn alike(&self) -> &Alike {
+        &self.alike
     }
 
     /// The same images with other labels: class c of this set is `labels[c]` of `class_names`; see

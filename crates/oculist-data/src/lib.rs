@@ -25,6 +25,7 @@
 //! 9.3 ms in full with zune-jpeg, and with jpeg-decoder 10.7 ms at 1/2, 8.8 ms at 1/4 and 8.3 ms at 1/8 (one
 //! thread), since the entropy-coded data must be read all the same.
 
+mod alike;
 pub mod audit;
 mod class_name;
 mod coco;
@@ -61,6 +62,7 @@ mod walk;
 
 pub mod fixture;
 
+pub use alike::{Alike, Duplicates, Leak, Uniform};
 pub use class_name::{look_alike, path_text, told_apart};
 pub use coco::{Coco, CocoAnnotation, CocoBad, CocoCategory, CocoImage, CocoMask, Rle, read_coco};
 pub use dataset::{Dataset, OpenOptions, Purpose, Verify};

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::outputs::{ENLARGED, only_output_in, output_in};
 use crate::{Dataset, Exclude, OpenOptions, Split, Task};
+pub(crate) use assemble::Drawn;
 use assemble::note;
 use sources::{SOURCES, Source};
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Looking at every image file before training starts.
 
-use crate::dataset::{OpenOptions, Verify};
+use crate::alike::{Duplicates, Look, MOST_PIXELS};
+use crate::dataset::{OpenOptions, Purpose, Verify};
 use crate::decode::{check_complete, guess};
 use crate::location::Location;
 use crate::store::ImageFile;
@@ -58,9 +59,6 @@ impl Candidate {
     }
 }
 
-/// Above this many pixels in all, files are not decoded at opening (20 to 40 s on two cores).
-const FULL_DECODE_PIXELS: u64 = 3_000_000_000;
-
 /// Looks at every file with several threads; the results are in the order of the files.
 ///
 /// The first pass reads the header and checks that the file is complete. The second decodes everything, if
@@ -73,16 +71,20 @@ pub(crate) fn scan(files: &[Candidate], options: &OpenOptions) -> Vec<Result<Ima
     let decode = match options.verify {
         Verify::Headers => false,
         Verify::Decode => true,
-        Verify::Auto => pixels <= FULL_DECODE_PIXELS,
+        Verify::Auto => pixels <= MOST_PIXELS,
     };
     if decode {
+        // What is decoded once is looked at once.
+        let look = options.purpose == Purpose::Train && options.duplicates != Duplicates::Ignore;
         let checked = in_threads(found.len(), threads, |i| match &found[i] {
-            Ok(file) => file.location.decode(options.max_pixels).err(),
-            Err(_) => None,
+            Ok(file) => file.location.decode(options.max_pixels).map(|image| look.then(|| Look::of(&image))),
+            Err(_) => Ok(None),
         });
-        for ((entry, failure), candidate) in found.iter_mut().zip(checked).zip(files) {
-            if let (Ok(_), Some(err)) = (&*entry, failure) {
-                *entry = Err(skipped(candidate, &err));
+        for ((entry, checked), candidate) in found.iter_mut().zip(checked).zip(files) {
+            match (&mut *entry, checked) {
+                (Ok(file), Ok(look)) => file.look = look,
+                (Ok(_), Err(err)) => *entry = Err(skipped(candidate, &err)),
+                (Err(_), _) => {}
             }
         }
     }
@@ -101,7 +103,7 @@ fn look(file: &Candidate, options: &OpenOptions) -> Result<ImageFile, Skipped> {
         check_complete(format, &bytes)?;
         let header = read_header(&bytes, options.max_pixels)?;
         let crate::ImageHeader { width, height, orientation, .. } = header;
-        Ok(ImageFile { location: file.location.clone(), width, height, orientation })
+        Ok(ImageFile { location: file.location.clone(), width, height, orientation, look: None })
     };
     inspect().map_err(|err| skipped(file, &err))
 }

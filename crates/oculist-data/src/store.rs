@@ -1,6 +1,7 @@
 //! Where images come from.
 
 use crate::DecodeError;
+use crate::alike::Look;
 use crate::error::{Error, Result};
 use crate::location::Location;
 use image::metadata::Orientation;
@@ -67,6 +68,12 @@ pub trait ImageStore: Send + Sync {
 
     /// What tells without reading that the file of these bytes is as it was; None if nothing does.
     fn stamp(&self, _index: usize) -> Option<Stamp> {
+        None
+    }
+
+    /// How image i looks, if that was noted when the data set was opened; given once.
+    #[doc(hidden)]
+    fn take_look(&self, _index: usize) -> Option<Look> {
         None
     }
 
@@ -144,6 +151,8 @@ pub(crate) struct FileStore {
     pub(crate) files: Vec<ImageFile>,
     pub(crate) max_pixels: u64,
     pub(crate) late: Mutex<BTreeMap<usize, String>>,
+    /// What the first decoding noted, until it is asked for.
+    looks: Mutex<Vec<Option<Look>>>,
 }
 
 /// One usable image file.
@@ -153,11 +162,14 @@ pub(crate) struct ImageFile {
     pub(crate) height: u32,
     /// How the stored pixels are turned to give this width and height.
     pub(crate) orientation: Orientation,
+    /// How it looks, if it was decoded when the data set was opened.
+    pub(crate) look: Option<Look>,
 }
 
 impl FileStore {
-    pub(crate) fn new(files: Vec<ImageFile>, max_pixels: u64) -> Self {
-        Self { files, max_pixels, late: Mutex::default() }
+    pub(crate) fn new(mut files: Vec<ImageFile>, max_pixels: u64) -> Self {
+        let looks = Mutex::new(files.iter_mut().map(|file| file.look.take()).collect());
+        Self { files, max_pixels, late: Mutex::default(), looks }
     }
 
     /// Notes why a file cannot be read.
@@ -206,6 +218,10 @@ impl ImageStore for FileStore {
 
     fn stamp(&self, index: usize) -> Option<Stamp> {
         self.files.get(index)?.location.stamp()
+    }
+
+    fn take_look(&self, index: usize) -> Option<Look> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index)?.take()
     }
 
     fn late_failures(&self) -> Vec<(PathBuf, String)> {

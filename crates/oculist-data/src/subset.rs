@@ -1,5 +1,6 @@
 //! Labelled images: a view of a store.
 
+use crate::alike::Look;
 use crate::error::{Error, Result};
 use crate::joined::JoinedStore;
 use crate::{ImageStore, Targets, Task};
@@ -235,6 +236,16 @@ impl Subset {
         }
         let parts = self.targets.parts(self.classes, &[fraction], seed);
         Ok((self.select(&parts[0])?, self.select(&parts[1])?))
+    }
+
+    /// How image i looks, if that is known already; see [`ImageStore::take_look`].
+    pub(crate) fn look(&self, index: usize) -> Option<Look> {
+        self.store.take_look(*self.items.get(index)? as usize)
+    }
+
+    /// The place of image i in its store.
+    pub(crate) fn place(&self, index: usize) -> u32 {
+        self.items[index]
     }
 
     /// True if images are copied from memory and never decoded.

@@ -13,6 +13,7 @@
 //! - Sums run in f64, in the order of the images.
 
 mod calibration;
+mod chance;
 mod classification;
 mod confusion;
 mod evaluation;
@@ -25,6 +26,7 @@ mod ranking;
 mod scores;
 
 pub use calibration::{Bin, bins, expected_calibration_error};
+pub use chance::{Finding, LabelStanding, Standing};
 pub use classification::classification;
 pub use evaluation::{Evaluation, agreement, evaluate, evaluate_logits};
 pub use metric::{Direction, Metric, Unit, UnknownMetric};

@@ -121,6 +121,9 @@ pub struct AuditReport {
     /// How the folder was said to be laid out, if it was said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layout: Option<String>,
+    /// What was done about images that repeat each other where splits were drawn, if that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<String>,
     /// Patterns of names that were left out of the folder.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,

@@ -37,14 +37,14 @@ pub use augment_check::{
     render_augment_check_html,
 };
 pub use error::ReportError;
-pub use oculist_metrics::{Metric, Scores, Unit};
+pub use oculist_metrics::{Finding, Metric, Scores, Unit};
 pub use page::{render_html, table_html};
 pub use preview::{PreviewRow, render_preview_html};
-pub use robustness::{CorruptionResult, Robustness, SeverityResult, TtaResult};
+pub use robustness::{CorruptionResult, Normalised, Robustness, SeverityResult, TtaResult};
 pub use summary::{
-    AugmentedSample, CalibrationBin, Candidate, ClassAccuracy, Data, Epoch, Guess, Input, LabelScores,
-    LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, RunSummary, SCHEMA_VERSION, Sample,
-    Skipped, Spread, Step, StepState, Task,
+    AugmentedSample, CalibrationBin, Candidate, Chance, ClassAccuracy, Data, Epoch, Guess, Input,
+    LabelScores, LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, Repeats, RunSummary,
+    SCHEMA_VERSION, Sample, SharedImages, Skipped, Spread, Step, StepState, Task,
 };
 pub use table::{Align, Table};
 pub use verdict::verdict;

@@ -3,6 +3,7 @@
 //! Each section has a context struct of ready-formatted strings, built here from the summary, and a template in
 //! `src/templates`. What the run does not have is `None`, and its section is left out.
 
+mod chance;
 mod classes;
 mod compression;
 mod data;
@@ -28,9 +29,10 @@ use crate::{ReportError, RunSummary, Task, format, measure, verdict};
 pub use table::table_html;
 
 /// The templates by name; the name's ending turns HTML escaping on.
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 14] = [
     ("page.html", include_str!("templates/page.html")),
     ("hero.html", include_str!("templates/hero.html")),
+    ("chance.html", include_str!("templates/chance.html")),
     ("comparison.html", include_str!("templates/comparison.html")),
     ("comparison_table.html", include_str!("templates/comparison_table.html")),
     ("table.html", include_str!("templates/table.html")),

@@ -40,10 +40,31 @@ pub struct Robustness {
     pub clean_top1: f64,
     /// Mean top-1 over corruptions and severities, percent.
     pub mean_top1: f64,
-    /// 100 - `mean_top1`; not divided by the errors of another network.
+    /// 100 - `mean_top1`: the plain mean of the errors, not divided by those of another network, which
+    /// [`normalised`](Self::normalised) is.
     pub mean_corruption_error: f64,
+    /// The errors beside those of another model on the same images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalised: Option<Normalised>,
     /// Each corruption, in the order of the paper.
     pub corruptions: Vec<CorruptionResult>,
+}
+
+/// The errors under corruptions in percent of those of a baseline, as ImageNet-C has them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Normalised {
+    /// File of the baseline.
+    pub baseline: String,
+    /// The baseline's top-1 on the images as they are, percent.
+    pub clean_top1: f64,
+    /// The baseline's mean top-1 over corruptions and severities, percent.
+    pub mean_top1: f64,
+    /// Mean of `corruption_errors`; `None` where one of them is.
+    pub mean_corruption_error: Option<f64>,
+    /// For each corruption 100 times the sum of the errors over severities by that of the baseline's errors; `None` where the
+    /// baseline makes none.
+    pub corruption_errors: Vec<Option<f64>>,
 }
 
 impl Robustness {
@@ -51,21 +72,36 @@ impl Robustness {
     pub fn table(&self) -> String {
         let severities = self.corruptions.first().map_or(&[][..], |c| &c.severities);
         let mut columns = vec![("top-1 under".to_owned(), Align::Left), ("mean".to_owned(), Align::Right)];
+        let normalised = self.normalised.as_ref();
+        columns.extend(normalised.map(|_| ("CE".to_owned(), Align::Right)));
         columns.extend(severities.iter().map(|s| (format!("severity {}", s.severity), Align::Right)));
         let mut table = Table::new(&columns);
-        for c in &self.corruptions {
+        let or_dash = |value: Option<f64>| value.map_or("-".to_owned(), format::percent);
+        for (i, c) in self.corruptions.iter().enumerate() {
             let cells = c.severities.iter().map(|s| format::percent(s.top1));
-            table.row([c.corruption.clone(), format::percent(c.top1)].into_iter().chain(cells));
+            let error = normalised.map(|n| or_dash(n.corruption_errors.get(i).copied().flatten()));
+            let first = [c.corruption.clone(), format::percent(c.top1)];
+            table.row(first.into_iter().chain(error).chain(cells));
         }
         let mut text = table.to_string();
         let _ = writeln!(
             text,
-            "\nMean corruption error {}, clean top-1 {}, on {} images (seed {}).",
+            "\nMean error over corruptions, unnormalised: {}, clean top-1 {}, on {} images (seed {}).",
             format::percent(self.mean_corruption_error),
             format::percent(self.clean_top1),
             format::grouped(self.images as u64),
             self.seed
         );
+        if let Some(n) = normalised {
+            let _ = writeln!(
+                text,
+                "Mean corruption error (mCE): {} of the errors of {} (clean top-1 {}, mean error {}).",
+                or_dash(n.mean_corruption_error),
+                oculist_text::visible(&n.baseline),
+                format::percent(n.clean_top1),
+                format::percent(100.0 - n.mean_top1),
+            );
+        }
         text
     }
 }
@@ -114,6 +150,7 @@ mod tests {
             clean_top1: 90.0,
             mean_top1: 70.0,
             mean_corruption_error: 30.0,
+            normalised: None,
             corruptions: vec![CorruptionResult {
                 corruption: "fog".into(),
                 top1: 70.0,
@@ -123,12 +160,31 @@ mod tests {
             }],
         };
         let table = result.table();
-        for part in
-            ["severity 1", "severity 5", "80.00%", "60.00%", "70.00%", "error 30.00%", "90.00%", "seed 3"]
-        {
+        for part in [
+            "severity 1",
+            "severity 5",
+            "80.00%",
+            "60.00%",
+            "70.00%",
+            "unnormalised: 30.00%",
+            "90.00%",
+            "seed 3",
+        ] {
             assert!(table.contains(part), "{part} in {table}");
         }
-        assert!(!table.contains("severity 2"));
+        assert!(!table.contains("severity 2") && !table.contains("mCE") && !table.contains("CE "));
+        let normalised = Normalised {
+            baseline: "base.onnx".into(),
+            clean_top1: 85.0,
+            mean_top1: 60.0,
+            mean_corruption_error: Some(75.0),
+            corruption_errors: vec![Some(75.0)],
+        };
+        let beside = Robustness { normalised: Some(normalised), ..result.clone() }.table();
+        assert!(
+            beside.contains("(mCE): 75.00% of the errors of base.onnx") && beside.contains("40.00%"),
+            "{beside}"
+        );
         let tta = TtaResult {
             name: "flip".into(),
             views: 2,

@@ -11,6 +11,7 @@
 //! Every struct has a `Default` and every field may be missing when read, so that a file of an older version
 //! still opens; unknown fields are ignored.
 
+mod chance;
 mod compression;
 mod data;
 mod json;
@@ -22,8 +23,9 @@ mod training;
 use oculist_metrics::Metric;
 use serde::{Deserialize, Serialize};
 
+pub use chance::Chance;
 pub use compression::{Candidate, LayerSensitivity, LayerWidth, Promise, Quantization, Step, StepState};
-pub use data::{Data, Input, Skipped};
+pub use data::{Data, Input, Repeats, SharedImages, Skipped};
 pub use json::SCHEMA_VERSION;
 pub use model::{CalibrationBin, ClassAccuracy, LabelScores, Model, Spread};
 pub use picture::{AugmentedSample, Guess, Png, Sample};
@@ -148,6 +150,12 @@ impl RunSummary {
             .as_ref()
             .and_then(|name| self.models.iter().find(|m| &m.name == name))
             .or_else(|| self.models.last())
+    }
+
+    /// Whether the recommended model is known to be no better than one answer for every image, so that nothing that was kept of
+    /// its accuracy means anything.
+    pub fn is_no_better_than_chance(&self) -> bool {
+        self.recommended_model().is_some_and(Model::is_no_better_than_chance)
     }
 
     /// Name of class `index`, its number where the data set has no names.

@@ -55,7 +55,11 @@ pub struct BenchResult {
 pub fn before_after(run: &RunSummary) -> String {
     let mut text = format!("{}\n", ascii(&verdict(run)));
     if let Some(promise) = &run.promise {
-        let word = if promise.kept { "promise kept" } else { "promise NOT kept" };
+        let word = match (promise.kept, run.is_no_better_than_chance()) {
+            (true, true) => "the promise says nothing of a model that is no better than one answer for all",
+            (true, false) => "promise kept",
+            (false, _) => "promise NOT kept",
+        };
         let _ = writeln!(text, "{word}: {}", visible(&promise.text));
     }
     let comparison = Comparison::new(run);

@@ -5,11 +5,17 @@ use crate::{Model, RunSummary, format, measure};
 /// The verdict: `4.1× smaller, 2.3× faster, −0.2 points`.
 ///
 /// It compares the recommended model with the baseline: file size, speed, the run's metric on the test split. A run that
-/// has only one model gets that model's value and size instead.
+/// has only one model gets that model's value and size instead. A model that is no better than one answer for every image is
+/// said to be that, whatever its size.
 pub fn verdict(run: &RunSummary) -> String {
     let (Some(baseline), Some(model)) = (run.baseline(), run.recommended_model()) else {
         return "No model was measured".to_string();
     };
+    if model.is_no_better_than_chance()
+        && let Some(remark) = model.chance_remark()
+    {
+        return remark;
+    }
     let metric = run.deciding_metric();
     let value = |model: &Model| model.score(metric);
     if baseline.name == model.name {

@@ -37,6 +37,7 @@ fn open_for(settings: &Settings, verify: Verify, purpose: Purpose) -> Result<Dat
     options.strict = settings.strict.unwrap_or(false);
     options.threads = settings.threads();
     options.layout = settings.layout;
+    options.duplicates = settings.duplicates.unwrap_or_default();
     options.exclude = settings.exclude.clone().unwrap_or_default();
     if let Some(limit) = settings.max_image_bytes {
         options.max_encoded_bytes = limit.0;

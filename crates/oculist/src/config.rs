@@ -22,6 +22,9 @@ pub(crate) use augmentation::{read as read_pipeline, shared_by_views};
 const UPDATES: usize = 1000;
 /// Fewest epochs by default. With 12, a ResNet-20 on 54,000 images of Fashion-MNIST still underfits: 93.1% test top-1.
 const LEAST_EPOCHS: usize = 20;
+/// From this ratio of the largest to the smallest class on, the loss is adjusted for how frequent classes are. Below, the
+/// plain loss finds the rare classes by itself and is the better one for the share of right answers.
+const UNEQUAL: usize = 4;
 /// Inputs up to this side are trained as small images: padded crops, large batches.
 const SMALL_SIDE: usize = 64;
 
@@ -200,6 +203,8 @@ impl Config {
                 OptimizerConfig::AdamW { .. } => OptimizerName::Adamw,
             }),
             patience: Some(self.train.patience),
+            // Cross-entropy goes without saying, and everything else but this was asked for.
+            loss: matches!(self.train.loss, Loss::LogitAdjusted { .. }).then_some(LossName::LogitAdjusted),
             repeats: self.repeat.map(|r| r.times),
             max_drop: Some(self.compression.max_drop),
             target: Some(self.compression.target),
@@ -276,13 +281,31 @@ fn metric(settings: &Settings, facts: &DataFacts) -> Result<Metric, OculistError
     Ok(metric)
 }
 
+/// The loss that is asked for; without one, and without a sampling, that for unequal classes where they are.
+///
+/// A given model was trained with a loss of its own, and several labels have no prior that one class takes from another.
+fn loss_name(settings: &Settings, facts: &DataFacts) -> LossName {
+    let open = settings.loss.is_none() && settings.sampling.is_none() && settings.model.is_none();
+    let counts = facts.class_counts.iter().copied();
+    let unequal = counts
+        .clone()
+        .max()
+        .zip(counts.min())
+        .is_some_and(|(most, least)| least > 0 && most >= UNEQUAL.saturating_mul(least));
+    match settings.loss {
+        Some(loss) => loss,
+        None if open && unequal && facts.task == Task::SingleLabel => LossName::LogitAdjusted,
+        None => LossName::CrossEntropy,
+    }
+}
+
 /// The loss, the weight of each class, and how frequent each is; the latter two only where the loss needs them.
 fn loss(settings: &Settings, facts: &DataFacts) -> (Loss, Vec<f32>, Vec<f32>) {
     let counts = &facts.class_counts;
     if facts.task == Task::MultiLabel && settings.loss == Some(LossName::Weighted) {
         return (Loss::CrossEntropy, positive_weights(counts, facts.train), Vec::new());
     }
-    match settings.loss.unwrap_or(LossName::CrossEntropy) {
+    match loss_name(settings, facts) {
         LossName::CrossEntropy => (Loss::CrossEntropy, Vec::new(), Vec::new()),
         LossName::Focal => (Loss::Focal { gamma: 2.0 }, Vec::new(), Vec::new()),
         LossName::Weighted => (Loss::CrossEntropy, balanced_weights(counts), Vec::new()),
@@ -466,6 +489,38 @@ mod tests {
         assert_eq!(resolve(LossName::Weighted).class_weights, [2.0, 2.0 / 3.0]);
         assert_eq!(resolve(LossName::LogitAdjusted).class_priors, [0.25, 0.75]);
         assert!(resolve(LossName::Focal).class_weights.is_empty());
+    }
+
+    #[test]
+    fn much_more_of_one_class_chooses_the_loss_unless_it_or_the_sampling_is_named() {
+        let with = |counts: &[usize], settings: Settings| {
+            let facts = DataFacts {
+                classes: counts.len(),
+                class_counts: counts.to_vec(),
+                ..facts(counts.iter().sum(), small())
+            };
+            let config = Config::resolve(&settings, &facts).unwrap();
+            // What was decided makes the same again, also where it is read back.
+            let again: Settings = toml::from_str(&config.settings(&settings).to_toml()).unwrap();
+            assert_eq!(Config::resolve(&again, &facts).unwrap(), config);
+            config.train.loss
+        };
+        let adjusted = Loss::LogitAdjusted { tau: 1.0 };
+        let plain = Settings::default;
+        assert_eq!(with(&[400, 100, 100], plain()), adjusted);
+        assert_eq!(with(&[399, 100, 100], plain()), Loss::CrossEntropy);
+        assert_eq!(with(&[100; 10], plain()), Loss::CrossEntropy);
+        for named in [
+            Settings { loss: Some(LossName::CrossEntropy), ..plain() },
+            Settings { sampling: Some(SamplingName::Once), ..plain() },
+            Settings { sampling: Some(SamplingName::Balanced), ..plain() },
+            Settings { model: Some("model.onnx".into()), ..plain() },
+        ] {
+            assert_eq!(with(&[900, 100], named), Loss::CrossEntropy);
+        }
+        let several =
+            DataFacts { task: Task::MultiLabel, class_counts: vec![900, 10], ..facts(1000, small()) };
+        assert_eq!(Config::resolve(&plain(), &several).unwrap().train.loss, Loss::CrossEntropy);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The data set of a run, as the recipes see it.
 
+pub(crate) mod alike;
+
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -55,6 +57,7 @@ impl Source {
         options.layout = settings.layout;
         options.task = settings.task.unwrap_or_default();
         options.label_form = settings.label_form;
+        options.duplicates = settings.duplicates.unwrap_or_default();
         options.exclude = settings.exclude.clone().unwrap_or_default();
         if let Some(limit) = settings.max_image_bytes {
             options.max_encoded_bytes = limit.0;
@@ -109,6 +112,7 @@ impl Source {
         options.purpose = purpose;
         options.seed = settings.seed.unwrap_or(0);
         options.task = settings.task.unwrap_or_default();
+        options.duplicates = settings.duplicates.unwrap_or_default();
         let name = settings.data.as_deref().unwrap_or("images");
         Ok(Self::of(Dataset::of_images(name, images, labels, splits, class_names, &options)?))
     }
@@ -160,6 +164,7 @@ impl Source {
             counted(d.class_names().len(), "class", "classes")
         )];
         lines.extend(d.drawn().map(str::to_owned));
+        lines.extend(alike::notes(d.alike()));
         let of = |kind| d.skipped().iter().filter(move |skip| skip.kind == kind);
         let count = |kind, one: &str, many: &str| {
             let n = of(kind).count();
@@ -212,6 +217,7 @@ impl Source {
             train_per_class: d.train().class_counts(),
             license,
             skipped,
+            repeats: alike::facts(d.alike()),
         }
     }
 }
@@ -279,6 +285,9 @@ pub(crate) fn unfit(error: &oculist_data::Error) -> String {
 pub struct Shown {
     #[serde(flatten)]
     summary: Summary,
+    /// What makes a measurement on it worth less than it looks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     /// Why the data set is not fit for training.
     #[serde(skip_serializing_if = "Option::is_none")]
     unfit: Option<String>,
@@ -288,6 +297,9 @@ impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(unfit) = &self.unfit {
             writeln!(f, "warning: {}\n", oculist_text::visible(unfit))?;
+        }
+        for text in &self.warnings {
+            writeln!(f, "warning: {}\n", oculist_text::visible(text))?;
         }
         self.summary.fmt(f)
     }
@@ -300,7 +312,8 @@ impl fmt::Display for Shown {
 pub fn show_data(settings: &Settings) -> Result<Shown, OculistError> {
     settings.validate()?;
     let (source, unfit) = Source::open_to_look(settings)?;
-    Ok(Shown { summary: source.dataset().summary(), unfit })
+    let warnings = alike::warnings(source.dataset());
+    Ok(Shown { summary: source.dataset().summary(), warnings, unfit })
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use oculist_data::{Targets, Task};
 use oculist_graph::Graph;
-use oculist_metrics::{Evaluation, Metric, MultiLabel, Outputs, Scores, agreement, multi_label};
+use oculist_metrics::{
+    Evaluation, LabelStanding, Metric, MultiLabel, Outputs, Scores, agreement, multi_label,
+};
 use oculist_runtime::Context;
 use oculist_train::plain_objective;
 
@@ -103,6 +105,8 @@ pub(crate) enum OfTask {
 #[derive(Debug, Clone)]
 pub(crate) struct Several {
     pub(crate) found: MultiLabel,
+    /// How they stand beside one answer for all.
+    pub(crate) standing: Option<LabelStanding>,
     /// Probabilities, `[images, classes]`.
     pub(crate) probabilities: Vec<f32>,
     pub(crate) targets: Targets,
@@ -135,9 +139,11 @@ impl Answers {
                 Self { scores: found.scores(), of_task: OfTask::One(found) }
             }
             targets @ Targets::Labels(sets) => {
-                let found = multi_label(Outputs::Logits(logits), &sets.dense(), classes, THRESHOLD);
+                let dense = sets.dense();
+                let found = multi_label(Outputs::Logits(logits), &dense, classes, THRESHOLD);
+                let standing = LabelStanding::of(Outputs::Logits(logits), &dense, classes);
                 let probabilities = Probabilities::Sigmoids.of(logits);
-                let several = Several { found, probabilities, targets: targets.clone() };
+                let several = Several { found, standing, probabilities, targets: targets.clone() };
                 Self { scores: several.found.scores.clone(), of_task: OfTask::Several(several) }
             }
         }

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::data::Source;
 use crate::error::{OculistError, wrong};
-use crate::evaluate::corruptions::{corrupted, severities};
+use crate::evaluate::corruptions::{corrupted, normalised, severities};
 use crate::evaluate::selection::{Selection, select};
 use crate::evaluate::suspicion::suspicions;
 use crate::evaluate::tta::{Sum, augmented};
@@ -40,6 +40,8 @@ pub struct EvaluateOptions {
     pub skip_unknown: bool,
     /// Also under the 15 corruptions of the robustness benchmarks, at these severities (1..=5; none given: all).
     pub corruptions: Option<Vec<u8>>,
+    /// With `corruptions`, a model whose errors under them are those that the errors are divided by.
+    pub baseline: Option<PathBuf>,
     /// Also with test-time augmentation.
     pub tta: Option<Tta>,
 }
@@ -119,6 +121,10 @@ fn evaluate_model(
         let name = if severities.is_some() { "corruptions" } else { "tta" };
         return Err(wrong(name, "expected images with one label each, found any number of them"));
     }
+    if options.baseline.is_some() && severities.is_none() {
+        return Err(wrong("baseline", "expected corruptions with it, under which the two are compared"));
+    }
+    let beside = source.as_ref().map(|source| source.dataset().clone());
     let views = options.tta.as_ref().map(|tta| tta.views(&model.preprocessing)).transpose()?;
     let threads = settings.threads();
     let Selection { images: selected, data, part, unknown } =
@@ -144,7 +150,20 @@ fn evaluate_model(
         let mut judge = Judge::new(&model.graph, &ctx)?;
         let (classes, seed) = (model.class_names.len(), settings.seed.unwrap_or(0));
         if let Some(severities) = severities {
-            robustness = Some(corrupted(&mut judge, &images, classes, &severities, seed, watch)?);
+            let mut found = corrupted(&mut judge, &images, classes, &severities, seed, watch)?;
+            if let Some(path) = &options.baseline {
+                let base = of_baseline(path, beside.map(Source::of), settings, options, &severities, watch)
+                    .map_err(|e| e.of_model(path))?;
+                if base.images != found.images {
+                    let problem = format!(
+                        "expected a model that knows the classes of the same {} images, found {}",
+                        found.images, base.images
+                    );
+                    return Err(OculistError::Model { path: path.clone(), problem: problem.into() });
+                }
+                found.normalised = Some(normalised(&found, &base, file_name(path)));
+            }
+            robustness = Some(found);
         }
         if let (Some(views), Some(kind)) = (views, &options.tta) {
             let name = kind.name();
@@ -172,6 +191,29 @@ fn evaluate_model(
     let facts = measured.facts(&model.class_names, None);
     let class_names = model.class_names;
     Ok(Evaluated { model: facts, data, split: part, images: count, unknown, class_names, robustness, tta })
+}
+
+/// Accuracy of another model under the same corruptions of the same images, each made as its own preprocessing has it.
+fn of_baseline(
+    path: &Path,
+    source: Option<Source>,
+    settings: &Settings,
+    options: &EvaluateOptions,
+    severities: &[u8],
+    watch: &mut Watch<'_>,
+) -> Result<Robustness, OculistError> {
+    let ctx = settings.context()?;
+    // What the first model's file leaves open is said of that one alone.
+    let Opened { mut model, notes, .. } = Model::open_for(path, &ModelOptions::default(), BATCH, &ctx)?;
+    for note in &notes {
+        watch.note(note.marked());
+    }
+    let selected =
+        select((path, &mut model), source, settings, options.part, options.skip_unknown, watch)?.images;
+    let images = Prepared::load(&selected, &model.preprocessing, settings.threads(), watch.stop)?;
+    let mut judge = Judge::new(&model.graph, &ctx)?;
+    let seed = settings.seed.unwrap_or(0);
+    corrupted(&mut judge, &images, model.class_names.len(), severities, seed, watch)
 }
 
 /// How `predict` works.

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use oculist_metrics::{ClassScores, Metric, MultiLabel, Scores};
-use oculist_report::{ClassAccuracy, Epoch, LabelScores, Model as ModelFacts, Spread};
+use oculist_metrics::{ClassScores, Metric, MultiLabel, Scores, Standing};
+use oculist_report::{Chance, ClassAccuracy, Epoch, LabelScores, Model as ModelFacts, Spread};
 use oculist_train::EpochRecord;
 
 use crate::judging::{Answers, OfTask};
@@ -45,7 +45,15 @@ impl Measured {
         };
         match &self.test.of_task {
             OfTask::One(found) => of_one(&mut facts, found, class_names),
-            OfTask::Several(found) => facts.per_label = per_label(&found.found, class_names),
+            OfTask::Several(found) => {
+                facts.per_label = per_label(&found.found, class_names);
+                facts.chance = found.standing.map(|standing| Chance {
+                    rate: standing.constant,
+                    images: found.found.count as u64,
+                    finding: standing.finding(),
+                    ..Chance::default()
+                });
+            }
         }
         facts
     }
@@ -66,6 +74,14 @@ fn of_one(facts: &mut ModelFacts, found: &Evaluation, class_names: &[String]) {
             count: row.iter().map(|&n| u64::from(n)).sum(),
         })
         .collect();
+    facts.chance = Standing::of(&found.confusion).map(|standing| Chance {
+        answer: class_names.get(standing.majority).cloned().unwrap_or_else(|| standing.majority.to_string()),
+        rate: standing.majority_rate,
+        interval: Some([standing.interval.low, standing.interval.high]),
+        balanced_accuracy: Some(standing.balanced_chance),
+        images: found.count as u64,
+        finding: standing.finding(),
+    });
     let rows = found.confusion.iter();
     facts.set_confusion(rows.map(|row| row.iter().map(|&n| u64::from(n)).collect()).collect());
 }

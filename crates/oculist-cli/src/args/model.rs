@@ -52,6 +52,9 @@ pub(crate) struct EvalArgs {
     /// Severities of the corruptions, 1 to 5, separated by commas (default: all).
     #[arg(long, value_name = "N", value_delimiter = ',', requires = "corruptions", value_parser = SEVERITY.parser())]
     pub(crate) severity: Vec<u8>,
+    /// Divide the errors under corruptions by those of this model, as ImageNet-C does by AlexNet's (mCE).
+    #[arg(long, value_name = "FILE", requires = "corruptions")]
+    pub(crate) baseline: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) tta: TtaArgs,
     /// Print JSON.

@@ -28,6 +28,7 @@ pub(crate) fn eval(args: &EvalArgs, quiet: bool, stop: &AtomicBool) -> anyhow::R
     options.skip_unknown = args.skip_unknown;
     options.corruptions = args.corruptions.then(|| args.severity.clone());
     options.tta = tta(&args.tta);
+    options.baseline = args.baseline.as_deref().map(|path| local(path, quiet)).transpose()?;
     one_network(Some(&args.model), args.file.arch.as_ref());
     let settings = Settings::from(args.reading.clone())
         .over(args.file.settings())

@@ -146,7 +146,10 @@ fn eval_under_corruptions() {
         call.args("--threads 2 --severity 1")
     };
     let table = call().arg("--corruptions").run().ok().stdout;
-    assert!(table.contains("jpeg_compression") && table.contains("Mean corruption error"), "{table}");
+    assert!(
+        table.contains("jpeg_compression") && table.contains("Mean error over corruptions, unnormalised: "),
+        "{table}"
+    );
     call().run().fails(2, &["--corruptions"]);
     call().args("--corruptions --severity 6").run().fails(2, &["1 to 5"]);
 }

@@ -2,10 +2,11 @@
 
 use super::{AuditOptions, Issue, IssueKind, Measures, Place, Subject, close_pairs};
 use crate::Dataset;
+use crate::alike::Groups;
 use std::collections::HashMap;
 
 /// Thumbnails below this standard deviation show nothing that could be compared.
-const FLAT: f64 = 2.0;
+pub(crate) const FLAT: f64 = 2.0;
 /// Near duplicates may differ in mean brightness by this many grey levels, and in contrast and shape by this factor.
 const BRIGHTNESS: f64 = 25.0;
 const CONTRAST: f64 = 1.25;
@@ -93,15 +94,21 @@ pub(super) fn check(
     (issues, groups.numbers())
 }
 
+/// Whether two images may be near duplicates by their size, width and height, and by mean and deviation of their thumbnails.
+pub(crate) fn like(
+    (size_a, (mean_a, std_a)): ((usize, usize), (f64, f64)),
+    (size_b, (mean_b, std_b)): ((usize, usize), (f64, f64)),
+) -> bool {
+    let shape = |size: (usize, usize)| size.0 as f64 / size.1 as f64;
+    let ratio = |x: f64, y: f64| (x / y).max(y / x);
+    (mean_a - mean_b).abs() <= BRIGHTNESS
+        && ratio(std_a, std_b) <= CONTRAST
+        && ratio(shape(size_a), shape(size_b)) <= SHAPE
+}
+
 /// Correlation of two images that are similar enough to be near duplicates.
 fn similar(a: &Measures, b: &Measures, least: f64) -> Option<f64> {
-    let ((mean_a, std_a), (mean_b, std_b)) = (a.moments, b.moments);
-    let shape = |m: &Measures| m.size.0 as f64 / m.size.1 as f64;
-    let ratio = |x: f64, y: f64| (x / y).max(y / x);
-    if (mean_a - mean_b).abs() > BRIGHTNESS
-        || ratio(std_a, std_b) > CONTRAST
-        || ratio(shape(a), shape(b)) > SHAPE
-    {
+    if !like((a.size, a.moments), (b.size, b.moments)) {
         return None;
     }
     let correlation = a.correlation(b);
@@ -115,34 +122,4 @@ fn same_bytes(dataset: &Dataset, a: Place, b: Place) -> bool {
     length(a).is_some()
         && length(a) == length(b)
         && oculist_files::read(a).ok() == oculist_files::read(b).ok()
-}
-
-/// Disjoint sets of positions; the smallest member stands for its set.
-struct Groups(Vec<u32>);
-
-impl Groups {
-    fn new(n: usize) -> Self {
-        Self((0..n as u32).collect())
-    }
-
-    fn find(&mut self, i: usize) -> usize {
-        let mut root = i;
-        while self.0[root] as usize != root {
-            root = self.0[root] as usize;
-        }
-        let mut at = i;
-        while at != root {
-            at = std::mem::replace(&mut self.0[at], root as u32) as usize;
-        }
-        root
-    }
-
-    fn join(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.find(a), self.find(b));
-        self.0[a.max(b)] = a.min(b) as u32;
-    }
-
-    fn numbers(mut self) -> Vec<u32> {
-        (0..self.0.len()).map(|i| self.find(i) as u32).collect()
-    }
 }

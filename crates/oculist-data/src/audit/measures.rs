@@ -68,15 +68,21 @@ impl Measures {
 
     /// Pearson's correlation of the thumbnails, -1..=1; 0 if one is flat.
     pub fn correlation(&self, other: &Self) -> f64 {
-        let products = |(&a, &b): (&u8, &u8)| u64::from(a) * u64::from(b);
-        let sum: u64 = self.thumbnail.iter().zip(&other.thumbnail).map(products).sum();
-        let ((mean, std), (other_mean, other_std)) = (self.moments, other.moments);
-        let scale = std * other_std;
-        if scale == 0.0 {
-            return 0.0;
-        }
-        ((sum as f64 / self.thumbnail.len() as f64 - mean * other_mean) / scale).clamp(-1.0, 1.0)
+        correlation((&self.thumbnail, self.moments), (&other.thumbnail, other.moments))
     }
+}
+
+/// Pearson's correlation of two thumbnails with their means and standard deviations; 0 if one is flat.
+pub(crate) fn correlation(
+    (a, (mean_a, std_a)): (&[u8], (f64, f64)),
+    (b, (mean_b, std_b)): (&[u8], (f64, f64)),
+) -> f64 {
+    let sum: u64 = a.iter().zip(b).map(|(&a, &b)| u64::from(a) * u64::from(b)).sum();
+    let scale = std_a * std_b;
+    if scale == 0.0 {
+        return 0.0;
+    }
+    ((sum as f64 / a.len() as f64 - mean_a * mean_b) / scale).clamp(-1.0, 1.0)
 }
 
 fn sharpness(grey: &[u8], (width, height): (usize, usize)) -> Option<f64> {
@@ -93,7 +99,8 @@ fn sharpness(grey: &[u8], (width, height): (usize, usize)) -> Option<f64> {
     (std >= 1.0).then(|| laplacian_variance(plane, size) / (std * std))
 }
 
-fn moments(plane: &[u8]) -> (f64, f64) {
+/// Mean and standard deviation.
+pub(crate) fn moments(plane: &[u8]) -> (f64, f64) {
     let n = plane.len().max(1) as f64;
     let sum: u64 = plane.iter().map(|&v| u64::from(v)).sum();
     let squares: u64 = plane.iter().map(|&v| u64::from(v) * u64::from(v)).sum();
@@ -105,7 +112,7 @@ fn moments(plane: &[u8]) -> (f64, f64) {
 ///
 /// No defence against someone who makes collisions on purpose; by chance two of a million images collide with
 /// a probability of about 1e-27.
-fn digest((width, height): (usize, usize), pixels: &[u8]) -> u128 {
+pub(crate) fn digest((width, height): (usize, usize), pixels: &[u8]) -> u128 {
     let (mut a, mut b) = (0x243f_6a88_85a3_08d3_u64, 0x1319_8a2e_0370_7344_u64);
     let mut word = |w: u64| {
         a = (a ^ w).wrapping_mul(0x9e37_79b9_7f4a_7c15);

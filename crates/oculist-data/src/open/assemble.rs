@@ -2,6 +2,7 @@
 
 use super::folder::may_be_an_image;
 use super::labels;
+use crate::alike::Alike;
 use crate::error::{Error, Result};
 use crate::limits::{MAX_NAMES, read_text};
 use crate::reasons::{other_reasons, passed_over};
@@ -258,8 +259,17 @@ impl Collected {
         }
         let class_names = classes.iter().map(|&class| self.class_names[class].clone()).collect();
         let source = root.display().to_string();
-        let drawn = drawn(given, [train.len(), val.len(), test.len()]);
-        Ok(Dataset { source, class_names, train, val, test, skipped: self.skipped, drawn })
+        let drawn = Drawn::new(given, [train.len(), val.len(), test.len()]);
+        Ok(Dataset {
+            source,
+            class_names,
+            train,
+            val,
+            test,
+            skipped: self.skipped,
+            drawn,
+            alike: Alike::default(),
+        })
     }
 }
 
@@ -298,8 +308,25 @@ pub(super) fn fill_splits(
     }
 }
 
-/// Which splits were drawn, how many images, and from how many: by the images of each split before and after.
-pub(super) fn drawn(given: [usize; 3], now: [usize; 3]) -> Option<String> {
+/// Which splits were drawn.
+#[derive(Debug, Clone)]
+pub(crate) struct Drawn {
+    /// In words: which, how many images, and from how many.
+    pub(crate) text: String,
+    /// The images of each split before.
+    pub(crate) given: [usize; 3],
+    /// Whether each image could have been drawn by itself.
+    pub(crate) is_free: bool,
+}
+
+impl Drawn {
+    /// By the images of each split before and after; None if none was drawn.
+    pub(crate) fn new(given: [usize; 3], now: [usize; 3]) -> Option<Self> {
+        drawn_text(given, now).map(|text| Self { text, given, is_free: true })
+    }
+}
+
+fn drawn_text(given: [usize; 3], now: [usize; 3]) -> Option<String> {
     let missing: Vec<Split> = Split::ALL
         .into_iter()
         .filter(|&split| given[split as usize] == 0 && now[split as usize] > 0)

@@ -16,7 +16,7 @@ mod presence;
 
 pub(super) use lists::is_coco_folder;
 
-use super::assemble::{ClassNames, Collected, Entry, check_skipped, drawn, lost, note};
+use super::assemble::{ClassNames, Collected, Drawn, Entry, check_skipped, lost, note};
 use crate::coco::{Coco, CocoAnnotation, read_boxes};
 use crate::decode::swaps_sides;
 use crate::error::{Error, Result};
@@ -185,7 +185,9 @@ fn open_boxes(
     let failed = BTreeMap::new();
     let collected =
         Collected { root: root.into(), class_names, ordered: true, entries, skipped, failed, store };
-    Ok(Dataset { drawn: drawn(given, now), ..collected.into_dataset(options)? })
+    // Whole pictures were drawn, with all of their boxes.
+    let drawn = Drawn::new(given, now).map(|drawn| Drawn { is_free: false, ..drawn });
+    Ok(Dataset { drawn, ..collected.into_dataset(options)? })
 }
 
 /// Boxes by the split of their image.

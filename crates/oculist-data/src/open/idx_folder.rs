@@ -1,7 +1,8 @@
 //! A folder of IDX files.
 
-use super::assemble::{check_skipped, classes_file, drawn, lost, note};
+use super::assemble::{Drawn, check_skipped, classes_file, lost, note};
 use super::folder::listed;
+use crate::alike::Alike;
 use crate::error::{Error, Result};
 use crate::idx::{IdxImages, read_images, read_labels};
 use crate::reasons::passed_over;
@@ -270,8 +271,9 @@ pub(super) fn build(
         class_names: numbers.class_names,
         skipped,
         drawn: None,
+        alike: Alike::default(),
     };
-    dataset.drawn = drawn(given, [dataset.train.len(), dataset.val.len(), dataset.test.len()]);
+    dataset.drawn = Drawn::new(given, [dataset.train.len(), dataset.val.len(), dataset.test.len()]);
     let counts = dataset.train.class_counts();
     let present: Vec<usize> = (0..classes).filter(|&c| counts[c] > 0).collect();
     if let [only] = present[..] {
@@ -309,5 +311,6 @@ fn as_given(
         class_names,
         skipped,
         drawn: None,
+        alike: Alike::default(),
     })
 }

@@ -82,7 +82,7 @@ impl Dataset {
                 item: Some(i as u32),
             });
         }
-        Collected {
+        let dataset = Collected {
             root: PathBuf::from(name),
             class_names,
             ordered: true,
@@ -91,7 +91,8 @@ impl Dataset {
             failed: BTreeMap::new(),
             store: Arc::new(Pictures { name: name.to_owned(), images }),
         }
-        .into_dataset(options)
+        .into_dataset(options)?;
+        crate::alike::settle(dataset, options)
     }
 }
 

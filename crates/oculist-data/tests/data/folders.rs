@@ -1,6 +1,6 @@
 //! Folders of images, called and laid out as people do it.
 
-use oculist_data::{Dataset, Error, Layout, OpenOptions, Purpose, Split, fixture};
+use oculist_data::{Dataset, Duplicates, Error, Layout, OpenOptions, Purpose, Split, fixture};
 use std::fs;
 use std::path::Path;
 
@@ -26,7 +26,10 @@ fn made(folders: &[(&str, usize)]) -> tempfile::TempDir {
 }
 
 fn open(root: &Path) -> Result<Dataset, Error> {
-    Dataset::open_path(root, &OpenOptions::default())
+    // The pictures are alike; what is asked here is which are read.
+    let mut options = OpenOptions::default();
+    options.duplicates = Duplicates::Ignore;
+    Dataset::open_path(root, &options)
 }
 
 fn open_as(root: &Path, layout: Layout) -> Result<Dataset, Error> {

@@ -6,8 +6,9 @@
 mod drawings;
 
 use oculist_report::{
-    AugmentedSample, CalibrationBin, Candidate, ClassAccuracy, Data, Epoch, Guess, Input, LayerSensitivity,
-    LayerWidth, Model, Png, Promise, Quantization, RunSummary, Sample, Skipped, Spread, Step, StepState,
+    AugmentedSample, CalibrationBin, Candidate, Chance, ClassAccuracy, Data, Epoch, Guess, Input,
+    LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, Repeats, RunSummary, Sample,
+    SharedImages, Skipped, Spread, Step, StepState,
 };
 
 const CLOTHES: [&str; 10] = [
@@ -70,6 +71,17 @@ pub(crate) fn sample_run(classes: usize) -> RunSummary {
                 },
                 Skipped { path: "train/bag/notes.txt".into(), reason: "not an image".into() },
             ],
+            repeats: Some(Repeats {
+                kept: 3,
+                cut: 0,
+                shared: vec![SharedImages {
+                    split: "test".into(),
+                    repeats: "train".into(),
+                    images: 2,
+                    exact: 1,
+                    pairs: vec![["test/bag/0001.png".into(), "train/bag/0815.png".into()]],
+                }],
+            }),
         },
         input: Input {
             height: 28,
@@ -195,6 +207,14 @@ fn model(name: &str, names: &[String], loss: f64) -> Model {
             })
             .collect(),
         confusion,
+        chance: Some(Chance {
+            answer: names[0].clone(),
+            rate: 100.0 / n as f64,
+            interval: Some([top1 - 1.5, top1 + 1.4]),
+            balanced_accuracy: Some(100.0 / n as f64),
+            images: per_class * n as u64,
+            ..Chance::default()
+        }),
         agreement_with_baseline: (name != "baseline").then_some(98.6 - loss * 60.0),
         ..Model::default()
     }

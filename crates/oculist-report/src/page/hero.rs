@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::chance::ChanceTable;
 use crate::{Metric, Model, RunSummary, format, measure, verdict};
 
 #[derive(Debug, Serialize)]
@@ -12,11 +13,13 @@ pub(super) struct Hero {
     pub(super) headline: String,
     pub(super) promise: Option<PromiseView>,
     pub(super) tiles: Vec<Tile>,
+    pub(super) chance: Option<ChanceTable>,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct PromiseView {
     pub(super) kept: bool,
+    pub(super) badge: &'static str,
     pub(super) text: String,
 }
 
@@ -51,7 +54,15 @@ impl Hero {
         Hero {
             eyebrow,
             headline: unbroken(&verdict(run)),
-            promise: run.promise.as_ref().map(|p| PromiseView { kept: p.kept, text: p.text.clone() }),
+            promise: run.promise.as_ref().map(|p| {
+                let (kept, badge) = match (p.kept, run.is_no_better_than_chance()) {
+                    (true, false) => (true, "✓ Promise kept"),
+                    (true, true) => (false, "✗ The promise says nothing"),
+                    (false, _) => (false, "✗ Promise not kept"),
+                };
+                PromiseView { kept, badge, text: p.text.clone() }
+            }),
+            chance: ChanceTable::new(run),
             tiles: match (run.baseline(), run.recommended_model()) {
                 (Some(before), Some(after)) => tiles(run.deciding_metric(), before, after),
                 _ => Vec::new(),

@@ -24,6 +24,36 @@ pub struct Data {
     pub license: Option<String>,
     /// Files that were left out.
     pub skipped: Vec<Skipped>,
+    /// Images that repeat each other; `None` where they were not compared.
+    pub repeats: Option<Repeats>,
+}
+
+/// Exact and near duplicates.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Repeats {
+    /// Groups that a draw image by image would have cut, and that were kept in one split.
+    pub kept: usize,
+    /// Groups that drawn splits cut all the same.
+    pub cut: usize,
+    /// What splits share.
+    pub shared: Vec<SharedImages>,
+}
+
+/// Images of one split that repeat images of another.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SharedImages {
+    /// `test` or `val`.
+    pub split: String,
+    /// The split that is repeated: `train` or `val`.
+    pub repeats: String,
+    /// Images of `split` that repeat one of the other, exactly or nearly.
+    pub images: usize,
+    /// Those that have exactly its pixels.
+    pub exact: usize,
+    /// The first pairs.
+    pub pairs: Vec<[String; 2]>,
 }
 
 /// A file that could not be used.

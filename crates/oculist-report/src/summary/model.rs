@@ -3,6 +3,7 @@
 use oculist_metrics::{Metric, Scores};
 use serde::{Deserialize, Serialize};
 
+use super::Chance;
 use super::task::validation_value;
 
 /// A model and its measurements, on the test split unless a field says otherwise.
@@ -49,6 +50,8 @@ pub struct Model {
     pub mistakes: Vec<[u64; 3]>,
     /// Share of the test images on which the top-1 class equals the baseline's, percent.
     pub agreement_with_baseline: Option<f64>,
+    /// How it stands beside one answer for every image; `None` where only one class has images, and in older files.
+    pub chance: Option<Chance>,
 }
 
 impl Model {

@@ -16,7 +16,9 @@ const MAX_PAIRS: usize = 5;
 ///
 /// `class_names` may be empty; classes then go by their number.
 pub fn evaluation(model: &Model, class_names: &[String]) -> String {
-    let mut text = ascii(&measures(model).to_string());
+    // First of all whether the numbers mean anything.
+    let mut text = model.chance_remark().map_or_else(String::new, |remark| format!("{}\n\n", ascii(&remark)));
+    text += &ascii(&measures(model).to_string());
     text += &classes(model);
     text += &labels(model);
     text += &confused(model, class_names);
@@ -33,6 +35,15 @@ fn measures(model: &Model) -> Table {
     for metric in first {
         if let Some(value) = model.score(metric) {
             table.row([metric.title().to_string(), metric.format(value)]);
+        }
+    }
+    if let Some(chance) = &model.chance {
+        if let Some([low, high]) = chance.interval {
+            table.row(["95% interval of accuracy".to_string(), format!("{low:.2} - {high:.2}%")]);
+            let majority = format!("majority rate ({})", name(&chance.answer));
+            table.row([majority, format::percent(chance.rate)]);
+        } else {
+            table.row(["mAP of a constant answer".to_string(), format::percent(chance.rate)]);
         }
     }
     if let Some(ece) = model.ece {

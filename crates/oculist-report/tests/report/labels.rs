@@ -20,6 +20,7 @@ fn several_labels() -> RunSummary {
             top5: None,
             val_top1: None,
             ece: None,
+            chance: None,
             calibration: Vec::new(),
             per_class: Vec::new(),
             confusion: Vec::new(),

@@ -215,6 +215,7 @@ fn report(dataset: &Dataset, audit: &Audit, settings: &Settings) -> AuditReport 
         folder,
         seed: settings.seed.unwrap_or(0),
         layout: settings.layout.map(|layout| layout.name().to_owned()),
+        duplicates: settings.duplicates.map(|choice| choice.name().to_owned()),
         exclude: settings.exclude.clone().unwrap_or_default(),
         images: audit.places.len(),
         splits: oculist_data::Split::ALL.map(|s| (s.name().to_owned(), dataset.split(s).len())).to_vec(),

@@ -76,6 +76,7 @@ pub fn fix_data(
         seed: Some(report.seed),
         threads,
         layout,
+        duplicates: report.duplicates.as_deref().map(str::parse).transpose()?,
         exclude: Some(report.exclude.clone()),
         ..Settings::default()
     };

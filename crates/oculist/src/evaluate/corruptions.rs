@@ -1,7 +1,7 @@
 //! Accuracy under the corruptions of the robustness benchmarks.
 
 use oculist_augment::Corruption;
-use oculist_report::{CorruptionResult, Robustness, SeverityResult};
+use oculist_report::{CorruptionResult, Normalised, Robustness, SeverityResult};
 
 use super::views::{Judge, Prepared, View};
 use crate::error::OculistError;
@@ -66,8 +66,34 @@ pub(crate) fn corrupted(
         clean_top1,
         mean_top1,
         mean_corruption_error: 100.0 - mean_top1,
+        normalised: None,
         corruptions,
     })
+}
+
+/// The errors in percent of those of a baseline on the same images, corruptions and severities.
+///
+/// Of corruption c, `CE_c = 100 * sum over severities s of E_(c,s) / sum of the baseline's E_(c,s)`; their mean is the mean
+/// corruption error.
+///
+/// # Source
+/// Hendrycks and Dietterich 2019, whose baseline is AlexNet.
+pub(crate) fn normalised(of: &Robustness, baseline: &Robustness, name: String) -> Normalised {
+    let errors = |c: &CorruptionResult| c.severities.iter().map(|s| 100.0 - s.top1).sum::<f64>();
+    let corruption_errors: Vec<Option<f64>> = of
+        .corruptions
+        .iter()
+        .zip(&baseline.corruptions)
+        .map(|(own, base)| Some(errors(base)).filter(|&sum| sum > 0.0).map(|sum| 100.0 * errors(own) / sum))
+        .collect();
+    let known: Option<Vec<f64>> = corruption_errors.iter().copied().collect();
+    Normalised {
+        baseline: name,
+        clean_top1: baseline.clean_top1,
+        mean_top1: baseline.mean_top1,
+        mean_corruption_error: known.map(|all| mean(all.into_iter())),
+        corruption_errors,
+    }
 }
 
 fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
@@ -85,6 +111,30 @@ mod tests {
     use super::super::views::tests::{one_by_one, parts};
     use super::*;
     use crate::metrics::argmax;
+
+    #[test]
+    fn errors_are_divided_by_those_of_the_baseline() {
+        let of = |top1: [[f64; 2]; 2]| Robustness {
+            corruptions: top1
+                .map(|two| CorruptionResult {
+                    severities: two.map(|top1| SeverityResult { severity: 1, top1 }).into(),
+                    ..CorruptionResult::default()
+                })
+                .into(),
+            ..Robustness::default()
+        };
+        let base = of([[60.0, 20.0], [90.0, 50.0]]);
+        let found = normalised(&of([[80.0, 50.0], [70.0, 60.0]]), &base, "b".into());
+        // 70 / 120 and 70 / 60; the quotient of all errors (140 / 180) is not their mean.
+        let expected = [100.0 * 70.0 / 120.0, 100.0 * 70.0 / 60.0];
+        for (got, want) in found.corruption_errors.iter().zip(expected) {
+            assert!((got.unwrap() - want).abs() < 1e-9);
+        }
+        let mean = found.mean_corruption_error.unwrap();
+        assert!((mean - 87.5).abs() < 1e-9 && (mean - 100.0 * 140.0 / 180.0).abs() > 1.0, "{mean}");
+        let faultless = normalised(&base, &of([[100.0; 2], [50.0; 2]]), "b".into());
+        assert_eq!((faultless.corruption_errors[0], faultless.mean_corruption_error), (None, None));
+    }
 
     #[test]
     fn severities_are_checked_sorted_and_unique() {

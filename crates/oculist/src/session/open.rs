@@ -10,7 +10,7 @@ use oculist_train::{Cpu, Engine};
 use super::shared::Shared;
 use super::{Canceller, Session, Stop};
 use crate::config::Config;
-use crate::data::{Source, facts};
+use crate::data::{Source, alike, facts};
 use crate::error::OculistError;
 use crate::evaluate::BATCH;
 use crate::model_file::{Model, ModelOptions};
@@ -95,6 +95,9 @@ impl<'a> SessionBuilder<'a> {
             source.map_or_else(|| Source::open(&of_task(&settings, given.as_ref()), threads), Ok)?;
         for line in source.describe_lines() {
             watch.note(&line);
+        }
+        for line in alike::warnings(source.dataset()) {
+            watch.warn(&line);
         }
         if let (Some(model), Some(path)) = (&mut given, &settings.model) {
             model.adopt_classes(source.class_names(), watch);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use oculist_data::{LabelForm, Layout, Task};
+use oculist_data::{Duplicates, LabelForm, Layout, Task};
 use oculist_metrics::Metric;
 use oculist_train::Keep;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,10 @@ settings! {
         /// or columns (with --task multi-label).
         #[arg(long, value_name = "FORM")]
         label_form: LabelForm,
+        /// Images that repeat each other, exactly or nearly: auto (where splits are drawn they stay on one side, where splits are
+        /// given it is told; not looked for among more than 3 billion pixels), find (however many) or ignore (default: auto).
+        #[arg(long, value_name = "CHOICE")]
+        duplicates: Duplicates,
         /// Leave out files and folders of this name, such as masks or '*_mask.*' (may be repeated).
         #[arg(long, value_name = "PATTERN")]
         exclude: Vec<String>,

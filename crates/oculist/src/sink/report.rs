@@ -8,7 +8,7 @@ use oculist_report::{Input, RunSummary};
 
 use super::Sink;
 use crate::candidate::Candidate;
-use crate::data::preprocessing_text;
+use crate::data::{alike, preprocessing_text};
 use crate::error::OculistError;
 use crate::message::Message;
 use crate::pictures;
@@ -91,6 +91,12 @@ impl Sink for Report {
             warnings: std::mem::take(&mut self.summary.warnings),
             ..RunSummary::default()
         };
+        // Said when the data were read, before a run folder listens.
+        for warning in alike::warnings(session.source().dataset()) {
+            if !self.summary.warnings.contains(&warning) {
+                self.summary.warnings.push(warning);
+            }
+        }
         Ok(())
     }
 
@@ -124,6 +130,12 @@ impl Sink for Report {
             summary.max_drop = Some(pledge.max_drop);
             summary.target = Some(format!("{:?}", pledge.target).to_lowercase());
         }
+        let said = [summary.recommended_model(), summary.baseline()].into_iter().flatten();
+        let mut remarks: Vec<String> =
+            said.filter_map(|model| Some(format!("{}: {}", model.name, model.chance_remark()?))).collect();
+        remarks.dedup();
+        // Before all others: the rest of the report is worth as much as this says.
+        summary.warnings.splice(0..0, remarks);
         let known = |has: fn(&Candidate) -> bool| {
             result.also.as_deref().into_iter().chain(result.lineage()).find(|candidate| has(candidate))
         };

@@ -72,7 +72,7 @@ impl Stage for Distil {
         let before = before.in_f32();
         let teacher = before.model_for(self.kind())?;
         let config = session.config_with(&self.settings)?;
-        let (graph, _) = begin(session, &config)?;
+        let (graph, _) = begin(session, &config, &self.settings)?;
         let data = TrainingImages::new(session.source(), &config, &config.train, session.cache_bytes())?;
         let name = session.phase_name(self.kind());
         let phase = Phase { name: &name, config: &config.train, data: &data, teacher: Some(&teacher.graph) };

@@ -1,5 +1,6 @@
 //! Trains a network of the zoo from scratch.
 
+use oculist_train::Loss;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -8,6 +9,7 @@ use super::{Expected, Stage, written};
 use crate::candidate::Candidate;
 use crate::config::Config;
 use crate::error::OculistError;
+use crate::message::set_to;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::summary::{bytes_text, count_text, counted, curve};
@@ -60,7 +62,7 @@ impl Stage for Train {
 
     fn run(&self, session: &Session<'_>, _before: &Candidate) -> Result<Candidate, OculistError> {
         let config = session.config_with(&self.settings)?;
-        let (graph, count) = begin(session, &config)?;
+        let (graph, count) = begin(session, &config, &self.settings)?;
         let data = TrainingImages::new(session.source(), &config, &config.train, session.cache_bytes())?;
         let name = session.phase_name("baseline");
         let phase = Phase { name: &name, config: &config.train, data: &data, teacher: None };
@@ -100,10 +102,11 @@ pub(super) fn network(session: &Session<'_>, config: &Config) -> Result<oculist_
     Ok(graph)
 }
 
-/// That network, and its bytes of weights; says how it is going to be trained.
+/// That network, and its bytes of weights; says how it is going to be trained. `own` are the stage's own settings.
 pub(super) fn begin(
     session: &Session<'_>,
     config: &Config,
+    own: &Settings,
 ) -> Result<(oculist_graph::Graph, u64), OculistError> {
     let graph = network(session, config)?;
     let (count, p) = (graph.cost(), &config.preprocessing);
@@ -118,5 +121,18 @@ pub(super) fn begin(
         config.train.batch_size,
         config.train.lr,
     ));
+    if matches!(config.train.loss, Loss::LogitAdjusted { .. })
+        && own.loss.or(session.settings().loss).is_none()
+    {
+        let counts = session.source().dataset().train().class_counts();
+        session.note(&format!(
+            "the classes are unequal ({} to {} training images): the loss is adjusted for how frequent they are ({}); {} \
+             is the plain one",
+            counts.iter().min().unwrap_or(&0),
+            counts.iter().max().unwrap_or(&0),
+            set_to("loss", "logit-adjusted"),
+            set_to("loss", "cross-entropy"),
+        ));
+    }
     Ok((graph, count.param_bytes))
 }
