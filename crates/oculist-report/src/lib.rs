@@ -37,6 +37,7 @@ pub use augment_check::{
     render_augment_check_html,
 };
 pub use error::ReportError;
+pub use format::bytes as bytes_text;
 pub use oculist_metrics::{Metric, Scores, Unit};
 pub use page::{render_html, table_html};
 pub use preview::{PreviewRow, render_preview_html};

@@ -29,9 +29,7 @@ pub(crate) fn latency(
     time: Duration,
     stop: &AtomicBool,
 ) -> Result<Spread, OculistError> {
-    let s = seconds(graph, ctx, 1, time, stop)?;
-    let ms = 1e3;
-    Ok(Spread { median: s.median * ms, min: s.min * ms, max: s.max * ms, ..s })
+    Ok(seconds(graph, ctx, 1, time, stop)?.map(|s| 1e3 * s))
 }
 
 /// Throughput in images per second at a batch of 32.
@@ -44,10 +42,8 @@ pub(crate) fn throughput(
     time: Duration,
     stop: &AtomicBool,
 ) -> Result<Spread, OculistError> {
-    let s = seconds(graph, ctx, THROUGHPUT_BATCH, time, stop)?;
-    let n = THROUGHPUT_BATCH as f64;
     // The shortest time is the highest rate.
-    Ok(Spread { median: n / s.median, min: n / s.max, max: n / s.min, ..s })
+    Ok(seconds(graph, ctx, THROUGHPUT_BATCH, time, stop)?.map(|s| THROUGHPUT_BATCH as f64 / s))
 }
 
 /// Seconds that a run of `batch` images takes: a fifth of `time` to warm up, then runs until `time` is over or there are
@@ -90,10 +86,7 @@ fn seconds(
     while few(runs.len()) || (began.elapsed() < time && runs.len() < enough) {
         runs.push(run()?);
     }
-    runs.sort_by(f64::total_cmp);
-    let n = runs.len();
-    let median = f64::midpoint(runs[(n - 1) / 2], runs[n / 2]);
-    Ok(Spread { batch, median, min: runs[0], max: runs[n - 1], runs: n })
+    Ok(Spread::of(batch, runs))
 }
 
 /// The numbers that a model is measured with.

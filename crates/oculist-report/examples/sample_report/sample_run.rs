@@ -50,7 +50,9 @@ pub(crate) fn sample_run(classes: usize) -> RunSummary {
         config: CONFIG.into(),
         seed: 42,
         threads,
-        cpu: "Sample CPU @ 2.9 GHz (AVX2, FMA)".into(),
+        cpu: "Sample CPU @ 2.9 GHz".into(),
+        instruction_set: "avx2".into(),
+        os: "linux x86_64 (Sample Linux 12)".into(),
         started: "2026-11-24T04:12:09Z".into(),
         duration_s: 1284.0,
         arch: "ResNet-20".into(),
@@ -95,6 +97,7 @@ pub(crate) fn sample_run(classes: usize) -> RunSummary {
         sensitivity: sensitivity(),
         quantization: Some(quantization()),
         augmented_samples: augmented(&names),
+        predictions_of: Some("compressed-int8".into()),
         warnings: vec!["This is a sample page: all numbers and pictures on it are invented.".into()],
         ..RunSummary::default()
     }
@@ -163,7 +166,8 @@ fn model(name: &str, names: &[String], loss: f64) -> Model {
         _ => ("model.int8.onnx", 128_770, 15_313_152, 158_906, 0.402, 4210.0),
     };
     let spread = |batch, median: f64, low: f64, high: f64| {
-        Some(Spread { batch, median, min: median * low, max: median * high, runs: 50 })
+        let tenths = (Some(median * (1.0 + 3.0 * low) / 4.0), Some(median * (1.0 + 3.0 * high) / 4.0));
+        Some(Spread { batch, median, min: median * low, max: median * high, runs: 50, p10: tenths.0, p90: tenths.1 })
     };
     Model {
         name: name.into(),
@@ -200,6 +204,11 @@ fn model(name: &str, names: &[String], loss: f64) -> Model {
     }
 }
 
+/// A latency with the spread of its repetitions.
+fn repeated(median: f64) -> Spread {
+    Spread::of(1, [0.97, 0.98, 1.0, 1.02, 1.09].map(|factor| factor * median).to_vec())
+}
+
 fn state(val_top1: f64, params: u64, macs: u64, bytes: u64, latency_ms: f64) -> StepState {
     StepState {
         val: Some(val_top1),
@@ -208,6 +217,7 @@ fn state(val_top1: f64, params: u64, macs: u64, bytes: u64, latency_ms: f64) -> 
         macs: Some(macs),
         bytes: Some(bytes),
         latency_ms: Some(latency_ms),
+        latency: Some(repeated(latency_ms)),
     }
 }
 
@@ -268,7 +278,21 @@ fn steps() -> Vec<Step> {
 fn candidates(baseline: &Model) -> Vec<Candidate> {
     let top1 = baseline.val_top1.unwrap_or_default();
     let mut noise = Noise(3);
-    let mut list = Vec::new();
+    let mut list = vec![Candidate {
+        name: "baseline".into(),
+        kind: "baseline".into(),
+        val: Some(top1),
+        val_top1: Some(top1),
+        params: baseline.params,
+        macs: baseline.macs,
+        bytes: baseline.bytes,
+        latency_ms: Some(0.962),
+        latency: Some(repeated(0.962)),
+        accepted: true,
+        reference: true,
+        reason: "the reference".into(),
+        ..Candidate::default()
+    }];
     for (i, ratio) in [0.1, 0.2, 0.3, 0.37, 0.45, 0.55, 0.7].into_iter().enumerate() {
         for kind in ["prune", "prune+int8"] {
             let int8 = kind == "prune+int8";
@@ -279,6 +303,7 @@ fn candidates(baseline: &Model) -> Vec<Candidate> {
             let chosen = int8 && ratio == 0.37;
             let scale = if int8 { 0.27 } else { 1.0 };
             let value = Some(if chosen { top1 - 0.3 } else { top1 - fall });
+            let latency = 0.962 * keep.powf(0.72) * if int8 { 0.69 } else { 1.0 };
             list.push(Candidate {
                 name: format!("prune {ratio:.2}{}", if int8 { " int8" } else { "" }),
                 kind: kind.into(),
@@ -288,7 +313,9 @@ fn candidates(baseline: &Model) -> Vec<Candidate> {
                 params: (baseline.params as f64 * keep) as u64,
                 macs: (baseline.macs as f64 * keep * 1.02) as u64,
                 bytes: (baseline.bytes as f64 * keep * scale + 9_000.0) as u64,
-                latency_ms: Some(0.962 * keep.powf(0.72) * if int8 { 0.69 } else { 1.0 }),
+                latency_ms: Some(latency),
+                latency: Some(repeated(latency)),
+                reference: false,
                 accepted: accepted || chosen,
                 chosen,
                 reason: if chosen {
@@ -333,6 +360,10 @@ fn history() -> Vec<Epoch> {
             images_per_s: 171.0 + 9.0 * noise.next(),
             seconds: 50.0 + 2.0 * noise.next(),
             data_wait: 0.3,
+            loss: match phase {
+                "baseline" => "with label smoothing 0.1, augmented images".into(),
+                _ => "with 70% distillation from a teacher, augmented images".into(),
+            },
             ..Epoch::default()
         };
         epoch.val = epoch.val_top1;
@@ -380,6 +411,7 @@ fn quantization() -> Quantization {
         bias_correction: true,
         layers_int8: rest.into_iter().map(|s| s.layer).collect(),
         layers_f32: spared.into_iter().map(|s| s.layer).collect(),
+        sensitivity_images: 1000,
     }
 }
 

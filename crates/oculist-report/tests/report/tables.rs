@@ -87,7 +87,7 @@ fn predictions_and_errors_share_a_table() {
 
 #[test]
 fn bench_names_the_cpu_and_the_spread() {
-    let latency = Spread { batch: 32, median: 12.34, min: 11.9, max: 14.0, runs: 40 };
+    let latency = Spread { batch: 32, median: 12.34, min: 11.9, max: 14.0, runs: 40, p10: Some(12.0), p90: Some(13.1) };
     let line = BenchResult {
         model: "model.onnx".into(),
         precision: "f32".into(),

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use oculist_data::Task;
 use oculist_files::utc_text;
-use oculist_report::{Input, RunSummary};
+use oculist_report::{Input, LayerWidth, RunSummary};
 
 use super::Sink;
 use crate::candidate::Candidate;
@@ -72,6 +72,8 @@ impl Sink for Report {
             seed: config.seed,
             threads: session.ctx().threads(),
             cpu: oculist_runtime::cpu_name(),
+            instruction_set: session.ctx().isa().name().into(),
+            os: oculist_runtime::os_name(),
             started: utc_text(SystemTime::now()),
             arch: config.arch.clone(),
             task: match config.task {
@@ -127,7 +129,7 @@ impl Sink for Report {
         let known = |has: fn(&Candidate) -> bool| {
             result.also.as_deref().into_iter().chain(result.lineage()).find(|candidate| has(candidate))
         };
-        summary.layers = known(|c| !c.widths.is_empty()).map(|c| c.widths.clone()).unwrap_or_default();
+        summary.layers = widths(result.also.as_deref().into_iter().chain(result.lineage()));
         let int8 = known(|c| c.quantization.is_some());
         summary.quantization = int8.and_then(|c| c.quantization.clone());
         summary.sensitivity = int8.map(|c| c.sensitivity.clone()).unwrap_or_default();
@@ -142,5 +144,39 @@ impl Sink for Report {
         }
         summary.duration_s = session.began().elapsed().as_secs_f64();
         Ok(())
+    }
+}
+
+/// The channels of each layer in the end and before all pruning, from candidates of which the newest come first: what was
+/// pruned twice was widest before the first time.
+fn widths<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Vec<LayerWidth> {
+    let mut pruned = candidates.map(|candidate| &candidate.widths).filter(|widths| !widths.is_empty());
+    let mut layers = pruned.next().cloned().unwrap_or_default();
+    for older in pruned {
+        for layer in &mut layers {
+            if let Some(old) = older.iter().find(|old| old.layer == layer.layer && old.after == layer.before) {
+                layer.before = old.before;
+            }
+        }
+    }
+    layers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_counted_from_before_the_first_pruning() {
+        let of = |before, after| Candidate {
+            widths: vec![LayerWidth { layer: "conv".into(), before, after }],
+            ..Candidate::default()
+        };
+        // Fine-tuned candidates have the widths of the pruned one that they were made of.
+        let list = [of(12, 8), Candidate::default(), of(12, 8), of(16, 12), of(16, 12)];
+        let found = widths(list.iter());
+        assert_eq!((found[0].before, found[0].after), (16, 8));
+        assert_eq!(widths(list[3..].iter())[0].before, 16);
+        assert!(widths([Candidate::default()].iter()).is_empty());
     }
 }
