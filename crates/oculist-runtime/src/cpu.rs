@@ -11,9 +11,9 @@ pub fn cpu_name() -> String {
 /// The operating system with its architecture and, where it says so, its own name: `linux x86_64 (Debian GNU/Linux 12)`.
 pub fn os_name() -> String {
     let os = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
-    let release = ["/etc/os-release", "/usr/lib/os-release"].into_iter().find_map(|path| {
-        std::fs::read_to_string(path).ok().as_deref().and_then(pretty_name)
-    });
+    let release = ["/etc/os-release", "/usr/lib/os-release"]
+        .into_iter()
+        .find_map(|path| std::fs::read_to_string(path).ok().as_deref().and_then(pretty_name));
     match release {
         Some(name) => format!("{os} ({name})"),
         None => os,

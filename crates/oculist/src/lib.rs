@@ -76,6 +76,7 @@ pub mod metrics;
 mod model_file;
 mod pictures;
 mod predict;
+mod predictions;
 mod progress;
 mod quantization;
 pub mod range;
@@ -141,8 +142,8 @@ pub use settings::{
 };
 pub use sink::csv::Csv;
 pub use sink::folder::{
-    BASELINE_FILE, CONFIG_FILE, Existing, INPUTS_FILE, INT8_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE,
-    REPORT_DATA_FILE, REPORT_FILE, RunFolder, SETTINGS_FILE, SUMMARY_FILE,
+    BASELINE_FILE, CONFIG_FILE, Existing, INPUTS_FILE, INT8_FILE, METRICS_FILE, MODEL_FILE, PREDICTIONS_FILE,
+    RECIPE_FILE, REPORT_DATA_FILE, REPORT_FILE, RunFolder, SETTINGS_FILE, SUMMARY_FILE,
 };
 pub use sink::report::Report;
 pub use sink::tensorboard::TensorBoard;

@@ -18,6 +18,8 @@ pub(crate) struct Measured {
     /// What it achieves on validation images.
     pub(crate) val: Scores,
     pub(crate) test: Answers,
+    /// Probabilities of one class each, `[images, classes]`, where they are wanted: else empty.
+    pub(crate) probabilities: Vec<f32>,
     pub(crate) params: u64,
     pub(crate) macs: u64,
     pub(crate) bytes: u64,

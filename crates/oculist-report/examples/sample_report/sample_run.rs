@@ -167,7 +167,15 @@ fn model(name: &str, names: &[String], loss: f64) -> Model {
     };
     let spread = |batch, median: f64, low: f64, high: f64| {
         let tenths = (Some(median * (1.0 + 3.0 * low) / 4.0), Some(median * (1.0 + 3.0 * high) / 4.0));
-        Some(Spread { batch, median, min: median * low, max: median * high, runs: 50, p10: tenths.0, p90: tenths.1 })
+        Some(Spread {
+            batch,
+            median,
+            min: median * low,
+            max: median * high,
+            runs: 50,
+            p10: tenths.0,
+            p90: tenths.1,
+        })
     };
     Model {
         name: name.into(),

@@ -16,6 +16,7 @@ use crate::progress::{Progress, go_on};
 use crate::recipe::Recipe;
 use crate::session::Session;
 use crate::stage::Results;
+use crate::summary::Measured;
 
 /// Collects what a report says of a run; [`Report::summary`] has it all after the last stage.
 #[derive(Debug)]
@@ -51,6 +52,11 @@ impl Report {
 
     pub(crate) fn into_summary(self) -> RunSummary {
         self.summary
+    }
+
+    /// A file has the answers of the model of this name.
+    pub(crate) fn has_predictions(&mut self, model: &str) {
+        self.summary.predictions_of = Some(model.to_owned());
     }
 
     /// The learning curves so far.
@@ -133,9 +139,9 @@ impl Sink for Report {
         let int8 = known(|c| c.quantization.is_some());
         summary.quantization = int8.and_then(|c| c.quantization.clone());
         summary.sensitivity = int8.map(|c| c.sensitivity.clone()).unwrap_or_default();
-        let best = measured.iter().zip(&results.models).find(|(_, (role, _))| *role == results.recommended);
-        if let (Some((best, (_, candidate))), Some(reference)) = (best, measured.first())
-            && let Some(graph) = candidate.graph()
+        let (candidate, best) = best(result);
+        if let (Some(best), Some(reference)) = (best, measured.first())
+            && let Some(graph) = candidate.and_then(Candidate::graph)
         {
             go_on(session.stop())?;
             summary.samples = pictures::samples(session, graph, &best.test, &reference.test)?;
@@ -147,6 +153,16 @@ impl Sink for Report {
     }
 }
 
+/// The recommended model of a result, and what was measured of it.
+pub(super) fn best(result: &Candidate) -> (Option<&Candidate>, Option<&Measured>) {
+    let results = Results::of(result);
+    let mut pairs = result.measured.iter().zip(&results.models);
+    match pairs.find(|(_, (role, _))| *role == results.recommended) {
+        Some((measured, (_, candidate))) => (Some(*candidate), Some(measured)),
+        None => (None, None),
+    }
+}
+
 /// The channels of each layer in the end and before all pruning, from candidates of which the newest come first: what was
 /// pruned twice was widest before the first time.
 fn widths<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Vec<LayerWidth> {
@@ -154,7 +170,8 @@ fn widths<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Vec<LayerWidth
     let mut layers = pruned.next().cloned().unwrap_or_default();
     for older in pruned {
         for layer in &mut layers {
-            if let Some(old) = older.iter().find(|old| old.layer == layer.layer && old.after == layer.before) {
+            if let Some(old) = older.iter().find(|old| old.layer == layer.layer && old.after == layer.before)
+            {
                 layer.before = old.before;
             }
         }
