@@ -89,11 +89,42 @@ impl Comparison {
 
         let mut table = Builder { models, base, rows: Vec::new() };
         table.metrics(run);
-        table.integer("Parameters", "", ("fewer", "more"), format::count, |m| m.params);
-        table.integer("MACs", "multiply-accumulates an image", ("fewer", "more"), format::count, |m| m.macs);
-        table.integer("File", "", ("smaller", "larger"), format::bytes, |m| m.bytes);
-        table.spread("Latency", Delta::Factor("faster", "slower"), " ms", |m| m.latency_ms);
-        table.spread("Throughput", Delta::Gain("faster", "slower"), " images/s", |m| m.images_per_s);
+        table.costs();
+        table.speeds();
+        Comparison { columns, rows: table.rows }
+    }
+}
+
+impl Comparison {
+    /// The models of several runs, compared with the first: `runs` holds them under the names of their runs, and what the
+    /// first run says of task and metric. Differences stand only where the test images or the machine are the same.
+    pub(crate) fn across(runs: &RunSummary, same_test: bool, same_machine: bool) -> Self {
+        let models = &runs.models;
+        if models.is_empty() {
+            return Comparison { columns: Vec::new(), rows: Vec::new() };
+        }
+        let columns = models.iter().map(|m| Column {
+            name: m.name.clone(),
+            file: m.file.clone(),
+            precision: m.precision.clone(),
+            recommended: false,
+        });
+        let columns = columns.collect();
+        let mut table = Builder { models, base: 0, rows: Vec::new() };
+        table.metrics(runs);
+        // What only the others' task has.
+        for metric in Metric::ALL.into_iter().filter(|metric| !runs.task.metrics().contains(metric)) {
+            table.metric(metric);
+        }
+        if !same_test {
+            table.without_differences(0);
+        }
+        table.costs();
+        let timed = table.rows.len();
+        table.speeds();
+        if !same_machine {
+            table.without_differences(timed);
+        }
         Comparison { columns, rows: table.rows }
     }
 }
@@ -105,6 +136,26 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
+    /// Adds what the models are made of.
+    fn costs(&mut self) {
+        self.integer("Parameters", "", ("fewer", "more"), format::count, |m| m.params);
+        self.integer("MACs", "multiply-accumulates an image", ("fewer", "more"), format::count, |m| m.macs);
+        self.integer("File", "", ("smaller", "larger"), format::bytes, |m| m.bytes);
+    }
+
+    /// Adds what was timed.
+    fn speeds(&mut self) {
+        self.spread("Latency", Delta::Factor("faster", "slower"), " ms", |m| m.latency_ms);
+        self.spread("Throughput", Delta::Gain("faster", "slower"), " images/s", |m| m.images_per_s);
+    }
+
+    /// Takes the differences out of the rows from `first` on.
+    fn without_differences(&mut self, first: usize) {
+        for cell in self.rows[first..].iter_mut().flat_map(|row| &mut row.cells) {
+            (cell.delta, cell.tone) = (String::new(), "same");
+        }
+    }
+
     /// Adds the metric that decided, the hit rates, what decisions rest on, and whatever else was measured.
     fn metrics(&mut self, run: &RunSummary) {
         let deciding = run.deciding_metric();

@@ -29,7 +29,7 @@ pub(crate) use samples::{Picture, picture};
 pub use table::table_html;
 
 /// The templates by name; the name's ending turns HTML escaping on.
-const TEMPLATES: [(&str, &str); 13] = [
+pub(crate) const TEMPLATES: [(&str, &str); 13] = [
     ("page.html", include_str!("templates/page.html")),
     ("hero.html", include_str!("templates/hero.html")),
     ("comparison.html", include_str!("templates/comparison.html")),
@@ -45,7 +45,7 @@ const TEMPLATES: [(&str, &str); 13] = [
     ("data.html", include_str!("templates/data.html")),
 ];
 pub(crate) const STYLE: &str = include_str!("templates/style.css");
-const SCRIPT: &str = include_str!("templates/script.js");
+pub(crate) const SCRIPT: &str = include_str!("templates/script.js");
 
 /// A name and its value.
 #[derive(Debug, Serialize)]

@@ -59,7 +59,7 @@ mod tests {
     use crate::{Metric, Scores, Spread};
 
     fn model(name: &str, bytes: u64, top1: f64, latency: f64) -> Model {
-        let spread = Spread::of(1, vec![latency]);
+        let spread = Spread { median: latency, min: latency, max: latency, ..Spread::default() };
         Model {
             name: name.into(),
             bytes,

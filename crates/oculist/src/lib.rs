@@ -60,6 +60,7 @@ mod augment;
 mod bench;
 mod candidate;
 mod class_match;
+mod compare_runs;
 mod config;
 mod data;
 mod deciding;
@@ -104,6 +105,7 @@ pub use augment::{
 };
 pub use bench::{Benched, bench_files};
 pub use candidate::{Candidate, Cost, Pledge, Verdict};
+pub use compare_runs::{CompareOptions, compare_runs};
 pub use config::{CompressionConfig, Config, DataFacts, Repeat};
 pub use data::{Shown, Source, show_data};
 pub use dropout::DROPOUT_KEY;

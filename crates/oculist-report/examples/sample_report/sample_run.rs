@@ -214,7 +214,16 @@ fn model(name: &str, names: &[String], loss: f64) -> Model {
 
 /// A latency with the spread of its repetitions.
 fn repeated(median: f64) -> Spread {
-    Spread::of(1, [0.97, 0.98, 1.0, 1.02, 1.09].map(|factor| factor * median).to_vec())
+    let at = |factor: f64| factor * median;
+    Spread {
+        batch: 1,
+        median,
+        min: at(0.97),
+        max: at(1.09),
+        runs: 50,
+        p10: Some(at(0.974)),
+        p90: Some(at(1.062)),
+    }
 }
 
 fn state(val_top1: f64, params: u64, macs: u64, bytes: u64, latency_ms: f64) -> StepState {

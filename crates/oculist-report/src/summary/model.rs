@@ -112,26 +112,6 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// The spread of repeated measurements; zero of none.
-    ///
-    /// The tenth and nine tenths are linear between the two nearest of the sorted runs: at `q (n - 1)`, counted from 0.
-    ///
-    /// # Source
-    /// Hyndman, Fan, "Sample quantiles in statistical packages", definition 7; the default of `numpy.percentile`.
-    pub fn of(batch: usize, mut runs: Vec<f64>) -> Self {
-        runs.sort_by(f64::total_cmp);
-        let (Some(&min), Some(&max)) = (runs.first(), runs.last()) else {
-            return Spread { batch, ..Self::default() };
-        };
-        let at = |q: f64| {
-            let place = q * (runs.len() - 1) as f64;
-            let (low, high) = (place.floor() as usize, place.ceil() as usize);
-            runs[low] + (runs[high] - runs[low]) * (place - place.floor())
-        };
-        let (p10, p90) = (Some(at(0.1)), Some(at(0.9)));
-        Spread { batch, median: at(0.5), min, max, runs: runs.len(), p10, p90 }
-    }
-
     /// The same runs in another unit; `to` may fall, as from times to rates: then low and high change places.
     #[must_use]
     pub fn map(self, to: impl Fn(f64) -> f64) -> Self {
@@ -197,27 +177,14 @@ pub struct CalibrationBin {
 mod tests {
     use super::*;
 
-    /// `numpy.percentile(x, [10, 50, 90])` of numpy 2.
-    #[test]
-    fn tenths_are_numpys() {
-        let runs = vec![3.0, 1.5, 9.0, 4.0, 2.0, 8.0, 2.5];
-        let spread = Spread::of(1, runs);
-        let want = [1.8, 3.0, 8.4];
-        let found = [spread.p10.unwrap(), spread.median, spread.p90.unwrap()];
-        assert!(found.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
-        assert_eq!((spread.min, spread.max, spread.runs), (1.5, 9.0, 7));
-        // The nearest of the runs alone would be another number.
-        assert!((spread.p10.unwrap() - 1.5).abs() > 0.1 && (spread.p90.unwrap() - 9.0).abs() > 0.1);
-        assert_eq!(Spread::of(1, vec![2.0]).p90, Some(2.0));
-        assert_eq!(Spread::of(4, Vec::new()), Spread { batch: 4, ..Spread::default() });
-    }
-
     #[test]
     fn a_rate_is_high_where_the_time_is_short() {
-        let rate = Spread::of(1, vec![1.0, 2.0, 4.0]).map(|s| 8.0 / s);
+        let time =
+            Spread { batch: 1, median: 2.0, min: 1.0, max: 4.0, runs: 3, p10: Some(1.25), p90: Some(3.2) };
+        let rate = time.map(|s| 8.0 / s);
         assert_eq!((rate.min, rate.median, rate.max), (2.0, 4.0, 8.0));
-        assert!(rate.p10 < rate.p90 && rate.p10 > Some(2.0), "{rate:?}");
-        let ms = Spread::of(1, vec![1.0, 2.0, 4.0]).map(|s| 1e3 * s);
-        assert_eq!((ms.min, ms.p10, ms.max), (1e3, Some(1200.0), 4e3));
+        assert_eq!((rate.p10, rate.p90), (Some(2.5), Some(6.4)));
+        let ms = time.map(|s| 1e3 * s);
+        assert_eq!((ms.min, ms.p10, ms.max, ms.runs), (1e3, Some(1250.0), 4e3, 3));
     }
 }

@@ -153,7 +153,9 @@ impl Sink for Folder {
         let (_, best) = report::best(result);
         if let Some(best) = best {
             let path = folder.file(PREDICTIONS_FILE);
-            let root = session.settings().data.as_deref().map(Path::new);
+            // Of a list of images the folder that it lies in.
+            let data = session.settings().data.as_deref().map(Path::new);
+            let root = data.and_then(|data| if data.is_dir() { Some(data) } else { data.parent() });
             let source = session.source();
             let text = predictions::of_run(best, source.class_names(), source.split(Split::Test), root)
                 .map_err(|e| unwritable(&path, &e.into()))?;
