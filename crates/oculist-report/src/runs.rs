@@ -124,7 +124,10 @@ fn page(runs: &[ComparedRun]) -> Page {
         base: runs.first().map_or(String::new(), |run| run.name.clone()),
         costs: costs(runs),
         settings,
-        same: format::grouped(alike as u64),
+        same: match alike {
+            1 => "1 setting is the same in all runs".to_owned(),
+            n => format!("{} settings are the same in all runs", format::grouped(n as u64)),
+        },
         figures: figures(runs),
     }
 }
