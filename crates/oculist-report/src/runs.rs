@@ -157,9 +157,11 @@ fn same_test(runs: &[ComparedRun]) -> bool {
     same(runs, |s| (s.task, s.data.name.clone(), s.data.test, s.data.class_names.clone()))
 }
 
-/// Whether the speeds are of the same machine.
+/// Whether the speeds are of the same machine; older runs do not say which instructions they used.
 fn same_machine(runs: &[ComparedRun]) -> bool {
-    same(runs, |s| (s.cpu.clone(), s.instruction_set.clone(), s.threads))
+    let mut told = runs.iter().map(|run| &run.summary.instruction_set).filter(|set| !set.is_empty());
+    let first = told.next();
+    same(runs, |s| (s.cpu.clone(), s.threads)) && told.all(|set| Some(set) == first)
 }
 
 fn notes(runs: &[ComparedRun]) -> Vec<String> {

@@ -84,6 +84,13 @@ fn what_cannot_be_compared_has_no_difference_and_a_note() {
     let page = self::page(&runs);
     assert!(row(&page, "Top-1")[1].contains("points") && !row(&page, "Latency")[1].contains("slower"));
     assert!(page.tags("main")[0].text().contains("different numbers of threads"));
+    // Other instructions are another machine, but a run that does not say is none.
+    runs[1].summary.threads -= 1;
+    runs[1].summary.instruction_set = String::new();
+    assert!(row(&self::page(&runs), "Latency")[1].contains("slower"));
+    runs[1].summary.instruction_set = "avx512".into();
+    let page = self::page(&runs);
+    assert!(!row(&page, "Latency")[1].contains("slower"));
     assert!(row(&page, "File").len() == 2);
 }
 
