@@ -101,6 +101,7 @@ fn names_with_commas_quotes_and_line_breaks_come_back() {
     let data = dir.path().join("photos");
     let classes = ["a, b", "say \"no\"\nsemi;colon"];
     for (c, class) in classes.iter().enumerate() {
+        std::fs::create_dir_all(data.join(class)).expect("a folder");
         for i in 0..20 {
             let image = class_image(c, SIDE, 3, i);
             write_image(&data.join(class).join(format!("x, \"{i}\"\n.png")), &image).expect("an image");
