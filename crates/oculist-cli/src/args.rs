@@ -229,13 +229,39 @@ pub(crate) struct CompressArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true
+)]
 pub(crate) struct ReportArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<ReportVerb>,
     /// Folder of a finished run.
-    #[arg(value_name = "RUN")]
-    pub(crate) run: PathBuf,
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) run: Option<PathBuf>,
     /// Only print the tables.
     #[arg(long)]
     pub(crate) print: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportVerb {
+    /// Several runs on one page: their recommended models, costs, settings that differ, curves.
+    Compare(CompareArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Folders of finished runs, or their summary.json files, also of older versions.
+    #[arg(value_name = "RUN", required = true, num_args = 2..)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// The page to write.
+    #[arg(long, short, value_name = "FILE.html")]
+    pub(crate) output: PathBuf,
+    /// Replace an existing file.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,8 @@
 #[path = "cli/support.rs"]
 mod support;
 
+#[path = "cli/answers.rs"]
+mod answers;
 #[path = "cli/audit.rs"]
 mod audit;
 #[path = "cli/augment.rs"]
@@ -18,6 +20,8 @@ mod bad_model;
 mod bad_output;
 #[path = "cli/channels_last.rs"]
 mod channels_last;
+#[path = "cli/comparing.rs"]
+mod comparing;
 #[path = "cli/determinism.rs"]
 mod determinism;
 #[path = "cli/endings.rs"]

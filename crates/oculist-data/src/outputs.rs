@@ -31,12 +31,13 @@ const RESULTS: [(&str, &str, &str); 10] = [
 ];
 
 /// Files that results hold beside those that tell them, in lower case.
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 14] = [
     "report.html",
     "settings.toml",
     "inputs.jsonl",
     ".inputs.jsonl",
     "metrics.csv",
+    "predictions.csv",
     "model.onnx",
     "model.int8.onnx",
     "baseline.onnx",

@@ -35,7 +35,7 @@ pub(crate) struct Cell {
     pub(crate) text: String,
     /// The unrounded value, for machines; empty if absent or not finite.
     pub(crate) value: String,
-    /// Smallest and largest of a repeated measurement; empty otherwise.
+    /// The range of a repeated measurement; empty otherwise.
     pub(crate) spread: String,
     /// The difference from the baseline; empty in the baseline's own column.
     pub(crate) delta: String,
@@ -59,7 +59,17 @@ enum Delta {
 }
 
 impl Comparison {
-    /// The table of all models of a run; no rows if it has none.
+    /// The same with the recommended model first: what is cut off on a narrow page is not what one looks for.
+    #[must_use]
+    pub(crate) fn recommended_first(mut self) -> Self {
+        if let Some(at) = self.columns.iter().position(|column| column.recommended) {
+            self.columns[..=at].rotate_right(1);
+            self.rows.iter_mut().for_each(|row| row.cells[..=at].rotate_right(1));
+        }
+        self
+    }
+
+    /// The table of all models of a run in the run's order; no rows if it has none.
     pub(crate) fn new(run: &RunSummary) -> Self {
         let models = &run.models;
         if models.is_empty() {
@@ -79,11 +89,42 @@ impl Comparison {
 
         let mut table = Builder { models, base, rows: Vec::new() };
         table.metrics(run);
-        table.integer("Parameters", "", ("fewer", "more"), format::count, |m| m.params);
-        table.integer("MACs", "multiply-accumulates an image", ("fewer", "more"), format::count, |m| m.macs);
-        table.integer("File", "", ("smaller", "larger"), format::bytes, |m| m.bytes);
-        table.spread("Latency", Delta::Factor("faster", "slower"), " ms", |m| m.latency_ms);
-        table.spread("Throughput", Delta::Gain("faster", "slower"), " images/s", |m| m.images_per_s);
+        table.costs();
+        table.speeds();
+        Comparison { columns, rows: table.rows }
+    }
+}
+
+impl Comparison {
+    /// The models of several runs, compared with the first: `runs` holds them under the names of their runs, and what the
+    /// first run says of task and metric. Differences stand only where the test images or the machine are the same.
+    pub(crate) fn across(runs: &RunSummary, same_test: bool, same_machine: bool) -> Self {
+        let models = &runs.models;
+        if models.is_empty() {
+            return Comparison { columns: Vec::new(), rows: Vec::new() };
+        }
+        let columns = models.iter().map(|m| Column {
+            name: m.name.clone(),
+            file: m.file.clone(),
+            precision: m.precision.clone(),
+            recommended: false,
+        });
+        let columns = columns.collect();
+        let mut table = Builder { models, base: 0, rows: Vec::new() };
+        table.metrics(runs);
+        // What only the others' task has.
+        for metric in Metric::ALL.into_iter().filter(|metric| !runs.task.metrics().contains(metric)) {
+            table.metric(metric);
+        }
+        if !same_test {
+            table.without_differences(0);
+        }
+        table.costs();
+        let timed = table.rows.len();
+        table.speeds();
+        if !same_machine {
+            table.without_differences(timed);
+        }
         Comparison { columns, rows: table.rows }
     }
 }
@@ -95,6 +136,26 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
+    /// Adds what the models are made of.
+    fn costs(&mut self) {
+        self.integer("Parameters", "", ("fewer", "more"), format::count, |m| m.params);
+        self.integer("MACs", "multiply-accumulates an image", ("fewer", "more"), format::count, |m| m.macs);
+        self.integer("File", "", ("smaller", "larger"), format::bytes, |m| m.bytes);
+    }
+
+    /// Adds what was timed.
+    fn speeds(&mut self) {
+        self.spread("Latency", Delta::Factor("faster", "slower"), " ms", |m| m.latency_ms);
+        self.spread("Throughput", Delta::Gain("faster", "slower"), " images/s", |m| m.images_per_s);
+    }
+
+    /// Takes the differences out of the rows from `first` on.
+    fn without_differences(&mut self, first: usize) {
+        for cell in self.rows[first..].iter_mut().flat_map(|row| &mut row.cells) {
+            (cell.delta, cell.tone) = (String::new(), "same");
+        }
+    }
+
     /// Adds the metric that decided, the hit rates, what decisions rest on, and whatever else was measured.
     fn metrics(&mut self, run: &RunSummary) {
         let deciding = run.deciding_metric();
@@ -169,10 +230,11 @@ impl Builder<'_> {
             spreads.iter().map(|s| s.map(|s| format!("{}{unit}", format::sig3(s.median)))).collect();
         let ranges: Vec<_> = spreads.iter().map(|s| s.map_or(String::new(), range)).collect();
         let label = format!("{label}, batch {}", first.batch);
+        let range_name = range_name(first);
         let hint = if first.runs > 0 {
-            format!("median of {} runs; smallest–largest", format::grouped(first.runs as u64))
+            format!("median of {} runs; {range_name}", format::grouped(first.runs as u64))
         } else {
-            "median; smallest–largest".to_string()
+            format!("median; {range_name}")
         };
         self.push(&label, &hint, delta, &values, &texts, &ranges);
     }
@@ -228,9 +290,29 @@ impl Delta {
     }
 }
 
-/// Smallest and largest of a measurement: `0.812–0.971`.
+/// Between which values most of the runs lie: `0.812–0.971`; see [`range_name`].
 pub(crate) fn range(spread: Spread) -> String {
-    format!("{}–{}", format::sig3(spread.min), format::sig3(spread.max))
+    let (low, high) = spread.p10.zip(spread.p90).unwrap_or((spread.min, spread.max));
+    between(low, high)
+}
+
+/// Which values [`range`] gives: one slow run of hundreds says little, so it is the tenths where they are known.
+pub(crate) fn range_name(spread: &Spread) -> &'static str {
+    if spread.p10.and(spread.p90).is_some() { "10th–90th percentile" } else { "smallest–largest" }
+}
+
+/// Two numbers as the ends of a range.
+pub(crate) fn between(low: f64, high: f64) -> String {
+    format!("{}–{}", format::sig3(low), format::sig3(high))
+}
+
+/// A latency with the range of its repetitions, where they are known: `0.834 ms (0.812–0.971)`.
+pub(crate) fn latency(median: f64, spread: Option<Spread>) -> String {
+    let text = format::milliseconds(median);
+    match spread.filter(|spread| spread.runs > 1) {
+        Some(spread) => format!("{text} ({})", range(spread)),
+        None => text,
+    }
 }
 
 #[cfg(test)]

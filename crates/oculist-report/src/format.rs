@@ -57,8 +57,8 @@ pub(crate) fn count(value: u64) -> String {
     }
 }
 
-/// A file size in decimal units: `912 B`, `268 kB`, `1.08 MB`.
-pub(crate) fn bytes(value: u64) -> String {
+/// A file size in decimal units, as every page and line writes it: `912 B`, `268 kB` (1 kB is 1000 bytes), `1.08 MB`.
+pub fn bytes(value: u64) -> String {
     match value {
         0..1000 => format!("{value} B"),
         1000..999_500 => format!("{} kB", sig3(value as f64 / 1e3)),

@@ -8,6 +8,7 @@
 //! - `report-data.json`: [`RunSummary::to_data_json`], the same with pictures, from which the page can be
 //!   made again with [`RunSummary::from_json`].
 //! - `report.html`: [`render_html`], one file that needs no other.
+//! - A page of several runs: [`render_runs_html`].
 //! - A notebook: [`table_html`], the before/after table alone.
 //! - `audit.html`, `preview.html` and `augment-check.html`: [`render_audit_html`], [`render_preview_html`],
 //!   [`render_augment_check_html`].
@@ -23,6 +24,7 @@ mod measure;
 mod page;
 mod preview;
 mod robustness;
+mod runs;
 mod summary;
 mod svg;
 mod table;
@@ -37,10 +39,12 @@ pub use augment_check::{
     render_augment_check_html,
 };
 pub use error::ReportError;
+pub use format::bytes as bytes_text;
 pub use oculist_metrics::{Finding, Metric, Scores, Unit};
 pub use page::{render_html, table_html};
 pub use preview::{PreviewRow, render_preview_html};
 pub use robustness::{CorruptionResult, Normalised, Robustness, SeverityResult, TtaResult};
+pub use runs::{ComparedRun, render_runs_html, runs_table};
 pub use summary::{
     AugmentedSample, CalibrationBin, Candidate, Chance, ClassAccuracy, Data, Epoch, Guess, Input,
     LabelScores, LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, Repeats, RunSummary,

@@ -26,10 +26,11 @@ use serde::Serialize;
 use crate::comparison::Comparison;
 use crate::{ReportError, RunSummary, Task, format, measure, verdict};
 
+pub(crate) use samples::{Picture, picture};
 pub use table::table_html;
 
 /// The templates by name; the name's ending turns HTML escaping on.
-const TEMPLATES: [(&str, &str); 14] = [
+pub(crate) const TEMPLATES: [(&str, &str); 14] = [
     ("page.html", include_str!("templates/page.html")),
     ("hero.html", include_str!("templates/hero.html")),
     ("chance.html", include_str!("templates/chance.html")),
@@ -46,7 +47,7 @@ const TEMPLATES: [(&str, &str); 14] = [
     ("data.html", include_str!("templates/data.html")),
 ];
 pub(crate) const STYLE: &str = include_str!("templates/style.css");
-const SCRIPT: &str = include_str!("templates/script.js");
+pub(crate) const SCRIPT: &str = include_str!("templates/script.js");
 
 /// A name and its value.
 #[derive(Debug, Serialize)]
@@ -85,6 +86,8 @@ struct Page<'a> {
     augmented: Option<samples::Augmented>,
     compression: Option<compression::Compression>,
     data: data::DataSection,
+    /// Name of the model whose answers are in `predictions.csv`; empty without it.
+    predictions_of: String,
     command: &'a str,
     config: &'a str,
     environment: Vec<Fact>,
@@ -124,7 +127,7 @@ pub(crate) fn environment() -> Result<Environment<'static>, ReportError> {
 impl<'a> Page<'a> {
     fn new(run: &'a RunSummary) -> Self {
         let subject = subject(run);
-        let comparison = Comparison::new(run);
+        let comparison = Comparison::new(run).recommended_first();
         let several = run.task == Task::MultiLabel;
         let mut page = Page {
             style: STYLE,
@@ -146,6 +149,7 @@ impl<'a> Page<'a> {
             augmented: samples::Augmented::new(run),
             compression: compression::Compression::new(run),
             data: data::DataSection::new(run),
+            predictions_of: run.predictions_of.clone().unwrap_or_default(),
             command: &run.command,
             config: &run.config,
             environment: environment_facts(run),
@@ -189,6 +193,9 @@ fn measured(run: &RunSummary) -> String {
         if !run.cpu.is_empty() {
             let _ = write!(text, " on {}", run.cpu);
         }
+        if !run.instruction_set.is_empty() {
+            let _ = write!(text, " ({})", run.instruction_set);
+        }
         text.push('.');
     }
     text
@@ -205,8 +212,7 @@ fn environment_facts(run: &RunSummary) -> Vec<Fact> {
     facts.push(Fact::new("Duration", format::duration(run.duration_s)));
     facts.push(Fact::new("Seed", run.seed.to_string()));
     facts.push(Fact::new("Threads", run.threads.to_string()));
-    if !run.cpu.is_empty() {
-        facts.push(Fact::new("CPU", run.cpu.clone()));
-    }
+    let named = [("CPU", &run.cpu), ("Instruction set", &run.instruction_set), ("System", &run.os)];
+    facts.extend(named.into_iter().filter(|fact| !fact.1.is_empty()).map(|(name, v)| Fact::new(name, v)));
     facts
 }

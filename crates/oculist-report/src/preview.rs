@@ -1,12 +1,10 @@
 //! `preview.html`: a contact sheet of augmented images that says what was done to each.
 
-use std::fmt::Write as _;
+use minijinja::value::Serde;
+use serde::Serialize;
 
-use crate::Png;
-use crate::svg::escape;
-
-/// Side of a picture on the page in pixels.
-const SIDE: usize = 112;
+use crate::page::{Picture, STYLE, environment, picture};
+use crate::{Png, ReportError};
 
 /// One row of the sheet.
 #[derive(Debug, Clone)]
@@ -19,31 +17,42 @@ pub struct PreviewRow {
     pub copies: Vec<(Png, String)>,
 }
 
-/// The page: a row for each image, the image first. Resting the pointer on a picture shows its text.
-pub fn render_preview_html(data: &str, rows: &[PreviewRow]) -> String {
-    let data = escape(data);
-    let mut page = format!(
-        "<!doctype html><meta charset=\"utf-8\"><title>Augmentation of {data}</title>\
-         <style>body{{font-family:sans-serif;margin:2em}}td{{padding:2px;text-align:center}}\
-         img{{width:{SIDE}px;height:{SIDE}px;object-fit:contain;image-rendering:pixelated}}</style>\
-         <h1>Augmentation of {data}</h1><p>Each row: a training image as it is, then as training sees it. \
-         Rest the pointer on an image to read what was done to it.</p><table>\n"
-    );
-    for row in rows {
-        page.push_str("<tr>");
-        picture(&mut page, &row.original, &row.title);
-        for (png, done) in &row.copies {
-            picture(&mut page, png, done);
-        }
-        page.push_str("</tr>\n");
-    }
-    page.push_str("</table>\n");
-    page
+#[derive(Serialize)]
+struct Page<'a> {
+    style: &'static str,
+    version: &'static str,
+    data: &'a str,
+    rows: Vec<Row<'a>>,
 }
 
-fn picture(page: &mut String, png: &Png, text: &str) {
-    let (uri, text) = (png.data_uri(), escape(text));
-    let _ = write!(page, "<td><img src=\"{uri}\" title=\"{text}\" alt=\"{text}\"></td>");
+#[derive(Serialize)]
+struct Row<'a> {
+    title: &'a str,
+    original: Picture,
+    copies: Vec<Copied<'a>>,
+}
+
+#[derive(Serialize)]
+struct Copied<'a> {
+    picture: Picture,
+    done: &'a str,
+}
+
+/// The page, in the style of the report: a section for each image, the image first, then its augmented forms, and below
+/// them what was done to each. It is one file that loads nothing; all strings are escaped.
+///
+/// # Errors
+/// [`ReportError::Template`] if the template fails, which no content makes it do.
+pub fn render_preview_html(data: &str, rows: &[PreviewRow]) -> Result<String, ReportError> {
+    let rows = rows.iter().map(|row| Row {
+        title: &row.title,
+        original: picture(&row.original),
+        copies: row.copies.iter().map(|(png, done)| Copied { picture: picture(png), done }).collect(),
+    });
+    let page = Page { style: STYLE, version: env!("CARGO_PKG_VERSION"), data, rows: rows.collect() };
+    let mut environment = environment()?;
+    environment.add_template("preview.html", include_str!("templates/preview.html"))?;
+    Ok(environment.get_template("preview.html")?.render(Serde(page))?)
 }
 
 #[cfg(test)]
@@ -57,9 +66,10 @@ mod tests {
             original: Png(vec![1]),
             copies: vec![(Png(vec![2]), "flip".into()), (Png(vec![3]), "turn".into())],
         };
-        let page = render_preview_html("a<b", &[row.clone(), row]);
+        let page = render_preview_html("a<b", &[row.clone(), row]).unwrap();
         assert_eq!(page.matches("<img ").count(), 6);
         assert!(page.contains("&lt;b a=&quot;&amp;&quot;&gt;") && !page.contains("<b a="), "{page}");
-        assert!(page.contains("Augmentation of a&lt;b"));
+        // By this title a folder is known for a preview, and is not read as a class of images.
+        assert!(page.contains("<title>Augmentation of a&lt;b</title>"));
     }
 }

@@ -50,8 +50,12 @@ pub struct RunSummary {
     pub seed: u64,
     /// Number of threads used for training and for the measurements.
     pub threads: usize,
-    /// Name of the CPU, with the instruction set in use if known.
+    /// Name of the CPU.
     pub cpu: String,
+    /// The instruction set that the kernels use: `avx512`, `avx2`, `portable`; empty in older files.
+    pub instruction_set: String,
+    /// The operating system with its architecture: `linux x86_64 (Debian GNU/Linux 12)`; empty in older files.
+    pub os: String,
     /// Start of the run, RFC 3339 in UTC.
     pub started: String,
     /// Wall time of the run, seconds.
@@ -90,6 +94,8 @@ pub struct RunSummary {
     pub quantization: Option<Quantization>,
     /// Predictions on test images.
     pub samples: Vec<Sample>,
+    /// Name of the model whose answers on every test image are in `predictions.csv`; absent if there is no such file.
+    pub predictions_of: Option<String>,
     /// Training images as the augmentation leaves them.
     pub augmented_samples: Vec<AugmentedSample>,
     /// Remarks the reader should see.
@@ -107,6 +113,8 @@ impl Default for RunSummary {
             seed: 0,
             threads: 0,
             cpu: String::new(),
+            instruction_set: String::new(),
+            os: String::new(),
             started: String::new(),
             duration_s: 0.0,
             arch: String::new(),
@@ -126,6 +134,7 @@ impl Default for RunSummary {
             sensitivity: Vec::new(),
             quantization: None,
             samples: Vec::new(),
+            predictions_of: None,
             augmented_samples: Vec::new(),
             warnings: Vec::new(),
         }

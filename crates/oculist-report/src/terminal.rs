@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use oculist_text::{name, visible};
 use serde::{Deserialize, Serialize};
 
-use crate::comparison::{Comparison, range};
+use crate::comparison::{Comparison, between, latency, range_name};
 use crate::table::ascii;
 use crate::verdict::verdict;
 use crate::{Align, Guess, Metric, RunSummary, Spread, Step, StepState, Table, format, measure};
@@ -77,7 +77,7 @@ pub fn before_after(run: &RunSummary) -> String {
     let mut table = Table::new(&columns);
     for row in &comparison.rows {
         let mut values = vec![row.label.clone()];
-        let mut spreads = vec!["  smallest - largest".to_string()];
+        let mut spreads = vec![format!("  {}", ascii(range_label(run)).replace('-', " - "))];
         for (i, cell) in row.cells.iter().enumerate() {
             values.push(ascii(&cell.text));
             spreads.push(ascii(&cell.spread));
@@ -105,6 +105,12 @@ pub fn before_after(run: &RunSummary) -> String {
     text
 }
 
+/// What the ranges of the table are; those of one run are all of a kind.
+fn range_label(run: &RunSummary) -> &'static str {
+    let spreads = run.models.iter().flat_map(|m| [m.latency_ms, m.images_per_s]).flatten();
+    spreads.map(|spread| range_name(&spread)).next().unwrap_or_default()
+}
+
 fn has_deltas(comparison: &Comparison, column: usize) -> bool {
     comparison.rows.iter().any(|row| !row.cells[column].delta.is_empty())
 }
@@ -130,7 +136,7 @@ pub fn steps(run: &RunSummary) -> String {
             or_dash(after.value(metric).map(|value| ascii(&metric.format(value)))),
             or_dash(after.params.map(format::count)),
             or_dash(after.bytes.map(format::bytes)),
-            or_dash(after.latency_ms.map(format::milliseconds)),
+            or_dash(after.latency_ms.map(|median| ascii(&latency(median, after.latency)))),
         ]);
     }
     table.to_string()
@@ -177,18 +183,20 @@ pub fn candidates(run: &RunSummary) -> String {
     ]);
     for c in &run.candidates {
         let decision = match (c.chosen, c.accepted) {
+            _ if c.is_reference() => "reference",
             (true, _) => "chosen",
             (false, true) => "accepted",
             (false, false) => "refused",
         };
-        let reason = if c.reason.is_empty() { String::new() } else { format!(": {}", c.reason) };
+        let reason =
+            if c.reason.is_empty() || c.is_reference() { String::new() } else { format!(": {}", c.reason) };
         table.row([
             c.name.clone(),
             ascii(&measure::text(metric, c.value(metric))),
             format::count(c.params),
             format::count(c.macs),
             format::bytes(c.bytes),
-            c.latency_ms.map_or("-".to_string(), format::milliseconds),
+            c.latency_ms.map_or("-".to_string(), |median| ascii(&latency(median, c.latency))),
             format!("{decision}{reason}"),
         ]);
     }
@@ -245,7 +253,7 @@ pub fn bench(list: &[BenchResult], cpu: &str) -> String {
             line.threads.to_string(),
             line.latency_ms.batch.to_string(),
             format::sig3(line.latency_ms.median),
-            ascii(&range(line.latency_ms)).replace('-', " - "),
+            ascii(&between(line.latency_ms.min, line.latency_ms.max)).replace('-', " - "),
             format::sig3(line.images_per_s.median),
             line.latency_ms.runs.to_string(),
         ]);

@@ -65,7 +65,7 @@ mod tests {
     use crate::{Metric, Scores, Spread};
 
     fn model(name: &str, bytes: u64, top1: f64, latency: f64) -> Model {
-        let spread = Spread { batch: 1, median: latency, min: latency, max: latency, runs: 1 };
+        let spread = Spread { median: latency, min: latency, max: latency, ..Spread::default() };
         Model {
             name: name.into(),
             bytes,

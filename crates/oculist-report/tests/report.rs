@@ -15,6 +15,8 @@ mod labels;
 mod metric;
 #[path = "report/page.rs"]
 mod page;
+#[path = "report/runs.rs"]
+mod runs;
 #[path = "report/schema.rs"]
 mod schema;
 #[path = "report/tables.rs"]

@@ -44,7 +44,7 @@ mod rows;
 mod step;
 mod tensor;
 
-pub use cpu::cpu_name;
+pub use cpu::{cpu_name, os_name};
 pub use error::RuntimeError;
 pub use latency::{MeasureOptions, Measurement, measure};
 pub use lower::has_fast_step;

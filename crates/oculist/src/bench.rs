@@ -60,7 +60,6 @@ pub fn bench_files(
         let latency = measure::latency(&graph, &ctx, time, stop).map_err(of_file)?;
         let rate = measure::throughput(&graph, &ctx, time, stop).map_err(of_file)?;
         let precision = if is_int8(&graph) { "int8" } else { "f32" };
-        let ms = |n: f64| n * 1e3 / latency.median;
         let batch = rate.batch as f64;
         let result = |latency_ms, images_per_s| BenchResult {
             // As typed: two runs have models of the same file name.
@@ -70,20 +69,8 @@ pub fn bench_files(
             latency_ms,
             images_per_s,
         };
-        let single = oculist_report::Spread {
-            batch: 1,
-            median: ms(1.0),
-            min: 1e3 / latency.max,
-            max: 1e3 / latency.min,
-            runs: latency.runs,
-        };
-        let batched = oculist_report::Spread {
-            batch: rate.batch,
-            median: 1e3 * batch / rate.median,
-            min: 1e3 * batch / rate.max,
-            max: 1e3 * batch / rate.min,
-            runs: rate.runs,
-        };
+        let single = latency.map(|ms| 1e3 / ms);
+        let batched = rate.map(|rate| 1e3 * batch / rate);
         results.push(result(latency, single));
         results.push(result(batched, rate));
         plans.push(Plan::new(&graph, &PlanOptions::new(1, ctx.clone()))?.describe());

@@ -180,6 +180,7 @@ impl Candidate {
             macs: self.cost.map(|cost| cost.macs),
             bytes: self.cost.map(|cost| cost.bytes),
             latency_ms: self.cost.map(|cost| cost.latency.median),
+            latency: self.cost.map(|cost| cost.latency),
         }
     }
 
@@ -247,7 +248,7 @@ mod tests {
     use super::*;
 
     fn known(top1: f64, bytes: u64, median: f64) -> Candidate {
-        let latency = Spread { batch: 1, median, min: median, max: median, runs: 5 };
+        let latency = crate::measure::spread(1, vec![median; 5]);
         let cost = Cost { params: 1, macs: 1, bytes, latency };
         let mut val = Scores::new();
         val.set(Metric::Top1, top1);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use oculist_graph::Graph;
 use oculist_passes::{channels_last_again, fold_batch_norm, remove_identity};
+use oculist_report::bytes_text;
 
 use crate::deciding::Deciding;
 use crate::error::OculistError;
@@ -16,7 +17,7 @@ use crate::model_file::{Model, ModelOptions, Opened, is_int8, is_own, is_weights
 use crate::progress::Watch;
 use crate::quantization::Quantizer;
 use crate::settings::Settings;
-use crate::summary::{bytes_text, counted};
+use crate::summary::counted;
 
 /// How to export.
 #[derive(Debug, Clone)]

@@ -38,18 +38,6 @@ impl<'a> Judge<'a> {
         Ok(scores(&logits_until(graph, self.images, self.ctx, self.stop)?, self.images))
     }
 
-    /// What a graph that ends in logits answers.
-    ///
-    /// # Errors
-    /// As [`crate::logits`].
-    pub(crate) fn answers(
-        &self,
-        graph: &Graph,
-        probabilities: Probabilities,
-    ) -> Result<Answers, OculistError> {
-        Ok(Answers::of(&logits_until(graph, self.images, self.ctx, self.stop)?, self.images, probabilities))
-    }
-
     /// What the metric says of scores.
     pub(crate) fn value(&self, scores: &Scores) -> f64 {
         scores.get(self.metric).unwrap_or(f64::NAN)

@@ -60,6 +60,7 @@ mod augment;
 mod bench;
 mod candidate;
 mod class_match;
+mod compare_runs;
 mod config;
 mod data;
 mod deciding;
@@ -76,6 +77,7 @@ pub mod metrics;
 mod model_file;
 mod pictures;
 mod predict;
+mod predictions;
 mod progress;
 mod quantization;
 pub mod range;
@@ -103,6 +105,7 @@ pub use augment::{
 };
 pub use bench::{Benched, bench_files};
 pub use candidate::{Candidate, Cost, Pledge, Verdict};
+pub use compare_runs::{CompareOptions, compare_runs};
 pub use config::{CompressionConfig, Config, DataFacts, Repeat};
 pub use data::{Shown, Source, show_data};
 pub use dropout::DROPOUT_KEY;
@@ -151,8 +154,8 @@ pub use settings::{
 };
 pub use sink::csv::Csv;
 pub use sink::folder::{
-    BASELINE_FILE, CONFIG_FILE, Existing, INPUTS_FILE, INT8_FILE, METRICS_FILE, MODEL_FILE, RECIPE_FILE,
-    REPORT_DATA_FILE, REPORT_FILE, RunFolder, SETTINGS_FILE, SUMMARY_FILE,
+    BASELINE_FILE, CONFIG_FILE, Existing, INPUTS_FILE, INT8_FILE, METRICS_FILE, MODEL_FILE, PREDICTIONS_FILE,
+    RECIPE_FILE, REPORT_DATA_FILE, REPORT_FILE, RunFolder, SETTINGS_FILE, SUMMARY_FILE,
 };
 pub use sink::report::Report;
 pub use sink::tensorboard::TensorBoard;

@@ -29,9 +29,7 @@ pub(crate) fn latency(
     time: Duration,
     stop: &AtomicBool,
 ) -> Result<Spread, OculistError> {
-    let s = seconds(graph, ctx, 1, time, stop)?;
-    let ms = 1e3;
-    Ok(Spread { median: s.median * ms, min: s.min * ms, max: s.max * ms, ..s })
+    Ok(seconds(graph, ctx, 1, time, stop)?.map(|s| 1e3 * s))
 }
 
 /// Throughput in images per second at a batch of 32.
@@ -44,10 +42,8 @@ pub(crate) fn throughput(
     time: Duration,
     stop: &AtomicBool,
 ) -> Result<Spread, OculistError> {
-    let s = seconds(graph, ctx, THROUGHPUT_BATCH, time, stop)?;
-    let n = THROUGHPUT_BATCH as f64;
     // The shortest time is the highest rate.
-    Ok(Spread { median: n / s.median, min: n / s.max, max: n / s.min, ..s })
+    Ok(seconds(graph, ctx, THROUGHPUT_BATCH, time, stop)?.map(|s| THROUGHPUT_BATCH as f64 / s))
 }
 
 /// Seconds that a run of `batch` images takes: a fifth of `time` to warm up, then runs until `time` is over or there are
@@ -90,10 +86,27 @@ fn seconds(
     while few(runs.len()) || (began.elapsed() < time && runs.len() < enough) {
         runs.push(run()?);
     }
+    Ok(spread(batch, runs))
+}
+
+/// The spread of repeated measurements; zero of none.
+///
+/// The tenth and nine tenths are linear between the two nearest of the sorted runs: at `q (n - 1)`, counted from 0.
+///
+/// # Source
+/// Hyndman, Fan, "Sample quantiles in statistical packages", definition 7; the default of `numpy.percentile`.
+pub(crate) fn spread(batch: usize, mut runs: Vec<f64>) -> Spread {
     runs.sort_by(f64::total_cmp);
-    let n = runs.len();
-    let median = f64::midpoint(runs[(n - 1) / 2], runs[n / 2]);
-    Ok(Spread { batch, median, min: runs[0], max: runs[n - 1], runs: n })
+    let (Some(&min), Some(&max)) = (runs.first(), runs.last()) else {
+        return Spread { batch, ..Spread::default() };
+    };
+    let at = |q: f64| {
+        let place = q * (runs.len() - 1) as f64;
+        let (low, high) = (place.floor() as usize, place.ceil() as usize);
+        runs[low] + (runs[high] - runs[low]) * (place - place.floor())
+    };
+    let (p10, p90) = (Some(at(0.1)), Some(at(0.9)));
+    Spread { batch, median: at(0.5), min, max, runs: runs.len(), p10, p90 }
 }
 
 /// The numbers that a model is measured with.
@@ -131,4 +144,25 @@ fn tensors(graph: &Graph, batch: usize) -> Result<Vec<Tensor>, OculistError> {
         all.push(Tensor::new(sizes, data)?);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `numpy.percentile([3, 1.5, 9, 4, 2, 8, 2.5], [10, 50, 90])` is 1.8, 3, 8.4.
+    #[test]
+    fn tenths_are_numpys() {
+        let found = spread(1, vec![3.0, 1.5, 9.0, 4.0, 2.0, 8.0, 2.5]);
+        let close = |a: Option<f64>, b: f64| (a.unwrap() - b).abs() < 1e-12;
+        assert!(
+            close(found.p10, 1.8) && close(Some(found.median), 3.0) && close(found.p90, 8.4),
+            "{found:?}"
+        );
+        assert_eq!((found.min, found.max, found.runs), (1.5, 9.0, 7));
+        // The nearest of the runs alone would be another number.
+        assert!(!close(found.p10, 1.5) && !close(found.p90, 9.0) && !close(found.p90, 8.0));
+        assert_eq!(spread(1, vec![2.0]).p90, Some(2.0));
+        assert_eq!(spread(4, Vec::new()), Spread { batch: 4, ..Spread::default() });
+    }
 }

@@ -20,12 +20,14 @@ use crate::evaluate::suspicion::suspicions;
 use crate::evaluate::tta::{Sum, augmented};
 use crate::evaluate::views::{Judge, Prepared, View};
 use crate::evaluate::{BATCH, Part, Tta, finite, logits_until};
+use crate::files::{check_free_beside, write};
 use crate::images::Images;
 use crate::judging::{Answers, OfTask, THRESHOLD};
 use crate::measure;
 use crate::message::{Message, setting};
 use crate::model_file::{Model, ModelOptions, Opened, file_name};
 use crate::pictures::guesses;
+use crate::predictions;
 use crate::progress::Watch;
 use crate::settings::{ByteSize, Settings, context};
 use crate::summary::{Measured, counted};
@@ -187,6 +189,7 @@ fn evaluate_model(
         latency: measure::latency(&model.graph, &ctx, time, watch.stop)?,
         throughput: measure::throughput(&model.graph, &ctx, time, watch.stop)?,
         test,
+        probabilities: Vec::new(),
     };
     let facts = measured.facts(&model.class_names, None);
     let class_names = model.class_names;
@@ -234,6 +237,8 @@ pub struct PredictOptions {
     pub seed: u64,
     /// What the model's file does not say.
     pub reading: ModelOptions,
+    /// A CSV file for the answers; one that is there is replaced.
+    pub csv: Option<PathBuf>,
 }
 
 impl PredictOptions {
@@ -248,6 +253,7 @@ impl PredictOptions {
             tta: None,
             seed: settings.seed.unwrap_or(0),
             reading: ModelOptions::of(settings),
+            csv: None,
         }
     }
 }
@@ -262,6 +268,7 @@ impl Default for PredictOptions {
             tta: None,
             seed: 0,
             reading: ModelOptions::default(),
+            csv: None,
         }
     }
 }
@@ -279,6 +286,12 @@ pub struct Predicted {
     pub unreadable: Vec<usize>,
     /// What was passed over in folders and is no image file: links that lead nowhere new, results of oculist and so on.
     pub passed: Vec<Skipped>,
+    /// The classes in the order of the model's logits.
+    pub class_names: Vec<String>,
+    /// Whether an image may have several labels.
+    pub several: bool,
+    /// Where a CSV file was asked for, the probability of each class for each of `predictions`; none where there is no answer.
+    pub probabilities: Vec<Vec<f32>>,
 }
 
 /// The likeliest classes of image files; folders are searched through by the rules of [`oculist_data::walk`].
@@ -293,13 +306,9 @@ pub fn predict_files(
     predict_with(model, paths, options).map_err(|e| e.of_model(model))
 }
 
-fn predict_with(
-    model: &Path,
-    paths: &[PathBuf],
-    options: &PredictOptions,
-) -> Result<Predicted, OculistError> {
+fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Result<Predicted, OculistError> {
     let ctx = context(options.threads, options.max_memory)?;
-    let Opened { model, notes, .. } = Model::open_for(model, &options.reading, 1, &ctx)?;
+    let Opened { model, notes, .. } = Model::open_for(path, &options.reading, 1, &ctx)?;
     let views = match &options.tta {
         Some(tta) => tta.views(&model.preprocessing)?,
         None => vec![View::Plain],
@@ -320,7 +329,12 @@ fn predict_with(
     }
     let (files, passed) = files(paths);
     found.passed = passed;
+    (found.class_names, found.several) = (model.class_names.clone(), model.task == Task::MultiLabel);
+    if let Some(csv) = &options.csv {
+        check_csv(csv, path, files.iter().map(|file| file.path.as_path()))?;
+    }
     for File { path, problem, missing, named } in files {
+        let mut probabilities_of_all = Vec::new();
         if missing {
             found.missing.push(found.predictions.len());
         }
@@ -343,6 +357,9 @@ fn predict_with(
                 let top = options.top.max(1);
                 let mean = (views.len() > 1).then(|| sum.logits());
                 let logits = mean.as_deref().unwrap_or(&logits);
+                if options.csv.is_some() {
+                    probabilities_of_all = probabilities.of(logits);
+                }
                 // Of several labels, all that are answered.
                 if model.task == Task::MultiLabel {
                     let answered = answered(&probabilities.of(logits));
@@ -362,8 +379,42 @@ fn predict_with(
             }
         }
         found.predictions.push(prediction);
+        if options.csv.is_some() {
+            found.probabilities.push(probabilities_of_all);
+        }
+    }
+    if let Some(csv) = &options.csv {
+        let text = predictions::of_files(&found).map_err(|e| wrong_file(csv, e.to_string()))?;
+        write(csv, &text)?;
     }
     Ok(found)
+}
+
+/// Refuses to write the answers over what they are made of, or into a folder that another process is writing.
+fn check_csv<'a>(
+    csv: &Path,
+    model: &Path,
+    images: impl Iterator<Item = &'a Path>,
+) -> Result<(), OculistError> {
+    check_free_beside(csv)?;
+    if csv.is_dir() {
+        return Err(wrong_file(csv, "expected a file to write, found a folder".into()));
+    }
+    let Ok(there) = csv.canonicalize() else { return Ok(()) };
+    let same = |path: &Path| path.canonicalize().is_ok_and(|path| path == there);
+    if same(model) {
+        return Err(wrong_file(csv, "is the model; choose another file for the answers".into()));
+    }
+    // Only what looks like it is looked up: there may be very many images.
+    let named = |path: &&Path| path.file_name() == csv.file_name() || path.file_name() == there.file_name();
+    if images.filter(named).any(same) {
+        return Err(wrong_file(csv, "is one of the images; choose another file for the answers".into()));
+    }
+    Ok(())
+}
+
+fn wrong_file(path: &Path, problem: String) -> OculistError {
+    OculistError::Output { path: path.to_path_buf(), problem: problem.into() }
 }
 
 /// How many labels are answered.

@@ -14,7 +14,7 @@ use oculist_passes::{
 use oculist_report::{LayerSensitivity, Quantization};
 use oculist_runtime::{Context, Plan, PlanOptions};
 
-mod sensitivity;
+pub(crate) mod sensitivity;
 use crate::error::{OculistError, wrong};
 use crate::evaluate::{BATCH, finite};
 use crate::images::Images;
@@ -143,6 +143,7 @@ impl Quantizer<'_> {
             bias_correction: true,
             layers_int8: all.iter().filter(|l| !f32_layers.contains(*l)).cloned().collect(),
             layers_f32: f32_layers.into_iter().collect(),
+            sensitivity_images: 0,
         };
         Ok(Quantized { graph: quantized, val, facts, method })
     }

@@ -41,7 +41,7 @@ pub fn report_again(
 }
 
 /// Why a folder has no numbers to make a page of.
-fn missing(run: &Path, error: &std::io::Error) -> String {
+pub(crate) fn missing(run: &Path, error: &std::io::Error) -> String {
     if !run.exists() {
         "expected the folder of a finished run, found nothing".into()
     } else if run.join(CONFIG_FILE).exists() {

@@ -18,6 +18,8 @@ pub(crate) struct Measured {
     /// What it achieves on validation images.
     pub(crate) val: Scores,
     pub(crate) test: Answers,
+    /// Probabilities of one class each, `[images, classes]`, where they are wanted: else empty.
+    pub(crate) probabilities: Vec<f32>,
     pub(crate) params: u64,
     pub(crate) macs: u64,
     pub(crate) bytes: u64,
@@ -115,6 +117,7 @@ pub(crate) fn curve(phase: &str, history: &[EpochRecord], metric: Metric) -> Vec
             images_per_s: r.images_per_s,
             seconds: r.seconds,
             data_wait: r.data_wait(),
+            loss: String::new(),
         })
         .collect()
 }
@@ -152,15 +155,6 @@ pub(crate) fn counted(n: usize, one: &str, many: &str) -> String {
 /// `1 point`, `0.5 points`: a difference of accuracies that was asked for.
 pub(crate) fn points_text(points: f64) -> String {
     format!("{points} {}", if points.to_bits() == 1.0_f64.to_bits() { "point" } else { "points" })
-}
-
-/// `1.2 MB`, `345 KB`: bytes for a sentence.
-pub(crate) fn bytes_text(bytes: u64) -> String {
-    if bytes >= 1_000_000 {
-        format!("{:.2} MB", bytes as f64 / 1e6)
-    } else {
-        format!("{:.1} KB", bytes as f64 / 1e3)
-    }
 }
 
 /// `1.2 M`, `345 k`: a count for a sentence.

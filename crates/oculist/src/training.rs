@@ -1,7 +1,7 @@
 //! One training of a stage: runs the trainer, keeps its checkpoints apart, tells its progress.
 
 use oculist_graph::Graph;
-use oculist_train::{Event, Outcome, TrainConfig, Trainer, TrainingData};
+use oculist_train::{Event, Loss, Outcome, TrainConfig, Trainer, TrainingData};
 
 use crate::error::OculistError;
 use crate::progress::Progress;
@@ -14,11 +14,44 @@ pub(crate) struct Phase<'a> {
     pub(crate) name: &'a str,
     pub(crate) config: &'a TrainConfig,
     pub(crate) data: &'a dyn TrainingData,
+    /// Whether the images are augmented.
+    pub(crate) augments: bool,
     /// Whose logits are learned from.
     pub(crate) teacher: Option<&'a Graph>,
 }
 
 impl Phase<'_> {
+    /// What the training loss is, in words, where it is more than the loss of the same weights on images as they are: why
+    /// its curve may lie above that of the validation loss. Empty where there is no such reason.
+    fn loss_text(&self) -> String {
+        let config = self.config;
+        let mut parts = Vec::new();
+        if self.teacher.is_some() && config.distill_alpha > 0.0 {
+            let share = 100.0 * config.distill_alpha;
+            parts.push(format!("{share:.0}% distillation from a teacher"));
+        }
+        if config.loss != Loss::default() {
+            parts.push("a loss other than the validation's".to_owned());
+        }
+        if !config.class_weights.is_empty() {
+            parts.push("class weights".to_owned());
+        }
+        if config.label_smoothing > 0.0 {
+            parts.push(format!("label smoothing {:?}", config.label_smoothing));
+        }
+        let mixes = config.mixup_alpha > 0.0 || config.cutmix_alpha > 0.0 || config.mosaic_probability > 0.0;
+        if mixes && config.mix_probability > 0.0 {
+            parts.push("mixed images".to_owned());
+        }
+        if config.consistency > 0.0 {
+            parts.push("a consistency loss".to_owned());
+        }
+        if self.augments {
+            parts.push("augmented images".to_owned());
+        }
+        if parts.is_empty() { String::new() } else { format!("with {}", parts.join(", ")) }
+    }
+
     /// Trains `graph` and returns the weights that are kept.
     pub(crate) fn run(&self, session: &Session<'_>, graph: &Graph) -> Result<Outcome, OculistError> {
         let keeper = session.keeper();
@@ -55,10 +88,10 @@ impl Phase<'_> {
                 "{phase}: stopped early, no better validation top-1 since epoch {best_epoch}"
             )),
         })?;
-        session.tell(&Progress::Trained {
-            phase,
-            history: &curve(phase, &outcome.history, session.config().metric),
-        });
+        let mut history = curve(phase, &outcome.history, session.config().metric);
+        let loss = self.loss_text();
+        history.iter_mut().for_each(|epoch| epoch.loss.clone_from(&loss));
+        session.tell(&Progress::Trained { phase, history: &history });
         Ok(outcome)
     }
 }

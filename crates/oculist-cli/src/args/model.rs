@@ -111,6 +111,9 @@ pub(crate) struct PredictArgs {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write the answers as CSV, with the probability of each class, instead of printing a table (columns: docs/guide.md).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
     /// Make an unreadable image an error instead of skipping it.
     #[arg(long)]
     pub(crate) strict: bool,

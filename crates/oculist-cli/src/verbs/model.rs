@@ -58,7 +58,8 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
     options.tta = tta(&args.tta);
     options.seed = args.seed.unwrap_or(0);
     options.reading = ModelOptions::of(&Settings::from(args.reading.clone()).over(args.file.settings()));
-    let oculist::Predicted { notes, predictions, missing, unreadable: named, passed } =
+    options.csv.clone_from(&args.csv);
+    let oculist::Predicted { notes, predictions, missing, unreadable: named, passed, .. } =
         oculist::predict_files(&local(&args.model, quiet)?, &args.images, &options)?;
     if !quiet {
         for note in &notes {
@@ -77,6 +78,10 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
     let unreadable = predictions.iter().filter(|p| p.error.is_some()).count();
     if args.json {
         print_as_is(&serde_json::to_string_pretty(&predictions)?)?;
+    } else if let Some(csv) = &args.csv {
+        if !quiet {
+            print(&visible(&csv.to_string_lossy()))?;
+        }
     } else {
         print(&terminal::predictions(&predictions))?;
     }

@@ -160,6 +160,57 @@ fn the_scores_and_probabilities_are_those_of_onnx_runtime() {
     }
 }
 
+/// What a file of answers differs in from ONNX Runtime's answers of the model that it names: largest difference of a
+/// probability, and how many rows have other labels than their probabilities say or than the annotations have.
+const ANSWERS: &str = r#"
+import csv, json, sys
+import numpy as np, onnxruntime as ort
+from PIL import Image
+run, folder, shift = sys.argv[1], sys.argv[2], int(sys.argv[3])
+rows = list(csv.DictReader(open(run + "/predictions.csv", newline=""), strict=True))
+(file,) = {row["model"] for row in rows}
+session = ort.InferenceSession(run + "/" + file, providers=["CPUExecutionProvider"])
+meta = session.get_modelmeta().custom_metadata_map
+names = json.loads(meta["oculist.classes"])
+mean, std = (np.array([float(x) for x in meta[f"oculist.{key}"].split(",")], np.float32) for key in ["mean", "std"])
+data = json.load(open(folder + "/annotations.json"))
+name_of = {c["id"]: c["name"] for c in data["categories"]}
+truth = {image["file_name"]: set() for image in data["images"]}
+files = {image["id"]: image["file_name"] for image in data["images"]}
+for a in data["annotations"]:
+    truth[files[a["image_id"]]].add(name_of[a["category_id"]])
+worst, wrong = 0.0, 0
+for row, other in zip(rows, rows[shift:] + rows[:shift]):
+    pixels = np.asarray(Image.open(folder + "/" + row["image"]), np.float32) / 255
+    pixels = ((pixels - mean) / std).transpose(2, 0, 1)[None]
+    p = 1 / (1 + np.exp(-session.run(None, {session.get_inputs()[0].name: pixels})[0][0].astype(float)))
+    ours = np.array([float(other["p:" + name]) for name in names])
+    worst = max(worst, float(abs(p - ours).max()))
+    labels = lambda text: set(text.split(";")) - {""}
+    wrong += labels(row["predicted"]) != {n for n in names if float(row["p:" + n]) >= 0.5}
+    wrong += labels(row["truth"]) != truth[row["image"]]
+print(json.dumps({"worst": worst, "wrong": wrong, "rows": len(rows), "head": list(rows[0])}))
+"#;
+
+#[test]
+fn the_answers_in_the_run_folder_are_those_of_onnx_runtime() {
+    let run = run();
+    let folder = run.data.parent().expect("a folder");
+    let answers = |shift: &str| {
+        let args = [run.folder.as_os_str(), folder.as_os_str(), shift.as_ref()];
+        Some(python::run_source(ANSWERS, args)?.expect_success().json())
+    };
+    let Some(found) = answers("0") else { return };
+    let summary = read_json(&run.folder.join("summary.json"));
+    assert_eq!(found["rows"], summary["data"]["test"]);
+    assert_eq!(found["head"], json!(["image", "truth", "predicted", "model", "p:blue", "p:green", "p:red"]));
+    assert_eq!(found["wrong"], 0);
+    // An int8 model may round one step otherwise.
+    assert!(found["worst"].as_f64().expect("a number") < 0.02, "{found}");
+    // A twin: the answers of the next image are noticed.
+    assert!(answers("1").expect("the oracle")["worst"].as_f64().expect("a number") > 0.5);
+}
+
 #[test]
 fn a_model_of_several_labels_is_compressed_and_exported_as_such() {
     let run = run();

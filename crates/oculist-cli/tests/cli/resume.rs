@@ -34,6 +34,10 @@ fn check_resumed(run: &Path) {
         read(&run.join("model.onnx")) == read(&trained().file("model.onnx")),
         "the same weights as without interruption"
     );
+    assert!(
+        read(&run.join("predictions.csv")) == read(&trained().file("predictions.csv")),
+        "the same answers as without interruption"
+    );
     let history = |path| read_json(path)["history"].as_array().expect("epochs").len();
     assert_eq!(history(&run.join("summary.json")), EPOCHS, "the report has the epochs before as well");
 }
@@ -87,6 +91,7 @@ fn the_main_job_goes_on_after_a_kill_in_fine_tuning() {
         let file = model["file"].as_str().expect("a file");
         assert!(read(&run.join(file)) == read(&optimized().file(file)), "{file} as without interruption");
     }
+    assert!(read(&run.join("predictions.csv")) == read(&optimized().file("predictions.csv")));
     let got = read_json(&run.join("summary.json"));
     assert_eq!(got["models"].as_array().map(Vec::len), Some(models.len()));
     assert_eq!(got["recommended"], want["recommended"]);

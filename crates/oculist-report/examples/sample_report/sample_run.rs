@@ -51,7 +51,9 @@ pub(crate) fn sample_run(classes: usize) -> RunSummary {
         config: CONFIG.into(),
         seed: 42,
         threads,
-        cpu: "Sample CPU @ 2.9 GHz (AVX2, FMA)".into(),
+        cpu: "Sample CPU @ 2.9 GHz".into(),
+        instruction_set: "avx2".into(),
+        os: "linux x86_64 (Sample Linux 12)".into(),
         started: "2026-11-24T04:12:09Z".into(),
         duration_s: 1284.0,
         arch: "ResNet-20".into(),
@@ -107,6 +109,7 @@ pub(crate) fn sample_run(classes: usize) -> RunSummary {
         sensitivity: sensitivity(),
         quantization: Some(quantization()),
         augmented_samples: augmented(&names),
+        predictions_of: Some("compressed-int8".into()),
         warnings: vec!["This is a sample page: all numbers and pictures on it are invented.".into()],
         ..RunSummary::default()
     }
@@ -175,7 +178,16 @@ fn model(name: &str, names: &[String], loss: f64) -> Model {
         _ => ("model.int8.onnx", 128_770, 15_313_152, 158_906, 0.402, 4210.0),
     };
     let spread = |batch, median: f64, low: f64, high: f64| {
-        Some(Spread { batch, median, min: median * low, max: median * high, runs: 50 })
+        let tenths = (Some(median * (1.0 + 3.0 * low) / 4.0), Some(median * (1.0 + 3.0 * high) / 4.0));
+        Some(Spread {
+            batch,
+            median,
+            min: median * low,
+            max: median * high,
+            runs: 50,
+            p10: tenths.0,
+            p90: tenths.1,
+        })
     };
     Model {
         name: name.into(),
@@ -220,6 +232,20 @@ fn model(name: &str, names: &[String], loss: f64) -> Model {
     }
 }
 
+/// A latency with the spread of its repetitions.
+fn repeated(median: f64) -> Spread {
+    let at = |factor: f64| factor * median;
+    Spread {
+        batch: 1,
+        median,
+        min: at(0.97),
+        max: at(1.09),
+        runs: 50,
+        p10: Some(at(0.974)),
+        p90: Some(at(1.062)),
+    }
+}
+
 fn state(val_top1: f64, params: u64, macs: u64, bytes: u64, latency_ms: f64) -> StepState {
     StepState {
         val: Some(val_top1),
@@ -228,6 +254,7 @@ fn state(val_top1: f64, params: u64, macs: u64, bytes: u64, latency_ms: f64) -> 
         macs: Some(macs),
         bytes: Some(bytes),
         latency_ms: Some(latency_ms),
+        latency: Some(repeated(latency_ms)),
     }
 }
 
@@ -288,7 +315,21 @@ fn steps() -> Vec<Step> {
 fn candidates(baseline: &Model) -> Vec<Candidate> {
     let top1 = baseline.val_top1.unwrap_or_default();
     let mut noise = Noise(3);
-    let mut list = Vec::new();
+    let mut list = vec![Candidate {
+        name: "baseline".into(),
+        kind: "baseline".into(),
+        val: Some(top1),
+        val_top1: Some(top1),
+        params: baseline.params,
+        macs: baseline.macs,
+        bytes: baseline.bytes,
+        latency_ms: Some(0.962),
+        latency: Some(repeated(0.962)),
+        accepted: true,
+        reference: true,
+        reason: "the reference".into(),
+        ..Candidate::default()
+    }];
     for (i, ratio) in [0.1, 0.2, 0.3, 0.37, 0.45, 0.55, 0.7].into_iter().enumerate() {
         for kind in ["prune", "prune+int8"] {
             let int8 = kind == "prune+int8";
@@ -299,6 +340,7 @@ fn candidates(baseline: &Model) -> Vec<Candidate> {
             let chosen = int8 && ratio == 0.37;
             let scale = if int8 { 0.27 } else { 1.0 };
             let value = Some(if chosen { top1 - 0.3 } else { top1 - fall });
+            let latency = 0.962 * keep.powf(0.72) * if int8 { 0.69 } else { 1.0 };
             list.push(Candidate {
                 name: format!("prune {ratio:.2}{}", if int8 { " int8" } else { "" }),
                 kind: kind.into(),
@@ -308,7 +350,9 @@ fn candidates(baseline: &Model) -> Vec<Candidate> {
                 params: (baseline.params as f64 * keep) as u64,
                 macs: (baseline.macs as f64 * keep * 1.02) as u64,
                 bytes: (baseline.bytes as f64 * keep * scale + 9_000.0) as u64,
-                latency_ms: Some(0.962 * keep.powf(0.72) * if int8 { 0.69 } else { 1.0 }),
+                latency_ms: Some(latency),
+                latency: Some(repeated(latency)),
+                reference: false,
                 accepted: accepted || chosen,
                 chosen,
                 reason: if chosen {
@@ -353,6 +397,10 @@ fn history() -> Vec<Epoch> {
             images_per_s: 171.0 + 9.0 * noise.next(),
             seconds: 50.0 + 2.0 * noise.next(),
             data_wait: 0.3,
+            loss: match phase {
+                "baseline" => "with label smoothing 0.1, augmented images".into(),
+                _ => "with 70% distillation from a teacher, augmented images".into(),
+            },
             ..Epoch::default()
         };
         epoch.val = epoch.val_top1;
@@ -400,6 +448,7 @@ fn quantization() -> Quantization {
         bias_correction: true,
         layers_int8: rest.into_iter().map(|s| s.layer).collect(),
         layers_f32: spared.into_iter().map(|s| s.layer).collect(),
+        sensitivity_images: 1000,
     }
 }
 

@@ -55,14 +55,14 @@ impl Axis {
 
     /// The label of a tick, with as many decimals as the step needs.
     pub(crate) fn label(&self, tick: f64) -> String {
-        let decimals = (0..4).find(|&d| is_whole(self.step * 10f64.powi(d))).unwrap_or(4) as usize;
+        let decimals = (0..8).find(|&d| is_whole(self.step * 10f64.powi(d))).unwrap_or(8) as usize;
         let text = format!("{tick:.decimals$}");
         if text.starts_with('-') { text.replacen('-', "−", 1) } else { text }
     }
 }
 
 fn is_whole(value: f64) -> bool {
-    (value - value.round()).abs() < 1e-6
+    (value - value.round()).abs() < 1e-6 * value.abs()
 }
 
 /// A range that is finite and not empty.

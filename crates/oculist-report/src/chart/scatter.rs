@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::chart::Size;
 use crate::chart::axis::{Axis, Frame};
 use crate::measure;
-use crate::svg::{Anchor, Svg, ellipsis, number};
+use crate::svg::{Anchor, Svg, ellipsis, number, polyline};
 
 /// One mark.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub(crate) struct Point {
     pub(crate) x: f64,
     /// The metric on the validation split.
     pub(crate) y: f64,
+    /// Where most of the repetitions of a measured cost lie.
+    pub(crate) range: Option<(f64, f64)>,
     pub(crate) title: String,
 }
 
@@ -74,6 +76,34 @@ impl Plot {
         }
     }
 
+    /// Which points no other one dominates: no other costs as little and is as good, and better in one of the two.
+    ///
+    /// # Source
+    /// Kung, Luccio, Preparata, "On finding the maxima of a set of vectors", J. ACM 22 (1975): by rising cost, a point is
+    /// on the front if it is better than all before it.
+    pub(crate) fn front(&self) -> Vec<bool> {
+        let known = |p: &Point| p.x.is_finite() && p.y.is_finite();
+        let mut order: Vec<usize> = (0..self.points.len()).filter(|&i| known(&self.points[i])).collect();
+        let point = |i: usize| (self.points[i].x, self.points[i].y);
+        order.sort_by(|&a, &b| {
+            let ((ax, ay), (bx, by)) = (point(a), point(b));
+            // Of equal costs the best first.
+            ax.total_cmp(&bx).then_with(|| self.metric.compare(by, ay))
+        });
+        let mut front = vec![false; self.points.len()];
+        let mut best: Option<(f64, f64)> = None;
+        for i in order {
+            let (x, y) = point(i);
+            let better = best.is_none_or(|(_, value)| self.metric.is_better(y, value));
+            // Points of the same place do not dominate each other.
+            if better || best == Some((x, y)) {
+                front[i] = true;
+                best = Some((x, y));
+            }
+        }
+        front
+    }
+
     /// Draws the plot.
     pub(crate) fn draw(&self, size: Size) -> String {
         let edge = self.edge();
@@ -82,7 +112,8 @@ impl Plot {
         let shown = || self.points.iter().map(|p| drawn(p.y)).chain(limit).filter(|y| y.is_finite());
         let low = shown().fold(f64::INFINITY, f64::min);
         let high = shown().fold(f64::NEG_INFINITY, f64::max);
-        let most = self.points.iter().map(|p| p.x * self.x_factor).fold(0.0, f64::max);
+        let costs = self.points.iter().flat_map(|p| [Some(p.x), p.range.map(|range| range.1)]).flatten();
+        let most = costs.filter(|x| x.is_finite()).map(|x| x * self.x_factor).fold(0.0, f64::max);
         let narrow = size.width < 500.0;
         // The cost axis starts at zero: distances on it are then true to scale.
         let x = Axis::round(0.0, most * 1.04, if narrow { 4 } else { 8 });
@@ -96,7 +127,8 @@ impl Plot {
         frame.right -= 6.0;
 
         let title = self.metric.title();
-        let label = format!("{} candidates by {} and validation {title}", self.points.len(), self.x_name);
+        let count = self.points.iter().filter(|p| p.mark != Mark::Baseline).count();
+        let label = format!("{count} candidates by {} and validation {title}", self.x_name);
         let mut svg = Svg::new(size.width, size.height, &label);
         frame.draw(&mut svg, self.x_name, &measure::axis(self.metric));
         if let Some((limit, drop)) = limit.zip(self.max_drop) {
@@ -111,12 +143,32 @@ impl Plot {
             let text = format!("max-drop {}", measure::limit(self.metric, drop));
             svg.text((frame.right - 4.0, baseline), Anchor::End, "limit-name", &text);
         }
+        let front = self.front();
+        let mut joined: Vec<&Point> = self
+            .points
+            .iter()
+            .zip(&front)
+            .filter(|(p, on)| **on && !self.is_beyond(p.y))
+            .map(|(p, _)| p)
+            .collect();
+        joined.sort_by(|a, b| a.x.total_cmp(&b.x));
+        let line = joined.iter().map(|p| frame.point(p.x * self.x_factor, p.y));
+        if joined.len() > 1 {
+            svg.path(&polyline(line), "pareto", "not dominated: no other is cheaper and as good");
+        }
         // Refused ones first: what was accepted lies on top.
         for wanted in [Mark::Refused, Mark::Accepted, Mark::Baseline, Mark::Chosen] {
-            for point in self.points.iter().filter(|p| p.mark == wanted) {
+            for (point, on_front) in self.points.iter().zip(&front).filter(|(p, _)| p.mark == wanted) {
                 let at = frame.point(point.x * self.x_factor, drawn(point.y));
                 let beyond = self.is_beyond(point.y).then_some(self.metric.direction());
-                draw_mark(&mut svg, point, at, beyond);
+                // What is named stays in full colour.
+                let pale =
+                    if *on_front || matches!(wanted, Mark::Baseline | Mark::Chosen) { "" } else { " pale" };
+                if let Some((low, high)) = point.range {
+                    let ends = [low, high].map(|x| frame.point(x * self.x_factor, drawn(point.y)));
+                    svg.line(ends[0], ends[1], &format!("whisker {}{pale}", point.class));
+                }
+                draw_mark(&mut svg, point, at, beyond, pale);
             }
         }
         let place = |p: &Point| frame.point(p.x * self.x_factor, drawn(p.y));
@@ -130,14 +182,16 @@ impl Plot {
 }
 
 /// `beyond` is set where the point lies beyond the edge, which is the lower one where higher is better.
-fn draw_mark(svg: &mut Svg, point: &Point, (x, y): (f64, f64), beyond: Option<Direction>) {
+///
+/// `pale` is empty or a style class with a space before it.
+fn draw_mark(svg: &mut Svg, point: &Point, (x, y): (f64, f64), beyond: Option<Direction>, pale: &str) {
     let shape = |dx: f64, dy: f64, rest: &str| format!("M{} {}{rest}z", number(x + dx), number(y + dy));
     if let Some(direction) = beyond {
         let triangle = match direction {
             Direction::HigherIsBetter => shape(-4.5, -8.0, "l9 0l-4.5 8"),
             Direction::LowerIsBetter => shape(-4.5, 8.0, "l9 0l-4.5 -8"),
         };
-        return svg.path(&triangle, &format!("mark refused {}", point.class), &point.title);
+        return svg.path(&triangle, &format!("mark refused {}{pale}", point.class), &point.title);
     }
     match point.mark {
         Mark::Baseline => {
@@ -147,8 +201,10 @@ fn draw_mark(svg: &mut Svg, point: &Point, (x, y): (f64, f64), beyond: Option<Di
             svg.circle((x, y), 11.0, &format!("halo {}", point.class), "");
             svg.circle((x, y), 6.5, &format!("mark {}", point.class), &point.title);
         }
-        Mark::Accepted => svg.circle((x, y), 5.0, &format!("mark {}", point.class), &point.title),
-        Mark::Refused => svg.circle((x, y), 4.5, &format!("mark refused {}", point.class), &point.title),
+        Mark::Accepted => svg.circle((x, y), 5.0, &format!("mark {}{pale}", point.class), &point.title),
+        Mark::Refused => {
+            svg.circle((x, y), 4.5, &format!("mark refused {}{pale}", point.class), &point.title)
+        }
     }
 }
 
@@ -198,11 +254,63 @@ mod tests {
                 mark: Mark::Refused,
                 x: 1e6,
                 y,
+                range: None,
                 title: String::new(),
             })
             .collect();
         let metric = Metric::Top1;
         Plot { x_name: "MB", x_factor: 1e-6, metric, points, baseline: Some(90.0), max_drop: Some(0.5) }
+    }
+
+    /// The definition, pair by pair.
+    fn dominated(plot: &Plot, i: usize) -> bool {
+        let at = &plot.points[i];
+        plot.points.iter().any(|other| {
+            let (cheap, good) = (other.x <= at.x, !plot.metric.is_better(at.y, other.y));
+            let more = other.x < at.x || plot.metric.is_better(other.y, at.y);
+            cheap && good && more
+        })
+    }
+
+    #[test]
+    fn the_front_is_what_no_other_point_dominates() {
+        let mut state = 1u64;
+        let mut draw = |n: u64| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            ((state >> 33) % n) as f64
+        };
+        for metric in [Metric::Top1, Metric::LogLoss] {
+            for count in 0..40 {
+                // Few values, so that many are equal.
+                let mut plot = plot(&(0..count).map(|_| draw(7)).collect::<Vec<_>>());
+                plot.metric = metric;
+                plot.points.iter_mut().for_each(|p| p.x = draw(5));
+                let want: Vec<bool> = (0..count).map(|i| !dominated(&plot, i)).collect();
+                assert_eq!(plot.front(), want, "{metric} {:?}", plot.points);
+            }
+        }
+        // The other direction is another front.
+        let mut one = plot(&[90.0, 80.0]);
+        (one.points[0].x, one.points[1].x) = (1.0, 2.0);
+        assert_eq!(one.front(), [true, false]);
+        one.metric = Metric::LogLoss;
+        assert_eq!(one.front(), [true, true]);
+    }
+
+    #[test]
+    fn the_front_is_joined_and_the_rest_is_pale() {
+        let mut plot = plot(&[89.0, 89.9, 89.5]);
+        for (point, x) in plot.points.iter_mut().zip([1e6, 2e6, 3e6]) {
+            point.x = x;
+        }
+        plot.points[0].range = Some((0.9e6, 1.2e6));
+        let svg = plot.draw(Size { width: 600.0, height: 300.0 });
+        let line = svg.split("<path").find(|p| p.contains("pareto")).expect("a line");
+        assert_eq!(line.matches('L').count(), 1, "two points: {line}");
+        assert_eq!(svg.matches(" pale\"").count(), 1, "{svg}");
+        assert_eq!(svg.matches("whisker").count(), 1);
+        plot.points.truncate(1);
+        assert!(!plot.draw(Size { width: 600.0, height: 300.0 }).contains("pareto"), "one point is no line");
     }
 
     #[test]

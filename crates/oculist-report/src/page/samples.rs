@@ -32,10 +32,11 @@ pub(super) struct SampleView {
     pub(super) baseline: Option<String>,
 }
 
+/// A picture for a template.
 #[derive(Debug, Serialize)]
-pub(super) struct Picture {
-    pub(super) src: String,
-    pub(super) small: bool,
+pub(crate) struct Picture {
+    src: String,
+    small: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -135,7 +136,8 @@ fn view(sample: &Sample) -> SampleView {
     }
 }
 
-fn picture(png: &Png) -> Picture {
+/// A picture inside the page; a small one is shown with hard pixels.
+pub(crate) fn picture(png: &Png) -> Picture {
     Picture { src: png.data_uri(), small: width(png).is_some_and(|w| w < SMALL_PICTURE) }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::comparison::range;
 use crate::{Metric, RunSummary, Step, StepState, format};
 
 #[derive(Debug, Serialize)]
@@ -66,7 +67,15 @@ fn changes(metric: Metric, step: &Step) -> Vec<Change> {
         change("parameters", integer(before.params), integer(after.params), &less, as_count),
         change("MACs", integer(before.macs), integer(after.macs), &less, as_count),
         change("file", integer(before.bytes), integer(after.bytes), &less, as_bytes),
-        change("latency", before.latency_ms, after.latency_ms, &less, format::milliseconds),
+        change("latency", before.latency_ms, after.latency_ms, &less, format::milliseconds).map(
+            |mut change| {
+                // The spread of the new value tells whether the difference means anything.
+                if let Some(spread) = after.latency.filter(|spread| spread.runs > 1) {
+                    change.after = format!("{} ({})", change.after, range(spread));
+                }
+                change
+            },
+        ),
     ]
     .into_iter()
     .flatten()

@@ -28,7 +28,7 @@ pub fn table_html(run: &RunSummary) -> String {
 }
 
 fn render(run: &RunSummary) -> Result<String, ReportError> {
-    let comparison = Comparison::new(run);
+    let comparison = Comparison::new(run).recommended_first();
     let context = TableContext {
         verdict: verdict(run),
         comparison: (!comparison.rows.is_empty()).then_some(comparison),

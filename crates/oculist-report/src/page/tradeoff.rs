@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::chart::scatter::{Mark, Plot, Point};
 use crate::chart::{Drawing, Size};
-use crate::{Candidate, Metric, Model, RunSummary, format, measure};
+use crate::comparison::latency;
+use crate::{Candidate, Metric, Model, RunSummary, Spread, format, measure};
 
 const WIDE: Size = Size { width: 1040.0, height: 420.0 };
 const NARROW: Size = Size { width: 340.0, height: 320.0 };
@@ -27,6 +28,8 @@ pub(super) struct Tradeoff {
     pub(super) kinds: Vec<(String, String)>,
     pub(super) has_ratio: bool,
     pub(super) has_latency: bool,
+    /// How many were tried; the rows have what they were compared with too.
+    pub(super) count: String,
     pub(super) rows: Vec<CandidateRow>,
 }
 
@@ -65,12 +68,12 @@ pub(super) struct CandidateRow {
 
 impl Tradeoff {
     pub(super) fn new(run: &RunSummary) -> Option<Self> {
-        let candidates = &run.candidates;
+        let candidates: Vec<&Candidate> = run.candidates.iter().filter(|c| !c.is_reference()).collect();
         if candidates.is_empty() {
             return None;
         }
         let mut kinds: Vec<String> = Vec::new();
-        for candidate in candidates {
+        for candidate in &candidates {
             if !kinds.contains(&candidate.kind) {
                 kinds.push(candidate.kind.clone());
             }
@@ -82,7 +85,7 @@ impl Tradeoff {
         let baseline = run.baseline();
         let view =
             |id, label, x_name, factor: f64, of: &dyn Fn(&Candidate) -> Option<f64>, base: Option<f64>| {
-                let plot = plot(run, x_name, factor, &class, of, base);
+                let plot = plot(run, (x_name, factor), &class, of, base, id == "latency");
                 let enough = plot.points.iter().any(|p| p.mark != Mark::Baseline);
                 enough.then(|| View {
                     id,
@@ -91,17 +94,17 @@ impl Tradeoff {
                     drawing: Drawing::new(WIDE, NARROW, |size| plot.draw(size)),
                 })
             };
-        let (mac_name, mac_factor) = if most(candidates, baseline, |c| c.macs, |m| m.macs) >= 1e9 {
+        let (mac_name, mac_factor) = if most(&candidates, baseline, |c| c.macs, |m| m.macs) >= 1e9 {
             ("MACs, billions", 1e-9)
         } else {
             ("MACs, millions", 1e-6)
         };
-        let (byte_name, byte_factor) = if most(candidates, baseline, |c| c.bytes, |m| m.bytes) >= 1e6 {
+        let (byte_name, byte_factor) = if most(&candidates, baseline, |c| c.bytes, |m| m.bytes) >= 1e6 {
             ("file size, MB", 1e-6)
         } else {
             ("file size, kB", 1e-3)
         };
-        let latency = |m: &Model| m.latency_ms.map(|s| s.median);
+        let median = |m: &Model| m.latency_ms.map(|s| s.median);
         let views = [
             view(
                 "bytes",
@@ -111,7 +114,7 @@ impl Tradeoff {
                 &|c| Some(c.bytes as f64),
                 baseline.map(|m| m.bytes as f64),
             ),
-            view("latency", "Latency", "latency, ms", 1.0, &|c| c.latency_ms, baseline.and_then(latency)),
+            view("latency", "Latency", "latency, ms", 1.0, &|c| c.latency_ms, baseline.and_then(median)),
             view(
                 "macs",
                 "MACs",
@@ -131,7 +134,8 @@ impl Tradeoff {
             views: views.into_iter().flatten().collect(),
             has_ratio: candidates.iter().any(|c| c.pruning_ratio.is_some()),
             has_latency: candidates.iter().any(|c| c.latency_ms.is_some()),
-            rows: candidates.iter().map(|c| row(metric, c, class(&c.kind), base)).collect(),
+            count: format::grouped(candidates.len() as u64),
+            rows: run.candidates.iter().map(|c| row(metric, c, class(&c.kind), base)).collect(),
             kinds: kinds.iter().map(|k| (class(k), k.clone())).collect(),
         })
     }
@@ -145,22 +149,25 @@ fn edge(metric: Metric) -> Edge {
 }
 
 fn most(
-    candidates: &[Candidate],
+    candidates: &[&Candidate],
     baseline: Option<&Model>,
     of: fn(&Candidate) -> u64,
     base: fn(&Model) -> u64,
 ) -> f64 {
-    candidates.iter().map(of).chain(baseline.map(base)).max().unwrap_or(0) as f64
+    candidates.iter().map(|c| of(c)).chain(baseline.map(base)).max().unwrap_or(0) as f64
 }
 
 fn plot(
     run: &RunSummary,
-    x_name: &'static str,
-    x_factor: f64,
+    (x_name, x_factor): (&'static str, f64),
     class: &dyn Fn(&str) -> String,
     of: &dyn Fn(&Candidate) -> Option<f64>,
     base: Option<f64>,
+    timed: bool,
 ) -> Plot {
+    // Tenths, or all there are of older files.
+    let ends = |s: Spread| s.p10.zip(s.p90).unwrap_or((s.min, s.max));
+    let range = |spread: Option<Spread>| spread.filter(|s| timed && s.runs > 1).map(ends);
     let metric = run.deciding_metric();
     let baseline = run.baseline().and_then(|m| m.val_score(metric)).filter(|value| value.is_finite());
     let mut points: Vec<Point> = Vec::new();
@@ -178,10 +185,16 @@ fn plot(
             mark: Mark::Baseline,
             x,
             y,
+            range: range(model.latency_ms),
             title,
         });
     }
-    for candidate in &run.candidates {
+    let has_baseline = !points.is_empty();
+    // What the search began from is the baseline, or else a point of its own.
+    let is_baseline = |c: &Candidate| {
+        has_baseline && run.baseline().is_some_and(|m| (m.bytes, m.params) == (c.bytes, c.params))
+    };
+    for candidate in run.candidates.iter().filter(|c| !(c.is_reference() && is_baseline(c))) {
         let Some(y) = candidate.value(metric).filter(|y| y.is_finite()) else { continue };
         let Some(x) = of(candidate).filter(|x| x.is_finite()) else { continue };
         let mark = match (candidate.chosen, candidate.accepted) {
@@ -195,6 +208,7 @@ fn plot(
             mark,
             x,
             y,
+            range: range(candidate.latency),
             title: title(metric, candidate, y),
         });
     }
@@ -210,8 +224,8 @@ fn title(metric: Metric, candidate: &Candidate, value: f64) -> String {
         format::bytes(candidate.bytes),
         format::count(candidate.macs)
     );
-    if let Some(latency) = candidate.latency_ms {
-        let _ = write!(text, ", {}", format::milliseconds(latency));
+    if let Some(median) = candidate.latency_ms {
+        let _ = write!(text, ", {}", latency(median, candidate.latency));
     }
     if !candidate.reason.is_empty() {
         let _ = write!(text, ". {}", candidate.reason);
@@ -221,8 +235,9 @@ fn title(metric: Metric, candidate: &Candidate, value: f64) -> String {
 
 fn intro(run: &RunSummary) -> String {
     let metric = run.deciding_metric();
-    let count = run.candidates.len();
-    let accepted = run.candidates.iter().filter(|c| c.accepted).count();
+    // What all are compared with is no candidate.
+    let tried = || run.candidates.iter().filter(|c| !c.is_reference());
+    let (count, accepted) = (tried().count(), tried().filter(|c| c.accepted).count());
     let mut text = match count {
         1 => "One candidate was tried".to_string(),
         _ => format!("{} candidates were tried", format::grouped(count as u64)),
@@ -261,12 +276,13 @@ fn row(metric: Metric, candidate: &Candidate, kind_class: String, base: Option<f
         params: format::count(candidate.params),
         macs: format::count(candidate.macs),
         bytes: format::bytes(candidate.bytes),
-        latency: format::milliseconds(candidate.latency_ms.unwrap_or(f64::NAN)),
+        latency: latency(candidate.latency_ms.unwrap_or(f64::NAN), candidate.latency),
         status: match (candidate.chosen, candidate.accepted) {
+            _ if candidate.is_reference() => "reference",
             (true, _) => "chosen",
             (false, true) => "accepted",
             (false, false) => "refused",
         },
-        reason: candidate.reason.clone(),
+        reason: if candidate.is_reference() { String::new() } else { candidate.reason.clone() },
     }
 }

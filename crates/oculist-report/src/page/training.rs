@@ -16,7 +16,12 @@ pub(super) struct Training {
     pub(super) metric: &'static str,
     pub(super) loss: Drawing,
     pub(super) values: Option<Drawing>,
+    pub(super) rates: Option<Drawing>,
     pub(super) has_val_loss: bool,
+    /// What the training loss is, behind its name in the legend: ` with label smoothing 0.1`; may be empty.
+    pub(super) training_is: String,
+    /// Why the curves of the two losses cannot be compared; may be empty.
+    pub(super) loss_note: String,
     pub(super) phases: Vec<PhaseRow>,
     pub(super) epochs: Vec<EpochRow>,
 }
@@ -54,10 +59,10 @@ impl Training {
             let values = history.iter().map(|e| value(e).unwrap_or(f64::NAN)).collect();
             Series { name: name.to_owned(), class, values }
         };
-        let mut losses = vec![series("train loss", "line s1", &|e| Some(e.train_loss))];
+        let mut losses = vec![series("training loss", "line s1", &|e| Some(e.train_loss))];
         let has_val_loss = history.iter().any(|e| e.val_loss.is_some());
         if has_val_loss {
-            losses.push(series("val. loss", "line s2", &|e| e.val_loss));
+            losses.push(series("validation loss", "line s2", &|e| e.val_loss));
         }
         let loss =
             Drawing::new(WIDE, NARROW, |size| curves::draw(history, &phases, &losses, "loss", "", size));
@@ -67,7 +72,17 @@ impl Training {
             let (axis, unit) = (measure::axis(metric), measure::unit(metric));
             Drawing::new(WIDE, NARROW, |size| curves::draw(history, &phases, &lines, &axis, unit, size))
         });
+        let rates = history.iter().any(|e| e.lr.is_finite() && e.lr > 0.0).then(|| {
+            let lines = [series("learning rate", "line s1", &|e| Some(e.lr))];
+            Drawing::new(WIDE, NARROW, |size| {
+                curves::draw(history, &phases, &lines, "learning rate", "", size)
+            })
+        });
+        let (training_is, loss_note) = loss_words(history, &phases, has_val_loss);
         Some(Training {
+            rates,
+            training_is,
+            loss_note,
             topic: measure::topic(metric),
             metric: metric.title(),
             loss,
@@ -77,6 +92,40 @@ impl Training {
             epochs: history.iter().map(|e| epoch_row(metric, e)).collect(),
         })
     }
+}
+
+/// What the training loss is, for the legend if it is the same in all phases, and in a sentence.
+fn loss_words(history: &[Epoch], phases: &[Phase], has_val_loss: bool) -> (String, String) {
+    let mut kinds: Vec<(&str, Vec<&str>)> = Vec::new();
+    for phase in phases {
+        let loss = history[phase.start].loss.as_str();
+        match kinds.iter_mut().find(|kind| kind.0 == loss) {
+            Some((_, names)) => names.push(&phase.name),
+            None => kinds.push((loss, vec![&phase.name])),
+        }
+    }
+    if kinds.iter().all(|kind| kind.0.is_empty()) {
+        return (String::new(), String::new());
+    }
+    let why = if has_val_loss {
+        " The validation loss is the plain one on images as they are, so that the training loss may lie above it."
+    } else {
+        ""
+    };
+    if let [(only, _)] = kinds[..] {
+        return (format!(" {only}"), format!("The training loss is computed {only}.{why}"));
+    }
+    let parts: Vec<String> = kinds
+        .iter()
+        .map(|(loss, names)| {
+            let loss = if loss.is_empty() { "as it is" } else { loss };
+            // Dozens of levels of a search say no more than three.
+            let more = names.len().saturating_sub(3);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("{loss} in {}{more}", names[..names.len().min(3)].join(", "))
+        })
+        .collect();
+    (" (see below)".to_owned(), format!("The training loss is computed {}.{why}", parts.join("; ")))
 }
 
 fn phase_row(metric: Metric, phase: &Phase, history: &[Epoch]) -> PhaseRow {

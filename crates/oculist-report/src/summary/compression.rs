@@ -3,6 +3,7 @@
 use oculist_metrics::Metric;
 use serde::{Deserialize, Serialize};
 
+use super::Spread;
 use super::task::validation_value;
 
 /// The outcome of `--max-drop`.
@@ -47,6 +48,8 @@ pub struct StepState {
     pub bytes: Option<u64>,
     /// Median latency at batch 1, milliseconds.
     pub latency_ms: Option<f64>,
+    /// The repetitions behind [`StepState::latency_ms`]; absent in older files.
+    pub latency: Option<Spread>,
 }
 
 impl StepState {
@@ -64,7 +67,7 @@ pub struct Candidate {
     pub name: String,
     /// What was done: `prune`, `int8`, `prune+int8`, ... Colours the plot.
     pub kind: String,
-    /// Share of the channels that were removed, `0..=1`.
+    /// Share of the parameters (or, by the target, of the multiply-accumulates) that pruning was to remove, `0..=1`.
     pub pruning_ratio: Option<f64>,
     /// The run's metric on the validation split, in its unit; see [`Candidate::value`].
     pub val: Option<f64>,
@@ -78,6 +81,10 @@ pub struct Candidate {
     pub bytes: u64,
     /// Median latency at batch 1, milliseconds, if measured.
     pub latency_ms: Option<f64>,
+    /// The repetitions behind [`Candidate::latency_ms`]; absent in older files.
+    pub latency: Option<Spread>,
+    /// Whether it is what the search began from and no candidate of its own; see [`Candidate::is_reference`].
+    pub reference: bool,
     /// Whether it keeps to `max_drop` and is faster or smaller than the baseline.
     pub accepted: bool,
     /// Whether it is the one that became the recommended model; at most one is.
@@ -87,6 +94,11 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Whether it is what the search began from, with which the others are compared. Older files say so in the reason.
+    pub fn is_reference(&self) -> bool {
+        self.reference || self.reason == "the reference"
+    }
+
     /// The value of the run's metric on the validation split.
     pub fn value(&self, metric: Metric) -> Option<f64> {
         validation_value(metric, self.val, self.val_top1)
@@ -135,4 +147,6 @@ pub struct Quantization {
     pub layers_int8: Vec<String>,
     /// Layers that stay in f32.
     pub layers_f32: Vec<String>,
+    /// Number of validation images that the sensitivity scan looked at; 0 if it is not known or there was none.
+    pub sensitivity_images: usize,
 }

@@ -106,8 +106,30 @@ pub struct Spread {
     pub min: f64,
     /// Largest of the runs.
     pub max: f64,
+    /// The value that a tenth of the runs lie below; `None` in older files.
+    pub p10: Option<f64>,
+    /// The value that nine tenths of the runs lie below; `None` in older files.
+    pub p90: Option<f64>,
     /// Number of runs.
     pub runs: usize,
+}
+
+impl Spread {
+    /// The same runs in another unit; `to` may fall, as from times to rates: then low and high change places.
+    #[must_use]
+    pub fn map(self, to: impl Fn(f64) -> f64) -> Self {
+        let (min, max) = (to(self.min), to(self.max));
+        let (p10, p90) = (self.p10.map(&to), self.p90.map(&to));
+        let falls = min > max;
+        Spread {
+            median: to(self.median),
+            min: if falls { max } else { min },
+            max: if falls { min } else { max },
+            p10: if falls { p90 } else { p10 },
+            p90: if falls { p10 } else { p90 },
+            ..self
+        }
+    }
 }
 
 /// Accuracy of one class.
@@ -152,4 +174,20 @@ pub struct CalibrationBin {
     pub accuracy: f64,
     /// Number of images.
     pub count: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_high_where_the_time_is_short() {
+        let time =
+            Spread { batch: 1, median: 2.0, min: 1.0, max: 4.0, runs: 3, p10: Some(1.25), p90: Some(3.2) };
+        let rate = time.map(|s| 8.0 / s);
+        assert_eq!((rate.min, rate.median, rate.max), (2.0, 4.0, 8.0));
+        assert_eq!((rate.p10, rate.p90), (Some(2.5), Some(6.4)));
+        let ms = time.map(|s| 1e3 * s);
+        assert_eq!((ms.min, ms.p10, ms.max, ms.runs), (1e3, Some(1250.0), 4e3, 3));
+    }
 }

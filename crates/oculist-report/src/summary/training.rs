@@ -16,6 +16,9 @@ pub struct Epoch {
     /// Mean training loss; NaN (`null` in JSON) if it was not finite.
     #[serde(deserialize_with = "null_as_nan")]
     pub train_loss: f64,
+    /// What makes the training loss another than the validation's, in words: `with label smoothing 0.1, augmented
+    /// images`; empty where nothing does, and in older files.
+    pub loss: String,
     /// Validation loss.
     pub val_loss: Option<f64>,
     /// The run's metric on the validation split, in its unit; see [`Epoch::value`].

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use oculist_text::name;
 
 use crate::chart::confusion;
+use crate::comparison as spread;
 use crate::table::ascii;
 use crate::{Align, LabelScores, Metric, Model, Table, format, measure};
 
@@ -61,7 +62,7 @@ fn measures(model: &Model) -> Table {
     table.row(["file".to_string(), format::bytes(model.bytes)]);
     if let Some(latency) = model.latency_ms {
         let label = format!("latency, batch {}", latency.batch);
-        table.row([label, format::milliseconds(latency.median)]);
+        table.row([label, spread::latency(latency.median, Some(latency))]);
     }
     if let Some(rate) = model.images_per_s {
         let label = format!("throughput, batch {}", rate.batch);

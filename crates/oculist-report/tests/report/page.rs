@@ -158,7 +158,9 @@ fn the_table_shows_the_numbers_of_the_input() {
     let check = |label: &str, unit: &str, scale: f64, want: &dyn Fn(&Model) -> f64| {
         let cells = row(label).tags("data");
         assert_eq!(cells.len(), run.models.len(), "{label}");
-        for (cell, model) in cells.iter().zip(&run.models) {
+        // The recommended one, the last of the run, is the first column.
+        let models = [2, 0, 1].map(|i| &run.models[i]);
+        for (cell, model) in cells.iter().zip(models) {
             // The exact number for machines, and what is read: the same, rounded.
             let value: f64 = cell.attribute("value").and_then(|v| v.parse().ok()).expect("a number");
             assert_eq!(value, want(model), "{label} of {}", model.name);
@@ -176,7 +178,7 @@ fn the_table_shows_the_numbers_of_the_input() {
     check("Latency, batch 1", "ms", 1.0, &|m| m.latency_ms.unwrap().median);
     check("Throughput, batch 32", "images/s", 1.0, &|m| m.images_per_s.unwrap().median);
     let files: Vec<_> = row("File").tags("data").iter().map(super::dom::Element::text).collect();
-    assert_eq!(files, ["1.09 MB", "527 kB", "159 kB"]);
+    assert_eq!(files, ["159 kB", "1.09 MB", "527 kB"]);
 }
 
 #[test]
@@ -268,5 +270,111 @@ fn numbers_that_are_not_finite_or_zero_do_not_break_the_page() {
     assert!(drawings.clone().count() >= 4);
     for drawing in drawings {
         assert!(!drawing.contains("NaN") && !drawing.contains("inf"), "{drawing}");
+    }
+}
+
+#[test]
+fn the_reference_is_no_candidate() {
+    let run = sample_run(10);
+    let tried = run.candidates.len() - 1;
+    let (_, page) = page(&run);
+    let section = page.id("tradeoff").expect("the section");
+    let text = section.text();
+    assert!(text.contains(&format!("{tried} candidates were tried")), "{text}");
+    assert!(text.contains(&format!("All candidates {tried}")), "{text}");
+    let rows = section.tags("tr");
+    assert_eq!(rows.len(), 1 + run.candidates.len(), "it is in the table to compare with");
+    assert_eq!(rows.iter().filter(|r| r.attribute("class").as_deref() == Some("reference")).count(), 1);
+    let kinds = section.tags("li").iter().filter(|li| li.text().trim() == "baseline").count();
+    assert_eq!(kinds, 1, "the legend has the mark of the baseline, and no colour for it");
+    // An older file does not say so but in the reason.
+    let mut old = run.clone();
+    old.candidates[0].reference = false;
+    assert_eq!(render_html(&old).expect("renders"), render_html(&run).expect("renders"));
+    // What any other reason says is a candidate.
+    old.candidates[0].reason = "within the allowed drop".into();
+    assert!(render_html(&old).expect("renders").contains(&format!("{} candidates were tried", tried + 1)));
+}
+
+#[test]
+fn every_view_joins_the_candidates_that_none_dominates() {
+    let (_, page) = page(&sample_run(10));
+    let section = page.id("tradeoff").expect("the section");
+    let lines =
+        section.tags("path").iter().filter(|p| p.attribute("class").as_deref() == Some("pareto")).count();
+    // Three views, each wide and narrow, and the legend.
+    assert_eq!(lines, 7);
+    let whiskers = section.tags("line");
+    let whiskers =
+        whiskers.iter().filter(|l| l.attribute("class").is_some_and(|c| c.starts_with("whisker"))).count();
+    assert!(whiskers >= 2 * 10, "latencies have the spread of their repetitions: {whiskers}");
+}
+
+#[test]
+fn channels_removed_and_remaining_are_of_the_same_sum() {
+    let run = sample_run(10);
+    let (_, page) = page(&run);
+    let (before, after) =
+        run.layers.iter().fold((0, 0), |sum, layer| (sum.0 + layer.before, sum.1 + layer.after));
+    let text = page.id("compression").expect("the section").text();
+    assert!(text.contains(&format!("{after} of {before} channels remain")), "{text}");
+    assert!(text.contains(&format!("{} were removed.", before - after)), "{text}");
+}
+
+#[test]
+fn the_training_loss_says_what_it_is() {
+    let mut run = sample_run(10);
+    let training = |run: &RunSummary| {
+        let (_, page) = page(run);
+        assert_eq!(faults(&page), Vec::<String>::new());
+        page.id("training").expect("the section").text()
+    };
+    let text = training(&run);
+    assert!(text.contains("with label smoothing 0.1, augmented images in baseline"), "{text}");
+    assert!(text.contains("with 70% distillation from a teacher, augmented images in fine-tune"), "{text}");
+    assert!(text.contains("may lie above it") && text.contains("Learning rate"), "{text}");
+    run.history.truncate(14);
+    let text = training(&run);
+    assert!(text.contains("training with label smoothing 0.1, augmented images"), "in the legend: {text}");
+    // An older run does not say, and the page claims nothing.
+    run.history.iter_mut().for_each(|epoch| (epoch.loss, epoch.lr) = (String::new(), 0.0));
+    let text = training(&run);
+    assert!(!text.contains("computed") && !text.contains("Learning rate\n"), "{text}");
+}
+
+#[test]
+fn classes_show_how_many_images_they_have() {
+    let (_, page) = page(&sample_run(10));
+    let counts = page.id("classes").expect("the section").tags("small");
+    assert_eq!(counts.iter().filter(|c| c.text() == "200").count(), 10);
+}
+
+#[test]
+fn the_environment_is_complete() {
+    let (_, page) = page(&sample_run(10));
+    let facts: Vec<String> =
+        page.id("reproduce").expect("it").tags("dt").iter().map(super::dom::Element::text).collect();
+    for fact in ["Oculist", "CPU", "Instruction set", "System", "Threads"] {
+        assert!(facts.iter().any(|f| f == fact), "{fact} in {facts:?}");
+    }
+}
+
+/// Rows of narrow tables are blocks, in which each cell says which column it is.
+#[test]
+fn cells_of_stacked_tables_name_their_columns() {
+    let (_, page) = page(&sample_run(10));
+    let stacked: Vec<_> = page
+        .tags("table")
+        .into_iter()
+        .filter(|t| t.attribute("class").is_some_and(|c| c.split(' ').any(|c| c == "stack")))
+        .collect();
+    assert_eq!(stacked.len(), 2);
+    for table in stacked {
+        let heads: Vec<_> = table.tags("thead")[0].tags("th").iter().map(super::dom::Element::text).collect();
+        for row in table.tags("tbody")[0].tags("tr") {
+            let labels =
+                row.tags("td").iter().filter_map(|cell| cell.attribute("data-label")).collect::<Vec<_>>();
+            assert_eq!(labels, heads[1..]);
+        }
     }
 }

@@ -94,7 +94,7 @@ pub fn preview_augmentation(
     let sheet = encode(&sheet(&rows)?).map_err(unwritable(&png))?;
     let page_rows = rows.iter().map(page_row).collect::<Result<Vec<_>, _>>().map_err(unwritable(&page))?;
     write(&png, &sheet)?;
-    write(&page, render_preview_html(settings.data.as_deref().unwrap_or_default(), &page_rows).as_bytes())?;
+    write(&page, render_preview_html(settings.data.as_deref().unwrap_or_default(), &page_rows)?.as_bytes())?;
     Ok([png, page])
 }
 

@@ -13,7 +13,7 @@ use crate::judging::Judge;
 use crate::progress::{Progress, Watch};
 
 /// Validation images that the scan looks at; more would make it slow for deep networks.
-const IMAGES: usize = 1000;
+pub(crate) const IMAGES: usize = 1000;
 
 /// The layers by what they lose in int8 when all others stay in f32, the worst first.
 ///

@@ -25,6 +25,8 @@ pub const REPORT_DATA_FILE: &str = "report-data.json";
 pub const REPORT_FILE: &str = "report.html";
 /// One line per epoch.
 pub const METRICS_FILE: &str = "metrics.csv";
+/// The recommended model's answers on every test image.
+pub const PREDICTIONS_FILE: &str = "predictions.csv";
 /// The compressed model in f32.
 pub const MODEL_FILE: &str = "model.onnx";
 /// The compressed model in int8.
@@ -39,11 +41,12 @@ pub(crate) const TENSORBOARD: &str = "tensorboard";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 
 /// The files of a run. The first to be written is the last here: as long as it is there, the folder holds a run.
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     SUMMARY_FILE,
     REPORT_DATA_FILE,
     REPORT_FILE,
     METRICS_FILE,
+    PREDICTIONS_FILE,
     MODEL_FILE,
     INT8_FILE,
     BASELINE_FILE,

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use oculist_data::Task;
 use oculist_files::utc_text;
-use oculist_report::{Input, RunSummary};
+use oculist_report::{Input, LayerWidth, RunSummary};
 
 use super::Sink;
 use crate::candidate::Candidate;
@@ -16,6 +16,7 @@ use crate::progress::{Progress, go_on};
 use crate::recipe::Recipe;
 use crate::session::Session;
 use crate::stage::Results;
+use crate::summary::Measured;
 
 /// Collects what a report says of a run; [`Report::summary`] has it all after the last stage.
 #[derive(Debug)]
@@ -53,6 +54,11 @@ impl Report {
         self.summary
     }
 
+    /// A file has the answers of the model of this name.
+    pub(crate) fn has_predictions(&mut self, model: &str) {
+        self.summary.predictions_of = Some(model.to_owned());
+    }
+
     /// The learning curves so far.
     pub(crate) fn history(&self) -> &[oculist_report::Epoch] {
         &self.summary.history
@@ -72,6 +78,8 @@ impl Sink for Report {
             seed: config.seed,
             threads: session.ctx().threads(),
             cpu: oculist_runtime::cpu_name(),
+            instruction_set: session.ctx().isa().name().into(),
+            os: oculist_runtime::os_name(),
             started: utc_text(SystemTime::now()),
             arch: config.arch.clone(),
             task: match config.task {
@@ -139,13 +147,13 @@ impl Sink for Report {
         let known = |has: fn(&Candidate) -> bool| {
             result.also.as_deref().into_iter().chain(result.lineage()).find(|candidate| has(candidate))
         };
-        summary.layers = known(|c| !c.widths.is_empty()).map(|c| c.widths.clone()).unwrap_or_default();
+        summary.layers = widths(result.also.as_deref().into_iter().chain(result.lineage()));
         let int8 = known(|c| c.quantization.is_some());
         summary.quantization = int8.and_then(|c| c.quantization.clone());
         summary.sensitivity = int8.map(|c| c.sensitivity.clone()).unwrap_or_default();
-        let best = measured.iter().zip(&results.models).find(|(_, (role, _))| *role == results.recommended);
-        if let (Some((best, (_, candidate))), Some(reference)) = (best, measured.first())
-            && let Some(graph) = candidate.graph()
+        let (candidate, best) = best(result);
+        if let (Some(best), Some(reference)) = (best, measured.first())
+            && let Some(graph) = candidate.and_then(Candidate::graph)
         {
             go_on(session.stop())?;
             summary.samples = pictures::samples(session, graph, &best.test, &reference.test)?;
@@ -154,5 +162,50 @@ impl Sink for Report {
         }
         summary.duration_s = session.began().elapsed().as_secs_f64();
         Ok(())
+    }
+}
+
+/// The recommended model of a result, and what was measured of it.
+pub(super) fn best(result: &Candidate) -> (Option<&Candidate>, Option<&Measured>) {
+    let results = Results::of(result);
+    let mut pairs = result.measured.iter().zip(&results.models);
+    match pairs.find(|(_, (role, _))| *role == results.recommended) {
+        Some((measured, (_, candidate))) => (Some(*candidate), Some(measured)),
+        None => (None, None),
+    }
+}
+
+/// The channels of each layer in the end and before all pruning, from candidates of which the newest come first: what was
+/// pruned twice was widest before the first time.
+fn widths<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Vec<LayerWidth> {
+    let mut pruned = candidates.map(|candidate| &candidate.widths).filter(|widths| !widths.is_empty());
+    let mut layers = pruned.next().cloned().unwrap_or_default();
+    for older in pruned {
+        for layer in &mut layers {
+            if let Some(old) = older.iter().find(|old| old.layer == layer.layer && old.after == layer.before)
+            {
+                layer.before = old.before;
+            }
+        }
+    }
+    layers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_counted_from_before_the_first_pruning() {
+        let of = |before, after| Candidate {
+            widths: vec![LayerWidth { layer: "conv".into(), before, after }],
+            ..Candidate::default()
+        };
+        // Fine-tuned candidates have the widths of the pruned one that they were made of.
+        let list = [of(12, 8), Candidate::default(), of(12, 8), of(16, 12), of(16, 12)];
+        let found = widths(list.iter());
+        assert_eq!((found[0].before, found[0].after), (16, 8));
+        assert_eq!(widths(list[3..].iter())[0].before, 16);
+        assert!(widths([Candidate::default()].iter()).is_empty());
     }
 }

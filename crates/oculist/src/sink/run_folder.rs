@@ -1,24 +1,26 @@
 //! The folder of a run: takes it, keeps what a crash must not lose, writes models, report and curves into it.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use oculist_data::Split;
 use oculist_files::{Seal, seal};
 use oculist_train::OptimizerConfig;
 
 use super::folder::{
-    CONFIG_FILE, Existing, INPUTS_FILE, METRICS_FILE, RECIPE_FILE, REPORT_DATA_FILE, REPORT_FILE, RunFolder,
-    SETTINGS_FILE, SUMMARY_FILE,
+    CONFIG_FILE, Existing, INPUTS_FILE, METRICS_FILE, PREDICTIONS_FILE, RECIPE_FILE, REPORT_DATA_FILE,
+    REPORT_FILE, RunFolder, SETTINGS_FILE, SUMMARY_FILE,
 };
 use super::inputs::Inputs;
 use super::kept::Kept;
-use super::report::Report;
+use super::report::{self, Report};
 use super::{Keeper, Sink, resume};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
-use crate::files::check_no_images_of;
+use crate::files::{check_no_images_of, unwritable};
 use crate::message::set_to;
+use crate::predictions;
 use crate::progress::{Progress, Role, go_on};
 use crate::recipe::Recipe;
 use crate::run::{Finished, RunOptions};
@@ -148,13 +150,26 @@ impl Sink for Folder {
             self.write(Role::Compressed, baseline)?;
         }
         self.report.finish(session, result)?;
+        let (_, best) = report::best(result);
+        if let Some(best) = best {
+            let path = folder.file(PREDICTIONS_FILE);
+            // Of a list of images the folder that it lies in.
+            let data = session.settings().data.as_deref().map(Path::new);
+            let root = data.and_then(|data| if data.is_dir() { Some(data) } else { data.parent() });
+            let source = session.source();
+            let text = predictions::of_run(best, source.class_names(), source.split(Split::Test), root)
+                .map_err(|e| unwritable(&path, &e.into()))?;
+            folder.write(PREDICTIONS_FILE, &text)?;
+            self.report.has_predictions(best.name);
+        }
         let summary = self.report.summary();
         folder.write(METRICS_FILE, metrics_csv(self.report.history()).as_bytes())?;
         folder.write(SUMMARY_FILE, summary.to_summary_json()?.as_bytes())?;
         folder.write(REPORT_DATA_FILE, summary.to_data_json()?.as_bytes())?;
         folder.write(REPORT_FILE, oculist_report::render_html(summary)?.as_bytes())?;
         let mut files = std::mem::take(&mut self.files);
-        files.extend([SUMMARY_FILE, REPORT_FILE].map(|name| folder.file(name)));
+        let written = [SUMMARY_FILE, PREDICTIONS_FILE, REPORT_FILE].map(|name| folder.file(name));
+        files.extend(written.into_iter().filter(|file| file.exists()));
         let summary = std::mem::take(&mut self.report).into_summary();
         *self.outcome.borrow_mut() = Some(Finished { summary, files });
         Ok(())

@@ -75,7 +75,9 @@ impl Stage for Distil {
         let (graph, _) = begin(session, &config, &self.settings)?;
         let data = TrainingImages::new(session.source(), &config, &config.train, session.cache_bytes())?;
         let name = session.phase_name(self.kind());
-        let phase = Phase { name: &name, config: &config.train, data: &data, teacher: Some(&teacher.graph) };
+        let augments = !config.augmentation.steps.is_empty();
+        let teaches = Some(&teacher.graph);
+        let phase = Phase { name: &name, config: &config.train, data: &data, augments, teacher: teaches };
         let outcome = phase.run(session, &graph)?;
         let mut model = teacher.with_graph(outcome.graph);
         model.arch.clone_from(&config.arch);

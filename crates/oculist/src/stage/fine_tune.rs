@@ -109,7 +109,8 @@ impl Stage for FineTune {
         let wanted = if before.complete { self.kind() } else { before.label.as_str() };
         let name = session.phase_name(wanted);
         let teacher = before.baseline().filter(|_| self.teaches(before)).and_then(Candidate::graph);
-        let phase = Phase { name: &name, config: &config.finetune, data: &data, teacher };
+        let augments = !config.augmentation.steps.is_empty();
+        let phase = Phase { name: &name, config: &config.finetune, data: &data, augments, teacher };
         let outcome = phase.run(session, &model.graph)?;
         let mut after = before.followed_by(model.with_graph(outcome.graph));
         after.label.clone_from(&name);

@@ -9,7 +9,10 @@ use super::plan::{Draft, Planned};
 use super::{Stage, written};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
+use crate::evaluate::logits_until;
+use crate::judging::{Answers, OfTask};
 use crate::measure;
+use crate::predictions::CLASS_COLUMNS;
 use crate::progress::{Progress, Role, go_on};
 use crate::session::Session;
 use crate::summary::Measured;
@@ -95,12 +98,24 @@ impl Stage for Measure {
             session.appraise(&mut candidate)?;
             let (Some(graph), Some(cost)) = (candidate.graph(), candidate.cost) else { continue };
             session.tell(&Progress::Model { role, candidate: &candidate });
+            let (images, kind) = (session.test()?, session.probabilities());
+            let logits = logits_until(graph, images, ctx, stop)?;
+            let test = Answers::of(&logits, images, kind);
+            // Of several labels they are among the answers.
+            let wanted = role == results.recommended && matches!(test.of_task, OfTask::One(_));
+            let classes = logits.len() / images.len().max(1);
+            let probabilities = if wanted && classes <= CLASS_COLUMNS {
+                logits.chunks_exact(classes.max(1)).flat_map(|row| kind.of(row)).collect()
+            } else {
+                Vec::new()
+            };
             measured.push(Measured {
                 name: role.name(),
                 file: role.file().to_owned(),
                 precision: if candidate.is_int8() { "int8" } else { "f32" },
                 val: candidate.val.clone(),
-                test: session.judge()?.on(session.test()?).answers(graph, session.probabilities())?,
+                test,
+                probabilities,
                 params: cost.params,
                 macs: cost.macs,
                 bytes: cost.bytes,

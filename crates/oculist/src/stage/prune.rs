@@ -150,16 +150,13 @@ impl Stage for Prune {
         after.label = format!("prune-{percent}");
         after.kind = "pruned".into();
         after.keep = Some(keep);
-        after.what = format!("removed {} of {} channels", report.removed, report.units);
-        after.widths = report
-            .layers
-            .iter()
-            .map(|change| LayerWidth {
-                layer: change.name.clone(),
-                before: change.channels.0,
-                after: change.channels.1,
-            })
-            .collect();
+        let widths = report.layers.iter().map(|change| LayerWidth {
+            layer: change.name.clone(),
+            before: change.channels.0,
+            after: change.channels.1,
+        });
+        after.widths = widths.collect();
+        after.what = removed_text(&after.widths, &report);
         after.complete = false;
         Ok(after)
     }
@@ -179,6 +176,19 @@ impl Stage for Prune {
         }
         Ok(planned)
     }
+}
+
+/// What was removed, in the numbers that the report's table of layers adds up to. Channels that depend on each other, such
+/// as those that meet in a sum, go together: of what can be removed one by one there is less.
+fn removed_text(widths: &[LayerWidth], report: &PruneReport) -> String {
+    let sum = |of: fn(&LayerWidth) -> usize| widths.iter().map(of).sum::<usize>();
+    let (before, after) = (sum(|layer| layer.before), sum(|layer| layer.after));
+    format!(
+        "removed {} of {before} channels ({} of {} groups of coupled ones)",
+        before.saturating_sub(after),
+        report.removed,
+        report.units
+    )
 }
 
 /// First-order Taylor importance of a network's channels, averaged over training batches.

@@ -12,7 +12,7 @@ use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::images::Images;
 use crate::judging::Allowance;
-use crate::quantization::Quantizer;
+use crate::quantization::{Quantizer, sensitivity};
 use crate::session::Session;
 use crate::settings::Calibration;
 
@@ -135,6 +135,9 @@ impl Stage for Quantize {
         candidate.sensitivity = self.with_quantizer(session, &before, |quantizer| {
             session.watched(|watch| quantizer.sensitivity(graph, &quantized, watch))
         })?;
+        if let Some(facts) = &mut candidate.quantization {
+            facts.sensitivity_images = session.val()?.len().min(sensitivity::IMAGES);
+        }
         Ok(())
     }
 

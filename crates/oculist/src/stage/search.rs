@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use oculist_metrics::Metric;
-use oculist_report::Promise;
+use oculist_report::{Promise, bytes_text};
 use serde_json::{Map, Value};
 
 use super::levels::{LEVELS, LevelSearch};
@@ -17,7 +17,7 @@ use crate::judging::Allowance;
 use crate::progress::{Progress, go_on};
 use crate::session::Session;
 use crate::settings::Target;
-use crate::summary::{bytes_text, counted};
+use crate::summary::counted;
 
 /// Tries lists of stages on the candidate that it is given, each at the levels that a binary search asks for, and keeps
 /// the one with the smallest figure among those that lose no more than is allowed.
@@ -134,10 +134,10 @@ impl Search {
         });
         let best = bests.min_by(|a, b| order(a.2, b.2)).map(|(i, index, _)| (i, index));
         let verdict = Verdict { accepted: true, reason: "the reference".into() };
-        tell(session, &Candidate { verdict: Some(verdict), ..reference.clone() }, false);
+        tell(session, &Candidate { verdict: Some(verdict), ..reference.clone() }, true, false);
         for (i, trial) in trials.iter().enumerate() {
             for (index, (_, candidate)) in trial.made.iter().enumerate() {
-                tell(session, candidate, best == Some((i, index)));
+                tell(session, candidate, false, best == Some((i, index)));
             }
         }
         let Some((i, index)) = best else {
@@ -403,7 +403,7 @@ impl Search {
     }
 }
 
-fn tell(session: &Session<'_>, candidate: &Candidate, chosen: bool) {
+fn tell(session: &Session<'_>, candidate: &Candidate, reference: bool, chosen: bool) {
     let Some(cost) = candidate.cost else { return };
     let verdict = candidate.verdict.clone();
     session.tell(&Progress::Tried(&oculist_report::Candidate {
@@ -416,6 +416,8 @@ fn tell(session: &Session<'_>, candidate: &Candidate, chosen: bool) {
         macs: cost.macs,
         bytes: cost.bytes,
         latency_ms: Some(cost.latency.median),
+        latency: Some(cost.latency),
+        reference,
         accepted: candidate.is_accepted(),
         chosen,
         reason: verdict.map(|verdict| verdict.reason).unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! Trains a network of the zoo from scratch.
 
+use oculist_report::bytes_text;
 use oculist_train::Loss;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,7 +13,7 @@ use crate::error::OculistError;
 use crate::message::set_to;
 use crate::session::Session;
 use crate::settings::Settings;
-use crate::summary::{bytes_text, count_text, counted, curve};
+use crate::summary::{count_text, counted, curve};
 use crate::training::Phase;
 use crate::training_data::TrainingImages;
 
@@ -65,7 +66,8 @@ impl Stage for Train {
         let (graph, count) = begin(session, &config, &self.settings)?;
         let data = TrainingImages::new(session.source(), &config, &config.train, session.cache_bytes())?;
         let name = session.phase_name("baseline");
-        let phase = Phase { name: &name, config: &config.train, data: &data, teacher: None };
+        let augments = !config.augmentation.steps.is_empty();
+        let phase = Phase { name: &name, config: &config.train, data: &data, augments, teacher: None };
         let outcome = phase.run(session, &graph)?;
         let mut model = session.model(outcome.graph);
         model.arch.clone_from(&config.arch);
