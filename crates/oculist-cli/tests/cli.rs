@@ -18,6 +18,8 @@ mod bad_model;
 mod bad_output;
 #[path = "cli/channels_last.rs"]
 mod channels_last;
+#[path = "cli/deploy.rs"]
+mod deploy;
 #[path = "cli/determinism.rs"]
 mod determinism;
 #[path = "cli/endings.rs"]
@@ -48,6 +50,8 @@ mod ownership;
 mod pipes;
 #[path = "cli/recipes.rs"]
 mod recipes;
+#[path = "cli/reject.rs"]
+mod reject;
 #[path = "cli/resume.rs"]
 mod resume;
 #[path = "cli/tensorboard.rs"]

@@ -43,8 +43,8 @@ pub use preview::{PreviewRow, render_preview_html};
 pub use robustness::{CorruptionResult, Robustness, SeverityResult, TtaResult};
 pub use summary::{
     AugmentedSample, CalibrationBin, Candidate, ClassAccuracy, Data, Epoch, Guess, Input, LabelScores,
-    LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, RunSummary, SCHEMA_VERSION, Sample,
-    Skipped, Spread, Step, StepState, Task,
+    LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, Reject, RunSummary, SCHEMA_VERSION,
+    Sample, Skipped, Spread, Step, StepState, Task,
 };
 pub use table::{Align, Table};
 pub use verdict::verdict;

@@ -8,6 +8,7 @@ mod compression;
 mod data;
 mod hero;
 mod labels;
+mod reject;
 mod samples;
 mod steps;
 mod table;
@@ -28,7 +29,7 @@ use crate::{ReportError, RunSummary, Task, format, measure, verdict};
 pub use table::table_html;
 
 /// The templates by name; the name's ending turns HTML escaping on.
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 14] = [
     ("page.html", include_str!("templates/page.html")),
     ("hero.html", include_str!("templates/hero.html")),
     ("comparison.html", include_str!("templates/comparison.html")),
@@ -39,6 +40,7 @@ const TEMPLATES: [(&str, &str); 13] = [
     ("training.html", include_str!("templates/training.html")),
     ("classes.html", include_str!("templates/classes.html")),
     ("labels.html", include_str!("templates/labels.html")),
+    ("reject.html", include_str!("templates/reject.html")),
     ("samples.html", include_str!("templates/samples.html")),
     ("compression.html", include_str!("templates/compression.html")),
     ("data.html", include_str!("templates/data.html")),
@@ -79,6 +81,7 @@ struct Page<'a> {
     training: Option<training::Training>,
     classes: Option<classes::Classes>,
     labels: Option<labels::Labels>,
+    reject: Option<reject::Rejecting>,
     samples: Option<samples::Samples>,
     augmented: Option<samples::Augmented>,
     compression: Option<compression::Compression>,
@@ -140,6 +143,7 @@ impl<'a> Page<'a> {
             training: training::Training::new(run),
             classes: if several { None } else { classes::Classes::new(run) },
             labels: if several { labels::Labels::new(run) } else { None },
+            reject: reject::Rejecting::new(run),
             samples: samples::Samples::new(run),
             augmented: samples::Augmented::new(run),
             compression: compression::Compression::new(run),
@@ -154,6 +158,7 @@ impl<'a> Page<'a> {
             (page.tradeoff.is_some(), "tradeoff", "Trade-off"),
             (page.training.is_some(), "training", "Training"),
             (page.classes.is_some() || page.labels.is_some(), "classes", "Classes"),
+            (page.reject.is_some(), "reject", "None of these"),
             (page.samples.is_some() || page.augmented.is_some(), "samples", "Samples"),
             (page.compression.is_some(), "compression", "Layers"),
             (true, "data", "Data"),

@@ -163,7 +163,7 @@ impl Config {
         let compression = CompressionConfig {
             max_drop: settings.max_drop.unwrap_or_else(|| usual_drop(metric)),
             target: settings.target.unwrap_or_default(),
-            candidates: 4,
+            candidates: settings.candidates.unwrap_or(4),
             calibration: settings.calibration.unwrap_or_default(),
             calibration_images: settings.calibration_images.unwrap_or(512),
         };
@@ -203,6 +203,7 @@ impl Config {
             repeats: self.repeat.map(|r| r.times),
             max_drop: Some(self.compression.max_drop),
             target: Some(self.compression.target),
+            candidates: Some(self.compression.candidates),
             finetune_epochs: Some(self.finetune.epochs),
             calibration: Some(self.compression.calibration),
             calibration_images: Some(self.compression.calibration_images),

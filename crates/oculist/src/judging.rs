@@ -28,24 +28,20 @@ pub(crate) struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
+    /// The logits of a graph that ends in them.
+    ///
+    /// # Errors
+    /// As [`crate::logits`].
+    pub(crate) fn logits(&self, graph: &Graph) -> Result<Vec<f32>, OculistError> {
+        logits_until(graph, self.images, self.ctx, self.stop)
+    }
+
     /// All scores of a graph that ends in logits.
     ///
     /// # Errors
     /// As [`crate::logits`].
     pub(crate) fn scores(&self, graph: &Graph) -> Result<Scores, OculistError> {
-        Ok(scores(&logits_until(graph, self.images, self.ctx, self.stop)?, self.images))
-    }
-
-    /// What a graph that ends in logits answers.
-    ///
-    /// # Errors
-    /// As [`crate::logits`].
-    pub(crate) fn answers(
-        &self,
-        graph: &Graph,
-        probabilities: Probabilities,
-    ) -> Result<Answers, OculistError> {
-        Ok(Answers::of(&logits_until(graph, self.images, self.ctx, self.stop)?, self.images, probabilities))
+        Ok(scores(&self.logits(graph)?, self.images))
     }
 
     /// What the metric says of scores.

@@ -11,6 +11,7 @@ use super::{DataArgs, RequiredSourceArg};
 
 /// What a network's file may leave open.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
 pub(crate) struct FileArgs {
     /// Side of the input in pixels, for a model that takes any.
     #[arg(long, value_name = "PIXELS", value_parser = PIXELS.parser())]
@@ -34,7 +35,7 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// The model: an ONNX file, or weights (*.safetensors, *.pth) with --arch.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Model")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) reading: ReadingSettings,
@@ -91,7 +92,7 @@ pub(crate) struct PredictArgs {
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
     /// The model: an ONNX file, or weights (*.safetensors, *.pth) with --arch.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Model")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) reading: ReadingSettings,
@@ -100,6 +101,9 @@ pub(crate) struct PredictArgs {
     /// How many classes to list per image.
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = COUNT.parser())]
     pub(crate) top: usize,
+    /// Say `none of these` where an image is unlike those that the model was validated on, by the threshold in its file.
+    #[arg(long, conflicts_with = "tta")]
+    pub(crate) reject: bool,
     #[command(flatten)]
     pub(crate) tta: TtaArgs,
     /// Seed of the views that a pipeline file draws (default: 0).
@@ -153,6 +157,9 @@ pub(crate) struct ExportArgs {
     /// Quantise to int8, calibrated on this data set's training images.
     #[arg(long, value_name = "DATA")]
     pub(crate) int8: Option<String>,
+    /// Measure on this data set's validation images when an image is none of the classes, for `predict --reject`.
+    #[arg(long, value_name = "DATA", conflicts_with = "int8")]
+    pub(crate) reject: Option<String>,
     /// The ONNX opset to write in (default: the file's, or the newer one that a node needs).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(7..=28))]
     pub(crate) opset: Option<i64>,

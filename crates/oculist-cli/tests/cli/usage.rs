@@ -48,6 +48,60 @@ fn wrong_usage_is_code_2() {
 }
 
 #[test]
+fn habits_of_other_tools_are_answered() {
+    for (line, words) in [
+        ("train demo --imgsz 64", &["'--imgsz'", "--image-size <PIXELS>"][..]),
+        ("train demo --img-size=64", &["'--img-size'", "--image-size <PIXELS>"]),
+        ("train demo --lr0 0.1", &["'--lr0'", "--lr <LR>"]),
+        ("train demo --batch 8", &["'--batch'", "--batch-size <N>"]),
+        ("train demo -b 8", &["'-b'", "--batch-size <N>"]),
+        ("train demo --device cuda", &["'--device'", "CPU", "--threads <N>"]),
+        ("predict a.png --model m.onnx --device=cuda", &["'--device'", "CPU"]),
+        ("train demo --model-ema", &["'--model-ema'", "always kept"]),
+        ("train demo --model_ema", &["'--model_ema'", "always kept"]),
+        ("train demo --workers 4", &["'--workers'", "--threads <N>"]),
+        ("train demo --amp", &["'--amp'", "f32"]),
+        ("train demo --num-classes 10", &["'--num-classes'", "those of the data"]),
+        ("optimize --weights a.pth demo", &["'--weights'", "--model <FILE>"]),
+        ("train --data-dir photos --arch resnet18", &["<DATA>", "--data-dir", "behind the verb"]),
+        ("train --data photos", &["'--data'", "behind the verb"]),
+        ("train data=photos model=resnet18 epochs=10", &["'data'", "behind the verb"]),
+        ("train task=classify data=photos", &["'task'", "classifier"]),
+        ("train photos epochs=10", &["'epochs'", "'--epochs VALUE'"]),
+        ("train photos imgsz=64", &["'imgsz'", "--image-size <PIXELS>"]),
+        ("train data=photos", &["'data'", "behind the verb"]),
+        ("predict model=m.onnx source=a.png", &["'model'", "--model <FILE>"]),
+        ("val photos --model m.onnx", &["'val'", "oculist eval"]),
+        ("classify train data=photos", &["'classify'", "oculist predict"]),
+    ] {
+        let mut words_of_line = line.split_whitespace();
+        let call = oculist(words_of_line.next().expect("a verb"));
+        call.args(&words_of_line.collect::<Vec<_>>().join(" ")).run().fails(2, words);
+    }
+    // What no tool knows is clap's to answer, and a file may be called as it likes.
+    oculist("train").args("demo --colour blue").run().fails(2, &["unexpected argument '--colour' found"]);
+    let dir = scratch();
+    std::fs::create_dir(dir.path().join("data=photos")).expect("a folder");
+    let mut call = oculist("train").arg("data=photos");
+    call.command().current_dir(dir.path());
+    call.run().fails(1, &["data=photos"]);
+}
+
+#[test]
+fn what_stood_in_recipes_alone_can_be_typed() {
+    let dir = scratch();
+    let recipe = |candidates: &str| {
+        let call =
+            oculist("optimize").arg(&trained().data).args("--dry-run --arch resnet8 --epochs 1 --threads 2");
+        let call = call.args(candidates).option("--output", dir.path().join("run"));
+        call.run().ok().stdout
+    };
+    let (four, one) = (recipe(""), recipe("--candidates 1"));
+    assert_ne!(four, one, "fewer levels");
+    oculist("optimize").args("demo --candidates 0").run().fails(2, &["--candidates", "at least 1"]);
+}
+
+#[test]
 fn help_is_shown_to_who_asks_and_to_who_types_nothing() {
     for verb in ["optimize", "train", "compress", "eval", "predict", "bench", "report", "export"] {
         let help = oculist(verb).arg("--help").run().ok();

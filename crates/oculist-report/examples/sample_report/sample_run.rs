@@ -7,7 +7,8 @@ mod drawings;
 
 use oculist_report::{
     AugmentedSample, CalibrationBin, Candidate, ClassAccuracy, Data, Epoch, Guess, Input, LayerSensitivity,
-    LayerWidth, Model, Png, Promise, Quantization, RunSummary, Sample, Skipped, Spread, Step, StepState,
+    LayerWidth, Model, Png, Promise, Quantization, Reject, RunSummary, Sample, Skipped, Spread, Step,
+    StepState,
 };
 
 const CLOTHES: [&str; 10] = [
@@ -195,6 +196,15 @@ fn model(name: &str, names: &[String], loss: f64) -> Model {
             })
             .collect(),
         confusion,
+        reject: Some(Reject {
+            score: "energy".into(),
+            threshold: 4.25 - loss,
+            rate: 95.0,
+            images: 1000,
+            val_kept: 95.1,
+            test_kept: Some(94.6),
+            curve: (0..=40).map(|i| [2.0 + f64::from(i) * 0.25, 100.0 - f64::from(i * i) / 16.0]).collect(),
+        }),
         agreement_with_baseline: (name != "baseline").then_some(98.6 - loss * 60.0),
         ..Model::default()
     }

@@ -21,6 +21,7 @@ fn several_labels() -> RunSummary {
             val_top1: None,
             ece: None,
             calibration: Vec::new(),
+            reject: None,
             per_class: Vec::new(),
             confusion: Vec::new(),
             ..model.clone()

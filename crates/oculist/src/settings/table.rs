@@ -24,6 +24,7 @@ settings! {
     }
 
     /// How the images are read.
+    #[command(next_help_heading = "Data")]
     DataSettings {
         /// Folder of the data set named by DATA, if it is not in its usual place.
         #[arg(long, value_name = "DIR")]
@@ -51,6 +52,7 @@ settings! {
     }
 
     /// What networks run on.
+    #[command(next_help_heading = "Run")]
     MachineSettings {
         /// Threads (default: all cores).
         #[arg(long, value_name = "N")]
@@ -61,6 +63,7 @@ settings! {
     }
 
     /// What chance follows.
+    #[command(next_help_heading = "Run")]
     SeedSettings {
         /// Seed of splitting, initialisation, shuffling and augmentation (default: 0).
         #[arg(long, value_name = "S")]
@@ -68,6 +71,7 @@ settings! {
     }
 
     /// With which model to begin.
+    #[command(next_help_heading = "Model")]
     StartSettings {
         /// Start from this model instead of training one.
         #[arg(long, value_name = "FILE")]
@@ -95,6 +99,7 @@ settings! {
     }
 
     /// Which network to train.
+    #[command(next_help_heading = "Model")]
     NetworkSettings {
         /// Architecture (see `oculist zoo list`).
         #[arg(long, value_name = "NAME")]
@@ -108,6 +113,7 @@ settings! {
     }
 
     /// How to train. What is not given is chosen by network and data.
+    #[command(next_help_heading = "Training")]
     TrainingSettings {
         /// Passes over the training images.
         #[arg(long, value_name = "N")]
@@ -164,6 +170,7 @@ settings! {
     }
 
     /// How far to compress.
+    #[command(next_help_heading = "Compression")]
     CompressionSettings {
         /// How much of the metric on validation images the result may lose: points where it is in percent (default: 0.5, of the log loss
         /// 0.02).
@@ -172,6 +179,9 @@ settings! {
         /// What to make small.
         #[arg(long)]
         target: Target,
+        /// Levels of pruning that are tried at the most (default: 4).
+        #[arg(long, value_name = "N")]
+        candidates: usize where COUNT,
         /// Epochs of fine-tuning after each pruning.
         #[arg(long, value_name = "N")]
         finetune_epochs: usize where COUNT,
@@ -184,6 +194,7 @@ settings! {
     }
 
     /// How the result is measured.
+    #[command(next_help_heading = "Output")]
     MeasuringSettings {
         /// Seconds of each final measurement of latency and throughput (default: 2).
         #[arg(long, value_name = "S")]

@@ -9,10 +9,11 @@ use super::plan::{Draft, Planned};
 use super::{Stage, written};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
+use crate::judging::Answers;
 use crate::measure;
 use crate::progress::{Progress, Role, go_on};
 use crate::session::Session;
-use crate::summary::Measured;
+use crate::summary::{Measured, facts_of_reject};
 
 /// Measures the baseline and what became of it: accuracy on test images, latency, throughput.
 ///
@@ -48,6 +49,10 @@ impl<'a> Results<'a> {
         models.extend(compressed.filter(|c| !same(c, baseline)).map(|c| (Role::Compressed, c)));
         let int8 = if candidate.is_int8() { Some(candidate) } else { candidate.also.as_deref() };
         models.extend(int8.map(|c| (Role::CompressedInt8, c)));
+        // Nothing was made of it and nothing was to be.
+        if models.len() == 1 && candidate.lineage().all(|c| c.pledge.is_none()) {
+            models[0].0 = Role::Only;
+        }
         let recommended = models.iter().rev().find(|(_, c)| same(c, candidate)).map(|(role, _)| *role);
         Self { models, recommended: recommended.unwrap_or(Role::Baseline) }
     }
@@ -86,21 +91,28 @@ impl Stage for Measure {
         before.model_for(self.kind())?;
         let began = Instant::now();
         let (time, stop, ctx) = (self.time(session), session.stop(), session.ctx());
-        let results = Results::of(before);
+        let mut after = before.clone();
+        after.complete = true;
+        session.appraise(&mut after)?;
+        let results = Results::of(&after);
         let mut measured = Vec::new();
         for &(role, candidate) in &results.models {
             go_on(stop)?;
             let mut candidate = candidate.clone();
-            candidate.complete = true;
             session.appraise(&mut candidate)?;
-            let (Some(graph), Some(cost)) = (candidate.graph(), candidate.cost) else { continue };
+            let (Some(model), Some(cost)) = (candidate.model(), candidate.cost) else { continue };
             session.tell(&Progress::Model { role, candidate: &candidate });
+            let graph = &model.graph;
+            let (judge, test) = (session.judge()?, session.test()?);
+            let logits = judge.on(test).logits(graph)?;
+            let reject = facts_of_reject(model, &candidate.reject_scores, &model.reject_scores(&logits));
             measured.push(Measured {
                 name: role.name(),
                 file: role.file().to_owned(),
                 precision: if candidate.is_int8() { "int8" } else { "f32" },
                 val: candidate.val.clone(),
-                test: session.judge()?.on(session.test()?).answers(graph, session.probabilities())?,
+                test: Answers::of(&logits, test, session.probabilities()),
+                reject,
                 params: cost.params,
                 macs: cost.macs,
                 bytes: cost.bytes,
@@ -108,11 +120,9 @@ impl Stage for Measure {
                 throughput: measure::throughput(graph, ctx, time, stop)?,
             });
         }
-        let mut after = before.clone();
-        after.measured = measured;
-        after.complete = true;
-        after.told = true;
         let roles: Vec<Role> = results.models.iter().map(|(role, _)| *role).collect();
+        after.measured = measured;
+        after.told = true;
         session.note_measured(began, &roles);
         Ok(after)
     }
@@ -135,8 +145,8 @@ impl Session<'_> {
     /// Says that models were measured and, where a folder keeps them, under which names.
     fn note_measured(&self, began: Instant, roles: &[Role]) {
         let mut files: Vec<&str> = roles.iter().map(|role| role.file()).collect();
-        if !roles.contains(&Role::Compressed) {
-            // Whatever happens, the f32 model to use has this name.
+        // Whatever happens, the f32 model to use has this name.
+        if !files.contains(&Role::Compressed.file()) {
             files.push(Role::Compressed.file());
         }
         let what = match self.keeper() {
