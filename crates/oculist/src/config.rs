@@ -15,6 +15,7 @@ use crate::error::{OculistError, wrong};
 use crate::judging::{metrics, usual_metric};
 use crate::message::{set_to, setting};
 use crate::settings::{Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
+use crate::stage::Teacher;
 
 pub(crate) use augmentation::{read as read_pipeline, shared_by_views};
 
@@ -53,6 +54,12 @@ pub struct CompressionConfig {
     pub target: Target,
     /// Pruning levels tried at the most.
     pub candidates: usize,
+    /// Shares of the cost that pruning tries to leave, from weak to strong; the usual ones if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<f64>,
+    /// Whose answers fine-tuning learns from.
+    #[serde(default, skip_serializing_if = "is_baseline")]
+    pub teacher: Teacher,
     /// Calibration method.
     pub calibration: Calibration,
     /// Training images for calibration.
@@ -125,6 +132,11 @@ fn is_single(task: &Task) -> bool {
     *task == Task::SingleLabel
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_baseline(teacher: &Teacher) -> bool {
+    *teacher == Teacher::Baseline
+}
+
 const fn top1() -> Metric {
     Metric::Top1
 }
@@ -164,6 +176,8 @@ impl Config {
             max_drop: settings.max_drop.unwrap_or_else(|| usual_drop(metric)),
             target: settings.target.unwrap_or_default(),
             candidates: settings.candidates.unwrap_or(4),
+            levels: settings.levels.clone().unwrap_or_default(),
+            teacher: settings.finetune_teacher.unwrap_or_default(),
             calibration: settings.calibration.unwrap_or_default(),
             calibration_images: settings.calibration_images.unwrap_or(512),
         };

@@ -114,6 +114,7 @@ impl Settings {
             let keep = set_to("keep", "last");
             return Err(wrong("patience", format!("expected none with {keep}, which goes to the end")));
         }
+        self.validate_levels()?;
         if self.width.is_some() && self.model.is_some() {
             let model = setting("model");
             return Err(wrong(
@@ -123,6 +124,25 @@ impl Settings {
         }
         if let Some(arch) = &self.arch {
             oculist_zoo::find(arch)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that levels are shares that fall.
+    fn validate_levels(&self) -> Result<(), OculistError> {
+        let Some(levels) = &self.levels else { return Ok(()) };
+        if let Some(level) = levels.iter().find(|level| !(**level > 0.0 && **level < 1.0)) {
+            return Err(wrong(
+                "levels",
+                format!("expected shares of more than 0 and less than 1, found {level:?}"),
+            ));
+        }
+        if let Some(pair) = levels.windows(2).find(|pair| pair[0] <= pair[1]) {
+            let problem = format!(
+                "expected falling shares, from weak to strong, found {:?} before {:?}",
+                pair[0], pair[1]
+            );
+            return Err(wrong("levels", problem));
         }
         Ok(())
     }
@@ -318,6 +338,9 @@ mod tests {
             Settings { repeats: Some(0), sampling: Some(SamplingName::Repeated), ..Settings::default() },
             Settings { measure_seconds: Some(0.0), ..Settings::default() },
             Settings { arch: Some("resnet19".into()), ..Settings::default() },
+            Settings { levels: Some(vec![0.5, 0.5]), ..Settings::default() },
+            Settings { levels: Some(vec![0.5, 0.0]), ..Settings::default() },
+            Settings { levels: Some(vec![f64::NAN]), ..Settings::default() },
         ];
         for settings in bad {
             assert!(settings.validate().is_err(), "{settings:?}");

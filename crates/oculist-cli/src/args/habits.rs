@@ -300,27 +300,25 @@ pub(crate) fn answered(error: clap::Error, command: &Command, typed: &[OsString]
     };
     let new = match error.kind() {
         ErrorKind::UnknownArgument => context(ContextKind::InvalidArg).and_then(|found| {
-            let answer = if found.starts_with('-') {
-                flag(&found).map(str::to_owned)
-            } else {
-                word(&found, command, typed)
-            };
-            answer.map(|answer| format!("unexpected argument '{}': {answer}", shown(&found)))
+            if !found.starts_with('-') {
+                return words(command, typed).or_else(|| value_of_switch(&found, command, typed));
+            }
+            flag(&found).map(|answer| format!("unexpected argument '{}': {answer}", shown(&found)))
         }),
         ErrorKind::InvalidSubcommand => context(ContextKind::InvalidSubcommand).and_then(|found| {
             let answer = find(VERBS, &found)?;
             Some(format!("unrecognized subcommand '{found}': {answer}"))
         }),
-        ErrorKind::MissingRequiredArgument => any_word(command, typed).or_else(|| any_folder(typed)),
+        ErrorKind::MissingRequiredArgument => words(command, typed).or_else(|| any_folder(typed)),
         _ => None,
     };
     new.map_or(error, |text| raw(ErrorKind::UnknownArgument, &text))
 }
 
-/// The error for a word such as `data=photos` that was taken for the data themselves.
+/// The error for words such as `data=photos`, the first of which was taken for the data themselves.
 pub(crate) fn refused_word(command: &Command, typed: &[OsString], data: &str) -> Option<clap::Error> {
-    let answer = word(data, command, typed)?;
-    Some(raw(ErrorKind::UnknownArgument, &format!("unexpected argument '{}': {answer}", shown(data))))
+    word(data, command, typed)?;
+    words(command, typed).map(|text| raw(ErrorKind::UnknownArgument, &text))
 }
 
 /// A usage error of this text.
@@ -351,16 +349,34 @@ fn word(found: &str, command: &Command, typed: &[OsString]) -> Option<String> {
     let verb = typed.get(1).and_then(|verb| command.find_subcommand(verb));
     let known = verb.is_some_and(|verb| verb.get_arguments().any(|a| a.get_long() == Some(option.as_str())));
     if known {
-        return Some(format!("options begin with two hyphens: '--{option} VALUE'"));
+        return Some(format!("here '--{option} VALUE'"));
     }
     flag(name).map(str::to_owned)
 }
 
-/// The error for the first `name=value` of what was typed that is a habit.
-fn any_word(command: &Command, typed: &[OsString]) -> Option<String> {
+/// The error for all `name=value` of what was typed that are habits.
+fn words(command: &Command, typed: &[OsString]) -> Option<String> {
     let words = typed.iter().skip(2).filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-'));
-    let mut answers = words.filter_map(|found| Some((found, word(found, command, typed)?)));
-    answers.next().map(|(found, answer)| format!("unexpected argument '{}': {answer}", shown(found)))
+    let answers: Vec<String> = words
+        .filter_map(|found| Some(format!("  {}=: {}", shown(found), word(found, command, typed)?)))
+        .collect();
+    (!answers.is_empty())
+        .then(|| format!("unexpected arguments: options begin with two hyphens\n\n{}", answers.join("\n")))
+}
+
+/// The error for a value that was given to an option that takes none, as `--resume last.pth` for timm.
+fn value_of_switch(found: &str, command: &Command, typed: &[OsString]) -> Option<String> {
+    let verb = typed.get(1).and_then(|verb| command.find_subcommand(verb))?;
+    let at = typed.iter().position(|word| word.to_str() == Some(found))?;
+    let before = typed.get(at.checked_sub(1)?)?.to_str()?.strip_prefix("--")?;
+    let switch = verb.get_arguments().find(|arg| arg.get_long() == Some(before))?;
+    let takes_none = switch.get_num_args().is_none_or(|range| !range.takes_values());
+    let more = if before == "resume" {
+        ", it continues the run that is in the folder of '--output <DIR>'"
+    } else {
+        ""
+    };
+    takes_none.then(|| format!("unexpected argument behind '--{before}': it takes no value{more}"))
 }
 
 /// The error for a folder of images that was given with timm's option, which here is for data sets that have a name.

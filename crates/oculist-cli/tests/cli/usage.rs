@@ -65,12 +65,17 @@ fn habits_of_other_tools_are_answered() {
         ("optimize --weights a.pth demo", &["'--weights'", "--model <FILE>"]),
         ("train --data-dir photos --arch resnet18", &["<DATA>", "--data-dir", "behind the verb"]),
         ("train --data photos", &["'--data'", "behind the verb"]),
-        ("train data=photos model=resnet18 epochs=10", &["'data'", "behind the verb"]),
-        ("train task=classify data=photos", &["'task'", "classifier"]),
-        ("train photos epochs=10", &["'epochs'", "'--epochs VALUE'"]),
-        ("train photos imgsz=64", &["'imgsz'", "--image-size <PIXELS>"]),
-        ("train data=photos", &["'data'", "behind the verb"]),
-        ("predict model=m.onnx source=a.png", &["'model'", "--model <FILE>"]),
+        (
+            "train data=photos model=resnet18 epochs=10",
+            &["data=: ", "behind the verb", "model=: ", "epochs=: here '--epochs VALUE'"],
+        ),
+        ("train task=classify data=photos", &["task=: ", "classifier", "data=: "]),
+        ("train photos epochs=10", &["epochs=: here '--epochs VALUE'"]),
+        ("train photos imgsz=64", &["imgsz=: ", "--image-size <PIXELS>"]),
+        ("train demo --resume runs/last.pth", &["'--resume'", "no value", "--output <DIR>"]),
+        ("train demo --strict yes", &["'--strict'", "no value"]),
+        ("train data=photos", &["data=: ", "behind the verb"]),
+        ("predict model=m.onnx source=a.png", &["model=: ", "--model <FILE>", "source=: "]),
         ("val photos --model m.onnx", &["'val'", "oculist eval"]),
         ("classify train data=photos", &["'classify'", "oculist predict"]),
     ] {
@@ -97,7 +102,14 @@ fn what_stood_in_recipes_alone_can_be_typed() {
         call.run().ok().stdout
     };
     let (four, one) = (recipe(""), recipe("--candidates 1"));
-    assert_ne!(four, one, "fewer levels");
+    assert!(four.contains("at most 4 levels of 8") && one.contains("at most 1 level of 8"), "{four}{one}");
+    let levels = recipe("--levels 0.7,0.4,0.2");
+    assert!(levels.contains("at most 3 levels of 3 (shown for 40%)"), "{levels}");
+    oculist("optimize")
+        .args("demo --levels 0.4,0.7")
+        .run()
+        .fails(1, &["--levels", "falling", "0.4 before 0.7"]);
+    oculist("optimize").args("demo --finetune-teacher nobody").run().fails(2, &["baseline", "none"]);
     oculist("optimize").args("demo --candidates 0").run().fails(2, &["--candidates", "at least 1"]);
 }
 

@@ -34,7 +34,7 @@ impl Session<'_> {
             if candidate.val.is_empty() {
                 candidate.val = scores(&logits, self.val()?);
             }
-            if let Some(model) = &mut candidate.model {
+            if let Some(model) = candidate.model.as_mut().filter(|_| !reject.is_empty()) {
                 Arc::make_mut(model).set_reject(&reject);
             }
             candidate.reject_scores = Arc::new(reject);

@@ -12,6 +12,7 @@ use super::choices::{Augmentation, Calibration, LossName, OptimizerName, Samplin
 use super::define::settings;
 use crate::error::OculistError;
 use crate::range::{ALPHA, CONSISTENCY, COUNT, LEARNING_RATE, PIXELS, POINTS, PROBABILITY, SECONDS, WIDTH};
+use crate::stage::Teacher;
 
 settings! {
     /// Which images.
@@ -182,6 +183,12 @@ settings! {
         /// Levels of pruning that are tried at the most (default: 4).
         #[arg(long, value_name = "N")]
         candidates: usize where COUNT,
+        /// Shares of the cost that pruning tries to leave, falling, separated by commas, such as 0.8,0.5,0.3.
+        #[arg(long, value_name = "SHARES", value_delimiter = ',')]
+        levels: Vec<f64>,
+        /// Whose answers fine-tuning learns from beside the labels (default: baseline).
+        #[arg(long, value_name = "TEACHER")]
+        finetune_teacher: Teacher,
         /// Epochs of fine-tuning after each pruning.
         #[arg(long, value_name = "N")]
         finetune_epochs: usize where COUNT,
