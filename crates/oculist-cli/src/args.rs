@@ -172,7 +172,6 @@ pub(crate) struct TrainedArg {
 
 /// Where the results go.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
     /// Folder of the run (default: `runs/VERB-DATA`).
     #[arg(long, short, value_name = "DIR")]
@@ -202,12 +201,6 @@ pub(crate) struct OutputArgs {
 pub(crate) struct OptimizeArgs {
     #[command(flatten)]
     pub(crate) source: SourceSettings,
-    /// TOML or JSON file with the stages to run instead of the usual ones (see docs/recipes.md).
-    #[arg(long, value_name = "FILE", help_heading = "Run")]
-    pub(crate) recipe: Option<PathBuf>,
-    /// Only tell what each stage would do and about how long it would take; nothing is written.
-    #[arg(long, help_heading = "Run")]
-    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     #[command(flatten)]
@@ -222,6 +215,12 @@ pub(crate) struct OptimizeArgs {
     pub(crate) compression: CompressionSettings,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// TOML or JSON file with the stages to run instead of the usual ones (see docs/recipes.md).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recipe: Option<PathBuf>,
+    /// Only tell what each stage would do and about how long it would take; nothing is written.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,26 @@
 //! The help in two lengths: `-h` shows the options of a verb that people type first, `--help` all of them in groups.
 
 use clap::{Command, CommandFactory};
+use oculist::{
+    CompressionSettings, DataSettings, MachineSettings, MeasuringSettings, NetworkSettings, ReadingSettings,
+    SeedSettings, StartSettings, TrainingSettings,
+};
 
 use super::Cli;
+
+/// The groups of `--help`; what is in none is under `Options`.
+const GROUPS: [(&str, &[&[&str]]); 7] = [
+    ("Data", &[DataSettings::NAMES]),
+    ("Model", &[StartSettings::NAMES, NetworkSettings::NAMES]),
+    ("What the model's file does not say", &[ReadingSettings::NAMES]),
+    ("Training", &[TrainingSettings::NAMES]),
+    ("Compression", &[CompressionSettings::NAMES]),
+    (
+        "Output",
+        &[MeasuringSettings::NAMES, &["output", "force", "resume", "verify", "config", "tensorboard"]],
+    ),
+    ("Run", &[MachineSettings::NAMES, SeedSettings::NAMES, &["recipe", "dry_run"]]),
+];
 
 /// The verbs of many options, and the ten of them that are typed first.
 pub(crate) const FIRST: [(&str, [&str; 10]); 5] = [
@@ -72,9 +90,9 @@ pub(crate) const FIRST: [(&str, [&str; 10]); 5] = [
     ),
 ];
 
-/// The command line, with the options of each verb that its short help leaves out marked so.
+/// The command line with the options of all verbs in groups, and those that a short help leaves out marked so.
 pub(crate) fn command() -> Command {
-    FIRST.iter().fold(Cli::command(), |command, (verb, first)| {
+    FIRST.iter().fold(grouped(Cli::command()), |command, (verb, first)| {
         command.mut_subcommand(verb, |verb| {
             let options = verb.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_hide_set()).count();
             let pointer = format!(
@@ -89,4 +107,18 @@ pub(crate) fn command() -> Command {
             .after_long_help("")
         })
     })
+}
+
+/// The options of a command and of those below it in their groups.
+fn grouped(command: Command) -> Command {
+    let in_group = |arg: clap::Arg| {
+        let named = |(_, lists): &&(&str, &[&[&str]])| {
+            lists.iter().any(|names| names.contains(&arg.get_id().as_str()))
+        };
+        match GROUPS.iter().find(named) {
+            Some((heading, _)) if !arg.is_positional() => arg.help_heading(*heading),
+            _ => arg,
+        }
+    };
+    command.mut_args(in_group).mut_subcommands(grouped)
 }

@@ -11,7 +11,6 @@ use super::{DataArgs, RequiredSourceArg};
 
 /// What a network's file may leave open.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Model")]
 pub(crate) struct FileArgs {
     /// Side of the input in pixels, for a model that takes any.
     #[arg(long, value_name = "PIXELS", value_parser = PIXELS.parser())]
@@ -35,7 +34,7 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// The model: an ONNX file, or weights (*.safetensors, *.pth) with --arch.
-    #[arg(long, value_name = "FILE", help_heading = "Model")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) reading: ReadingSettings,
@@ -92,7 +91,7 @@ pub(crate) struct PredictArgs {
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
     /// The model: an ONNX file, or weights (*.safetensors, *.pth) with --arch.
-    #[arg(long, value_name = "FILE", help_heading = "Model")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) reading: ReadingSettings,

@@ -29,14 +29,14 @@ impl Rejecting {
     pub(super) fn new(run: &RunSummary) -> Option<Self> {
         let model = run.recommended_model()?;
         let reject = model.reject.as_ref().filter(|reject| !reject.curve.is_empty())?;
-        let (wide, narrow) = (Size { width: 360.0, height: 300.0 }, Size { width: 340.0, height: 280.0 });
+        let (wide, narrow) = (Size { width: 520.0, height: 320.0 }, Size { width: 340.0, height: 280.0 });
         Some(Self {
             model: model.name.clone(),
             score: match reject.score.as_str() {
                 "max_probability" => "the probability of the likeliest class",
                 _ => "the logarithm of the sum of the exponentials of the logits (the negative energy)",
             },
-            rate: format::percent(reject.rate),
+            rate: format!("{}%", reject.rate),
             images: format::grouped(reject.images),
             drawing: Drawing::new(wide, narrow, |size| kept::draw(reject, size)),
             rows: run.models.iter().filter_map(row).collect(),

@@ -25,7 +25,6 @@ settings! {
     }
 
     /// How the images are read.
-    #[command(next_help_heading = "Data")]
     DataSettings {
         /// Folder of the data set named by DATA, if it is not in its usual place.
         #[arg(long, value_name = "DIR")]
@@ -53,7 +52,6 @@ settings! {
     }
 
     /// What networks run on.
-    #[command(next_help_heading = "Run")]
     MachineSettings {
         /// Threads (default: all cores).
         #[arg(long, value_name = "N")]
@@ -64,7 +62,6 @@ settings! {
     }
 
     /// What chance follows.
-    #[command(next_help_heading = "Run")]
     SeedSettings {
         /// Seed of splitting, initialisation, shuffling and augmentation (default: 0).
         #[arg(long, value_name = "S")]
@@ -72,7 +69,6 @@ settings! {
     }
 
     /// With which model to begin.
-    #[command(next_help_heading = "Model")]
     StartSettings {
         /// Start from this model instead of training one.
         #[arg(long, value_name = "FILE")]
@@ -80,7 +76,6 @@ settings! {
     }
 
     /// What the file of a model may leave open.
-    #[command(next_help_heading = "What the model's file does not say")]
     ReadingSettings {
         /// Its class names in the order of the logits: a,b,c, or a file with one name a line or a JSON list.
         #[arg(long, value_name = "FILE|a,b,c")]
@@ -100,7 +95,6 @@ settings! {
     }
 
     /// Which network to train.
-    #[command(next_help_heading = "Model")]
     NetworkSettings {
         /// Architecture (see `oculist zoo list`).
         #[arg(long, value_name = "NAME")]
@@ -114,7 +108,6 @@ settings! {
     }
 
     /// How to train. What is not given is chosen by network and data.
-    #[command(next_help_heading = "Training")]
     TrainingSettings {
         /// Passes over the training images.
         #[arg(long, value_name = "N")]
@@ -171,7 +164,6 @@ settings! {
     }
 
     /// How far to compress.
-    #[command(next_help_heading = "Compression")]
     CompressionSettings {
         /// How much of the metric on validation images the result may lose: points where it is in percent (default: 0.5, of the log loss
         /// 0.02).
@@ -201,7 +193,6 @@ settings! {
     }
 
     /// How the result is measured.
-    #[command(next_help_heading = "Output")]
     MeasuringSettings {
         /// Seconds of each final measurement of latency and throughput (default: 2).
         #[arg(long, value_name = "S")]
