@@ -1,5 +1,6 @@
 //! Writes a model again: folded, or quantised to int8.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use oculist_data::Task;
@@ -157,7 +158,8 @@ fn by_data(
     scores.sort_by(f32::total_cmp);
     model.set_reject(&scores);
     if let Some(reject) = model.reject {
-        *what += &format!(
+        let _ = write!(
+            what,
             ", none of its classes below {} of {} on {count}",
             reject.threshold,
             reject.score.name()

@@ -137,11 +137,13 @@ impl Settings {
                 format!("expected shares of more than 0 and less than 1, found {level:?}"),
             ));
         }
-        if let Some(pair) = levels.windows(2).find(|pair| pair[0] <= pair[1]) {
-            let problem = format!(
-                "expected falling shares, from weak to strong, found {:?} before {:?}",
-                pair[0], pair[1]
-            );
+        let rising = |pair: &[f64]| match *pair {
+            [first, second] if first <= second => Some((first, second)),
+            _ => None,
+        };
+        if let Some((first, second)) = levels.windows(2).find_map(rising) {
+            let problem =
+                format!("expected falling shares, from weak to strong, found {first:?} before {second:?}");
             return Err(wrong("levels", problem));
         }
         Ok(())

@@ -127,7 +127,7 @@ fn the_lines_of_the_guide_give_what_predict_says() {
             ("start = ", "start = 0 * size if rule != \"exact\" else "),
         ];
         let crops = matches!(model.preprocessing.resize, ResizeRule::ShorterSide(_));
-        for (right, wrong) in &twins[..1 + usize::from(crops)] {
+        for (right, wrong) in &twins[..=usize::from(crops)] {
             let text = code.replace(right, wrong);
             assert_ne!(text, code);
             let twin = write("twin", &text);
