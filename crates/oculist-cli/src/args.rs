@@ -2,13 +2,15 @@
 
 mod audit;
 mod augment;
+pub(crate) mod habits;
+pub(crate) mod help;
 mod model;
 mod values;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 use oculist::{
     CompressionSettings, DataSettings, MachineSettings, MeasuringSettings, NetworkSettings, ReadingSettings,
     SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings,
@@ -16,6 +18,7 @@ use oculist::{
 
 pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};
 pub(crate) use augment::{AugmentVerb, CheckAugmentArgs, PipelineArgs};
+pub(crate) use help::command;
 pub(crate) use model::{BenchArgs, EvalArgs, ExportArgs, FileArgs, PredictArgs, SplitArg, TtaArgs};
 pub(crate) use values::TtaArg;
 
@@ -65,7 +68,33 @@ pub(crate) enum Verb {
     },
 }
 
+impl Cli {
+    /// What was typed.
+    ///
+    /// # Errors
+    /// Wrong usage; what is a habit of other tools' users is answered with what to type here.
+    pub(crate) fn typed(typed: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = command();
+        let matches =
+            command.try_get_matches_from_mut(typed).map_err(|e| habits::answered(e, &command, typed))?;
+        let cli = Self::from_arg_matches(&matches).map_err(|e| e.format(&mut command))?;
+        let data = cli.verb.data().and_then(|data| habits::refused_word(&command, typed, data));
+        data.map_or(Ok(cli), Err)
+    }
+}
+
 impl Verb {
+    /// The data that were named.
+    fn data(&self) -> Option<&str> {
+        match self {
+            Self::Optimize(args) => args.source.data.as_deref(),
+            Self::Train(args) => args.source.source.data.as_deref(),
+            Self::Compress(args) => args.source.source.data.as_deref(),
+            Self::Eval(args) => Some(args.source.name()),
+            _ => None,
+        }
+    }
+
     /// Whether this verb works in steps and stops between two of them: because the run can be continued then, or
     /// because the work can be long.
     pub(crate) fn stops_between_steps(&self) -> bool {
@@ -172,12 +201,6 @@ pub(crate) struct OutputArgs {
 pub(crate) struct OptimizeArgs {
     #[command(flatten)]
     pub(crate) source: SourceSettings,
-    /// TOML or JSON file with the stages to run instead of the usual ones (see docs/recipes.md).
-    #[arg(long, value_name = "FILE")]
-    pub(crate) recipe: Option<PathBuf>,
-    /// Only tell what each stage would do and about how long it would take; nothing is written.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) data: DataArgs,
     #[command(flatten)]
@@ -192,6 +215,12 @@ pub(crate) struct OptimizeArgs {
     pub(crate) compression: CompressionSettings,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// TOML or JSON file with the stages to run instead of the usual ones (see docs/recipes.md).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recipe: Option<PathBuf>,
+    /// Only tell what each stage would do and about how long it would take; nothing is written.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Parser;
 use oculist::OculistError;
 
 /// Keeps freed memory: the system's allocator gives the buffer of every decoded or augmented image back, and the next
@@ -25,7 +24,8 @@ const FAILED: u8 = 1;
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
-    let cli = match args::Cli::try_parse() {
+    let typed: Vec<_> = std::env::args_os().collect();
+    let cli = match args::Cli::typed(&typed) {
         Ok(cli) => cli,
         // Wrong usage ends here with code 2 and clap's message; help and version with code 0.
         Err(error) => terminal::visible_usage(error).exit(),

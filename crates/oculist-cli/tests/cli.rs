@@ -22,6 +22,8 @@ mod bad_output;
 mod channels_last;
 #[path = "cli/comparing.rs"]
 mod comparing;
+#[path = "cli/deploy.rs"]
+mod deploy;
 #[path = "cli/determinism.rs"]
 mod determinism;
 #[path = "cli/endings.rs"]
@@ -54,6 +56,8 @@ mod ownership;
 mod pipes;
 #[path = "cli/recipes.rs"]
 mod recipes;
+#[path = "cli/reject.rs"]
+mod reject;
 #[path = "cli/resume.rs"]
 mod resume;
 #[path = "cli/tensorboard.rs"]

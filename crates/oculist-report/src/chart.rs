@@ -6,6 +6,7 @@
 pub(crate) mod axis;
 pub(crate) mod confusion;
 pub(crate) mod curves;
+pub(crate) mod kept;
 pub(crate) mod overlay;
 pub(crate) mod reliability;
 pub(crate) mod scatter;

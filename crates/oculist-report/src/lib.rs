@@ -47,8 +47,8 @@ pub use robustness::{CorruptionResult, Normalised, Robustness, SeverityResult, T
 pub use runs::{ComparedRun, render_runs_html, runs_table};
 pub use summary::{
     AugmentedSample, CalibrationBin, Candidate, Chance, ClassAccuracy, Data, Epoch, Guess, Input,
-    LabelScores, LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, Repeats, RunSummary,
-    SCHEMA_VERSION, Sample, SharedImages, Skipped, Spread, Step, StepState, Task,
+    LabelScores, LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, Reject, Repeats,
+    RunSummary, SCHEMA_VERSION, Sample, SharedImages, Skipped, Spread, Step, StepState, Task,
 };
 pub use table::{Align, Table};
 pub use verdict::verdict;

@@ -9,6 +9,7 @@ mod compression;
 mod data;
 mod hero;
 mod labels;
+mod reject;
 mod samples;
 mod steps;
 mod table;
@@ -30,7 +31,7 @@ pub(crate) use samples::{Picture, picture};
 pub use table::table_html;
 
 /// The templates by name; the name's ending turns HTML escaping on.
-pub(crate) const TEMPLATES: [(&str, &str); 14] = [
+pub(crate) const TEMPLATES: [(&str, &str); 15] = [
     ("page.html", include_str!("templates/page.html")),
     ("hero.html", include_str!("templates/hero.html")),
     ("chance.html", include_str!("templates/chance.html")),
@@ -42,6 +43,7 @@ pub(crate) const TEMPLATES: [(&str, &str); 14] = [
     ("training.html", include_str!("templates/training.html")),
     ("classes.html", include_str!("templates/classes.html")),
     ("labels.html", include_str!("templates/labels.html")),
+    ("reject.html", include_str!("templates/reject.html")),
     ("samples.html", include_str!("templates/samples.html")),
     ("compression.html", include_str!("templates/compression.html")),
     ("data.html", include_str!("templates/data.html")),
@@ -82,6 +84,7 @@ struct Page<'a> {
     training: Option<training::Training>,
     classes: Option<classes::Classes>,
     labels: Option<labels::Labels>,
+    reject: Option<reject::Rejecting>,
     samples: Option<samples::Samples>,
     augmented: Option<samples::Augmented>,
     compression: Option<compression::Compression>,
@@ -145,6 +148,7 @@ impl<'a> Page<'a> {
             training: training::Training::new(run),
             classes: if several { None } else { classes::Classes::new(run) },
             labels: if several { labels::Labels::new(run) } else { None },
+            reject: reject::Rejecting::new(run),
             samples: samples::Samples::new(run),
             augmented: samples::Augmented::new(run),
             compression: compression::Compression::new(run),
@@ -160,6 +164,7 @@ impl<'a> Page<'a> {
             (page.tradeoff.is_some(), "tradeoff", "Trade-off"),
             (page.training.is_some(), "training", "Training"),
             (page.classes.is_some() || page.labels.is_some(), "classes", "Classes"),
+            (page.reject.is_some(), "reject", "None of these"),
             (page.samples.is_some() || page.augmented.is_some(), "samples", "Samples"),
             (page.compression.is_some(), "compression", "Layers"),
             (true, "data", "Data"),

@@ -27,7 +27,7 @@ pub use chance::Chance;
 pub use compression::{Candidate, LayerSensitivity, LayerWidth, Promise, Quantization, Step, StepState};
 pub use data::{Data, Input, Repeats, SharedImages, Skipped};
 pub use json::SCHEMA_VERSION;
-pub use model::{CalibrationBin, ClassAccuracy, LabelScores, Model, Spread};
+pub use model::{CalibrationBin, ClassAccuracy, LabelScores, Model, Reject, Spread};
 pub use picture::{AugmentedSample, Guess, Png, Sample};
 pub use task::Task;
 pub use training::Epoch;

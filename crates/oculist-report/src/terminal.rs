@@ -31,8 +31,23 @@ pub struct Prediction {
     /// The labels that are answered, where an image may have several: those of a probability of at least one half.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
+    /// Whether it is none of the classes, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reject: Option<Rejection>,
     /// Why the file could not be read.
     pub error: Option<String>,
+}
+
+/// Whether an image is none of the classes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rejection {
+    /// The more, the more it looks like the images that the model knows.
+    pub score: f64,
+    /// The least score that is still of a class.
+    pub threshold: f64,
+    /// Whether its score is below the threshold.
+    pub none_of_these: bool,
 }
 
 /// One line of a benchmark.
@@ -226,6 +241,12 @@ pub fn predictions(list: &[Prediction]) -> String {
             table.row([prediction.path.clone(), format!("error: {error}")]);
             continue;
         };
+        if let Some(reject) = prediction.reject.filter(|reject| reject.none_of_these) {
+            let why = format!("score {} < {}", format::sig3(reject.score), format::sig3(reject.threshold));
+            let all: Vec<_> = prediction.top.iter().map(shown).collect();
+            table.row([prediction.path.clone(), "(none of these)".into(), why, all.join(", ")]);
+            continue;
+        }
         let next: Vec<_> = guesses.map(shown).collect();
         let confidence = format!("{:.1}%", best.confidence * 100.0);
         table.row([prediction.path.clone(), name(&best.class).into_owned(), confidence, next.join(", ")]);

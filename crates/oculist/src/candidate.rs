@@ -104,6 +104,8 @@ pub struct Candidate {
     pub(crate) told: bool,
     pub(crate) measured: Vec<Measured>,
     pub(crate) quantized: Option<Arc<Quantized>>,
+    /// What tells foreign images, of each validation image, in rising order.
+    pub(crate) reject_scores: Arc<Vec<f32>>,
     pub(crate) model: Option<Arc<Model>>,
     pub(crate) parent: Option<Arc<Candidate>>,
 }

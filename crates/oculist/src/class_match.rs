@@ -132,9 +132,14 @@ pub(crate) fn shown(name: &str) -> String {
 
 /// The first names of a list, quoted, and the number of the others.
 pub(crate) fn short_list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    list_up_to(NAMED, names)
+}
+
+/// So many names, and how many more there are.
+pub(crate) fn list_up_to<'a>(most: usize, names: impl IntoIterator<Item = &'a String>) -> String {
     let all: Vec<&String> = names.into_iter().collect();
-    let some: Vec<String> = all.iter().take(NAMED).map(|name| shown(name)).collect();
-    let rest = all.len().saturating_sub(NAMED);
+    let some: Vec<String> = all.iter().take(most).map(|name| shown(name)).collect();
+    let rest = all.len().saturating_sub(most);
     if rest > 0 { format!("{}, and {rest} more", some.join(", ")) } else { some.join(", ") }
 }
 

@@ -15,6 +15,7 @@ use crate::error::{OculistError, wrong};
 use crate::judging::{metrics, usual_metric};
 use crate::message::{set_to, setting};
 use crate::settings::{Calibration, LossName, OptimizerName, SamplingName, Settings, Target};
+use crate::stage::Teacher;
 
 pub(crate) use augmentation::{read as read_pipeline, shared_by_views};
 
@@ -56,6 +57,12 @@ pub struct CompressionConfig {
     pub target: Target,
     /// Pruning levels tried at the most.
     pub candidates: usize,
+    /// Shares of the cost that pruning tries to leave, from weak to strong; the usual ones if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<f64>,
+    /// Whose answers fine-tuning learns from.
+    #[serde(default, skip_serializing_if = "is_baseline")]
+    pub teacher: Teacher,
     /// Calibration method.
     pub calibration: Calibration,
     /// Training images for calibration.
@@ -128,6 +135,11 @@ fn is_single(task: &Task) -> bool {
     *task == Task::SingleLabel
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_baseline(teacher: &Teacher) -> bool {
+    *teacher == Teacher::Baseline
+}
+
 const fn top1() -> Metric {
     Metric::Top1
 }
@@ -166,7 +178,9 @@ impl Config {
         let compression = CompressionConfig {
             max_drop: settings.max_drop.unwrap_or_else(|| usual_drop(metric)),
             target: settings.target.unwrap_or_default(),
-            candidates: 4,
+            candidates: settings.candidates.unwrap_or(4),
+            levels: settings.levels.clone().unwrap_or_default(),
+            teacher: settings.finetune_teacher.unwrap_or_default(),
             calibration: settings.calibration.unwrap_or_default(),
             calibration_images: settings.calibration_images.unwrap_or(512),
         };
@@ -208,6 +222,7 @@ impl Config {
             repeats: self.repeat.map(|r| r.times),
             max_drop: Some(self.compression.max_drop),
             target: Some(self.compression.target),
+            candidates: Some(self.compression.candidates),
             finetune_epochs: Some(self.finetune.epochs),
             calibration: Some(self.compression.calibration),
             calibration_images: Some(self.compression.calibration_images),

@@ -1,13 +1,15 @@
 //! Writes a model again: folded, or quantised to int8.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use oculist_data::Task;
 use oculist_graph::Graph;
 use oculist_passes::{channels_last_again, fold_batch_norm, remove_identity};
 use oculist_report::bytes_text;
 
 use crate::deciding::Deciding;
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::evaluate::BATCH;
 use crate::files::{check_free_beside, tidy_beside};
 use crate::images::Images;
@@ -16,6 +18,7 @@ use crate::message::setting;
 use crate::model_file::{Model, ModelOptions, Opened, is_int8, is_own, is_weights, read_to_write};
 use crate::progress::Watch;
 use crate::quantization::Quantizer;
+use crate::reject::Reject;
 use crate::settings::Settings;
 use crate::summary::counted;
 
@@ -29,6 +32,8 @@ pub struct ExportOptions {
     pub fold: bool,
     /// Whether an existing file may be replaced.
     pub replace: bool,
+    /// Whether the data serve to measure the threshold below which an image is none of the classes, and not to quantise.
+    pub reject: bool,
     /// The opset to write in; the file's own, or the newer one that a node needs, if none is asked for.
     pub opset: Option<i64>,
 }
@@ -36,11 +41,12 @@ pub struct ExportOptions {
 impl ExportOptions {
     /// A new file, with the model as it is.
     pub fn new(output: impl Into<PathBuf>) -> Self {
-        Self { output: output.into(), fold: false, replace: false, opset: None }
+        Self { output: output.into(), fold: false, replace: false, reject: false, opset: None }
     }
 }
 
-/// Exports a model; int8 if `settings.data` names a data set to calibrate on. Returns a sentence about the file.
+/// Exports a model; int8 if `settings.data` names a data set to calibrate on, which can also serve to measure a threshold
+/// alone. Returns a sentence about the file.
 ///
 /// # Errors
 /// [`OculistError::Output`] if the file exists and may not be replaced, or cannot be written;
@@ -81,56 +87,86 @@ fn export_model(
     for note in &notes {
         watch.note(note.marked());
     }
-    if model.is_int8() && (settings.data.is_some() || options.fold) {
+    let quantizes = settings.data.is_some() && !options.reject;
+    if model.is_int8() && (quantizes || options.fold) {
         return Err(OculistError::Model {
             path: path.to_path_buf(),
             problem: "it is quantised already; export from the f32 model of the same run".into(),
         });
     }
     let settings = &Settings { task: settings.task.or(Some(model.task)), ..settings.clone() };
-    let threads = settings.threads();
     let mut what = String::from("as it was");
     let mut graph = model.graph.clone();
+    if options.fold && !quantizes {
+        graph = fold_batch_norm(&remove_identity(&graph)?)?;
+        what = "batch normalisation folded".into();
+    }
+    // Folding changes no answer, so the file's own threshold stays.
+    let mut reject = model.reject;
     if settings.data.is_some() {
-        let ctx = settings.context()?;
-        model.check_size(path, BATCH, &ctx)?;
-        let Deciding { train, val, .. } = Deciding::open(settings, (path, &mut model), watch)?;
+        (graph, reject) = by_data(graph, (path, &mut model), settings, (quantizes, &mut what), watch)?;
+    }
+    if is_weights_output(&options.output) {
+        return write_weights(path, &graph, options, &what);
+    }
+    let model = Model { reject, ..model.with_graph(graph) };
+    let written = model.write_in(&options.output, options.opset)?;
+    Ok(said(&what, &written, options, watch))
+}
+
+/// Quantises the graph of a model by the data that the settings name, if it is to be, and measures when an image is none
+/// of its classes; adds to `what` was done.
+fn by_data(
+    mut graph: Graph,
+    (path, model): (&Path, &mut Model),
+    settings: &Settings,
+    (quantizes, what): (bool, &mut String),
+    watch: &mut Watch<'_>,
+) -> Result<(Graph, Option<Reject>), OculistError> {
+    if !quantizes && model.task == Task::MultiLabel {
+        let problem = "expected a model that tells one class of an image; this one tells any number of labels, and none of \
+                       them is an answer already";
+        return Err(wrong("reject", problem));
+    }
+    let (threads, ctx) = (settings.threads(), settings.context()?);
+    model.check_size(path, BATCH, &ctx)?;
+    let Deciding { train, val, .. } = Deciding::open(settings, (path, model), watch)?;
+    let count = counted(val.len(), "validation image", "validation images");
+    let val = Images::load_until(&val, &model.preprocessing, threads, watch.stop)?;
+    let metric = settings.metric.unwrap_or_else(|| usual_metric(val.targets().task()));
+    let judge = Judge { ctx: &ctx, images: &val, metric, stop: watch.stop };
+    if quantizes {
         let n = settings.calibration_images.unwrap_or(512);
         let subset = train.sample(n, settings.seed.unwrap_or(0))?;
         watch.note(&format!(
-            "calibration on {} of the {}, the method chosen by {}",
+            "calibration on {} of the {}, the method chosen by {count}",
             subset.len(),
             counted(train.len(), "training image", "training images"),
-            counted(val.len(), "validation image", "validation images")
         ));
         let calibration = Images::load_until(&subset, &model.preprocessing, threads, watch.stop)?;
-        let val = Images::load_until(&val, &model.preprocessing, threads, watch.stop)?;
-        let metric = settings.metric.unwrap_or_else(|| usual_metric(val.targets().task()));
-        let judge = Judge { ctx: &ctx, images: &val, metric, stop: watch.stop };
-        let quantizer = Quantizer {
-            ctx: &ctx,
-            calibration: &calibration,
-            judge,
-            method: settings.calibration.unwrap_or_default(),
-            allowed: None,
-        };
+        let method = settings.calibration.unwrap_or_default();
+        let quantizer = Quantizer { ctx: &ctx, calibration: &calibration, judge, method, allowed: None };
         let quantized = quantizer.quantize(&graph, watch)?;
-        what = format!(
+        *what = format!(
             "int8, {} calibration on {} images, {}",
             quantized.facts.calibration,
             quantized.facts.images,
             judge.text(&quantized.val)
         );
         graph = quantized.graph;
-    } else if options.fold {
-        graph = fold_batch_norm(&remove_identity(&graph)?)?;
-        what = "batch normalisation folded".into();
     }
-    if is_weights_output(&options.output) {
-        return write_weights(path, &graph, options, &what);
+    let mut scores = model.reject_scores(&judge.logits(&graph)?);
+    scores.sort_by(f32::total_cmp);
+    model.set_reject(&scores);
+    if let Some(reject) = model.reject {
+        let _ = write!(
+            what,
+            ", none of its classes below {} of {} on {count}",
+            reject.threshold,
+            reject.score.name()
+        );
     }
-    let written = model.with_graph(graph).write_in(&options.output, options.opset)?;
-    Ok(said(&what, &written, options, watch))
+    Ok((graph, model.reject))
 }
 
 /// Exports a model that need not be a classifier: nothing is asked of it but that it can be read and written.

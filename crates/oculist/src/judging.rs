@@ -30,12 +30,20 @@ pub(crate) struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
+    /// The logits of a graph that ends in them.
+    ///
+    /// # Errors
+    /// As [`crate::logits`].
+    pub(crate) fn logits(&self, graph: &Graph) -> Result<Vec<f32>, OculistError> {
+        logits_until(graph, self.images, self.ctx, self.stop)
+    }
+
     /// All scores of a graph that ends in logits.
     ///
     /// # Errors
     /// As [`crate::logits`].
     pub(crate) fn scores(&self, graph: &Graph) -> Result<Scores, OculistError> {
-        Ok(scores(&logits_until(graph, self.images, self.ctx, self.stop)?, self.images))
+        Ok(scores(&self.logits(graph)?, self.images))
     }
 
     /// What the metric says of scores.

@@ -82,6 +82,7 @@ mod progress;
 mod quantization;
 pub mod range;
 mod recipe;
+mod reject;
 mod report_again;
 mod run;
 mod session;
@@ -143,6 +144,7 @@ pub use predict::{
 };
 pub use progress::{Progress, Role, Watch};
 pub use recipe::{Recipe, plan_text};
+pub use reject::{Reject, RejectScore};
 pub use report_again::report_again;
 pub use run::{Finished, RunOptions, optimize, plan_recipe, run_recipe, train};
 pub use serde_json::{Map, Value};

@@ -27,6 +27,7 @@ use crate::images::{image_bytes, reading_bytes};
 use crate::message::setting;
 use crate::metrics::Probabilities;
 use crate::progress::Watch;
+use crate::reject::{REJECT_PREFIX, Reject};
 use crate::summary::counted;
 
 pub use head::Head;
@@ -63,6 +64,8 @@ pub struct Model {
     pub arch: String,
     /// Whether it tells one class of an image or any number of them.
     pub task: Task,
+    /// When an image is none of its classes, if that was measured.
+    pub reject: Option<Reject>,
 }
 
 impl Model {
@@ -203,9 +206,9 @@ impl Model {
         Ok(oculist_onnx::to_bytes(&self.with_metadata()?)?.len() as u64)
     }
 
-    /// The same classifier with another graph.
+    /// The same classifier with another graph, for which no threshold was measured.
     pub fn with_graph(&self, graph: Graph) -> Self {
-        Self { graph, ..self.clone() }
+        Self { graph, reject: None, ..self.clone() }
     }
 
     /// The graph as it goes into the file.
@@ -224,6 +227,9 @@ impl Model {
             graph.metadata.insert(TASK_KEY.into(), self.task.name().into());
         }
         graph.metadata.insert(VERSION_KEY.into(), env!("CARGO_PKG_VERSION").into());
+        // What the file that it was read from said is of other weights.
+        graph.metadata.retain(|key, _| !key.starts_with(REJECT_PREFIX));
+        graph.metadata.extend(self.reject.into_iter().flat_map(Reject::to_metadata));
         Ok(bytes_again(&channels_last_again(&blue_first_again(&graph)?)?)?)
     }
 }
@@ -298,6 +304,7 @@ mod tests {
                 numbered: false,
                 arch: "resnet8".into(),
                 task: Task::SingleLabel,
+                reject: None,
             };
             let stop = AtomicBool::new(false);
             let mut observer = |p: Progress<'_>| notes.push(format!("{p:?}"));
@@ -336,6 +343,7 @@ mod tests {
             numbered: false,
             arch: "mobilenet_v3_small".into(),
             task: Task::SingleLabel,
+            reject: None,
         };
         let bytes = model.write(&path).unwrap();
         assert_eq!(bytes, model.file_bytes().unwrap());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use oculist_data::{DEFAULT_MAX_PIXELS, Exclude, SkipKind, Skipped, Task, decode_file, path_text, walk};
 use oculist_kernels::try_zeros;
 use oculist_metrics::Scores;
-use oculist_report::terminal::Prediction;
+use oculist_report::terminal::{Prediction, Rejection};
 use oculist_report::{Model as ModelFacts, Robustness, TtaResult};
 use oculist_runtime::{Plan, PlanOptions};
 use serde::Serialize;
@@ -24,11 +24,12 @@ use crate::files::{check_free_beside, write};
 use crate::images::Images;
 use crate::judging::{Answers, OfTask, THRESHOLD};
 use crate::measure;
-use crate::message::{Message, setting};
+use crate::message::{Message, set_to, setting};
 use crate::model_file::{Model, ModelOptions, Opened, file_name};
 use crate::pictures::guesses;
 use crate::predictions;
 use crate::progress::Watch;
+use crate::reject::Reject;
 use crate::settings::{ByteSize, Settings, context};
 use crate::summary::{Measured, counted};
 
@@ -188,6 +189,7 @@ fn evaluate_model(
         bytes,
         latency: measure::latency(&model.graph, &ctx, time, watch.stop)?,
         throughput: measure::throughput(&model.graph, &ctx, time, watch.stop)?,
+        reject: None,
         test,
         probabilities: Vec::new(),
     };
@@ -239,6 +241,8 @@ pub struct PredictOptions {
     pub reading: ModelOptions,
     /// A CSV file for the answers; one that is there is replaced.
     pub csv: Option<PathBuf>,
+    /// Whether to say that an image is none of the classes, by the threshold in the model's file.
+    pub reject: bool,
 }
 
 impl PredictOptions {
@@ -254,6 +258,7 @@ impl PredictOptions {
             seed: settings.seed.unwrap_or(0),
             reading: ModelOptions::of(settings),
             csv: None,
+            reject: false,
         }
     }
 }
@@ -269,6 +274,7 @@ impl Default for PredictOptions {
             seed: 0,
             reading: ModelOptions::default(),
             csv: None,
+            reject: false,
         }
     }
 }
@@ -309,6 +315,7 @@ pub fn predict_files(
 fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Result<Predicted, OculistError> {
     let ctx = context(options.threads, options.max_memory)?;
     let Opened { model, notes, .. } = Model::open_for(path, &options.reading, 1, &ctx)?;
+    let reject = if options.reject { Some(threshold(path, &model, options)?) } else { None };
     let views = match &options.tta {
         Some(tta) => tta.views(&model.preprocessing)?,
         None => vec![View::Plain],
@@ -343,7 +350,8 @@ fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Res
             None => decode_file(&path, DEFAULT_MAX_PIXELS).map_err(|err| err.to_string()),
         };
         let (text, escaped) = path_text(&path);
-        let mut prediction = Prediction { path: text, escaped, top: Vec::new(), labels: None, error: None };
+        let mut prediction =
+            Prediction { path: text, escaped, top: Vec::new(), labels: None, reject: None, error: None };
         match image {
             Ok(image) => {
                 let mut sum = Sum::new(probabilities, 1, logits.len());
@@ -354,6 +362,14 @@ fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Res
                     finite(&logits, logits.len(), &|_| path.display().to_string())?;
                     sum.add(&logits);
                 }
+                prediction.reject = reject.map(|reject| {
+                    let score = reject.score.of(&logits, probabilities);
+                    Rejection {
+                        score: f64::from(score),
+                        threshold: f64::from(reject.threshold),
+                        none_of_these: reject.rejects(score),
+                    }
+                });
                 let top = options.top.max(1);
                 let mean = (views.len() > 1).then(|| sum.logits());
                 let logits = mean.as_deref().unwrap_or(&logits);
@@ -415,6 +431,32 @@ fn check_csv<'a>(
 
 fn wrong_file(path: &Path, problem: String) -> OculistError {
     OculistError::Output { path: path.to_path_buf(), problem: problem.into() }
+}
+
+/// The threshold below which an image is none of the classes of a model, read from `path`.
+fn threshold(path: &Path, model: &Model, options: &PredictOptions) -> Result<Reject, OculistError> {
+    if options.tta.is_some() {
+        return Err(wrong(
+            "reject",
+            format!("expected no {} with it: the threshold is of images as they are", setting("tta")),
+        ));
+    }
+    let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem: problem.into() };
+    if model.task == Task::MultiLabel {
+        return Err(problem(format!(
+            "{}: expected a model that tells one class of an image; this one tells any number of labels, and none of them is \
+             an answer already",
+            setting("reject")
+        )));
+    }
+    model.reject.ok_or_else(|| {
+        problem(format!(
+            "{}: expected a threshold in the metadata (oculist.reject.*), found none for this output and preprocessing; train, \
+             optimize and compress write one, and export with {}",
+            setting("reject"),
+            set_to("reject", "DATA")
+        ))
+    })
 }
 
 /// How many labels are answered.

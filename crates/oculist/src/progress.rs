@@ -16,6 +16,8 @@ use crate::sink::folder::{BASELINE_FILE, INT8_FILE, MODEL_FILE};
 pub enum Role {
     /// What everything is compared with.
     Baseline,
+    /// The same where nothing was to be made of it: the one model of the run.
+    Only,
     /// What the stages made of it.
     Compressed,
     /// The same in int8.
@@ -26,7 +28,7 @@ impl Role {
     /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Baseline => "baseline",
+            Self::Baseline | Self::Only => "baseline",
             Self::Compressed => "compressed",
             Self::CompressedInt8 => "compressed-int8",
         }
@@ -36,7 +38,7 @@ impl Role {
     pub fn file(self) -> &'static str {
         match self {
             Self::Baseline => BASELINE_FILE,
-            Self::Compressed => MODEL_FILE,
+            Self::Compressed | Self::Only => MODEL_FILE,
             Self::CompressedInt8 => INT8_FILE,
         }
     }

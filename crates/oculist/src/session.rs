@@ -373,6 +373,7 @@ impl<'a> Session<'a> {
             numbered: false,
             arch: self.config.arch.clone(),
             task: self.config.task,
+            reject: None,
         }
     }
 }

@@ -114,6 +114,7 @@ impl Settings {
             let keep = set_to("keep", "last");
             return Err(wrong("patience", format!("expected none with {keep}, which goes to the end")));
         }
+        self.validate_levels()?;
         if self.width.is_some() && self.model.is_some() {
             let model = setting("model");
             return Err(wrong(
@@ -123,6 +124,27 @@ impl Settings {
         }
         if let Some(arch) = &self.arch {
             oculist_zoo::find(arch)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that levels are shares that fall.
+    fn validate_levels(&self) -> Result<(), OculistError> {
+        let Some(levels) = &self.levels else { return Ok(()) };
+        if let Some(level) = levels.iter().find(|level| !(**level > 0.0 && **level < 1.0)) {
+            return Err(wrong(
+                "levels",
+                format!("expected shares of more than 0 and less than 1, found {level:?}"),
+            ));
+        }
+        let rising = |pair: &[f64]| match *pair {
+            [first, second] if first <= second => Some((first, second)),
+            _ => None,
+        };
+        if let Some((first, second)) = levels.windows(2).find_map(rising) {
+            let problem =
+                format!("expected falling shares, from weak to strong, found {first:?} before {second:?}");
+            return Err(wrong("levels", problem));
         }
         Ok(())
     }
@@ -318,6 +340,9 @@ mod tests {
             Settings { repeats: Some(0), sampling: Some(SamplingName::Repeated), ..Settings::default() },
             Settings { measure_seconds: Some(0.0), ..Settings::default() },
             Settings { arch: Some("resnet19".into()), ..Settings::default() },
+            Settings { levels: Some(vec![0.5, 0.5]), ..Settings::default() },
+            Settings { levels: Some(vec![0.5, 0.0]), ..Settings::default() },
+            Settings { levels: Some(vec![f64::NAN]), ..Settings::default() },
         ];
         for settings in bad {
             assert!(settings.validate().is_err(), "{settings:?}");

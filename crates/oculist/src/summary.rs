@@ -3,11 +3,14 @@
 use std::fmt::Write;
 
 use oculist_metrics::{ClassScores, Metric, MultiLabel, Scores, Standing};
-use oculist_report::{Chance, ClassAccuracy, Epoch, LabelScores, Model as ModelFacts, Spread};
+use oculist_report::{
+    Chance, ClassAccuracy, Epoch, LabelScores, Model as ModelFacts, Reject as RejectFacts, Spread,
+};
 use oculist_train::EpochRecord;
 
 use crate::judging::{Answers, OfTask};
 use crate::metrics::{Evaluation, calibration_bins};
+use crate::model_file::Model;
 
 /// A model with everything that the report shows of it.
 #[derive(Debug, Clone)]
@@ -25,6 +28,7 @@ pub(crate) struct Measured {
     pub(crate) bytes: u64,
     pub(crate) latency: Spread,
     pub(crate) throughput: Spread,
+    pub(crate) reject: Option<RejectFacts>,
 }
 
 impl Measured {
@@ -43,6 +47,7 @@ impl Measured {
             latency_ms: Some(self.latency),
             images_per_s: Some(self.throughput),
             agreement_with_baseline: baseline.map(|b| self.test.agreement(b)),
+            reject: self.reject.clone(),
             ..ModelFacts::default()
         };
         match &self.test.of_task {
@@ -59,6 +64,35 @@ impl Measured {
         }
         facts
     }
+}
+
+/// When a model says that an image is none of its classes, with the scores of validation images in rising order and those
+/// of test images.
+pub(crate) fn facts_of_reject(model: &Model, val: &[f32], test: &[f32]) -> Option<RejectFacts> {
+    /// Thresholds of the curve.
+    const POINTS: usize = 41;
+    let reject = model.reject?;
+    let kept_of = |scores: &[f32], threshold: f32| {
+        let kept = scores.iter().filter(|&&score| score >= threshold).count();
+        (!scores.is_empty()).then(|| 100.0 * kept as f64 / scores.len() as f64)
+    };
+    let mut curve: Vec<[f64; 2]> = Vec::new();
+    for point in 0..POINTS {
+        let Some(&threshold) = val.get(point * val.len().saturating_sub(1) / (POINTS - 1)) else { break };
+        let point = [f64::from(threshold), kept_of(val, threshold).unwrap_or_default()];
+        if curve.last() != Some(&point) {
+            curve.push(point);
+        }
+    }
+    Some(RejectFacts {
+        score: reject.score.name().to_owned(),
+        threshold: f64::from(reject.threshold),
+        rate: 100.0 * reject.rate,
+        images: reject.images as u64,
+        val_kept: kept_of(val, reject.threshold).unwrap_or_default(),
+        test_kept: kept_of(test, reject.threshold),
+        curve,
+    })
 }
 
 /// What there is to say of answers with one class an image.

@@ -166,9 +166,11 @@ class Result:
         page, summary = _oculist.report_html(self._facts)
         try:
             path.mkdir(parents=True, exist_ok=True)
+            # Where nothing was to be made of it, the one model is the one to use.
+            only = list(self.models) == ["baseline"] and self.summary.get("promise") is None
             for name, model in self.models.items():
-                model.save(path / _FILES[name])
-            if "compressed" not in self.models:
+                model.save(path / _FILES["compressed" if only else name])
+            if "compressed" not in self.models and not only:
                 # Whatever happens, the f32 model to use has this name.
                 self.models["baseline"].save(path / _FILES["compressed"])
             (path / "report.html").write_text(page, encoding="utf-8")

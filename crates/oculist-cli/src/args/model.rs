@@ -103,6 +103,9 @@ pub(crate) struct PredictArgs {
     /// How many classes to list per image.
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = COUNT.parser())]
     pub(crate) top: usize,
+    /// Say `none of these` where an image is unlike those that the model was validated on, by the threshold in its file.
+    #[arg(long, conflicts_with = "tta")]
+    pub(crate) reject: bool,
     #[command(flatten)]
     pub(crate) tta: TtaArgs,
     /// Seed of the views that a pipeline file draws (default: 0).
@@ -159,6 +162,9 @@ pub(crate) struct ExportArgs {
     /// Quantise to int8, calibrated on this data set's training images.
     #[arg(long, value_name = "DATA")]
     pub(crate) int8: Option<String>,
+    /// Measure on this data set's validation images when an image is none of the classes, for `predict --reject`.
+    #[arg(long, value_name = "DATA", conflicts_with = "int8")]
+    pub(crate) reject: Option<String>,
     /// The ONNX opset to write in (default: the file's, or the newer one that a node needs).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(7..=28))]
     pub(crate) opset: Option<i64>,

@@ -55,6 +55,7 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
     options.strict = args.strict;
     options.threads = Settings::from(args.machine.clone()).threads();
     options.max_memory = args.machine.max_memory;
+    options.reject = args.reject;
     options.tta = tta(&args.tta);
     options.seed = args.seed.unwrap_or(0);
     options.reading = ModelOptions::of(&Settings::from(args.reading.clone()).over(args.file.settings()));
@@ -136,7 +137,7 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
     let mut out = Terminal::new(quiet);
     let mut show = |p: Progress<'_>| out.show(&p);
     let settings = Settings {
-        data: args.int8.clone(),
+        data: args.int8.clone().or_else(|| args.reject.clone()),
         data_dir: args.data_dir.clone(),
         layout: args.layout,
         exclude: (!args.exclude.is_empty()).then(|| args.exclude.clone()),
@@ -150,6 +151,7 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
     let mut options = oculist::ExportOptions::new(&args.output);
     options.fold = args.fold;
     options.replace = args.force;
+    options.reject = args.reject.is_some();
     options.opset = args.opset;
     let text = oculist::export_file(
         &local(&args.model, quiet)?,

@@ -241,6 +241,14 @@ fn what_knows_one_label_alone_refuses_several() {
     refused("train", "--task multi-label --loss focal", &["loss", "several labels"]);
     let eval = oculist("eval").arg(&list).option("--model", run.folder.join("model.onnx"));
     eval.args("--tta flip").run().fails(1, &["--tta", "one label each"]);
+    // None of several labels is an answer already.
+    let model = run.folder.join("model.onnx");
+    let predict = oculist("predict").arg(run.data.with_file_name("0.png")).option("--model", &model);
+    predict.arg("--reject").run().fails(1, &["model.onnx", "--reject", "any number of labels"]);
+    let export = oculist("export").arg(&model).option("--reject", &list);
+    let out = dir.path().join("out.onnx");
+    export.option("--output", &out).run().fails(1, &["--reject", "any number of labels"]);
+    assert!(!out.exists() && read_json(&run.folder.join("summary.json"))["models"][0]["reject"].is_null());
 }
 
 #[test]

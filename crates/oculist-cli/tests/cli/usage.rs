@@ -48,6 +48,72 @@ fn wrong_usage_is_code_2() {
 }
 
 #[test]
+fn habits_of_other_tools_are_answered() {
+    for (line, words) in [
+        ("train demo --imgsz 64", &["'--imgsz'", "--image-size <PIXELS>"][..]),
+        ("train demo --img-size=64", &["'--img-size'", "--image-size <PIXELS>"]),
+        ("train demo --lr0 0.1", &["'--lr0'", "--lr <LR>"]),
+        ("train demo --batch 8", &["'--batch'", "--batch-size <N>"]),
+        ("train demo -b 8", &["'-b'", "--batch-size <N>"]),
+        ("train demo --device cuda", &["'--device'", "CPU", "--threads <N>"]),
+        ("predict a.png --model m.onnx --device=cuda", &["'--device'", "CPU"]),
+        ("train demo --model-ema", &["'--model-ema'", "always kept"]),
+        ("train demo --model_ema", &["'--model_ema'", "always kept"]),
+        ("train demo --workers 4", &["'--workers'", "--threads <N>"]),
+        ("train demo --amp", &["'--amp'", "f32"]),
+        ("train demo --num-classes 10", &["'--num-classes'", "those of the data"]),
+        ("optimize --weights a.pth demo", &["'--weights'", "--model <FILE>"]),
+        ("train --data-dir photos --arch resnet18", &["<DATA>", "--data-dir", "behind the verb"]),
+        ("train --data photos", &["'--data'", "behind the verb"]),
+        (
+            "train data=photos model=resnet18 epochs=10",
+            &["data=: ", "behind the verb", "model=: ", "epochs=: here '--epochs VALUE'"],
+        ),
+        ("train task=classify data=photos", &["task=: ", "classifier", "data=: "]),
+        ("train photos epochs=10", &["epochs=: here '--epochs VALUE'"]),
+        ("train photos imgsz=64", &["imgsz=: ", "--image-size <PIXELS>"]),
+        ("train demo --resume runs/last.pth", &["'--resume'", "no value", "--output <DIR>"]),
+        ("train demo --strict yes", &["'--strict'", "no value"]),
+        ("train data=photos", &["data=: ", "behind the verb"]),
+        ("predict model=m.onnx source=a.png", &["model=: ", "--model <FILE>", "source=: "]),
+        ("val photos --model m.onnx", &["'val'", "oculist eval"]),
+        ("classify train data=photos", &["'classify'", "oculist predict"]),
+    ] {
+        let mut words_of_line = line.split_whitespace();
+        let call = oculist(words_of_line.next().expect("a verb"));
+        call.args(&words_of_line.collect::<Vec<_>>().join(" ")).run().fails(2, words);
+    }
+    // What no tool knows is clap's to answer, and a file may be called as it likes.
+    oculist("train").args("demo --colour blue").run().fails(2, &["unexpected argument '--colour' found"]);
+    let dir = scratch();
+    std::fs::create_dir(dir.path().join("data=photos")).expect("a folder");
+    let mut call = oculist("train").arg("data=photos");
+    call.command().current_dir(dir.path());
+    call.run().fails(1, &["data=photos"]);
+}
+
+#[test]
+fn what_stood_in_recipes_alone_can_be_typed() {
+    let dir = scratch();
+    let recipe = |candidates: &str| {
+        let call =
+            oculist("optimize").arg(&trained().data).args("--dry-run --arch resnet8 --epochs 1 --threads 2");
+        let call = call.args(candidates).option("--output", dir.path().join("run"));
+        call.run().ok().stdout
+    };
+    let (four, one) = (recipe(""), recipe("--candidates 1"));
+    assert!(four.contains("at most 4 levels of 8") && one.contains("at most 1 level of 8"), "{four}{one}");
+    let levels = recipe("--levels 0.7,0.4,0.2");
+    assert!(levels.contains("at most 3 levels of 3 (shown for 40%)"), "{levels}");
+    oculist("optimize")
+        .args("demo --levels 0.4,0.7")
+        .run()
+        .fails(1, &["--levels", "falling", "0.4 before 0.7"]);
+    oculist("optimize").args("demo --finetune-teacher nobody").run().fails(2, &["baseline", "none"]);
+    oculist("optimize").args("demo --candidates 0").run().fails(2, &["--candidates", "at least 1"]);
+}
+
+#[test]
 fn help_is_shown_to_who_asks_and_to_who_types_nothing() {
     for verb in ["optimize", "train", "compress", "eval", "predict", "bench", "report", "export"] {
         let help = oculist(verb).arg("--help").run().ok();

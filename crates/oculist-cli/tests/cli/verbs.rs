@@ -20,9 +20,20 @@ fn train_leaves_a_model_and_a_report() {
         assert!(run.file(name).is_file(), "{name}");
     }
     assert!(!run.file("model.int8.onnx").exists(), "training alone does not compress");
+    assert!(!run.file("baseline.onnx").exists(), "one model has one name");
     let summary = read_json(&run.file("summary.json"));
     assert_eq!(summary["verb"], "train");
     assert_eq!(summary["models"].as_array().map(Vec::len), Some(1));
+    assert_eq!(summary["models"][0]["file"], "model.onnx");
+    assert!(
+        run.outcome.stderr.contains("wrote model.onnx [")
+            || run.outcome.stderr.contains("wrote model.onnx\n")
+    );
+    assert!(
+        run.outcome.stderr.contains("classes: \"class0\", \"class1\", \"class2\""),
+        "{}",
+        run.outcome.stderr
+    );
     assert!(test_top1() >= 80.0, "{}", summary["models"][0]);
     // Where there is no terminal, one line per epoch.
     for epoch in 1..=12 {

@@ -7,7 +7,7 @@ mod drawings;
 
 use oculist_report::{
     AugmentedSample, CalibrationBin, Candidate, Chance, ClassAccuracy, Data, Epoch, Guess, Input,
-    LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, Repeats, RunSummary, Sample,
+    LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, Reject, Repeats, RunSummary, Sample,
     SharedImages, Skipped, Spread, Step, StepState,
 };
 
@@ -226,6 +226,15 @@ fn model(name: &str, names: &[String], loss: f64) -> Model {
             balanced_accuracy: Some(100.0 / n as f64),
             images: per_class * n as u64,
             ..Chance::default()
+        }),
+        reject: Some(Reject {
+            score: "energy".into(),
+            threshold: 4.25 - loss,
+            rate: 95.0,
+            images: 1000,
+            val_kept: 95.1,
+            test_kept: Some(94.6),
+            curve: (0..=40).map(|i| [2.0 + f64::from(i) * 0.25, 100.0 - f64::from(i * i) / 16.0]).collect(),
         }),
         agreement_with_baseline: (name != "baseline").then_some(98.6 - loss * 60.0),
         ..Model::default()

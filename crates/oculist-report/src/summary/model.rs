@@ -52,6 +52,8 @@ pub struct Model {
     pub agreement_with_baseline: Option<f64>,
     /// How it stands beside one answer for every image; `None` where only one class has images, and in older files.
     pub chance: Option<Chance>,
+    /// When it says that an image is none of its classes; `None` where images have several labels.
+    pub reject: Option<Reject>,
 }
 
 impl Model {
@@ -92,6 +94,26 @@ impl Model {
     pub fn classes(&self) -> usize {
         self.confusion.len().max(self.per_class.len()).max(self.per_label.len())
     }
+}
+
+/// When a model says that an image is none of its classes: its score is below the threshold.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reject {
+    /// `energy`, the logarithm of the sum of the exponentials of the logits, or `max_probability`.
+    pub score: String,
+    /// The least score that is still of a class.
+    pub threshold: f64,
+    /// Share of the validation images that was to be kept at the least, percent.
+    pub rate: f64,
+    /// Number of validation images.
+    pub images: u64,
+    /// Share of the validation images that is kept, percent.
+    pub val_kept: f64,
+    /// Share of the test images that is kept, percent.
+    pub test_kept: Option<f64>,
+    /// `[threshold, share of the validation images that it would keep in percent]`, by rising threshold.
+    pub curve: Vec<[f64; 2]>,
 }
 
 /// A repeated measurement.

@@ -22,6 +22,7 @@ fn several_labels() -> RunSummary {
             ece: None,
             chance: None,
             calibration: Vec::new(),
+            reject: None,
             per_class: Vec::new(),
             confusion: Vec::new(),
             ..model.clone()

@@ -202,8 +202,18 @@ fn sections_without_content_are_left_out() {
     };
     assert_eq!(ids(&RunSummary::default()), ["data", "reproduce"]);
 
-    let all =
-        ["result", "steps", "tradeoff", "training", "classes", "samples", "compression", "data", "reproduce"];
+    let all = [
+        "result",
+        "steps",
+        "tradeoff",
+        "training",
+        "classes",
+        "reject",
+        "samples",
+        "compression",
+        "data",
+        "reproduce",
+    ];
     assert_eq!(ids(&sample_run(10)), all);
 
     // A training run: one model, a history, nothing else.

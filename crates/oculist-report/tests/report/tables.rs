@@ -70,6 +70,7 @@ fn predictions_and_errors_share_a_table() {
             escaped: false,
             top: vec![guess("cat", 0.91), guess("dog", 0.06)],
             labels: None,
+            reject: None,
             error: None,
         },
         Prediction {
@@ -77,6 +78,7 @@ fn predictions_and_errors_share_a_table() {
             escaped: false,
             top: Vec::new(),
             labels: None,
+            reject: None,
             error: Some("not an image".into()),
         },
     ];

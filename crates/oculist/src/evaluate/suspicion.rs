@@ -155,6 +155,7 @@ mod tests {
             numbered: false,
             arch: "m".into(),
             task: oculist_data::Task::SingleLabel,
+            reject: None,
         }
     }
 

@@ -22,6 +22,7 @@ use super::{ARCH_KEY, CLASSES_KEY, Model, TASK_KEY, classes};
 use crate::dropout;
 use crate::error::{OculistError, wrong};
 use crate::message::{Message, setting};
+use crate::reject::Reject;
 
 /// A model and what was assumed to read it.
 #[derive(Debug, Clone)]
@@ -202,8 +203,11 @@ impl Model {
             Some(name) => name.parse().map_err(|e| problem(format!("metadata `{TASK_KEY}`: {e}")))?,
             None => Task::SingleLabel,
         };
-        let model =
-            Self { graph, head, preprocessing: chosen.preprocessing, class_names, numbered, arch, task };
+        // It was measured on what the file's own output and preprocessing give.
+        let as_written = options.preprocessing.is_none() && options.logits.is_none();
+        let reject = Reject::from_metadata(&graph.metadata).map_err(problem)?.filter(|_| as_written);
+        let preprocessing = chosen.preprocessing;
+        let model = Self { graph, head, preprocessing, class_names, numbered, arch, task, reject };
         let own =
             options.preprocessing.is_none() && Preprocessing::from_metadata(&model.graph.metadata).is_ok();
         Ok(Opened { model, notes: notes.into_iter().map(Message::from).collect(), own })

@@ -1,35 +1,47 @@
 //! What candidates achieve and cost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use oculist_graph::Graph;
+use oculist_data::Task;
 use oculist_report::Spread;
 
 use super::Session;
 use crate::candidate::{Candidate, Cost};
 use crate::error::OculistError;
-use crate::judging::Judge;
+use crate::judging::{Judge, scores};
 use crate::measure;
+use crate::model_file::Model;
 use crate::progress::go_on;
 
 /// Time that one latency measurement of a candidate takes.
 const LATENCY_TIME: Duration = Duration::from_millis(500);
 
 impl Session<'_> {
-    /// Measures, unless the session is to stop, what is not known of a complete candidate: its scores on validation images and its costs.
+    /// Measures, unless the session is to stop, what is not known of a complete candidate: its scores on validation images,
+    /// the threshold below which an image is none of its classes, and its costs.
     ///
     /// # Errors
     /// [`OculistError`] naming the node that cannot be run, or the image that it gives no number for.
     pub fn appraise(&self, candidate: &mut Candidate) -> Result<(), OculistError> {
         go_on(self.stop())?;
-        let Some(model) = candidate.model.clone().filter(|_| candidate.complete) else { return Ok(()) };
-        if candidate.cost.is_none() {
-            candidate.cost =
-                Some(self.cost(&model.graph, &format!("{} {}", candidate.label, candidate.kind))?);
+        let Some(model) = candidate.model().filter(|_| candidate.complete) else { return Ok(()) };
+        let judges = model.task == Task::SingleLabel && candidate.reject_scores.is_empty();
+        if candidate.val.is_empty() || judges {
+            let logits = self.judge()?.logits(&model.graph).map_err(|e| self.of_given(candidate, e))?;
+            let mut reject = model.reject_scores(&logits);
+            reject.sort_by(f32::total_cmp);
+            if candidate.val.is_empty() {
+                candidate.val = scores(&logits, self.val()?);
+            }
+            if let Some(model) = candidate.model.as_mut().filter(|_| !reject.is_empty()) {
+                Arc::make_mut(model).set_reject(&reject);
+            }
+            candidate.reject_scores = Arc::new(reject);
         }
-        if candidate.val.is_empty() {
-            let found = self.judge()?.scores(&model.graph);
-            candidate.val = found.map_err(|e| self.of_given(candidate, e))?;
+        if let (None, Some(model)) = (candidate.cost, candidate.model()) {
+            let cost = self.cost(model, &format!("{} {}", candidate.label, candidate.kind))?;
+            candidate.cost = Some(cost);
         }
         Ok(())
     }
@@ -47,9 +59,10 @@ impl Session<'_> {
         }
     }
 
-    /// What a graph costs on this machine. Its latency, on which decisions rest, is measured once in a run under its
+    /// What a model costs on this machine. Its latency, on which decisions rest, is measured once in a run under its
     /// name, however often that is continued.
-    fn cost(&self, graph: &Graph, name: &str) -> Result<Cost, OculistError> {
+    fn cost(&self, model: &Model, name: &str) -> Result<Cost, OculistError> {
+        let graph = &model.graph;
         let count = graph.cost();
         let keeper = self.keeper();
         let name = format!("latency {name} {}", count.params);
@@ -64,11 +77,6 @@ impl Session<'_> {
             }
             latency
         };
-        Ok(Cost {
-            params: count.params,
-            macs: count.macs,
-            bytes: self.model(graph.clone()).file_bytes()?,
-            latency,
-        })
+        Ok(Cost { params: count.params, macs: count.macs, bytes: model.file_bytes()?, latency })
     }
 }

@@ -9,6 +9,7 @@ use oculist_train::{Cpu, Engine};
 
 use super::shared::Shared;
 use super::{Canceller, Session, Stop};
+use crate::class_match::list_up_to;
 use crate::config::Config;
 use crate::data::{Source, alike, facts};
 use crate::error::OculistError;
@@ -17,6 +18,9 @@ use crate::model_file::{Model, ModelOptions};
 use crate::progress::{Progress, Watch, go_on};
 use crate::settings::Settings;
 use crate::sink::{Sink, Sinks};
+
+/// Classes that a run names at its beginning; of more it says how many.
+const CLASSES_NAMED: usize = 20;
 
 /// Opens a [`Session`].
 #[derive(Debug)]
@@ -103,6 +107,7 @@ impl<'a> SessionBuilder<'a> {
             model.adopt_classes(source.class_names(), watch);
             source = model.order_classes(path, source, true, watch)?;
         }
+        watch.note(&format!("classes: {}", list_up_to(CLASSES_NAMED, source.class_names())));
         go_on(watch.stop)?;
         let mut facts = facts(&source, &settings)?;
         let mut decided = settings.clone();

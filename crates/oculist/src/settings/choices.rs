@@ -133,5 +133,6 @@ mod tests {
         typed_as_in_files::<LossName>();
         typed_as_in_files::<SamplingName>();
         typed_as_in_files::<Keep>();
+        typed_as_in_files::<crate::stage::Teacher>();
     }
 }

@@ -9,7 +9,6 @@
 macro_rules! settings {
     ($(
         $(#[doc = $group_doc:tt])*
-        $(#[command($($command:tt)*)])?
         $group:ident {
             $(
                 $(#[doc = $doc:tt])*
@@ -65,7 +64,6 @@ macro_rules! settings {
             $(#[doc = $group_doc])*
             #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
             #[cfg_attr(feature = "clap", derive(clap::Args))]
-            $(#[cfg_attr(feature = "clap", command($($command)*))])?
             #[serde(deny_unknown_fields, default)]
             #[non_exhaustive]
             pub struct $group {

@@ -12,6 +12,7 @@ use super::choices::{Augmentation, Calibration, LossName, OptimizerName, Samplin
 use super::define::settings;
 use crate::error::OculistError;
 use crate::range::{ALPHA, CONSISTENCY, COUNT, LEARNING_RATE, PIXELS, POINTS, PROBABILITY, SECONDS, WIDTH};
+use crate::stage::Teacher;
 
 settings! {
     /// Which images.
@@ -79,7 +80,6 @@ settings! {
     }
 
     /// What the file of a model may leave open.
-    #[command(next_help_heading = "What the model's file does not say")]
     ReadingSettings {
         /// Its class names in the order of the logits: a,b,c, or a file with one name a line or a JSON list.
         #[arg(long, value_name = "FILE|a,b,c")]
@@ -176,6 +176,15 @@ settings! {
         /// What to make small.
         #[arg(long)]
         target: Target,
+        /// Levels of pruning that are tried at the most (default: 4).
+        #[arg(long, value_name = "N")]
+        candidates: usize where COUNT,
+        /// Shares of the cost that pruning tries to leave, falling, separated by commas, such as 0.8,0.5,0.3.
+        #[arg(long, value_name = "SHARES", value_delimiter = ',')]
+        levels: Vec<f64>,
+        /// Whose answers fine-tuning learns from beside the labels (default: baseline).
+        #[arg(long, value_name = "TEACHER")]
+        finetune_teacher: Teacher,
         /// Epochs of fine-tuning after each pruning.
         #[arg(long, value_name = "N")]
         finetune_epochs: usize where COUNT,

@@ -16,6 +16,7 @@ use crate::training_data::TrainingImages;
 
 /// Whose answers a fine-tuning learns from beside the labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Teacher {
@@ -31,17 +32,12 @@ pub enum Teacher {
 #[serde(default)]
 #[non_exhaustive]
 pub struct FineTune {
-    /// Whose answers are learned from.
-    #[serde(skip_serializing_if = "is_default")]
-    pub teacher: Teacher,
+    /// Whose answers are learned from; the session's teacher if it is not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<Teacher>,
     /// Its own settings, those of training; `epochs` are its own.
     #[serde(flatten)]
     pub settings: Settings,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_default(teacher: &Teacher) -> bool {
-    *teacher == Teacher::default()
 }
 
 impl FineTune {
@@ -53,7 +49,7 @@ impl FineTune {
     /// With another teacher.
     #[must_use]
     pub fn with_teacher(mut self, teacher: Teacher) -> Self {
-        self.teacher = teacher;
+        self.teacher = Some(teacher);
         self
     }
 
@@ -64,11 +60,15 @@ impl FineTune {
         session.config_with(&own)
     }
 
-    fn teaches(&self, before: &Candidate) -> bool {
+    fn teacher(&self, session: &Session<'_>) -> Teacher {
+        self.teacher.unwrap_or(session.config().compression.teacher)
+    }
+
+    fn teaches(&self, session: &Session<'_>, before: &Candidate) -> bool {
         let differs = before.baseline().is_some_and(|baseline| {
             baseline.graph().map(std::ptr::from_ref) != before.graph().map(std::ptr::from_ref)
         });
-        self.teacher == Teacher::Baseline && differs
+        self.teacher(session) == Teacher::Baseline && differs
     }
 }
 
@@ -77,8 +77,8 @@ impl Stage for FineTune {
         "fine-tune"
     }
 
-    fn title(&self, _session: &Session<'_>, before: &Candidate) -> String {
-        if self.teaches(before) { "Fine-tune with distillation" } else { "Fine-tune" }.into()
+    fn title(&self, session: &Session<'_>, before: &Candidate) -> String {
+        if self.teaches(session, before) { "Fine-tune with distillation" } else { "Fine-tune" }.into()
     }
 
     fn settings(&self) -> Map<String, Value> {
@@ -108,7 +108,7 @@ impl Stage for FineTune {
         let data = TrainingImages::new(session.source(), &config, &config.finetune, session.cache_bytes())?;
         let wanted = if before.complete { self.kind() } else { before.label.as_str() };
         let name = session.phase_name(wanted);
-        let teacher = before.baseline().filter(|_| self.teaches(before)).and_then(Candidate::graph);
+        let teacher = before.baseline().filter(|_| self.teaches(session, before)).and_then(Candidate::graph);
         let augments = !config.augmentation.steps.is_empty();
         let phase = Phase { name: &name, config: &config.finetune, data: &data, augments, teacher };
         let outcome = phase.run(session, &model.graph)?;
@@ -128,7 +128,7 @@ impl Stage for FineTune {
         let epochs = counted(config.finetune.epochs, "epoch", "epochs");
         let mut planned = match &before.graph {
             Some(graph) => {
-                let teacher = (self.teacher == Teacher::Baseline).then_some(graph);
+                let teacher = (self.teacher(session) == Teacher::Baseline).then_some(graph);
                 Planned::training(session, &config, &config.finetune, graph, teacher)?
             }
             None => Planned::new(before.clone()),

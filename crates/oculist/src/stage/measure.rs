@@ -9,13 +9,12 @@ use super::plan::{Draft, Planned};
 use super::{Stage, written};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
-use crate::evaluate::logits_until;
 use crate::judging::{Answers, OfTask};
 use crate::measure;
 use crate::predictions::CLASS_COLUMNS;
 use crate::progress::{Progress, Role, go_on};
 use crate::session::Session;
-use crate::summary::Measured;
+use crate::summary::{Measured, facts_of_reject};
 
 /// Measures the baseline and what became of it: accuracy on test images, latency, throughput.
 ///
@@ -51,6 +50,10 @@ impl<'a> Results<'a> {
         models.extend(compressed.filter(|c| !same(c, baseline)).map(|c| (Role::Compressed, c)));
         let int8 = if candidate.is_int8() { Some(candidate) } else { candidate.also.as_deref() };
         models.extend(int8.map(|c| (Role::CompressedInt8, c)));
+        // Nothing was made of it and nothing was to be.
+        if models.len() == 1 && candidate.lineage().all(|c| c.pledge.is_none()) {
+            models[0].0 = Role::Only;
+        }
         let recommended = models.iter().rev().find(|(_, c)| same(c, candidate)).map(|(role, _)| *role);
         Self { models, recommended: recommended.unwrap_or(Role::Baseline) }
     }
@@ -89,17 +92,21 @@ impl Stage for Measure {
         before.model_for(self.kind())?;
         let began = Instant::now();
         let (time, stop, ctx) = (self.time(session), session.stop(), session.ctx());
-        let results = Results::of(before);
+        let mut after = before.clone();
+        after.complete = true;
+        session.appraise(&mut after)?;
+        let results = Results::of(&after);
         let mut measured = Vec::new();
         for &(role, candidate) in &results.models {
             go_on(stop)?;
             let mut candidate = candidate.clone();
-            candidate.complete = true;
             session.appraise(&mut candidate)?;
-            let (Some(graph), Some(cost)) = (candidate.graph(), candidate.cost) else { continue };
+            let (Some(model), Some(cost)) = (candidate.model(), candidate.cost) else { continue };
             session.tell(&Progress::Model { role, candidate: &candidate });
-            let (images, kind) = (session.test()?, session.probabilities());
-            let logits = logits_until(graph, images, ctx, stop)?;
+            let graph = &model.graph;
+            let (judge, images, kind) = (session.judge()?, session.test()?, session.probabilities());
+            let logits = judge.on(images).logits(graph)?;
+            let reject = facts_of_reject(model, &candidate.reject_scores, &model.reject_scores(&logits));
             let test = Answers::of(&logits, images, kind);
             // Of several labels they are among the answers.
             let wanted = role == results.recommended && matches!(test.of_task, OfTask::One(_));
@@ -116,6 +123,7 @@ impl Stage for Measure {
                 val: candidate.val.clone(),
                 test,
                 probabilities,
+                reject,
                 params: cost.params,
                 macs: cost.macs,
                 bytes: cost.bytes,
@@ -123,11 +131,9 @@ impl Stage for Measure {
                 throughput: measure::throughput(graph, ctx, time, stop)?,
             });
         }
-        let mut after = before.clone();
-        after.measured = measured;
-        after.complete = true;
-        after.told = true;
         let roles: Vec<Role> = results.models.iter().map(|(role, _)| *role).collect();
+        after.measured = measured;
+        after.told = true;
         session.note_measured(began, &roles);
         Ok(after)
     }
@@ -150,8 +156,8 @@ impl Session<'_> {
     /// Says that models were measured and, where a folder keeps them, under which names.
     fn note_measured(&self, began: Instant, roles: &[Role]) {
         let mut files: Vec<&str> = roles.iter().map(|role| role.file()).collect();
-        if !roles.contains(&Role::Compressed) {
-            // Whatever happens, the f32 model to use has this name.
+        // Whatever happens, the f32 model to use has this name.
+        if !files.contains(&Role::Compressed.file()) {
             files.push(Role::Compressed.file());
         }
         let what = match self.keeper() {

@@ -41,10 +41,9 @@ impl Default for Registry {
         });
         registry.add("fine-tune", |mut map, _| {
             let teacher = map.remove("teacher").map(serde_json::from_value).transpose();
-            let stage = FineTune::new(settings(map, &TRAINING)?);
-            Ok(Arc::new(
-                stage.with_teacher(teacher.map_err(|e| format!("teacher: {e}"))?.unwrap_or_default()),
-            ))
+            let mut stage = FineTune::new(settings(map, &TRAINING)?);
+            stage.teacher = teacher.map_err(|e| format!("teacher: {e}"))?;
+            Ok(Arc::new(stage))
         });
         registry.add("prune", |map, _| Ok(Arc::new(read::<Prune>(map)?)));
         registry.add("quantize", |map, _| Ok(Arc::new(read::<Quantize>(map)?)));

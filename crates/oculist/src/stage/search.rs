@@ -33,7 +33,7 @@ pub struct Search {
     pub alternatives: Vec<Vec<Arc<dyn Stage>>>,
     /// Stages that are tried at a level.
     pub stages: Vec<Arc<dyn Stage>>,
-    /// Levels from weak to strong; those of pruning if there are none.
+    /// Levels from weak to strong; if there are none the session's, else those of pruning.
     pub levels: Vec<f64>,
     /// Levels that are tried at the most; the session's number if it is not set.
     pub candidates: Option<usize>,
@@ -81,8 +81,10 @@ impl Search {
         self.candidates.unwrap_or(session.config().compression.candidates)
     }
 
-    fn levels(&self) -> &[f64] {
-        if self.levels.is_empty() { &LEVELS } else { &self.levels }
+    fn levels<'s>(&'s self, session: &'s Session<'_>) -> &'s [f64] {
+        let typed = &session.config().compression.levels;
+        let own = if self.levels.is_empty() { typed } else { &self.levels };
+        if own.is_empty() { &LEVELS } else { own }
     }
 
     fn at(&self, level: f64) -> Vec<Arc<dyn Stage>> {
@@ -235,17 +237,17 @@ impl Stage for Search {
         if !self.stages.is_empty() && self.budget(session) == 0 {
             return fail("candidates: expected at least 1, found 0".into());
         }
-        if let Some(level) = self.levels().iter().find(|level| !(**level > 0.0 && **level < 1.0)) {
+        if let Some(level) = self.levels(session).iter().find(|level| !(**level > 0.0 && **level < 1.0)) {
             return fail(format!("levels: expected shares of more than 0 and less than 1, found {level:?}"));
         }
-        if self.levels().windows(2).any(|pair| pair[0] <= pair[1]) {
+        if self.levels(session).windows(2).any(|pair| pair[0] <= pair[1]) {
             return fail("levels: expected falling shares, from weak to strong".into());
         }
         let max_drop = self.max_drop(session);
         if !(0.0..=100.0).contains(&max_drop) {
             return fail(format!("max_drop: expected 0 to 100 points, found {max_drop}"));
         }
-        let first = self.levels()[0];
+        let first = self.levels(session)[0];
         self.at(first).iter().chain(self.alternatives.iter().flatten()).try_for_each(|s| s.check(session))
     }
 
@@ -290,7 +292,7 @@ impl Stage for Search {
         if !self.alternatives.is_empty() && !self.stages.is_empty() {
             session.announce(&self.heading(session, before));
         }
-        let levels = self.levels();
+        let levels = self.levels(session);
         let mut search =
             LevelSearch::new(levels.len(), if self.stages.is_empty() { 0 } else { self.budget(session) });
         while let Some(index) = search.next() {
@@ -339,7 +341,7 @@ impl Stage for Search {
         }
         if !self.stages.is_empty() {
             // The level that is tried first.
-            let levels = self.levels();
+            let levels = self.levels(session);
             let level = levels[levels.len() / 2];
             let budget = self.budget(session).min(levels.len());
             let count = counted(budget, "level", "levels");
