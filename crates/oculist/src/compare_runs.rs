@@ -111,7 +111,9 @@ fn names(runs: &[PathBuf]) -> Vec<String> {
         .map(named)
         .find(|names| {
             let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-            names.iter().for_each(|name| *counts.entry(name).or_default() += 1);
+            for name in names {
+                *counts.entry(name).or_default() += 1;
+            }
             counts.values().all(|&count| count == 1)
         })
         .unwrap_or_else(|| named(longest))

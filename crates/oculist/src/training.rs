@@ -90,7 +90,9 @@ impl Phase<'_> {
         })?;
         let mut history = curve(phase, &outcome.history, session.config().metric);
         let loss = self.loss_text();
-        history.iter_mut().for_each(|epoch| epoch.loss.clone_from(&loss));
+        for epoch in &mut history {
+            epoch.loss.clone_from(&loss);
+        }
         session.tell(&Progress::Trained { phase, history: &history });
         Ok(outcome)
     }

@@ -203,7 +203,7 @@ fn draw_mark(svg: &mut Svg, point: &Point, (x, y): (f64, f64), beyond: Option<Di
         }
         Mark::Accepted => svg.circle((x, y), 5.0, &format!("mark {}{pale}", point.class), &point.title),
         Mark::Refused => {
-            svg.circle((x, y), 4.5, &format!("mark refused {}{pale}", point.class), &point.title)
+            svg.circle((x, y), 4.5, &format!("mark refused {}{pale}", point.class), &point.title);
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Training {
     pub(super) rates: Option<Drawing>,
     pub(super) has_val_loss: bool,
     /// What the training loss is, behind its name in the legend: ` with label smoothing 0.1`; may be empty.
-    pub(super) training_is: String,
+    pub(super) loss_kind: String,
     /// Why the curves of the two losses cannot be compared; may be empty.
     pub(super) loss_note: String,
     pub(super) phases: Vec<PhaseRow>,
@@ -78,10 +78,10 @@ impl Training {
                 curves::draw(history, &phases, &lines, "learning rate", "", size)
             })
         });
-        let (training_is, loss_note) = loss_words(history, &phases, has_val_loss);
+        let (loss_kind, loss_note) = loss_words(history, &phases, has_val_loss);
         Some(Training {
             rates,
-            training_is,
+            loss_kind,
             loss_note,
             topic: measure::topic(metric),
             metric: metric.title(),
