@@ -1,26 +1,43 @@
-//! The architecture for someone who names none.
+//! The network for someone who names none.
 
-/// Multiply-accumulates of one epoch up to which the larger network is worth its time: training costs about three
-/// forward passes, so this is a minute or less on two cores at 100 GFLOP/s.
-const EPOCH_BUDGET: f64 = 5e11;
+/// A network for someone who names none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Suggestion {
+    /// Its architecture.
+    pub arch: &'static str,
+    /// Factor on the architecture's number of channels.
+    pub width: f64,
+}
 
-/// A sensible architecture for images of `input = (channels, height, width)` and `n_images` of them to train on.
+/// Shorter sides up to this are those of small images, for which one network is enough.
+pub const SMALL_INPUT: usize = 40;
+
+/// Multiply-adds of a whole training up to which a wider network is worth its time, at three forward passes for each image
+/// that is shown: a quarter of an hour at 10^11 a second, which two cores with AVX-512 reach.
+const BUDGET: f64 = 9e13;
+
+/// Widths of `resnet18`, the widest that is within the budget is taken.
+const WIDTHS: [f64; 3] = [1.0, 0.5, 0.25];
+
+/// A sensible network for images of `input = (channels, height, width)` of which `shown` are shown in all epochs together.
 ///
 /// - Shorter side up to 40 pixels: `resnet20`. It reaches more than nine tenths of what far larger networks reach on
 ///   such images with 0.27 million parameters, trains from scratch without tuning, and prunes and quantises well.
-/// - Larger, and so few images that an epoch of `resnet18` stays short (about 800 at 128x128): `resnet18`. Plain
-///   convolutions learn from few steps; MobileNetV3's slow running statistics and depthwise layers do not.
-/// - Larger otherwise: `mobilenet_v3_small`, thirty times less work an image than `resnet18`, which decides whether
-///   training ends within the hour on a CPU.
-pub fn default_for(input: (usize, usize, usize), n_images: usize) -> &'static str {
+/// - Larger: `resnet18`, as wide as a training of a quarter of an hour on two cores allows, and at least a quarter of its
+///   width. Plain convolutions learn from few steps; MobileNetV3's slow running statistics and depthwise layers do not, and
+///   on a CPU they take longer than a `resnet18` of a quarter of its width.
+///
+/// The choice depends on nothing but these numbers, and on no machine.
+pub fn default_for(input: (usize, usize, usize), shown: usize) -> Suggestion {
     let (_, h, w) = input;
-    if h.min(w) <= 40 {
-        return "resnet20";
+    if h.min(w) <= SMALL_INPUT {
+        return Suggestion { arch: "resnet20", width: 1.0 };
     }
-    // resnet18 with its small stem takes 0.56 billion multiply-accumulates at 32x32, with its large one 1.81 at 224x224.
+    // resnet18 with its small stem takes 0.56 billion multiply-adds at 32x32, with its large one 1.81 at 224x224.
     let per_pixel = if h.min(w) <= 64 { 0.56e9 / (32.0 * 32.0) } else { 1.81e9 / (224.0 * 224.0) };
-    let epoch = per_pixel * h as f64 * w as f64 * n_images as f64;
-    if epoch <= EPOCH_BUDGET { "resnet18" } else { "mobilenet_v3_small" }
+    let whole = 3.0 * per_pixel * h as f64 * w as f64 * shown as f64;
+    let width = WIDTHS.into_iter().find(|width| whole * width * width <= BUDGET);
+    Suggestion { arch: "resnet18", width: width.unwrap_or(0.25) }
 }
 
 #[cfg(test)]
@@ -29,19 +46,34 @@ mod tests {
 
     #[test]
     fn the_choice_follows_size_and_number() {
-        assert_eq!(default_for((1, 28, 28), 60_000), "resnet20");
-        assert_eq!(default_for((3, 40, 300), 10), "resnet20");
-        assert_eq!(default_for((3, 128, 128), 500), "resnet18");
-        assert_eq!(default_for((3, 128, 128), 2_000), "mobilenet_v3_small");
-        assert_eq!(default_for((3, 224, 224), 100_000), "mobilenet_v3_small");
-        assert_eq!(default_for((3, 64, 64), 2_000), "mobilenet_v3_small");
+        let choice = |input, shown| {
+            let Suggestion { arch, width } = default_for(input, shown);
+            (arch, width)
+        };
+        assert_eq!(choice((1, 28, 28), 1_200_000), ("resnet20", 1.0));
+        assert_eq!(choice((3, 40, 300), 10), ("resnet20", 1.0));
+        assert_eq!(choice((3, 128, 128), 30_000), ("resnet18", 1.0));
+        assert_eq!(choice((3, 128, 128), 133_000), ("resnet18", 0.5));
+        assert_eq!(choice((3, 128, 128), 1_000_000), ("resnet18", 0.25));
+        assert_eq!(choice((3, 64, 64), 84_000), ("resnet18", 0.25));
+        assert_eq!(choice((3, 224, 224), usize::MAX), ("resnet18", 0.25));
     }
 
     #[test]
     fn every_choice_exists() {
         for input in [(1, 8, 8), (3, 64, 64), (3, 224, 224)] {
-            for n in [1, 1_000, 1_000_000] {
-                assert!(crate::find(default_for(input, n)).is_ok());
+            assert!(crate::find(default_for(input, 1000).arch).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_multiply_adds_are_those_of_the_network() {
+        for (side, per_image) in [(64, 0.56e9 * 4.0), (128, 1.81e9 * (128.0 * 128.0) / (224.0 * 224.0))] {
+            for width in WIDTHS {
+                let options = crate::BuildOptions { width, ..crate::BuildOptions::new(2, (3, side, side)) };
+                let macs = crate::build("resnet18", &options).unwrap().cost().macs as f64;
+                let share = macs / (per_image * width * width);
+                assert!((0.9..1.25).contains(&share), "{side} at {width}: {share}");
             }
         }
     }

@@ -32,7 +32,7 @@ mod resnet;
 mod vgg;
 
 pub use catalog::{ArchitectureInfo, Family, architectures, build, find};
-pub use default::default_for;
+pub use default::{SMALL_INPUT, Suggestion, default_for};
 pub use error::{Mismatch, ZooError};
 pub use init::{InitOptions, initialize, initialize_with};
 pub use load::load_named;

@@ -26,6 +26,11 @@ const LEAST_EPOCHS: usize = 20;
 /// From this ratio of the largest to the smallest class on, the loss is adjusted for how frequent classes are. Below, the
 /// plain loss finds the rare classes by itself and is the better one for the share of right answers.
 const UNEQUAL: usize = 4;
+/// Most epochs by default.
+const MOST_EPOCHS: usize = 60;
+/// The same of photos, for the network that is chosen for them: crops and colours of few photos are learned from for long.
+const PHOTO_UPDATES: usize = 2000;
+const MOST_PHOTO_EPOCHS: usize = 100;
 /// Inputs up to this side are trained as small images: padded crops, large batches.
 const SMALL_SIDE: usize = 64;
 
@@ -159,12 +164,17 @@ impl Config {
         let metric = metric(settings, facts)?;
         let preprocessing = facts.preprocessing.clone();
         let input = (preprocessing.channels(), preprocessing.height, preprocessing.width);
-        let arch = match &settings.arch {
-            Some(name) => oculist_zoo::find(name)?.name.to_owned(),
-            None => oculist_zoo::default_for(input, facts.train).to_owned(),
+        let schedule = Schedule::resolve(settings, facts, preprocessing.height)?;
+        let (arch, width) = match &settings.arch {
+            Some(name) => (oculist_zoo::find(name)?.name, 1.0),
+            None => {
+                let suggested = oculist_zoo::default_for(input, schedule.epochs.saturating_mul(facts.train));
+                (suggested.arch, suggested.width)
+            }
         };
+        let (arch, width) = (arch.to_owned(), settings.width.unwrap_or(width));
         let augmentation = augmentation::resolve(settings, facts, &preprocessing)?;
-        let train = training(settings, facts, &arch, preprocessing.height)?;
+        let train = training(settings, facts, &arch, schedule)?;
         if train.consistency > 0.0 && augmentation::shared_by_views(&augmentation).is_none() {
             let (augment, file) = (set_to("augment", "augmix"), setting("augmentation"));
             let problem = format!("expected {augment} with it, or an {file} file with an aug_mix step");
@@ -187,7 +197,7 @@ impl Config {
         Ok(Self {
             data: facts.name.clone(),
             arch,
-            width: settings.width.unwrap_or(1.0),
+            width,
             seed: settings.seed.unwrap_or(0),
             threads: settings.threads(),
             preprocessing,
@@ -230,6 +240,7 @@ impl Config {
         };
         let network = Settings {
             arch: Some(self.arch.clone()),
+            width: Some(self.width).filter(|width| !is_one(width)),
             augment: Some(augmentation::kind(given, &self.preprocessing)),
             ..Settings::default()
         };
@@ -328,21 +339,43 @@ fn loss(settings: &Settings, facts: &DataFacts) -> (Loss, Vec<f32>, Vec<f32>) {
     }
 }
 
+/// How many images an update has, and how many epochs there are.
+#[derive(Debug, Clone, Copy)]
+struct Schedule {
+    batch_size: usize,
+    epochs: usize,
+}
+
+impl Schedule {
+    /// What is asked for, or what suits the images.
+    ///
+    /// # Errors
+    /// [`OculistError::Setting`] for a batch that cannot be.
+    fn resolve(settings: &Settings, facts: &DataFacts, side: usize) -> Result<Self, OculistError> {
+        // At least a dozen updates per epoch, so that small sets are not trained in a handful of steps.
+        let largest = if side <= SMALL_SIDE { 128 } else { 64 };
+        let automatic = (facts.train / 12).clamp(8, largest);
+        let repeat = Repeat::resolve(settings);
+        let batch_size = batch_size(settings, automatic, facts.train, repeat)?;
+        let places = facts.train * repeat.filter(|r| r.longer).map_or(1, |r| r.times);
+        let steps = (places / batch_size).max(1);
+        // A network that is chosen for the images is chosen for so many epochs; of one that is named nothing is known.
+        let chosen = side > SMALL_SIDE && settings.arch.is_none();
+        let (updates, most) =
+            if chosen { (PHOTO_UPDATES, MOST_PHOTO_EPOCHS) } else { (UPDATES, MOST_EPOCHS) };
+        let epochs = settings.epochs.unwrap_or_else(|| updates.div_ceil(steps).clamp(LEAST_EPOCHS, most));
+        Ok(Self { batch_size, epochs })
+    }
+}
+
 fn training(
     settings: &Settings,
     facts: &DataFacts,
     arch: &str,
-    side: usize,
+    schedule: Schedule,
 ) -> Result<TrainConfig, OculistError> {
     let family = oculist_zoo::find(arch)?.family;
-    // At least a dozen updates per epoch, so that small sets are not trained in a handful of steps.
-    let largest = if side <= SMALL_SIDE { 128 } else { 64 };
-    let automatic = (facts.train / 12).clamp(8, largest);
-    let repeat = Repeat::resolve(settings);
-    let batch_size = batch_size(settings, automatic, facts.train, repeat)?;
-    let places = facts.train * repeat.filter(|r| r.longer).map_or(1, |r| r.times);
-    let steps = (places / batch_size).max(1);
-    let epochs = settings.epochs.unwrap_or_else(|| (UPDATES.div_ceil(steps)).clamp(LEAST_EPOCHS, 60));
+    let Schedule { batch_size, epochs } = schedule;
     let name = settings.optimizer.unwrap_or(match family {
         // Depthwise layers train badly with large SGD steps in short schedules.
         Family::MobileNetV2 | Family::MobileNetV3 | Family::EfficientNetLite => OptimizerName::Adamw,

@@ -10,7 +10,7 @@ use super::{Expected, Stage, written};
 use crate::candidate::Candidate;
 use crate::config::Config;
 use crate::error::OculistError;
-use crate::message::set_to;
+use crate::message::{set_to, setting};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::summary::{count_text, counted, curve};
@@ -123,6 +123,18 @@ pub(super) fn begin(
         config.train.batch_size,
         config.train.lr,
     ));
+    let named = own.arch.as_ref().or(session.settings().arch.as_ref()).is_some();
+    if !named && p.height.min(p.width) > oculist_zoo::SMALL_INPUT {
+        session.note(&format!(
+            "no architecture was named: {}, chosen for {} training images of this size and about a quarter of an hour on two \
+             cores with AVX-512, or as little more as it takes; {}, {} and {} say otherwise",
+            config.network(),
+            session.source().dataset().train().len(),
+            setting("arch"),
+            setting("width"),
+            setting("epochs"),
+        ));
+    }
     if matches!(config.train.loss, Loss::LogitAdjusted { .. })
         && own.loss.or(session.settings().loss).is_none()
     {
