@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::data::{Source, facts};
 use crate::error::OculistError;
 use crate::progress::{Progress, Watch, go_on};
-use crate::settings::{LossName, Settings};
+use crate::settings::Settings;
 use crate::training_data::fill;
 
 /// The smallest network of the zoo.
@@ -38,9 +38,7 @@ pub(crate) fn recipe(
         facts = crate::data::facts(source, &smaller)?;
     }
     facts.train = train;
-    // Probabilities are judged by themselves, so that they must be those of the labels.
-    let loss = settings.loss.or(Some(LossName::CrossEntropy));
-    let settings = Settings { arch: Some(ARCH.into()), epochs, loss, ..settings.clone() };
+    let settings = Settings { arch: Some(ARCH.into()), epochs, ..settings.clone() };
     let mut recipe = Config::resolve(&settings, &facts)?;
     if epochs.is_none() {
         let steps = (facts.train / recipe.train.batch_size).max(1);
