@@ -304,8 +304,9 @@ impl<'a> Run<'a> {
             self.chosen = Some(self.learner.deployed()?);
         }
         self.state.history.push(record.clone());
-        self.save(keep)?;
+        // Before the checkpoint: who writes it down has it once the epoch is not repeated any more.
         observer(Event::Epoch { record: &record, epochs: config.epochs, best, metric: self.metric });
+        self.save(keep)?;
         Ok(())
     }
 

@@ -23,9 +23,9 @@ pub(crate) use augmentation::{read as read_pipeline, shared_by_views};
 const UPDATES: usize = 1000;
 /// Fewest epochs by default. With 12, a ResNet-20 on 54,000 images of Fashion-MNIST still underfits: 93.1% test top-1.
 const LEAST_EPOCHS: usize = 20;
-/// From this ratio of the largest to the smallest class on, the loss is adjusted for how frequent classes are. Below, the
-/// plain loss finds the rare classes by itself and is the better one for the share of right answers.
-const UNEQUAL: usize = 4;
+/// From this ratio of the largest to the smallest class on, an epoch shows each class equally often. Below, the rare classes are
+/// found without that, and the share of right answers is the better for it.
+const UNEQUAL: usize = 10;
 /// Most epochs by default.
 const MOST_EPOCHS: usize = 60;
 /// The same of photos, for the network that is chosen for them: crops and colours of few photos are learned from for long.
@@ -202,7 +202,7 @@ impl Config {
             threads: settings.threads(),
             preprocessing,
             augmentation,
-            balanced: settings.sampling == Some(SamplingName::Balanced),
+            balanced: is_balanced(settings, facts),
             repeat: Repeat::resolve(settings),
             train,
             finetune,
@@ -227,8 +227,8 @@ impl Config {
                 OptimizerConfig::AdamW { .. } => OptimizerName::Adamw,
             }),
             patience: Some(self.train.patience),
-            // Cross-entropy goes without saying, and everything else but this was asked for.
-            loss: matches!(self.train.loss, Loss::LogitAdjusted { .. }).then_some(LossName::LogitAdjusted),
+            // Each image once goes without saying, and everything else but this was asked for.
+            sampling: self.balanced.then_some(SamplingName::Balanced),
             repeats: self.repeat.map(|r| r.times),
             max_drop: Some(self.compression.max_drop),
             target: Some(self.compression.target),
@@ -307,21 +307,25 @@ fn metric(settings: &Settings, facts: &DataFacts) -> Result<Metric, OculistError
     Ok(metric)
 }
 
-/// The loss that is asked for; without one, and without a sampling, that for unequal classes where they are.
+/// Whether an epoch shows each class equally often: asked for, or, where neither a sampling nor a loss is, since the classes are
+/// unequal.
 ///
-/// A given model was trained with a loss of its own, and several labels have no prior that one class takes from another.
-fn loss_name(settings: &Settings, facts: &DataFacts) -> LossName {
-    let open = settings.loss.is_none() && settings.sampling.is_none() && settings.model.is_none();
+/// A given model was trained in a way of its own, several labels cannot be shown equally often, and the consistency loss goes
+/// with each image once.
+fn is_balanced(settings: &Settings, facts: &DataFacts) -> bool {
+    let open = settings.loss.is_none()
+        && settings.model.is_none()
+        && facts.task == Task::SingleLabel
+        && settings.consistency.is_none_or(|weight| weight == 0.0);
     let counts = facts.class_counts.iter().copied();
     let unequal = counts
         .clone()
         .max()
         .zip(counts.min())
         .is_some_and(|(most, least)| least > 0 && most >= UNEQUAL.saturating_mul(least));
-    match settings.loss {
-        Some(loss) => loss,
-        None if open && unequal && facts.task == Task::SingleLabel => LossName::LogitAdjusted,
-        None => LossName::CrossEntropy,
+    match settings.sampling {
+        Some(sampling) => sampling == SamplingName::Balanced,
+        None => open && unequal,
     }
 }
 
@@ -331,7 +335,7 @@ fn loss(settings: &Settings, facts: &DataFacts) -> (Loss, Vec<f32>, Vec<f32>) {
     if facts.task == Task::MultiLabel && settings.loss == Some(LossName::Weighted) {
         return (Loss::CrossEntropy, positive_weights(counts, facts.train), Vec::new());
     }
-    match loss_name(settings, facts) {
+    match settings.loss.unwrap_or(LossName::CrossEntropy) {
         LossName::CrossEntropy => (Loss::CrossEntropy, Vec::new(), Vec::new()),
         LossName::Focal => (Loss::Focal { gamma: 2.0 }, Vec::new(), Vec::new()),
         LossName::Weighted => (Loss::CrossEntropy, balanced_weights(counts), Vec::new()),
@@ -540,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn much_more_of_one_class_chooses_the_loss_unless_it_or_the_sampling_is_named() {
+    fn much_more_of_one_class_balances_the_epochs_unless_loss_or_sampling_is_named() {
         let with = |counts: &[usize], settings: Settings| {
             let facts = DataFacts {
                 classes: counts.len(),
@@ -551,24 +555,25 @@ mod tests {
             // What was decided makes the same again, also where it is read back.
             let again: Settings = toml::from_str(&config.settings(&settings).to_toml()).unwrap();
             assert_eq!(Config::resolve(&again, &facts).unwrap(), config);
-            config.train.loss
+            assert_eq!(config.train.loss, Loss::CrossEntropy);
+            config.balanced
         };
-        let adjusted = Loss::LogitAdjusted { tau: 1.0 };
         let plain = Settings::default;
-        assert_eq!(with(&[400, 100, 100], plain()), adjusted);
-        assert_eq!(with(&[399, 100, 100], plain()), Loss::CrossEntropy);
-        assert_eq!(with(&[100; 10], plain()), Loss::CrossEntropy);
+        assert!(with(&[1000, 100, 100], plain()));
+        assert!(!with(&[999, 100, 100], plain()) && !with(&[100; 10], plain()));
+        assert!(with(&[100; 3], Settings { sampling: Some(SamplingName::Balanced), ..plain() }));
         for named in [
             Settings { loss: Some(LossName::CrossEntropy), ..plain() },
             Settings { sampling: Some(SamplingName::Once), ..plain() },
-            Settings { sampling: Some(SamplingName::Balanced), ..plain() },
+            Settings { sampling: Some(SamplingName::Repeated), ..plain() },
             Settings { model: Some("model.onnx".into()), ..plain() },
+            Settings { augment: Some(Augmentation::Augmix), consistency: Some(6.0), ..plain() },
         ] {
-            assert_eq!(with(&[900, 100], named), Loss::CrossEntropy);
+            assert!(!with(&[2000, 100], named));
         }
         let several =
             DataFacts { task: Task::MultiLabel, class_counts: vec![900, 10], ..facts(1000, small()) };
-        assert_eq!(Config::resolve(&plain(), &several).unwrap().train.loss, Loss::CrossEntropy);
+        assert!(!Config::resolve(&plain(), &several).unwrap().balanced);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::data::{Source, facts};
 use crate::error::OculistError;
 use crate::progress::{Progress, Watch, go_on};
-use crate::settings::{LossName, Settings};
+use crate::settings::{SamplingName, Settings};
 use crate::training_data::fill;
 
 /// The smallest network of the zoo.
@@ -49,8 +49,8 @@ pub(crate) fn recipe(
         Length::Updates(_) => None,
     };
     // Probabilities are judged by themselves, so that they must be those of the labels.
-    let loss = settings.loss.or(Some(LossName::CrossEntropy));
-    let settings = Settings { arch: Some(ARCH.into()), epochs, loss, ..settings.clone() };
+    let sampling = settings.sampling.or(Some(SamplingName::Once));
+    let settings = Settings { arch: Some(ARCH.into()), epochs, sampling, ..settings.clone() };
     let mut recipe = Config::resolve(&settings, &facts)?;
     if let Length::Updates(updates) = length {
         let steps = (facts.train / recipe.train.batch_size).max(1);

@@ -303,7 +303,7 @@ fn labels_are_checked_out_of_fold() {
 }
 
 #[test]
-fn ctrl_c_ends_a_check_without_files() {
+fn ctrl_c_ends_a_check_with_what_is_known() {
     let dir = scratch();
     let started = dir.path().join("started");
     let call = oculist("data").arg("check").arg("demo").args("--labels --epochs 1000 --threads 2");
@@ -314,5 +314,8 @@ fn ctrl_c_ends_a_check_without_files() {
     assert!(sent.success());
     let status = child.wait().expect("the call ends");
     assert_eq!(status.code(), Some(1));
-    assert!(!started.exists() && !dir.path().join("audit").exists());
+    // What is known of the images, and no page; nothing of labels, of which no part is done.
+    let audit = read_json(&started);
+    assert!(audit["images"].as_u64().is_some_and(|n| n > 0) && audit["labels"].is_null(), "{audit}");
+    assert!(!dir.path().join("audit/audit.html").exists());
 }

@@ -3,7 +3,7 @@
 use super::At;
 use crate::error::Result;
 use crate::open::Drawn;
-use crate::{Dataset, OpenOptions, Split, Subset, Targets, grouped_parts};
+use crate::{Dataset, OpenOptions, Split, Subset, Targets, Task, grouped_parts};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A group of more than one in so many images is large.
@@ -43,29 +43,32 @@ pub(super) fn together(
     let images = all.select(&positions)?;
     let fractions = options.fractions(given[Split::Val as usize] > 0, given[Split::Test as usize] > 0);
     let (labels, classes) = labels(images.targets(), images.classes());
-    let known = images.class_counts();
-    // A group may be all that there is of a class or a split: then the large ones are cut, image by image.
+    // A group may be all that there is of a class: then the large ones are cut, so that every part has images of it.
     for largest in [pool.len(), (pool.len() / LARGE).max(2)] {
         let whole = whole_up_to(largest, &pool, groups);
         let parts = grouped_parts(&labels, classes, &whole, &fractions, options.seed);
         let [val, test, train] = &parts[..] else { return Ok(()) };
-        let trained = images.select(train)?.class_counts();
-        let is_short = |part: &[usize], share: f64| share > 0.0 && part.is_empty();
-        if is_short(val, fractions[0])
-            || is_short(test, fractions[1])
-            || trained.iter().zip(&known).any(|(&now, &all)| now == 0 && all > 0)
-        {
+        let parts = [(Split::Val, val), (Split::Test, test), (Split::Train, train)];
+        let mut fits = true;
+        for (split, part) in parts.into_iter().filter(|&(split, _)| is_pool(split)) {
+            let (now, before) = (images.select(part)?.class_counts(), dataset.split(split).class_counts());
+            // Of several labels, a rare one need not be in every part that is measured.
+            let needed = split == Split::Train || images.task() == Task::SingleLabel;
+            fits &= !part.is_empty();
+            fits &= !needed || now.iter().zip(&before).all(|(&now, &before)| now > 0 || before == 0);
+        }
+        if !fits {
             continue;
         }
         let mut moved: Vec<Split> = homes.iter().map(|home| home.0).collect();
-        for (split, part) in [(Split::Val, val), (Split::Test, test), (Split::Train, train)] {
+        for (split, part) in parts {
             part.iter().for_each(|&at| moved[pool[at]] = split);
         }
         let is_cut = cut(&|i| moved[i]);
         if is_cut >= was_cut {
             continue;
         }
-        for (split, part) in [(Split::Val, val), (Split::Test, test), (Split::Train, train)] {
+        for (split, part) in parts {
             if !is_pool(split) {
                 continue;
             }

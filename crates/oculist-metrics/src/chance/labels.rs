@@ -201,6 +201,6 @@ mod tests {
         let expected: f64 = reach / all;
         let error = (expected * (1.0 - expected) / 200.0).sqrt();
         assert!((found.p - expected).abs() < 3.0 * error, "{} {expected}", found.p);
-        assert!((found.p - expected / 2.0).abs() > 3.0 * error, "half of it would be seen");
+        assert!((found.p - 2.0 * expected).abs() > 3.0 * error, "twice that would be seen");
     }
 }

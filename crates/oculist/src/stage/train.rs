@@ -1,7 +1,6 @@
 //! Trains a network of the zoo from scratch.
 
 use oculist_report::bytes_text;
-use oculist_train::Loss;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -135,17 +134,15 @@ pub(super) fn begin(
             setting("epochs"),
         ));
     }
-    if matches!(config.train.loss, Loss::LogitAdjusted { .. })
-        && own.loss.or(session.settings().loss).is_none()
-    {
+    if config.balanced && own.sampling.or(session.settings().sampling).is_none() {
         let counts = session.source().dataset().train().class_counts();
         session.note(&format!(
-            "the classes are unequal ({} to {} training images): the loss is adjusted for how frequent they are ({}); {} \
-             is the plain one",
+            "the classes are unequal ({} to {} training images): an epoch shows each equally often ({}); {} shows each image \
+             once",
             counts.iter().min().unwrap_or(&0),
             counts.iter().max().unwrap_or(&0),
-            set_to("loss", "logit-adjusted"),
-            set_to("loss", "cross-entropy"),
+            set_to("sampling", "balanced"),
+            set_to("sampling", "once"),
         ));
     }
     Ok((graph, count.param_bytes))
