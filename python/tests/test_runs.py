@@ -15,6 +15,7 @@ from conftest import QUICK, patterns
 
 import oculist
 from oculist import DataError, Model, Recipe, SettingError
+from oculist._data import sorted_out
 
 NAMES = ["across", "down", "checks"]
 
@@ -83,6 +84,28 @@ def test_several_labels_for_each_image():
     assert np.array_equal(same.model.logits(images[:3]), result.model.logits(images[:3]))
     found = oculist.evaluate(result.model, (images, lists))
     assert "map" in found.scores and found.confusion == [] and len(found.per_class) == 3
+
+
+def test_a_table_is_one_as_an_array_and_as_lists():
+    """Oracle: a naive reading of the table, row by row."""
+
+    def classes(labels, names=None):
+        return sorted_out(([0] * len(labels), labels), {}, names)[1:]
+
+    for rows in ([[0, 1], [1, 0]], [[1, 1], [0, 1]], [[0, 0], [0, 1], [1, 0]], [[0, 1, 1], [1, 0, 0]], [(True, False), (False, True)]):
+        want = [[i for i, one in enumerate(row) if one] for row in rows]
+        names = [str(i) for i in range(len(rows[0]))]
+        for labels in (rows, np.array(rows), [[float(one) for one in row] for row in rows]):
+            assert classes(labels, names) == (want, names), rows
+            assert classes(labels)[0] == want, rows
+    # Twins: lists of class numbers stay what they are.
+    for lists in ([[0], [1], [0]], [[0, 1], [1]], [[0, 2], [1, 0]], [{0, 1}, {1, 0}], [[], [0, 1]]):
+        assert classes(lists)[0] == [sorted(one) for one in lists], lists
+    assert classes([[0, 1], [1, 0]], ["a", "b", "c"])[0] == [[0, 1], [0, 1]]
+    with pytest.raises(DataError, match="every row is .0, 1., which is a row of a table or a list of the classes"):
+        classes([[0, 1], [0, 1]])
+    with pytest.raises(DataError, match="a column for each of 3 class names in a table, found 2"):
+        classes([[0, 0], [0, 1]], ["a", "b", "c"])
 
 
 def test_results_are_saved_and_pickled(trained, tmp_path):

@@ -4,6 +4,7 @@ use crate::alike::{Alike, Duplicates, settle};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::open::{self, Drawn};
+use crate::thin::told;
 use crate::{DEFAULT_MAX_PIXELS, Exclude, LabelForm, SkipKind, Skipped, Split, Subset, Summary, Task};
 use std::path::{Path, PathBuf};
 
@@ -224,7 +225,7 @@ impl Dataset {
     /// Everything in [`Error`] that speaks of files, folders, classes and formats.
     pub fn open(source: &str, options: &OpenOptions) -> Result<Self> {
         options.validate()?;
-        settle(open::open(source, options)?, options)
+        Ok(told(settle(open::open(source, options)?, options)?, options))
     }
 
     /// Opens the folder or file at `path`, whatever it is called.
@@ -233,7 +234,7 @@ impl Dataset {
     /// As for [`Dataset::open`].
     pub fn open_path(path: &Path, options: &OpenOptions) -> Result<Self> {
         options.validate()?;
-        settle(open::open_path(path, options)?, options)
+        Ok(told(settle(open::open_path(path, options)?, options)?, options))
     }
 
     /// What the user named: a word or a path.

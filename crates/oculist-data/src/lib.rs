@@ -58,6 +58,7 @@ mod subset;
 mod summary;
 mod targets;
 mod task;
+mod thin;
 mod walk;
 
 pub mod fixture;

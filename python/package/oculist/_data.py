@@ -38,6 +38,7 @@ def sorted_out(data: Data, settings: dict[str, Any], class_names: Sequence[str] 
     several = any(_is_several(label) for label in labels)
     if several:
         settings.setdefault("task", "multi-label")
+        labels = _of_rows(labels, class_names)
     return images, *_numbered(labels, several, class_names)
 
 
@@ -71,16 +72,55 @@ def _listed(values: Any, what: str) -> Any:
 
 
 def _of_array(labels: np.ndarray) -> Any:
-    """Labels one by one; a table of zeros and ones says for each class whether the image has it."""
+    """Labels one by one; a table of zeros and ones says for each class whether the image has it.
+
+    Its rows become sets: the classes are told already.
+    """
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim == 2:
         if not np.isin(labels, (0, 1)).all():
             raise DataError("labels: expected only 0 and 1 in a table of images and classes")
-        return [np.flatnonzero(row).tolist() for row in labels]
+        return _of_table(labels)
     if labels.ndim != 1:
         raise DataError(f"labels: expected one or two axes, found {labels.ndim}")
     return labels.tolist()
+
+
+def _of_table(table: Any) -> list[frozenset[int]]:
+    return [frozenset(np.flatnonzero(row).tolist()) for row in table]
+
+
+def _of_rows(labels: Sequence[Any], names: Sequence[str] | None) -> Sequence[Any]:
+    """The labels of images with several; rows of zeros and ones that are a table become the classes that they mark.
+
+    Rows of one length of at least 2 with nothing but zeros and ones are a table, unless each row is ``[0, 1]``, which may be
+    the classes 0 and 1 as well, or there are more class names than columns and no number comes twice in a row.
+
+    :raises DataError: rows that can be read in both ways, or that fit neither.
+    """
+    rows = [list(label) for label in labels if isinstance(label, (list, tuple))]
+    width = len(rows[0]) if rows else 0
+    if len(rows) < len(labels) or width < 2 or any(len(row) != width for row in rows):
+        return labels
+    if not all(_is_mark(one) for row in rows for one in row):
+        return labels
+    repeated = any(len(set(row)) < width for row in rows)
+    marks = any(isinstance(one, (bool, np.bool_)) for row in rows for one in row)
+    if names is not None and len(names) != width and not marks:
+        if repeated:
+            raise DataError(f"labels: expected a column for each of {len(names)} class names in a table, found {width}")
+        return labels
+    if marks or repeated or any(row != sorted(row) for row in rows):
+        return _of_table(rows)
+    raise DataError(
+        "labels: every row is [0, 1], which is a row of a table or a list of the classes 0 and 1; expected an array for a table "
+        "(numpy.array(labels)) or sets for class numbers ({0, 1})"
+    )
+
+
+def _is_mark(one: Any) -> bool:
+    return isinstance(one, (bool, int, float, np.bool_, np.integer, np.floating)) and one in (0, 1)
 
 
 def _is_several(label: Any) -> bool:

@@ -112,7 +112,10 @@ impl Marks {
             return Err(Error::Layout {
                 path: manifest.path.clone(),
                 expected: "a column label, or a column of 0 and 1 for each class".into(),
-                found: format!("the columns {}", shortened(&self.names.join(", "))),
+                found: match &self.names[..] {
+                    [] => "no column but those of files and splits".into(),
+                    names => format!("the columns {}", shortened(&names.join(", "))),
+                },
             });
         }
         let count =

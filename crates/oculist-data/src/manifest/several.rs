@@ -10,6 +10,7 @@ use crate::LabelForm;
 use crate::error::{Error, Result, shortened};
 use crate::label_field::labels_of;
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// What a row has where its labels are.
 pub(super) enum Raw {
@@ -35,6 +36,10 @@ impl Several {
     /// # Errors
     /// [`Error::Ambiguous`] where two forms fit; a form that the user says and that is not there.
     pub(super) fn settle(self, manifest: &mut Manifest) -> Result<()> {
+        // Where no row can be read, there is no form to find: what is wrong with the rows is the cause.
+        if manifest.rows.is_empty() {
+            return Ok(());
+        }
         let has_labels = self.raw.iter().any(Option::is_some);
         match self.form {
             Some(LabelForm::Columns) => return self.marks.into_labels(manifest),
@@ -58,10 +63,11 @@ impl Several {
         let lists = self.raw.iter().flatten().any(|raw| matches!(raw, Raw::List(_)));
         let form = match self.form {
             Some(form) => form,
-            None if lists => LabelForm::One,
+            None if lists => self.beside_lists(manifest)?,
             None => self.detect(manifest)?,
         };
-        if !lists {
+        // What is read from texts in brackets is not what the other rows show.
+        if !lists || form == LabelForm::Json {
             manifest.notes.push(words(form).to_owned());
         }
         let rows = std::mem::take(&mut manifest.rows);
@@ -70,8 +76,9 @@ impl Several {
             let labels = match raw {
                 None => Ok(Vec::new()),
                 Some(Raw::List(labels)) => Ok(labels),
+                Some(Raw::Text(text)) if text.trim().is_empty() => Ok(Vec::new()),
                 // In JSON Lines with lists, a text is one label.
-                Some(Raw::Text(text)) if lists => Ok(vec![text]),
+                Some(Raw::Text(text)) if lists && form == LabelForm::One => Ok(vec![text]),
                 Some(Raw::Text(text)) => separated(&text, form)
                     .ok_or_else(|| super::bad_row(row.line, &format!("a list of labels ({form})"), &text)),
             };
@@ -91,16 +98,56 @@ impl Several {
         Ok(())
     }
 
+    /// All texts that say something.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let texts = self.raw.iter().filter_map(|raw| match raw {
+            Some(Raw::Text(text)) => Some(text.as_str()),
+            _ => None,
+        });
+        texts.filter(|text| !text.trim().is_empty())
+    }
+
+    /// The form of texts where other rows have lists of JSON: each is one label, unless it could be several.
+    ///
+    /// # Errors
+    /// [`Error::Ambiguous`] with the lines of a list and of a text that has a separator and is in no list as it stands.
+    fn beside_lists(&self, manifest: &Manifest) -> Result<LabelForm> {
+        let form = self.detect(manifest)?;
+        if matches!(form, LabelForm::One | LabelForm::Json) {
+            return Ok(form);
+        }
+        let rows = || manifest.rows.iter().zip(&self.raw);
+        let lists = rows().filter_map(|(row, raw)| match raw {
+            Some(Raw::List(labels)) => Some((row.line, labels)),
+            _ => None,
+        });
+        let known: HashSet<&str> = lists.clone().flat_map(|(_, labels)| labels).map(String::as_str).collect();
+        let text = rows().find_map(|(row, raw)| match raw {
+            Some(Raw::Text(text)) if !known.contains(text.as_str()) => {
+                let several = separated(text, form).is_some_and(|labels| labels.len() > 1);
+                several.then_some((row.line, text))
+            }
+            _ => None,
+        });
+        let (Some((line, text)), Some((list, _))) = (text, lists.clone().next()) else {
+            return Ok(LabelForm::One);
+        };
+        let text = shortened(text);
+        let readings = vec![
+            format!(
+                "line {list} has a list, so that the text {text} of line {line} is one label (--label-form one)"
+            ),
+            format!("{} in the text {text} of line {line} (--label-form {form})", words(form)),
+        ];
+        Err(Error::Ambiguous { path: manifest.path.clone(), readings })
+    }
+
     /// The form of texts.
     fn detect(&self, manifest: &Manifest) -> Result<LabelForm> {
-        let texts = || {
-            let texts = self.raw.iter().filter_map(|raw| match raw {
-                Some(Raw::Text(text)) => Some(text.as_str()),
-                _ => None,
-            });
-            texts.filter(|text| !text.trim().is_empty())
-        };
-        if texts().next().is_some() && texts().all(|text| list(text).is_some()) {
+        let texts = || self.texts();
+        let (lists, all) = (texts().filter(|text| list(text).is_some()).count(), texts().count());
+        // A list that is broken is a fault of its row, and no reason to take brackets and quotes for parts of names.
+        if all > 0 && lists * 2 >= all || texts().any(is_meant_as_list) {
             return Ok(LabelForm::Json);
         }
         let fits = [
@@ -156,6 +203,14 @@ fn separated(text: &str, form: LabelForm) -> Option<Vec<String>> {
             Some(labels)
         }
     }
+}
+
+/// True for text with a bracket and a quote at its beginning or its end, as lists of texts have, whole or broken.
+fn is_meant_as_list(text: &str) -> bool {
+    let is_quote = |c| matches!(c, '\'' | '"');
+    let text = text.trim();
+    text.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with(is_quote))
+        || text.strip_suffix(']').is_some_and(|rest| rest.trim_end().ends_with(is_quote))
 }
 
 /// A list as JSON or Python write it: `["cat", 'dog', 3]`.

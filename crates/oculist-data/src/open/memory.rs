@@ -92,7 +92,7 @@ impl Dataset {
             store: Arc::new(Pictures { name: name.to_owned(), images }),
         }
         .into_dataset(options)?;
-        crate::alike::settle(dataset, options)
+        Ok(crate::thin::told(crate::alike::settle(dataset, options)?, options))
     }
 }
 
@@ -133,6 +133,29 @@ mod tests {
         let of = |options| Dataset::of_images("m", images(40), labels.clone(), &[], names(), options);
         assert_eq!(of(&options).unwrap().train().task(), Task::MultiLabel);
         assert!(of(&OpenOptions::default()).unwrap_err().to_string().contains("one label for each image"));
+    }
+
+    #[test]
+    fn a_class_that_is_not_in_every_split_is_told() {
+        let of = |rare: usize, images_of: usize| {
+            let labels = (0..images_of + rare).map(|i| vec![u32::from(i >= images_of)]).collect();
+            let options = OpenOptions::default();
+            let all = images(images_of + rare);
+            let dataset = Dataset::of_images("m", all, labels, &[], names(), &options).unwrap();
+            dataset.notes().map(|note| note.reason.clone()).collect::<Vec<_>>().join("\n")
+        };
+        let text = of(1, 40);
+        assert!(
+            text.contains("the val split has no image of 1 of 2 classes: \"b\" (1 image in all)"),
+            "{text}"
+        );
+        assert!(text.contains("the test split has no image of 1 of 2 classes"), "{text}");
+        let text = of(2, 40);
+        assert!(
+            text.contains("the test split has no image") && !text.contains("the val split has"),
+            "{text}"
+        );
+        assert!(of(3, 40).is_empty(), "three are enough for all");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod left_out;
 mod limits;
 mod loader;
 mod manifest_rows;
+mod mixed_lists;
 mod multi_label;
 mod parquet_rows;
 mod partners;
