@@ -6,6 +6,7 @@
 mod augment;
 mod error;
 mod image;
+mod message;
 mod model;
 mod run;
 
@@ -20,7 +21,7 @@ mod _oculist {
     #[pymodule_export]
     use crate::model::{Model, Prediction};
     #[pymodule_export]
-    use crate::run::recipes::{plan, read_recipe, recipe, setting_names, stages};
+    use crate::run::recipes::{architectures, plan, read_recipe, recipe, setting_names, stages};
     #[pymodule_export]
     use crate::run::{check, evaluate, report_html, run, table_html};
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from . import _oculist
 from ._data import Data, Progress, file_of, settings_of, sorted_out
+from ._errors import SettingError
 from ._oculist import Model
 from ._progress import listener
 from ._recipe import PathLike, Recipe
@@ -28,14 +29,16 @@ def _run(
     class_names: Sequence[str] | None,
     progress: Progress,
 ) -> Result:
-    given = sorted_out(data, settings, class_names)
+    if output is None and existing != "refuse":
+        raise SettingError(f"existing: expected output= with it, found existing={existing!r} alone")
+    given = sorted_out(data, settings, class_names, to_train=True)
     shown = "data" if given else repr(settings["data"])
     told = "".join(f", {name}={value!r}" for name, value in settings.items() if name != "data" and value is not None)
     text, away = settings_of(settings)
     hear, end = listener(progress)
     with away:
         try:
-            facts, models = _oculist.run(
+            facts, models, taken = _oculist.run(
                 verb,
                 recipe,
                 text,
@@ -50,6 +53,8 @@ def _run(
     result = Result(facts, dict(models))
     if output is not None and given:
         result.save(Path(output))
+    # Nobody else may write into the folder until now.
+    del taken
     return result
 
 
@@ -68,13 +73,14 @@ _SHARED = """
         What to do if it holds a run: ``"refuse"``, ``"replace"``, or ``"resume"`` to go on with it (not with images in
         memory).
     class_names
-        Names of the classes that labels of images in memory number from 0.
+        Names of the classes that labels of images in memory number from 0, one for each class that there is; of labels that
+        are texts, their order.
     progress
         Something to call with a dictionary for every event; ``True`` for a line on stderr, ``False`` for nothing; ``None`` for
         the line where a terminal or a notebook shows it.
     settings
         Named as in settings.toml and as the long options of the command line, with ``_`` for ``-``: ``epochs=3``,
-        ``arch="resnet8"``.
+        ``arch="resnet8"``. ``augmentation`` may also be an ``Augment`` or a list of steps.
 
     Returns a ``Result``. Ctrl-C ends the call after the step at hand.
     """
@@ -102,7 +108,7 @@ def train(
     progress: Progress = None,
     **settings: Any,
 ) -> Result:
-    """Trains a network and measures it."""
+    """Trains a new network and measures it. To begin with a model, see ``compress`` and ``optimize``."""
     return _run("train", None, data, settings, output, existing, class_names, progress)
 
 
@@ -159,7 +165,8 @@ def evaluate(
     Parameters
     ----------
     data, class_names, progress, settings
-        As in ``oculist.train``. Images in memory are all measured.
+        As in ``oculist.train``. Images in memory are all measured. Settings are those that say how data and model are
+        read; those of trainings are refused.
     split
         Which images; without it the test split if there is one, else the validation split, else all.
     skip_unknown
