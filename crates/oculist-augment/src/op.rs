@@ -60,6 +60,9 @@ macro_rules! operations {
             /// The names of all operations, as in files.
             pub const NAMES: &[&str] = &[$($plain_name,)* $($name,)*];
 
+            /// Those without parameters.
+            const PLAIN: &[&str] = &[$($plain_name,)*];
+
             /// The operation's name, as in files.
             pub fn name(&self) -> &'static str {
                 match self {
@@ -186,7 +189,18 @@ impl Serialize for Op {
 impl<'de> Deserialize<'de> for Op {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
-        Self::deserialize(value).map_err(serde::de::Error::custom)
+        let name = value.get("op").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let Some(name) = Self::NAMES.iter().find(|known| **known == name) else {
+            return Self::deserialize(value).map_err(serde::de::Error::custom);
+        };
+        // What has no parameters is read without looking at what else is there.
+        let other = value.as_object().into_iter().flat_map(|map| map.keys()).find(|key| *key != "op");
+        if let Some(other) = other.filter(|_| Self::PLAIN.contains(name)) {
+            return Err(serde::de::Error::custom(format!(
+                "{name}: unknown parameter `{other}`, expected none but `probability` beside it (`weight` among choices)"
+            )));
+        }
+        Self::deserialize(value).map_err(|e| serde::de::Error::custom(format!("{name}: {e}")))
     }
 }
 

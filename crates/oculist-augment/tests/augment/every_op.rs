@@ -150,3 +150,16 @@ fn an_image_depends_on_its_key_and_on_nothing_else() {
     let other_epoch = (0..24).filter(|&i| augmented(2, i) != in_order[i]).count();
     assert!(other_epoch > 20, "only {other_epoch} of 24 images differ in the next epoch");
 }
+
+#[test]
+fn a_parameter_that_no_operation_has_is_refused_by_all() {
+    for name in Op::NAMES {
+        let text = format!(r#"{{"op": "{name}", "p": 0.5}}"#);
+        let problem = serde_json::from_str::<Step>(&text).expect_err(name).to_string();
+        assert!(problem.starts_with(&format!("{name}: ")), "{problem}");
+        assert!(problem.contains("`p`") || problem.contains("missing field"), "{problem}");
+    }
+    // The twin: what stands beside the operation is no parameter of it.
+    let step: Step = serde_json::from_str(r#"{"op": "invert", "probability": 0.25}"#).expect("a step");
+    assert_eq!(step.probability, 0.25);
+}
