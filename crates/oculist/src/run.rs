@@ -122,3 +122,32 @@ pub fn plan_recipe(
     let session = Session::builder(settings).stop_flag(stop).sink(tell).open()?;
     recipe.plan(&session)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[test]
+    fn a_training_with_a_model_is_refused_and_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = dir.path().join("run");
+        let options = RunOptions {
+            verb: "train".into(),
+            output: output.clone(),
+            existing: Existing::Refuse,
+            verify: false,
+            command: String::new(),
+            tensorboard: None,
+            show: ToString::to_string,
+        };
+        let settings =
+            Settings { data: Some("demo".into()), model: Some("m.onnx".into()), ..Settings::default() };
+        let stop = AtomicBool::new(false);
+        let error =
+            train(&settings, &options, &mut Watch { observer: &mut |_| (), stop: &stop }).unwrap_err();
+        assert!(error.to_string().starts_with("model: expected none"), "{error}");
+        assert!(!output.exists());
+    }
+}

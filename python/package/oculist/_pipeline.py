@@ -50,10 +50,7 @@ def text_of(pipeline: Any) -> tuple[str, bool, str | None]:
 
 
 def _file(path: str | os.PathLike[str]) -> tuple[str, bool, str]:
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise SettingError(f"pipeline {os.fspath(path)}: cannot be read: {error}") from error
+    text = Path(path).read_text(encoding="utf-8")
     return text, not is_json(path), os.fspath(path)
 
 

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::shown;
 use crate::error::{Failure, Result};
 use crate::image::Picture;
+use crate::message::shown as told;
 
 /// Settings of a JSON object, named as in a file of them.
 ///
@@ -32,7 +33,7 @@ pub(super) fn settings(text: &str) -> Result<Settings> {
             serde_json::from_value(entry).map_err(|e| Failure::Setting(format!("{name}: {e}")))?;
         settings = set.over(settings);
     }
-    settings.validate()?;
+    settings.validate().map_err(|e| Failure::Setting(told(&e.message())))?;
     Ok(settings)
 }
 
