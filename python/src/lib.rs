@@ -3,6 +3,7 @@
 //! The classes here do the work; `python/package/oculist` gives them their documented faces. What needs no interpreter runs
 //! without its lock, so that threads of Python work at the same time.
 
+mod argument;
 mod augment;
 mod error;
 mod image;

@@ -39,7 +39,7 @@ fn arguments(text: &str) -> String {
             None if alone && Settings::NAMES.contains(&name.as_str()) => {
                 result.push_str(&name);
                 if let Some((value, behind)) = value(rest) {
-                    result.push_str(&format!("=\"{value}\""));
+                    result.extend(["=\"", value, "\""]);
                     rest = behind;
                 }
             }

@@ -14,6 +14,7 @@ use oculist::{Model as Classifier, ModelOptions};
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyTuple};
 
+use crate::argument;
 use crate::error::{Failure, Result};
 use crate::image::array;
 use input::Inputs;
@@ -66,12 +67,12 @@ impl Model {
     #[pyo3(signature = (path, *, classes=None, preprocessing=None, logits=None, image_size=None, threads=1, arch=None, state_dict=None, partial=false))]
     fn new(
         py: Python<'_>,
-        path: PathBuf,
+        #[pyo3(from_py_with = argument::file)] path: PathBuf,
         classes: Option<&Bound<'_, PyAny>>,
-        preprocessing: Option<PathBuf>,
+        #[pyo3(from_py_with = argument::preprocessing)] preprocessing: Option<PathBuf>,
         logits: Option<String>,
-        image_size: Option<usize>,
-        threads: usize,
+        #[pyo3(from_py_with = argument::image_size)] image_size: Option<usize>,
+        #[pyo3(from_py_with = argument::threads)] threads: usize,
         arch: Option<String>,
         state_dict: Option<String>,
         partial: bool,
@@ -154,7 +155,7 @@ impl Model {
         &self,
         py: Python<'py>,
         images: &Bound<'py, PyAny>,
-        top: usize,
+        #[pyo3(from_py_with = argument::top)] top: usize,
         strict: bool,
     ) -> Result<Bound<'py, PyList>> {
         let mut inputs = Inputs::of(images)?;
@@ -208,7 +209,7 @@ impl Model {
     }
 
     /// Writes the model as an ONNX file that says all that is needed to use it; the file appears whole or not at all.
-    fn save(&self, py: Python<'_>, path: PathBuf) -> Result<()> {
+    fn save(&self, py: Python<'_>, #[pyo3(from_py_with = argument::file)] path: PathBuf) -> Result<()> {
         py.detach(move || Ok(self.classifier.write(&path).map(|_| ())?))
     }
 
@@ -221,7 +222,11 @@ impl Model {
     /// A model of what ``to_bytes`` gave: ``bytes``, a ``bytearray`` or a ``memoryview``.
     #[staticmethod]
     #[pyo3(signature = (data, threads=1))]
-    fn from_bytes(py: Python<'_>, data: &Bound<'_, PyAny>, threads: usize) -> Result<Self> {
+    fn from_bytes(
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = argument::threads)] threads: usize,
+    ) -> Result<Self> {
         let data = held::given(data)?;
         py.detach(|| Self::held(held::model(&data)?, threads))
     }

@@ -25,6 +25,9 @@ use work::watched;
 #[pyclass(frozen)]
 pub(crate) struct Taken(#[expect(dead_code, reason = "held for its lock")] RunFolder);
 
+/// The facts of a run, its models by their names, and the folder that they are still to be written into.
+type Ran = (String, Vec<(String, Model)>, Option<Taken>);
+
 /// Runs a recipe, or what a verb does; gives the facts as JSON, the models by their names, and the folder that is taken for
 /// results that are still to be written.
 #[pyfunction]
@@ -39,7 +42,7 @@ pub(crate) fn run(
     existing: &str,
     command: String,
     progress: Option<&Bound<'_, PyAny>>,
-) -> Result<(String, Vec<(String, Model)>, Option<Taken>)> {
+) -> Result<Ran> {
     let settings = data::settings(settings)?;
     let recipe = match recipe {
         Some(text) => Recipe::from_toml(text)?,

@@ -183,3 +183,29 @@ def test_the_package_has_what_it_tells():
     assert "ImageClassifier" in dir(oculist) and set(oculist.__all__) <= set(dir(oculist))
     assert not {"Any", "TYPE_CHECKING"} & set(dir(oculist))
     assert Model is oculist.Model
+
+
+def test_arguments_of_another_kind_are_named(trained, image, tmp_path):
+    trained.model.save(tmp_path / "m.onnx")
+    aug, model, data, path = Augment("trivial", 1), trained.model, patterns(90), tmp_path / "m.onnx"
+    for call, words in (
+        (lambda: aug(image, index=-1), "index: expected a whole number of 0 or more, found -1"),
+        (lambda: aug(image, epoch="a"), "epoch: expected a whole number of 0 or more, found 'a'"),
+        (lambda: aug(image=image, bboxes=[[1, 2, 3, 4]], labels=3), "labels: expected one for each of 1 boxes"),
+        (lambda: aug(image=image, bboxes=None), "bboxes: expected .* found NoneType"),
+        (lambda: Model(3), "path: expected a path, found int"),
+        (lambda: Model(path, threads=-1), "threads: expected a whole number of 0 or more, found -1"),
+        (lambda: Model(path, image_size=-1), "image_size: expected"),
+        (lambda: Model(path, preprocessing=3), "preprocessing: expected a path"),
+        (lambda: model.predict(image, top=-1), "top: expected"),
+        (lambda: model.save(None), "path: expected a path, found NoneType"),
+        (lambda: oculist.evaluate(None, data), "model: expected a file or a Model, found NoneType"),
+        (lambda: oculist.evaluate(model, data, split=3), "split: expected train, val, test or all, found 3"),
+        (lambda: oculist.evaluate(model, data, corruptions=3), "corruptions: expected a list of severities"),
+        (lambda: oculist.evaluate(model, data, corruptions=[300]), "corruptions: expected a whole number of 0 to 5"),
+        (lambda: oculist.check_data(data, folds=-1), "folds: expected a whole number"),
+        (lambda: oculist.train(data, output=3, **QUICK), "output: expected a folder, found int"),
+        (lambda: oculist.train(data, output=tmp_path / "x", existing=None, **QUICK), "existing: expected .* found None"),
+    ):
+        with pytest.raises((SettingError, DataError), match=words):
+            call()

@@ -12,6 +12,7 @@ from . import _oculist
 from ._data import Data, Progress, file_of, settings_of, sorted_out
 from ._errors import SettingError
 from ._oculist import Model
+from ._plain import whole
 from ._progress import listener
 from ._recipe import PathLike, Recipe
 from ._result import Evaluation, Issue, Result
@@ -29,6 +30,9 @@ def _run(
     class_names: Sequence[str] | None,
     progress: Progress,
 ) -> Result:
+    output = _folder(output)
+    if existing not in ("refuse", "replace", "resume"):
+        raise SettingError(f"existing: expected refuse, replace or resume, found {existing}")
     if output is None and existing != "refuse":
         raise SettingError(f"existing: expected output= with it, found existing={existing!r} alone")
     given = sorted_out(data, settings, class_names, to_train=True)
@@ -43,7 +47,7 @@ def _run(
                 recipe,
                 text,
                 given,
-                output=None if output is None else Path(output),
+                output=output,
                 existing=existing,
                 command=f"oculist.{verb}({shown}{told})",
                 progress=hear,
@@ -52,10 +56,16 @@ def _run(
             end()
     result = Result(facts, dict(models))
     if output is not None and given:
-        result.save(Path(output))
+        result.save(output)
     # Nobody else may write into the folder until now.
     del taken
     return result
+
+
+def _folder(output: PathLike | None) -> Path | None:
+    if output is not None and not isinstance(output, (str, os.PathLike)):
+        raise SettingError(f"output: expected a folder, found {type(output).__name__}")
+    return None if output is None else Path(output)
 
 
 _SHARED = """
@@ -174,6 +184,14 @@ def evaluate(
     corruptions
         Severities of 1 to 5 at which to measure the 15 corruptions of the robustness benchmarks too.
     """
+    if not isinstance(model, (str, os.PathLike, Model)):
+        raise SettingError(f"model: expected a file or a Model, found {type(model).__name__}")
+    if split is not None and not isinstance(split, str):
+        raise SettingError(f"split: expected train, val, test or all, found {split!r}")
+    if corruptions is not None:
+        if not isinstance(corruptions, Iterable):
+            raise SettingError(f"corruptions: expected a list of severities, found {corruptions!r}")
+        corruptions = [whole("corruptions", severity, 5) for severity in corruptions]
     given = sorted_out(data, settings, class_names)
     text, _ = settings_of(settings)
     if isinstance(model, Model):
@@ -190,7 +208,7 @@ def evaluate(
                 given,
                 split=split,
                 skip_unknown=skip_unknown,
-                corruptions=None if corruptions is None else list(corruptions),
+                corruptions=corruptions,
                 progress=hear,
             )
         finally:
@@ -236,9 +254,9 @@ def check_data(
             found = _oculist.check(
                 text,
                 given,
-                output=None if output is None else Path(output),
+                output=_folder(output),
                 labels=labels,
-                folds=folds,
+                folds=whole("folds", folds, 1000),
                 progress=hear,
             )
         finally:
