@@ -10,7 +10,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::error::{Failure, Result};
+use crate::argument::whole;
+use crate::error::{Failure, Result, kind_of};
 use crate::image::Picture;
 use boxes::{BoxFormat, Boxes};
 use masks::Mask;
@@ -162,8 +163,9 @@ fn sorted<'py>(
         let name = name.cast_into::<PyString>().map_err(PyErr::from)?;
         match name.to_cow()?.as_ref() {
             "image" => image = Some(value),
-            "index" => place.index = value.extract()?,
-            "epoch" => place.epoch = value.extract()?,
+            "index" if value.is_none() => place.index = None,
+            "index" => place.index = Some(whole("index", &value)?),
+            "epoch" => place.epoch = whole("epoch", &value)?,
             _ => targets.push((name.clone(), value)),
         }
     }
@@ -287,12 +289,15 @@ fn moved_boxes(
 fn check_labels(targets: &Targets<'_>, fields: &[String], boxes: usize) -> Result<()> {
     for (name, value) in targets {
         let name = name.to_cow()?;
-        if fields.iter().any(|field| *field == name) && value.len()? != boxes {
-            return Err(Failure::Data(format!(
-                "{name}: expected one for each of {boxes} boxes, found {}",
-                value.len()?
-            )));
+        if !fields.iter().any(|field| *field == name) {
+            continue;
         }
+        let found = match value.len() {
+            Ok(found) if found == boxes => continue,
+            Ok(found) => found.to_string(),
+            Err(_) => kind_of(value),
+        };
+        return Err(Failure::Data(format!("{name}: expected one for each of {boxes} boxes, found {found}")));
     }
     Ok(())
 }

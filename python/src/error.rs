@@ -5,6 +5,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
+use crate::message::shown;
+
 /// What went wrong, by the class of its exception; can be made without the interpreter.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -29,6 +31,11 @@ impl From<PyErr> for Failure {
     }
 }
 
+/// The name of an object's type, for errors.
+pub(crate) fn kind_of(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().name().map_or_else(|_| "another object".to_owned(), |name| name.to_string())
+}
+
 impl From<oculist_augment::Error> for Failure {
     fn from(error: oculist_augment::Error) -> Self {
         use oculist_augment::Error;
@@ -43,7 +50,7 @@ impl From<oculist_augment::Error> for Failure {
 
 impl From<OculistError> for Failure {
     fn from(error: OculistError) -> Self {
-        let text = error.to_string();
+        let text = shown(&error.message());
         match error {
             OculistError::Setting { .. }
             | OculistError::Stage { .. }
@@ -68,7 +75,7 @@ impl From<OculistError> for Failure {
 
 impl From<oculist_runtime::RuntimeError> for Failure {
     fn from(error: oculist_runtime::RuntimeError) -> Self {
-        Self::Model(error.to_string())
+        Self::Model(shown(&error.to_string().into()))
     }
 }
 

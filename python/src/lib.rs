@@ -3,9 +3,11 @@
 //! The classes here do the work; `python/package/oculist` gives them their documented faces. What needs no interpreter runs
 //! without its lock, so that threads of Python work at the same time.
 
+mod argument;
 mod augment;
 mod error;
 mod image;
+mod message;
 mod model;
 mod run;
 
@@ -20,7 +22,7 @@ mod _oculist {
     #[pymodule_export]
     use crate::model::{Model, Prediction};
     #[pymodule_export]
-    use crate::run::recipes::{plan, read_recipe, recipe, setting_names, stages};
+    use crate::run::recipes::{architectures, plan, read_recipe, recipe, setting_names, stages};
     #[pymodule_export]
     use crate::run::{check, evaluate, report_html, run, table_html};
 

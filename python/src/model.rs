@@ -14,6 +14,7 @@ use oculist::{Model as Classifier, ModelOptions};
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyTuple};
 
+use crate::argument;
 use crate::error::{Failure, Result};
 use crate::image::array;
 use input::Inputs;
@@ -66,12 +67,12 @@ impl Model {
     #[pyo3(signature = (path, *, classes=None, preprocessing=None, logits=None, image_size=None, threads=1, arch=None, state_dict=None, partial=false))]
     fn new(
         py: Python<'_>,
-        path: PathBuf,
+        #[pyo3(from_py_with = argument::file)] path: PathBuf,
         classes: Option<&Bound<'_, PyAny>>,
-        preprocessing: Option<PathBuf>,
+        #[pyo3(from_py_with = argument::preprocessing)] preprocessing: Option<PathBuf>,
         logits: Option<String>,
-        image_size: Option<usize>,
-        threads: usize,
+        #[pyo3(from_py_with = argument::image_size)] image_size: Option<usize>,
+        #[pyo3(from_py_with = argument::threads)] threads: usize,
         arch: Option<String>,
         state_dict: Option<String>,
         partial: bool,
@@ -82,7 +83,7 @@ impl Model {
             None => (None, None),
             Some(classes) => match classes.extract::<PathBuf>() {
                 Ok(one) => (None, Some(text(one))),
-                Err(_) => (Some(classes.extract::<Vec<String>>()?), None),
+                Err(_) => (Some(open::names(classes)?), None),
             },
         };
         let preprocessing = preprocessing.map(text);
@@ -117,6 +118,12 @@ impl Model {
         PyList::new(py, &self.notes)
     }
 
+    /// What it tells of an image: ``"single-label"``, one class, or ``"multi-label"``, any number of them.
+    #[getter]
+    fn task(&self) -> &'static str {
+        self.classifier.task.name()
+    }
+
     /// Name of the architecture.
     #[getter]
     fn arch(&self) -> &str {
@@ -140,14 +147,15 @@ impl Model {
     /// ``images`` is one image or a list of them: paths of files, folders (all images in them), images of Pillow, arrays of
     /// shape ``(height, width)`` or ``(height, width, channels)``; or an array of several, ``(n, height, width, channels)`` or,
     /// if they are wider than 4, ``(n, height, width)``.
-    /// Returns a list of ``Prediction``, each with the ``top`` likeliest classes. With ``strict=False`` an image that cannot
+    /// Returns a list of ``Prediction``, each with the ``top`` likeliest classes; of a model with several labels for each
+    /// image, ``labels`` are those of probability 0.5 and more. With ``strict=False`` an image that cannot
     /// be read is no exception but a prediction with an ``error``.
     #[pyo3(signature = (images, *, top=3, strict=true))]
     fn predict<'py>(
         &self,
         py: Python<'py>,
         images: &Bound<'py, PyAny>,
-        top: usize,
+        #[pyo3(from_py_with = argument::top)] top: usize,
         strict: bool,
     ) -> Result<Bound<'py, PyList>> {
         let mut inputs = Inputs::of(images)?;
@@ -181,7 +189,8 @@ impl Model {
 
     /// The probabilities of images, ``float32`` of shape ``(images, classes)``; ``images`` as in ``logits``.
     ///
-    /// They are a softmax of the logits; where the file judges every class by itself (a Sigmoid at its end), its numbers.
+    /// They are a softmax of the logits; where every class is judged by itself (a Sigmoid at the file's end, or several labels
+    /// for each image), a sigmoid of each.
     fn probabilities<'py>(&self, py: Python<'py>, images: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
         let (mut rows, n) = self.rows(py, images, Output::Logits)?;
         let columns = self.classifier.class_names.len();
@@ -200,7 +209,7 @@ impl Model {
     }
 
     /// Writes the model as an ONNX file that says all that is needed to use it; the file appears whole or not at all.
-    fn save(&self, py: Python<'_>, path: PathBuf) -> Result<()> {
+    fn save(&self, py: Python<'_>, #[pyo3(from_py_with = argument::file)] path: PathBuf) -> Result<()> {
         py.detach(move || Ok(self.classifier.write(&path).map(|_| ())?))
     }
 
@@ -210,11 +219,16 @@ impl Model {
         Ok(PyBytes::new(py, &bytes))
     }
 
-    /// A model of what ``to_bytes`` gave.
+    /// A model of what ``to_bytes`` gave: ``bytes``, a ``bytearray`` or a ``memoryview``.
     #[staticmethod]
     #[pyo3(signature = (data, threads=1))]
-    fn from_bytes(py: Python<'_>, data: &[u8], threads: usize) -> Result<Self> {
-        py.detach(|| Self::held(held::model(data)?, threads))
+    fn from_bytes(
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = argument::threads)] threads: usize,
+    ) -> Result<Self> {
+        let data = held::given(data)?;
+        py.detach(|| Self::held(held::model(&data)?, threads))
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> Result<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {

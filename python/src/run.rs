@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use oculist::report::RunSummary;
 use oculist::{
-    CheckOptions, EvaluateOptions, Evaluated, LabelOptions, Part, Purpose, Recipe, Split, check_data,
-    check_source, evaluate_file, evaluate_source,
+    CheckOptions, EvaluateOptions, Evaluated, LabelOptions, Part, Purpose, Recipe, RunFolder, Split,
+    check_data, check_source, evaluate_file, evaluate_source,
 };
 use pyo3::prelude::*;
 
@@ -21,7 +21,15 @@ use data::Given;
 use kept::Order;
 use work::watched;
 
-/// Runs a recipe, or what a verb does; gives the facts as JSON, and the models by their names.
+/// A folder that is this process's as long as the object lives.
+#[pyclass(frozen)]
+pub(crate) struct Taken(#[expect(dead_code, reason = "held for its lock")] RunFolder);
+
+/// The facts of a run, its models by their names, and the folder that they are still to be written into.
+type Ran = (String, Vec<(String, Model)>, Option<Taken>);
+
+/// Runs a recipe, or what a verb does; gives the facts as JSON, the models by their names, and the folder that is taken for
+/// results that are still to be written.
 #[pyfunction]
 #[pyo3(signature = (verb, recipe, settings, data, *, output, existing, command, progress))]
 pub(crate) fn run(
@@ -34,7 +42,7 @@ pub(crate) fn run(
     existing: &str,
     command: String,
     progress: Option<&Bound<'_, PyAny>>,
-) -> Result<(String, Vec<(String, Model)>)> {
+) -> Result<Ran> {
     let settings = data::settings(settings)?;
     let recipe = match recipe {
         Some(text) => Recipe::from_toml(text)?,
@@ -47,7 +55,7 @@ pub(crate) fn run(
     let facts = done.summary.to_data_json().map_err(|e| Failure::Other(e.to_string()))?;
     let held = |(name, model)| Ok((name, Model::held(model, threads)?));
     let models: Result<Vec<_>> = done.models.into_iter().map(held).collect();
-    Ok((facts, models?))
+    Ok((facts, models?, done.folder.map(Taken)))
 }
 
 /// Measures the file of a model; gives the facts as JSON, and the class names.
@@ -63,7 +71,7 @@ pub(crate) fn evaluate(
     corruptions: Option<Vec<u8>>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> Result<(String, Vec<String>)> {
-    let settings = data::settings(settings)?;
+    let settings = data::settings_of_evaluation(settings)?;
     let mut options = EvaluateOptions::default();
     options.part = part(split)?;
     options.skip_unknown = skip_unknown;
@@ -74,7 +82,7 @@ pub(crate) fn evaluate(
     let found: Evaluated = watched(py, progress, move |watch| {
         Ok(match data {
             Some(data) => {
-                let source = data.source(&settings, Purpose::Evaluate)?;
+                let source = data.source(&settings, Purpose::Evaluate, Some(&model))?;
                 evaluate_source(&model, source, &settings, &options, watch)?
             }
             None => evaluate_file(&model, &settings, &options, watch)?,
@@ -108,7 +116,7 @@ pub(crate) fn check(
         options.labels = labels;
         Ok(match data {
             Some(data) => {
-                let source = data.source(&settings, Purpose::Evaluate)?;
+                let source = data.source(&settings, Purpose::Evaluate, None)?;
                 check_source(source, &settings, &options, watch)?
             }
             None => check_data(&settings, &options, watch)?,

@@ -172,3 +172,8 @@ def test_boxes_and_masks_go_along():
     turned = A.Compose([A.Rotate((-30, 30), p=1, fill_mask=3), A.Pad(4, fill_mask=4)]).to_dict()
     with pytest.raises(SettingError, match="fill_mask"):
         Augment.from_albumentations(turned)
+
+
+def test_a_pipeline_itself_is_taken_as_its_description():
+    pipeline = A.Compose([A.HorizontalFlip(p=0.5), A.Transpose(p=1)])
+    assert Augment.from_albumentations(pipeline, 3) == Augment.from_albumentations(pipeline.to_dict(), 3)

@@ -69,7 +69,7 @@ def test_wrong_calls_are_type_errors(image):
             call()
     with pytest.raises(TypeError, match="unknown argument boxes"):
         aug(image=image, boxes=[])
-    with pytest.raises(OverflowError):
+    with pytest.raises(SettingError, match="index"):
         aug(image, index=-1)
 
 

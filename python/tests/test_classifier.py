@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -139,3 +140,18 @@ def test_it_works_without_scikit_learn():
     assert told.startswith("epoch: unknown parameter")
     light = "import sys, oculist; print('sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", light], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_no_fit_waits_for_a_latency():
+    images, labels = patterns(90)
+    how = {**HOW, "epochs": 1, "settings": None}
+    seconds = []
+    for settings in (None, {"measure_seconds": 2.0}):
+        began = time.monotonic()
+        found = ImageClassifier(**{**how, "settings": settings}).fit(images, labels)
+        seconds.append(time.monotonic() - began)
+    assert seconds[0] + 1 < seconds[1], "twin: what waits takes longer"
+    # What the docstring says is held out.
+    facts = found.result_.summary["data"]
+    assert facts["train"] + facts["val"] + facts["test"] == 90
+    assert abs(facts["val"] - 13.5) < 2 and abs(facts["test"] - 13.5) < 2

@@ -108,8 +108,8 @@ pub(crate) struct Several {
     pub(crate) targets: Targets,
 }
 
-/// From this probability on a class is answered.
-pub(crate) const THRESHOLD: f64 = 0.5;
+/// From this probability on a class is answered, where an image may have several.
+pub const THRESHOLD: f64 = 0.5;
 
 impl Several {
     /// The probabilities of image i.

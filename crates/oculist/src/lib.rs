@@ -114,6 +114,7 @@ pub use error::OculistError;
 pub use evaluate::{Part, Tta, evaluate, logits};
 pub use export::{ExportOptions, export_file};
 pub use images::Images;
+pub use judging::THRESHOLD;
 pub use message::{Mention, Message};
 pub use model_file::{
     ARCH_KEY, CLASSES_KEY, Head, Model, ModelOptions, Opened, PREPROCESSINGS, TASK_KEY, VERSION_KEY,

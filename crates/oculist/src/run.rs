@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use oculist_report::RunSummary;
 
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::message::Message;
 use crate::progress::{Progress, Watch};
 use crate::recipe::Recipe;
@@ -60,14 +60,18 @@ pub fn optimize(
 /// Trains a model, measures and exports it; no compression.
 ///
 /// # Errors
-/// As [`optimize`].
+/// As [`optimize`]; [`OculistError::Setting`] where a model is given, which a training would not begin with.
 pub fn train(
     settings: &Settings,
     options: &RunOptions,
     watch: &mut Watch<'_>,
 ) -> Result<Finished, OculistError> {
-    let recipe = if settings.model.is_some() { Recipe::measure() } else { Recipe::train() };
-    run_recipe(&recipe, settings, options, watch)
+    if settings.model.is_some() {
+        let expected = "expected none, since a training begins with a new network; compress and optimize begin with a \
+                        model, eval measures one";
+        return Err(wrong("model", expected));
+    }
+    run_recipe(&Recipe::train(), settings, options, watch)
 }
 
 /// Runs a recipe in a folder, with its report; what the recipe says of the session holds where the settings say nothing.
@@ -117,4 +121,33 @@ pub fn plan_recipe(
     let tell = |event: &Progress<'_>| observer(*event);
     let session = Session::builder(settings).stop_flag(stop).sink(tell).open()?;
     recipe.plan(&session)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[test]
+    fn a_training_with_a_model_is_refused_and_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = dir.path().join("run");
+        let options = RunOptions {
+            verb: "train".into(),
+            output: output.clone(),
+            existing: Existing::Refuse,
+            verify: false,
+            command: String::new(),
+            tensorboard: None,
+            show: ToString::to_string,
+        };
+        let settings =
+            Settings { data: Some("demo".into()), model: Some("m.onnx".into()), ..Settings::default() };
+        let stop = AtomicBool::new(false);
+        let error =
+            train(&settings, &options, &mut Watch { observer: &mut |_| (), stop: &stop }).unwrap_err();
+        assert!(error.to_string().starts_with("model: expected none"), "{error}");
+        assert!(!output.exists());
+    }
 }

@@ -5,16 +5,16 @@ and ``run`` make models, ``evaluate`` measures them, ``check_data`` examines dat
 scikit-learn. See ``help(oculist.train)`` and so on.
 """
 
-from typing import TYPE_CHECKING, Any
+import typing as _typing
 
 from ._augment import Augment
 from ._errors import DataError, DifferenceWarning, ModelError, OculistError, SettingError
 from ._oculist import Model, Prediction, __version__
-from ._recipe import Recipe, stages
+from ._recipe import Recipe, architectures, stages
 from ._result import Candidate, Cost, Evaluation, Issue, Result
 from ._runs import check_data, compress, evaluate, optimize, run, train
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from ._classifier import ImageClassifier
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Result",
     "SettingError",
     "__version__",
+    "architectures",
     "check_data",
     "compress",
     "evaluate",
@@ -50,7 +51,11 @@ for _name in __all__:
 del _name
 
 
-def __getattr__(name: str) -> Any:
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def __getattr__(name: str) -> _typing.Any:
     # Only who uses it waits until scikit-learn is imported.
     if name == "ImageClassifier":
         from ._classifier import ImageClassifier

@@ -15,6 +15,7 @@ import numpy as np
 from . import _oculist
 from ._errors import DifferenceWarning, SettingError
 from ._pipeline import POLICIES, flips, is_json, padded_crop, resized_crop, text_of
+from ._plain import whole
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,6 +25,7 @@ Border = Union[Literal["edge", "reflect", "symmetric", "wrap"], Mapping[str, int
 Fill = Union[Literal["mean", "noise"], Mapping[str, int]]
 Steps = Sequence[Union[Mapping[str, Any], "Augment"]]
 
+_LARGEST_SEED = 2**64 - 1
 _BLACK: Mapping[str, int] = {"constant": 0}
 
 
@@ -76,18 +78,22 @@ class Augment(_oculist.Augment):
         if isinstance(pipeline, str) and pipeline in POLICIES:
             pipeline = getattr(Augment, pipeline)(seed=0).to_dict()
         text, is_toml, origin = text_of(pipeline)
-        numbers = None if normalize is None else (_numbers(normalize[0]), _numbers(normalize[1]))
+        numbers = None if normalize is None else _statistics(normalize)
+        if isinstance(label_fields, str) or not all(isinstance(name, str) for name in label_fields):
+            raise SettingError(f"label_fields: expected a list of names, found {label_fields!r}")
+        if not isinstance(bbox_format, str):
+            raise SettingError(f"bbox_format: expected a name, found {type(bbox_format).__name__}")
         try:
             return super().__new__(
                 cls,
                 text,
-                secrets.randbits(53) if seed is None else seed,
+                secrets.randbits(53) if seed is None else whole("seed", seed, _LARGEST_SEED),
                 is_toml,
                 bbox_format=bbox_format,
                 label_fields=list(label_fields),
-                background=background,
+                background=whole("background", background, 255),
                 normalize=numbers,
-                tensor=tensor,
+                tensor=bool(tensor),
             )
         except SettingError as error:
             if origin is None:
@@ -110,18 +116,44 @@ class Augment(_oculist.Augment):
         text = self.to_json() if is_json(path) else self.to_toml()
         Path(path).write_text(text, encoding="utf-8")
 
+    def set_seed(self, seed: int | None = None, *, worker: int | None = None) -> None:
+        """Begins the count of images anew, with another seed if one is given.
+
+        With ``worker``, this process draws what the worker of that number draws.
+        """
+        seed = None if seed is None else whole("seed", seed, _LARGEST_SEED)
+        worker = None if worker is None else whole("worker", worker, _LARGEST_SEED)
+        super().set_seed(seed, worker=worker)
+
     def __add__(self, other: Augment) -> Augment:
         """This pipeline, then the other; seed and the form of results are those of the first."""
         if not isinstance(other, _oculist.Augment):
             return NotImplemented
-        return type(self)([*self.steps, *other.to_dict()["steps"]], **self._arguments())
+        both = Augment.__new__(type(self), [*self.steps, *other.to_dict()["steps"]], **self._arguments())
+        both.__dict__.update(self.__dict__)
+        return both
+
+    def __eq__(self, other: object) -> bool:
+        """Whether pipeline, seed and the form of results are the same, however many images were drawn."""
+        if not isinstance(other, Augment):
+            return NotImplemented
+        return self.to_json() == other.to_json() and self._arguments() == other._arguments()
+
+    def __hash__(self) -> int:
+        return hash((self.to_json(), self.seed))
 
     def _arguments(self) -> dict[str, Any]:
         names = ("seed", "bbox_format", "label_fields", "background", "normalize", "tensor")
         return {name: getattr(self, name) for name in names}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.to_json(), self._arguments()), self.__getstate__()
+        # A subclass may take other arguments and have attributes of its own.
+        return _again, (type(self), self.to_json(), self._arguments()), (super().__getstate__(), self.__dict__.copy())
+
+    def __setstate__(self, state: tuple[Any, dict[str, Any]]) -> None:
+        place, attributes = state
+        super().__setstate__(place)  # type: ignore[misc]
+        self.__dict__.update(attributes)
 
     def __repr__(self) -> str:
         steps = [
@@ -234,9 +266,9 @@ class Augment(_oculist.Augment):
 
     @classmethod
     def from_albumentations(
-        cls, description: Mapping[str, Any], seed: int | None = None, *, strict: bool = False, **how: Any
+        cls, description: Any, seed: int | None = None, *, strict: bool = False, **how: Any
     ) -> Augment:
-        """The pipeline that ``A.Compose(...).to_dict()`` of Albumentations 2.0.8 describes.
+        """The same pipeline as ``A.Compose(...)`` of Albumentations 2.0.8, or as what its ``to_dict()`` gives.
 
         ``Normalize``, ``ToFloat`` and ``ToTensorV2`` at the end become ``normalize`` and ``tensor``; the format and the label
         fields of boxes go along. What has no equal here is a ``SettingError`` that lists all of it. What differs a little,
@@ -245,6 +277,11 @@ class Augment(_oculist.Augment):
         """
         from ._albumentations import convert
 
+        if hasattr(description, "to_dict"):
+            description = description.to_dict()
+        if not isinstance(description, Mapping):
+            expected = "expected a pipeline of Albumentations or what its to_dict() gives"
+            raise SettingError(f"description: {expected}, found {type(description).__name__}")
         steps, found, differences = convert(description)
         if differences:
             text = f"not quite as in Albumentations: {'; '.join(differences)}"
@@ -264,7 +301,15 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def _again(cls: type[Augment], text: str, arguments: dict[str, Any]) -> Augment:
-    return cls(json.loads(text), **arguments)
+    return Augment.__new__(cls, json.loads(text), **arguments)
+
+
+def _statistics(normalize: Any) -> tuple[list[float], list[float]]:
+    try:
+        mean, std = normalize
+        return _numbers(mean), _numbers(std)
+    except (TypeError, ValueError):
+        raise SettingError(f"normalize: expected a pair (mean, std) of numbers, found {normalize!r}") from None
 
 
 def _numbers(value: Sequence[float] | float) -> list[float]:

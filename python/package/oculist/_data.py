@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Union
@@ -13,7 +14,9 @@ from typing import Any, Union
 import numpy as np
 
 from ._errors import DataError, SettingError
+from . import _oculist
 from ._oculist import Model
+from ._plain import finite
 
 # A name or path; a pair of images and labels; pairs of an image and its label.
 Data = Union[str, "os.PathLike[str]", tuple[Any, Any], Sequence[tuple[Any, Any]]]
@@ -23,14 +26,20 @@ Progress = Union[Callable[[dict[str, Any]], Any], bool, None]
 Given = tuple[Sequence[Any], list[list[int]], list[str]]
 
 
-def sorted_out(data: Data, settings: dict[str, Any], class_names: Sequence[str] | None = None) -> Given | None:
-    """The images in memory that ``data`` are, or ``None`` for a name, which becomes the setting ``data``."""
+def sorted_out(
+    data: Data, settings: dict[str, Any], class_names: Sequence[str] | None = None, *, to_train: bool = False
+) -> Given | None:
+    """The images in memory that ``data`` are, or ``None`` for a name, which becomes the setting ``data``.
+
+    To train, there must be images of every class that has a name.
+    """
     if isinstance(data, (str, os.PathLike)):
         if class_names is not None:
             raise SettingError(f"class_names: expected images in memory with it, found the data {os.fspath(data)}")
         settings["data"] = os.fspath(data)
         return None
-    images, labels = _two_lists(data)
+    names = None if class_names is None else _names(class_names)
+    images, labels, columns = _two_lists(data)
     if len(images) != len(labels):
         raise DataError(f"data: expected a label for each of {len(images)} images, found {len(labels)}")
     if not len(images):
@@ -38,23 +47,59 @@ def sorted_out(data: Data, settings: dict[str, Any], class_names: Sequence[str] 
     several = any(_is_several(label) for label in labels)
     if several:
         settings.setdefault("task", "multi-label")
-        labels = _of_rows(labels, class_names)
-    return images, *_numbered(labels, several, class_names)
+        of_rows = _of_rows(labels, names)
+        if of_rows is not labels:
+            columns = len(labels[0])
+        labels = of_rows
+    lists, names = _numbered(labels, several, names, columns)
+    if to_train:
+        _check_used(lists, names, columns)
+    return images, lists, names
 
 
-def _two_lists(data: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+def _names(given: Any) -> list[str]:
+    """Class names, each once."""
+    if isinstance(given, (str, bytes, Mapping)) or not hasattr(given, "__iter__"):
+        raise SettingError(f"class_names: expected a list of names, found {type(given).__name__}")
+    names = [str(name) for name in given]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise SettingError(f"class_names: expected different names, found {name!r} twice")
+    return names
+
+
+def _check_used(lists: list[list[int]], names: list[str], columns: int | None) -> None:
+    used = {one for found in lists for one in found}
+    unused = [name for i, name in enumerate(names) if i not in used]
+    if not unused or not used:
+        return
+    told = ", ".join(repr(name) for name in unused)
+    if columns is None:
+        expected = f"expected a name for each of the {len(used)} classes of the labels"
+        raise SettingError(f"class_names: {expected}, found {len(names)}: no image has {told}")
+    if len(unused) == 1:
+        text = f"labels: the column of class {told} has no image, and no model learns it"
+    else:
+        text = f"labels: the columns of {len(unused)} classes have no image, and no model learns them: {told}"
+    warnings.warn(text, UserWarning, stacklevel=5)
+
+
+def _two_lists(data: Any) -> tuple[Sequence[Any], Sequence[Any], int | None]:
+    """Images, labels, and how many columns a table of labels has."""
     if isinstance(data, tuple) and len(data) == 2:
         images, labels = data
         if hasattr(labels, "to_numpy"):
             labels = labels.to_numpy()
+        columns = None
         if isinstance(labels, np.ndarray):
+            columns = labels.shape[1] if labels.ndim == 2 and labels.shape[1] > 1 else None
             labels = _of_array(labels)
-        return _listed(images, "images"), _listed(labels, "labels")
+        return _listed(images, "images"), _listed(labels, "labels"), columns
     pairs = _listed(data, "data")
     for i, pair in enumerate(pairs):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise DataError(f"data[{i}]: expected an image and its label, found {type(pair).__name__}")
-    return [image for image, _ in pairs], [label for _, label in pairs]
+    return [image for image, _ in pairs], [label for _, label in pairs], None
 
 
 def _listed(values: Any, what: str) -> Any:
@@ -127,7 +172,9 @@ def _is_several(label: Any) -> bool:
     return isinstance(label, (list, tuple, set, frozenset))
 
 
-def _numbered(labels: Iterable[Any], several: bool, names: Sequence[str] | None) -> tuple[list[list[int]], list[str]]:
+def _numbered(
+    labels: Iterable[Any], several: bool, names: list[str] | None, columns: int | None
+) -> tuple[list[list[int]], list[str]]:
     lists: list[list[Any]] = []
     for i, label in enumerate(labels):
         found = list(label) if _is_several(label) else [label]
@@ -135,8 +182,15 @@ def _numbered(labels: Iterable[Any], several: bool, names: Sequence[str] | None)
     known = {one for found in lists for one in found}
     if len({type(one) for one in known}) > 1:
         raise DataError("labels: expected all numbers or all texts, found both")
+    if columns is not None:
+        if names is None:
+            names = [str(i) for i in range(columns)]
+        elif len(names) != columns:
+            expected = f"expected {columns} names, one for each column of the labels"
+            raise SettingError(f"class_names: {expected}, found {len(names)}")
     given = names is not None
-    names = [str(name) for name in (sorted(known) if names is None else names)]
+    if names is None:
+        names = [str(name) for name in sorted(known)]
     number: dict[Any, int]
     if all(isinstance(one, str) for one in known):
         number = {name: i for i, name in enumerate(names)}
@@ -145,8 +199,13 @@ def _numbered(labels: Iterable[Any], several: bool, names: Sequence[str] | None)
     else:
         number = {one: i for i, one in enumerate(sorted(known))}
     for one in known:
+        if one not in number and isinstance(one, int) and one < 0:
+            raise DataError(f"labels: expected numbers from 0, as class_names count, found {one}")
+        if one not in number and isinstance(one, int):
+            expected = f"expected {max(known) + 1} names or more, for labels of 0 to {max(known)}"
+            raise SettingError(f"class_names: {expected}, found {len(names)}: {', '.join(names)}")
         if one not in number:
-            raise DataError(f"labels: expected one of {', '.join(names)}, found {one}")
+            raise SettingError(f"class_names: expected a name for the label {one!r}, found {', '.join(names)}")
     return [[number[one] for one in found] for found in lists], names
 
 
@@ -164,17 +223,32 @@ def _plain(label: Any, i: int) -> int | str:
 
 def settings_of(settings: Mapping[str, Any]) -> tuple[str, AbstractContextManager[Any]]:
     """Settings as JSON, and what must stay open while they are in use: the file of a model that is in memory."""
-    away: AbstractContextManager[Any] = nullcontext()
+    away = ExitStack()
     plain = {}
     for name, value in settings.items():
         if isinstance(value, Model):
             if name != "model":
                 raise SettingError(f"{name}: expected no model")
-            path, away = file_of(value)
+            path, folder = file_of(value)
+            away.enter_context(folder)
             value = path
+        if name == "augmentation" and value is not None and not isinstance(value, (str, os.PathLike)):
+            value = _pipeline_file(value, away)
         if value is not None:
             plain[name] = _json(name, value)
     return json.dumps(plain), away
+
+
+def _pipeline_file(pipeline: Any, away: ExitStack) -> str:
+    """A file of an ``Augment``, or of steps, as long as the stack is open."""
+    from ._augment import Augment
+
+    if isinstance(pipeline, _oculist.Augment) and (pipeline.normalize is not None or pipeline.tensor):
+        raise SettingError("augmentation: expected no normalize and tensor with it, since the network has its own")
+    made = pipeline if isinstance(pipeline, Augment) else Augment(pipeline, 0)
+    path = Path(away.enter_context(TemporaryDirectory(prefix="oculist-"))) / "augmentation.toml"
+    made.save(path)
+    return os.fspath(path)
 
 
 def file_of(model: Model) -> tuple[str, AbstractContextManager[Any]]:
@@ -187,11 +261,13 @@ def file_of(model: Model) -> tuple[str, AbstractContextManager[Any]]:
 
 def _json(name: str, value: Any) -> Any:
     if isinstance(value, np.generic):
-        return value.item()
+        value = value.item()
+    if isinstance(value, float):
+        return finite(name, value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, (list, tuple)):
         return [_json(name, one) for one in value]
-    if isinstance(value, (str, bool, int, float)):
+    if isinstance(value, (str, bool, int)):
         return value
     raise SettingError(f"{name}: expected a text, a number, a list or None, found {type(value).__name__}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ._errors import SettingError
+from ._plain import text as _json
 
 Step = dict[str, Any]
 
@@ -19,15 +19,24 @@ POLICIES = ("trivial", "rand", "auto", "augmix", "three", "erasing")
 def text_of(pipeline: Any) -> tuple[str, bool, str | None]:
     """The text of a pipeline, whether it is TOML, and the file that it stands in."""
     if isinstance(pipeline, Mapping):
-        return _json({"steps": [pipeline]} if "op" in pipeline else pipeline), False, None
+        return _json("pipeline", {"steps": [pipeline]} if "op" in pipeline else pipeline), False, None
+    if hasattr(pipeline, "steps"):
+        pipeline = [pipeline]
     if isinstance(pipeline, os.PathLike):
         return _file(pipeline)
     if not isinstance(pipeline, str):
         steps: list[Any] = []
-        for step in pipeline:
+        try:
+            members = list(pipeline)
+        except TypeError:
+            expected = "expected steps, a pipeline file, the text of one or a policy"
+            raise SettingError(f"pipeline: {expected}, found {type(pipeline).__name__}") from None
+        for i, step in enumerate(members):
+            if not isinstance(step, Mapping) and not hasattr(step, "steps"):
+                raise SettingError(f"pipeline: step {i}: expected a dictionary, found {type(step).__name__}")
             # An `Augment` stands for its steps.
             steps.extend(step.steps if hasattr(step, "steps") else [step])
-        return _json({"steps": steps}), False, None
+        return _json("pipeline", {"steps": steps}), False, None
     if pipeline.lstrip().startswith("{"):
         return pipeline, False, None
     if "\n" in pipeline or "=" in pipeline:
@@ -43,17 +52,6 @@ def text_of(pipeline: Any) -> tuple[str, bool, str | None]:
 def _file(path: str | os.PathLike[str]) -> tuple[str, bool, str]:
     text = Path(path).read_text(encoding="utf-8")
     return text, not is_json(path), os.fspath(path)
-
-
-def _json(pipeline: Any) -> str:
-    def plain(value: Any) -> Any:
-        # Numbers and arrays of NumPy.
-        if hasattr(value, "tolist"):
-            return value.tolist()
-        found = type(value).__name__
-        raise SettingError(f"expected numbers, texts, lists and dictionaries in a pipeline, found {found}")
-
-    return json.dumps(pipeline, default=plain)
 
 
 def is_json(path: str | os.PathLike[str]) -> bool:

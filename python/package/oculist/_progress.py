@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ._data import Progress
+from ._errors import SettingError
 
 _WIDTH = 20
 
@@ -17,6 +18,9 @@ def listener(progress: Progress) -> tuple[Callable[[str], None] | None, Callable
     """What is called with every event as JSON, and what is called at the end."""
     if callable(progress):
         return (lambda text: progress(json.loads(text)) and None), _nothing
+    if progress is not None and not isinstance(progress, bool):
+        expected = "expected something to call, True, False or None"
+        raise SettingError(f"progress: {expected}, found {type(progress).__name__}")
     if progress is False or (progress is None and not _is_watched()):
         return None, _nothing
     line = _Line()

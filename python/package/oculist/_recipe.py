@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Union
@@ -10,6 +9,7 @@ from typing import Any, Union
 from . import _oculist
 from ._data import Data, Progress, settings_of, sorted_out
 from ._errors import SettingError
+from ._plain import text as _json
 from ._progress import listener
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -34,14 +34,22 @@ class Recipe:
     def __init__(
         self, stages: Iterable[Mapping[str, Any]], *, name: str = "recipe", settings: Mapping[str, Any] | None = None
     ) -> None:
-        recipe: dict[str, Any] = {"name": name, "stage": [dict(stage) for stage in stages]}
+        if isinstance(stages, (str, bytes, Mapping)) or not hasattr(stages, "__iter__"):
+            expected = "expected a list of stages, a dictionary each"
+            hint = "; Recipe.read reads a file, Recipe.from_toml a text" if isinstance(stages, str) else ""
+            raise SettingError(f"recipe: {expected}, found {type(stages).__name__}{hint}")
+        listed = list(stages)
+        for i, stage in enumerate(listed):
+            if not isinstance(stage, Mapping):
+                raise SettingError(f"recipe: stage {i}: expected a dictionary, found {type(stage).__name__}")
+        if not isinstance(name, str):
+            raise SettingError(f"name: expected a text, found {type(name).__name__}")
+        if settings is not None and not isinstance(settings, Mapping):
+            raise SettingError(f"settings: expected a dictionary, found {type(settings).__name__}")
+        recipe: dict[str, Any] = {"name": name, "stage": [_known(stage) for stage in listed]}
         if settings:
-            recipe["settings"] = dict(settings)
-        try:
-            text = json.dumps(recipe, default=os.fspath)
-        except TypeError as error:
-            raise SettingError(f"recipe: {error}") from None
-        self._toml = _oculist.recipe(text, True)
+            recipe["settings"] = _known(settings)
+        self._toml = _oculist.recipe(_json("recipe", recipe), True)
 
     @classmethod
     def _of(cls, toml: str) -> Recipe:
@@ -52,11 +60,15 @@ class Recipe:
     @classmethod
     def from_toml(cls, text: str) -> Recipe:
         """A recipe of the text of a file."""
+        if not isinstance(text, str):
+            raise SettingError(f"recipe: expected the text of a file, found {type(text).__name__}")
         return cls._of(_oculist.recipe(text, False))
 
     @classmethod
     def read(cls, path: PathLike) -> Recipe:
         """A recipe of a TOML or JSON file."""
+        if not isinstance(path, (str, os.PathLike)):
+            raise SettingError(f"recipe: expected a file, found {type(path).__name__}")
         return cls._of(_oculist.read_recipe(path))
 
     def to_toml(self) -> str:
@@ -67,7 +79,7 @@ class Recipe:
         self, data: Data, *, class_names: Sequence[str] | None = None, progress: Progress = None, **settings: Any
     ) -> str:
         """What the recipe would do, stage by stage, with an estimate of its time; nothing is trained or written."""
-        given = sorted_out(data, settings, class_names)
+        given = sorted_out(data, settings, class_names, to_train=True)
         text, away = settings_of(settings)
         hear, end = listener(progress)
         with away:
@@ -86,6 +98,16 @@ class Recipe:
         return hash(self._toml)
 
 
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said; nothing is said by ``None``."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def stages() -> list[str]:
     """The kinds of stages that recipes may have."""
     return _oculist.stages()
+
+
+def architectures() -> list[str]:
+    """The names of the architectures that ``arch`` may have."""
+    return _oculist.architectures()

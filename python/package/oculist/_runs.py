@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from . import _oculist
 from ._data import Data, Progress, file_of, settings_of, sorted_out
+from ._errors import SettingError
 from ._oculist import Model
+from ._plain import whole
 from ._progress import listener
 from ._recipe import PathLike, Recipe
 from ._result import Evaluation, Issue, Result
@@ -28,19 +30,24 @@ def _run(
     class_names: Sequence[str] | None,
     progress: Progress,
 ) -> Result:
-    given = sorted_out(data, settings, class_names)
+    output = _folder(output)
+    if existing not in ("refuse", "replace", "resume"):
+        raise SettingError(f"existing: expected refuse, replace or resume, found {existing}")
+    if output is None and existing != "refuse":
+        raise SettingError(f"existing: expected output= with it, found existing={existing!r} alone")
+    given = sorted_out(data, settings, class_names, to_train=True)
     shown = "data" if given else repr(settings["data"])
     told = "".join(f", {name}={value!r}" for name, value in settings.items() if name != "data" and value is not None)
     text, away = settings_of(settings)
     hear, end = listener(progress)
     with away:
         try:
-            facts, models = _oculist.run(
+            facts, models, taken = _oculist.run(
                 verb,
                 recipe,
                 text,
                 given,
-                output=None if output is None else Path(output),
+                output=output,
                 existing=existing,
                 command=f"oculist.{verb}({shown}{told})",
                 progress=hear,
@@ -49,8 +56,16 @@ def _run(
             end()
     result = Result(facts, dict(models))
     if output is not None and given:
-        result.save(Path(output))
+        result.save(output)
+    # Nobody else may write into the folder until now.
+    del taken
     return result
+
+
+def _folder(output: PathLike | None) -> Path | None:
+    if output is not None and not isinstance(output, (str, os.PathLike)):
+        raise SettingError(f"output: expected a folder, found {type(output).__name__}")
+    return None if output is None else Path(output)
 
 
 _SHARED = """
@@ -68,13 +83,14 @@ _SHARED = """
         What to do if it holds a run: ``"refuse"``, ``"replace"``, or ``"resume"`` to go on with it (not with images in
         memory).
     class_names
-        Names of the classes that labels of images in memory number from 0.
+        Names of the classes that labels of images in memory number from 0, one for each class that there is; of labels that
+        are texts, their order.
     progress
         Something to call with a dictionary for every event; ``True`` for a line on stderr, ``False`` for nothing; ``None`` for
         the line where a terminal or a notebook shows it.
     settings
         Named as in settings.toml and as the long options of the command line, with ``_`` for ``-``: ``epochs=3``,
-        ``arch="resnet8"``.
+        ``arch="resnet8"``. ``augmentation`` may also be an ``Augment`` or a list of steps.
 
     Returns a ``Result``. Ctrl-C ends the call after the step at hand.
     """
@@ -102,7 +118,7 @@ def train(
     progress: Progress = None,
     **settings: Any,
 ) -> Result:
-    """Trains a network and measures it."""
+    """Trains a new network and measures it. To begin with a model, see ``compress`` and ``optimize``."""
     return _run("train", None, data, settings, output, existing, class_names, progress)
 
 
@@ -159,7 +175,8 @@ def evaluate(
     Parameters
     ----------
     data, class_names, progress, settings
-        As in ``oculist.train``. Images in memory are all measured.
+        As in ``oculist.train``. Images in memory are all measured. Settings are those that say how data and model are
+        read; those of trainings are refused.
     split
         Which images; without it the test split if there is one, else the validation split, else all.
     skip_unknown
@@ -167,6 +184,14 @@ def evaluate(
     corruptions
         Severities of 1 to 5 at which to measure the 15 corruptions of the robustness benchmarks too.
     """
+    if not isinstance(model, (str, os.PathLike, Model)):
+        raise SettingError(f"model: expected a file or a Model, found {type(model).__name__}")
+    if split is not None and not isinstance(split, str):
+        raise SettingError(f"split: expected train, val, test or all, found {split!r}")
+    if corruptions is not None:
+        if not isinstance(corruptions, Iterable):
+            raise SettingError(f"corruptions: expected a list of severities, found {corruptions!r}")
+        corruptions = [whole("corruptions", severity, 5) for severity in corruptions]
     given = sorted_out(data, settings, class_names)
     text, _ = settings_of(settings)
     if isinstance(model, Model):
@@ -183,7 +208,7 @@ def evaluate(
                 given,
                 split=split,
                 skip_unknown=skip_unknown,
-                corruptions=None if corruptions is None else list(corruptions),
+                corruptions=corruptions,
                 progress=hear,
             )
         finally:
@@ -229,9 +254,9 @@ def check_data(
             found = _oculist.check(
                 text,
                 given,
-                output=None if output is None else Path(output),
+                output=_folder(output),
                 labels=labels,
-                folds=folds,
+                folds=whole("folds", folds, 1000),
                 progress=hear,
             )
         finally:

@@ -6,7 +6,7 @@ use oculist_augment::BoundingBox;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, kind_of};
 
 /// How the four numbers of a box are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl<'py> Boxes<'py> {
             return Ok(Self::Array { array: object.clone(), float });
         }
         let boxes = object.try_iter().map_err(|_| {
-            Failure::Data("bboxes: expected an array or a list of boxes, found something else".into())
+            Failure::Data(format!("bboxes: expected an array or a list of boxes, found {}", kind_of(object)))
         })?;
         Ok(Self::List(boxes.collect::<PyResult<_>>()?))
     }

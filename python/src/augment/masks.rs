@@ -5,7 +5,7 @@ use oculist_augment::{Image, Transform};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, kind_of};
 use crate::image::Picture;
 
 /// A mask and how its result becomes what the mask was.
@@ -88,7 +88,11 @@ pub(super) fn several<'py>(
 ) -> Result<Bound<'py, PyAny>> {
     let py = object.py();
     let results = PyList::empty(py);
-    for (i, mask) in object.try_iter()?.enumerate() {
+    let masks = object.try_iter().map_err(|_| {
+        let expected = "expected a list of masks or an array of them";
+        Failure::Data(format!("masks: {expected}, found {}", kind_of(object)))
+    })?;
+    for (i, mask) in masks.enumerate() {
         let mask = Mask::of(&mask?, &format!("masks: mask {i}"), size)?;
         results.append(moved(mask)?)?;
     }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use oculist::{Model as Classifier, ModelOptions, Opened};
 use oculist_hub::{Hub, Spec};
+use pyo3::prelude::*;
 
 use super::Model;
 use super::session::Session;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, kind_of};
+use crate::message::shown;
 
 impl Model {
     /// Reads a file, or what the Hub has under the name.
@@ -23,7 +25,7 @@ impl Model {
         let mut notes = Vec::new();
         let (file, path) = local(given, &mut notes)?;
         let Opened { mut model, notes: assumed, .. } = Classifier::open(&file, &options)?;
-        notes.extend(assumed.iter().map(ToString::to_string));
+        notes.extend(assumed.iter().map(shown));
         if let Some(names) = &names {
             let (found, count) = (names.len(), model.class_names.len());
             if found != count {
@@ -36,6 +38,23 @@ impl Model {
         let session = Session::new(threads, &file, &model)?;
         Ok(Self { classifier: model, notes, options, path: Some(path), names, session })
     }
+}
+
+/// The names in a list of them.
+///
+/// # Errors
+/// Something else, or a name twice.
+pub(super) fn names(given: &Bound<'_, PyAny>) -> Result<Vec<String>> {
+    let names: Vec<String> = given.extract().map_err(|_| {
+        let expected = "expected a list of names or the file of one";
+        Failure::Setting(format!("classes: {expected}, found {}", kind_of(given)))
+    })?;
+    for (i, name) in names.iter().enumerate() {
+        if names[..i].contains(name) {
+            return Err(Failure::Setting(format!("classes: expected different names, found {name:?} twice")));
+        }
+    }
+    Ok(names)
 }
 
 /// The file of a model, fetched from the Hub if its name says so, and the path by which another process finds it.

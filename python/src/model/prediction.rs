@@ -1,7 +1,6 @@
 //! What a model says of an image.
 
-use oculist::Model as Classifier;
-use oculist::metrics::softmax;
+use oculist::{Model as Classifier, THRESHOLD, Task};
 use pyo3::prelude::*;
 
 /// What a model says of an image.
@@ -12,20 +11,28 @@ pub(crate) struct Prediction {
     /// Classes with their numbers and probabilities, the likeliest first.
     top: Vec<(String, usize, f32)>,
     error: Option<String>,
+    /// The classes that are answered, of a model that tells any number of them.
+    labels: Option<Vec<String>>,
 }
 
 /// What a prediction is made of, for pickles.
-type Parts = (Option<String>, Vec<(String, usize, f32)>, Option<String>);
+type Parts = (Option<String>, Vec<(String, usize, f32)>, Option<String>, Option<Vec<String>>);
 
 #[pymethods]
 impl Prediction {
     #[new]
-    fn new(path: Option<String>, top: Vec<(String, usize, f32)>, error: Option<String>) -> Self {
-        Self { path, top, error }
+    #[pyo3(signature = (path, top, error, labels=None))]
+    fn new(
+        path: Option<String>,
+        top: Vec<(String, usize, f32)>,
+        error: Option<String>,
+        labels: Option<Vec<String>>,
+    ) -> Self {
+        Self { path, top, error, labels }
     }
 
     fn __getnewargs__(&self) -> Parts {
-        (self.path.clone(), self.top.clone(), self.error.clone())
+        (self.path.clone(), self.top.clone(), self.error.clone(), self.labels.clone())
     }
 
     /// The likeliest class; `None` for an image that could not be read.
@@ -46,7 +53,13 @@ impl Prediction {
         self.top.first().map(|(.., probability)| *probability)
     }
 
-    /// The likeliest classes with their probabilities, the likeliest first.
+    /// Of a model with several labels for each image, those of probability 0.5 and more, the likeliest first; `None` of others.
+    #[getter]
+    fn labels(&self) -> Option<Vec<String>> {
+        self.labels.clone()
+    }
+
+    /// The likeliest classes with their probabilities, the likeliest first; with several labels, at least all `labels`.
     #[getter]
     fn top(&self) -> Vec<(&str, f32)> {
         self.top.iter().map(|(name, _, probability)| (name.as_str(), *probability)).collect()
@@ -66,6 +79,12 @@ impl Prediction {
 
     fn __repr__(&self) -> String {
         let path = self.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+        if let Some(labels) = &self.labels {
+            let one = |(name, _, p): &(String, usize, f32)| format!("{name} {:.1}%", 100.0 * p);
+            let told: Vec<String> = self.top.iter().take(labels.len()).map(one).collect();
+            let told = if told.is_empty() { "no label".to_owned() } else { told.join(", ") };
+            return format!("Prediction({path}{told})");
+        }
         match (self.top.first(), &self.error) {
             (Some((name, _, probability)), _) => {
                 format!("Prediction({path}{name} {:.1}%)", 100.0 * probability)
@@ -81,19 +100,21 @@ impl Prediction {
         let p = probabilities(logits, model);
         let mut order: Vec<usize> = (0..p.len()).collect();
         order.sort_by(|&a, &b| p[b].total_cmp(&p[a]).then(a.cmp(&b)));
+        let several = model.task == Task::MultiLabel;
+        let answered = p.iter().filter(|&&p| f64::from(p) >= THRESHOLD).count();
+        let labels =
+            several.then(|| order[..answered].iter().map(|&c| model.class_names[c].clone()).collect());
+        let count = if several { count.max(answered) } else { count };
         let top = order.into_iter().take(count).map(|c| (model.class_names[c].clone(), c, p[c]));
-        Self { path, top: top.collect(), error: None }
+        Self { path, top: top.collect(), error: None, labels }
     }
 
     pub(super) fn failed(path: Option<String>, error: String) -> Self {
-        Self { path, top: Vec::new(), error: Some(error) }
+        Self { path, top: Vec::new(), error: Some(error), labels: None }
     }
 }
 
 /// The probabilities of a row of logits, as `oculist predict` tells them.
 pub(super) fn probabilities(logits: &[f32], model: &Classifier) -> Vec<f32> {
-    if model.head.judges() {
-        return logits.iter().map(|z| 1.0 / (1.0 + (-z).exp())).collect();
-    }
-    softmax(logits)
+    model.probabilities().of(logits)
 }

@@ -7,6 +7,8 @@ use oculist::Progress;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::message::shown;
+
 /// Steps and images come thick; so much time lies between two of them that are told.
 const BETWEEN: Duration = Duration::from_millis(50);
 
@@ -51,8 +53,8 @@ impl Teller {
 fn event(progress: &Progress<'_>) -> Option<Value> {
     Some(match progress {
         Progress::Stage { number, title } => json!({"event": "stage", "number": number, "title": title}),
-        Progress::Note(text) => json!({"event": "note", "text": text.to_string()}),
-        Progress::Warning(text) => json!({"event": "warning", "text": text.to_string()}),
+        Progress::Note(text) => json!({"event": "note", "text": shown(text)}),
+        Progress::Warning(text) => json!({"event": "warning", "text": shown(text)}),
         Progress::TrainStep { phase, epoch, epochs, step, steps, loss } => json!({
             "event": "train_step", "phase": phase, "epoch": epoch, "epochs": epochs, "step": step,
             "steps": steps, "loss": loss,

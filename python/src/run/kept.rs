@@ -12,6 +12,7 @@ use oculist::{
 
 use super::data::Given;
 use crate::error::{Failure, Result};
+use crate::message::shown;
 
 /// What is to be run, and where it goes.
 pub(super) struct Order {
@@ -29,6 +30,8 @@ pub(super) struct Done {
     pub(super) summary: RunSummary,
     /// The models by their names, `baseline` first.
     pub(super) models: Vec<(String, Classifier)>,
+    /// The folder of results that are still to be written.
+    pub(super) folder: Option<RunFolder>,
 }
 
 /// What to do with a folder that holds a run.
@@ -48,8 +51,8 @@ pub(super) fn existing(name: &str) -> Result<Existing> {
 }
 
 impl Order {
-    /// Runs it. Data that have a name go into the folder while the run is at work, so that it can be continued; images in
-    /// memory have no folder until the end.
+    /// Runs it. Data that have a name go into the folder while the run is at work, so that it can be continued; for images in
+    /// memory the folder is made and taken before the training and written at the end.
     ///
     /// # Errors
     /// As running the recipe.
@@ -65,6 +68,7 @@ impl Order {
             }
             observer(event);
         };
+        let mut folder = None;
         let summary = match (data, output) {
             (None, Some(output)) => {
                 let options = RunOptions {
@@ -74,31 +78,41 @@ impl Order {
                     verify: false,
                     command,
                     tensorboard: None,
-                    show: ToString::to_string,
+                    show: shown,
                 };
                 let mut watch = Watch { observer: &mut keep, stop };
                 run_recipe(&recipe, &settings, &options, &mut watch)?.summary
             }
             (data, output) => {
-                if let Some(output) = output {
-                    check_folder(&output, existing)?;
+                if let Some(output) = &output {
+                    check_folder(output, existing)?;
                 }
                 let (recipe, _) = recipe.measured();
                 let settings = settings.over(recipe.settings().clone());
-                let report = Rc::new(RefCell::new(Report::new(verb, command)));
+                let report = Rc::new(RefCell::new(Report::new(verb.clone(), command).showing(shown)));
+                let model = settings.model.clone();
+                let source =
+                    data.map(|data| data.source(&settings, Purpose::Train, model.as_deref())).transpose()?;
+                if let Some(output) = &output {
+                    let mut watch = Watch { observer: &mut keep, stop };
+                    folder = Some(RunFolder::prepare(output, existing, &verb, &mut watch)?);
+                }
                 let tell = |event: &Progress<'_>| keep(*event);
-                let mut builder = Session::builder(settings.clone()).stop_flag(stop).sink(tell);
+                let mut builder = Session::builder(settings).stop_flag(stop).sink(tell);
                 builder = builder.sink(Shared(Rc::clone(&report)));
-                if let Some(data) = data {
-                    builder = builder.source(data.source(&settings, Purpose::Train)?);
+                if let Some(source) = source {
+                    builder = builder.source(source);
                 }
                 let session = builder.open()?;
+                if let (Some(folder), Existing::Replace) = (&folder, existing) {
+                    folder.clear()?;
+                }
                 session.run(&recipe)?;
                 drop(session);
                 report.borrow().summary().clone()
             }
         };
-        Ok(Done { summary, models })
+        Ok(Done { summary, models, folder })
     }
 }
 

@@ -12,11 +12,15 @@ use crate::error::{Failure, Result};
 /// What a verb does with these settings.
 ///
 /// # Errors
-/// A compression without a model.
+/// A compression without a model; a training with one.
 pub(super) fn of_verb(verb: &str, settings: &Settings) -> Result<Recipe> {
     match (verb, &settings.model) {
         ("train", None) => Ok(Recipe::train()),
-        ("train", Some(_)) => Ok(Recipe::measure()),
+        ("train", Some(_)) => Err(Failure::Setting(
+            "model: expected none, since a training begins with a new network; oculist.compress and oculist.optimize begin \
+             with a model, oculist.evaluate measures one"
+                .into(),
+        )),
         ("compress", None) => Err(Failure::Setting("model: expected a model to compress, found none".into())),
         _ => Ok(Recipe::optimize_for(settings)),
     }
@@ -58,7 +62,7 @@ pub(crate) fn plan(
         };
         let (recipe, _) = recipe.measured();
         let settings = settings.over(recipe.settings().clone());
-        let source = data.source(&settings, Purpose::Train)?;
+        let source = data.source(&settings, Purpose::Train, settings.model.as_deref())?;
         let session = Session::builder(settings).stop_flag(watch.stop).source(source).open()?;
         Ok(plan_text(&recipe.plan(&session)?))
     })
@@ -68,6 +72,12 @@ pub(crate) fn plan(
 #[pyfunction]
 pub(crate) fn stages() -> Vec<&'static str> {
     KINDS.to_vec()
+}
+
+/// The names of all architectures.
+#[pyfunction]
+pub(crate) fn architectures() -> Vec<&'static str> {
+    oculist_zoo::architectures().iter().map(|architecture| architecture.name).collect()
 }
 
 /// The names of all settings.
