@@ -74,7 +74,10 @@ fn a_class_folder_that_is_empty_in_one_split_is_like_an_absent_one() {
     assert_eq!(dataset.val().class_counts(), [4, 4, 0]);
     let notes: Vec<&str> = dataset.notes().map(|note| note.reason.as_str()).collect();
     assert_eq!(notes[0], "class \"class2\" has no file in the val split");
-    assert!(notes[1].contains("val split has no image of 1 of 3 classes: \"class2\" (10 images"), "{notes:?}");
+    assert!(
+        notes[1].contains("val split has no image of 1 of 3 classes: \"class2\" (10 images"),
+        "{notes:?}"
+    );
     assert!(notes[2].contains("test split has no image of 1 of 3 classes") && notes.len() == 3, "{notes:?}");
     assert_eq!(dataset.left_out().count(), 0);
     // What is empty in training cannot be learnt.
