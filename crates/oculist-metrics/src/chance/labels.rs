@@ -95,7 +95,9 @@ impl Ranked {
         let mut before = 0;
         for same in order.chunk_by(|a, b| a.0 == b.0) {
             before += same.len();
-            same.iter().for_each(|&(_, i)| taken[i] = before as u32);
+            for &(_, i) in same {
+                taken[i] = before as u32;
+            }
         }
         Self { taken, positives: (0..count).filter(|&i| holds(i)).map(|i| i as u32).collect() }
     }
