@@ -151,7 +151,7 @@ mod tests {
         let page = dir.path().join("page.html");
         let message =
             |runs: &[PathBuf]| compare_runs(runs, &CompareOptions::new(&page)).unwrap_err().to_string();
-        assert!(message(&[a.clone()]).contains("at least two"));
+        assert!(message(std::slice::from_ref(&a)).contains("at least two"));
         assert!(message(&[a.clone(), dir.path().join("./a")]).contains("twice"));
         let text = message(&[a.clone(), b.clone()]);
         assert!(text.contains("/a") && text.contains("summary.json"), "{text}");

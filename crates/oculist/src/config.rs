@@ -165,12 +165,11 @@ impl Config {
         let preprocessing = facts.preprocessing.clone();
         let input = (preprocessing.channels(), preprocessing.height, preprocessing.width);
         let schedule = Schedule::resolve(settings, facts, preprocessing.height)?;
-        let (arch, width) = match &settings.arch {
-            Some(name) => (oculist_zoo::find(name)?.name, 1.0),
-            None => {
-                let suggested = oculist_zoo::default_for(input, schedule.epochs.saturating_mul(facts.train));
-                (suggested.arch, suggested.width)
-            }
+        let (arch, width) = if let Some(name) = &settings.arch {
+            (oculist_zoo::find(name)?.name, 1.0)
+        } else {
+            let suggested = oculist_zoo::default_for(input, schedule.epochs.saturating_mul(facts.train));
+            (suggested.arch, suggested.width)
         };
         let (arch, width) = (arch.to_owned(), settings.width.unwrap_or(width));
         let augmentation = augmentation::resolve(settings, facts, &preprocessing)?;

@@ -10,7 +10,7 @@ const OLD: &str = include_str!("../../../oculist-report/tests/report/summary-v1.
 
 fn compare(runs: &[&Path], output: &Path) -> crate::support::Call {
     let call = oculist("report").arg("compare");
-    runs.iter().fold(call, |call, run| call.arg(run)).option("--output", output)
+    runs.iter().fold(call, super::support::Call::arg).option("--output", output)
 }
 
 #[test]

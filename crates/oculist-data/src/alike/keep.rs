@@ -62,7 +62,9 @@ pub(super) fn together(
         }
         let mut moved: Vec<Split> = homes.iter().map(|home| home.0).collect();
         for (split, part) in parts {
-            part.iter().for_each(|&at| moved[pool[at]] = split);
+            for &at in part {
+                moved[pool[at]] = split;
+            }
         }
         let is_cut = cut(&|i| moved[i]);
         if is_cut >= was_cut {

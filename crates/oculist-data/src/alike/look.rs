@@ -70,12 +70,11 @@ pub(super) fn groups(looks: &[Option<Look>], threads: usize) -> Vec<u32> {
     let mut candidates: Vec<(usize, &Near)> = Vec::new();
     for (i, look) in looks.iter().enumerate() {
         let Some(look) = look else { continue };
-        match seen.get(&look.content) {
-            Some(&first) => groups.join(first, i),
-            None => {
-                seen.insert(look.content, i);
-                candidates.extend(look.near.as_ref().map(|near| (i, near)));
-            }
+        if let Some(&first) = seen.get(&look.content) {
+            groups.join(first, i);
+        } else {
+            seen.insert(look.content, i);
+            candidates.extend(look.near.as_ref().map(|near| (i, near)));
         }
     }
     let hashes: Vec<u64> = candidates.iter().map(|(_, near)| near.hash).collect();

@@ -33,7 +33,7 @@ fn splits(dataset: &Dataset) -> BTreeMap<String, Split> {
 fn groups_are_those_of_the_audit() {
     // Each third image has a brighter twin, each fourth an exact one.
     let images: Vec<Image> = (0..120)
-        .map(|i: u64| patches(i / 3, 40 + (i / 60) as usize * 24, if i % 3 == 0 { 4 } else { 0 }))
+        .map(|i: u64| patches(i / 3, 40 + (i / 60) as usize * 24, if i.is_multiple_of(3) { 4 } else { 0 }))
         .chain((0..30).map(|i| patches(i * 4, 40, 0)))
         .collect();
     let dataset = open(images, &[], Duplicates::Ignore);

@@ -64,12 +64,11 @@ impl Objective for MultiLabel {
         gradient: &mut [f32],
     ) -> f64 {
         let own;
-        let targets = match mixed {
-            Some(mixed) => mixed,
-            None => {
-                own = self.dense(targets);
-                &own
-            }
+        let targets = if let Some(mixed) = mixed {
+            mixed
+        } else {
+            own = self.dense(targets);
+            &own
         };
         on_padded_rows(self.classes, teacher, logits, gradient, |teacher, logits, gradient| {
             self.criterion.loss_and_gradient(targets, teacher, logits, gradient)

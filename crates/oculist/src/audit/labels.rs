@@ -165,22 +165,19 @@ pub(super) fn check(
             part.iter().copied().filter(|&at| known[all.label(at) as usize] > 0).collect();
         alone += part.len() - judgeable.len();
         let what = fold_text(fold, folds);
-        let judged = match kept.get(fold, &judgeable, classes) {
-            Some(judged) => {
-                watch.note(&format!("{what}: known from the check that was interrupted"));
-                judged.clone()
+        let judged = if let Some(judged) = kept.get(fold, &judgeable, classes) {
+            watch.note(&format!("{what}: known from the check that was interrupted"));
+            judged.clone()
+        } else {
+            let mut judged = Judged::default();
+            if !judgeable.is_empty() {
+                judge.judge(&others, &images.select(&judgeable)?, fold, watch, &mut |i, row| {
+                    judged.at.push(judgeable[i]);
+                    judged.logits.extend(row.iter().map(|x| x.to_bits()));
+                })?;
             }
-            None => {
-                let mut judged = Judged::default();
-                if !judgeable.is_empty() {
-                    judge.judge(&others, &images.select(&judgeable)?, fold, watch, &mut |i, row| {
-                        judged.at.push(judgeable[i]);
-                        judged.logits.extend(row.iter().map(|x| x.to_bits()));
-                    })?;
-                }
-                kept.add(fold, judged.clone())?;
-                judged
-            }
+            kept.add(fold, judged.clone())?;
+            judged
         };
         if judged.at.is_empty() {
             continue;
