@@ -120,7 +120,7 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use oculist_data::OpenOptions;
-    use oculist_data::fixture::write_class_folders;
+    use oculist_data::fixture::{class_image, write_class_folders, write_image};
 
     use super::*;
 
@@ -148,9 +148,9 @@ mod tests {
             inputs.changes(&now),
             Some(format!("{} has other content", set_to("model", model.display())))
         );
-        // More than a few are counted.
+        // More than a few are counted. None is a copy of another, which would be kept on its side of the splits.
         for i in 0..5 {
-            std::fs::copy(data.join("class1/11.png"), data.join(format!("class0/{i}.png"))).unwrap();
+            write_image(&data.join(format!("class0/{i}.png")), &class_image(0, 8, 3, 100 + i)).unwrap();
         }
         let text = inputs.changes(&read(&settings, &data, Some(&inputs))).unwrap();
         assert!(text.contains("class0/0.png has other content") && text.ends_with("; and 3 more"), "{text}");
