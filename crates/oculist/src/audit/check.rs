@@ -31,7 +31,7 @@ const PICTURES: usize = 24;
 pub struct LabelOptions {
     /// Folds, at least 2: each image is judged by a model that was trained on the other folds.
     pub folds: usize,
-    /// Epochs of each model; without a value so many that it gets 320 updates, but 4 to 40.
+    /// Epochs of each model; without a value so many that it gets 300 updates, but 4 to 40.
     pub epochs: Option<usize>,
 }
 

@@ -30,7 +30,7 @@ use crate::stage::time_text;
 use crate::summary::counted;
 
 /// Updates of a network when the user does not say how many epochs: what is wrong is learned last, so fewer find more.
-const UPDATES: usize = 320;
+const UPDATES: usize = 300;
 /// The time of all folds is told after this share of the first one's updates.
 const TIMED: usize = 20;
 
