@@ -296,6 +296,8 @@ pub struct Predicted {
     pub class_names: Vec<String>,
     /// Whether an image may have several labels.
     pub several: bool,
+    /// Whether it was asked which images are none of the classes.
+    pub rejects: bool,
     /// Where a CSV file was asked for, the probability of each class for each of `predictions`; none where there is no answer.
     pub probabilities: Vec<Vec<f32>>,
 }
@@ -337,6 +339,7 @@ fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Res
     let (files, passed) = files(paths);
     found.passed = passed;
     (found.class_names, found.several) = (model.class_names.clone(), model.task == Task::MultiLabel);
+    found.rejects = options.reject;
     if let Some(csv) = &options.csv {
         check_csv(csv, path, files.iter().map(|file| file.path.as_path()))?;
     }

@@ -65,11 +65,12 @@ pub(crate) fn of_run(
 
 /// What `predict` found, one row for each file in its order.
 ///
-/// Columns: `image`, `predicted`, `probability` (only where an image has one class), `error` (why a file has no answer),
-/// and `p:CLASS` for each class.
+/// Columns: `image`, `predicted`, `probability` (only where an image has one class), `none_of_these` (`true` or `false`) and
+/// `score` (only where it was asked for), `error` (why a file has no answer), and `p:CLASS` for each class.
 pub(crate) fn of_files(found: &Predicted) -> Result<Vec<u8>, csv::Error> {
     let mut head = vec!["image", "predicted"];
     head.extend((!found.several).then_some("probability"));
+    head.extend(found.rejects.then_some(["none_of_these", "score"]).into_iter().flatten());
     head.push("error");
     let mut out = begin(&head, &found.class_names)?;
     for (i, prediction) in found.predictions.iter().enumerate() {
@@ -81,6 +82,11 @@ pub(crate) fn of_files(found: &Predicted) -> Result<Vec<u8>, csv::Error> {
         } else {
             row.push(best.map_or(String::new(), |guess| guess.class.clone()));
             row.push(best.map_or(String::new(), |guess| number(guess.confidence as f32)));
+        }
+        if found.rejects {
+            let of = prediction.reject.as_ref();
+            row.push(of.map_or(String::new(), |reject| reject.none_of_these.to_string()));
+            row.push(of.map_or(String::new(), |reject| number(reject.score as f32)));
         }
         row.push(prediction.error.clone().unwrap_or_default());
         let probabilities = found.probabilities.get(i).map_or(&[][..], Vec::as_slice);
@@ -130,7 +136,7 @@ fn image_name(images: &Subset, i: usize, root: Option<&Path>) -> String {
 mod tests {
     use oculist_data::labels_of;
     use oculist_report::Guess;
-    use oculist_report::terminal::Prediction;
+    use oculist_report::terminal::{Prediction, Rejection};
 
     use super::*;
 
@@ -171,6 +177,19 @@ mod tests {
         assert_eq!(rows[0][5].parse::<f32>(), Ok(1e-12));
         assert_eq!(rows[1][..4], ["b", "", "", "cut, short"]);
         assert!(rows[1].len() == 8 && rows[1][4..].iter().all(String::is_empty));
+    }
+
+    #[test]
+    fn what_is_none_of_the_classes_has_columns_where_that_was_asked() {
+        let mut found = predicted(false);
+        assert!(!read(&of_files(&found).unwrap()).0.contains(&"none_of_these".to_owned()));
+        found.rejects = true;
+        found.predictions[0].reject = Some(Rejection { score: 0.5, threshold: 1.25, none_of_these: true });
+        let (head, rows) = read(&of_files(&found).unwrap());
+        assert_eq!(head[2..6], ["probability", "none_of_these", "score", "error"]);
+        assert_eq!(rows[0][2..6], ["0.75", "true", "0.5", ""]);
+        assert_eq!(rows[1][2..6], ["", "", "", "cut, short"]);
+        assert!(rows.iter().all(|row| row.len() == head.len()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a recipe tells while it works.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oculist_metrics::Metric;
@@ -150,4 +151,9 @@ impl Watch<'_> {
 /// [`OculistError::Stopped`] if the caller has asked to stop.
 pub(crate) fn go_on(stop: &AtomicBool) -> Result<(), OculistError> {
     if stop.load(Ordering::Relaxed) { Err(OculistError::Stopped { resumable: false }) } else { Ok(()) }
+}
+
+/// The same for loops of other crates, which give nothing where they are broken off.
+pub(crate) fn flow(stop: &AtomicBool) -> ControlFlow<()> {
+    if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }

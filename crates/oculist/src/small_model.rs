@@ -19,6 +19,7 @@ use crate::training_data::fill;
 pub(crate) const ARCH: &str = "resnet8";
 /// Photos are judged at this side at the most.
 const SIDE: usize = 64;
+
 /// How long a model is trained.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Length {

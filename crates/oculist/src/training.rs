@@ -85,7 +85,8 @@ impl Phase<'_> {
                 session.tell(&Progress::Epoch { phase, record, epochs, best, metric });
             }
             Event::EarlyStop { best_epoch } => session.note(&format!(
-                "{phase}: stopped early, no better validation top-1 since epoch {best_epoch}"
+                "{phase}: stopped early, no better validation {} since epoch {best_epoch}",
+                session.config().metric.title()
             )),
         })?;
         let mut history = curve(phase, &outcome.history, session.config().metric);

@@ -37,8 +37,8 @@ fn check(
     (result.map(|checked| checked.report), notes)
 }
 
-fn written(output: &Path) -> AuditReport {
-    let text = std::fs::read_to_string(output.join(AUDIT_FILE)).expect("an audit");
+fn so_far(output: &Path) -> AuditReport {
+    let text = std::fs::read_to_string(output.join("audit-so-far.json")).expect("an audit");
     serde_json::from_str(&text).expect("an audit")
 }
 
@@ -54,7 +54,8 @@ fn an_interrupted_check_goes_on_from_its_last_fold() {
 
     let (stopped, _) = check(&data, &parts, Some("fold 2 of 3: agrees"));
     assert!(matches!(stopped, Err(OculistError::Stopped { .. })), "{stopped:?}");
-    let so_far = written(&parts).labels.expect("labels");
+    let so_far = so_far(&parts).labels.expect("labels");
+    assert!(!parts.join(AUDIT_FILE).exists(), "only what is complete has this name");
     assert_eq!((so_far.folds_done, so_far.folds), (2, 3));
     assert!(so_far.images > 0 && so_far.images < 60);
 

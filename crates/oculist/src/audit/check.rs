@@ -1,6 +1,5 @@
 //! `data check`: the audit of the images, of the labels, and the files that show it.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use oculist_data::audit::{Audit, AuditOptions, Issue, IssueKind, Place, Subject, audit};
@@ -15,13 +14,15 @@ use crate::data::{Source, is_unfit, unfit};
 use crate::error::{OculistError, wrong};
 use crate::files::{check_free, check_free_beside, check_no_images_of, take_folder, tidy_beside, write};
 use crate::pictures;
-use crate::progress::{Progress, Watch, go_on};
+use crate::progress::{Progress, Watch, flow, go_on};
 use crate::settings::Settings;
 
 /// The page of an audit.
 pub const AUDIT_PAGE_FILE: &str = "audit.html";
 /// The data of an audit.
 pub const AUDIT_FILE: &str = "audit.json";
+/// The same while labels are checked; it stays where that is interrupted.
+const AUDIT_SO_FAR_FILE: &str = "audit-so-far.json";
 /// Pictures of each kind of issue on the page.
 const PICTURES: usize = 24;
 
@@ -146,11 +147,13 @@ fn check_opened(
             let folder = &options.output;
             let check =
                 labels::Check { dataset: &dataset, audit: &audit, settings, options: label_options, folder };
-            // The images take seconds, the labels minutes: what is known is there to be read meanwhile.
-            write(&json, with_labels(None).to_json()?.as_bytes())?;
-            let mut so_far =
-                |result: &LabelResult| write(&json, with_labels(Some(result)).to_json()?.as_bytes());
-            Some(labels::check(&check, watch, &mut so_far)?)
+            // The images take seconds, the labels minutes: what is known is there to be read meanwhile, beside what an
+            // earlier check has left.
+            let path = folder.join(AUDIT_SO_FAR_FILE);
+            let so_far =
+                |result: Option<&LabelResult>| write(&path, with_labels(result).to_json()?.as_bytes());
+            so_far(None)?;
+            Some(labels::check(&check, watch, &mut |result| so_far(Some(result)))?)
         }
         None => None,
     };
@@ -159,6 +162,10 @@ fn check_opened(
     add_pictures(&mut report, &dataset, watch)?;
     let page = options.output.join(AUDIT_PAGE_FILE);
     write(&page, render_audit_html(&report)?.as_bytes())?;
+    if labels.is_some() {
+        // What could not be removed is no more than a file too many.
+        let _ = std::fs::remove_file(options.output.join(AUDIT_SO_FAR_FILE));
+    }
     Ok(Checked { report, files: vec![page, json] })
 }
 
@@ -173,7 +180,7 @@ pub(super) fn run_audit(
     let stop = watch.stop;
     let found = audit(dataset, &audit_options, &mut |done, total| {
         watch.tell(Progress::Work { what: "images", done, total });
-        if go_on(stop).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        flow(stop)
     })?;
     found.ok_or(OculistError::Stopped { resumable: false })
 }

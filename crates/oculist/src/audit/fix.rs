@@ -68,6 +68,16 @@ pub fn fix_data(
     let form = Form::of(&options.output)?;
     check_new(&options.output, options.force)?;
     let report = AuditReport::from_json(&read_text(&options.audit)?)?;
+    if let Some(labels) =
+        report.labels.as_ref().filter(|labels| (1..labels.folds).contains(&labels.folds_done))
+    {
+        watch.warn(&format!(
+            "{}: its check of labels was interrupted after {} of {} folds; the labels of the others are not judged",
+            options.audit.display(),
+            labels.folds_done,
+            labels.folds
+        ));
+    }
     let built_in = report.folder.is_empty();
     let data = if built_in { report.data.clone() } else { report.folder.clone() };
     let layout = report.layout.as_deref().map(str::parse).transpose()?;

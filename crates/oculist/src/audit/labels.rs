@@ -140,7 +140,7 @@ pub(super) fn check(
     // Copies of an image are judged together, so that none is judged by a model that has learned its label.
     let parts = grouped_parts(all.labels(), classes, &audit.groups, &shares, recipe.seed);
     let ctx = settings.context()?;
-    let mut kept = Kept::open(folder, dataset, &recipe, folds, watch)?;
+    let mut kept = Kept::open(folder, dataset, &recipe, folds, all.len().saturating_mul(classes), watch)?;
     watch.note(&format!(
         "labels: {folds} networks ({}), each trained for {} epochs on about {train_images} of {} images at {}x{}",
         small_model::ARCH, recipe.train.epochs, all.len(), recipe.preprocessing.width, recipe.preprocessing.height,
@@ -165,9 +165,8 @@ pub(super) fn check(
             part.iter().copied().filter(|&at| known[all.label(at) as usize] > 0).collect();
         alone += part.len() - judgeable.len();
         let what = fold_text(fold, folds);
-        let judged = if let Some(judged) = kept.get(fold, &judgeable, classes) {
+        if kept.knows(fold, &judgeable, classes) {
             watch.note(&format!("{what}: known from the check that was interrupted"));
-            judged.clone()
         } else {
             let mut judged = Judged::default();
             if !judgeable.is_empty() {
@@ -176,13 +175,11 @@ pub(super) fn check(
                     judged.logits.extend(row.iter().map(|x| x.to_bits()));
                 })?;
             }
-            kept.add(fold, judged.clone())?;
-            judged
-        };
-        if judged.at.is_empty() {
-            continue;
+            kept.add(fold, judged)?;
         }
-        let right = verdicts.add(&judged);
+        verdicts.folds_done = fold + 1;
+        let Some(judged) = kept.of(fold).filter(|judged| !judged.at.is_empty()) else { continue };
+        let right = verdicts.add(judged);
         let share = 100.0 * right as f64 / judged.at.len() as f64;
         watch.note(&format!("{what}: agrees with {share:.1}% of {} labels", judged.at.len()));
         if fold + 1 < folds {
@@ -236,7 +233,6 @@ impl<'a> Verdicts<'a> {
             self.probabilities[at * classes..][..classes].copy_from_slice(&softmax(&row));
         }
         self.right += right;
-        self.folds_done += 1;
         right
     }
 

@@ -1,7 +1,6 @@
 //! What a run reads: the images with their labels, the model and the pipeline given. A run is continued only with the
 //! same.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use oculist_data::{Dataset, Identity, KnownDigests};
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::OculistError;
 use crate::message::set_to;
-use crate::progress::{Progress, Watch, go_on};
+use crate::progress::{Progress, Watch, flow};
 use crate::settings::Settings;
 
 /// Files above which reading them is shown as work.
@@ -57,7 +56,7 @@ impl Inputs {
             if total > SHOWN {
                 watch.tell(Progress::Work { what: "files fingerprinted", done, total });
             }
-            if go_on(stop).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            flow(stop)
         })?;
         Ok(Self { files, data: data.ok_or(OculistError::Stopped { resumable: false })? })
     }

@@ -1,5 +1,6 @@
 //! What the folds of a check have said so far, kept for the case that it is interrupted.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use oculist_data::{Dataset, Identity, KnownDigests};
@@ -9,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::error::OculistError;
 use crate::files::write;
-use crate::progress::{Watch, go_on};
+use crate::progress::{Watch, flow};
 
 /// The file in the output folder; it is gone when the check is complete.
 const FILE: &str = "labels-so-far.json";
+/// Logits up to which the file is written: some hundred megabytes.
+const LARGEST: usize = 50_000_000;
 
 /// What one fold has said of the images that it judged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -35,10 +38,13 @@ struct File {
 pub(super) struct Kept {
     path: PathBuf,
     file: File,
+    /// Whether the file is small enough to be written.
+    writes: bool,
 }
 
 impl Kept {
-    /// Opens what an interrupted check has left, if it was one of the same images, labels and settings.
+    /// Opens what an interrupted check has left, if it was one of the same images, labels and settings. `numbers` are the
+    /// logits that there will be.
     ///
     /// # Errors
     /// [`OculistError::Data`] for a file that cannot be read; [`OculistError::Stopped`].
@@ -47,16 +53,12 @@ impl Kept {
         dataset: &Dataset,
         recipe: &Config,
         folds: usize,
+        numbers: usize,
         watch: &mut Watch<'_>,
     ) -> Result<Self, OculistError> {
         let stop = watch.stop;
-        let data = Identity::of(dataset, &KnownDigests::default(), recipe.threads, &mut |_, _| {
-            if go_on(stop).is_ok() {
-                std::ops::ControlFlow::Continue(())
-            } else {
-                std::ops::ControlFlow::Break(())
-            }
-        })?;
+        let none = KnownDigests::default();
+        let data = Identity::of(dataset, &none, recipe.threads, &mut |_, _| flow(stop))?;
         let data = data.ok_or(OculistError::Stopped { resumable: false })?;
         let mut hasher = Hasher::new();
         let version = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
@@ -69,16 +71,24 @@ impl Kept {
         let left = oculist_files::read_to_string(&path).ok();
         let left = left.and_then(|text| serde_json::from_str::<File>(&text).ok());
         let file = left.filter(|file| file.of == of).unwrap_or_else(|| File { of, folds: Vec::new() });
-        Ok(Self { path, file })
+        let writes = numbers <= LARGEST;
+        if !writes {
+            watch.note("labels: too many images and classes to keep what is known: a check that is interrupted begins anew");
+        }
+        Ok(Self { path, file, writes })
     }
 
-    /// What a fold has said, if it is done: the images that it was to judge must be these.
-    pub(super) fn get(&self, fold: usize, at: &[usize], classes: usize) -> Option<&Judged> {
-        let known: std::collections::HashSet<usize> = at.iter().copied().collect();
-        let fits = |judged: &&Judged| {
+    /// Whether a fold is done: the images that it was to judge must be these.
+    pub(super) fn knows(&self, fold: usize, at: &[usize], classes: usize) -> bool {
+        let known: HashSet<usize> = at.iter().copied().collect();
+        self.file.folds.get(fold).is_some_and(|judged| {
             judged.logits.len() == judged.at.len() * classes && judged.at.iter().all(|at| known.contains(at))
-        };
-        self.file.folds.get(fold).filter(fits)
+        })
+    }
+
+    /// What a fold has said that is done.
+    pub(super) fn of(&self, fold: usize) -> Option<&Judged> {
+        self.file.folds.get(fold)
     }
 
     /// Adds what the next fold has said, and writes all.
@@ -88,6 +98,9 @@ impl Kept {
     pub(super) fn add(&mut self, fold: usize, judged: Judged) -> Result<(), OculistError> {
         self.file.folds.truncate(fold);
         self.file.folds.push(judged);
+        if !self.writes {
+            return Ok(());
+        }
         let text = serde_json::to_string(&self.file).unwrap_or_default();
         write(&self.path, text.as_bytes())
     }
