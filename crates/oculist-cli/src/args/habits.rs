@@ -21,7 +21,8 @@ pub(crate) fn answered(error: clap::Error, command: &Command, typed: &[OsString]
             if !found.starts_with('-') {
                 return words(command, typed).or_else(|| value_of_switch(&found, command, typed));
             }
-            flag(&found).map(|answer| format!("unexpected argument '{}': {answer}", shown(&found)))
+            let answer = flag(&found, verb_of(command, typed));
+            answer.map(|answer| format!("unexpected argument '{}': {answer}", shown(&found)))
         }),
         ErrorKind::InvalidSubcommand => context(ContextKind::InvalidSubcommand).and_then(|found| {
             let answer = find(VERBS, &found)?;
@@ -49,9 +50,26 @@ fn shown(found: &str) -> &str {
     found.split_once('=').map_or(found, |(name, _)| name)
 }
 
-/// The answer to an option.
-pub(crate) fn flag(found: &str) -> Option<&'static str> {
-    find(FLAGS, found)
+/// The verb that was typed.
+fn verb_of<'c>(command: &'c Command, typed: &[OsString]) -> Option<&'c Command> {
+    command.find_subcommand(typed.get(1)?)
+}
+
+/// The answer to an option that was given to a verb, if it helps there.
+fn flag(found: &str, verb: Option<&Command>) -> Option<&'static str> {
+    find(FLAGS, found).filter(|answer| verb.is_none_or(|verb| fits(answer, verb)))
+}
+
+/// Whether a verb has the options that an answer names; one that names a verb of its own is about that.
+fn fits(answer: &str, verb: &Command) -> bool {
+    let has = |name: &str| verb.get_arguments().any(|option| option.get_long() == Some(name));
+    answer.contains("'oculist ") || named(answer).all(|name| name == "quiet" || has(name))
+}
+
+/// The options that an answer names, without their hyphens.
+fn named(answer: &str) -> impl Iterator<Item = &str> {
+    let words = answer.split(['\'', ' ']).filter_map(|word| word.strip_prefix("--"));
+    words.map(|word| word.trim_end_matches([',', ';', '.', ':']))
 }
 
 /// The answer to `name=value`, unless a file is called so.
@@ -60,16 +78,15 @@ fn word(found: &str, command: &Command, typed: &[OsString]) -> Option<String> {
     if Path::new(found).exists() {
         return None;
     }
-    if let Some(answer) = find(WORDS, name) {
+    let (option, verb) = (normal(name), verb_of(command, typed));
+    if let Some(answer) = find(WORDS, name).filter(|answer| verb.is_none_or(|verb| fits(answer, verb))) {
         return Some(answer.to_owned());
     }
-    let option = normal(name);
-    let verb = typed.get(1).and_then(|verb| command.find_subcommand(verb));
     let known = verb.is_some_and(|verb| verb.get_arguments().any(|a| a.get_long() == Some(option.as_str())));
     if known {
         return Some(format!("here '--{option} VALUE'"));
     }
-    flag(name).map(str::to_owned)
+    flag(name, verb).map(str::to_owned)
 }
 
 /// The error for all `name=value` of what was typed that are habits.
@@ -84,7 +101,7 @@ fn words(command: &Command, typed: &[OsString]) -> Option<String> {
 
 /// The error for a value that was given to an option that takes none, as `--resume last.pth` for timm.
 fn value_of_switch(found: &str, command: &Command, typed: &[OsString]) -> Option<String> {
-    let verb = typed.get(1).and_then(|verb| command.find_subcommand(verb))?;
+    let verb = verb_of(command, typed)?;
     let at = typed.iter().position(|word| word.to_str() == Some(found))?;
     let before = typed.get(at.checked_sub(1)?)?.to_str()?.strip_prefix("--")?;
     let switch = verb.get_arguments().find(|arg| arg.get_long() == Some(before))?;
@@ -139,8 +156,7 @@ mod tests {
             for name in *names {
                 assert_eq!(*name, normal(name));
             }
-            for word in answer.split(['\'', ' ']).filter_map(|word| word.strip_prefix("--")) {
-                let word = word.trim_end_matches([',', ';', '.', ':']);
+            for word in named(answer) {
                 assert!(options.contains(word) || word == "quiet", "--{word}, in: {answer}");
             }
         }
@@ -162,6 +178,25 @@ mod tests {
         for (names, _) in VERBS {
             assert!(names.iter().all(|name| command.find_subcommand(name).is_none()), "{names:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_names_no_option_that_the_verb_lacks() {
+        let command = command();
+        let said = |line: &str| {
+            let typed: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let error = command.clone().try_get_matches_from(&typed).expect_err(line);
+            answered(error, &command, &typed).to_string()
+        };
+        assert!(said("oculist train photos --batch 8").contains("'--batch-size <N>'"));
+        for line in
+            ["oculist predict x.png --model m.onnx --batch 8", "oculist eval demo --model m.onnx --project x"]
+        {
+            let text = said(line);
+            assert!(!text.contains("--batch-size") && !text.contains("--output"), "{text}");
+            assert!(text.contains("unexpected argument"), "{text}");
+        }
+        assert!(said("oculist train demo task=classify").contains("--task multi-label"));
     }
 
     #[test]

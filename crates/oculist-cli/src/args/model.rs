@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use oculist::range::{COUNT, PIXELS, SECONDS};
-use oculist::{Calibration, Layout, MachineSettings, ReadingSettings, Settings};
+use oculist::{Calibration, MachineSettings, ReadingSettings, Settings};
 
 use super::values::{self, SEVERITY, VIEWS};
 use super::{DataArgs, RequiredSourceArg};
@@ -168,21 +168,12 @@ pub(crate) struct ExportArgs {
     /// The ONNX opset to write in (default: the file's, or the newer one that a node needs).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(7..=28))]
     pub(crate) opset: Option<i64>,
-    /// Folder of the data set, if it is not in its usual place.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// How the folder of the data is laid out, where it can be read in two ways.
-    #[arg(long, value_name = "LAYOUT")]
-    pub(crate) layout: Option<Layout>,
-    /// Leave out files and folders of this name (may be repeated).
-    #[arg(long, value_name = "PATTERN")]
-    pub(crate) exclude: Vec<String>,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
     /// Calibration of the int8 activations.
     #[arg(long)]
     pub(crate) calibration: Option<Calibration>,
     /// Replace an existing file.
     #[arg(long)]
     pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) machine: MachineSettings,
 }

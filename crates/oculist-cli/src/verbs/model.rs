@@ -138,16 +138,11 @@ pub(crate) fn export(args: &ExportArgs, quiet: bool, stop: &AtomicBool) -> anyho
     let mut show = |p: Progress<'_>| out.show(&p);
     let settings = Settings {
         data: args.int8.clone().or_else(|| args.reject.clone()),
-        data_dir: args.data_dir.clone(),
-        layout: args.layout,
-        exclude: (!args.exclude.is_empty()).then(|| args.exclude.clone()),
         calibration: args.calibration,
         ..Settings::default()
     };
-    let settings = settings
-        .over(args.machine.clone().into())
-        .over(args.reading.clone().into())
-        .over(args.file.settings());
+    let settings =
+        settings.over(args.data.settings()).over(args.reading.clone().into()).over(args.file.settings());
     let mut options = oculist::ExportOptions::new(&args.output);
     options.fold = args.fold;
     options.replace = args.force;

@@ -29,8 +29,12 @@ fn runs_are_beside_each_other_with_what_differs() {
     {
         assert!(html.contains(part), "{part}");
     }
-    assert!(html.contains("different test images") || html.contains("same in all runs"));
     // The data are others, and no difference of scores is shown.
+    assert!(html.contains("different test images"));
+    let row = |name: &str| html.split("<tr").find(|row| row.contains(&format!(">{name}"))).expect("a row");
+    assert!(!row("Top-1").contains("class=\"delta"), "{}", row("Top-1"));
+    // The twin: costs are of the models alone.
+    assert!(row("Parameters").contains("class=\"delta"), "{}", row("Parameters"));
     assert!(!html.contains("http://") && !html.contains("https://"), "it loads nothing");
     // An existing page is replaced only when that is meant.
     let before = read(&page);

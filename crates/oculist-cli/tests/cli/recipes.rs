@@ -217,7 +217,7 @@ fn a_run_is_not_continued_with_another_recipe() {
     outcome.fails(1, &["begun with another recipe", "0.6", "0.7"]);
 }
 
-/// How often a run is killed, and the recipe: `OCULIST_KILLS` times in one of about 20 seconds, else a few times in a short one.
+/// How often a run is killed, and the recipe: `OCULIST_KILLS` times in a long one, else a few times in a short one.
 fn kills() -> (u64, String) {
     match std::env::var("OCULIST_KILLS").ok().and_then(|n| n.parse().ok()) {
         Some(times) => (times, LINEAR.replace("epochs = 2", "epochs = 150")),

@@ -132,6 +132,12 @@ fn what_has_no_threshold_says_how_to_get_one() {
     assert_eq!(again, reject);
     assert!(read(&with) == read(&trained().file("model.onnx")), "the file of the run");
     predict(&with).arg(&image).run().ok();
+    // The twin: with another seed other images are drawn, of which some were trained on.
+    let other = dir.path().join("other.onnx");
+    let call = oculist("export").arg(&without).option("--reject", data).option("--output", &other);
+    call.args("--threads 2 --seed 7").run().ok();
+    let drawn = Model::read(&other).expect("a model").reject.expect("a threshold");
+    assert_ne!(drawn.threshold.to_bits(), reject.threshold.to_bits());
     // As it is, and in int8.
     let [same, int8] = ["same", "int8"].map(|name| dir.path().join(format!("{name}.onnx")));
     oculist("export").arg(&with).option("--output", &same).run().ok();

@@ -273,7 +273,10 @@ pub(super) const VERBS: &[Habit] = &[
 
 /// Words before a `=` that are no options here, or not these.
 pub(super) const WORDS: &[Habit] = &[
-    (&["task"], "it is not needed: every model is a classifier"),
+    (
+        &["task"],
+        "every model is a classifier, of one class for each image; of several with '--task multi-label'",
+    ),
     (&["mode"], "the verb stands first, as in 'oculist train DATA'"),
     (
         &["data"],
