@@ -50,7 +50,7 @@ pub(crate) enum Verb {
     Bench(BenchArgs),
     /// Write a model as ONNX: f32 as it is, or int8.
     Export(ExportArgs),
-    /// Make the report page of a run again.
+    /// Make the report page of a run again, or put several runs on one page.
     Report(ReportArgs),
     /// Look at augmentation, check it, or write augmented images.
     #[command(subcommand)]

@@ -25,7 +25,7 @@ pub(crate) fn answered(error: clap::Error, command: &Command, typed: &[OsString]
             answer.map(|answer| format!("unexpected argument '{}': {answer}", shown(&found)))
         }),
         ErrorKind::InvalidSubcommand => context(ContextKind::InvalidSubcommand).and_then(|found| {
-            let answer = find(VERBS, &found)?;
+            let answer = answers(VERBS, &found).next()?;
             Some(format!("unrecognized subcommand '{found}': {answer}"))
         }),
         ErrorKind::MissingRequiredArgument => words(command, typed).or_else(|| any_folder(typed)),
@@ -57,7 +57,7 @@ fn verb_of<'c>(command: &'c Command, typed: &[OsString]) -> Option<&'c Command> 
 
 /// The answer to an option that was given to a verb, if it helps there.
 fn flag(found: &str, verb: Option<&Command>) -> Option<&'static str> {
-    find(FLAGS, found).filter(|answer| verb.is_none_or(|verb| fits(answer, verb)))
+    fitting(FLAGS, found, verb)
 }
 
 /// Whether a verb has the options that an answer names; one that names a verb of its own is about that.
@@ -79,7 +79,7 @@ fn word(found: &str, command: &Command, typed: &[OsString]) -> Option<String> {
         return None;
     }
     let (option, verb) = (normal(name), verb_of(command, typed));
-    if let Some(answer) = find(WORDS, name).filter(|answer| verb.is_none_or(|verb| fits(answer, verb))) {
+    if let Some(answer) = fitting(WORDS, name, verb) {
         return Some(answer.to_owned());
     }
     let known = verb.is_some_and(|verb| verb.get_arguments().any(|a| a.get_long() == Some(option.as_str())));
@@ -125,9 +125,15 @@ fn any_folder(typed: &[OsString]) -> Option<String> {
     })
 }
 
-fn find(habits: &'static [Habit], typed: &str) -> Option<&'static str> {
+/// The first answer to what was typed that helps with a verb.
+fn fitting(habits: &'static [Habit], typed: &str, verb: Option<&Command>) -> Option<&'static str> {
+    answers(habits, typed).find(|answer| verb.is_none_or(|verb| fits(answer, verb)))
+}
+
+/// All answers to what was typed; where a name has several, each is for other verbs.
+fn answers(habits: &'static [Habit], typed: &str) -> impl Iterator<Item = &'static str> {
     let name = normal(shown(typed));
-    habits.iter().find(|(names, _)| names.contains(&name.as_str())).map(|(_, answer)| *answer)
+    habits.iter().filter(move |(names, _)| names.contains(&name.as_str())).map(|(_, answer)| *answer)
 }
 
 /// A name as the tables have it.

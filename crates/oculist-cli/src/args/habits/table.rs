@@ -287,4 +287,6 @@ pub(super) const WORDS: &[Habit] = &[
         "the images are no option: type files or folders behind the verb, as in 'oculist predict new/'",
     ),
     (&["model"], "a trained model is '--model <FILE>', an architecture to train '--arch <NAME>'"),
+    (&["model"], "an architecture to train is '--arch <NAME>'"),
+    (&["model"], "a trained model is '--model <FILE>'"),
 ];
