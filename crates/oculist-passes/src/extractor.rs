@@ -1,0 +1,168 @@
+//! A classifier taken apart: the network in front of its last layer, and that layer.
+//!
+//! **What it does.** [`extractor`] ends a graph in the features that its classifier reads, one row for each image;
+//! [`classifier`] gives the classifier's weights, row by row.
+//!
+//! **Applies when.** From the output backwards, along what depends on the image, there is a fully connected layer or a
+//! convolution of more than one feature; or the place is named.
+//!
+//! **Preserves.** The features are the values that the graph computed there; maps become their means over places.
+//!
+//! **Source.** "Neural codes" (Babenko et al., arXiv 1404.1777) for the features, Lin et al. (arXiv 1312.4400) for their
+//! global average.
+
+mod classifier;
+#[cfg(test)]
+mod tests;
+
+use oculist_graph::{Flatten, GlobalPool, Graph, Node, NodeId, Op, Reduce, ReduceKind, Tensor, ValueId};
+
+use crate::edit::Names;
+use crate::error::{PassError, Result};
+
+pub use classifier::{Classifier, classifier};
+
+/// Nodes at the end of a graph that an error lists.
+const TOLD: usize = 6;
+
+/// Where a graph is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut<'a> {
+    /// In front of the last layer: what the classifier reads.
+    Classifier,
+    /// Behind the last map of more than one place that the classifier depends on; its means over places are the features.
+    Maps,
+    /// At the value, or behind the node, of this name.
+    At(&'a str),
+}
+
+/// A network that gives features.
+#[derive(Debug, Clone)]
+pub struct Extractor {
+    /// The network; its one output is `[N, features]`.
+    pub graph: Graph,
+    /// Features of an image.
+    pub features: usize,
+    /// The value that was cut at.
+    pub at: String,
+    /// Whether the features are means over the places of maps.
+    pub pooled: bool,
+}
+
+/// The network in front of a cut.
+///
+/// # Shapes
+/// Rows `[N, D]` stay; maps `[N, C, H, W]` become their means over places `[N, C]`, tokens `[N, T, C]` their mean `[N, C]`.
+///
+/// # Errors
+/// [`PassError::Option`] if there is no such place (of a graph without a recognisable classifier: what it ends in), or what
+/// is there is nothing of one row for each image.
+pub fn extractor(graph: &Graph, cut: Cut<'_>) -> Result<Extractor> {
+    let value = place(graph, cut)?;
+    let mut out = graph.clone();
+    let name = graph.value(value).name.clone();
+    let mut names = Names::of(graph);
+    let mut nodes = Names::of_nodes(graph);
+    let shape = graph.shape(value).clone();
+    let (row, pooled) = match shape.rank() {
+        2 => (value, false),
+        4 if shape.chw().is_some_and(|(_, h, w)| h == 1 && w == 1) => {
+            (out.add_node(nodes.fresh("features.flatten"), Flatten::IMAGES, [value]), false)
+        }
+        4 => {
+            let pool = out.add_node(nodes.fresh("features.pool"), GlobalPool::Average, [value]);
+            (out.add_node(nodes.fresh("features.flatten"), Flatten::IMAGES, [pool]), true)
+        }
+        3 => {
+            let mean = Reduce { kind: ReduceKind::Mean, keepdims: false, noop_with_empty_axes: false };
+            let axes = out.add_param(names.fresh("features.axes"), Tensor::ints(vec![1]));
+            (out.add_node(nodes.fresh("features.mean"), mean, [value, axes]), true)
+        }
+        _ => return Err(no_place(graph, &format!("`{name}` is {shape}, expected a row, maps or tokens"))),
+    };
+    out.set_outputs(vec![row]);
+    out.tidy()?;
+    let output = out.outputs()[0];
+    let found = out.shape(output).clone();
+    match (found.rank(), found.get(1)) {
+        (2, Some(features)) if features > 0 => Ok(Extractor { graph: out, features, at: name, pooled }),
+        _ => Err(no_place(graph, &format!("`{name}` gives {found}, expected a row [N, features] of a known size"))),
+    }
+}
+
+/// The value that a cut names.
+fn place(graph: &Graph, cut: Cut<'_>) -> Result<ValueId> {
+    match cut {
+        Cut::Classifier => last_layer(graph).map(|(_, data)| data).ok_or_else(|| {
+            no_place(graph, "expected a fully connected layer or a convolution at its end that makes scores of features, found none")
+        }),
+        Cut::Maps => last_maps(graph).ok_or_else(|| {
+            no_place(graph, "expected maps [N, C, H, W] that its scores depend on, found none")
+        }),
+        Cut::At(name) => {
+            let of_node = || graph.nodes().iter().find(|node| node.name == name).map(Node::output);
+            let found = graph.find(name).or_else(of_node).filter(|&v| depends(graph)[v.index()]);
+            found.ok_or_else(|| no_place(graph, &format!("expected the name of a value or node that depends on the image, found `{name}`")))
+        }
+    }
+}
+
+/// The last layer with weights that makes scores of several features, and what it reads.
+pub(super) fn last_layer(graph: &Graph) -> Option<(NodeId, ValueId)> {
+    let (producers, depends) = (graph.producers(), depends(graph));
+    let mut at = *graph.outputs().first()?;
+    while let Some(id) = producers[at.index()] {
+        let node = &graph.nodes()[id];
+        let data = node.inputs.iter().find(|v| depends[v.index()])?;
+        // A layer of a single feature only turns one score into two.
+        let several = graph.shape(data).get(1).is_none_or(|features| features > 1);
+        if matches!(node.op, Op::Gemm(_) | Op::MatMul(_) | Op::Conv(_)) && several {
+            return Some((id, data));
+        }
+        at = data;
+    }
+    None
+}
+
+/// The last value of more than one place from which the output is made.
+fn last_maps(graph: &Graph) -> Option<ValueId> {
+    let (producers, depends) = (graph.producers(), depends(graph));
+    let (_, mut at) = last_layer(graph)?;
+    loop {
+        if graph.shape(at).chw().is_some_and(|(_, h, w)| h * w > 1) {
+            return Some(at);
+        }
+        let node = &graph.nodes()[producers[at.index()]?];
+        at = node.inputs.iter().find(|v| depends[v.index()])?;
+    }
+}
+
+/// Of each value, whether it depends on an input.
+fn depends(graph: &Graph) -> Vec<bool> {
+    let mut depends = vec![false; graph.values().len()];
+    for &input in graph.inputs() {
+        depends[input.index()] = true;
+    }
+    for node in graph.nodes() {
+        if node.inputs.iter().any(|v| depends[v.index()]) {
+            for v in &node.outputs {
+                depends[v.index()] = true;
+            }
+        }
+    }
+    depends
+}
+
+/// The error of a graph that is not cut, with what it ends in.
+fn no_place(graph: &Graph, problem: &str) -> PassError {
+    let nodes = graph.nodes();
+    let last: Vec<String> = nodes[nodes.len().saturating_sub(TOLD)..]
+        .iter()
+        .map(|node| format!("`{}` ({}) {}", node.name, node.op.name(), graph.shape(node.output())))
+        .collect();
+    PassError::Option {
+        pass: "extractor",
+        option: "layer",
+        problem: format!("{problem}; it ends in {}", last.join(", ")),
+    }
+}
