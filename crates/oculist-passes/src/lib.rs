@@ -51,6 +51,7 @@ pub mod extractor;
 mod fold_batch_norm;
 mod image_layout;
 mod image_type;
+mod input_colors;
 pub mod prune_channels;
 pub mod quantize;
 mod remove_identity;
@@ -69,6 +70,7 @@ pub use image_layout::{LAYOUT_KEY, channels_first, channels_last_again};
 pub use image_type::{
     COLORS_KEY, TYPE_KEY, blue_first_again, bytes_again, float_images, is_blue_first, red_first,
 };
+pub use input_colors::{Normalization, color_input, grey_input};
 pub use prune_channels::{
     ChannelGroups, Importance, PruneOptions, PruneReport, PruneTarget, Scores, importance, prune_channels,
     taylor,

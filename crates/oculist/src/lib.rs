@@ -93,6 +93,7 @@ mod stage;
 mod summary;
 mod training;
 mod training_data;
+mod transfer;
 
 pub use audit::{
     AUDIT_FILE, AUDIT_PAGE_FILE, CheckOptions, Checked, Confident, FixOptions, Fixed, Grouping, LabelIssue,
@@ -151,9 +152,9 @@ pub use run::{Finished, RunOptions, optimize, plan_recipe, run_recipe, train};
 pub use serde_json::{Map, Value};
 pub use session::{Canceller, Session, SessionBuilder};
 pub use settings::{
-    Augmentation, ByteSize, Calibration, CompressionSettings, DataSettings, LossName, MachineSettings,
-    MeasuringSettings, NetworkSettings, OptimizerName, ReadingSettings, SamplingName, SeedSettings, Settings,
-    SourceSettings, StartSettings, Target, TrainingSettings,
+    Augmentation, ByteSize, Calibration, CompressionSettings, DataSettings, HeadName, LossName, MachineSettings,
+    MeasuringSettings, NetworkSettings, OptimizerName, Precision, ReadingSettings, SamplingName, SeedSettings, Settings,
+    SourceSettings, StartSettings, Target, TrainingSettings, TransferMode, TransferSettings,
 };
 pub use sink::csv::Csv;
 pub use sink::folder::{
@@ -164,6 +165,6 @@ pub use sink::report::Report;
 pub use sink::tensorboard::TensorBoard;
 pub use sink::{Keeper, Sink};
 pub use stage::{
-    Distil, Draft, Expected, FineTune, Fold, KINDS, Load, Measure, Planned, Prune, Quantize, Registry,
-    Search, Stage, Teacher, Train,
+    Best, Distil, Draft, Expected, FineTune, Fold, KINDS, Load, Measure, Planned, Prune, Quantize, Registry,
+    Search, Stage, Teacher, Train, Transfer,
 };

@@ -35,6 +35,9 @@ pub const LEARNING_RATE: Range<f32> =
 /// Seconds of a measurement.
 pub const SECONDS: Range<f64> =
     Range::new("more than 0 and at most 3600 seconds", |&x| x > 0.0 && x <= 3600.0);
+/// Seconds of a search.
+pub const BUDGET: Range<f64> =
+    Range::new("1 second to 30 days, in seconds", |x| (1.0..=2_592_000.0).contains(x));
 
 impl<T> Range<T> {
     /// Refuses what `allows` does not allow with "expected ...".

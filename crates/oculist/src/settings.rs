@@ -19,10 +19,12 @@ use crate::message::{set_to, setting};
 use crate::sink::folder::SETTINGS_FILE;
 
 pub use bytes::ByteSize;
-pub use choices::{Augmentation, Calibration, LossName, OptimizerName, SamplingName, Target};
+pub use choices::{
+    Augmentation, Calibration, HeadName, LossName, OptimizerName, Precision, SamplingName, Target, TransferMode,
+};
 pub use table::{
     CompressionSettings, DataSettings, MachineSettings, MeasuringSettings, NetworkSettings, ReadingSettings,
-    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings,
+    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings, TransferSettings,
 };
 
 /// The settings that stand first in files, in the order that they had before the table was in groups, so that files stay

@@ -34,6 +34,59 @@ pub enum Calibration {
     Entropy,
 }
 
+/// What is carried over from a model for another task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum TransferMode {
+    /// Try what the time allows and keep what is best on validation images.
+    #[default]
+    Auto,
+    /// The network in front of its last layer, frozen, with a classical learner on its features.
+    Features,
+    /// The same in front of its last maps: their means over places, and a new fully connected layer.
+    Gap,
+    /// All layers, the rows of the last one by the names of the classes.
+    Fc,
+    /// The network as with `features`, then all of it trained on.
+    Finetune,
+}
+
+/// What is learned on the features of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum HeadName {
+    /// All of them; the best on validation images is kept.
+    Auto,
+    /// Logistic regression.
+    #[default]
+    Logistic,
+    /// Linear support vector machines.
+    Svm,
+    /// Linear discriminant analysis.
+    Lda,
+    /// Nearest neighbours.
+    Knn,
+    /// A forest of decision trees.
+    Forest,
+}
+
+/// In what a network computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Precision {
+    /// Floats.
+    #[default]
+    F32,
+    /// Bytes, where the runtime can.
+    Int8,
+}
+
 /// Which rule updates the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]

@@ -8,10 +8,12 @@ use oculist_train::Keep;
 use serde::{Deserialize, Serialize};
 
 use super::bytes::ByteSize;
-use super::choices::{Augmentation, Calibration, LossName, OptimizerName, SamplingName, Target};
+use super::choices::{
+    Augmentation, Calibration, HeadName, LossName, OptimizerName, Precision, SamplingName, Target, TransferMode,
+};
 use super::define::settings;
 use crate::error::OculistError;
-use crate::range::{ALPHA, CONSISTENCY, COUNT, LEARNING_RATE, PIXELS, POINTS, PROBABILITY, SECONDS, WIDTH};
+use crate::range::{ALPHA, BUDGET, CONSISTENCY, COUNT, LEARNING_RATE, PIXELS, POINTS, PROBABILITY, SECONDS, WIDTH};
 use crate::stage::Teacher;
 
 settings! {
@@ -77,6 +79,32 @@ settings! {
         /// Start from this model instead of training one.
         #[arg(long, value_name = "FILE")]
         model: PathBuf,
+    }
+
+    /// What is carried over from a model for another task, and how.
+    TransferSettings {
+        /// A model for another task to carry over from: an ONNX file, weights (*.safetensors, *.pth) or hf:OWNER/NAME (may be
+        /// repeated: the one whose features suit the data best is taken).
+        #[arg(long, value_name = "FILE")]
+        from: Vec<PathBuf>,
+        /// What is carried over: auto, features, gap, fc or finetune (default: auto).
+        #[arg(long)]
+        mode: TransferMode,
+        /// What is learned on the features (default: logistic).
+        #[arg(long)]
+        head: HeadName,
+        /// Value or node of the source that gives the features (default: what its last layer reads).
+        #[arg(long, value_name = "NAME")]
+        layer: String,
+        /// In what the feature extractor computes, also in the model that is written (default: f32).
+        #[arg(long)]
+        precision: Precision,
+        /// Where features are kept from one run to the next (default: in the user's cache; none: nowhere).
+        #[arg(long, value_name = "DIR")]
+        feature_cache: PathBuf,
+        /// About how many seconds `auto` may take (default: 180).
+        #[arg(long, value_name = "S")]
+        time_budget: f64 where BUDGET,
     }
 
     /// What the file of a model may leave open.

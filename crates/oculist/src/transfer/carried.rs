@@ -1,0 +1,102 @@
+//! A model for another task, as a source of knowledge.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oculist_augment::{ColorMode, Preprocessing};
+use oculist_passes::{Cut, Extractor, Normalization, color_input, extractor, fold_batch_norm, grey_input, remove_identity};
+use oculist_runtime::Context;
+
+use crate::error::OculistError;
+use crate::evaluate::BATCH;
+use crate::message::setting;
+use crate::model_file::{Model, ModelOptions};
+use crate::progress::Watch;
+use crate::settings::Settings;
+
+/// A source: its file, and the model with its own preprocessing, for images of the data's colours.
+#[derive(Debug, Clone)]
+pub(crate) struct Carried {
+    pub(crate) path: PathBuf,
+    pub(crate) model: Model,
+}
+
+/// The part of a source that gives features, as it is run.
+#[derive(Debug, Clone)]
+pub(crate) struct Backbone {
+    /// The network with its batch norms, as it is trained on and written.
+    pub(crate) network: Extractor,
+    /// The same function, folded, as it is run.
+    pub(crate) folded: oculist_graph::Graph,
+}
+
+impl Carried {
+    /// Opens a source; what was assumed is told. `color` is the colour mode of the data.
+    ///
+    /// # Errors
+    /// As [`Model::open`]; [`OculistError::Model`] for a source that is quantised already.
+    pub(crate) fn open(
+        path: &Path,
+        settings: &Settings,
+        color: ColorMode,
+        ctx: &Arc<Context>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Self, OculistError> {
+        let opened = Model::open_for(path, &ModelOptions::of(settings), BATCH, ctx)?;
+        for note in &opened.notes {
+            watch.note(note.marked());
+        }
+        let mut model = opened.model;
+        if model.is_int8() {
+            return Err(OculistError::Model {
+                path: path.to_path_buf(),
+                problem: "it is quantised already; carry over from the f32 model of the same run".into(),
+            });
+        }
+        if let Some(text) = in_color(&mut model, color)? {
+            watch.note(&text);
+        }
+        Ok(Self { path: path.to_path_buf(), model })
+    }
+
+    /// The file's name, for tables.
+    pub(crate) fn name(&self) -> String {
+        crate::model_file::file_name(&self.path)
+    }
+
+    /// The network in front of a cut.
+    ///
+    /// # Errors
+    /// [`OculistError::Model`] naming the file, what it ends in and how to name a layer.
+    pub(crate) fn backbone(&self, cut: Cut<'_>) -> Result<Backbone, OculistError> {
+        let of_file = |e: oculist_passes::PassError| OculistError::Model {
+            path: self.path.clone(),
+            problem: format!("{e}; {} names the value or node that gives the features", setting("layer")).into(),
+        };
+        let network = extractor(&self.model.graph, cut).map_err(of_file)?;
+        let folded = fold_batch_norm(&remove_identity(&network.graph)?)?;
+        Ok(Backbone { network, folded })
+    }
+}
+
+/// Gives a model an input of the data's colours, by its first layer; says so.
+fn in_color(model: &mut Model, color: ColorMode) -> Result<Option<String>, OculistError> {
+    let takes = model.preprocessing.color;
+    if takes == color {
+        return Ok(None);
+    }
+    let norm = Normalization { mean: model.preprocessing.mean.clone(), std: model.preprocessing.std.clone() };
+    let (changed, how) = match color {
+        ColorMode::Grey => (grey_input(&model.graph, &norm)?, "the weights of its first layer are summed over the colours"),
+        _ => (color_input(&model.graph, &norm)?, "the weights of its first layer are spread over the colours"),
+    };
+    let name = |color: ColorMode| color.name();
+    let Some((graph, norm)) = changed else {
+        let (takes, has) = (name(takes), name(color));
+        return Ok(Some(format!("the source takes {takes} images and the data are {has}: they are read as {takes}")));
+    };
+    model.graph = graph;
+    model.preprocessing =
+        Preprocessing { color, ..model.preprocessing.clone() }.with_statistics(norm.mean, norm.std);
+    Ok(Some(format!("the source takes {} images and the data are {}: {how}", name(takes), name(color))))
+}

@@ -1,0 +1,107 @@
+//! Heads on features: which are tried, which is kept, and the network that they make with their features.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use oculist_graph::Graph;
+use oculist_heads::{Fitted, HeadError, HeadKind, HeadOptions, Rows, fit};
+use oculist_metrics::{Metric, Scores};
+use oculist_passes::Extractor;
+
+use super::features::FeatureRows;
+use crate::error::OculistError;
+use crate::judging::Answers;
+use crate::metrics::Probabilities;
+use crate::settings::HeadName;
+
+/// A head that was learned, with what it achieves.
+#[derive(Debug)]
+pub(crate) struct Tried {
+    pub(crate) head: Fitted,
+    /// On validation images.
+    pub(crate) val: Scores,
+    pub(crate) seconds: f64,
+}
+
+impl HeadName {
+    /// The kinds that are meant. With `linear`, those alone whose weights can be trained on.
+    pub(crate) fn kinds(self, linear: bool) -> Vec<HeadKind> {
+        let one = match self {
+            Self::Auto => return HeadKind::ALL.iter().copied().filter(|k| !linear || k.is_linear()).collect(),
+            Self::Logistic => HeadKind::Logistic,
+            Self::Svm => HeadKind::Svm,
+            Self::Lda => HeadKind::Lda,
+            Self::Knn => HeadKind::Knn,
+            Self::Forest => HeadKind::Forest,
+        };
+        vec![one]
+    }
+}
+
+/// Features of training and validation images with their labels.
+pub(crate) struct Lesson<'a> {
+    pub(crate) train: &'a FeatureRows,
+    pub(crate) train_labels: &'a [u32],
+    pub(crate) val: &'a FeatureRows,
+    pub(crate) val_labels: &'a [u32],
+    pub(crate) classes: usize,
+}
+
+impl Lesson<'_> {
+    /// Learns heads of some kinds, the best on validation images first; of equal ones the earlier.
+    ///
+    /// # Errors
+    /// [`OculistError::Head`] if none can be learned; [`OculistError::Stopped`].
+    pub(crate) fn learn(
+        &self,
+        kinds: &[HeadKind],
+        options: &HeadOptions,
+        metric: Metric,
+        stop: &AtomicBool,
+        mut tell: impl FnMut(&Tried),
+    ) -> Result<Vec<Tried>, OculistError> {
+        let rows = |of: &'_ FeatureRows| Rows::new(&of.values, of.dim).map_err(OculistError::from);
+        let mut all: Vec<Tried> = Vec::new();
+        for &kind in kinds {
+            let began = Instant::now();
+            let head = fit(kind, &Rows::new(&self.train.values, self.train.dim)?, self.train_labels, self.classes, options, stop)?;
+            rows(self.val)?;
+            let scores = head.scores(&Rows::new(&self.val.values, self.val.dim)?);
+            let val = Answers::of_single(&scores, self.val_labels, self.classes, Probabilities::Softmax).scores;
+            let tried = Tried { head, val, seconds: began.elapsed().as_secs_f64() };
+            tell(&tried);
+            all.push(tried);
+        }
+        let value = |tried: &Tried| tried.val.get(metric).unwrap_or(f64::NAN);
+        // Stable: equal ones stay in the order in which they were asked for.
+        all.sort_by(|a, b| match (metric.is_better(value(a), value(b)), metric.is_better(value(b), value(a))) {
+            (true, false) => std::cmp::Ordering::Less,
+            (false, true) => std::cmp::Ordering::Greater,
+            _ => std::cmp::Ordering::Equal,
+        });
+        Ok(all)
+    }
+}
+
+/// The network with a head behind it; it ends in logits.
+///
+/// # Errors
+/// [`OculistError::Graph`] if the head does not fit.
+pub(crate) fn with_head(network: &Extractor, head: &Fitted) -> Result<Graph, OculistError> {
+    let mut graph = network.graph.clone();
+    let features = graph.outputs()[0];
+    let logits = head.append(&mut graph, features, "head")?;
+    graph.set_outputs(vec![logits]);
+    graph.tidy()?;
+    graph.check()?;
+    Ok(graph)
+}
+
+impl From<HeadError> for OculistError {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Stopped => Self::Stopped { resumable: false },
+            other => Self::Head(other),
+        }
+    }
+}
