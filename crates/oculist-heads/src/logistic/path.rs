@@ -1,0 +1,245 @@
+//! The path of strengths, and the head at the one that was chosen.
+
+use std::ops::Range;
+
+use oculist_kernels::{Matmul, try_zeros};
+
+use crate::error::HeadError;
+use crate::fit::Task;
+use crate::fitted::{Fitted, Linear, Model};
+use crate::folds::Folds;
+use crate::kind::HeadKind;
+use crate::linear::solve::Factor;
+use crate::linear::{Design, Loss, Penalised};
+use crate::minimize::{Limits, minimize};
+use crate::parallel;
+use crate::product::Products;
+use crate::standard::Standard;
+
+/// Strengths `C` that are tried, in this order.
+const STRENGTHS: [f64; 13] =
+    [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0];
+/// The strength where nothing can be held out.
+const DEFAULT: f64 = 0.01;
+/// Strengths that may be worse than the best before the path ends.
+const WORSE: usize = 2;
+/// Where a fold's weights have converged, and where those of the head have.
+const FOLD: Limits = Limits { gradient: 1e-4, steps: 200 };
+const FINAL: Limits = Limits { gradient: 2e-6, steps: 1000 };
+
+/// What a fold says of a strength.
+struct Judged {
+    parameters: Vec<f64>,
+    /// Sum of the losses of held-out rows.
+    loss: f64,
+    /// Held-out rows whose largest score is the label's.
+    right: usize,
+}
+
+/// Learns a logistic regression.
+pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
+    let (n, d, k) = (task.rows.len(), task.rows.dim(), task.present.len());
+    let threads = task.options.threads;
+    let path = Path::new(task, Loss::Softmax)?;
+    let _ = (n, d, k, threads);
+    let (strength, start, found) = match task.options.strength {
+        Some(strength) => (strength, None, None),
+        None if path.folds.held_out.is_empty() => (DEFAULT, None, None),
+        None => {
+            let best = path.choose()?;
+            (best.strength, Some(best.parameters), Some((best.accuracy, best.loss)))
+        }
+    };
+    let cv_accuracy = found.map(|(accuracy, _)| accuracy);
+    let chosen = match (cv_accuracy, task.options.strength) {
+        (Some(accuracy), _) => {
+            format!("C = {strength} by {}, {:.1}%", path.folds.words(), 100.0 * accuracy)
+        }
+        (None, Some(_)) => format!("C = {strength} as given"),
+        (None, None) => format!("C = {strength}, since no class has two rows to hold one out"),
+    };
+    let parameters = path.learn(strength, start)?;
+    let (weights, bias) = parameters.split_at(k * d);
+    let (weights, bias) = path.standard.unfold(weights, bias);
+    let model = Model::Linear(spread(task, &weights, &bias)?);
+    Ok(Fitted { kind: HeadKind::Logistic, dim: d, classes: task.classes, chosen, cv_accuracy, model })
+}
+
+/// A strength, and what its folds say.
+struct Best {
+    strength: f64,
+    loss: f64,
+    accuracy: f64,
+    /// Of the first fold.
+    parameters: Vec<f64>,
+}
+
+/// What all strengths share.
+struct Path<'a> {
+    task: &'a Task<'a>,
+    loss: Loss,
+    folds: Folds,
+    standard: Standard,
+    design: Design,
+    /// The mean of `x x^T` over the rows, `[dim, dim]`.
+    moments: Option<Vec<f32>>,
+}
+
+impl<'a> Path<'a> {
+    fn new(task: &'a Task, loss: Loss) -> Result<Self, HeadError> {
+        let (n, d, k) = (task.rows.len(), task.rows.dim(), task.present.len());
+        let factors = d <= Factor::MAX_DIM;
+        let square = if factors { d } else { 0 };
+        // Folds at a time: rows and scores; the parameters of all folds, and f64 pairs of the minimiser.
+        let at_once = task.options.threads.min(task.options.folds);
+        task.check_memory(
+            "a linear head",
+            &[&[n, d], &[2, square, d], &[at_once, n, k], &[60, at_once, k, d + 1], &[2, task.options.folds, k, d + 1]],
+        )?;
+        let folds = Folds::new(&task.labels, k, task.options.folds, task.options.seed);
+        let standard = Standard::of(task.rows);
+        let mut x = try_zeros(n * d, "standardised features")?;
+        standard.apply(task.rows, &folds.order, &mut x);
+        if x.iter().any(|x| !x.is_finite()) {
+            return Err(HeadError::Range { what: "standardised features" });
+        }
+        let moments = if factors {
+            let mut moments = try_zeros(d * d, "second moments")?;
+            let shape = Matmul::new(d, d, n).transposed(true, false);
+            let share = (1.0 / n as f64) as f32;
+            Products::new(task.options.threads)?.run(shape, share, &x, &x, false, &mut moments)?;
+            Some(moments)
+        } else {
+            None
+        };
+        let labels = folds.order.iter().map(|&i| task.labels[i]).collect();
+        Ok(Self { task, loss, folds, standard, design: Design { x, labels, dim: d, classes: k }, moments })
+    }
+
+    /// The penalty of the mean loss for a strength.
+    fn penalty(&self, strength: f64, rows: usize) -> f64 {
+        let both = self.loss == Loss::Softmax && self.design.classes == 2;
+        (if both { 2.0 } else { 1.0 }) / (strength * rows as f64)
+    }
+
+    /// A first guess of the Hessian for a penalty.
+    fn factor(&self, products: &mut Products, penalty: f64) -> Result<Option<Factor>, HeadError> {
+        let Some(moments) = &self.moments else { return Ok(None) };
+        let curvature = self.loss.curvature(self.design.classes);
+        // Far enough from singular for f32; the guess is scaled by the curvature once for all.
+        let ridge = (penalty / curvature).max(3e-6 * self.design.dim as f64);
+        let factor = Factor::new(products, moments, ridge as f32, self.design.dim)?;
+        Ok(factor)
+    }
+
+    /// The strength with the least loss of held-out rows.
+    fn choose(&self) -> Result<Best, HeadError> {
+        let count = self.folds.held_out.len();
+        let held: usize = self.folds.held_out.iter().map(Range::len).sum();
+        let mut best: Option<Best> = None;
+        let mut parameters = vec![vec![0.0; self.design.parameters()]; count];
+        let mut worse = 0;
+        for strength in STRENGTHS {
+            let learned = self.design.labels.len() * (count - 1) / count;
+            let mut products = Products::new(self.task.options.threads)?;
+            let factor = self.factor(&mut products, self.penalty(strength, learned))?;
+            let judged = parallel::map(count, self.task.options.threads, |fold| {
+                self.judge(fold, strength, parameters[fold].clone(), factor.as_ref())
+            });
+            let judged: Vec<Judged> = judged.into_iter().collect::<Result<_, _>>()?;
+            let loss = judged.iter().map(|j| j.loss).sum::<f64>() / held as f64;
+            let right: usize = judged.iter().map(|j| j.right).sum();
+            parameters = judged.into_iter().map(|j| j.parameters).collect();
+            if best.as_ref().is_none_or(|b| loss < b.loss) {
+                let accuracy = right as f64 / held as f64;
+                best = Some(Best { strength, loss, accuracy, parameters: parameters[0].clone() });
+                worse = 0;
+            } else {
+                worse += 1;
+                if worse == WORSE {
+                    break;
+                }
+            }
+        }
+        best.ok_or(HeadError::Range { what: "the loss of held-out rows" })
+    }
+
+    /// Learns without a fold, and scores what was held out.
+    fn judge(
+        &self,
+        fold: usize,
+        strength: f64,
+        mut parameters: Vec<f64>,
+        factor: Option<&Factor>,
+    ) -> Result<Judged, HeadError> {
+        let learned = self.folds.learned(fold);
+        let rows = learned.iter().map(Range::len).sum();
+        let mut products = Products::new(1)?;
+        let penalty = self.penalty(strength, rows);
+        let mut function =
+            Penalised::new(&self.design, &mut products, self.loss, penalty, &learned, factor)?;
+        minimize(&mut function, &mut parameters, FOLD, self.task.stop)?;
+        let held = &self.folds.held_out[fold];
+        let k = self.design.classes;
+        let mut scores = try_zeros(held.len() * k, "scores of held-out rows")?;
+        let single: Vec<f32> = parameters.iter().map(|&p| p as f32).collect();
+        self.design.scores(&mut products, &single, held, &mut scores)?;
+        let (mut loss, mut right) = (0.0, 0);
+        for (row, &label) in scores.chunks_exact_mut(k).zip(&self.design.labels[held.clone()]) {
+            right += usize::from(largest(row) == label as usize);
+            loss += self.loss.value(row, label as usize);
+        }
+        Ok(Judged { parameters, loss, right })
+    }
+
+    /// Learns from all rows, from a start.
+    fn learn(&self, strength: f64, start: Option<Vec<f64>>) -> Result<Vec<f64>, HeadError> {
+        let mut products = Products::new(self.task.options.threads)?;
+        let rows = self.design.labels.len();
+        let penalty = self.penalty(strength, rows);
+        let factor = self.factor(&mut products, penalty)?;
+        let all = [0..rows];
+        let mut function =
+            Penalised::new(&self.design, &mut products, self.loss, penalty, &all, factor.as_ref())?;
+        let mut parameters = start.unwrap_or_else(|| vec![0.0; self.design.parameters()]);
+        minimize(&mut function, &mut parameters, FINAL, self.task.stop)?;
+        Ok(parameters)
+    }
+}
+
+/// The index of the largest score, the first of equal ones.
+pub(crate) fn largest(scores: &[f32]) -> usize {
+    scores.iter().enumerate().fold(0, |best, (i, s)| if *s > scores[best] { i } else { best })
+}
+
+/// Weights and bias of all classes from those of the classes that occur.
+fn spread(task: &Task, weights: &[f64], bias: &[f64]) -> Result<Linear, HeadError> {
+    let d = task.rows.dim();
+    let mut linear = Linear {
+        weights: try_zeros(task.classes.saturating_mul(d), "weights of a head")?,
+        bias: try_zeros(task.classes, "weights of a head")?,
+    };
+    for (i, &class) in task.present.iter().enumerate() {
+        for (to, w) in linear.weights[class * d..][..d].iter_mut().zip(&weights[i * d..]) {
+            *to = *w as f32;
+        }
+        linear.bias[class] = bias[i] as f32;
+    }
+    if task.present.len() < task.classes {
+        // Less likely than any other class by e^-10 on every row.
+        let least = task.rows.values().chunks_exact(d).map(|x| {
+            let score = |(w, b): (&[f64], &f64)| b + w.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>();
+            weights.chunks_exact(d).zip(bias).map(score).fold(f64::MAX, f64::min)
+        });
+        let absent = (least.fold(f64::MAX, f64::min) - 10.0) as f32;
+        for (class, bias) in linear.bias.iter_mut().enumerate() {
+            if task.present.binary_search(&class).is_err() {
+                *bias = absent;
+            }
+        }
+    }
+    if linear.weights.iter().chain(&linear.bias).any(|w| !w.is_finite()) {
+        return Err(HeadError::Range { what: "the weights" });
+    }
+    Ok(linear)
+}
