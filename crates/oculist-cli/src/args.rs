@@ -5,6 +5,7 @@ mod augment;
 pub(crate) mod habits;
 pub(crate) mod help;
 mod model;
+mod transfer;
 mod values;
 
 use std::ffi::OsString;
@@ -13,13 +14,14 @@ use std::path::PathBuf;
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 use oculist::{
     CompressionSettings, DataSettings, MachineSettings, MeasuringSettings, NetworkSettings, ReadingSettings,
-    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings,
+    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings, TransferSettings,
 };
 
 pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};
 pub(crate) use augment::{AugmentVerb, CheckAugmentArgs, PipelineArgs};
 pub(crate) use help::command;
 pub(crate) use model::{BenchArgs, EvalArgs, ExportArgs, FileArgs, PredictArgs, SplitArg, TtaArgs};
+pub(crate) use transfer::{EstimateArgs, FeaturesArgs, TransferArgs, TransferVerb};
 pub(crate) use values::TtaArg;
 
 /// Examine, prescribe, correct: gives image classifiers fewer errors, less size and more speed.
@@ -40,12 +42,16 @@ pub(crate) enum Verb {
     Optimize(OptimizeArgs),
     /// Train a model and export it.
     Train(TrainArgs),
+    /// Carry over what a model for another task has learned.
+    Transfer(TransferArgs),
     /// Prune and quantise a trained model.
     Compress(CompressArgs),
     /// Accuracy of a model on a data set.
     Eval(EvalArgs),
     /// Classes of image files.
     Predict(PredictArgs),
+    /// Features of images, for other tools.
+    Features(FeaturesArgs),
     /// Latency and throughput of a model.
     Bench(BenchArgs),
     /// Write a model as ONNX: f32 as it is, or int8.
@@ -89,6 +95,7 @@ impl Verb {
         match self {
             Self::Optimize(args) => args.source.data.as_deref(),
             Self::Train(args) => args.source.source.data.as_deref(),
+            Self::Transfer(args) => args.source.source.data.as_deref(),
             Self::Compress(args) => args.source.source.data.as_deref(),
             Self::Eval(args) => Some(args.source.name()),
             _ => None,
@@ -100,7 +107,8 @@ impl Verb {
     pub(crate) fn stops_between_steps(&self) -> bool {
         let audits = matches!(self, Self::Data(DataVerb::Check(_) | DataVerb::Split(_)));
         let checks = matches!(self, Self::Augment(AugmentVerb::Check(_)));
-        audits || checks || matches!(self, Self::Optimize(_) | Self::Train(_) | Self::Compress(_))
+        let carries = matches!(self, Self::Transfer(_) | Self::Features(_));
+        audits || checks || carries || matches!(self, Self::Optimize(_) | Self::Train(_) | Self::Compress(_))
     }
 }
 
@@ -205,6 +213,8 @@ pub(crate) struct OptimizeArgs {
     pub(crate) data: DataArgs,
     #[command(flatten)]
     pub(crate) start: StartSettings,
+    #[command(flatten)]
+    pub(crate) transfer: TransferSettings,
     #[command(flatten)]
     pub(crate) reading: ReadingSettings,
     #[command(flatten)]

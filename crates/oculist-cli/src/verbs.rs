@@ -5,6 +5,7 @@ mod augment;
 mod inspect;
 mod model;
 mod recipe;
+mod transfer;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -24,6 +25,8 @@ pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
         Verb::Optimize(args) => recipe::optimize(args, quiet, stop),
         Verb::Train(args) => recipe::train(args, quiet, stop),
         Verb::Compress(args) => recipe::compress(args, quiet, stop),
+        Verb::Transfer(args) => transfer::run(args, quiet, stop),
+        Verb::Features(args) => transfer::features(args, quiet, stop),
         Verb::Eval(args) => model::eval(args, quiet, stop),
         Verb::Predict(args) => model::predict(args, quiet),
         Verb::Bench(args) => model::bench(args, quiet),

@@ -138,6 +138,9 @@ pub enum OculistError {
     /// An architecture cannot be built.
     #[error(transparent)]
     Zoo(#[from] oculist_zoo::ZooError),
+    /// Nothing can be learned on features.
+    #[error("features: {0}")]
+    Head(oculist_heads::HeadError),
     /// Event files cannot be written.
     #[error(transparent)]
     Events(#[from] oculist_events::EventError),

@@ -167,69 +167,78 @@ impl Quantizer<'_> {
 
     fn methods(&self) -> &'static [CalibrationMethod] {
         match self.method {
-            Calibration::Auto => &[
-                CalibrationMethod::MinMax,
-                CalibrationMethod::Percentile(PERCENTILE),
-                CalibrationMethod::Entropy,
-            ],
+            Calibration::Auto => &METHODS,
             Calibration::Minmax => &[CalibrationMethod::MinMax],
             Calibration::Percentile => &[CalibrationMethod::Percentile(PERCENTILE)],
             Calibration::Entropy => &[CalibrationMethod::Entropy],
         }
     }
 
-    /// Folds the graph and watches its values on the calibration images.
     fn calibrate(&self, graph: &Graph, stop: &AtomicBool) -> Result<Calibrated, OculistError> {
-        let folded = fold_batch_norm(&remove_identity(graph)?)?;
-        let values = quantizable_values(&folded)?;
-        let inputs = layer_inputs(&folded);
-        let mut calibrator = Calibrator::new(&folded, &values);
-        let mut means = ChannelMeans::new();
-        let mut observed = values.clone();
-        observed.extend(inputs.iter().filter(|v| !values.contains(v)));
-        let options = PlanOptions::new(BATCH, self.ctx.clone()).with_observed(observed);
-        let mut plan = Plan::new(&folded, &options)?;
-        let mut logits = vec![0.0; BATCH * plan.output_len()];
-        let (input_len, classes) = (plan.input_len(), plan.output_len());
-        let mut seen = 0;
-        self.calibration.for_each_batch(BATCH, &mut |images| {
-            go_on(stop)?;
-            let mut failed = None;
-            let n = images.len() / input_len * classes;
-            plan.run_observed(images, &mut logits[..n], &mut |o| {
-                let mut look = || -> oculist_passes::Result<()> {
-                    if values.contains(&o.value) {
-                        calibrator.observe_nhwc(o.value, o.data, o.channels, o.channel_stride)?;
-                    }
-                    if inputs.contains(&o.value) {
-                        let features = o.channels * o.height * o.width;
-                        let shape = folded.shape(o.value);
-                        if shape.rank() == 2 && o.channels < features && shape.channels() == Some(features) {
-                            // A flattened map: each of its positions is a feature of its own.
-                            means.observe_nchw(o.value, &o.to_nchw(), features, 1)?;
-                        } else {
-                            means.observe_nhwc(o.value, o.data, o.channels, o.channel_stride)?;
-                        }
-                    }
-                    Ok(())
-                };
-                if let Err(e) = look() {
-                    failed.get_or_insert(e);
-                }
-            })?;
-            if let Some(e) = failed {
-                return Err(e.into());
-            }
-            let first = seen;
-            seen += n / classes.max(1);
-            finite(&logits[..n], classes, &|i| self.calibration.name(first + i))
-        })?;
-        Ok(Calibrated { means: means.means(), folded, calibrator })
+        calibrate(self.ctx, self.calibration, graph, stop)
     }
 }
 
+/// Folds the graph and watches its values on the calibration images.
+pub(crate) fn calibrate(
+    ctx: &Arc<Context>,
+    calibration: &Images,
+    graph: &Graph,
+    stop: &AtomicBool,
+) -> Result<Calibrated, OculistError> {
+    let folded = fold_batch_norm(&remove_identity(graph)?)?;
+    let values = quantizable_values(&folded)?;
+    let inputs = layer_inputs(&folded);
+    let mut calibrator = Calibrator::new(&folded, &values);
+    let mut means = ChannelMeans::new();
+    let mut observed = values.clone();
+    observed.extend(inputs.iter().filter(|v| !values.contains(v)));
+    let options = PlanOptions::new(BATCH, ctx.clone()).with_observed(observed);
+    let mut plan = Plan::new(&folded, &options)?;
+    let mut logits = vec![0.0; BATCH * plan.output_len()];
+    let (input_len, classes) = (plan.input_len(), plan.output_len());
+    let mut seen = 0;
+    calibration.for_each_batch(BATCH, &mut |images| {
+        go_on(stop)?;
+        let mut failed = None;
+        let n = images.len() / input_len * classes;
+        plan.run_observed(images, &mut logits[..n], &mut |o| {
+            let mut look = || -> oculist_passes::Result<()> {
+                if values.contains(&o.value) {
+                    calibrator.observe_nhwc(o.value, o.data, o.channels, o.channel_stride)?;
+                }
+                if inputs.contains(&o.value) {
+                    let features = o.channels * o.height * o.width;
+                    let shape = folded.shape(o.value);
+                    if shape.rank() == 2 && o.channels < features && shape.channels() == Some(features) {
+                        // A flattened map: each of its positions is a feature of its own.
+                        means.observe_nchw(o.value, &o.to_nchw(), features, 1)?;
+                    } else {
+                        means.observe_nhwc(o.value, o.data, o.channels, o.channel_stride)?;
+                    }
+                }
+                Ok(())
+            };
+            if let Err(e) = look() {
+                failed.get_or_insert(e);
+            }
+        })?;
+        if let Some(e) = failed {
+            return Err(e.into());
+        }
+        let first = seen;
+        seen += n / classes.max(1);
+        finite(&logits[..n], classes, &|i| calibration.name(first + i))
+    })?;
+    Ok(Calibrated { means: means.means(), folded, calibrator })
+}
+
+/// The methods that are tried where none is named.
+pub(crate) const METHODS: [CalibrationMethod; 3] =
+    [CalibrationMethod::MinMax, CalibrationMethod::Percentile(PERCENTILE), CalibrationMethod::Entropy];
+
 /// The method's name in reports.
-fn method_name(method: CalibrationMethod) -> &'static str {
+pub(crate) fn method_name(method: CalibrationMethod) -> &'static str {
     match method {
         CalibrationMethod::MinMax => "min-max",
         CalibrationMethod::Percentile(_) => "percentile 99.99",

@@ -11,15 +11,22 @@ use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::files::toml_problem;
 use crate::session::Session;
-use crate::settings::Settings;
+use crate::settings::{OptimizerName, Precision, Settings, TrainingSettings, TransferMode};
 use crate::stage::{
-    Draft, FineTune, Load, Measure, Planned, Prune, Quantize, Registry, Search, Stage, Train,
+    Best, Draft, FineTune, Load, Measure, Planned, Prune, Quantize, Registry, Search, Stage, Teacher, Train,
+    Transfer,
 };
 use crate::stage::{stage_table, time_text};
 use plain::Plain;
 
 /// Bytes of a recipe's file at the most.
 const MAX_BYTES: u64 = 1 << 20;
+/// Seconds that carrying over may take where the mode is chosen.
+const TIME_BUDGET: f64 = 180.0;
+/// How a network that was carried over is trained on.
+const TUNING_EPOCHS: usize = 10;
+const TUNING_RATE: f32 = 3e-4;
+const TUNING_BATCH: usize = 32;
 /// Stages at the most, those inside others among them.
 const MAX_STAGES: usize = 1000;
 
@@ -91,9 +98,21 @@ impl Recipe {
         Self::new("optimize").then(Train::default()).then(compression()).then(Measure::default())
     }
 
-    /// [`Recipe::optimize`], or [`Recipe::compress`] where the settings name a model.
+    /// [`Recipe::optimize`], or [`Recipe::compress`] where the settings name a model; where they name a model for another
+    /// task, it is carried over first.
     pub fn optimize_for(settings: &Settings) -> Self {
+        if settings.from.is_some() {
+            let carried = Self { name: "optimize".into(), stages: carrying(settings, true), ..Self::default() };
+            return carried.then(compression()).then(Measure::default());
+        }
         if settings.model.is_some() { Self::compress() } else { Self::optimize() }
+    }
+
+    /// Carries over from the model for another task that the settings name, in the mode that they name, and measures what
+    /// comes of it.
+    pub fn transfer_for(settings: &Settings) -> Self {
+        let carried = Self { name: "transfer".into(), stages: carrying(settings, false), ..Self::default() };
+        carried.then(Measure::default())
     }
 
     /// The same for the model that the session is given.
@@ -272,6 +291,55 @@ pub fn plan_text(plan: &[Planned]) -> String {
     lines.join("\n")
 }
 
+/// The stages that carry over in a mode. What is to be compressed has a head whose layer can be trained on, and is compressed
+/// behind them, not by them.
+fn carrying(settings: &Settings, compresses: bool) -> Vec<Arc<dyn Stage>> {
+    let mode = settings.mode.unwrap_or_default();
+    let transfer = |mode: TransferMode| {
+        let mut stage = Transfer::by(mode);
+        if compresses {
+            stage.precision = Some(Precision::F32);
+        }
+        stage
+    };
+    let tuned = |mode: TransferMode| -> Vec<Arc<dyn Stage>> {
+        // A frozen extractor in int8 is no network to train on.
+        let stage = Transfer { precision: Some(Precision::F32), ..transfer(mode) };
+        vec![Arc::new(stage), Arc::new(FineTune::new(tuning(settings)).with_teacher(Teacher::None))]
+    };
+    let alone = |mode: TransferMode| -> Arc<dyn Stage> { Arc::new(transfer(mode)) };
+    let trains = settings.finetune_epochs.is_some() || settings.epochs.is_some();
+    match mode {
+        TransferMode::Features => vec![alone(mode)],
+        TransferMode::Gap | TransferMode::Fc if !trains => vec![alone(mode)],
+        TransferMode::Gap | TransferMode::Fc | TransferMode::Finetune => {
+            vec![Arc::new(Best::default().or(tuned(mode)))]
+        }
+        TransferMode::Auto => {
+            let best = Best { time_budget: Some(settings.time_budget.unwrap_or(TIME_BUDGET)), ..Best::default() };
+            let best = best
+                .or(vec![alone(TransferMode::Features)])
+                .or(vec![alone(TransferMode::Gap)])
+                .or(vec![alone(TransferMode::Fc)])
+                .or(tuned(TransferMode::Finetune));
+            vec![Arc::new(best)]
+        }
+    }
+}
+
+/// How a network that was carried over is trained on, where the settings do not say otherwise.
+fn tuning(settings: &Settings) -> Settings {
+    let usual = Settings {
+        epochs: Some(TUNING_EPOCHS),
+        optimizer: Some(OptimizerName::Adamw),
+        lr: Some(TUNING_RATE),
+        batch_size: Some(TUNING_BATCH),
+        ..Settings::default()
+    };
+    let asked = settings.only(TrainingSettings::NAMES);
+    Settings { epochs: settings.finetune_epochs.or(settings.epochs).or(usual.epochs), ..asked.over(usual) }
+}
+
 /// The compression that ships.
 fn compression() -> Search {
     Search {
@@ -292,7 +360,11 @@ mod tests {
 
     #[test]
     fn what_ships_comes_back_from_its_text() {
-        for recipe in [Recipe::train(), Recipe::optimize(), Recipe::compress()] {
+        let from = |mode| Settings { from: Some(vec!["m.onnx".into()]), mode: Some(mode), ..Settings::default() };
+        let carried = [TransferMode::Auto, TransferMode::Features, TransferMode::Finetune]
+            .map(|mode| Recipe::transfer_for(&from(mode)));
+        let shipped = [Recipe::train(), Recipe::optimize(), Recipe::compress()];
+        for recipe in shipped.into_iter().chain(carried) {
             let text = recipe.to_toml();
             let back = Recipe::from_toml(&text).unwrap();
             assert_eq!(back.to_toml(), text);

@@ -31,6 +31,9 @@ use crate::recipe::Recipe;
 use crate::settings::Settings;
 use crate::sink::{Keeper, Sinks};
 use crate::stage::Stage;
+use crate::transfer::Carried;
+use crate::transfer::features::Contents;
+use crate::transfer::pick;
 use shared::Shared;
 
 pub use open::SessionBuilder;
@@ -65,6 +68,9 @@ pub struct Session<'a> {
     engine: Box<dyn Engine>,
     source: Source,
     given: Option<(PathBuf, Model)>,
+    /// The model for another task that is carried over from.
+    carried: Option<Carried>,
+    contents: OnceCell<Option<Contents>>,
     val: OnceCell<Images>,
     test: OnceCell<Images>,
     shared: Shared,
@@ -320,6 +326,33 @@ impl<'a> Session<'a> {
 
     pub(crate) fn given(&self) -> Option<&Model> {
         self.given.as_ref().map(|(_, model)| model)
+    }
+
+    pub(crate) fn carried(&self) -> Option<&Carried> {
+        self.carried.as_ref()
+    }
+
+    /// Where features are kept from one run to the next, if anywhere.
+    pub(crate) fn feature_folder(&self) -> Option<PathBuf> {
+        pick::folder(&self.settings)
+    }
+
+    /// The content of every image, where features are kept by it.
+    ///
+    /// # Errors
+    /// [`OculistError::Data`] naming a file that cannot be read; [`OculistError::Stopped`].
+    pub(crate) fn contents(&self) -> Result<&Option<Contents>, OculistError> {
+        if let Some(contents) = self.contents.get() {
+            return Ok(contents);
+        }
+        let contents = match self.feature_folder() {
+            Some(_) => {
+                let (dataset, threads) = (self.source.dataset(), self.ctx.threads());
+                Some(self.watched(|watch| Contents::of(dataset, threads, watch))?)
+            }
+            None => None,
+        };
+        Ok(self.contents.get_or_init(|| contents))
     }
 
     pub(crate) fn given_path(&self) -> Option<&Path> {

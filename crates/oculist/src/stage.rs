@@ -1,5 +1,6 @@
 //! Stages: each takes a candidate and makes another.
 
+mod best;
 mod distil;
 mod fine_tune;
 mod fold;
@@ -12,6 +13,7 @@ mod prune;
 mod quantize;
 mod search;
 mod train;
+mod transfer;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::session::Session;
 
+pub use best::Best;
 pub use distil::Distil;
 pub use fine_tune::{FineTune, Teacher};
 pub use fold::Fold;
@@ -36,6 +39,7 @@ pub use prune::Prune;
 pub use quantize::Quantize;
 pub use search::Search;
 pub use train::Train;
+pub use transfer::Transfer;
 
 /// A step of a recipe: takes a candidate and makes another.
 ///

@@ -6,6 +6,7 @@
 //! features are told apart best on validation images ([`pick`]).
 
 pub(crate) mod carried;
+pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod heads;
 pub(crate) mod pick;

@@ -3,15 +3,16 @@
 use clap::{Command, CommandFactory};
 use oculist::{
     CompressionSettings, DataSettings, MachineSettings, MeasuringSettings, NetworkSettings, ReadingSettings,
-    SeedSettings, StartSettings, TrainingSettings,
+    SeedSettings, StartSettings, TrainingSettings, TransferSettings,
 };
 
 use super::Cli;
 
 /// The groups of `--help`; what is in none is under `Options`.
-const GROUPS: [(&str, &[&[&str]]); 7] = [
+const GROUPS: [(&str, &[&[&str]]); 8] = [
     ("Data", &[DataSettings::NAMES]),
     ("Model", &[StartSettings::NAMES, NetworkSettings::NAMES]),
+    ("Transfer", &[TransferSettings::NAMES]),
     ("What the model's file does not say", &[ReadingSettings::NAMES]),
     ("Training", &[TrainingSettings::NAMES]),
     ("Compression", &[CompressionSettings::NAMES]),
@@ -23,7 +24,7 @@ const GROUPS: [(&str, &[&[&str]]); 7] = [
 ];
 
 /// The verbs of many options, and the ten of them that are typed first.
-pub(crate) const FIRST: [(&str, [&str; 10]); 5] = [
+pub(crate) const FIRST: [(&str, [&str; 10]); 6] = [
     (
         "optimize",
         [
@@ -42,6 +43,21 @@ pub(crate) const FIRST: [(&str, [&str; 10]); 5] = [
     (
         "train",
         ["output", "arch", "image_size", "epochs", "batch_size", "lr", "augment", "metric", "seed", "resume"],
+    ),
+    (
+        "transfer",
+        [
+            "from",
+            "mode",
+            "head",
+            "output",
+            "arch",
+            "preprocessing",
+            "precision",
+            "epochs",
+            "time_budget",
+            "resume",
+        ],
     ),
     (
         "compress",

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use oculist::{Finished, Progress, Recipe, Settings, StartSettings, Watch};
 use oculist_report::terminal;
 
+use super::transfer::sources;
 use super::{local, no_pretrained, one_network, print, print_paths};
 use crate::args::{CompressArgs, OptimizeArgs, TrainArgs};
 use crate::settings::run_options;
@@ -15,6 +16,7 @@ pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> a
         source,
         data,
         start,
+        transfer,
         reading,
         network,
         training,
@@ -26,6 +28,7 @@ pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> a
     one_network(start.model.as_deref(), network.network.arch.as_ref());
     no_pretrained(network.pretrained.as_ref(), network.network.arch.as_ref());
     let flags = starting(start, quiet)?
+        .over(sources(transfer, quiet)?)
         .over(source.clone().into())
         .over(data.settings())
         .over(reading.clone().into())
@@ -80,7 +83,7 @@ fn starting(start: &StartSettings, quiet: bool) -> anyhow::Result<Settings> {
 }
 
 /// Runs a recipe with progress on standard error and prints its table and where its files are.
-fn watched(
+pub(super) fn watched(
     quiet: bool,
     stop: &AtomicBool,
     recipe: impl FnOnce(&mut Watch<'_>) -> Result<Finished, oculist::OculistError>,

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use oculist_augment::Preprocessing;
+use oculist_augment::{Interpolation, Preprocessing};
 use oculist_data::Task;
 use oculist_graph::{DataType, Dim, Graph, Shape, ValueId};
 use oculist_passes::{
@@ -346,6 +346,10 @@ fn preprocessing(
         notes.push(format!("it takes bytes, so preprocessing `none` is assumed: {}", describe(&chosen)));
         return Ok(chosen);
     }
+    if let Some((chosen, text)) = usual(graph, input) {
+        notes.push(format!("{text}: {}; {} says otherwise", describe(&chosen), setting("preprocessing")));
+        return Ok(chosen);
+    }
     let names = PREPROCESSINGS.map(|(name, _)| name).join(", ");
     let found =
         if foreign.notes.is_empty() { String::new() } else { format!(" ({})", foreign.notes.join("; ")) };
@@ -354,6 +358,26 @@ fn preprocessing(
          or a TOML file",
         setting("preprocessing")
     ))
+}
+
+/// How weights for ImageNet's classes of an architecture of the zoo were trained, as those that are published with it were.
+fn usual(graph: &Graph, input: (usize, usize, usize)) -> Option<(Chosen, String)> {
+    /// Classes of ImageNet.
+    const IMAGENET: usize = 1000;
+    let classes = graph.outputs().first().and_then(|&o| graph.shape(o).channels())?;
+    let info = oculist_zoo::find(graph.metadata.get(ARCH_KEY)?).ok()?;
+    if classes != IMAGENET || input.0 != 3 {
+        return None;
+    }
+    let mut chosen = named("imagenet", input).ok()?;
+    let text = format!("{IMAGENET} classes of {}: the preprocessing of its published weights is assumed", info.name);
+    if info.family == oculist_zoo::Family::EfficientNetLite {
+        // (x - 127) / 128 on bytes.
+        let p = chosen.preprocessing;
+        let p = Preprocessing { interpolation: Interpolation::Bicubic, ..p };
+        chosen.preprocessing = p.with_statistics(vec![127.0 / 255.0; 3], vec![128.0 / 255.0; 3]);
+    }
+    Some((chosen, text))
 }
 
 /// The class names, and where they are from.

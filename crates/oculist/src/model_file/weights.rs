@@ -4,8 +4,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 use oculist_graph::Graph;
-use oculist_weights::Partial;
-use oculist_zoo::{BuildOptions, Family, Stem};
+use oculist_weights::{Partial, Weights};
+use oculist_zoo::{ArchitectureInfo, BuildOptions, Family, Stem};
 
 use super::ARCH_KEY;
 use super::options::ModelOptions;
@@ -50,31 +50,20 @@ pub(super) fn graph(
     options: &ModelOptions,
     notes: &mut Vec<String>,
 ) -> Result<Graph, OculistError> {
-    let Some(arch) = options.arch.as_deref() else {
-        return Err(OculistError::Model {
-            path: path.to_path_buf(),
-            problem: format!(
-                "it holds weights and no network: name its architecture with {} (`oculist zoo list` has them)",
-                setting("arch")
-            )
-            .into(),
-        });
-    };
-    let info = oculist_zoo::find(arch)?;
     let weights = oculist_weights::read(path, options.state_dict.as_deref())?;
-    let classes = oculist_weights::classes_of(info.name, &weights)?;
-    let (_, height, width) = info.native_input;
-    let (height, width) = options.image_size.map_or((height, width), |side| (side, side));
-    let stem = oculist_weights::stem_of(&weights);
-    let channels = stem.map(|shape| shape[1]).filter(|c| [1, 3].contains(c)).unwrap_or(info.native_input.0);
-    let mut build = BuildOptions::new(classes, (channels, height, width));
-    // The weights, not the size of the images, say which of its two stems a network has.
-    if matches!(info.family, Family::ResNet | Family::AlexNet)
-        && let Some(shape) = stem
-    {
-        build = build.with_stem(if shape[2] > 3 { Stem::Large } else { Stem::Small });
-    }
-    let mut graph = oculist_zoo::build(info.name, &build)?;
+    let info = match options.arch.as_deref() {
+        Some(arch) => oculist_zoo::find(arch)?,
+        None => {
+            let info = recognised(&weights, options).map_err(|problem| OculistError::Model {
+                path: path.to_path_buf(),
+                problem: format!("it holds weights and no network{problem}").into(),
+            })?;
+            notes.push(format!("its weights are those of {}; {} says otherwise", info.name, setting("arch")));
+            info
+        }
+    };
+    let (mut graph, classes) = network(info, &weights, options)?;
+    let (height, width) = graph.input_chw().map_or((0, 0), |(_, height, width)| (height, width));
     let partial = if options.partial { Partial::Yes } else { Partial::No };
     let report = oculist_weights::load_into(&mut graph, &weights, partial)?;
     notes.push(format!(
@@ -93,4 +82,51 @@ pub(super) fn graph(
     notes.extend(report.notes);
     graph.metadata.insert(ARCH_KEY.into(), info.name.into());
     Ok(graph)
+}
+
+/// The network of an architecture for which weights are meant, and its number of classes.
+fn network(
+    info: &ArchitectureInfo,
+    weights: &Weights,
+    options: &ModelOptions,
+) -> Result<(Graph, usize), OculistError> {
+    let classes = oculist_weights::classes_of(info.name, weights)?;
+    let (_, height, width) = info.native_input;
+    let (height, width) = options.image_size.map_or((height, width), |side| (side, side));
+    let stem = oculist_weights::stem_of(weights);
+    let channels = stem.map(|shape| shape[1]).filter(|c| [1, 3].contains(c)).unwrap_or(info.native_input.0);
+    let mut build = BuildOptions::new(classes, (channels, height, width));
+    // The weights, not the size of the images, say which of its two stems a network has.
+    if matches!(info.family, Family::ResNet | Family::AlexNet)
+        && let Some(shape) = stem
+    {
+        build = build.with_stem(if shape[2] > 3 { Stem::Large } else { Stem::Small });
+    }
+    Ok((oculist_zoo::build(info.name, &build)?, classes))
+}
+
+/// The architecture whose weights these are: the only one whose names and shapes they all have.
+///
+/// # Errors
+/// In words, behind `it holds weights and no network`: none, or several.
+fn recognised(weights: &Weights, options: &ModelOptions) -> Result<&'static ArchitectureInfo, String> {
+    let fits = |info: &&ArchitectureInfo| {
+        let loaded = network(info, weights, options).map(|(mut graph, _)| {
+            oculist_weights::load_into(&mut graph, weights, Partial::No).is_ok()
+        });
+        loaded.unwrap_or(false)
+    };
+    let all: Vec<&ArchitectureInfo> = oculist_zoo::architectures().iter().filter(fits).collect();
+    let name = setting("arch");
+    match all[..] {
+        [one] => Ok(one),
+        [] => Err(format!(
+            ", and they are those of no architecture here: name the one that they fit best with {name} (`oculist zoo list` has \
+             them) to be told what differs"
+        )),
+        _ => {
+            let names: Vec<&str> = all.iter().map(|info| info.name).collect();
+            Err(format!(", and they fit several architectures: {}; name one with {name}", names.join(", ")))
+        }
+    }
 }

@@ -12,12 +12,14 @@ use super::{Canceller, Session, Stop};
 use crate::class_match::list_up_to;
 use crate::config::Config;
 use crate::data::{Source, alike, facts};
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
+use crate::message::set_to;
 use crate::evaluate::BATCH;
 use crate::model_file::{Model, ModelOptions};
 use crate::progress::{Progress, Watch, go_on};
 use crate::settings::Settings;
 use crate::sink::{Sink, Sinks};
+use crate::transfer::pick;
 
 /// Classes that a run names at its beginning; of more it says how many.
 const CLASSES_NAMED: usize = 20;
@@ -81,6 +83,10 @@ impl<'a> SessionBuilder<'a> {
         let began = Instant::now();
         let Self { settings, source, engine, sinks, stop } = self;
         settings.validate()?;
+        if let (Some(_), Some(model)) = (&settings.from, &settings.model) {
+            let expected = "expected a model for another task, or one for this one with it instead, found both";
+            return Err(wrong("from", format!("{expected} ({})", set_to("model", model.display()))));
+        }
         sinks.tell(&Progress::Stage { number: 1, title: "Read the data" });
         let mut observer = |progress: Progress<'_>| sinks.tell(&progress);
         let watch = &mut Watch { observer: &mut observer, stop: stop.flag() };
@@ -111,6 +117,15 @@ impl<'a> SessionBuilder<'a> {
         go_on(watch.stop)?;
         let mut facts = facts(&source, &settings)?;
         let mut decided = settings.clone();
+        let sources = settings.from.as_deref().unwrap_or_default();
+        let color = facts.preprocessing.color;
+        let carried = pick::pick(sources, &settings, &source, color, &ctx, watch)?;
+        if let Some(carried) = &carried {
+            // Its preprocessing holds as it is, and its family says how to train.
+            facts.preprocessing = carried.model.preprocessing.clone();
+            let known = oculist_zoo::find(&carried.model.arch).ok();
+            decided.arch = known.map(|info| info.name.to_owned());
+        }
         if let (Some(model), Some(path)) = (&given, &decided.model) {
             if model.is_int8() {
                 return Err(OculistError::Model {
@@ -129,6 +144,10 @@ impl<'a> SessionBuilder<'a> {
             config.preprocessing = model.preprocessing.clone();
             config.arch.clone_from(&model.arch);
         }
+        if let Some(carried) = &carried {
+            config.preprocessing = carried.model.preprocessing.clone();
+            config.arch.clone_from(&carried.model.arch);
+        }
         go_on(watch.stop)?;
         let given = decided.model.clone().zip(given);
         Ok(Session {
@@ -140,6 +159,8 @@ impl<'a> SessionBuilder<'a> {
             ctx,
             source,
             given,
+            carried,
+            contents: OnceCell::new(),
             val: OnceCell::new(),
             test: OnceCell::new(),
             shared: Shared::default(),

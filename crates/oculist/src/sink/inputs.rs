@@ -46,9 +46,11 @@ impl Inputs {
         watch: &mut Watch<'_>,
     ) -> Result<Self, OculistError> {
         let given = [("--model", &settings.model), ("--augmentation", &settings.augmentation)];
-        let files = given
-            .into_iter()
-            .filter_map(|(option, path)| Some(given_file(option, path.as_deref()?)))
+        let one = given.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?)));
+        let sources = settings.from.iter().flatten().map(|path| ("--from", path.as_path()));
+        let files = one
+            .chain(sources)
+            .map(|(option, path)| given_file(option, path))
             .collect::<Result<_, _>>()?;
         let known = before.map_or_else(KnownDigests::default, |inputs| KnownDigests::of(&inputs.data));
         let stop = watch.stop;

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Distil, FineTune, Fold, Load, Measure, Prune, Quantize, Search, Stage, Train};
+use super::{
+    Best, Distil, FineTune, Fold, Load, Measure, Prune, Quantize, Search, Stage, Train, Transfer,
+};
 use crate::settings::{NetworkSettings, SeedSettings, Settings, TrainingSettings};
 
 /// The kinds of stages that there are, in the order in which a recipe would use them.
-pub const KINDS: [&str; 9] =
-    ["load", "train", "search", "prune", "fine-tune", "distil", "quantize", "fold", "measure"];
+pub const KINDS: [&str; 11] = [
+    "load", "train", "transfer", "search", "best", "prune", "fine-tune", "distil", "quantize", "fold", "measure",
+];
 
 /// Settings of a stage that trains a network anew.
 const ANEW: [&[&str]; 3] = [NetworkSettings::NAMES, TrainingSettings::NAMES, SeedSettings::NAMES];
@@ -48,6 +51,8 @@ impl Default for Registry {
         registry.add("prune", |map, _| Ok(Arc::new(read::<Prune>(map)?)));
         registry.add("quantize", |map, _| Ok(Arc::new(read::<Quantize>(map)?)));
         registry.add("measure", |map, _| Ok(Arc::new(read::<Measure>(map)?)));
+        registry.add("transfer", |map, _| Ok(Arc::new(read::<Transfer>(map)?)));
+        registry.add("best", |map, registry| Ok(Arc::new(Best::read(map, registry)?)));
         registry.add("search", |map, registry| Ok(Arc::new(Search::read(map, registry)?)));
         registry
     }

@@ -10,8 +10,7 @@ use oculist_passes::Extractor;
 
 use super::features::FeatureRows;
 use crate::error::OculistError;
-use crate::judging::Answers;
-use crate::metrics::Probabilities;
+use crate::metrics::{Probabilities, evaluate_as};
 use crate::settings::HeadName;
 
 /// A head that was learned, with what it achieves.
@@ -60,14 +59,14 @@ impl Lesson<'_> {
         stop: &AtomicBool,
         mut tell: impl FnMut(&Tried),
     ) -> Result<Vec<Tried>, OculistError> {
-        let rows = |of: &'_ FeatureRows| Rows::new(&of.values, of.dim).map_err(OculistError::from);
+        let (train, val) =
+            (Rows::new(&self.train.values, self.train.dim)?, Rows::new(&self.val.values, self.val.dim)?);
         let mut all: Vec<Tried> = Vec::new();
         for &kind in kinds {
             let began = Instant::now();
-            let head = fit(kind, &Rows::new(&self.train.values, self.train.dim)?, self.train_labels, self.classes, options, stop)?;
-            rows(self.val)?;
-            let scores = head.scores(&Rows::new(&self.val.values, self.val.dim)?);
-            let val = Answers::of_single(&scores, self.val_labels, self.classes, Probabilities::Softmax).scores;
+            let head = fit(kind, train, self.train_labels, self.classes, options, stop)?;
+            let scores = head.scores(val)?;
+            let val = evaluate_as(Probabilities::Softmax, &scores, self.val_labels, self.classes).scores();
             let tried = Tried { head, val, seconds: began.elapsed().as_secs_f64() };
             tell(&tried);
             all.push(tried);

@@ -1,0 +1,65 @@
+//! The verbs that carry over from a model for another task.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use oculist::{FeaturesOptions, Recipe, Settings, TransferSettings};
+
+use super::recipe::watched as run_watched;
+use super::{local, print, print_paths, watched};
+use crate::args::{FeaturesArgs, TransferArgs, TransferVerb};
+use crate::settings::run_options;
+
+pub(crate) fn run(args: &TransferArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    if let Some(TransferVerb::Estimate(_)) = &args.verb {
+        anyhow::bail!("not yet");
+    }
+    let TransferArgs { source, data, transfer, reading, file, training, output, verb: _ } = args;
+    let flags = sources(transfer, quiet)?
+        .over(source.source.clone().into())
+        .over(data.settings())
+        .over(reading.clone().into())
+        .over(file.settings())
+        .over(training.clone().into());
+    let (options, settings) = run_options(output, "transfer", flags, None)?;
+    if settings.from.as_ref().is_none_or(Vec::is_empty) {
+        anyhow::bail!(
+            "--from: expected a model to carry over from, found none on the command line or in --config: an ONNX file, or \
+             weights (*.safetensors, *.pth); 'oculist zoo list' says where pretrained ones can be had"
+        );
+    }
+    let recipe = Recipe::transfer_for(&settings);
+    run_watched(quiet, stop, |watch| oculist::run_recipe(&recipe, &settings, &options, watch))
+}
+
+pub(crate) fn features(args: &FeaturesArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    let FeaturesArgs { source, data, transfer, reading, file, output, force } = args;
+    let settings = sources(transfer, quiet)?
+        .over(source.settings())
+        .over(data.settings())
+        .over(reading.clone().into())
+        .over(file.settings());
+    let options = FeaturesOptions { output: output.clone(), force: *force };
+    let written = watched(quiet, stop, |watch| oculist::write_features(&settings, &options, watch))?;
+    if !quiet {
+        print_paths(&written)?;
+    }
+    Ok(())
+}
+
+/// What was said of the sources, as local files; features are kept in the user's cache if nothing else is said.
+pub(super) fn sources(transfer: &TransferSettings, quiet: bool) -> anyhow::Result<Settings> {
+    let mut settings = Settings::from(transfer.clone());
+    if let Some(from) = &transfer.from {
+        settings.from = Some(from.iter().map(|path| local(path, quiet)).collect::<anyhow::Result<_>>()?);
+        settings.feature_cache = settings.feature_cache.or_else(user_cache);
+    }
+    Ok(settings)
+}
+
+/// `oculist/features` in the user's cache, if there is a home.
+fn user_cache() -> Option<PathBuf> {
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = path("XDG_CACHE_HOME").or_else(|| path("HOME").map(|home| home.join(".cache")));
+    cache.filter(|cache| cache.is_absolute()).map(|cache| cache.join("oculist").join("features"))
+}

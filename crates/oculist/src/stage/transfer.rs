@@ -1,0 +1,355 @@
+//! Carries over what a model for another task has learned.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use oculist_data::Split;
+use oculist_data::Task;
+use oculist_graph::Graph;
+use oculist_heads::HeadOptions;
+use oculist_passes::{Cut, classifier, extractor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::plan::{Draft, Planned};
+use super::{Expected, Stage, written};
+use crate::candidate::Candidate;
+use crate::error::OculistError;
+use crate::images::Images;
+use crate::message::setting;
+use crate::quantization::{METHODS, calibrate, method_name, options as int8_options};
+use crate::session::Session;
+use crate::settings::{HeadName, Precision, TransferMode};
+use crate::summary::counted;
+use crate::transfer::carried::{Backbone, Carried};
+use crate::transfer::features::{Extraction, FeatureRows};
+use crate::transfer::heads::{Lesson, with_head};
+use crate::transfer::rows::{carry, rows, with_linear};
+
+/// Training images by which the ranges of an int8 extractor are observed.
+const CALIBRATION: usize = 256;
+
+/// Takes the source of the session for the task of its data: its features with a new head, or its classifier's rows by name.
+///
+/// Nothing is trained but the head, on features that are computed once.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Transfer {
+    /// What is carried over; the session's mode if it is not set, `auto` being `features`.
+    pub mode: Option<TransferMode>,
+    /// What is learned on the features; the session's if it is not set.
+    pub head: Option<HeadName>,
+    /// Value or node of the source that gives the features; the session's if it is not set.
+    pub layer: Option<String>,
+    /// In what the extractor computes; the session's if it is not set.
+    pub precision: Option<Precision>,
+}
+
+/// Features of training and validation images.
+struct Both {
+    train: FeatureRows,
+    train_labels: Vec<u32>,
+    val: FeatureRows,
+    val_labels: Vec<u32>,
+}
+
+/// What comes out of a way of carrying over.
+struct Made {
+    graph: Graph,
+    /// In words.
+    what: String,
+}
+
+impl Transfer {
+    /// By one mode.
+    pub fn by(mode: TransferMode) -> Self {
+        Self { mode: Some(mode), ..Self::default() }
+    }
+
+    /// With another head.
+    #[must_use]
+    pub fn with_head(mut self, head: HeadName) -> Self {
+        self.head = Some(head);
+        self
+    }
+
+    fn mode(&self, session: &Session<'_>) -> TransferMode {
+        match self.mode.or(session.settings().mode).unwrap_or_default() {
+            TransferMode::Auto => TransferMode::Features,
+            mode => mode,
+        }
+    }
+
+    fn precision(&self, session: &Session<'_>) -> Precision {
+        self.precision.or(session.settings().precision).unwrap_or_default()
+    }
+
+    fn layer<'s>(&'s self, session: &'s Session<'_>) -> Option<&'s str> {
+        self.layer.as_deref().or(session.settings().layer.as_deref())
+    }
+
+    fn fail(&self, problem: impl Into<String>) -> OculistError {
+        OculistError::Stage { stage: self.kind().into(), problem: problem.into() }
+    }
+
+    fn source<'s>(&self, session: &'s Session<'_>) -> Result<&'s Carried, OculistError> {
+        session.carried().ok_or_else(|| {
+            self.fail("expected a model to carry over from (the setting `from`), found none")
+        })
+    }
+
+    /// Where it is tried among others, what it cannot do is no error: gives `problem` only then.
+    fn unless_auto(&self, session: &Session<'_>, problem: OculistError) -> Result<(), OculistError> {
+        match session.settings().mode.unwrap_or_default() {
+            TransferMode::Auto => Err(problem),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the source is cut.
+    fn cut<'s>(&'s self, session: &'s Session<'_>) -> Cut<'s> {
+        match (self.layer(session), self.mode(session)) {
+            (Some(name), _) => Cut::At(name),
+            (None, TransferMode::Gap) => Cut::Maps,
+            (None, _) => Cut::Classifier,
+        }
+    }
+
+    /// The features of training and validation images, computed once for a cut.
+    fn features(
+        &self,
+        session: &Session<'_>,
+        carried: &Carried,
+        run: &Graph,
+        precision: Precision,
+    ) -> Result<Rc<Both>, OculistError> {
+        let name = format!("features {:?} {precision:?}", self.cut(session));
+        session.shared(&name, || {
+            let folder = session.feature_folder();
+            let contents = session.contents()?;
+            let extraction = Extraction {
+                graph: run,
+                preprocessing: &session.config().preprocessing,
+                ctx: session.ctx(),
+                folder: folder.as_deref(),
+                precision: if precision == Precision::Int8 { "int8" } else { "f32" },
+            };
+            let began = Instant::now();
+            let of = |split: Split| {
+                let subset = session.source().split(split);
+                let known = contents.as_ref().map(|contents| contents.split(split));
+                let rows = session.watched(|watch| extraction.rows(subset, known, watch))?;
+                let labels = rows.labels(subset);
+                Ok::<_, OculistError>((rows, labels))
+            };
+            let ((train, train_labels), (val, val_labels)) = (of(Split::Train)?, of(Split::Val)?);
+            let images = train.len() + val.len();
+            session.note(&format!(
+                "{} features of {} from {}, {:.1} s",
+                train.dim,
+                counted(images, "image", "images"),
+                carried.name(),
+                began.elapsed().as_secs_f64()
+            ));
+            Ok(Both { train, train_labels, val, val_labels })
+        })
+    }
+
+    /// The extractor in int8, by the calibration that stays closest to the features in f32.
+    fn in_int8(&self, session: &Session<'_>, backbone: &Backbone) -> Result<Graph, OculistError> {
+        let seed = session.config().seed;
+        let subset = session.source().split(Split::Train).sample(CALIBRATION, seed)?;
+        let (ctx, stop) = (session.ctx(), session.stop());
+        let images = Images::load_until(&subset, &session.config().preprocessing, ctx.threads(), stop)?;
+        let calibrated = calibrate(ctx, &images, &backbone.network.graph, stop)?;
+        let exact = crate::evaluate::logits_until(&backbone.folded, &images, ctx, stop)?;
+        let mut best: Option<(f64, Graph, &str)> = None;
+        for method in METHODS {
+            let graph = calibrated.quantize(&calibrated.ranges(method)?, &int8_options())?;
+            let found = crate::evaluate::logits_until(&graph, &images, ctx, stop)?;
+            let sum = |of: &mut dyn Iterator<Item = f64>| of.map(|v| v * v).sum::<f64>();
+            let wrong = sum(&mut exact.iter().zip(&found).map(|(a, b)| f64::from(a - b)));
+            let size = sum(&mut exact.iter().map(|&a| f64::from(a)));
+            let error = (wrong / size.max(f64::MIN_POSITIVE)).sqrt();
+            if best.as_ref().is_none_or(|(least, ..)| error < *least) {
+                best = Some((error, graph, method_name(method)));
+            }
+        }
+        let Some((error, graph, method)) = best else { return Err(self.fail("no calibration method to try")) };
+        session.note(&format!("the extractor in int8 ({method}): features differ by {:.1}% of their size", 100.0 * error));
+        Ok(graph)
+    }
+
+    /// A head on the features.
+    fn with_features(&self, session: &Session<'_>, carried: &Carried) -> Result<Made, OculistError> {
+        let mode = self.mode(session);
+        let precision = self.precision(session);
+        let mut backbone = carried.backbone(self.cut(session))?;
+        if mode == TransferMode::Gap {
+            let plain = extractor(&carried.model.graph, Cut::Classifier);
+            if plain.is_ok_and(|plain| plain.graph == backbone.network.graph) {
+                let problem = "the source pools its maps already, so that `gap` gives what `features` gives";
+                self.unless_auto(session, OculistError::OutOfReach { problem: problem.into() })?;
+                session.note(problem);
+            }
+        }
+        let trained_on = mode == TransferMode::Finetune;
+        let run = if precision == Precision::Int8 && !trained_on {
+            let graph = self.in_int8(session, &backbone)?;
+            backbone.network.graph = graph.clone();
+            graph
+        } else {
+            backbone.folded.clone()
+        };
+        let shown = if trained_on { Precision::F32 } else { precision };
+        let both = self.features(session, carried, &run, shown)?;
+        let asked = self.head.or(session.settings().head).unwrap_or_default();
+        let linear = trained_on || mode == TransferMode::Gap;
+        let kinds = asked.kinds(linear);
+        if linear && kinds.iter().any(|kind| !kind.is_linear()) {
+            return Err(self.fail(format!(
+                "head: expected one that is a fully connected layer (logistic, svm or lda) where that layer is trained on, \
+                 found {}",
+                kinds[0]
+            )));
+        }
+        let lesson = Lesson {
+            train: &both.train,
+            train_labels: &both.train_labels,
+            val: &both.val,
+            val_labels: &both.val_labels,
+            classes: session.source().class_names().len(),
+        };
+        let metric = session.config().metric;
+        let options = HeadOptions {
+            seed: session.config().seed,
+            threads: session.ctx().threads(),
+            ..HeadOptions::default()
+        };
+        let learned = lesson.learn(&kinds, &options, metric, session.stop(), |tried| {
+            session.note(&format!(
+                "{}: {} on validation images ({}), {:.1} s",
+                tried.head.kind(),
+                metric.format(tried.val.get(metric).unwrap_or(f64::NAN)),
+                tried.head.chosen(),
+                tried.seconds
+            ));
+        })?;
+        let Some(best) = learned.first() else { return Err(self.fail("head: no kind to try")) };
+        let graph = with_head(&backbone.network, &best.head)?;
+        let places = if backbone.network.pooled { ", means over places" } else { "" };
+        let what = format!(
+            "{} features of {}{places}, {} ({})",
+            backbone.network.features,
+            carried.name(),
+            best.head.kind(),
+            best.head.chosen()
+        );
+        Ok(Made { graph, what })
+    }
+
+    /// The classifier's rows by the names of the classes.
+    fn with_rows(&self, session: &Session<'_>, carried: &Carried) -> Result<Made, OculistError> {
+        let model = &carried.model;
+        let of_file = |problem: String| match session.settings().mode.unwrap_or_default() {
+            TransferMode::Auto => OculistError::OutOfReach { problem },
+            _ => OculistError::Model { path: carried.path.clone(), problem: problem.into() },
+        };
+        if model.numbered {
+            return Err(of_file(format!(
+                "it does not name its classes, so that none can be carried over by name: name them with {}, or carry over \
+                 its features",
+                setting("classes")
+            )));
+        }
+        let carry = carry(&model.class_names, session.source().class_names()).map_err(of_file)?;
+        for note in &carry.notes {
+            session.note(note);
+        }
+        let old = classifier(&model.graph).map_err(|e| of_file(e.to_string()))?;
+        let backbone = carried.backbone(Cut::Classifier)?;
+        if backbone.network.features != old.features {
+            return Err(of_file(format!(
+                "its last layer `{}` reads {} features, and an image has {}",
+                old.name, old.features, backbone.network.features
+            )));
+        }
+        let (empty, none) = (FeatureRows { dim: old.features, ..FeatureRows::default() }, Vec::new());
+        let (weights, bias) = if carry.of.iter().all(Option::is_some) {
+            rows(&old, &carry, &empty, &none)
+        } else {
+            let both = Transfer::by(TransferMode::Features).features(session, carried, &backbone.folded, Precision::F32)?;
+            rows(&old, &carry, &both.train, &both.train_labels)
+        };
+        let graph = with_linear(&backbone.network, &old.name, weights, bias)?;
+        let carried_over = carry.of.iter().flatten().count();
+        let what = format!("all layers of {}, {} of {} classes by name", carried.name(), carried_over, carry.of.len());
+        Ok(Made { graph, what })
+    }
+}
+
+impl Stage for Transfer {
+    fn kind(&self) -> &'static str {
+        "transfer"
+    }
+
+    fn title(&self, session: &Session<'_>, _before: &Candidate) -> String {
+        let from = session.carried().map_or_else(String::new, |carried| format!(" from {}", carried.name()));
+        match self.mode(session) {
+            TransferMode::Fc => format!("Carry the classifier over{from}, by the names of the classes"),
+            TransferMode::Gap => format!("Carry pooled maps over{from} and learn a layer on them"),
+            _ => format!("Carry features over{from} and learn a head on them"),
+        }
+    }
+
+    fn settings(&self) -> Map<String, Value> {
+        written(self)
+    }
+
+    fn check(&self, session: &Session<'_>) -> Result<(), OculistError> {
+        self.source(session)?;
+        if session.config().task != Task::SingleLabel {
+            return Err(self.fail("expected images of one label each, found several: heads choose one class"));
+        }
+        Ok(())
+    }
+
+    fn expects(&self, _before: Expected) -> Result<Expected, OculistError> {
+        Ok(if self.precision == Some(Precision::Int8) { Expected::Int8 } else { Expected::F32 })
+    }
+
+    fn run(&self, session: &Session<'_>, _before: &Candidate) -> Result<Candidate, OculistError> {
+        self.check(session)?;
+        let carried = self.source(session)?;
+        let made = match self.mode(session) {
+            TransferMode::Fc => self.with_rows(session, carried)?,
+            _ => self.with_features(session, carried)?,
+        };
+        let mut after = Candidate::nothing().followed_by(session.model(made.graph));
+        let name = match self.mode(session) {
+            TransferMode::Fc => "classifier carried over",
+            TransferMode::Gap => "pooled maps carried over",
+            _ => "features carried over",
+        };
+        after.name = name.into();
+        after.label = session.phase_name("transfer");
+        after.kind = "baseline".into();
+        after.what = made.what;
+        Ok(after)
+    }
+
+    fn plan(&self, session: &Session<'_>, _before: &Draft) -> Result<Planned, OculistError> {
+        let carried = self.source(session)?;
+        let backbone = carried.backbone(self.cut(session))?;
+        let classes = session.source().class_names().len();
+        let zeros = (vec![0.0; classes * backbone.network.features], vec![0.0; classes]);
+        let graph = with_linear(&backbone.network, "head", zeros.0, zeros.1)?;
+        let source = session.source();
+        let images = source.split(Split::Train).len() + source.split(Split::Val).len();
+        let mut planned = Planned::new(Draft { graph: Some(graph.clone()) });
+        planned.seconds = images as f64 * Planned::image_seconds(session, &backbone.folded)?;
+        planned.what = self.title(session, &Candidate::nothing());
+        Ok(planned)
+    }
+}
