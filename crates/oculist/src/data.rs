@@ -14,7 +14,9 @@ use crate::config::DataFacts;
 use crate::deciding::is_about_splits;
 use crate::error::{OculistError, wrong};
 use crate::settings::Settings;
+use crate::progress::Watch;
 use crate::summary::counted;
+use crate::transfer::features::Contents;
 
 /// Named sets whose objects may be mirrored.
 const MIRRORED: [&str; 2] = ["demo", "fashion-mnist"];
@@ -28,6 +30,8 @@ pub struct Source {
     dataset: Dataset,
     /// Digest of what a run reads, if it has been taken.
     identity: OnceLock<Digest>,
+    /// The content of every image, if it has been read.
+    contents: OnceLock<Contents>,
 }
 
 impl Source {
@@ -62,7 +66,7 @@ impl Source {
         if let Some(limit) = settings.max_image_bytes {
             options.max_encoded_bytes = limit.0;
         }
-        Ok(Self { dataset: Dataset::open(name, &options)?, identity: OnceLock::new() })
+        Ok(Self::of(Dataset::open(name, &options)?))
     }
 
     /// Opens the data set for work that needs no training: what is not fit for it is taken as the source gives it, and why
@@ -119,13 +123,35 @@ impl Source {
 
     /// Wraps a data set that is open already.
     pub(crate) fn of(dataset: Dataset) -> Self {
-        Self { dataset, identity: OnceLock::new() }
+        Self { dataset, identity: OnceLock::new(), contents: OnceLock::new() }
     }
 
-    /// Notes the digest of what the run reads: checkpoints belong to that.
-    pub(crate) fn identify(&self, identity: Digest) {
+    /// Notes the digest of what the run reads, to which checkpoints belong, and the content of its images.
+    pub(crate) fn identify(&self, identity: Digest, contents: Contents) {
         // A run reads its inputs once; a second run on the same data has the same.
         let _ = self.identity.set(identity);
+        let _ = self.contents.set(contents);
+    }
+
+    /// The content of every image, if it has been read.
+    pub(crate) fn contents(&self) -> Option<&Contents> {
+        self.contents.get()
+    }
+
+    /// The content of every image; reads them all the first time.
+    ///
+    /// # Errors
+    /// [`OculistError::Data`] naming a file that cannot be read; [`OculistError::Stopped`].
+    pub(crate) fn read_contents(
+        &self,
+        threads: usize,
+        watch: &mut Watch<'_>,
+    ) -> Result<&Contents, OculistError> {
+        if let Some(contents) = self.contents.get() {
+            return Ok(contents);
+        }
+        let contents = Contents::of(&self.dataset, threads, watch)?;
+        Ok(self.contents.get_or_init(|| contents))
     }
 
     /// That digest, or nothing.

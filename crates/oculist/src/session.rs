@@ -34,6 +34,7 @@ use crate::stage::Stage;
 use crate::transfer::Carried;
 use crate::transfer::features::Contents;
 use crate::transfer::pick;
+use crate::transfer::seen::{SEEN_KEY, Seen};
 use shared::Shared;
 
 pub use open::SessionBuilder;
@@ -70,7 +71,6 @@ pub struct Session<'a> {
     given: Option<(PathBuf, Model)>,
     /// The model for another task that is carried over from.
     carried: Option<Carried>,
-    contents: OnceCell<Option<Contents>>,
     val: OnceCell<Images>,
     test: OnceCell<Images>,
     shared: Shared,
@@ -337,22 +337,29 @@ impl<'a> Session<'a> {
         pick::folder(&self.settings)
     }
 
-    /// The content of every image, where features are kept by it.
+    /// The content of every image, where it is known or features are kept by it.
     ///
     /// # Errors
     /// [`OculistError::Data`] naming a file that cannot be read; [`OculistError::Stopped`].
-    pub(crate) fn contents(&self) -> Result<&Option<Contents>, OculistError> {
-        if let Some(contents) = self.contents.get() {
-            return Ok(contents);
+    pub(crate) fn contents(&self) -> Result<Option<&Contents>, OculistError> {
+        if let (None, Some(_)) = (self.source.contents(), self.feature_folder()) {
+            self.watched(|watch| self.source.read_contents(self.ctx.threads(), watch))?;
         }
-        let contents = match self.feature_folder() {
-            Some(_) => {
-                let (dataset, threads) = (self.source.dataset(), self.ctx.threads());
-                Some(self.watched(|watch| Contents::of(dataset, threads, watch))?)
-            }
-            None => None,
-        };
-        Ok(self.contents.get_or_init(|| contents))
+        Ok(self.source.contents())
+    }
+
+    /// Notes in a graph's metadata which images it was trained on, beside those of before, where their content is known.
+    pub(crate) fn mark_trained(&self, graph: &mut Graph) {
+        let Some(contents) = self.source.contents() else { return };
+        let before = Seen::from_metadata(&graph.metadata).unwrap_or_default();
+        let seen = before.and(Seen::of(contents.split(Split::Train)));
+        graph.metadata.insert(SEEN_KEY.into(), seen.to_text());
+    }
+
+    /// A model of this session around a graph that was trained on its images.
+    pub(crate) fn trained(&self, mut graph: Graph) -> Model {
+        self.mark_trained(&mut graph);
+        self.model(graph)
     }
 
     pub(crate) fn given_path(&self) -> Option<&Path> {

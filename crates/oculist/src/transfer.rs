@@ -11,6 +11,7 @@ pub(crate) mod features;
 pub(crate) mod heads;
 pub(crate) mod pick;
 pub(crate) mod rows;
+pub(crate) mod seen;
 pub(crate) mod store;
 
 pub(crate) use carried::Carried;

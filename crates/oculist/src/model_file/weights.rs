@@ -105,27 +105,33 @@ fn network(
     Ok((oculist_zoo::build(info.name, &build)?, classes))
 }
 
-/// The architecture whose weights these are: the only one whose names and shapes they all have.
+/// Whose names say how the network pads, so that both forms of an architecture become the same with them.
+const PADS: &str = "efficientnet-lite-pytorch";
+
+/// The architecture whose weights these are: the only one whose names and shapes they all have, or the first of several that are
+/// the same network with them.
 ///
 /// # Errors
 /// In words, behind `it holds weights and no network`: none, or several.
 fn recognised(weights: &Weights, options: &ModelOptions) -> Result<&'static ArchitectureInfo, String> {
-    let fits = |info: &&ArchitectureInfo| {
-        let loaded = network(info, weights, options).map(|(mut graph, _)| {
-            oculist_weights::load_into(&mut graph, weights, Partial::No).is_ok()
-        });
-        loaded.unwrap_or(false)
+    let loaded = |info: &'static ArchitectureInfo| {
+        let (mut graph, _) = network(info, weights, options).ok()?;
+        let report = oculist_weights::load_into(&mut graph, weights, Partial::No).ok()?;
+        Some((info, report.producer))
     };
-    let all: Vec<&ArchitectureInfo> = oculist_zoo::architectures().iter().filter(fits).collect();
+    let mut all: Vec<_> = oculist_zoo::architectures().iter().filter_map(loaded).collect();
+    if all.iter().all(|(_, producer)| *producer == PADS) {
+        all.truncate(1);
+    }
     let name = setting("arch");
-    match all[..] {
-        [one] => Ok(one),
+    match &all[..] {
+        [(one, _)] => Ok(one),
         [] => Err(format!(
             ", and they are those of no architecture here: name the one that they fit best with {name} (`oculist zoo list` has \
              them) to be told what differs"
         )),
         _ => {
-            let names: Vec<&str> = all.iter().map(|info| info.name).collect();
+            let names: Vec<&str> = all.iter().map(|(info, _)| info.name).collect();
             Err(format!(", and they fit several architectures: {}; name one with {name}", names.join(", ")))
         }
     }

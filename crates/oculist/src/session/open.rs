@@ -160,7 +160,6 @@ impl<'a> SessionBuilder<'a> {
             source,
             given,
             carried,
-            contents: OnceCell::new(),
             val: OnceCell::new(),
             test: OnceCell::new(),
             shared: Shared::default(),

@@ -11,6 +11,7 @@ use crate::error::OculistError;
 use crate::message::set_to;
 use crate::progress::{Progress, Watch, flow};
 use crate::settings::Settings;
+use crate::transfer::features::Contents;
 
 /// Files above which reading them is shown as work.
 const SHOWN: usize = 1000;
@@ -71,6 +72,11 @@ impl Inputs {
         }
         hasher.part(self.data.digest().to_string().as_bytes());
         hasher.finish()
+    }
+
+    /// The content of the images.
+    pub(crate) fn contents(&self) -> Contents {
+        Contents::of_identity(&self.data)
     }
 
     /// A line of JSON for the files given, then those of the data set.

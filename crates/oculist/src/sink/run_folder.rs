@@ -99,7 +99,7 @@ impl Sink for Folder {
             resume::check(&folder, config, settings, (before.as_ref(), &inputs))?;
             resume::check_recipe(&folder, recipe)?;
         }
-        session.source().identify(inputs.digest());
+        session.source().identify(inputs.digest(), inputs.contents());
         if options.existing == Existing::Replace {
             folder.clear()?;
         }

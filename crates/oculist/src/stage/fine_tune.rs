@@ -111,7 +111,8 @@ impl Stage for FineTune {
         let teacher = before.baseline().filter(|_| self.teaches(session, before)).and_then(Candidate::graph);
         let augments = !config.augmentation.steps.is_empty();
         let phase = Phase { name: &name, config: &config.finetune, data: &data, augments, teacher };
-        let outcome = phase.run(session, &model.graph)?;
+        let mut outcome = phase.run(session, &model.graph)?;
+        session.mark_trained(&mut outcome.graph);
         let mut after = before.followed_by(model.with_graph(outcome.graph));
         after.label.clone_from(&name);
         after.history = curve(&name, &outcome.history, config.metric);

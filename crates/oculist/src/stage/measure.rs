@@ -49,6 +49,8 @@ impl<'a> Results<'a> {
         let compressed = candidate.lineage().filter(whole).find(|c| c.model.is_some() && !c.is_int8());
         models.extend(compressed.filter(|c| !same(c, baseline)).map(|c| (Role::Compressed, c)));
         let int8 = if candidate.is_int8() { Some(candidate) } else { candidate.also.as_deref() };
+        // One that was never anything else stands alone.
+        let int8 = int8.filter(|c| !same(c, baseline));
         models.extend(int8.map(|c| (Role::CompressedInt8, c)));
         // Nothing was made of it and nothing was to be.
         if models.len() == 1 && candidate.lineage().all(|c| c.pledge.is_none()) {

@@ -68,7 +68,7 @@ impl Stage for Train {
         let augments = !config.augmentation.steps.is_empty();
         let phase = Phase { name: &name, config: &config.train, data: &data, augments, teacher: None };
         let outcome = phase.run(session, &graph)?;
-        let mut model = session.model(outcome.graph);
+        let mut model = session.trained(outcome.graph);
         model.arch.clone_from(&config.arch);
         let mut after = Candidate::nothing().followed_by(model);
         let epochs = counted(outcome.history.len(), "epoch", "epochs");

@@ -25,6 +25,7 @@ use crate::transfer::carried::{Backbone, Carried};
 use crate::transfer::features::{Extraction, FeatureRows};
 use crate::transfer::heads::{Lesson, with_head};
 use crate::transfer::rows::{carry, rows, with_linear};
+use crate::transfer::seen::Seen;
 
 /// Training images by which the ranges of an int8 extractor are observed.
 const CALIBRATION: usize = 256;
@@ -138,7 +139,7 @@ impl Transfer {
             let began = Instant::now();
             let of = |split: Split| {
                 let subset = session.source().split(split);
-                let known = contents.as_ref().map(|contents| contents.split(split));
+                let known = contents.map(|contents| contents.split(split));
                 let rows = session.watched(|watch| extraction.rows(subset, known, watch))?;
                 let labels = rows.labels(subset);
                 Ok::<_, OculistError>((rows, labels))
@@ -322,11 +323,12 @@ impl Stage for Transfer {
     fn run(&self, session: &Session<'_>, _before: &Candidate) -> Result<Candidate, OculistError> {
         self.check(session)?;
         let carried = self.source(session)?;
+        warn_of_seen(session, carried);
         let made = match self.mode(session) {
             TransferMode::Fc => self.with_rows(session, carried)?,
             _ => self.with_features(session, carried)?,
         };
-        let mut after = Candidate::nothing().followed_by(session.model(made.graph));
+        let mut after = Candidate::nothing().followed_by(session.trained(made.graph));
         let name = match self.mode(session) {
             TransferMode::Fc => "classifier carried over",
             TransferMode::Gap => "pooled maps carried over",
@@ -352,4 +354,26 @@ impl Stage for Transfer {
         planned.what = self.title(session, &Candidate::nothing());
         Ok(planned)
     }
+}
+
+/// Warns, once in a session, where the source was trained on images that are test images here.
+fn warn_of_seen(session: &Session<'_>, carried: &Carried) {
+    let told = session.shared("seen test images", || {
+        let seen = Seen::from_metadata(&carried.model.graph.metadata);
+        let test = session.source().contents().map(|contents| contents.split(Split::Test));
+        let (Some(seen), Some(test)) = (seen, test) else { return Ok(()) };
+        let found = seen.among(test);
+        if found > 0 {
+            session.warn(&format!(
+                "{} was trained on test images of these data: {} of {} found by their content, with {:.0}% of its training \
+                 images known; what is measured on them is too good",
+                carried.name(),
+                found,
+                counted(test.len(), "test image", "test images"),
+                100.0 * seen.share()
+            ));
+        }
+        Ok(())
+    });
+    drop(told);
 }

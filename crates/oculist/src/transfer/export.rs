@@ -9,7 +9,7 @@ use oculist_data::{Split, Subset, path_text};
 use oculist_passes::Cut;
 
 use super::Carried;
-use super::features::{Contents, Extraction};
+use super::features::Extraction;
 use super::pick::folder;
 use crate::data::{Source, facts};
 use crate::error::{OculistError, wrong};
@@ -83,7 +83,7 @@ pub fn write_features(
     let backbone = carried.backbone(settings.layer.as_deref().map_or(Cut::Classifier, Cut::At))?;
     let folder = folder(settings);
     let contents = match &folder {
-        Some(_) => Some(Contents::of(source.dataset(), ctx.threads(), watch)?),
+        Some(_) => Some(source.read_contents(ctx.threads(), watch)?),
         None => None,
     };
     let extraction = Extraction {
@@ -99,7 +99,7 @@ pub fn write_features(
         if subset.is_empty() {
             continue;
         }
-        let known = contents.as_ref().map(|contents| contents.split(split));
+        let known = contents.map(|contents| contents.split(split));
         let found = extraction.rows(subset, known, watch)?;
         if found.len() < subset.len() {
             watch.note(&format!(

@@ -51,13 +51,13 @@ pub(crate) fn pick(
     }
     let metric = settings.metric.unwrap_or_else(|| usual_metric(source.dataset().train().task()));
     let contents = match folder(settings) {
-        Some(_) => Some(Contents::of(source.dataset(), ctx.threads(), watch)?),
+        Some(_) => Some(source.read_contents(ctx.threads(), watch)?),
         None => None,
     };
     let mut best: Option<(f64, usize)> = None;
     for (i, carried) in all.iter().enumerate() {
         let began = Instant::now();
-        let value = probe(carried, settings, source, contents.as_ref(), (metric, ctx), watch)?;
+        let value = probe(carried, settings, source, contents, (metric, ctx), watch)?;
         watch.note(&format!(
             "{}: {} on validation images by a logistic regression on its features, {:.1} s",
             carried.name(),
