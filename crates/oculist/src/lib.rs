@@ -55,6 +55,7 @@
 #[doc = include_str!("../../../docs/library.md")]
 struct Guide;
 
+mod answer;
 mod audit;
 mod augment;
 mod bench;
@@ -94,6 +95,7 @@ mod summary;
 mod training;
 mod training_data;
 
+pub use answer::Answer;
 pub use audit::{
     AUDIT_FILE, AUDIT_PAGE_FILE, CheckOptions, Checked, Confident, FixOptions, Fixed, Grouping, LabelIssue,
     LabelOptions, NewSplits, SplitOptions, check_data, check_source, confident_learning, fix_data,

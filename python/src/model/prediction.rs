@@ -1,6 +1,6 @@
 //! What a model says of an image.
 
-use oculist::{Model as Classifier, THRESHOLD, Task};
+use oculist::{Answer, Model as Classifier};
 use pyo3::prelude::*;
 
 /// What a model says of an image.
@@ -97,16 +97,11 @@ impl Prediction {
 impl Prediction {
     /// The `count` likeliest classes of a row of logits.
     pub(super) fn of(logits: &[f32], model: &Classifier, count: usize, path: Option<String>) -> Self {
-        let p = probabilities(logits, model);
-        let mut order: Vec<usize> = (0..p.len()).collect();
-        order.sort_by(|&a, &b| p[b].total_cmp(&p[a]).then(a.cmp(&b)));
-        let several = model.task == Task::MultiLabel;
-        let answered = p.iter().filter(|&&p| f64::from(p) >= THRESHOLD).count();
-        let labels =
-            several.then(|| order[..answered].iter().map(|&c| model.class_names[c].clone()).collect());
-        let count = if several { count.max(answered) } else { count };
-        let top = order.into_iter().take(count).map(|c| (model.class_names[c].clone(), c, p[c]));
-        Self { path, top: top.collect(), error: None, labels }
+        let Answer { top, labels, .. } = model.answer(logits, count);
+        let name = |class: usize| model.class_names[class].clone();
+        let labels = labels.map(|labels| labels.into_iter().map(name).collect());
+        let top = top.into_iter().map(|(class, p)| (name(class), class, p)).collect();
+        Self { path, top, error: None, labels }
     }
 
     pub(super) fn failed(path: Option<String>, error: String) -> Self {
