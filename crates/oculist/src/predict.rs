@@ -24,7 +24,7 @@ use crate::files::{check_free_beside, write};
 use crate::images::Images;
 use crate::judging::{Answers, OfTask};
 use crate::measure;
-use crate::message::{Message, set_to, setting};
+use crate::message::{Message, setting};
 use crate::model_file::{Model, ModelOptions, Opened, file_name};
 use crate::predictions;
 use crate::progress::Watch;
@@ -365,7 +365,7 @@ fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Res
                     sum.add(&logits);
                 }
                 prediction.reject = reject.map(|reject| {
-                    let score = reject.score.of(&logits, probabilities);
+                    let score = model.reject_score(&logits);
                     Rejection {
                         score: f64::from(score),
                         threshold: f64::from(reject.threshold),
@@ -439,22 +439,7 @@ fn threshold(path: &Path, model: &Model, options: &PredictOptions) -> Result<Rej
             format!("expected no {} with it: the threshold is of images as they are", setting("tta")),
         ));
     }
-    let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem: problem.into() };
-    if model.task == Task::MultiLabel {
-        return Err(problem(format!(
-            "{}: expected a model that tells one class of an image; this one tells any number of labels, and none of them is \
-             an answer already",
-            setting("reject")
-        )));
-    }
-    model.reject.ok_or_else(|| {
-        problem(format!(
-            "{}: expected a threshold in the metadata (oculist.reject.*), found none for this output and preprocessing; train, \
-             optimize and compress write one, and export with {}",
-            setting("reject"),
-            set_to("reject", "DATA")
-        ))
-    })
+    model.rejection().map_err(|problem| OculistError::Model { path: path.to_path_buf(), problem })
 }
 
 /// A file to classify, or a name that cannot be.
