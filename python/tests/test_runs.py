@@ -164,6 +164,21 @@ def test_recipes_in_every_form(tmp_path, trained):
     assert Recipe.read(tmp_path / "recipe.toml") == recipe
     assert oculist.stages()[:2] == ["load", "train"] and len(oculist.stages()) == 9
     quick = {name: value for name, value in QUICK.items() if name != "epochs"}
+def test_without_test_images_costs_are_measured_and_nothing_else(trained, tmp_path):
+    data = patterns(90)
+    how = {**QUICK, "width": None, "arch": None, "finetune_epochs": 1, "max_drop": 40, "test_fraction": 0}
+    result = oculist.compress(data, trained.model, class_names=NAMES, **how)
+    assert result.summary["data"]["test"] == 0 and result.summary["data"]["train"] > 70
+    for one in result.candidates:
+        assert one.scores == {} and one.val_scores["top1"] > 0 and one.cost.latency_ms > 0
+    result.save(tmp_path / "saved")
+    page = (tmp_path / "saved" / "report.html").read_text(encoding="utf-8")
+    assert "There are no test images" in page and "NaN" not in page
+    assert "test images" not in repr(result) and result._repr_html_()
+    with pytest.raises(SettingError, match="test_fraction: expected a share of 0 to 0.5, found 0.6"):
+        oculist.train(data, **{**QUICK, "test_fraction": 0.6})
+
+
     plan = recipe.plan(patterns(90), **quick)
     assert "1. " in plan and "3. " in plan and "in all" in plan
     result = oculist.run(recipe, patterns(90), **quick)

@@ -189,7 +189,7 @@ fn evaluate_model(
         latency: measure::latency(&model.graph, &ctx, time, watch.stop)?,
         throughput: measure::throughput(&model.graph, &ctx, time, watch.stop)?,
         reject: None,
-        test,
+        test: Some(test),
         probabilities: Vec::new(),
     };
     let facts = measured.facts(&model.class_names, None);

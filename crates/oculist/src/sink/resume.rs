@@ -20,8 +20,8 @@ type Table = serde_json::Map<String, Value>;
 const FREE: [&str; 3] = ["max_image_bytes", "max_memory", "measure_seconds"];
 
 /// Settings that decide which images are in which split: where they differ, the images differ for that reason.
-const OF_DATA: [&str; 8] =
-    ["data", "data_dir", "layout", "duplicates", "exclude", "seed", "strict", "image_size"];
+const OF_DATA: [&str; 9] =
+    ["data", "data_dir", "layout", "duplicates", "test_fraction", "exclude", "seed", "strict", "image_size"];
 
 /// The inputs that the folder's run was begun with; None if it was interrupted before it had written them and has
 /// computed nothing yet.
