@@ -192,6 +192,14 @@ def test_without_test_images_costs_are_measured_and_nothing_else(trained, tmp_pa
         with pytest.raises(SettingError, match=words):
             Recipe(wrong)
 
+    # Saved, they have the names that a run folder of the program has.
+    run = oculist.run(recipe, folder(tmp_path / "data"), output=tmp_path / "run", **quick)
+    run.save(tmp_path / "saved")
+    models = sorted(path.name for path in (tmp_path / "run").glob("*.onnx"))
+    assert models == sorted(path.name for path in (tmp_path / "saved").glob("*.onnx"))
+    assert models == ["baseline.onnx", "model.int8.onnx", "model.onnx"]
+    for name in models:
+        assert (tmp_path / "saved" / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
 
 def test_a_model_is_measured(trained, tmp_path):
     images, labels = patterns(60, seed=5)
