@@ -101,7 +101,16 @@ def test_a_table_is_one_as_an_array_and_as_lists():
     # Twins: lists of class numbers stay what they are.
     for lists in ([[0], [1], [0]], [[0, 1], [1]], [[0, 2], [1, 0]], [{0, 1}, {1, 0}], [[], [0, 1]]):
         assert classes(lists)[0] == [sorted(one) for one in lists], lists
-    assert classes([[0, 1], [1, 0]], ["a", "b", "c"])[0] == [[0, 1], [0, 1]]
+    three = ["a", "b", "c"]
+    for lists in ([[0, 1], [0, 1]], [{0, 1}, {1, 0}], [[0, 1], [1]], [[0, 1], [1, 2]]):
+        assert classes(lists, three)[0] == [sorted(one) for one in lists], lists
+    # Rows out of order are those of a table, whose columns are as many as the names: as of an array.
+    for rows in ([[1, 0], [0, 1], [1, 0]], [[0, 1], [1, 0]], [(1, 0), (1, 0)], [[1.0, 0.0], [0.0, 1.0]]):
+        with pytest.raises(DataError, match="a column for each of 3 class names in a table, found 2; class numbers may"):
+            classes(rows, three)
+        with pytest.raises(SettingError, match="expected 2 names, one for each column of the labels, found 3"):
+            classes(np.array(rows), three)
+        assert classes(rows, ["a", "b"])[0] == [[i for i, one in enumerate(row) if one] for row in rows], "twin"
     with pytest.raises(DataError, match="every row is .0, 1., which is a row of a table or a list of the classes"):
         classes([[0, 1], [0, 1]])
     with pytest.raises(DataError, match="a column for each of 3 class names in a table, found 2"):
@@ -155,15 +164,6 @@ def test_a_model_is_compressed(trained):
         oculist.compress(data, None, **QUICK)
 
 
-def test_recipes_in_every_form(tmp_path, trained):
-    stages = [{"kind": "train", "epochs": 1}, {"kind": "quantize"}]
-    recipe = Recipe(stages, name="small", settings={"seed": 3})
-    assert Recipe.from_toml(recipe.to_toml()) == recipe and pickle.loads(pickle.dumps(recipe)) == recipe
-    assert recipe != Recipe(stages)
-    (tmp_path / "recipe.toml").write_text(recipe.to_toml())
-    assert Recipe.read(tmp_path / "recipe.toml") == recipe
-    assert oculist.stages()[:2] == ["load", "train"] and len(oculist.stages()) == 9
-    quick = {name: value for name, value in QUICK.items() if name != "epochs"}
 def test_without_test_images_costs_are_measured_and_nothing_else(trained, tmp_path):
     data = patterns(90)
     how = {**QUICK, "width": None, "arch": None, "finetune_epochs": 1, "max_drop": 40, "test_fraction": 0}
@@ -179,10 +179,27 @@ def test_without_test_images_costs_are_measured_and_nothing_else(trained, tmp_pa
         oculist.train(data, **{**QUICK, "test_fraction": 0.6})
 
 
+def test_recipes_in_every_form(tmp_path, trained):
+    stages = [{"kind": "train", "epochs": 1}, {"kind": "quantize"}]
+    recipe = Recipe(stages, name="small", settings={"seed": 3})
+    assert Recipe.from_toml(recipe.to_toml()) == recipe and pickle.loads(pickle.dumps(recipe)) == recipe
+    assert recipe != Recipe(stages)
+    (tmp_path / "recipe.toml").write_text(recipe.to_toml())
+    assert Recipe.read(tmp_path / "recipe.toml") == recipe
+    assert oculist.stages()[:2] == ["load", "train"] and len(oculist.stages()) == 9
+    quick = {name: value for name, value in QUICK.items() if name != "epochs"}
     plan = recipe.plan(patterns(90), **quick)
     assert "1. " in plan and "3. " in plan and "in all" in plan
     result = oculist.run(recipe, patterns(90), **quick)
     assert "compressed-int8" in result.models and result.summary["seed"] == 3 and len(result.history) == 1
+    # Saved, they have the names that a run folder of the program has.
+    run = oculist.run(recipe, folder(tmp_path / "data"), output=tmp_path / "run", **quick)
+    run.save(tmp_path / "saved")
+    models = sorted(path.name for path in (tmp_path / "run").glob("*.onnx"))
+    assert models == sorted(path.name for path in (tmp_path / "saved").glob("*.onnx"))
+    assert models == ["baseline.onnx", "model.int8.onnx", "model.onnx"]
+    for name in models:
+        assert (tmp_path / "saved" / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
     for wrong, words in (
         ([{"kind": "trian"}], "expected one of distil"),
         ([{"kind": "train", "max_drop": 1}], "unknown setting `max_drop`"),
@@ -192,14 +209,6 @@ def test_without_test_images_costs_are_measured_and_nothing_else(trained, tmp_pa
         with pytest.raises(SettingError, match=words):
             Recipe(wrong)
 
-    # Saved, they have the names that a run folder of the program has.
-    run = oculist.run(recipe, folder(tmp_path / "data"), output=tmp_path / "run", **quick)
-    run.save(tmp_path / "saved")
-    models = sorted(path.name for path in (tmp_path / "run").glob("*.onnx"))
-    assert models == sorted(path.name for path in (tmp_path / "saved").glob("*.onnx"))
-    assert models == ["baseline.onnx", "model.int8.onnx", "model.onnx"]
-    for name in models:
-        assert (tmp_path / "saved" / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
 
 def test_a_model_is_measured(trained, tmp_path):
     images, labels = patterns(60, seed=5)
@@ -218,38 +227,6 @@ def test_a_model_is_measured(trained, tmp_path):
         oculist.evaluate(trained.model, data, split="some")
 
 
-def test_data_are_checked(tmp_path):
-    images, labels = patterns(60, size=32)
-    images[7] = images[1]
-    found = oculist.check_data((images, labels), output=tmp_path / "audit")
-    assert all(isinstance(issue, oculist.Issue) for issue in found)
-    assert any("duplicate" in issue.kind and issue.index in (1, 7) for issue in found), found
-    assert (tmp_path / "audit" / "audit.html").exists()
-    assert oculist.check_data(folder(tmp_path / "data")) is not None
-
-
-def test_what_is_wrong_is_an_exception():
-    data = patterns(90)
-    for settings, words in (
-        ({"epoch": 3}, "epoch: unknown setting, expected one of data, .*epochs"),
-        ({"epochs": 0}, "epochs"),
-        ({"epochs": "many"}, "epochs"),
-        ({"epochs": object()}, "epochs: expected a text"),
-        ({"arch": "resnet7"}, "resnet7"),
-    ):
-        with pytest.raises(SettingError, match=words):
-            oculist.train(data, **{**QUICK, **settings})
-    images, labels = data
-    for wrong, words in (
-        ((images, labels[:-1]), "a label for each of 90"),
-        ((images.astype(float), labels), "uint8"),
-        ((images, [None] * 90), "labels.0."),
-        ((images, ["a", *[1] * 89]), "found both"),
-        ((images[:0], []), "found none"),
-        (3, "pairs of an image"),
-        ([(images[0],)], r"data\[0\]"),
-        ((images, np.zeros(90, int)), "class"),
-    ):
 def test_what_is_none_of_the_classes_is_told(trained, tmp_path):
     onnx = oracle("onnx")
     images, _ = patterns(12, seed=3)
@@ -362,6 +339,39 @@ def test_a_run_with_what_is_in_memory_goes_on(tmp_path, trained):
     assert np.array_equal(got.models["compressed"].logits(probe), same.models["compressed"].logits(probe))
 
 
+def test_data_are_checked(tmp_path):
+    images, labels = patterns(60, size=32)
+    images[7] = images[1]
+    found = oculist.check_data((images, labels), output=tmp_path / "audit")
+    assert all(isinstance(issue, oculist.Issue) for issue in found)
+    assert any("duplicate" in issue.kind and issue.index in (1, 7) for issue in found), found
+    assert (tmp_path / "audit" / "audit.html").exists()
+    assert oculist.check_data(folder(tmp_path / "data")) is not None
+
+
+def test_what_is_wrong_is_an_exception():
+    data = patterns(90)
+    for settings, words in (
+        ({"epoch": 3}, "epoch: unknown setting, expected one of data, .*epochs"),
+        ({"epochs": 0}, "epochs"),
+        ({"epochs": "many"}, "epochs"),
+        ({"epochs": object()}, "epochs: expected numbers, texts"),
+        ({"epochs": float("nan")}, "epochs: expected a finite number"),
+        ({"arch": "resnet7"}, "resnet7"),
+    ):
+        with pytest.raises(SettingError, match=words):
+            oculist.train(data, **{**QUICK, **settings})
+    images, labels = data
+    for wrong, words in (
+        ((images, labels[:-1]), "a label for each of 90"),
+        ((images.astype(float), labels), "uint8"),
+        ((images, [None] * 90), "labels.0."),
+        ((images, ["a", *[1] * 89]), "found both"),
+        ((images[:0], []), "found none"),
+        (3, "pairs of an image"),
+        ([(images[0],)], r"data\[0\]"),
+        ((images, np.zeros(90, int)), "class"),
+    ):
         with pytest.raises(DataError, match=words):
             oculist.train(wrong, **QUICK)
     with pytest.raises(oculist.OculistError, match="nowhere"):
