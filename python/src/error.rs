@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Model(String),
     /// `SettingError`: an argument out of its range.
     Setting(String),
+    /// `OutOfMemoryError`: more than there is.
+    Memory(String),
     /// `OculistError`: anything else.
     Other(String),
     /// An exception that is there already.
@@ -41,6 +43,7 @@ impl From<oculist_augment::Error> for Failure {
         use oculist_augment::Error;
         let text = error.to_string();
         match error {
+            Error::NoMemory { .. } | Error::TooLarge { .. } => Self::Memory(text),
             Error::PixelCount { .. } | Error::EmptyImage { .. } | Error::Channels { .. } => Self::Data(text),
             Error::MissingKey { .. } | Error::MetadataValue { .. } => Self::Model(text),
             _ => Self::Setting(text),
@@ -81,13 +84,14 @@ impl From<oculist_runtime::RuntimeError> for Failure {
 
 impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
-        static CLASSES: [PyOnceLock<Py<PyType>>; 4] = [const { PyOnceLock::new() }; 4];
+        static CLASSES: [PyOnceLock<Py<PyType>>; 5] = [const { PyOnceLock::new() }; 5];
         let (class, name, text) = match failure {
             Failure::Python(error) => return error,
             Failure::Data(text) => (&CLASSES[0], "DataError", text),
             Failure::Model(text) => (&CLASSES[1], "ModelError", text),
             Failure::Setting(text) => (&CLASSES[2], "SettingError", text),
             Failure::Other(text) => (&CLASSES[3], "OculistError", text),
+            Failure::Memory(text) => (&CLASSES[4], "OutOfMemoryError", text),
         };
         Python::attach(|py| match class.import(py, "oculist._errors", name) {
             Ok(class) => PyErr::from_type(class.clone(), (text,)),

@@ -17,6 +17,7 @@ use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyTuple};
 use crate::argument;
 use crate::error::{Failure, Result};
 use crate::image::array;
+use crate::message::shown;
 use input::Inputs;
 pub(crate) use prediction::Prediction;
 use session::{Output, Session};
@@ -124,6 +125,12 @@ impl Model {
         self.classifier.task.name()
     }
 
+    /// The least score of an image that is still of a class, for ``predict(..., reject=True)``; ``None`` where there is none.
+    #[getter]
+    fn reject_threshold(&self) -> Option<f32> {
+        self.classifier.rejection().ok().map(|reject| reject.threshold)
+    }
+
     /// Name of the architecture.
     #[getter]
     fn arch(&self) -> &str {
@@ -149,15 +156,20 @@ impl Model {
     /// if they are wider than 4, ``(n, height, width)``.
     /// Returns a list of ``Prediction``, each with the ``top`` likeliest classes; of a model with several labels for each
     /// image, ``labels`` are those of probability 0.5 and more. With ``strict=False`` an image that cannot
-    /// be read is no exception but a prediction with an ``error``.
-    #[pyo3(signature = (images, *, top=3, strict=true))]
+    /// be read is no exception but a prediction with an ``error``. With ``reject=True`` an image whose score is below the
+    /// threshold in the model's file is none of its classes: the prediction is ``rejected`` and has no ``class_name``. A model
+    /// without a threshold, and one with several labels for each image, are a ``ModelError`` then.
+    #[pyo3(signature = (images, *, top=3, strict=true, reject=false))]
     fn predict<'py>(
         &self,
         py: Python<'py>,
         images: &Bound<'py, PyAny>,
         #[pyo3(from_py_with = argument::top)] top: usize,
         strict: bool,
+        reject: bool,
     ) -> Result<Bound<'py, PyList>> {
+        let threshold = || self.classifier.rejection().map_err(|problem| Failure::Model(shown(&problem)));
+        let reject = reject.then(threshold).transpose()?;
         let mut inputs = Inputs::of(images)?;
         let results = PyList::empty(py);
         while let Some(chunk) = inputs.next_chunk(py, &self.classifier.preprocessing, strict)? {
@@ -167,7 +179,8 @@ impl Model {
                 let found = match place.problem {
                     Some(problem) => Prediction::failed(place.path, problem),
                     None => {
-                        Prediction::of(rows.next().unwrap_or(&[]), &self.classifier, top.max(1), place.path)
+                        let row = rows.next().unwrap_or(&[]);
+                        Prediction::of(row, &self.classifier, top.max(1), reject, place.path)
                     }
                 };
                 results.append(Py::new(py, found)?)?;

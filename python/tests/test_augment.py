@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -125,6 +127,73 @@ def test_policies_are_those_of_the_names(image):
     assert Augment.rand(3, 12).steps[0]["count"] == 3
     both = Augment.photos(24, seed=8) + Augment.trivial(seed=1)
     assert both.seed == 8 and len(both.steps) == 4 and both(image).shape == (24, 24, 3)
+
+
+def test_a_new_seed_leaves_an_augment_in_its_place_in_a_set():
+    one, other = Augment(FLIP, seed=1), Augment(FLIP, seed=2)
+    kept = {one}
+    one.set_seed(2)
+    assert one in kept and one == other and hash(one) == hash(other)
+    other.set_seed(1)
+    assert one != other and len({one, other}) == 2, "twin: they are told apart all the same"
+    assert hash(Augment(FLIP, seed=1)) != hash(Augment([*FLIP, *FLIP], seed=1))
+
+
+def test_within_a_pipeline_nothing_is_made_of_results(image):
+    for how in ({"normalize": (0.5, 0.5)}, {"tensor": True}):
+        ready = Augment(FLIP, 1, **how)
+        with pytest.raises(SettingError, match="pipeline: step 1: expected no normalize and tensor, which belong to the whole"):
+            Augment([*FLIP, ready])
+        with pytest.raises(SettingError, match="pipeline: expected no normalize and tensor"):
+            Augment(ready)
+    # Twins: what changes steps alone may stand there, the whole may have both, and a sum has those of its first.
+    inner = Augment(FLIP, 1, background=3)
+    whole = Augment([inner, *FLIP], 1, normalize=(0.5, 0.5))
+    assert len(whole.steps) == 2 and whole(image).dtype == np.float32
+    assert (whole + Augment(FLIP, 1)).normalize is not None
+
+
+PROGRAM = """
+import resource, numpy as np
+from oculist import Augment, OutOfMemoryError
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+image, mask = np.zeros((30, 30, 3), np.uint8), np.zeros((30, 30), np.uint8)
+resize = {"op": "resize", "width": 30000, "height": 30000}
+pad = {"op": "pad", "left": 15000, "top": 15000, "right": 15000, "bottom": 15000}
+for step in (resize, {**resize, "interpolation": "nearest"}, pad, {**resize, "width": 60000, "height": 60000}):
+    for tries in ({"image": image}, {"image": image, "mask": mask}):
+        try:
+            Augment([step], 0)(**tries)
+        except OutOfMemoryError as error:
+            print(error)
+small = Augment([{"op": "resize", "width": 8000, "height": 8000}], 0)
+print(small(image).shape)
+try:
+    Augment([{"op": "resize", "width": 16000, "height": 16000}], 0, normalize=(0.5, 0.5))(image)
+except MemoryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory")
+def test_what_does_not_fit_into_memory_is_an_exception():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    for line in lines[:4]:
+        assert line == "there is no memory for an image of 30000x30000 with 3 channels"
+    for line in lines[4:6]:
+        assert line == "there is no memory for an image of 30030x30030 with 3 channels"
+    for line in lines[6:8]:
+        assert line == "an image of 60000x60000 with 3 channels has more than the 4 GiB that one may have"
+    assert lines[8] == "(8000, 8000, 3)", "twin: what fits"
+    assert lines[9:] == ["there is no memory for the 768000000 numbers of an image"]
+
+
+def test_no_memory_is_an_error_of_the_package_and_a_memory_error(image):
+    with pytest.raises(oculist.OculistError, match="more than the 4 GiB") as found:
+        Augment([{"op": "resize", "width": 10**6, "height": 10**6}], 0)(image)
+    assert isinstance(found.value, MemoryError) and type(found.value) is oculist.OutOfMemoryError
 
 
 def test_every_operation_is_known():

@@ -151,7 +151,16 @@ def test_no_fit_waits_for_a_latency():
         found = ImageClassifier(**{**how, "settings": settings}).fit(images, labels)
         seconds.append(time.monotonic() - began)
     assert seconds[0] + 1 < seconds[1], "twin: what waits takes longer"
-    # What the docstring says is held out.
-    facts = found.result_.summary["data"]
-    assert facts["train"] + facts["val"] + facts["test"] == 90
-    assert abs(facts["val"] - 13.5) < 2 and abs(facts["test"] - 13.5) < 2
+
+
+def test_what_the_docstring_says_is_held_out():
+    images, labels = patterns(90)
+    how = {**HOW, "epochs": 1}
+    found = ImageClassifier(**how).fit(images, labels).result_
+    facts = found.summary["data"]
+    assert facts["train"] + facts["val"] == 90 and facts["test"] == 0 and abs(facts["val"] - 13.5) < 2
+    assert found.candidate.scores == {} and 0 <= found.candidate.val_scores["top1"] <= 100
+    assert "test images" not in repr(found) and not found.warnings
+    # Twin: who asks for test images has some.
+    asked = ImageClassifier(**{**how, "settings": {"test_fraction": 0.2}}).fit(images, labels).result_
+    assert abs(asked.summary["data"]["test"] - 18) < 2 and "top1" in asked.candidate.scores

@@ -8,7 +8,7 @@ import pytest
 from conftest import QUICK, oracle, patterns
 
 import oculist
-from oculist import Model, SettingError
+from oculist import Model, ModelError, SettingError
 
 NAMES = ["across", "down", "checks"]
 
@@ -48,6 +48,9 @@ def test_probabilities_of_several_labels_are_sigmoids(several, one, tmp_path):
         again = pickle.loads(pickle.dumps(found))
         assert (again.labels, again.top, repr(again)) == (found.labels, found.top, repr(found))
     assert one.predict(images[0])[0].labels is None
+    with pytest.raises(ModelError, match="reject: expected a model that tells one class of an image"):
+        several.predict(images, reject=True)
+    assert one.predict(images[0], reject=True)[0].rejected in (True, False) and several.reject_threshold is None
     # ONNX Runtime gives the same logits of the file, whose metadata say the task.
     several.save(tmp_path / "m.onnx")
     session = oracle("onnxruntime").InferenceSession(tmp_path / "m.onnx")

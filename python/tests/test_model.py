@@ -164,6 +164,14 @@ def test_a_pickled_model_is_read_again(tmp_path, monkeypatch):
     assert "vit.default.onnx" in repr(m) and "5 classes" in repr(m)
 
 
+def test_texts_of_the_hub_name_arguments(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", os.fspath(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError, match="is not in the cache.*give its path instead .model=") as found:
+        Model("hf:owner/name")
+    assert "--" not in str(found.value)
+
+
 PROGRAM = """
 import sys, numpy as np
 from oculist import Model

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import QUICK, patterns
+from conftest import QUICK, oracle, patterns
 
 import oculist
-from oculist import DataError, Model, Recipe, SettingError
-from oculist._data import sorted_out
+from oculist import DataError, Model, ModelError, Recipe, SettingError
+from oculist._data import settings_of, sorted_out
 
 NAMES = ["across", "down", "checks"]
 
@@ -101,7 +101,16 @@ def test_a_table_is_one_as_an_array_and_as_lists():
     # Twins: lists of class numbers stay what they are.
     for lists in ([[0], [1], [0]], [[0, 1], [1]], [[0, 2], [1, 0]], [{0, 1}, {1, 0}], [[], [0, 1]]):
         assert classes(lists)[0] == [sorted(one) for one in lists], lists
-    assert classes([[0, 1], [1, 0]], ["a", "b", "c"])[0] == [[0, 1], [0, 1]]
+    three = ["a", "b", "c"]
+    for lists in ([[0, 1], [0, 1]], [{0, 1}, {1, 0}], [[0, 1], [1]], [[0, 1], [1, 2]]):
+        assert classes(lists, three)[0] == [sorted(one) for one in lists], lists
+    # Rows out of order are those of a table, whose columns are as many as the names: as of an array.
+    for rows in ([[1, 0], [0, 1], [1, 0]], [[0, 1], [1, 0]], [(1, 0), (1, 0)], [[1.0, 0.0], [0.0, 1.0]]):
+        with pytest.raises(DataError, match="a column for each of 3 class names in a table, found 2; class numbers may"):
+            classes(rows, three)
+        with pytest.raises(SettingError, match="expected 2 names, one for each column of the labels, found 3"):
+            classes(np.array(rows), three)
+        assert classes(rows, ["a", "b"])[0] == [[i for i, one in enumerate(row) if one] for row in rows], "twin"
     with pytest.raises(DataError, match="every row is .0, 1., which is a row of a table or a list of the classes"):
         classes([[0, 1], [0, 1]])
     with pytest.raises(DataError, match="a column for each of 3 class names in a table, found 2"):
@@ -155,6 +164,21 @@ def test_a_model_is_compressed(trained):
         oculist.compress(data, None, **QUICK)
 
 
+def test_without_test_images_costs_are_measured_and_nothing_else(trained, tmp_path):
+    data = patterns(90)
+    how = {**QUICK, "width": None, "arch": None, "finetune_epochs": 1, "max_drop": 40, "test_fraction": 0}
+    result = oculist.compress(data, trained.model, class_names=NAMES, **how)
+    assert result.summary["data"]["test"] == 0 and result.summary["data"]["train"] > 70
+    for one in result.candidates:
+        assert one.scores == {} and one.val_scores["top1"] > 0 and one.cost.latency_ms > 0
+    result.save(tmp_path / "saved")
+    page = (tmp_path / "saved" / "report.html").read_text(encoding="utf-8")
+    assert "There are no test images" in page and "NaN" not in page
+    assert "test images" not in repr(result) and result._repr_html_()
+    with pytest.raises(SettingError, match="test_fraction: expected a share of 0 to 0.5, found 0.6"):
+        oculist.train(data, **{**QUICK, "test_fraction": 0.6})
+
+
 def test_recipes_in_every_form(tmp_path, trained):
     stages = [{"kind": "train", "epochs": 1}, {"kind": "quantize"}]
     recipe = Recipe(stages, name="small", settings={"seed": 3})
@@ -168,6 +192,14 @@ def test_recipes_in_every_form(tmp_path, trained):
     assert "1. " in plan and "3. " in plan and "in all" in plan
     result = oculist.run(recipe, patterns(90), **quick)
     assert "compressed-int8" in result.models and result.summary["seed"] == 3 and len(result.history) == 1
+    # Saved, they have the names that a run folder of the program has.
+    run = oculist.run(recipe, folder(tmp_path / "data"), output=tmp_path / "run", **quick)
+    run.save(tmp_path / "saved")
+    models = sorted(path.name for path in (tmp_path / "run").glob("*.onnx"))
+    assert models == sorted(path.name for path in (tmp_path / "saved").glob("*.onnx"))
+    assert models == ["baseline.onnx", "model.int8.onnx", "model.onnx"]
+    for name in models:
+        assert (tmp_path / "saved" / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
     for wrong, words in (
         ([{"kind": "trian"}], "expected one of distil"),
         ([{"kind": "train", "max_drop": 1}], "unknown setting `max_drop`"),
@@ -195,6 +227,118 @@ def test_a_model_is_measured(trained, tmp_path):
         oculist.evaluate(trained.model, data, split="some")
 
 
+def test_what_is_none_of_the_classes_is_told(trained, tmp_path):
+    onnx = oracle("onnx")
+    images, _ = patterns(12, seed=3)
+    images = np.concatenate([images, np.zeros_like(images[:2]), 255 - np.zeros_like(images[:2])])
+    logits = trained.model.logits(images).astype(np.float64)
+    energies = np.log(np.exp(logits).sum(1))
+    trained.model.save(tmp_path / "m.onnx")
+    file = onnx.load(tmp_path / "m.onnx")
+    entry = next(one for one in file.metadata_props if one.key == "oculist.reject.threshold")
+    assert trained.model.reject_threshold == pytest.approx(float(entry.value), rel=1e-6)
+    # A threshold in the midst of these images.
+    entry.value = str(float(np.sort(energies)[6:8].mean()))
+    onnx.save(file, tmp_path / "m.onnx")
+    model = Model(tmp_path / "m.onnx")
+    plain, asked = model.predict(images), model.predict(images, reject=True)
+    assert [p.rejected for p in asked] == [bool(none) for none in energies < float(entry.value)]
+    assert sum(p.rejected for p in asked) == 7
+    np.testing.assert_allclose([p.score for p in asked], energies, atol=1e-4)
+    for one, before in zip(pickle.loads(pickle.dumps(asked)), plain):
+        assert one.top == before.top, "the likeliest classes are told all the same"
+        assert (before.rejected, before.score) == (None, None)
+        if one.rejected:
+            assert (one.class_name, one.class_index, one.probability) == (None, None, None)
+            assert repr(one) == "Prediction(none of these)"
+        else:
+            assert (one.class_name, one.probability) == (before.class_name, before.probability)
+    assert model.predict([tmp_path / "none.png"], strict=False, reject=True)[0].rejected is None
+    # Without a threshold there is no answer to give.
+    told = {one.key: one.value for one in file.metadata_props if not one.key.startswith("oculist.reject.")}
+    onnx.helper.set_model_props(file, told)
+    onnx.save(file, tmp_path / "without.onnx")
+    without = Model(tmp_path / "without.onnx")
+    assert without.reject_threshold is None and without.predict(images[:1])[0].class_name
+    with pytest.raises(ModelError, match="^reject: expected a threshold in the metadata"):
+        without.predict(images, reject=True)
+
+
+def test_severities_are_those_of_the_documentation(trained):
+    for wrong in (0, 6, -1):
+        with pytest.raises(SettingError, match=f"corruptions: expected a whole number of 1 to 5, found {wrong}"):
+            oculist.evaluate(trained.model, patterns(6), class_names=NAMES, corruptions=[wrong])
+
+
+def test_arrays_are_lists_in_settings():
+    text, away = settings_of({"classes": np.array(["a", "b"]), "epochs": np.int64(3), "data": Path("x"), "lr": None})
+    with away:
+        assert json.loads(text) == {"classes": ["a", "b"], "epochs": 3, "data": "x"}
+
+
+def test_of_an_augmentation_in_memory_only_the_steps_count():
+    step = {"op": "horizontal_flip", "probability": 0.5}
+    ready = [oculist.Augment([step], 1, normalize=(0.5, 0.5)), oculist.Augment([step], 1, tensor=True)]
+    for wrong in (*ready, *([step, one] for one in ready), *(iter((one, step)) for one in ready)):
+        with pytest.raises(SettingError, match="expected no normalize and tensor"):
+            settings_of({"augmentation": wrong})
+    # Twin: what makes nothing of the results is taken, and steps and generators as well.
+    texts = []
+    for good in (oculist.Augment([step], 1, background=3), [step], [oculist.Augment([step], 2)], iter([step]), step):
+        text, away = settings_of({"augmentation": good})
+        with away:
+            texts.append(Path(json.loads(text)["augmentation"]).read_text())
+    assert len(set(texts)) == 1
+
+
+def test_a_run_with_what_is_in_memory_goes_on(tmp_path, trained):
+    data = folder(tmp_path / "data")
+    steps = [{"op": "horizontal_flip", "probability": 0.5}, {"op": "rotate", "degrees": 10, "probability": 0.5}]
+    quick = {**QUICK, "epochs": 3}
+
+    class Enough(Exception):
+        pass
+
+    def stop(event):
+        if event["event"] == "epoch" and event["epoch"] == 2:
+            raise Enough
+
+    # Another object with the same steps, and the steps alone: the file of each lies in a folder of its own.
+    begun, again = oculist.Augment(steps, 1), oculist.Augment(steps, 2)
+    want = oculist.train(data, augmentation=begun, output=tmp_path / "whole", **quick)
+    probe = patterns(4)[0]
+    for name, resumed in (("object", again), ("list", steps)):
+        run = tmp_path / name
+        with pytest.raises(Enough):
+            oculist.train(data, augmentation=begun, output=run, progress=stop, **quick)
+        for other in ([*steps, steps[0]], steps[:1]):
+            with pytest.raises(SettingError, match="begun with other data: augmentation=.*has other content"):
+                oculist.train(data, augmentation=other, output=run, existing="resume", **quick)
+        with pytest.raises(SettingError, match="augmentation: .* in the run, none if not given"):
+            oculist.train(data, output=run, existing="resume", **quick)
+        events = []
+        got = oculist.train(
+            data, augmentation=resumed, output=run, existing="resume", progress=events.append, **quick
+        )
+        assert np.array_equal(got.model.logits(probe), want.model.logits(probe))
+        assert [event["epoch"] for event in events if event["event"] == "epoch"] == [3], "the rest alone"
+
+    def stop_tuning(event):
+        if event["event"] == "tried":
+            raise Enough
+
+    how = {**QUICK, "width": None, "arch": None, "epochs": None, "finetune_epochs": 1, "max_drop": 20}
+    run = tmp_path / "compressed"
+    with pytest.raises(Enough):
+        oculist.compress(data, trained.model, output=run, progress=stop_tuning, **how)
+    # A finished training of other weights is another model.
+    with pytest.raises(SettingError, match="begun with other data: model=.*has other content"):
+        oculist.compress(data, want.model, output=run, existing="resume", **how)
+    got = oculist.compress(data, pickle.loads(pickle.dumps(trained.model)), output=run, existing="resume", **how)
+    same = oculist.compress(data, trained.model, output=tmp_path / "at-once", **how)
+    assert np.array_equal(got.models["compressed"].logits(probe), same.models["compressed"].logits(probe))
+
+
 def test_data_are_checked(tmp_path):
     images, labels = patterns(60, size=32)
     images[7] = images[1]
@@ -211,7 +355,8 @@ def test_what_is_wrong_is_an_exception():
         ({"epoch": 3}, "epoch: unknown setting, expected one of data, .*epochs"),
         ({"epochs": 0}, "epochs"),
         ({"epochs": "many"}, "epochs"),
-        ({"epochs": object()}, "epochs: expected a text"),
+        ({"epochs": object()}, "epochs: expected numbers, texts"),
+        ({"epochs": float("nan")}, "epochs: expected a finite number"),
         ({"arch": "resnet7"}, "resnet7"),
     ):
         with pytest.raises(SettingError, match=words):

@@ -29,6 +29,28 @@ pub enum Error {
         /// Declared height in pixels.
         height: usize,
     },
+    /// An image of a size that can only be a mistake.
+    #[error(
+        "an image of {width}x{height} with {channels} channels has more than the 4 GiB that one may have"
+    )]
+    TooLarge {
+        /// Its width in pixels.
+        width: usize,
+        /// Its height in pixels.
+        height: usize,
+        /// Its number of channels.
+        channels: usize,
+    },
+    /// There is no memory for an image of this size.
+    #[error("there is no memory for an image of {width}x{height} with {channels} channels")]
+    NoMemory {
+        /// Its width in pixels.
+        width: usize,
+        /// Its height in pixels.
+        height: usize,
+        /// Its number of channels.
+        channels: usize,
+    },
     /// Only 1, 3 and 4 channels are images here.
     #[error("expected an image of 1, 3 or 4 channels, found {found}")]
     Channels {

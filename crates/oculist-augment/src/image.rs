@@ -156,6 +156,35 @@ impl std::fmt::Debug for ImageRef<'_> {
     }
 }
 
+/// No image of a size that a pipeline says has more bytes, 4 GiB: such a size is a mistake, and a system that promises more
+/// memory than it has would only find out when it ends the process.
+const MOST_BYTES: u64 = 1 << 32;
+
+/// An empty vector with room for the bytes of an image whose size a pipeline says. An allocation that fails otherwise ends
+/// the process.
+///
+/// # Errors
+/// [`Error::TooLarge`] above [`MOST_BYTES`]; [`Error::NoMemory`] if the system does not give so much.
+pub(crate) fn room(width: usize, height: usize, channels: usize) -> Result<Vec<u8>> {
+    let bytes = width.saturating_mul(height).saturating_mul(channels);
+    if bytes as u64 > MOST_BYTES {
+        return Err(Error::TooLarge { width, height, channels });
+    }
+    let mut pixels = Vec::new();
+    pixels.try_reserve_exact(bytes).map_err(|_| Error::NoMemory { width, height, channels })?;
+    Ok(pixels)
+}
+
+/// As [`room`], filled with zeros.
+///
+/// # Errors
+/// As [`room`].
+pub(crate) fn zeros(width: usize, height: usize, channels: usize) -> Result<Vec<u8>> {
+    let mut pixels = room(width, height, channels)?;
+    pixels.resize(width * height * channels, 0);
+    Ok(pixels)
+}
+
 /// Whether so many bytes are an image of this size.
 fn check(width: usize, height: usize, channels: usize, found: usize) -> Result<()> {
     if !matches!(channels, 1 | 3 | 4) {
@@ -185,6 +214,21 @@ mod tests {
         assert!(ImageRef::new(2, 2, 3, &[0; 11]).is_err());
         let image = Image::new(2, 2, 3, (0..12).collect()).unwrap();
         assert_eq!(ImageRef::from(&image).to_image(), image);
+    }
+
+    #[test]
+    fn what_no_memory_would_hold_is_an_error() {
+        // A little too much, more than an address space, more than a vector may hold, more than a number of bytes can be.
+        for side in [37_838, 1 << 24, (1 << 31) - 1, 1 << 40] {
+            assert_eq!(room(side, side, 3), Err(Error::TooLarge { width: side, height: side, channels: 3 }));
+            assert!(zeros(side, side, 4).is_err(), "{side}");
+        }
+        let text = room(1 << 24, 1 << 24, 1).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "an image of 16777216x16777216 with 1 channels has more than the 4 GiB that one may have"
+        );
+        assert_eq!(zeros(3, 2, 4).unwrap(), [0; 24], "twin: what fits");
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub struct OpenOptions {
     /// Part of the training images that becomes the validation split, where the source has none; without a
     /// value 0.1, and 0.15 where the test split must be drawn too.
     pub val_fraction: Option<f64>,
-    /// Part of the training images that becomes the test split, where the source has none.
+    /// Part of the training images that becomes the test split, where the source has none; with 0 there is no test split then.
     pub test_fraction: f64,
     /// Any unreadable file is an error.
     pub strict: bool,
@@ -115,6 +115,11 @@ impl OpenOptions {
             if has_val { 0.0 } else { self.val_fraction.unwrap_or(default_val) },
             if has_test { 0.0 } else { self.test_fraction },
         ]
+    }
+
+    /// Whether a split may be without an image in data to train on: the test split, where none is to be drawn.
+    pub(crate) fn may_lack(&self, split: Split) -> bool {
+        split == Split::Test && self.test_fraction == 0.0
     }
 
     /// Threads to use.

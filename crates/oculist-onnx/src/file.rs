@@ -1,5 +1,6 @@
 //! Bytes and files.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use crate::error::OnnxError;
 use crate::export::{self, Made};
 use crate::external::Beside;
 use crate::import;
-use crate::proto::{ModelProto, TensorProto};
+use crate::proto::{MetadataProto, ModelProto, StringStringEntryProto, TensorProto};
 use crate::tensor::from_proto;
 
 /// How a graph is written.
@@ -104,12 +105,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Graph, OnnxError> {
 }
 
 fn import(bytes: &[u8], beside: Option<Beside>) -> Result<Graph, OnnxError> {
-    let not_onnx = |problem: String| OnnxError::NotOnnx { problem };
-    if bytes.is_empty() {
-        return Err(not_onnx("it is empty".to_owned()));
-    }
-    let model = ModelProto::decode(bytes).map_err(|e| not_onnx(e.to_string()))?;
-    import::graph(model, beside)
+    import::graph(decoded::<ModelProto>(bytes)?, beside)
 }
 
 /// The tensor of an ONNX tensor message, as data sets of ONNX's tests hold them.
@@ -127,13 +123,38 @@ pub fn tensor_from_bytes(bytes: &[u8]) -> Result<Tensor, OnnxError> {
 /// [`OnnxError::Read`] if the file cannot be read, [`OnnxError::File`] with the error of [`from_bytes`] otherwise.
 pub fn read(path: impl AsRef<Path>) -> Result<Graph, OnnxError> {
     let path = path.as_ref();
+    import(&bytes_of(path)?, Some(Beside::of(path))).map_err(of_file(path))
+}
+
+/// The metadata of an ONNX file, of which nothing else is decoded: whether the rest can be used remains open.
+///
+/// # Errors
+/// [`OnnxError::Read`] if the file cannot be read, [`OnnxError::File`] if it is no ONNX file.
+pub fn read_metadata(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>, OnnxError> {
+    let path = path.as_ref();
+    let model: MetadataProto = decoded(&bytes_of(path)?).map_err(of_file(path))?;
+    let entry = |e: StringStringEntryProto| (e.key.unwrap_or_default(), e.value.unwrap_or_default());
+    Ok(model.metadata_props.into_iter().map(entry).collect())
+}
+
+/// Names the file in an error of its content.
+fn of_file(path: &Path) -> impl Fn(OnnxError) -> OnnxError {
+    |problem| OnnxError::File { path: path.to_owned(), problem: Box::new(problem) }
+}
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>, OnnxError> {
     let failed = |cause| OnnxError::Read { path: path.to_owned(), cause };
     if path.is_dir() {
         return Err(failed(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder, not an ONNX file")));
     }
-    let bytes = oculist_files::read(path).map_err(failed)?;
-    import(&bytes, Some(Beside::of(path)))
-        .map_err(|problem| OnnxError::File { path: path.to_owned(), problem: Box::new(problem) })
+    oculist_files::read(path).map_err(failed)
+}
+
+fn decoded<M: Message + Default>(bytes: &[u8]) -> Result<M, OnnxError> {
+    if bytes.is_empty() {
+        return Err(OnnxError::NotOnnx { problem: "it is empty".to_owned() });
+    }
+    M::decode(bytes).map_err(|e| OnnxError::NotOnnx { problem: e.to_string() })
 }
 
 /// Writes the file whole or not at all, and flushes its name to the disk as well.

@@ -31,5 +31,6 @@ mod tensor;
 
 pub use error::{OnnxError, Unsupported};
 pub use file::{
-    ExportOptions, Exported, export, from_bytes, read, tensor_from_bytes, to_bytes, write, write_with,
+    ExportOptions, Exported, export, from_bytes, read, read_metadata, tensor_from_bytes, to_bytes, write,
+    write_with,
 };

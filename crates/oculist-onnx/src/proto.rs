@@ -23,6 +23,13 @@ pub(crate) struct ModelProto {
     pub(crate) functions: Vec<FunctionProto>,
 }
 
+/// A model of which only the metadata are read.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MetadataProto {
+    #[prost(message, repeated, tag = "14")]
+    pub(crate) metadata_props: Vec<StringStringEntryProto>,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct FunctionProto {
     #[prost(string, optional, tag = "1")]

@@ -188,8 +188,11 @@ fn subject(run: &RunSummary) -> String {
 /// How scores and speeds were measured, in sentences.
 fn measured(run: &RunSummary) -> String {
     let scores = measure::scores(run.deciding_metric());
-    let mut text =
-        format!("{scores} are measured on the {} test images.", format::grouped(run.data.test as u64));
+    let mut text = if run.is_untested() {
+        format!("There are no test images, on which {} would be measured.", scores.to_lowercase())
+    } else {
+        format!("{scores} are measured on the {} test images.", format::grouped(run.data.test as u64))
+    };
     let timed = run.models.iter().any(|m| m.latency_ms.is_some() || m.images_per_s.is_some());
     if timed {
         let threads =

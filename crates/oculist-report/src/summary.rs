@@ -161,6 +161,12 @@ impl RunSummary {
             .or_else(|| self.models.last())
     }
 
+    /// Whether nothing was measured on test images, since there are none.
+    pub fn is_untested(&self) -> bool {
+        let metric = self.deciding_metric();
+        self.data.test == 0 && self.models.iter().all(|model| model.score(metric).is_none())
+    }
+
     /// Whether the recommended model is known to be no better than one answer for every image, so that nothing that was kept of
     /// its accuracy means anything.
     pub fn is_no_better_than_chance(&self) -> bool {

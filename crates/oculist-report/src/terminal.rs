@@ -111,7 +111,11 @@ pub fn before_after(run: &RunSummary) -> String {
         text.push_str("* recommended. ");
     }
     let scores = measure::scores(run.deciding_metric());
-    let _ = write!(text, "{scores} on {} test images", format::grouped(run.data.test as u64));
+    if run.is_untested() {
+        let _ = write!(text, "No test images: no {}", scores.to_lowercase());
+    } else {
+        let _ = write!(text, "{scores} on {} test images", format::grouped(run.data.test as u64));
+    }
     if run.models.iter().any(|m| m.latency_ms.is_some() || m.images_per_s.is_some()) {
         let plural = if run.threads == 1 { "" } else { "s" };
         let _ = write!(text, "; speeds with {} thread{plural} on {}", run.threads, visible(&run.cpu));

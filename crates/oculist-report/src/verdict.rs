@@ -22,8 +22,11 @@ pub fn verdict(run: &RunSummary) -> String {
         return if is_compression(run) {
             "No smaller model kept the promise: the baseline stays".to_string()
         } else {
-            let value = measure::text(metric, value(model));
-            format!("{value} {} in {}", metric.title(), format::bytes(model.bytes))
+            let bytes = format::bytes(model.bytes);
+            match value(model) {
+                None if run.is_untested() => format!("{bytes}, without test images to measure it on"),
+                value => format!("{} {} in {bytes}", measure::text(metric, value), metric.title()),
+            }
         };
     }
     let size = match format::factor(model_ratio(baseline.bytes, model.bytes), "smaller", "larger").as_str() {
@@ -107,6 +110,8 @@ mod tests {
         run.models.truncate(1);
         assert_eq!(verdict(&run), "0.310 log loss in 1.00 kB");
         run.models[0].scores = Scores::new();
+        assert_eq!(verdict(&run), "1.00 kB, without test images to measure it on");
+        run.data.test = 9;
         assert_eq!(verdict(&run), "– log loss in 1.00 kB");
     }
 

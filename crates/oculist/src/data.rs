@@ -62,6 +62,7 @@ impl Source {
         options.task = settings.task.unwrap_or_default();
         options.label_form = settings.label_form;
         options.duplicates = settings.duplicates.unwrap_or_default();
+        options.test_fraction = settings.test_fraction.unwrap_or(options.test_fraction);
         options.exclude = settings.exclude.clone().unwrap_or_default();
         if let Some(limit) = settings.max_image_bytes {
             options.max_encoded_bytes = limit.0;
@@ -117,6 +118,7 @@ impl Source {
         options.seed = settings.seed.unwrap_or(0);
         options.task = settings.task.unwrap_or_default();
         options.duplicates = settings.duplicates.unwrap_or_default();
+        options.test_fraction = settings.test_fraction.unwrap_or(options.test_fraction);
         let name = settings.data.as_deref().unwrap_or("images");
         Ok(Self::of(Dataset::of_images(name, images, labels, splits, class_names, &options)?))
     }

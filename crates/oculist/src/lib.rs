@@ -55,6 +55,7 @@
 #[doc = include_str!("../../../docs/library.md")]
 struct Guide;
 
+mod answer;
 mod audit;
 mod augment;
 mod bench;
@@ -95,6 +96,7 @@ mod training;
 mod training_data;
 mod transfer;
 
+pub use answer::Answer;
 pub use audit::{
     AUDIT_FILE, AUDIT_PAGE_FILE, CheckOptions, Checked, Confident, FixOptions, Fixed, Grouping, LabelIssue,
     LabelOptions, NewSplits, SplitOptions, check_data, check_source, confident_learning, fix_data,

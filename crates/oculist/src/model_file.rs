@@ -357,4 +357,31 @@ mod tests {
         back.write(&path).unwrap();
         assert!(layers(&Model::read(&path).unwrap()) == layers(&model));
     }
+
+    #[test]
+    fn the_task_of_a_file_needs_nothing_but_its_metadata() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.onnx");
+        let of = |metadata: &[(&str, &str)]| {
+            let options = oculist_zoo::BuildOptions::new(3, (1, 28, 28));
+            let mut graph = oculist_zoo::build("resnet8", &options).unwrap();
+            graph.metadata = metadata.iter().map(|&(key, value)| (key.into(), value.into())).collect();
+            oculist_onnx::write(&graph, &path).unwrap();
+            Model::task_of(&path).map_err(|e| e.to_string())
+        };
+        assert_eq!(of(&[]), Ok(Task::SingleLabel));
+        assert_eq!(of(&[("other", "multi-label")]), Ok(Task::SingleLabel));
+        assert_eq!(of(&[(TASK_KEY, Task::MultiLabel.name())]), Ok(Task::MultiLabel));
+        // Nothing says how images become its input: it cannot be opened, and its task is known.
+        assert!(Model::read(&path).is_err());
+        let error = of(&[(TASK_KEY, "both")]).unwrap_err();
+        assert!(error.contains("m.onnx") && error.contains("metadata `oculist.task`"), "{error}");
+        let weights = dir.path().join("w.safetensors");
+        std::fs::write(&weights, "whatever").unwrap();
+        assert_eq!(Model::task_of(&weights).unwrap(), Task::SingleLabel, "weights say nothing of it");
+        std::fs::write(&path, "no model").unwrap();
+        assert!(matches!(Model::task_of(&path), Err(OculistError::Onnx(_))));
+        std::fs::remove_file(&path).unwrap();
+        assert!(Model::task_of(&path).unwrap_err().to_string().contains("m.onnx"));
+    }
 }

@@ -7,6 +7,7 @@ use oculist_graph::Graph;
 use oculist_report::{AugmentedSample, Guess, Png, Sample};
 use oculist_runtime::{Plan, PlanOptions};
 
+use crate::answer::ranked;
 use crate::error::OculistError;
 use crate::judging::{Answers, OfTask};
 use crate::metrics::Probabilities;
@@ -119,9 +120,7 @@ pub(crate) fn guesses(
     k: usize,
 ) -> Vec<Guess> {
     let p = probabilities.of(logits);
-    let mut order: Vec<usize> = (0..p.len()).collect();
-    order.sort_by(|&a, &b| p[b].total_cmp(&p[a]).then(a.cmp(&b)));
-    order
+    ranked(&p)
         .into_iter()
         .take(k)
         .map(|c| Guess { class: class_names[c].clone(), confidence: f64::from(p[c]) })

@@ -8,7 +8,7 @@ use oculist_data::{DEFAULT_MAX_PIXELS, Exclude, SkipKind, Skipped, Task, decode_
 use oculist_kernels::try_zeros;
 use oculist_metrics::Scores;
 use oculist_report::terminal::{Prediction, Rejection};
-use oculist_report::{Model as ModelFacts, Robustness, TtaResult};
+use oculist_report::{Guess, Model as ModelFacts, Robustness, TtaResult};
 use oculist_runtime::{Plan, PlanOptions};
 use serde::Serialize;
 
@@ -22,11 +22,10 @@ use crate::evaluate::views::{Judge, Prepared, View};
 use crate::evaluate::{BATCH, Part, Tta, finite, logits_until};
 use crate::files::{check_free_beside, write};
 use crate::images::Images;
-use crate::judging::{Answers, OfTask, THRESHOLD};
+use crate::judging::{Answers, OfTask};
 use crate::measure;
-use crate::message::{Message, set_to, setting};
+use crate::message::{Message, setting};
 use crate::model_file::{Model, ModelOptions, Opened, file_name};
-use crate::pictures::guesses;
 use crate::predictions;
 use crate::progress::Watch;
 use crate::reject::Reject;
@@ -190,7 +189,7 @@ fn evaluate_model(
         latency: measure::latency(&model.graph, &ctx, time, watch.stop)?,
         throughput: measure::throughput(&model.graph, &ctx, time, watch.stop)?,
         reject: None,
-        test,
+        test: Some(test),
         probabilities: Vec::new(),
     };
     let facts = measured.facts(&model.class_names, None);
@@ -366,7 +365,7 @@ fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Res
                     sum.add(&logits);
                 }
                 prediction.reject = reject.map(|reject| {
-                    let score = reject.score.of(&logits, probabilities);
+                    let score = model.reject_score(&logits);
                     Rejection {
                         score: f64::from(score),
                         threshold: f64::from(reject.threshold),
@@ -379,15 +378,11 @@ fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Res
                 if options.csv.is_some() {
                     probabilities_of_all = probabilities.of(logits);
                 }
-                // Of several labels, all that are answered.
-                if model.task == Task::MultiLabel {
-                    let answered = answered(&probabilities.of(logits));
-                    let all = guesses(probabilities, logits, &model.class_names, top.max(answered));
-                    prediction.labels = Some(all[..answered].iter().map(|g| g.class.clone()).collect());
-                    prediction.top = all;
-                } else {
-                    prediction.top = guesses(probabilities, logits, &model.class_names, top);
-                }
+                let answer = model.answer(logits, top);
+                let name = |class: usize| model.class_names[class].clone();
+                prediction.labels = answer.labels.map(|labels| labels.into_iter().map(name).collect());
+                let guess = |(class, p): (usize, f32)| Guess { class: name(class), confidence: f64::from(p) };
+                prediction.top = answer.top.into_iter().map(guess).collect();
             }
             Err(problem) if options.strict => return Err(OculistError::Image { path, problem }),
             Err(problem) => {
@@ -444,27 +439,7 @@ fn threshold(path: &Path, model: &Model, options: &PredictOptions) -> Result<Rej
             format!("expected no {} with it: the threshold is of images as they are", setting("tta")),
         ));
     }
-    let problem = |problem: String| OculistError::Model { path: path.to_path_buf(), problem: problem.into() };
-    if model.task == Task::MultiLabel {
-        return Err(problem(format!(
-            "{}: expected a model that tells one class of an image; this one tells any number of labels, and none of them is \
-             an answer already",
-            setting("reject")
-        )));
-    }
-    model.reject.ok_or_else(|| {
-        problem(format!(
-            "{}: expected a threshold in the metadata (oculist.reject.*), found none for this output and preprocessing; train, \
-             optimize and compress write one, and export with {}",
-            setting("reject"),
-            set_to("reject", "DATA")
-        ))
-    })
-}
-
-/// How many labels are answered.
-fn answered(probabilities: &[f32]) -> usize {
-    probabilities.iter().filter(|&&p| f64::from(p) >= THRESHOLD).count()
+    model.rejection().map_err(|problem| OculistError::Model { path: path.to_path_buf(), problem })
 }
 
 /// A file to classify, or a name that cannot be.

@@ -7,7 +7,7 @@ use std::path::Path;
 use oculist_data::{Subset, label_field, path_text};
 use oculist_report::Model as ModelFacts;
 
-use crate::judging::OfTask;
+use crate::judging::{Answers, OfTask};
 use crate::predict::Predicted;
 use crate::summary::Measured;
 
@@ -17,30 +17,31 @@ const PROBABILITY: &str = "p:";
 /// Up to this many classes the file of a run has a column for each; it grows with images times classes.
 pub(crate) const CLASS_COLUMNS: usize = ModelFacts::MATRIX_CLASSES;
 
-/// What a model answered on each test image, in their order.
+/// What a model answered on each test image, `test`, in their order.
 ///
 /// Columns: `image`, `truth`, `predicted`, `probability` (of the predicted class; only where an image has one class),
 /// `model` (its file), and up to [`CLASS_COLUMNS`] classes `p:CLASS` for each. Several labels of an image are one field, as
 /// in the lists that are read: `;` between them, a backslash before a `;` of their own.
 pub(crate) fn of_run(
     model: &Measured,
+    test: &Answers,
     class_names: &[String],
     images: &Subset,
     root: Option<&Path>,
 ) -> Result<Vec<u8>, csv::Error> {
     let columns = if class_names.len() <= CLASS_COLUMNS { class_names } else { &[] };
     let mut head = vec!["image", "truth", "predicted"];
-    let single = matches!(model.test.of_task, OfTask::One(_));
+    let single = matches!(test.of_task, OfTask::One(_));
     head.extend(single.then_some("probability"));
     head.push("model");
     let mut out = begin(&head, columns)?;
-    let count = match &model.test.of_task {
+    let count = match &test.of_task {
         OfTask::One(found) => found.predictions.len(),
         OfTask::Several(found) => found.targets.len(),
     };
     for i in 0..count {
         let mut row = vec![image_name(images, i, root)];
-        let probabilities: &[f32] = match &model.test.of_task {
+        let probabilities: &[f32] = match &test.of_task {
             OfTask::One(found) => {
                 let name = |class: u32| class_names.get(class as usize).cloned().unwrap_or_default();
                 row.extend([name(found.labels[i]), name(found.predictions[i])]);

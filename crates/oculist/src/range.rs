@@ -21,6 +21,9 @@ pub const PIXELS: Range<usize> = Range::new("8 to 1024 pixels", |n| (8..=1024).c
 pub const WIDTH: Range<f64> = Range::new("a factor of 0.0625 to 16", |x| (0.0625..=16.0).contains(x));
 /// Points of accuracy.
 pub const POINTS: Range<f64> = Range::new("0 to 100 points", |x| (0.0..=100.0).contains(x));
+/// A share of the images that is held out.
+pub const SHARE: Range<f64> =
+    Range::new("a share of 0 to 0.5", |x| (0.0..=0.5).contains(x)).typed("0 to 0.5");
 /// A probability.
 pub const PROBABILITY: Range<f32> =
     Range::new("a probability of 0 to 1", |x| (0.0..=1.0).contains(x)).typed("0 to 1");

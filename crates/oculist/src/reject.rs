@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use oculist_data::Task;
 
+use crate::message::{Message, set_to, setting};
 use crate::metrics::Probabilities;
 use crate::model_file::{Head, Model};
 
@@ -141,6 +142,36 @@ impl Reject {
 }
 
 impl Model {
+    /// The threshold below which an image is none of its classes, as `oculist predict --reject` needs it.
+    ///
+    /// # Errors
+    /// A message for a model that tells any number of labels, and for one whose file has no threshold or was opened with another
+    /// output or preprocessing than its own.
+    pub fn rejection(&self) -> Result<Reject, Message> {
+        let name = setting("reject");
+        if self.task != Task::SingleLabel {
+            return Err(format!(
+                "{name}: expected a model that tells one class of an image; this one tells any number of labels, and none of \
+                 them is an answer already"
+            )
+            .into());
+        }
+        self.reject.ok_or_else(|| {
+            format!(
+                "{name}: expected a threshold in the metadata (oculist.reject.*), found none for this output and \
+                 preprocessing; train, optimize and compress write one, and export with {}",
+                set_to("reject", "DATA")
+            )
+            .into()
+        })
+    }
+
+    /// What is compared with the threshold, of a row of logits.
+    pub fn reject_score(&self, logits: &[f32]) -> f32 {
+        let usual = || RejectScore::for_head(&self.head);
+        self.reject.map_or_else(usual, |reject| reject.score).of(logits, self.probabilities())
+    }
+
     /// The scores of logits, `[images, classes]`, by which this model would tell that an image is none of its classes; empty
     /// where it tells any number of labels, none of which is an answer already.
     pub(crate) fn reject_scores(&self, logits: &[f32]) -> Vec<f32> {

@@ -156,7 +156,9 @@ impl<'a> Session<'a> {
         let work = || {
             // What cannot be read is said before any training.
             self.val()?;
-            self.test()?;
+            if self.has_test() {
+                self.test()?;
+            }
             let mut candidate = Candidate::nothing();
             for stage in recipe.stages() {
                 candidate = self.step(stage.as_ref(), &candidate)?;
@@ -251,10 +253,15 @@ impl<'a> Session<'a> {
         self.images(Split::Val, &self.val)
     }
 
+    /// Whether there are test images: not where none were to be drawn of data that have none.
+    pub fn has_test(&self) -> bool {
+        !self.source.split(Split::Test).is_empty()
+    }
+
     /// The images of the test split, as the network sees them; they decide nothing.
     ///
     /// # Errors
-    /// [`OculistError::Data`] if they cannot be read.
+    /// [`OculistError::Data`] if they cannot be read, or there are none.
     pub fn test(&self) -> Result<&Images, OculistError> {
         self.images(Split::Test, &self.test)
     }

@@ -20,7 +20,8 @@ pub(crate) struct Measured {
     pub(crate) precision: &'static str,
     /// What it achieves on validation images.
     pub(crate) val: Scores,
-    pub(crate) test: Answers,
+    /// What it answers on test images, where there are any.
+    pub(crate) test: Option<Answers>,
     /// Probabilities of one class each, `[images, classes]`, where they are wanted: else empty.
     pub(crate) probabilities: Vec<f32>,
     pub(crate) params: u64,
@@ -40,19 +41,20 @@ impl Measured {
             precision: self.precision.to_owned(),
             val_top1: self.val.get(Metric::Top1),
             val_scores: self.val.clone(),
-            scores: self.test.scores.clone(),
+            scores: self.test.as_ref().map(|test| test.scores.clone()).unwrap_or_default(),
             params: self.params,
             macs: self.macs,
             bytes: self.bytes,
             latency_ms: Some(self.latency),
             images_per_s: Some(self.throughput),
-            agreement_with_baseline: baseline.map(|b| self.test.agreement(b)),
+            agreement_with_baseline: self.test.as_ref().zip(baseline).map(|(test, b)| test.agreement(b)),
             reject: self.reject.clone(),
             ..ModelFacts::default()
         };
-        match &self.test.of_task {
-            OfTask::One(found) => of_one(&mut facts, found, class_names),
-            OfTask::Several(found) => {
+        match self.test.as_ref().map(|test| &test.of_task) {
+            None => {}
+            Some(OfTask::One(found)) => of_one(&mut facts, found, class_names),
+            Some(OfTask::Several(found)) => {
                 facts.per_label = per_label(&found.found, class_names);
                 facts.chance = found.standing.map(|standing| Chance {
                     rate: standing.constant,

@@ -8,7 +8,7 @@ scikit-learn. See ``help(oculist.train)`` and so on.
 import typing as _typing
 
 from ._augment import Augment
-from ._errors import DataError, DifferenceWarning, ModelError, OculistError, SettingError
+from ._errors import DataError, DifferenceWarning, ModelError, OculistError, OutOfMemoryError, SettingError
 from ._oculist import Model, Prediction, __version__
 from ._recipe import Recipe, architectures, stages
 from ._result import Candidate, Cost, Evaluation, Issue, Result
@@ -29,6 +29,7 @@ __all__ = [
     "Model",
     "ModelError",
     "OculistError",
+    "OutOfMemoryError",
     "Prediction",
     "Recipe",
     "Result",

@@ -140,7 +140,8 @@ class Augment(_oculist.Augment):
         return self.to_json() == other.to_json() and self._arguments() == other._arguments()
 
     def __hash__(self) -> int:
-        return hash((self.to_json(), self.seed))
+        # The seed changes with `set_seed`, and what lies in a set must stay where it is.
+        return hash(self.to_json())
 
     def _arguments(self) -> dict[str, Any]:
         names = ("seed", "bbox_format", "label_fields", "background", "normalize", "tensor")

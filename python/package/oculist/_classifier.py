@@ -59,9 +59,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unu
     """Trains a network on images and classifies others with it.
 
     ``X`` is a ``uint8`` array of shape ``(n, height, width)`` or ``(n, height, width, channels)``, or a list of arrays,
-    images of Pillow and paths; ``y`` has one label for each. ``fit`` holds 30 % of the images out, drawn by the seed, as a training
-    on a folder without splits does: 15 % are validation images, which decide which weights are kept, and 15 % are test images,
-    on which ``result_`` tells the scores. How fast the network is is measured for a moment only; ``settings`` may ask for
+    images of Pillow and paths; ``y`` has one label for each. ``fit`` holds 15 % of the images out, drawn by the seed: validation
+    images, which decide which weights are kept. Scores are for ``score`` and ``cross_val_score`` to tell, on other images:
+    ``result_`` has those of validation images alone, unless ``settings`` ask for a ``test_fraction``. How fast the network is is measured for a moment only; ``settings`` may ask for
     more ``measure_seconds``.
 
     Parameters
@@ -134,6 +134,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unu
         settings = self.get_params(deep=False)
         del settings["settings"], settings["progress"]
         settings["measure_seconds"] = _MEASURE_SECONDS
+        settings["test_fraction"] = 0
         settings.update(self.settings or {})
         result = _runs.train(
             (X, numbers), class_names=[str(one) for one in classes.tolist()], progress=self.progress, **settings

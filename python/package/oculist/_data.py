@@ -16,7 +16,7 @@ import numpy as np
 from ._errors import DataError, SettingError
 from . import _oculist
 from ._oculist import Model
-from ._plain import finite
+from ._plain import plain
 
 # A name or path; a pair of images and labels; pairs of an image and its label.
 Data = Union[str, "os.PathLike[str]", tuple[Any, Any], Sequence[tuple[Any, Any]]]
@@ -140,7 +140,7 @@ def _of_rows(labels: Sequence[Any], names: Sequence[str] | None) -> Sequence[Any
     """The labels of images with several; rows of zeros and ones that are a table become the classes that they mark.
 
     Rows of one length of at least 2 with nothing but zeros and ones are a table, unless each row is ``[0, 1]``, which may be
-    the classes 0 and 1 as well, or there are more class names than columns and no number comes twice in a row.
+    the classes 0 and 1 as well, and is that where the class names are not as many as the columns.
 
     :raises DataError: rows that can be read in both ways, or that fit neither.
     """
@@ -152,11 +152,14 @@ def _of_rows(labels: Sequence[Any], names: Sequence[str] | None) -> Sequence[Any
         return labels
     repeated = any(len(set(row)) < width for row in rows)
     marks = any(isinstance(one, (bool, np.bool_)) for row in rows for one in row)
+    # A list of classes has none twice, and nobody writes them down out of order.
+    is_table = marks or repeated or any(row != sorted(row) for row in rows)
     if names is not None and len(names) != width and not marks:
-        if repeated:
-            raise DataError(f"labels: expected a column for each of {len(names)} class names in a table, found {width}")
+        if is_table:
+            expected = f"expected a column for each of {len(names)} class names in a table"
+            raise DataError(f"labels: {expected}, found {width}; class numbers may be given as sets ({{0, 1}})")
         return labels
-    if marks or repeated or any(row != sorted(row) for row in rows):
+    if is_table:
         return _of_table(rows)
     raise DataError(
         "labels: every row is [0, 1], which is a row of a table or a list of the classes 0 and 1; expected an array for a table "
@@ -224,7 +227,7 @@ def _plain(label: Any, i: int) -> int | str:
 def settings_of(settings: Mapping[str, Any]) -> tuple[str, AbstractContextManager[Any]]:
     """Settings as JSON, and what must stay open while they are in use: the file of a model that is in memory."""
     away = ExitStack()
-    plain = {}
+    given = {}
     for name, value in settings.items():
         if isinstance(value, Model):
             if name != "model":
@@ -235,16 +238,19 @@ def settings_of(settings: Mapping[str, Any]) -> tuple[str, AbstractContextManage
         if name == "augmentation" and value is not None and not isinstance(value, (str, os.PathLike)):
             value = _pipeline_file(value, away)
         if value is not None:
-            plain[name] = _json(name, value)
-    return json.dumps(plain), away
+            given[name] = plain(name, value)
+    return json.dumps(given), away
 
 
 def _pipeline_file(pipeline: Any, away: ExitStack) -> str:
     """A file of an ``Augment``, or of steps, as long as the stack is open."""
     from ._augment import Augment
 
-    if isinstance(pipeline, _oculist.Augment) and (pipeline.normalize is not None or pipeline.tensor):
-        raise SettingError("augmentation: expected no normalize and tensor with it, since the network has its own")
+    if not isinstance(pipeline, (_oculist.Augment, Mapping)) and isinstance(pipeline, Iterable):
+        pipeline = list(pipeline)
+    for one in pipeline if isinstance(pipeline, list) else [pipeline]:
+        if isinstance(one, _oculist.Augment) and (one.normalize is not None or one.tensor):
+            raise SettingError("augmentation: expected no normalize and tensor with it, since the network has its own")
     made = pipeline if isinstance(pipeline, Augment) else Augment(pipeline, 0)
     path = Path(away.enter_context(TemporaryDirectory(prefix="oculist-"))) / "augmentation.toml"
     made.save(path)
@@ -257,17 +263,3 @@ def file_of(model: Model) -> tuple[str, AbstractContextManager[Any]]:
     path = Path(away.name) / "model.onnx"
     model.save(path)
     return os.fspath(path), away
-
-
-def _json(name: str, value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return finite(name, value)
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, (list, tuple)):
-        return [_json(name, one) for one in value]
-    if isinstance(value, (str, bool, int)):
-        return value
-    raise SettingError(f"{name}: expected a text, a number, a list or None, found {type(value).__name__}")

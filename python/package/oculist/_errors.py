@@ -17,5 +17,9 @@ class SettingError(OculistError, ValueError):
     """An argument or a pipeline that is out of its range; also a ``ValueError``."""
 
 
+class OutOfMemoryError(OculistError, MemoryError):
+    """An image for which there is no memory, or of a size that can only be a mistake; also a ``MemoryError``."""
+
+
 class DifferenceWarning(UserWarning):
     """What was made of another library's pipeline differs from it in what the text says."""

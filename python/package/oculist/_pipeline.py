@@ -21,6 +21,7 @@ def text_of(pipeline: Any) -> tuple[str, bool, str | None]:
     if isinstance(pipeline, Mapping):
         return _json("pipeline", {"steps": [pipeline]} if "op" in pipeline else pipeline), False, None
     if hasattr(pipeline, "steps"):
+        _check_form("pipeline", pipeline)
         pipeline = [pipeline]
     if isinstance(pipeline, os.PathLike):
         return _file(pipeline)
@@ -34,6 +35,7 @@ def text_of(pipeline: Any) -> tuple[str, bool, str | None]:
         for i, step in enumerate(members):
             if not isinstance(step, Mapping) and not hasattr(step, "steps"):
                 raise SettingError(f"pipeline: step {i}: expected a dictionary, found {type(step).__name__}")
+            _check_form(f"pipeline: step {i}", step)
             # An `Augment` stands for its steps.
             steps.extend(step.steps if hasattr(step, "steps") else [step])
         return _json("pipeline", {"steps": steps}), False, None
@@ -47,6 +49,12 @@ def text_of(pipeline: Any) -> tuple[str, bool, str | None]:
             f"{', '.join(POLICIES)}; found {pipeline!r}"
         )
     return _file(pipeline)
+
+
+def _check_form(what: str, step: Any) -> None:
+    """Refuses an ``Augment`` that would make something else of its results than the pipeline that it is to be a part of."""
+    if getattr(step, "normalize", None) is not None or getattr(step, "tensor", False):
+        raise SettingError(f"{what}: expected no normalize and tensor, which belong to the whole pipeline")
 
 
 def _file(path: str | os.PathLike[str]) -> tuple[str, bool, str]:

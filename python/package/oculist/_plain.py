@@ -41,14 +41,14 @@ def finite(what: str, value: float) -> float:
     return value
 
 
-def whole(what: str, value: Any, most: int) -> int:
-    """A whole number of 0 to ``most``, also one of NumPy."""
+def whole(what: str, value: Any, most: int, least: int = 0) -> int:
+    """A whole number of ``least`` to ``most``, also one of NumPy."""
     try:
         number = value.__index__()
     except AttributeError:
         raise SettingError(f"{what}: expected a whole number, found {type(value).__name__}") from None
     except TypeError:
         raise SettingError(f"{what}: expected one whole number, found an array") from None
-    if not 0 <= number <= most:
-        raise SettingError(f"{what}: expected a whole number of 0 to {most}, found {number}")
+    if not least <= number <= most:
+        raise SettingError(f"{what}: expected a whole number of {least} to {most}, found {number}")
     return int(number)

@@ -12,8 +12,8 @@ from . import _oculist
 from ._errors import OculistError, SettingError
 from ._oculist import Model
 
-# The files of a run's folder, by the names of its models.
-_FILES = {"baseline": "baseline.onnx", "compressed": "model.onnx", "compressed-int8": "model-int8.onnx"}
+# Whatever happens, the f32 model to use has this name in a folder.
+_MODEL_FILE = "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -166,13 +166,12 @@ class Result:
         page, summary = _oculist.report_html(self._facts)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            # Where nothing was to be made of it, the one model is the one to use.
-            only = list(self.models) == ["baseline"] and self.summary.get("promise") is None
+            # As the program names them.
+            files = {model["name"]: model["file"] for model in self.summary["models"]}
             for name, model in self.models.items():
-                model.save(path / _FILES["compressed" if only else name])
-            if "compressed" not in self.models and not only:
-                # Whatever happens, the f32 model to use has this name.
-                self.models["baseline"].save(path / _FILES["compressed"])
+                model.save(path / files[name])
+            if _MODEL_FILE not in files.values():
+                self.models["baseline"].save(path / _MODEL_FILE)
             (path / "report.html").write_text(page, encoding="utf-8")
             (path / "summary.json").write_text(summary, encoding="utf-8")
             (path / "report-data.json").write_text(self._facts, encoding="utf-8")

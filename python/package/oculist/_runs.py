@@ -90,7 +90,9 @@ _SHARED = """
         the line where a terminal or a notebook shows it.
     settings
         Named as in settings.toml and as the long options of the command line, with ``_`` for ``-``: ``epochs=3``,
-        ``arch="resnet8"``. ``augmentation`` may also be an ``Augment`` or a list of steps.
+        ``arch="resnet8"``. ``augmentation`` may also be an ``Augment`` or a list of steps, in which other ``Augment`` may
+        stand. Of an ``Augment`` only the steps count: what is drawn follows from the run's own ``seed``, and there are no
+        masks for a ``background``; one with ``normalize`` or ``tensor`` is refused.
 
     Returns a ``Result``. Ctrl-C ends the call after the step at hand.
     """
@@ -191,7 +193,7 @@ def evaluate(
     if corruptions is not None:
         if not isinstance(corruptions, Iterable):
             raise SettingError(f"corruptions: expected a list of severities, found {corruptions!r}")
-        corruptions = [whole("corruptions", severity, 5) for severity in corruptions]
+        corruptions = [whole("corruptions", severity, 5, least=1) for severity in corruptions]
     given = sorted_out(data, settings, class_names)
     text, _ = settings_of(settings)
     if isinstance(model, Model):

@@ -51,7 +51,11 @@ impl Output {
         };
         let preprocessing =
             Preprocessing::exact(color, width, height).with_statistics(of_channels(mean), of_channels(std));
-        let mut values = vec![0.0; preprocessing.len()];
+        let mut values = Vec::new();
+        values.try_reserve_exact(preprocessing.len()).map_err(|_| {
+            Failure::Memory(format!("there is no memory for the {} numbers of an image", preprocessing.len()))
+        })?;
+        values.resize(preprocessing.len(), 0.0);
         preprocessing.normalize_into(&image, &mut values);
         Ok(Done::Values(size, values))
     }

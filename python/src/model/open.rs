@@ -59,10 +59,10 @@ pub(super) fn names(given: &Bound<'_, PyAny>) -> Result<Vec<String>> {
 
 /// The file of a model, fetched from the Hub if its name says so, and the path by which another process finds it.
 fn local(given: &Path, notes: &mut Vec<String>) -> Result<(PathBuf, PathBuf)> {
-    let of_hub = |e: oculist_hub::HubError| Failure::Model(e.to_string());
+    let of_hub = |e: oculist_hub::HubError| Failure::Model(shown(&e.to_string().into()));
     if let Some(spec) = given.to_str().map(Spec::parse).transpose().map_err(of_hub)?.flatten() {
         let fetched = Hub::from_env().and_then(|hub| hub.fetch(&spec, &mut |_| ())).map_err(of_hub)?;
-        notes.extend(fetched.notes);
+        notes.extend(fetched.notes.into_iter().map(|note| shown(&note.into())));
         notes.push(format!("{spec} is {}", fetched.path.display()));
         return Ok((fetched.path, given.to_path_buf()));
     }

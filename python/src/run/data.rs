@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use oculist::{
-    DataSettings, Image, MachineSettings, Model, ModelOptions, Purpose, ReadingSettings, SeedSettings,
-    Settings, Source, SourceSettings,
+    DataSettings, Image, MachineSettings, Model, Purpose, ReadingSettings, SeedSettings, Settings, Source,
+    SourceSettings,
 };
 use oculist_data::{DEFAULT_MAX_PIXELS, decode_file};
 use pyo3::prelude::*;
@@ -111,7 +111,7 @@ impl Given {
     ) -> Result<Source> {
         let mut settings = settings.clone();
         if let (None, Some(model)) = (settings.task, model) {
-            settings.task = Some(Model::open(model, &ModelOptions::of(&settings))?.model.task);
+            settings.task = Some(Model::task_of(model)?);
         }
         let read = |picked| match picked {
             Picked::Image(image) => Ok(image),

@@ -2,6 +2,7 @@
 
 use super::Border;
 use crate::error::{Result, parameter};
+use crate::image::room;
 use crate::{Image, ImageRef};
 use oculist_kernels::Isa;
 use oculist_kernels::image::flip::reverse;
@@ -52,6 +53,7 @@ fn cut(
         return Err(parameter("crop", "width and height", "at least 1", format!("{width}x{height}")));
     }
     let channels = image.channels();
+    let mut pixels = room(width, height, channels)?;
     let row_len = width * channels;
     // Columns of the window that lie inside the image are copied as one run per row.
     let inside_from = left.clamp(0, image.width() as isize);
@@ -65,7 +67,6 @@ fn cut(
     };
     let (at_left, at_right) = (outside(0..before), outside(width - after..width));
     let isa = Isa::detect();
-    let mut pixels = Vec::with_capacity(row_len * height);
     let mut copy = vec![0; if mirrored { row_len } else { 0 }];
     for y in 0..height {
         let line = top.saturating_add_unsigned(y);

@@ -2,6 +2,7 @@
 
 use super::Border;
 use crate::error::{Error, Result, parameter};
+use crate::image::zeros;
 use crate::{Image, ImageRef};
 use fast_image_resize as fir;
 use oculist_kernels::Isa;
@@ -156,26 +157,25 @@ fn sampled(
     if !sides.contains(&width) || !sides.contains(&height) {
         return Err(parameter("resize", "width and height", "at least 1", format!("{width}x{height}")));
     }
+    let channels = image.channels();
+    let mut pixels = zeros(width, height, channels)?;
     let (left, top, w, h) = window;
     let Some(kernel) = interpolation.kernel(w / width as f64) else {
-        let out = elsewhere(image, window, width, height, interpolation)?;
+        let out = elsewhere(image, window, (width, height, pixels), interpolation)?;
         return Ok(if mirrored { super::flip_horizontal(out) } else { out });
     };
     let columns = Axis::new(kernel, image.width(), (left, w), width);
     let columns = if mirrored { columns.mirrored() } else { columns };
     let lines = Axis::new(kernel, image.height(), (top, h), height);
-    let channels = image.channels();
-    let mut pixels = vec![0; width * height * channels];
     kernels::resize(Isa::detect(), image.pixels(), image.width(), channels, &columns, &lines, &mut pixels);
     Ok(Image::from_parts(width, height, channels, pixels))
 }
 
-/// The same by `fast_image_resize`.
+/// The same by `fast_image_resize`, into zeros of the target's size.
 fn elsewhere(
     image: ImageRef<'_>,
     (left, top, w, h): (f64, f64, f64, f64),
-    width: usize,
-    height: usize,
+    (width, height, pixels): (usize, usize, Vec<u8>),
     interpolation: Interpolation,
 ) -> Result<Image> {
     let pixel_type = match image.channels() {
@@ -190,7 +190,8 @@ fn elsewhere(
     let source =
         fir::images::ImageRef::new(image.width() as u32, image.height() as u32, image.pixels(), pixel_type)
             .map_err(|err| failed(&err))?;
-    let mut target = fir::images::Image::new(width as u32, height as u32, pixel_type);
+    let mut target = fir::images::Image::from_vec_u8(width as u32, height as u32, pixels, pixel_type)
+        .map_err(|err| failed(&err))?;
     let options = fir::ResizeOptions::new()
         .resize_alg(interpolation.algorithm())
         .use_alpha(false)
@@ -224,22 +225,38 @@ mod tests {
     }
 
     #[test]
+    fn a_size_that_no_memory_would_hold_is_an_error() {
+        let image = Image::new(2, 2, 3, (0..12).collect()).unwrap();
+        let side = 1 << 24;
+        let error = Error::TooLarge { width: side, height: side, channels: 3 };
+        for interpolation in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic] {
+            assert_eq!(resize(&image, side, side, interpolation), Err(error.clone()));
+        }
+        assert_eq!(crate::geometry::crop(&image, 0, 0, side, side, Border::Edge), Err(error));
+    }
+
+    #[test]
     fn both_ways_agree_to_a_level() {
         let pixels = (0..90 * 60 * 3).map(|i| (i * 89 % 251) as u8).collect();
         let image = Image::new(90, 60, 3, pixels).unwrap();
+        let target = |width: usize, height: usize| (width, height, vec![0; width * height * 3]);
         let far = |a: &Image, b: &Image| {
             a.pixels().iter().zip(b.pixels()).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
         };
         for (width, height) in [(30, 20), (61, 50), (120, 70)] {
-            let way =
-                |window| elsewhere((&image).into(), window, width, height, Interpolation::Bilinear).unwrap();
+            let way = |window| {
+                elsewhere((&image).into(), window, target(width, height), Interpolation::Bilinear).unwrap()
+            };
             let ours = resize(&image, width, height, Interpolation::Bilinear).unwrap();
             assert!(far(&ours, &way((0.0, 0.0, 90.0, 60.0))) <= 1, "{width}x{height}");
             assert!(far(&ours, &way((1.0, 0.0, 89.0, 60.0))) > 1, "a window next to it is told apart");
         }
         let reduced = resize(&image, 25, 20, Interpolation::Bilinear).unwrap();
         let window = (0.0, 0.0, 90.0, 60.0);
-        assert_eq!(reduced, elsewhere((&image).into(), window, 25, 20, Interpolation::Bilinear).unwrap());
+        assert_eq!(
+            reduced,
+            elsewhere((&image).into(), window, target(25, 20), Interpolation::Bilinear).unwrap()
+        );
     }
 
     #[test]

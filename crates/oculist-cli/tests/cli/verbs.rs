@@ -43,6 +43,41 @@ fn train_leaves_a_model_and_a_report() {
 }
 
 #[test]
+fn without_test_images_all_others_are_used_and_costs_measured() {
+    let dir = scratch();
+    let out = dir.path().join("run");
+    let call = |fraction: &str| {
+        let options =
+            "--arch resnet8 --width 0.25 --epochs 1 --image-size 16 --threads 2 --measure-seconds 0.01";
+        let call = oculist("train").arg(&trained().data).args(options).option("--output", &out);
+        call.option("--test-fraction", fraction)
+    };
+    let outcome = call("0").run().ok();
+    let summary = read_json(&out.join("summary.json"));
+    let count = |part: &str| summary["data"][part].as_u64().expect("a count");
+    assert_eq!((count("train") + count("val"), count("test")), ((CLASSES * PER_CLASS) as u64, 0));
+    let model = &summary["models"][0];
+    assert!(
+        model["top1"].is_null() && model["scores"].as_object().is_none_or(serde_json::Map::is_empty),
+        "{model}"
+    );
+    assert!(model["val_top1"].is_number() && model["latency_ms"]["median"].is_number(), "{model}");
+    assert!(
+        outcome.stdout.contains("without test images") && outcome.stdout.contains("No test images"),
+        "{}",
+        outcome.stdout
+    );
+    assert!(read_text(&out.join("report.html")).contains("There are no test images"));
+    assert!(!out.join("predictions.csv").exists(), "there are no answers");
+    call("0.2").arg("--resume").run().fails(1, &["test_fraction: 0.0 in the run, 0.2 given"]);
+    call("0").arg("--resume").run().ok();
+    call("0.7").run().fails(2, &["--test-fraction", "0 to 0.5"]);
+    // Twin: the usual run has all of that.
+    let usual = read_json(&trained().file("summary.json"));
+    assert!(usual["data"]["test"].as_u64() > Some(0) && trained().file("predictions.csv").exists());
+}
+
+#[test]
 fn a_width_multiplies_the_channels() {
     let dir = scratch();
     let out = dir.path().join("wide");

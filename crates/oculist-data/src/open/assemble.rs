@@ -302,7 +302,8 @@ pub(super) fn fill_splits(
         if val.is_empty() { train.select(&parts[0])? } else { val },
         if test.is_empty() { train.select(&parts[1])? } else { test },
     ];
-    match Split::ALL.into_iter().find(|&split| filled[split as usize].is_empty()) {
+    let lacks = |split: &Split| filled[*split as usize].is_empty() && !options.may_lack(*split);
+    match Split::ALL.into_iter().find(lacks) {
         Some(split) => Err(Error::EmptySplit { path: root.into(), split, images: train.len() }),
         None => Ok(filled),
     }

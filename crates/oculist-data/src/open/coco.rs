@@ -175,8 +175,9 @@ fn open_boxes(
     check_skipped(root, &skipped, crops.len(), options)?;
     // Boxes are never drawn one by one, as the rule for other sources would do with an empty split.
     if options.purpose == Purpose::Train
-        && let Some(split) =
-            Split::ALL.into_iter().find(|split| !entries.is_empty() && !file_splits.contains(split))
+        && let Some(split) = Split::ALL
+            .into_iter()
+            .find(|split| !entries.is_empty() && !file_splits.contains(split) && !options.may_lack(*split))
     {
         return Err(Error::EmptySplit { path: root.into(), split, images: files.len() });
     }

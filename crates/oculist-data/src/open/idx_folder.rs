@@ -281,7 +281,7 @@ pub(super) fn build(
         return Err(Error::OneClass { path: train_path, class, passed });
     }
     for (split, subset) in [(Split::Val, &dataset.val), (Split::Test, &dataset.test)] {
-        if subset.is_empty() {
+        if subset.is_empty() && !options.may_lack(split) {
             return Err(Error::EmptySplit { path: folder.into(), split, images: train.len() });
         }
     }

@@ -110,6 +110,45 @@ mod tests {
     }
 
     #[test]
+    fn without_a_test_fraction_there_are_no_test_images() {
+        let labels: Vec<Vec<u32>> = (0..40).map(|i| vec![i % 2]).collect();
+        let mut options = OpenOptions { test_fraction: 0.0, ..OpenOptions::default() };
+        let of = |splits: &[Split], options: &OpenOptions, images| {
+            Dataset::of_images("mine", images, labels.clone(), splits, names(), options)
+        };
+        let sizes = |d: &Dataset| [d.train().len(), d.val().len(), d.test().len()];
+        let drawn = of(&[], &options, images(40)).unwrap();
+        assert_eq!(sizes(&drawn), [34, 6, 0]);
+        // The validation images are those that are drawn beside a test split.
+        let both = of(&[], &OpenOptions::default(), images(40)).unwrap();
+        let names_of = |s: &crate::Subset| (0..s.len()).map(|i| s.name(i)).collect::<Vec<_>>();
+        assert_eq!((sizes(&both), names_of(both.val())), ([28, 6, 6], names_of(drawn.val())));
+        // What the source has is kept, and no other split may be empty.
+        let third = |i| if i % 3 == 0 { Split::Test } else { Split::Train };
+        let given: Vec<Split> = (0..40).map(third).collect();
+        assert_eq!(of(&given, &options, images(40)).unwrap().test().len(), 14);
+        options.val_fraction = Some(0.0);
+        assert!(matches!(
+            of(&[], &options, images(40)),
+            Err(crate::Error::EmptySplit { split: Split::Val, .. })
+        ));
+        // Images that repeat each other stay on one side here as well.
+        options.val_fraction = None;
+        let mut repeated = images(40);
+        for i in 0..12 {
+            repeated[i + 12] = repeated[i].clone();
+        }
+        let kept = of(&[], &options, repeated.clone()).unwrap();
+        assert!(
+            kept.alike().kept > 0 && kept.alike().cut == 0 && kept.test().is_empty(),
+            "{:?}",
+            sizes(&kept)
+        );
+        options.duplicates = crate::Duplicates::Ignore;
+        assert_eq!(of(&[], &options, repeated).unwrap().alike().kept, 0, "twin");
+    }
+
+    #[test]
     fn splits_are_given_or_drawn() {
         let labels: Vec<Vec<u32>> = (0..40).map(|i| vec![i % 2]).collect();
         let of = |splits: &[Split]| {

@@ -1,7 +1,7 @@
 //! What is written comes back.
 
 use oculist_graph::{Flatten, Gemm, Graph, GraphBuilder, Tensor};
-use oculist_onnx::{from_bytes, read, to_bytes, write};
+use oculist_onnx::{OnnxError, from_bytes, read, read_metadata, to_bytes, write};
 
 use crate::compare::changed;
 use crate::{cases, networks};
@@ -46,6 +46,25 @@ fn a_float_network_keeps_every_name_but_the_output() {
     let names = |g: &Graph| g.params().map(|(_, v, _)| v.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&read), names(&graph));
     assert_eq!(read.metadata, graph.metadata);
+}
+
+#[test]
+fn the_metadata_are_read_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.onnx");
+    let mut graph = networks::residual(1, [4, 4, 4], 8);
+    write(&graph, &path).unwrap();
+    assert_eq!(read_metadata(&path).unwrap(), graph.metadata);
+    graph.metadata.clear();
+    let bytes = to_bytes(&graph).unwrap();
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(read_metadata(&path).unwrap().is_empty(), "twin");
+    for wrong in [&b""[..], &bytes[..bytes.len() / 2], b"no model"] {
+        std::fs::write(&path, wrong).unwrap();
+        assert!(matches!(read_metadata(&path), Err(OnnxError::File { .. })), "{}", wrong.len());
+    }
+    let none = read_metadata(folder.path().join("none.onnx"));
+    assert!(matches!(none, Err(OnnxError::Read { .. })));
 }
 
 #[test]

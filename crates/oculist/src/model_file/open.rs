@@ -2,7 +2,7 @@
 //!
 //! What the file does not say, [`ModelOptions`] may; what was assumed is told in a line each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use oculist_augment::{Interpolation, Preprocessing};
@@ -136,6 +136,21 @@ fn read(path: &Path, options: &ModelOptions, classifies: bool) -> Result<Prepare
 }
 
 impl Model {
+    /// The task of a file of a model, for data that must be read before it. Nothing else of the file is looked at.
+    ///
+    /// # Errors
+    /// [`OculistError::Onnx`] if it is no ONNX file and holds no weights; [`OculistError::Model`] if it names a task that there
+    /// is not.
+    pub fn task_of(path: &Path) -> Result<Task, OculistError> {
+        // Weights say nothing of it.
+        if is_weights(path) {
+            return Ok(Task::SingleLabel);
+        }
+        let problem =
+            |problem: String| OculistError::Model { path: path.to_path_buf(), problem: problem.into() };
+        task_of(&oculist_onnx::read_metadata(path)?).map_err(problem)
+    }
+
     /// Reads an ONNX file of any tool that classifies images, or a file of weights with the architecture that the options name.
     ///
     /// A `Softmax` or `Sigmoid` at its end is taken off and comes back with [`Model::write`], as do the order of an input whose channels are last or whose colours begin with blue, and
@@ -199,10 +214,7 @@ impl Model {
         };
         notes.extend(head.note(&class_names));
         let arch = graph.metadata.get(ARCH_KEY).cloned().unwrap_or_else(|| graph.name().to_owned());
-        let task = match graph.metadata.get(TASK_KEY) {
-            Some(name) => name.parse().map_err(|e| problem(format!("metadata `{TASK_KEY}`: {e}")))?,
-            None => Task::SingleLabel,
-        };
+        let task = task_of(&graph.metadata).map_err(problem)?;
         // It was measured on what the file's own output and preprocessing give.
         let as_written = options.preprocessing.is_none() && options.logits.is_none();
         let reject = Reject::from_metadata(&graph.metadata).map_err(problem)?.filter(|_| as_written);
@@ -211,6 +223,14 @@ impl Model {
         let own =
             options.preprocessing.is_none() && Preprocessing::from_metadata(&model.graph.metadata).is_ok();
         Ok(Opened { model, notes: notes.into_iter().map(Message::from).collect(), own })
+    }
+}
+
+/// The task that the metadata of a file name.
+fn task_of(metadata: &BTreeMap<String, String>) -> Result<Task, String> {
+    match metadata.get(TASK_KEY) {
+        Some(name) => name.parse().map_err(|e| format!("metadata `{TASK_KEY}`: {e}")),
+        None => Ok(Task::SingleLabel),
     }
 }
 

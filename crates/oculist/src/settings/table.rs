@@ -13,7 +13,9 @@ use super::choices::{
 };
 use super::define::settings;
 use crate::error::OculistError;
-use crate::range::{ALPHA, BUDGET, CONSISTENCY, COUNT, LEARNING_RATE, PIXELS, POINTS, PROBABILITY, SECONDS, WIDTH};
+use crate::range::{
+    ALPHA, BUDGET, CONSISTENCY, COUNT, LEARNING_RATE, PIXELS, POINTS, PROBABILITY, SECONDS, SHARE, WIDTH,
+};
 use crate::stage::Teacher;
 
 settings! {
@@ -46,6 +48,10 @@ settings! {
         /// given it is told; not looked for among more than 3 billion pixels), find (however many) or ignore (default: auto).
         #[arg(long, value_name = "CHOICE")]
         duplicates: Duplicates,
+        /// Share of the images that is drawn as test images where the data have none, 0 to 0.5; with 0 nothing is measured on
+        /// test images then (default: 0.15).
+        #[arg(long, value_name = "SHARE")]
+        test_fraction: f64 where SHARE,
         /// Leave out files and folders of this name, such as masks or '*_mask.*' (may be repeated).
         #[arg(long, value_name = "PATTERN")]
         exclude: Vec<String>,

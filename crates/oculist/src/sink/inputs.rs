@@ -26,6 +26,9 @@ struct GivenFile {
     path: PathBuf,
     bytes: u64,
     blake3: String,
+    /// Whether nothing else belongs to it, so that its bytes say all. Unknown of a run of an older version.
+    #[serde(default)]
+    whole: bool,
 }
 
 /// All that a run reads.
@@ -91,6 +94,13 @@ impl Inputs {
         Ok(Self { files, data: Identity::from_lines(rest)? })
     }
 
+    /// The settings whose files are told apart by their content, so that it does not matter where they lie: both runs have
+    /// one, and nothing else belongs to it.
+    pub(crate) fn by_content(&self, now: &Self) -> Vec<String> {
+        let both = |file: &&GivenFile| file.whole && self.files.iter().any(|old| old.option == file.option);
+        now.files.iter().filter(both).map(|file| file.setting().to_owned()).collect()
+    }
+
     /// What is different in `now`, in a sentence; None if nothing is.
     pub(crate) fn changes(&self, now: &Self) -> Option<String> {
         let mut changes = Vec::new();
@@ -100,8 +110,14 @@ impl Inputs {
             if let Some(old) = self.files.iter().find(of_option)
                 && (old.bytes, &old.blake3) != (file.bytes, &file.blake3)
             {
-                let name = file.option.trim_start_matches("--");
-                changes.push(format!("{} has other content", set_to(name, file.path.display())));
+                let told = set_to(file.setting(), file.path.display());
+                // A file of the same name in another folder may be the same one moved, or a temporary one.
+                let than = if old.path.file_name() == file.path.file_name() {
+                    String::new()
+                } else {
+                    format!(" than {}", old.path.display())
+                };
+                changes.push(format!("{told} has other content{than}"));
             }
         }
         changes.extend(self.data.differences(&now.data));
@@ -115,11 +131,28 @@ impl Inputs {
     }
 }
 
+impl GivenFile {
+    /// The name of the setting that names it.
+    fn setting(&self) -> &str {
+        self.option.trim_start_matches("--")
+    }
+}
+
+/// Whether a file is one of several that belong together, as far as its bytes can tell: the index of several files of
+/// weights is JSON, and an ONNX file names those that hold its tensors under the key `location`. A file that has the word
+/// for another reason counts as one of several too, which is compared more strictly.
+fn has_parts(bytes: &[u8]) -> bool {
+    const KEY: &[u8] = b"location";
+    bytes.trim_ascii_start().starts_with(b"{") || bytes.windows(KEY.len()).any(|window| window == KEY)
+}
+
 fn given_file(option: &str, path: &Path) -> Result<GivenFile, OculistError> {
     let bytes =
         oculist_files::read(path).map_err(|source| OculistError::Io { path: path.to_path_buf(), source })?;
+    // A pipeline is one file, whatever is written in it.
+    let whole = option != "--model" || !has_parts(&bytes);
     let (option, path, digest) = (option.to_owned(), path.to_path_buf(), Digest::of(&bytes));
-    Ok(GivenFile { option, path, bytes: bytes.len() as u64, blake3: digest.to_string() })
+    Ok(GivenFile { option, path, bytes: bytes.len() as u64, blake3: digest.to_string(), whole })
 }
 
 #[cfg(test)]
@@ -155,11 +188,49 @@ mod tests {
             inputs.changes(&now),
             Some(format!("{} has other content", set_to("model", model.display())))
         );
+        let moved = dir.path().join("moved.onnx");
+        std::fs::write(&moved, "two").unwrap();
+        let elsewhere = read(&Settings { model: Some(moved.clone()), ..Settings::default() }, &data, None);
+        assert_eq!(now.changes(&elsewhere), None, "the same in another place");
+        let than = format!(" has other content than {}", model.display());
+        assert_eq!(inputs.changes(&elsewhere), Some(set_to("model", moved.display()) + &than));
         // More than a few are counted. None is a copy of another, which would be kept on its side of the splits.
         for i in 0..5 {
             write_image(&data.join(format!("class0/{i}.png")), &class_image(0, 8, 3, 100 + i)).unwrap();
         }
         let text = inputs.changes(&read(&settings, &data, Some(&inputs))).unwrap();
         assert!(text.contains("class0/0.png has other content") && text.ends_with("; and 3 more"), "{text}");
+    }
+
+    #[test]
+    fn a_file_is_told_apart_by_its_content_where_that_is_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("photos");
+        write_class_folders(&data, "", 2, 12, 8).unwrap();
+        let with = |model: Option<&str>, pipeline: Option<&str>| {
+            let file = |name: &str, text: &str| {
+                let path = dir.path().join(name);
+                std::fs::write(&path, text).unwrap();
+                path
+            };
+            let settings = Settings {
+                model: model.map(|text| file("m.onnx", text)),
+                augmentation: pipeline.map(|text| file("p.json", text)),
+                ..Settings::default()
+            };
+            read(&settings, &data, None)
+        };
+        let both = with(Some("one"), Some("{\"steps\": []}"));
+        assert_eq!(both.by_content(&with(Some("two"), Some("{}"))), ["model", "augmentation"]);
+        assert_eq!(both.by_content(&with(None, Some("{}"))), ["augmentation"]);
+        assert!(with(None, None).by_content(&both).is_empty(), "whether there is one is a setting");
+        // The weights lie in other files, which the digest does not cover.
+        for several in ["{\"weight_map\": {}}", "\u{8}\u{8}: location: weights.bin"] {
+            assert_eq!(both.by_content(&with(Some(several), Some("{}"))), ["augmentation"], "{several}");
+        }
+        // A run of an older version has no word on that, and the file of now is as good.
+        let old = Inputs::from_lines(&both.to_lines().replace(",\"whole\":true", "")).unwrap();
+        assert_eq!(old.by_content(&both), ["model", "augmentation"]);
+        assert_ne!(old, both);
     }
 }

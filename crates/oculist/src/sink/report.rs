@@ -129,9 +129,8 @@ impl Sink for Report {
         let measured = &result.measured;
         let results = Results::of(result);
         let summary = &mut self.summary;
-        if let Some(reference) = measured.first().map(|m| &m.test) {
-            summary.models = measured.iter().map(|m| m.facts(&names, Some(reference))).collect();
-        }
+        let reference = measured.first().and_then(|m| m.test.as_ref());
+        summary.models = measured.iter().map(|m| m.facts(&names, reference)).collect();
         summary.recommended = Some(results.recommended.name().to_owned());
         if let Some(pledge) = result.lineage().find_map(|candidate| candidate.pledge.as_ref()) {
             summary.promise = Some(pledge.promise.clone());
@@ -152,11 +151,11 @@ impl Sink for Report {
         summary.quantization = int8.and_then(|c| c.quantization.clone());
         summary.sensitivity = int8.map(|c| c.sensitivity.clone()).unwrap_or_default();
         let (candidate, best) = best(result);
-        if let (Some(best), Some(reference)) = (best, measured.first())
-            && let Some(graph) = candidate.and_then(Candidate::graph)
-        {
+        if let (Some(best), Some(graph)) = (best, candidate.and_then(Candidate::graph)) {
             go_on(session.stop())?;
-            summary.samples = pictures::samples(session, graph, &best.test, &reference.test)?;
+            if let (Some(test), Some(reference)) = (&best.test, reference) {
+                summary.samples = pictures::samples(session, graph, test, reference)?;
+            }
             summary.augmented_samples = pictures::augmented(session)?;
             go_on(session.stop())?;
         }

@@ -20,8 +20,8 @@ type Table = serde_json::Map<String, Value>;
 const FREE: [&str; 3] = ["max_image_bytes", "max_memory", "measure_seconds"];
 
 /// Settings that decide which images are in which split: where they differ, the images differ for that reason.
-const OF_DATA: [&str; 8] =
-    ["data", "data_dir", "layout", "duplicates", "exclude", "seed", "strict", "image_size"];
+const OF_DATA: [&str; 9] =
+    ["data", "data_dir", "layout", "duplicates", "test_fraction", "exclude", "seed", "strict", "image_size"];
 
 /// The inputs that the folder's run was begun with; None if it was interrupted before it had written them and has
 /// computed nothing yet.
@@ -87,7 +87,9 @@ pub(crate) fn check(
         move |problem: String| OculistError::Output { path, problem: problem.into() }
     };
     let flat = table(&flat).map_err(unreadable(SETTINGS_FILE))?;
-    let settings = changed_settings(&flat, &config.settings(given), given);
+    // Where a file lies says nothing about what is in it: `Inputs` compares that.
+    let by_content = before.map(|before| before.by_content(now)).unwrap_or_default();
+    let settings = changed_settings(&flat, &config.settings(given), given, &by_content);
     let follows = |change: &String| OF_DATA.iter().any(|key| change.starts_with(&format!("{key}: ")));
     // Other images can decide other settings, so they are told first, unless a setting decided the images.
     if !settings.iter().any(follows)
@@ -143,8 +145,9 @@ fn table(text: &str) -> Result<Table, String> {
     toml::from_str(text).map_err(|e| toml_problem(&e, text))
 }
 
-/// The flat settings that differ, those that were given first.
-fn changed_settings(begun: &Table, now: &Settings, given: &Settings) -> Vec<String> {
+/// The flat settings that differ, those that were given first. Of those in `by_content` it only counts whether both runs
+/// have one.
+fn changed_settings(begun: &Table, now: &Settings, given: &Settings, by_content: &[String]) -> Vec<String> {
     if begun.is_empty() {
         return Vec::new();
     }
@@ -152,7 +155,8 @@ fn changed_settings(begun: &Table, now: &Settings, given: &Settings) -> Vec<Stri
     let (mut typed, mut decided) = (Vec::new(), Vec::new());
     for key in keys(begun, &now) {
         let (old, new) = (begun.get(key), now.get(key));
-        if old == new || FREE.contains(&key.as_str()) {
+        let both = old.is_some() && new.is_some();
+        if old == new || FREE.contains(&key.as_str()) || both && by_content.contains(key) {
             continue;
         }
         if given.contains_key(key) {
@@ -207,14 +211,14 @@ mod tests {
         let given = Settings { lr: Some(0.2), measure_seconds: Some(1.0), ..Settings::default() };
         let now = Settings { arch: Some("resnet20".into()), epochs: Some(3), ..given.clone() };
         assert_eq!(
-            changed_settings(&begun, &now, &given),
+            changed_settings(&begun, &now, &given, &[]),
             [
                 "lr: 0.1 in the run, 0.2 given",
                 "arch: resnet8 in the run, resnet20 if not given",
                 "seed: 4 in the run, none if not given"
             ]
         );
-        assert!(changed_settings(&Table::new(), &now, &given).is_empty(), "an older version kept none");
+        assert!(changed_settings(&Table::new(), &now, &given, &[]).is_empty(), "an older version kept none");
     }
 
     #[test]
@@ -229,11 +233,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_compared_by_its_content_may_lie_elsewhere() {
+        let begun = table("augmentation = \"a.toml\"").unwrap();
+        let given = Settings { augmentation: Some("b.toml".into()), ..Settings::default() };
+        let by_content = ["model".to_owned(), "augmentation".to_owned()];
+        assert!(changed_settings(&begun, &given, &given, &by_content).is_empty());
+        // Twins: without the content the path counts, and whether there is one at all always does.
+        let other = "augmentation: a.toml in the run, b.toml given";
+        assert_eq!(changed_settings(&begun, &given, &given, &by_content[..1]), [other]);
+        let none = Settings::default();
+        let gone = "augmentation: a.toml in the run, none if not given";
+        assert_eq!(changed_settings(&begun, &none, &none, &by_content), [gone]);
+        let begun = table("lr = 0.1").unwrap();
+        let given = Settings { lr: Some(0.1), model: Some("m.onnx".into()), ..Settings::default() };
+        let new = "model: none in the run, m.onnx given";
+        assert_eq!(changed_settings(&begun, &given, &given, &by_content), [new]);
+    }
+
+    #[test]
     fn the_largest_seed_is_compared_like_any_other() {
         let begun = table(&format!("seed = {}", u64::MAX)).unwrap();
         let given = Settings { seed: Some(u64::MAX - 1), ..Settings::default() };
         let want = format!("seed: {} in the run, {} given", u64::MAX, u64::MAX - 1);
-        assert_eq!(changed_settings(&begun, &given, &given), [want]);
+        assert_eq!(changed_settings(&begun, &given, &given, &[]), [want]);
         assert!(table("seed = ").is_err(), "what cannot be read is not taken for equal");
     }
 }

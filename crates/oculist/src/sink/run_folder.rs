@@ -151,13 +151,13 @@ impl Sink for Folder {
         }
         self.report.finish(session, result)?;
         let (_, best) = report::best(result);
-        if let Some(best) = best {
+        if let Some((best, test)) = best.and_then(|best| Some((best, best.test.as_ref()?))) {
             let path = folder.file(PREDICTIONS_FILE);
             // Of a list of images the folder that it lies in.
             let data = session.settings().data.as_deref().map(Path::new);
             let root = data.and_then(|data| if data.is_dir() { Some(data) } else { data.parent() });
             let source = session.source();
-            let text = predictions::of_run(best, source.class_names(), source.split(Split::Test), root)
+            let text = predictions::of_run(best, test, source.class_names(), source.split(Split::Test), root)
                 .map_err(|e| unwritable(&path, &e.into()))?;
             folder.write(PREDICTIONS_FILE, &text)?;
             self.report.has_predictions(best.name);

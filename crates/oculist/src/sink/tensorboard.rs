@@ -157,7 +157,7 @@ impl Sink for TensorBoard {
         self.phase = None;
         let Some(mut whole) = self.whole.take() else { return Ok(()) };
         for model in &result.measured {
-            let scores = model.test.scores.iter();
+            let scores = model.test.iter().flat_map(|test| test.scores.iter());
             let scores = scores.map(|(metric, value)| (format!("test/{}", metric.name()), value));
             let costs = [("bytes", model.bytes as f64), ("latency_ms", model.latency.median)];
             let costs = costs.map(|(name, value)| (format!("cost/{name}"), value));

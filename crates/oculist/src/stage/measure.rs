@@ -18,7 +18,7 @@ use crate::summary::{Measured, facts_of_reject};
 
 /// Measures the baseline and what became of it: accuracy on test images, latency, throughput.
 ///
-/// What is measured is what is kept: the first complete model, the last one in f32, and the last one in int8.
+/// Where there are no test images ([`Session::has_test`](crate::Session::has_test)), their accuracy is not measured. What is measured is what is kept: the first complete model, the last one in f32, and the last one in int8.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
@@ -106,18 +106,22 @@ impl Stage for Measure {
             let (Some(model), Some(cost)) = (candidate.model(), candidate.cost) else { continue };
             session.tell(&Progress::Model { role, candidate: &candidate });
             let graph = &model.graph;
-            let (judge, images, kind) = (session.judge()?, session.test()?, session.probabilities());
-            let logits = judge.on(images).logits(graph)?;
+            let kind = session.probabilities();
+            let (mut logits, mut test, mut probabilities) = (Vec::new(), None, Vec::new());
+            if session.has_test() {
+                let images = session.test()?;
+                logits = session.judge()?.on(images).logits(graph)?;
+                let answers = Answers::of(&logits, images, kind);
+                // Of several labels they are among the answers.
+                let wanted = role == results.recommended && matches!(answers.of_task, OfTask::One(_));
+                let classes = logits.len() / images.len().max(1);
+                if wanted && classes <= CLASS_COLUMNS {
+                    probabilities =
+                        logits.chunks_exact(classes.max(1)).flat_map(|row| kind.of(row)).collect();
+                }
+                test = Some(answers);
+            }
             let reject = facts_of_reject(model, &candidate.reject_scores, &model.reject_scores(&logits));
-            let test = Answers::of(&logits, images, kind);
-            // Of several labels they are among the answers.
-            let wanted = role == results.recommended && matches!(test.of_task, OfTask::One(_));
-            let classes = logits.len() / images.len().max(1);
-            let probabilities = if wanted && classes <= CLASS_COLUMNS {
-                logits.chunks_exact(classes.max(1)).flat_map(|row| kind.of(row)).collect()
-            } else {
-                Vec::new()
-            };
             measured.push(Measured {
                 name: role.name(),
                 file: role.file().to_owned(),
