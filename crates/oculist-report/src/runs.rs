@@ -2,13 +2,12 @@
 
 mod settings;
 
-use minijinja::value::Serde;
 use serde::Serialize;
 
 use crate::chart::overlay::{self, Curve};
 use crate::chart::{Drawing, Size};
 use crate::comparison::Comparison;
-use crate::page::{SCRIPT, STYLE, TEMPLATES, environment};
+use crate::page::{Base, render};
 use crate::{Align, Epoch, Metric, Model, ReportError, RunSummary, Table, format, measure, table};
 
 use settings::{SettingRow, differing};
@@ -29,10 +28,6 @@ pub struct ComparedRun {
 
 #[derive(Serialize)]
 struct Page {
-    style: &'static str,
-    script: &'static str,
-    version: &'static str,
-    title: String,
     runs: Vec<RunView>,
     /// What the runs do not share, so that their numbers are no contest.
     notes: Vec<String>,
@@ -70,12 +65,17 @@ struct Figure {
 /// # Errors
 /// [`ReportError::Template`] if a template fails, which no content of the runs makes it do.
 pub fn render_runs_html(runs: &[ComparedRun]) -> Result<String, ReportError> {
-    let mut environment = environment()?;
-    for (name, source) in TEMPLATES {
-        environment.add_template(name, source)?;
-    }
-    environment.add_template("runs.html", include_str!("templates/runs.html"))?;
-    Ok(environment.get_template("runs.html")?.render(Serde(page(runs)))?)
+    let page = page(runs);
+    let sections = [
+        (true, "result", "Result"),
+        (true, "costs", "Costs"),
+        (true, "settings", "Settings"),
+        (!page.figures.is_empty(), "curves", "Curves"),
+        (true, "runs", "Runs"),
+    ];
+    let sections = sections.into_iter().filter(|section| section.0).map(|(_, id, name)| (id, name));
+    let base = Base::new(format!("{} runs compared", runs.len()), env!("CARGO_PKG_VERSION"));
+    render("runs.html", base.with_sections(sections), page)
 }
 
 /// The recommended models of runs for the terminal, a line each.
@@ -114,10 +114,6 @@ fn deciding(runs: &[ComparedRun]) -> Metric {
 fn page(runs: &[ComparedRun]) -> Page {
     let (settings, alike) = differing(runs);
     Page {
-        style: STYLE,
-        script: SCRIPT,
-        version: env!("CARGO_PKG_VERSION"),
-        title: format!("{} runs compared", runs.len()),
         runs: runs.iter().enumerate().map(|(i, run)| view(i, run)).collect(),
         notes: notes(runs),
         comparison: comparison(runs),
