@@ -150,7 +150,12 @@ fn same<T: PartialEq>(runs: &[ComparedRun], of: impl Fn(&RunSummary) -> T) -> bo
 
 /// Whether the scores are of the same test images, as far as the summaries tell.
 fn same_test(runs: &[ComparedRun]) -> bool {
-    same(runs, |s| (s.task, s.data.name.clone(), s.data.test, s.data.class_names.clone()))
+    let told = same(runs, |s| (s.task, s.data.name.clone(), s.data.test, s.data.class_names.clone()));
+    // Which images were drawn depends on more than the seed: on what was left out, and on what was kept together. An older
+    // file tells of it the seed alone.
+    let identities = || runs.iter().map(|run| run.summary.data.test_images.as_ref());
+    let known = identities().all(|images| images.is_some());
+    told && if known { same(runs, |s| s.data.test_images.clone()) } else { same(runs, |s| s.seed) }
 }
 
 /// Whether the speeds are of the same machine; older runs do not say which instructions they used.
@@ -167,16 +172,10 @@ fn notes(runs: &[ComparedRun]) -> Vec<String> {
             notes.push(text.to_owned());
         }
     };
-    let test = same_test(runs);
     note(
-        !test,
-        "The runs were measured on different test images or classes: their scores are shown beside each other, without \
-         differences.",
-    );
-    // The seed draws the splits that a data set does not come with.
-    note(
-        test && !same(runs, |s| s.seed),
-        "The runs have different seeds: where the data have no split of their own, each drew other test images.",
+        !same_test(runs),
+        "The runs were measured on different test images or classes, or may have been, since they have different seeds and \
+         do not say which images they drew: their scores are shown beside each other, without differences.",
     );
     note(
         !same_machine(runs),
