@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use oculist_text::visible;
 
-use crate::svg::escape;
+use crate::page::{Base, Picture, picture, render};
 use crate::{Align, Png, ReportError, Table, format};
 
 /// Version of the schema of `augment-check.json`.
@@ -200,67 +200,78 @@ fn worst(o: &AugmentOperation) -> String {
     text
 }
 
-/// The page: a row for each operation, the worst first, with an image for each pair that it makes confused.
-pub fn render_augment_check_html(check: &AugmentCheck) -> String {
-    let data = escape(&check.data);
-    let mut page = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Augmentation check of {data}</title>\
-         <style>body{{font-family:sans-serif;margin:2em;max-width:70em}}table{{border-collapse:collapse}}\
-         th,td{{padding:.4em .8em;text-align:left;vertical-align:top;border-bottom:1px solid #ccc}}\
-         td.n{{text-align:right}}img{{width:64px;height:64px;object-fit:contain;image-rendering:pixelated}}\
-         .changes_classes{{color:#a00000;font-weight:bold}}.harder{{color:#7a4b00}}.safe{{color:#1b5e20}}\
-         figure{{display:inline-block;margin:.2em 1em .2em 0}}</style>\
-         <h1>Augmentation check of {data}</h1><p>{}</p>\
-         <p>Each operation was applied to every image. <i>Changes classes</i>: a class is taken for another one in more \
-         images than before, beyond what chance explains and in at least 5% of the class. <i>Harder</i>: a class loses \
-         accuracy to no other class in particular, or many classes are taken for one. The classifier has not seen such images in training, so it can err \
-         about one whose class a person would still see: look at the pictures. No label was changed.</p>\
-         <table><tr><th>operation</th><th>verdict</th><th>top-1</th><th>what happens</th></tr>\n",
-        escape(&check.sentence())
-    );
-    for o in check.sorted() {
-        let class = match o.verdict {
-            AugmentVerdict::Safe => "safe",
+#[derive(Serialize)]
+struct Page {
+    sentence: String,
+    operations: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    operation: String,
+    parameters: String,
+    verdict: &'static str,
+    /// Style class of the verdict.
+    tone: &'static str,
+    top1: String,
+    /// In words, where there are no pairs to show.
+    what: String,
+    pairs: Vec<Shown>,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    image: String,
+    /// The pictures, each with what it is.
+    pictures: Vec<(Picture, &'static str)>,
+    caption: String,
+}
+
+/// The page, in the style of the report: a row for each operation, the worst first, with an image for each pair that it makes
+/// confused. It is one file that loads nothing; all strings are escaped.
+///
+/// # Errors
+/// [`ReportError::Template`] if the template fails, which no content makes it do.
+pub fn render_augment_check_html(check: &AugmentCheck) -> Result<String, ReportError> {
+    let page = Page { sentence: check.sentence(), operations: check.sorted().into_iter().map(row).collect() };
+    let base = Base::new(format!("Augmentation check of {}", check.data), check.oculist_version.as_str());
+    render("augment_check.html", base, page)
+}
+
+fn row(o: &AugmentOperation) -> Row {
+    Row {
+        operation: o.operation.clone(),
+        parameters: o.parameters.to_string(),
+        verdict: o.verdict.text(),
+        tone: match o.verdict {
+            AugmentVerdict::Safe => "better",
             AugmentVerdict::Harder => "harder",
-            AugmentVerdict::ChangesClasses => "changes_classes",
-        };
-        let _ = write!(
-            page,
-            "<tr><td><span title=\"{}\">{}</span></td><td class=\"{class}\">{}</td><td class=\"n\">{}</td><td>{}",
-            escape(&o.parameters.to_string()),
-            escape(&o.operation),
-            o.verdict.text(),
-            format::percent(o.top1_after),
-            if o.pairs.is_empty() { escape(&worst(o)) } else { String::new() },
-        );
-        for p in &o.pairs {
-            page.push_str("<figure>");
-            for (png, what) in [(&p.original, "as it is"), (&p.changed, "after the operation")] {
-                if let Some(png) = png {
-                    let _ = write!(
-                        page,
-                        "<img src=\"{}\" alt=\"{what}\" title=\"{}\">",
-                        png.data_uri(),
-                        escape(&format!("{}, {what}", p.image))
-                    );
-                }
-            }
-            let _ = write!(
-                page,
-                "<figcaption>{} taken for {}{}: {:.1}% before, {:.1}% after (at least {:.1} points more)</figcaption>\
-                 </figure>",
-                escape(&p.class),
-                escape(&p.called),
-                if p.sink { ", as many other classes are" } else { "" },
-                p.before,
-                p.after,
-                p.share_low
-            );
-        }
-        page.push_str("</td></tr>\n");
+            AugmentVerdict::ChangesClasses => "worse",
+        },
+        top1: format::percent(o.top1_after),
+        what: if o.pairs.is_empty() { worst(o) } else { String::new() },
+        pairs: o.pairs.iter().map(shown).collect(),
     }
-    page.push_str("</table></html>\n");
-    page
+}
+
+fn shown(p: &AugmentPair) -> Shown {
+    let pictures = [(&p.original, "as it is"), (&p.changed, "after the operation")];
+    Shown {
+        image: p.image.clone(),
+        pictures: pictures
+            .into_iter()
+            .filter_map(|(png, what)| Some((picture(png.as_ref()?), what)))
+            .collect(),
+        caption: format!(
+            "{} taken for {}{}: {:.1}% before, {:.1}% after (at least {:.1} points more)",
+            p.class,
+            p.called,
+            if p.sink { ", as many other classes are" } else { "" },
+            p.before,
+            p.after,
+            p.share_low
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -320,7 +331,7 @@ mod tests {
 
     #[test]
     fn the_page_shows_both_pictures_and_names_cannot_break_it() {
-        let page = render_augment_check_html(&check());
+        let page = render_augment_check_html(&check()).unwrap();
         assert_eq!(page.matches("<img ").count(), 2);
         assert!(page.contains("six &lt;6&gt; taken for nine") && !page.contains("six <6>"), "{page}");
     }

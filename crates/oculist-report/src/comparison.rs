@@ -25,6 +25,8 @@ pub(crate) struct Row {
     pub(crate) label: String,
     /// What is meant, where the label is terse.
     pub(crate) hint: String,
+    /// What the ranges of all cells are; empty where they have none.
+    pub(crate) range: &'static str,
     /// One cell for each column.
     pub(crate) cells: Vec<Cell>,
 }
@@ -228,15 +230,24 @@ impl Builder<'_> {
         let values: Vec<_> = spreads.iter().map(|s| s.map(|s| s.median)).collect();
         let texts: Vec<_> =
             spreads.iter().map(|s| s.map(|s| format!("{}{unit}", format::sig3(s.median)))).collect();
-        let ranges: Vec<_> = spreads.iter().map(|s| s.map_or(String::new(), range)).collect();
+        // One label stands for all cells: where one model has no tenths, as of an older file, all show their extremes.
+        let tenths = spreads.iter().flatten().all(has_tenths);
+        let extremes = |s: &Spread| Spread { p10: None, p90: None, ..*s };
+        let shown = |s: &Spread| if tenths { *s } else { extremes(s) };
+        let ranges: Vec<_> =
+            spreads.iter().map(|s| s.as_ref().map_or(String::new(), |s| range(shown(s)))).collect();
         let label = format!("{label}, batch {}", first.batch);
-        let range_name = range_name(first);
-        let hint = if first.runs > 0 {
+        let range_name = range_name(&shown(first));
+        let same_runs = spreads.iter().flatten().all(|s| s.runs == first.runs);
+        let hint = if first.runs > 0 && same_runs {
             format!("median of {} runs; {range_name}", format::grouped(first.runs as u64))
         } else {
             format!("median; {range_name}")
         };
         self.push(&label, &hint, delta, &values, &texts, &ranges);
+        if let Some(row) = self.rows.last_mut() {
+            row.range = range_name;
+        }
     }
 
     fn push(
@@ -264,7 +275,7 @@ impl Builder<'_> {
                 }
             })
             .collect();
-        self.rows.push(Row { label: label.to_string(), hint: hint.to_string(), cells });
+        self.rows.push(Row { label: label.to_string(), hint: hint.to_string(), range: "", cells });
     }
 }
 
@@ -298,7 +309,11 @@ pub(crate) fn range(spread: Spread) -> String {
 
 /// Which values [`range`] gives: one slow run of hundreds says little, so it is the tenths where they are known.
 pub(crate) fn range_name(spread: &Spread) -> &'static str {
-    if spread.p10.and(spread.p90).is_some() { "10th–90th percentile" } else { "smallest–largest" }
+    if has_tenths(spread) { "10th–90th percentile" } else { "smallest–largest" }
+}
+
+fn has_tenths(spread: &Spread) -> bool {
+    spread.p10.and(spread.p90).is_some()
 }
 
 /// Two numbers as the ends of a range.
@@ -336,5 +351,30 @@ mod tests {
         let table = Comparison::new(&RunSummary { models: vec![model], ..RunSummary::default() });
         let labels: Vec<_> = table.rows.iter().map(|r| r.label.as_str()).collect();
         assert_eq!(labels, ["Top-1", "Top-5", "Parameters", "MACs", "File"]);
+    }
+
+    #[test]
+    fn ranges_of_one_row_are_all_of_one_kind() {
+        let spread = |p10, p90| Spread { median: 2.0, min: 1.0, max: 9.0, p10, p90, runs: 50, batch: 1 };
+        let model =
+            |name: &str, spread| Model { name: name.into(), latency_ms: Some(spread), ..Model::default() };
+        let new = model("new", spread(Some(1.5), Some(3.0)));
+        let old = model("old", Spread { runs: 20, ..spread(None, None) });
+        let row = |models: &[&Model]| {
+            let models = models.iter().copied().cloned().collect();
+            let table = Comparison::new(&RunSummary { models, ..RunSummary::default() });
+            let row = table.rows.into_iter().find(|row| row.label.starts_with("Latency")).unwrap();
+            (row.cells.into_iter().map(|cell| cell.spread).collect::<Vec<_>>(), row.range, row.hint)
+        };
+        let tenths = ("1.50–3.00", "10th–90th percentile");
+        let found = row(&[&new, &new]);
+        assert_eq!(found.0, [tenths.0; 2]);
+        assert_eq!((found.1, found.2.as_str()), (tenths.1, "median of 50 runs; 10th–90th percentile"));
+        // Whichever comes first, the label holds for both, and so does the number of runs.
+        for models in [[&new, &old], [&old, &new]] {
+            let found = row(&models);
+            assert_eq!(found.0, ["1.00–9.00"; 2]);
+            assert_eq!((found.1, found.2.as_str()), ("smallest–largest", "median; smallest–largest"));
+        }
     }
 }

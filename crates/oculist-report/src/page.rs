@@ -31,7 +31,13 @@ pub(crate) use samples::{Picture, picture};
 pub use table::table_html;
 
 /// The templates by name; the name's ending turns HTML escaping on.
-pub(crate) const TEMPLATES: [(&str, &str); 15] = [
+const TEMPLATES: [(&str, &str); 21] = [
+    ("base.html", include_str!("templates/base.html")),
+    ("audit.html", include_str!("templates/audit.html")),
+    ("audit.css", include_str!("templates/audit.css")),
+    ("augment_check.html", include_str!("templates/augment_check.html")),
+    ("preview.html", include_str!("templates/preview.html")),
+    ("runs.html", include_str!("templates/runs.html")),
     ("page.html", include_str!("templates/page.html")),
     ("hero.html", include_str!("templates/hero.html")),
     ("chance.html", include_str!("templates/chance.html")),
@@ -48,8 +54,57 @@ pub(crate) const TEMPLATES: [(&str, &str); 15] = [
     ("compression.html", include_str!("templates/compression.html")),
     ("data.html", include_str!("templates/data.html")),
 ];
-pub(crate) const STYLE: &str = include_str!("templates/style.css");
-pub(crate) const SCRIPT: &str = include_str!("templates/script.js");
+const STYLE: &str = include_str!("templates/style.css");
+const SCRIPT: &str = include_str!("templates/script.js");
+
+/// What every page has, in `base.html`: title, icon, generator, links to its sections, the button for the theme.
+#[derive(Debug, Serialize)]
+pub(crate) struct Base {
+    style: &'static str,
+    script: &'static str,
+    title: String,
+    version: String,
+    /// Anchor and name of each section that is there.
+    sections: Vec<(String, String)>,
+}
+
+impl Base {
+    /// A page without links, written by this version of oculist.
+    pub(crate) fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
+        Self {
+            style: STYLE,
+            script: SCRIPT,
+            title: title.into(),
+            version: version.into(),
+            sections: Vec::new(),
+        }
+    }
+
+    /// The same with links to these anchors.
+    pub(crate) fn with_sections<S: Into<String>>(
+        mut self,
+        sections: impl IntoIterator<Item = (S, S)>,
+    ) -> Self {
+        self.sections = sections.into_iter().map(|(id, name)| (id.into(), name.into())).collect();
+        self
+    }
+}
+
+/// Renders the page of this template, which extends `base.html`.
+///
+/// # Errors
+/// [`ReportError::Template`] if the template fails.
+pub(crate) fn render(template: &str, base: Base, content: impl Serialize) -> Result<String, ReportError> {
+    #[derive(Serialize)]
+    struct Whole<C> {
+        #[serde(flatten)]
+        base: Base,
+        #[serde(flatten)]
+        content: C,
+    }
+    let whole = Whole { base, content };
+    Ok(environment_with_templates()?.get_template(template)?.render(Serde(whole))?)
+}
 
 /// A name and its value.
 #[derive(Debug, Serialize)]
@@ -67,13 +122,7 @@ impl Fact {
 /// Everything the templates use.
 #[derive(Serialize)]
 struct Page<'a> {
-    style: &'static str,
-    script: &'static str,
-    title: String,
     subject: String,
-    version: &'a str,
-    /// Anchor and name of each section that is there.
-    sections: Vec<(&'static str, &'static str)>,
     hero: hero::Hero,
     comparison: Option<Comparison>,
     /// How the numbers of the comparison were measured.
@@ -103,20 +152,14 @@ struct Page<'a> {
 /// # Errors
 /// [`ReportError::Template`] if a template fails, which no content of the summary makes it do.
 pub fn render_html(run: &RunSummary) -> Result<String, ReportError> {
-    Ok(environment_with_templates()?.get_template("page.html")?.render(Serde(Page::new(run)))?)
+    let page = Page::new(run);
+    let base = Base::new(format!("{} · {}", verdict(run), page.subject), run.oculist_version.as_str());
+    render("page.html", base.with_sections(page.sections()), page)
 }
 
+/// All templates with the settings of all pages: what is not there is an error, and strings are escaped, for HTML as well as
+/// what cannot be seen or turns the direction of writing around, so that no name can change how the text beside it reads.
 fn environment_with_templates() -> Result<Environment<'static>, ReportError> {
-    let mut environment = environment()?;
-    for (name, source) in TEMPLATES {
-        environment.add_template(name, source)?;
-    }
-    Ok(environment)
-}
-
-/// The settings of all pages: what is not there is an error, and strings are escaped, for HTML as well as what cannot be
-/// seen or turns the direction of writing around, so that no name can change how the text beside it reads.
-pub(crate) fn environment() -> Result<Environment<'static>, ReportError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
@@ -124,21 +167,18 @@ pub(crate) fn environment() -> Result<Environment<'static>, ReportError> {
         Some(text) => escape_formatter(out, state, &Value::from(visible_lines(text).into_owned())),
         None => escape_formatter(out, state, value),
     });
+    for (name, source) in TEMPLATES {
+        environment.add_template(name, source)?;
+    }
     Ok(environment)
 }
 
 impl<'a> Page<'a> {
     fn new(run: &'a RunSummary) -> Self {
-        let subject = subject(run);
         let comparison = Comparison::new(run).recommended_first();
         let several = run.task == Task::MultiLabel;
-        let mut page = Page {
-            style: STYLE,
-            script: SCRIPT,
-            title: format!("{} · {subject}", verdict(run)),
-            subject,
-            version: &run.oculist_version,
-            sections: Vec::new(),
+        Page {
+            subject: subject(run),
             hero: hero::Hero::new(run),
             comparison: (!comparison.rows.is_empty()).then_some(comparison),
             measured: measured(run),
@@ -157,21 +197,24 @@ impl<'a> Page<'a> {
             command: &run.command,
             config: &run.config,
             environment: environment_facts(run),
-        };
+        }
+    }
+
+    /// Anchor and name of each section that is there.
+    fn sections(&self) -> Vec<(&'static str, &'static str)> {
         let all = [
-            (page.comparison.is_some(), "result", "Result"),
-            (page.steps.is_some(), "steps", "Steps"),
-            (page.tradeoff.is_some(), "tradeoff", "Trade-off"),
-            (page.training.is_some(), "training", "Training"),
-            (page.classes.is_some() || page.labels.is_some(), "classes", "Classes"),
-            (page.reject.is_some(), "reject", "None of these"),
-            (page.samples.is_some() || page.augmented.is_some(), "samples", "Samples"),
-            (page.compression.is_some(), "compression", "Layers"),
+            (self.comparison.is_some(), "result", "Result"),
+            (self.steps.is_some(), "steps", "Steps"),
+            (self.tradeoff.is_some(), "tradeoff", "Trade-off"),
+            (self.training.is_some(), "training", "Training"),
+            (self.classes.is_some() || self.labels.is_some(), "classes", "Classes"),
+            (self.reject.is_some(), "reject", "None of these"),
+            (self.samples.is_some() || self.augmented.is_some(), "samples", "Samples"),
+            (self.compression.is_some(), "compression", "Layers"),
             (true, "data", "Data"),
             (true, "reproduce", "Reproduce"),
         ];
-        page.sections = all.into_iter().filter(|s| s.0).map(|(_, id, name)| (id, name)).collect();
-        page
+        all.into_iter().filter(|s| s.0).map(|(_, id, name)| (id, name)).collect()
     }
 }
 

@@ -1,9 +1,8 @@
 //! `preview.html`: a contact sheet of augmented images that says what was done to each.
 
-use minijinja::value::Serde;
 use serde::Serialize;
 
-use crate::page::{Picture, STYLE, environment, picture};
+use crate::page::{Base, Picture, picture, render};
 use crate::{Png, ReportError};
 
 /// One row of the sheet.
@@ -19,9 +18,6 @@ pub struct PreviewRow {
 
 #[derive(Serialize)]
 struct Page<'a> {
-    style: &'static str,
-    version: &'static str,
-    data: &'a str,
     rows: Vec<Row<'a>>,
 }
 
@@ -49,10 +45,8 @@ pub fn render_preview_html(data: &str, rows: &[PreviewRow]) -> Result<String, Re
         original: picture(&row.original),
         copies: row.copies.iter().map(|(png, done)| Copied { picture: picture(png), done }).collect(),
     });
-    let page = Page { style: STYLE, version: env!("CARGO_PKG_VERSION"), data, rows: rows.collect() };
-    let mut environment = environment()?;
-    environment.add_template("preview.html", include_str!("templates/preview.html"))?;
-    Ok(environment.get_template("preview.html")?.render(Serde(page))?)
+    let base = Base::new(format!("Augmentation of {data}"), env!("CARGO_PKG_VERSION"));
+    render("preview.html", base, Page { rows: rows.collect() })
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 
 mod settings;
 
-use minijinja::value::Serde;
 use serde::Serialize;
 
 use crate::chart::overlay::{self, Curve};
 use crate::chart::{Drawing, Size};
 use crate::comparison::Comparison;
-use crate::page::{SCRIPT, STYLE, TEMPLATES, environment};
+use crate::page::{Base, render};
 use crate::{Align, Epoch, Metric, Model, ReportError, RunSummary, Table, format, measure, table};
 
 use settings::{SettingRow, differing};
@@ -29,10 +28,6 @@ pub struct ComparedRun {
 
 #[derive(Serialize)]
 struct Page {
-    style: &'static str,
-    script: &'static str,
-    version: &'static str,
-    title: String,
     runs: Vec<RunView>,
     /// What the runs do not share, so that their numbers are no contest.
     notes: Vec<String>,
@@ -70,12 +65,17 @@ struct Figure {
 /// # Errors
 /// [`ReportError::Template`] if a template fails, which no content of the runs makes it do.
 pub fn render_runs_html(runs: &[ComparedRun]) -> Result<String, ReportError> {
-    let mut environment = environment()?;
-    for (name, source) in TEMPLATES {
-        environment.add_template(name, source)?;
-    }
-    environment.add_template("runs.html", include_str!("templates/runs.html"))?;
-    Ok(environment.get_template("runs.html")?.render(Serde(page(runs)))?)
+    let page = page(runs);
+    let sections = [
+        (true, "result", "Result"),
+        (true, "costs", "Costs"),
+        (true, "settings", "Settings"),
+        (!page.figures.is_empty(), "curves", "Curves"),
+        (true, "runs", "Runs"),
+    ];
+    let sections = sections.into_iter().filter(|section| section.0).map(|(_, id, name)| (id, name));
+    let base = Base::new(format!("{} runs compared", runs.len()), env!("CARGO_PKG_VERSION"));
+    render("runs.html", base.with_sections(sections), page)
 }
 
 /// The recommended models of runs for the terminal, a line each.
@@ -114,10 +114,6 @@ fn deciding(runs: &[ComparedRun]) -> Metric {
 fn page(runs: &[ComparedRun]) -> Page {
     let (settings, alike) = differing(runs);
     Page {
-        style: STYLE,
-        script: SCRIPT,
-        version: env!("CARGO_PKG_VERSION"),
-        title: format!("{} runs compared", runs.len()),
         runs: runs.iter().enumerate().map(|(i, run)| view(i, run)).collect(),
         notes: notes(runs),
         comparison: comparison(runs),
@@ -154,7 +150,12 @@ fn same<T: PartialEq>(runs: &[ComparedRun], of: impl Fn(&RunSummary) -> T) -> bo
 
 /// Whether the scores are of the same test images, as far as the summaries tell.
 fn same_test(runs: &[ComparedRun]) -> bool {
-    same(runs, |s| (s.task, s.data.name.clone(), s.data.test, s.data.class_names.clone()))
+    let told = same(runs, |s| (s.task, s.data.name.clone(), s.data.test, s.data.class_names.clone()));
+    // Which images were drawn depends on more than the seed: on what was left out, and on what was kept together. An older
+    // file tells of it the seed alone.
+    let identities = || runs.iter().map(|run| run.summary.data.test_images.as_ref());
+    let known = identities().all(|images| images.is_some());
+    told && if known { same(runs, |s| s.data.test_images.clone()) } else { same(runs, |s| s.seed) }
 }
 
 /// Whether the speeds are of the same machine; older runs do not say which instructions they used.
@@ -171,16 +172,10 @@ fn notes(runs: &[ComparedRun]) -> Vec<String> {
             notes.push(text.to_owned());
         }
     };
-    let test = same_test(runs);
     note(
-        !test,
-        "The runs were measured on different test images or classes: their scores are shown beside each other, without \
-         differences.",
-    );
-    // The seed draws the splits that a data set does not come with.
-    note(
-        test && !same(runs, |s| s.seed),
-        "The runs have different seeds: where the data have no split of their own, each drew other test images.",
+        !same_test(runs),
+        "The runs were measured on different test images or classes, or may have been, since they have different seeds and \
+         do not say which images they drew: their scores are shown beside each other, without differences.",
     );
     note(
         !same_machine(runs),

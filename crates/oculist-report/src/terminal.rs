@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use oculist_text::{name, visible};
 use serde::{Deserialize, Serialize};
 
-use crate::comparison::{Comparison, between, latency, range_name};
+use crate::comparison::{Comparison, between, latency};
 use crate::table::ascii;
 use crate::verdict::verdict;
 use crate::{Align, Guess, Metric, RunSummary, Spread, Step, StepState, Table, format, measure};
@@ -92,7 +92,7 @@ pub fn before_after(run: &RunSummary) -> String {
     let mut table = Table::new(&columns);
     for row in &comparison.rows {
         let mut values = vec![row.label.clone()];
-        let mut spreads = vec![format!("  {}", ascii(range_label(run)).replace('-', " - "))];
+        let mut spreads = vec![format!("  {}", ascii(row.range).replace('-', " - "))];
         for (i, cell) in row.cells.iter().enumerate() {
             values.push(ascii(&cell.text));
             spreads.push(ascii(&cell.spread));
@@ -122,12 +122,6 @@ pub fn before_after(run: &RunSummary) -> String {
     }
     text.push_str(".\n");
     text
-}
-
-/// What the ranges of the table are; those of one run are all of a kind.
-fn range_label(run: &RunSummary) -> &'static str {
-    let spreads = run.models.iter().flat_map(|m| [m.latency_ms, m.images_per_s]).flatten();
-    spreads.map(|spread| range_name(&spread)).next().unwrap_or_default()
 }
 
 fn has_deltas(comparison: &Comparison, column: usize) -> bool {

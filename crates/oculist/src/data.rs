@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use oculist_augment::{Image, Preprocessing, ResizeRule};
 use oculist_data::{Dataset, OpenOptions, Purpose, SkipKind, Split, Subset, Summary, suggest_preprocessing};
-use oculist_files::Digest;
+use oculist_files::{Digest, Hasher};
 use serde::Serialize;
 
 use crate::config::DataFacts;
@@ -240,6 +240,7 @@ impl Source {
             train: d.train().len(),
             val: d.val().len(),
             test: d.test().len(),
+            test_images: Some(identity_of(d.test(), d.class_names())),
             classes: d.class_names().len(),
             class_names: d.class_names().to_vec(),
             train_per_class: d.train().class_counts(),
@@ -248,6 +249,23 @@ impl Source {
             repeats: alike::facts(d.alike()),
         }
     }
+}
+
+/// A digest of the names and classes of images, in their order: equal for the same images, wherever they lie.
+fn identity_of(images: &Subset, classes: &[String]) -> String {
+    let names: Vec<String> = (0..images.len()).map(|i| images.name(i).replace('\\', "/")).collect();
+    // The folder that all lie in is not of the images.
+    let shared = names.iter().skip(1).fold(names.first().map_or(0, String::len), |shared, name| {
+        name.bytes().zip(names[0].bytes()).take(shared).take_while(|(a, b)| a == b).count()
+    });
+    let folder = names.first().map_or(0, |first| {
+        first.as_bytes()[..shared].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1)
+    });
+    let mut hasher = Hasher::new();
+    for (i, name) in names.iter().enumerate() {
+        hasher.part(&name.as_bytes()[folder..]).part(images.targets().text(i, classes).as_bytes());
+    }
+    hasher.finish().to_string()
 }
 
 /// The preprocessing in words.
@@ -357,5 +375,34 @@ mod tests {
         assert!(!flip_suits("photos", &names(&["arrow_left", "arrow_right"]), false));
         assert!(flip_suits("photos", &names(&["bright", "copyright"]), false), "whole words only");
         assert!(!flip_suits("idx", &names(&["class 0", "class 1"]), true));
+    }
+
+    #[test]
+    fn test_images_are_told_apart_by_name_and_class_wherever_they_lie() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |folder: &str, options: &OpenOptions| {
+            let dataset = Dataset::open(&dir.path().join(folder).display().to_string(), options).unwrap();
+            let source = Source { dataset, identity: OnceLock::new() };
+            source.facts_for_report().test_images.unwrap()
+        };
+        for folder in ["drawn", "moved/there"] {
+            oculist_data::fixture::write_class_folders(&dir.path().join(folder), "", 2, 20, 8).unwrap();
+        }
+        let options = OpenOptions::default();
+        let first = open("drawn", &options);
+        assert_eq!(open("moved/there", &options), first);
+        let mut other = options.clone();
+        other.seed = 1;
+        assert_ne!(open("drawn", &other), first, "another seed draws other images");
+        let mut other = options.clone();
+        other.exclude = vec!["1?.png".into()];
+        assert_ne!(open("drawn", &other), first, "so does leaving some out");
+        // Where the test split is given, the seed does not matter.
+        for split in ["train", "test"] {
+            oculist_data::fixture::write_class_folders(&dir.path().join("given"), split, 2, 20, 8).unwrap();
+        }
+        let mut other = options.clone();
+        other.seed = 1;
+        assert_eq!(open("given", &options), open("given", &other));
     }
 }

@@ -62,6 +62,7 @@ pub(crate) fn sample_run(classes: usize) -> RunSummary {
             train: 9000,
             val: 1000,
             test: 2000,
+            test_images: Some("c0ffee".into()),
             classes,
             class_names: names.clone(),
             train_per_class: (0..classes).map(|i| 9000 / classes + (i * 7) % 5).collect(),

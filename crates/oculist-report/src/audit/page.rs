@@ -1,28 +1,22 @@
 //! `audit.html`: one section for each kind of issue, with its worst examples.
 
-use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::{AuditIssue, AuditKind, AuditReport, within};
-use crate::page::{STYLE, environment};
-use crate::{Png, ReportError, format};
+use crate::page::{Base, Picture, picture, render};
+use crate::{ReportError, format};
 
-/// Pictures narrower than this are shown with hard pixels.
-const SMALL_PICTURE: u32 = 96;
 /// So many files without a picture are listed on the page; `audit.json` has them all.
 const MAX_LISTED: usize = 200;
 
 #[derive(Serialize)]
 struct Page<'a> {
-    style: &'static str,
-    more_style: &'static str,
-    title: String,
     report: &'a AuditReport,
     images: String,
     issues: String,
     splits: Vec<(String, String)>,
     bars: Vec<(String, String, String)>,
-    sections: Vec<Section<'a>>,
+    kinds: Vec<Section<'a>>,
     clean: Vec<&'a str>,
     labels: Option<Labels>,
 }
@@ -47,7 +41,8 @@ struct Section<'a> {
 
 #[derive(Serialize)]
 struct Card {
-    pictures: Vec<Picture>,
+    /// The pictures with what they are called.
+    pictures: Vec<(Picture, String)>,
     name: String,
     full: String,
     place: String,
@@ -58,13 +53,6 @@ struct Card {
     detail: String,
 }
 
-#[derive(Serialize)]
-struct Picture {
-    src: String,
-    small: bool,
-    alt: String,
-}
-
 /// Renders `audit.html`: one file that loads nothing.
 ///
 /// Issues with a picture become cards, others a list. All strings are escaped.
@@ -72,9 +60,11 @@ struct Picture {
 /// # Errors
 /// [`ReportError::Template`] if the template fails, which no content makes it do.
 pub fn render_audit_html(report: &AuditReport) -> Result<String, ReportError> {
-    let mut environment = environment()?;
-    environment.add_template("audit.html", include_str!("../templates/audit.html"))?;
-    Ok(environment.get_template("audit.html")?.render(Serde(page(report)))?)
+    let page = page(report);
+    let kinds = page.kinds.iter().map(|kind| (kind.kind.to_owned(), kind.title.clone()));
+    let classes = ("classes".to_owned(), "Classes".to_owned());
+    let base = Base::new(format!("Audit of {}", report.data), report.oculist_version.as_str());
+    render("audit.html", base.with_sections(kinds.chain([classes])), page)
 }
 
 fn page(report: &AuditReport) -> Page<'_> {
@@ -99,15 +89,12 @@ fn page(report: &AuditReport) -> Page<'_> {
         ),
     });
     Page {
-        style: STYLE,
-        more_style: include_str!("../templates/audit.css"),
-        title: format!("Audit of {}", report.data),
         report,
         images: grouped(report.images),
         issues: grouped(report.issues.len()),
         splits: report.splits.iter().map(|(name, n)| (name.clone(), grouped(*n))).collect(),
         bars: if report.classes.len() > 60 { Vec::new() } else { bars.collect() },
-        sections: report.kinds.iter().filter(|k| k.count > 0).map(|k| section(report, k)).collect(),
+        kinds: report.kinds.iter().filter(|k| k.count > 0).map(|k| section(report, k)).collect(),
         clean: report.kinds.iter().filter(|k| k.count == 0).map(|k| k.kind.as_str()).collect(),
         labels,
     }
@@ -164,14 +151,10 @@ fn title(kind: &str) -> String {
 fn card(data: &str, issue: &AuditIssue) -> Card {
     let partner = issue.partner.as_ref();
     let pictures = [Some((&issue.png, &issue.image)), partner.map(|p| (&p.png, &p.image))];
-    let pictures = pictures.into_iter().flatten().filter_map(|(png, name)| {
-        let png = png.as_ref()?;
-        Some(Picture {
-            src: png.data_uri(),
-            small: width(png).is_some_and(|w| w < SMALL_PICTURE),
-            alt: within(data, name),
-        })
-    });
+    let pictures = pictures
+        .into_iter()
+        .flatten()
+        .filter_map(|(png, name)| Some((picture(png.as_ref()?), within(data, name))));
     let place = |split: &str, class: &str| {
         [split, class].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" · ")
     };
@@ -188,9 +171,4 @@ fn card(data: &str, issue: &AuditIssue) -> Card {
         partner_full: partner.map_or_else(String::new, |p| p.image.clone()),
         detail: issue.detail.clone(),
     }
-}
-
-/// The width that the header of the file states.
-fn width(png: &Png) -> Option<u32> {
-    Some(u32::from_be_bytes(png.0.get(16..20)?.try_into().ok()?))
 }

@@ -108,24 +108,36 @@ fn scanned(run: &RunSummary) -> usize {
     }
 }
 
-/// What the scanned images can show at all: a change below is as likely chance.
+/// See [`resolution`]; in the metric's unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Resolution {
+    /// The least change that means something.
+    least: f64,
+    /// What one image changes.
+    one_image: Option<f64>,
+}
+
+/// What the scanned images can show at all: a change below is as likely chance; and the step of one image, where the metric
+/// is a share of images.
 ///
 /// A share of images has the standard error `100 sqrt(p (1 - p) / n)` points at a share of `p`, and moves in steps of one
 /// image; near 0 and 1 the step is the larger. For another metric there is no such formula: what the run allowed to be lost
 /// stands in for it, else 1 point or 0.05 nats.
-fn resolution(run: &RunSummary) -> f64 {
+fn resolution(run: &RunSummary) -> Resolution {
     let metric = run.deciding_metric();
     let n = scanned(run) as f64;
     let share = matches!(metric, Metric::Top1 | Metric::Top5 | Metric::ExactMatch);
     let value = run.baseline().and_then(|m| m.val_score(metric)).filter(|v| (0.0..=100.0).contains(v));
     match value {
         Some(percent) if share && n > 0.0 => {
-            let p = percent / 100.0;
-            (100.0 * (p * (1.0 - p) / n).sqrt()).max(100.0 / n)
+            let (p, step) = (percent / 100.0, 100.0 / n);
+            let error = (100.0 * (p * (1.0 - p) / n).sqrt()).max(step);
+            Resolution { least: error, one_image: Some(step) }
         }
         _ => {
             let usual = if metric.unit() == Unit::Percent { 1.0 } else { 0.05 };
-            run.max_drop.filter(|drop| *drop > 0.0).unwrap_or(usual)
+            let least = run.max_drop.filter(|drop| *drop > 0.0).unwrap_or(usual);
+            Resolution { least, one_image: None }
         }
     }
 }
@@ -133,23 +145,20 @@ fn resolution(run: &RunSummary) -> f64 {
 /// What a full bar of the scan stands for: the largest drop, or what the images can show if that is more.
 fn scale_end(run: &RunSummary) -> f64 {
     let largest = run.sensitivity.iter().map(|s| s.val_drop).filter(|d| d.is_finite()).fold(0.0, f64::max);
-    largest.max(resolution(run))
+    largest.max(resolution(run).least)
 }
 
 fn scale_text(run: &RunSummary) -> String {
-    let (metric, n) = (run.deciding_metric(), scanned(run));
+    let metric = run.deciding_metric();
     let unit = measure::difference_unit(metric);
     let full = format!("A full bar is {}{unit}", format::sig3(scale_end(run)));
-    let share = matches!(metric, Metric::Top1 | Metric::Top5 | Metric::ExactMatch);
-    if !share || n == 0 || run.baseline().and_then(|m| m.val_score(metric)).is_none() {
-        return format!("{full}.");
-    }
+    let Resolution { least, one_image: Some(step) } = resolution(run) else { return format!("{full}.") };
     format!(
         "{full}; the standard error of the {} on the {} images of the scan is {}{unit}, and one image is {}.",
         metric.title(),
-        format::grouped(n as u64),
-        format::sig3(resolution(run)),
-        format::sig3(100.0 / n as f64)
+        format::grouped(scanned(run) as u64),
+        format::sig3(least),
+        format::sig3(step)
     )
 }
 
@@ -209,7 +218,7 @@ mod tests {
     fn one_image_does_not_fill_a_bar() {
         // 90% of 400 images: a standard error of 1.5 points, one image is 0.25.
         let run = run(&[0.25, 0.0, -0.25], 400, 90.0);
-        assert!((resolution(&run) - 1.5).abs() < 1e-12);
+        assert!((resolution(&run).least - 1.5).abs() < 1e-12);
         assert_eq!(lengths(&run), ["16.7", "0.0", "0.0"]);
         let text = scale_text(&run);
         assert!(text.contains("full bar is 1.50 points") && text.contains("one image is 0.250"), "{text}");
@@ -219,7 +228,7 @@ mod tests {
     fn a_drop_beyond_chance_has_the_full_bar() {
         assert_eq!(lengths(&run(&[6.0, 1.5], 400, 90.0)), ["100.0", "25.0"]);
         // All right: what remains is the step of one image.
-        assert!((resolution(&run(&[0.1], 50, 100.0)) - 2.0).abs() < 1e-12);
+        assert!((resolution(&run(&[0.1], 50, 100.0)).least - 2.0).abs() < 1e-12);
     }
 
     #[test]
@@ -227,6 +236,11 @@ mod tests {
         let mut run = run(&[0.01], 400, 90.0);
         (run.metric, run.max_drop) = (Metric::LogLoss, Some(0.02));
         assert_eq!(lengths(&run), ["50.0"]);
+        // A value that no share has tells of no standard error, and none is said.
+        let mut odd = self::run(&[0.1], 400, 120.0);
+        odd.max_drop = Some(1.0);
+        assert_eq!(resolution(&odd), Resolution { least: 1.0, one_image: None });
+        assert_eq!(scale_text(&odd), format!("A full bar is {} points.", format::sig3(1.0)));
         run.max_drop = None;
         assert_eq!(lengths(&run), ["20.0"]);
         assert_eq!(scale_text(&run), "A full bar is 0.050.".replace("0.050", &format::sig3(0.05)));

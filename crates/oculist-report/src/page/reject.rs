@@ -10,7 +10,7 @@ pub(super) struct Rejecting {
     /// The model that is drawn: the recommended one.
     pub(super) model: String,
     /// What is compared, in words.
-    pub(super) score: &'static str,
+    pub(super) score: String,
     pub(super) rate: String,
     pub(super) images: String,
     pub(super) drawing: Drawing,
@@ -32,15 +32,24 @@ impl Rejecting {
         let (wide, narrow) = (Size { width: 520.0, height: 320.0 }, Size { width: 340.0, height: 280.0 });
         Some(Self {
             model: model.name.clone(),
-            score: match reject.score.as_str() {
-                "max_probability" => "the probability of the likeliest class",
-                _ => "the logarithm of the sum of the exponentials of the logits (the negative energy)",
-            },
+            score: score_text(&reject.score),
             rate: format!("{}%", reject.rate),
             images: format::grouped(reject.images),
             drawing: Drawing::new(wide, narrow, |size| kept::draw(reject, size)),
             rows: run.models.iter().filter_map(row).collect(),
         })
+    }
+}
+
+/// What a score is. Of one that this version does not know nothing is said but its name.
+fn score_text(score: &str) -> String {
+    match score {
+        "max_probability" => "the probability of the likeliest class".to_owned(),
+        "energy" => {
+            "the logarithm of the sum of the exponentials of the logits (the negative energy)".to_owned()
+        }
+        "" => "not named in the file".to_owned(),
+        other => format!("\"{other}\""),
     }
 }
 
@@ -52,4 +61,24 @@ fn row(model: &Model) -> Option<RejectRow> {
         val: format::percent(reject.val_kept),
         test: reject.test_kept.map_or_else(|| format::NONE.to_owned(), format::percent),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Reject;
+
+    #[test]
+    fn only_a_score_that_is_known_is_explained() {
+        let text = |score: &str| {
+            let reject = Reject { score: score.into(), curve: vec![[0.0, 100.0]], ..Reject::default() };
+            let model = Model { reject: Some(reject), ..Model::default() };
+            let run = RunSummary { models: vec![model], ..RunSummary::default() };
+            Rejecting::new(&run).expect("it has a curve").score
+        };
+        assert!(text("energy").contains("negative energy"));
+        assert!(text("max_probability").contains("likeliest class"));
+        assert_eq!(text("distance"), "\"distance\"");
+        assert_eq!(text(""), "not named in the file");
+    }
 }

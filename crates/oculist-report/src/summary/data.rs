@@ -14,6 +14,9 @@ pub struct Data {
     pub val: usize,
     /// Number of test images: they are only reported.
     pub test: usize,
+    /// A digest of which images are the test images, and of which classes: equal where two runs were measured on the same
+    /// ones. `None` in older files.
+    pub test_images: Option<String>,
     /// Number of classes.
     pub classes: usize,
     /// Names of the classes in label order; empty if the data set has none.

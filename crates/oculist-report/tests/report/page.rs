@@ -1,7 +1,9 @@
 //! The page: well-formed, alone, escaped, with the numbers of its input.
 
 use oculist_report::{
-    Candidate, ClassAccuracy, Epoch, Model, Promise, RunSummary, Skipped, Step, StepState, render_html,
+    AuditKind, AuditReport, AugmentCheck, AugmentOperation, AugmentPair, Candidate, ClassAccuracy,
+    ComparedRun, Epoch, Model, Png, PreviewRow, Promise, RunSummary, Skipped, Step, StepState,
+    render_audit_html, render_augment_check_html, render_html, render_preview_html, render_runs_html,
 };
 
 use crate::dom::Page;
@@ -65,6 +67,67 @@ fn pages_of_all_sizes_are_well_formed_and_load_nothing() {
             assert!(!html.contains(word), "{word} with {classes} classes");
         }
     }
+}
+
+#[test]
+fn all_kinds_of_pages_have_the_same_frame() {
+    let png = || Png(vec![1, 2, 3]);
+    let pair = AugmentPair {
+        class: "six".into(),
+        called: "nine".into(),
+        original: Some(png()),
+        changed: Some(png()),
+        ..AugmentPair::default()
+    };
+    let operation =
+        AugmentOperation { operation: "vertical_flip".into(), pairs: vec![pair], ..Default::default() };
+    let check = AugmentCheck {
+        data: "<digits>".into(),
+        oculist_version: "1.2.3".into(),
+        operations: vec![operation],
+        ..AugmentCheck::default()
+    };
+    let audit = AuditReport {
+        data: "photos".into(),
+        oculist_version: "1.2.3".into(),
+        classes: vec!["cat".into()],
+        train_per_class: vec![3],
+        kinds: vec![AuditKind { kind: "dark".into(), count: 1, ..AuditKind::default() }],
+        ..AuditReport::default()
+    };
+    let preview = PreviewRow { title: "a.png".into(), original: png(), copies: vec![(png(), "flip".into())] };
+    let runs = ["a", "b"].map(|name| ComparedRun {
+        name: name.into(),
+        summary: sample_run(2),
+        ..ComparedRun::default()
+    });
+    let pages = [
+        ("report", render_html(&sample_run(10)).unwrap()),
+        ("runs", render_runs_html(&runs).unwrap()),
+        ("audit", render_audit_html(&audit).unwrap()),
+        ("preview", render_preview_html("photos", &[preview]).unwrap()),
+        ("augment check", render_augment_check_html(&check).unwrap()),
+    ];
+    for (kind, html) in pages {
+        assert!(html.starts_with("<!DOCTYPE html>"), "{kind}");
+        let page = Page::parse(&html);
+        assert_eq!(faults(&page), Vec::<String>::new(), "{kind}");
+        let has = |tag: &str, name: &str, value: &str| {
+            page.tags(tag).iter().any(|e| e.attribute(name).is_some_and(|v| v.starts_with(value)))
+        };
+        assert!(has("link", "rel", "icon") && has("meta", "content", "oculist "), "{kind}: icon, generator");
+        assert!(has("button", "id", "theme") && has("a", "href", "#content"), "{kind}: theme, skip");
+        assert_eq!((page.tags("h1").len(), page.tags("script").len()), (1, 1), "{kind}");
+        assert!(page.tags("style")[0].text().contains("--accent"), "{kind}: the style of all");
+        assert!(page.tags("footer")[0].text().contains("loads nothing"), "{kind}");
+        // By its title a result is known beside images, where it is looked for among the first bytes.
+        assert!(html[..2000].contains("<title>"), "{kind}");
+    }
+    let html = render_augment_check_html(&check).unwrap();
+    assert!(html.contains("<title>Augmentation check of &lt;digits&gt;</title>"), "{html}");
+    assert!(html.contains("content=\"oculist 1.2.3\""));
+    assert_eq!(Page::parse(&html).tags("img").len(), 2);
+    assert!(render_audit_html(&audit).unwrap().contains("<a href=\"#dark\">Dark</a>"));
 }
 
 #[test]

@@ -84,8 +84,21 @@ fn what_cannot_be_compared_has_no_difference_and_a_note() {
     let page = self::page(&runs);
     assert!(row(&page, "Top-1")[1].contains("points") && !row(&page, "Latency")[1].contains("slower"));
     assert!(page.tags("main")[0].text().contains("different numbers of threads"));
-    // Other instructions are another machine, but a run that does not say is none.
+    // Which images were drawn is known by their digest, else as far as the seed tells.
     runs[1].summary.threads -= 1;
+    runs.iter_mut().for_each(|run| run.summary.data.test_images = None);
+    runs[1].summary.seed += 1;
+    let has_difference = |runs: &[ComparedRun]| row(&self::page(runs), "Top-1")[1].contains("points");
+    assert!(!has_difference(&runs), "another seed may have drawn other images");
+    runs[0].summary.data.test_images = Some("same".into());
+    assert!(!has_difference(&runs), "one run does not say");
+    runs[1].summary.data.test_images = Some("same".into());
+    assert!(has_difference(&runs), "the images are the same, whatever the seed");
+    runs[1].summary.seed -= 1;
+    runs[1].summary.data.test_images = Some("other".into());
+    assert!(!has_difference(&runs), "the same seed with other images left out");
+    runs[1].summary.data.test_images = Some("same".into());
+    // Other instructions are another machine, but a run that does not say is none.
     runs[1].summary.instruction_set = String::new();
     assert!(row(&self::page(&runs), "Latency")[1].contains("slower"));
     runs[1].summary.instruction_set = "avx512".into();

@@ -187,7 +187,7 @@ pub fn check_augmentation(
     let json = options.json.clone().unwrap_or_else(|| options.output.join(AUGMENT_CHECK_FILE));
     write(&json, report.to_json()?.as_bytes())?;
     let page = options.output.join(AUGMENT_CHECK_PAGE_FILE);
-    write(&page, render_augment_check_html(&report).as_bytes())?;
+    write(&page, render_augment_check_html(&report)?.as_bytes())?;
     Ok(AugmentChecked { report, files: vec![page, json] })
 }
 
