@@ -15,6 +15,7 @@ mod steps;
 mod table;
 mod tradeoff;
 mod training;
+mod transfer;
 
 use std::fmt::Write as _;
 
@@ -31,7 +32,7 @@ pub(crate) use samples::{Picture, picture};
 pub use table::table_html;
 
 /// The templates by name; the name's ending turns HTML escaping on.
-const TEMPLATES: [(&str, &str); 21] = [
+const TEMPLATES: [(&str, &str); 22] = [
     ("base.html", include_str!("templates/base.html")),
     ("audit.html", include_str!("templates/audit.html")),
     ("audit.css", include_str!("templates/audit.css")),
@@ -49,6 +50,7 @@ const TEMPLATES: [(&str, &str); 21] = [
     ("training.html", include_str!("templates/training.html")),
     ("classes.html", include_str!("templates/classes.html")),
     ("labels.html", include_str!("templates/labels.html")),
+    ("transfer.html", include_str!("templates/transfer.html")),
     ("reject.html", include_str!("templates/reject.html")),
     ("samples.html", include_str!("templates/samples.html")),
     ("compression.html", include_str!("templates/compression.html")),
@@ -133,6 +135,7 @@ struct Page<'a> {
     training: Option<training::Training>,
     classes: Option<classes::Classes>,
     labels: Option<labels::Labels>,
+    transfer: Option<transfer::Carried>,
     reject: Option<reject::Rejecting>,
     samples: Option<samples::Samples>,
     augmented: Option<samples::Augmented>,
@@ -188,6 +191,7 @@ impl<'a> Page<'a> {
             training: training::Training::new(run),
             classes: if several { None } else { classes::Classes::new(run) },
             labels: if several { labels::Labels::new(run) } else { None },
+            transfer: transfer::Carried::new(run),
             reject: reject::Rejecting::new(run),
             samples: samples::Samples::new(run),
             augmented: samples::Augmented::new(run),
@@ -204,6 +208,7 @@ impl<'a> Page<'a> {
     fn sections(&self) -> Vec<(&'static str, &'static str)> {
         let all = [
             (self.comparison.is_some(), "result", "Result"),
+            (self.transfer.is_some(), "transfer", "Transfer"),
             (self.steps.is_some(), "steps", "Steps"),
             (self.tradeoff.is_some(), "tradeoff", "Trade-off"),
             (self.training.is_some(), "training", "Training"),

@@ -19,6 +19,7 @@ mod model;
 mod picture;
 mod task;
 mod training;
+mod transfer;
 
 use oculist_metrics::Metric;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,7 @@ pub use model::{CalibrationBin, ClassAccuracy, LabelScores, Model, Reject, Sprea
 pub use picture::{AugmentedSample, Guess, Png, Sample};
 pub use task::Task;
 pub use training::Epoch;
+pub use transfer::{Transfer, TransferHead};
 
 /// Everything a report says about one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,6 +92,8 @@ pub struct RunSummary {
     pub layers: Vec<LayerWidth>,
     /// The per-layer sensitivity scan.
     pub sensitivity: Vec<LayerSensitivity>,
+    /// What was carried over from a model for another task.
+    pub transfer: Option<Transfer>,
     /// How the int8 model was made.
     pub quantization: Option<Quantization>,
     /// Predictions on test images.
@@ -132,6 +136,7 @@ impl Default for RunSummary {
             history: Vec::new(),
             layers: Vec::new(),
             sensitivity: Vec::new(),
+            transfer: None,
             quantization: None,
             samples: Vec::new(),
             predictions_of: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oculist_graph::Graph;
 use oculist_metrics::{Metric, Scores};
-use oculist_report::{Epoch, LayerSensitivity, LayerWidth, Promise, Quantization, Spread, StepState};
+use oculist_report::{Epoch, LayerSensitivity, LayerWidth, Promise, Quantization, Spread, StepState, Transfer};
 
 use crate::error::OculistError;
 use crate::judging::Allowance;
@@ -92,6 +92,8 @@ pub struct Candidate {
     pub pledge: Option<Pledge>,
     /// The learning curve of its training.
     pub history: Vec<Epoch>,
+    /// What was carried over into it from a model for another task.
+    pub transfer: Option<Arc<Transfer>>,
     /// How it was quantised.
     pub quantization: Option<Quantization>,
     /// What each layer loses in int8, if that was looked at.
@@ -125,6 +127,7 @@ impl Candidate {
             keep: self.keep,
             complete: true,
             widths: self.widths.clone(),
+            transfer: self.transfer.clone(),
             model: Some(Arc::new(model)),
             parent: self.model.is_some().then(|| Arc::new(self.clone())),
             ..Self::default()

@@ -382,7 +382,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let open = |folder: &str, options: &OpenOptions| {
             let dataset = Dataset::open(&dir.path().join(folder).display().to_string(), options).unwrap();
-            let source = Source { dataset, identity: OnceLock::new() };
+            let source = Source::of(dataset);
             source.facts_for_report().test_images.unwrap()
         };
         for folder in ["drawn", "moved/there"] {

@@ -147,6 +147,7 @@ impl Sink for Report {
             result.also.as_deref().into_iter().chain(result.lineage()).find(|candidate| has(candidate))
         };
         summary.layers = widths(result.also.as_deref().into_iter().chain(result.lineage()));
+        summary.transfer = known(|c| c.transfer.is_some()).and_then(|c| c.transfer.as_deref().cloned());
         let int8 = known(|c| c.quantization.is_some());
         summary.quantization = int8.and_then(|c| c.quantization.clone());
         summary.sensitivity = int8.map(|c| c.sensitivity.clone()).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Carries over what a model for another task has learned.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use oculist_data::Split;
@@ -8,12 +9,14 @@ use oculist_data::Task;
 use oculist_graph::Graph;
 use oculist_heads::HeadOptions;
 use oculist_passes::{Cut, classifier, extractor};
+use oculist_report::{Transfer as Facts, TransferHead};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::plan::{Draft, Planned};
 use super::{Expected, Stage, written};
 use crate::candidate::Candidate;
+use crate::data::preprocessing_text;
 use crate::error::OculistError;
 use crate::images::Images;
 use crate::message::setting;
@@ -60,6 +63,7 @@ struct Made {
     graph: Graph,
     /// In words.
     what: String,
+    facts: Facts,
 }
 
 impl Transfer {
@@ -247,7 +251,36 @@ impl Transfer {
             best.head.kind(),
             best.head.chosen()
         );
-        Ok(Made { graph, what })
+        let heads = learned.iter().map(|tried| TransferHead {
+            kind: tried.head.kind().to_string(),
+            chosen: tried.head.chosen().to_owned(),
+            val: tried.val.get(metric),
+            seconds: tried.seconds,
+        });
+        let facts = Facts { heads: heads.collect(), ..self.facts(session, carried, &backbone, shown) };
+        Ok(Made { graph, what, facts })
+    }
+
+    /// What the report says of a source that was carried over.
+    fn facts(&self, session: &Session<'_>, carried: &Carried, backbone: &Backbone, precision: Precision) -> Facts {
+        let mode = match self.mode(session) {
+            TransferMode::Auto | TransferMode::Features => "features",
+            TransferMode::Gap => "gap",
+            TransferMode::Fc => "fc",
+            TransferMode::Finetune => "finetune",
+        };
+        Facts {
+            source: carried.name(),
+            arch: carried.model.arch.clone(),
+            source_classes: carried.model.class_names.len(),
+            mode: mode.into(),
+            features: backbone.network.features,
+            at: backbone.network.at.clone(),
+            pooled: backbone.network.pooled,
+            precision: if precision == Precision::Int8 { "int8" } else { "f32" }.into(),
+            preprocessing: preprocessing_text(&carried.model.preprocessing),
+            ..Facts::default()
+        }
     }
 
     /// The classifier's rows by the names of the classes.
@@ -286,7 +319,12 @@ impl Transfer {
         let graph = with_linear(&backbone.network, &old.name, weights, bias)?;
         let carried_over = carry.of.iter().flatten().count();
         let what = format!("all layers of {}, {} of {} classes by name", carried.name(), carried_over, carry.of.len());
-        Ok(Made { graph, what })
+        let mut facts = self.facts(session, carried, &backbone, Precision::F32);
+        for (name, of) in session.source().class_names().iter().zip(&carry.of) {
+            let list = if of.is_some() { &mut facts.carried_classes } else { &mut facts.new_classes };
+            list.push(name.clone());
+        }
+        Ok(Made { graph, what, facts })
     }
 }
 
@@ -338,6 +376,7 @@ impl Stage for Transfer {
         after.label = session.phase_name("transfer");
         after.kind = "baseline".into();
         after.what = made.what;
+        after.transfer = Some(Arc::new(made.facts));
         Ok(after)
     }
 
