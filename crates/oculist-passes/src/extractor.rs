@@ -137,6 +137,28 @@ fn last_maps(graph: &Graph) -> Option<ValueId> {
     }
 }
 
+/// Whether the classifier reads nothing but the means of the last maps over their places, so that [`Cut::Maps`] gives the same
+/// features as [`Cut::Classifier`].
+pub fn pools_its_maps(graph: &Graph) -> bool {
+    let (producers, depends) = (graph.producers(), depends(graph));
+    let Some((_, mut at)) = last_layer(graph) else { return false };
+    let mut pools = false;
+    while graph.shape(at).chw().is_none_or(|(_, h, w)| h * w == 1) {
+        let Some(node) = producers[at.index()].map(|id| &graph.nodes()[id]) else { return false };
+        match &node.op {
+            Op::GlobalPool(GlobalPool::Average) => pools = true,
+            Op::Reduce(reduce) if reduce.kind == ReduceKind::Mean => pools = true,
+            // One window over all of the map.
+            Op::AveragePool(_) => pools = true,
+            Op::Flatten(_) | Op::Reshape(_) | Op::Squeeze(_) | Op::Identity(_) | Op::Dropout(_) => {}
+            _ => return false,
+        }
+        let Some(data) = node.inputs.iter().find(|v| depends[v.index()]) else { return false };
+        at = data;
+    }
+    pools
+}
+
 /// Of each value, whether it depends on an input.
 fn depends(graph: &Graph) -> Vec<bool> {
     let mut depends = vec![false; graph.values().len()];

@@ -43,6 +43,18 @@ fn flattened_maps_are_pooled_where_maps_are_asked_for() {
     });
     assert_eq!(extractor(&graph, Cut::Classifier).unwrap().features, 4 * 16);
     assert_eq!(extractor(&graph, Cut::Maps).unwrap().features, 4);
+    assert!(!pools_its_maps(&graph));
+    let pooling = net(|b, x| {
+        let y = pooled(b, x);
+        b.linear("fc", y, 5)
+    });
+    assert!(pools_its_maps(&pooling));
+    let hidden = net(|b, x| {
+        let y = pooled(b, x);
+        let y = b.linear("hidden", y, 6);
+        b.linear("fc", y, 5)
+    });
+    assert!(!pools_its_maps(&hidden));
 }
 
 #[test]

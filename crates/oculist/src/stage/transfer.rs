@@ -8,7 +8,7 @@ use oculist_data::Split;
 use oculist_data::Task;
 use oculist_graph::Graph;
 use oculist_heads::HeadOptions;
-use oculist_passes::{Cut, classifier, extractor};
+use oculist_passes::{Cut, classifier, pools_its_maps};
 use oculist_report::{Transfer as Facts, TransferHead};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -191,13 +191,10 @@ impl Transfer {
         let mode = self.mode(session);
         let precision = self.precision(session);
         let mut backbone = carried.backbone(self.cut(session))?;
-        if mode == TransferMode::Gap {
-            let plain = extractor(&carried.model.graph, Cut::Classifier);
-            if plain.is_ok_and(|plain| plain.graph == backbone.network.graph) {
-                let problem = "the source pools its maps already, so that `gap` gives what `features` gives";
-                self.unless_auto(session, OculistError::OutOfReach { problem: problem.into() })?;
-                session.note(problem);
-            }
+        if mode == TransferMode::Gap && self.layer(session).is_none() && pools_its_maps(&carried.model.graph) {
+            let problem = "the source pools its maps already, so that `gap` gives what `features` gives";
+            self.unless_auto(session, OculistError::OutOfReach { problem: problem.into() })?;
+            session.note(problem);
         }
         let trained_on = mode == TransferMode::Finetune;
         let run = if precision == Precision::Int8 && !trained_on {
