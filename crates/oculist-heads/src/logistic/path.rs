@@ -16,16 +16,18 @@ use crate::parallel;
 use crate::product::Products;
 use crate::standard::Standard;
 
-/// Strengths `C` that are tried, in this order.
-const STRENGTHS: [f64; 13] =
-    [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0];
+/// Strengths `C` that are tried, in this order, until one is no better than the one before; then those between the
+/// best and its neighbours.
+const STRENGTHS: [f64; 8] = [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0];
+/// From the best strength to those between.
+const BETWEEN: [f64; 2] = [0.3, 3.0];
 /// The strength where nothing can be held out.
 const DEFAULT: f64 = 0.01;
-/// Strengths that may be worse than the best before the path ends.
-const WORSE: usize = 2;
+/// The share of the loss by which a weaker penalty must be better: less is noise of the folds.
+const GAIN: f64 = 1e-3;
 /// Where a fold's weights have converged, and where those of the head have.
 const FOLD: Limits = Limits { gradient: 1e-4, steps: 200 };
-const FINAL: Limits = Limits { gradient: 2e-6, steps: 1000 };
+const FINAL: Limits = Limits { gradient: 1e-5, steps: 1000 };
 
 /// What a fold says of a strength.
 struct Judged {
@@ -46,8 +48,8 @@ pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
         Some(strength) => (strength, None, None),
         None if path.folds.held_out.is_empty() => (DEFAULT, None, None),
         None => {
-            let best = path.choose()?;
-            (best.strength, Some(best.parameters), Some((best.accuracy, best.loss)))
+            let mut best = path.choose()?;
+            (best.strength, Some(best.parameters.swap_remove(0)), Some((best.accuracy, best.loss)))
         }
     };
     let cv_accuracy = found.map(|(accuracy, _)| accuracy);
@@ -70,8 +72,8 @@ struct Best {
     strength: f64,
     loss: f64,
     accuracy: f64,
-    /// Of the first fold.
-    parameters: Vec<f64>,
+    /// Of each fold.
+    parameters: Vec<Vec<f64>>,
 }
 
 /// What all strengths share.
@@ -134,34 +136,44 @@ impl<'a> Path<'a> {
 
     /// The strength with the least loss of held-out rows.
     fn choose(&self) -> Result<Best, HeadError> {
-        let count = self.folds.held_out.len();
-        let held: usize = self.folds.held_out.iter().map(Range::len).sum();
         let mut best: Option<Best> = None;
-        let mut parameters = vec![vec![0.0; self.design.parameters()]; count];
-        let mut worse = 0;
         for strength in STRENGTHS {
-            let learned = self.design.labels.len() * (count - 1) / count;
-            let mut products = Products::new(self.task.options.threads)?;
-            let factor = self.factor(&mut products, self.penalty(strength, learned))?;
-            let judged = parallel::map(count, self.task.options.threads, |fold| {
-                self.judge(fold, strength, parameters[fold].clone(), factor.as_ref())
-            });
-            let judged: Vec<Judged> = judged.into_iter().collect::<Result<_, _>>()?;
-            let loss = judged.iter().map(|j| j.loss).sum::<f64>() / held as f64;
-            let right: usize = judged.iter().map(|j| j.right).sum();
-            parameters = judged.into_iter().map(|j| j.parameters).collect();
-            if best.as_ref().is_none_or(|b| loss < b.loss) {
-                let accuracy = right as f64 / held as f64;
-                best = Some(Best { strength, loss, accuracy, parameters: parameters[0].clone() });
-                worse = 0;
-            } else {
-                worse += 1;
-                if worse == WORSE {
-                    break;
-                }
+            let start = best.as_ref().map(|b| b.parameters.as_slice());
+            let next = self.judge_all(strength, start)?;
+            if best.as_ref().is_some_and(|b| next.loss.is_nan() || next.loss > b.loss * (1.0 - GAIN)) {
+                break;
+            }
+            best = Some(next);
+        }
+        let mut best = best.ok_or(HeadError::Range { what: "the loss of held-out rows" })?;
+        let between = BETWEEN.map(|factor| rounded(best.strength * factor));
+        for strength in between {
+            let next = self.judge_all(strength, Some(&best.parameters))?;
+            if next.loss < best.loss * (1.0 - GAIN) {
+                best = next;
             }
         }
-        best.ok_or(HeadError::Range { what: "the loss of held-out rows" })
+        Ok(best)
+    }
+
+    /// What the folds say of a strength, from the parameters of another.
+    fn judge_all(&self, strength: f64, start: Option<&[Vec<f64>]>) -> Result<Best, HeadError> {
+        let count = self.folds.held_out.len();
+        let held: usize = self.folds.held_out.iter().map(Range::len).sum();
+        let learned = self.design.labels.len() - held / count;
+        let mut products = Products::new(self.task.options.threads)?;
+        let factor = self.factor(&mut products, self.penalty(strength, learned))?;
+        let judged = parallel::map(count, self.task.options.threads, |fold| {
+            let start = start.map_or_else(|| vec![0.0; self.design.parameters()], |s| s[fold].clone());
+            self.judge(fold, strength, start, factor.as_ref())
+        });
+        let judged: Vec<Judged> = judged.into_iter().collect::<Result<_, _>>()?;
+        Ok(Best {
+            strength,
+            loss: judged.iter().map(|j| j.loss).sum::<f64>() / held as f64,
+            accuracy: judged.iter().map(|j| j.right).sum::<usize>() as f64 / held as f64,
+            parameters: judged.into_iter().map(|j| j.parameters).collect(),
+        })
     }
 
     /// Learns without a fold, and scores what was held out.
@@ -205,6 +217,11 @@ impl<'a> Path<'a> {
         minimize(&mut function, &mut parameters, FINAL, self.task.stop)?;
         Ok(parameters)
     }
+}
+
+/// A strength to one digit.
+fn rounded(strength: f64) -> f64 {
+    format!("{strength:.0e}").parse().unwrap_or(strength)
 }
 
 /// The index of the largest score, the first of equal ones.
