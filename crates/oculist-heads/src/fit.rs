@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 use crate::error::HeadError;
 use crate::fitted::Fitted;
 use crate::kind::HeadKind;
-use crate::logistic;
+use crate::linear::Loss;
+use crate::{forest, knn, lda, logistic};
 use crate::options::HeadOptions;
 use crate::rows::Rows;
 
@@ -30,12 +31,11 @@ pub fn fit(
     options.check()?;
     let task = Task::new(rows, labels, classes, options, stop)?;
     match kind {
-        HeadKind::Logistic => logistic::fit(&task),
-        HeadKind::Svm | HeadKind::Lda | HeadKind::Knn | HeadKind::Forest => Err(HeadError::Option {
-            name: "kind",
-            expected: "logistic",
-            found: kind.to_string(),
-        }),
+        HeadKind::Logistic => logistic::fit(&task, kind, Loss::Softmax),
+        HeadKind::Svm => logistic::fit(&task, kind, Loss::SquaredHinge),
+        HeadKind::Lda => lda::fit(&task),
+        HeadKind::Knn => knn::fit(&task),
+        HeadKind::Forest => forest::fit(&task),
     }
 }
 

@@ -8,11 +8,16 @@
 //! are cut by shapes alone, and every random choice has a generator of its own, seeded by what it belongs to.
 
 mod append;
+mod calibrate;
+mod dense;
 mod error;
 mod fit;
 mod fitted;
 mod folds;
+mod forest;
 mod kind;
+mod knn;
+mod lda;
 mod linear;
 mod logistic;
 mod minimize;

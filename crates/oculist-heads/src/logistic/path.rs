@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use oculist_kernels::{Matmul, try_zeros};
 
+use crate::calibrate;
 use crate::error::HeadError;
 use crate::fit::Task;
 use crate::fitted::{Fitted, Linear, Model};
@@ -36,20 +37,20 @@ struct Judged {
     loss: f64,
     /// Held-out rows whose largest score is the label's.
     right: usize,
+    /// Of held-out rows, where they are to be calibrated.
+    scores: Vec<f32>,
 }
 
-/// Learns a logistic regression.
-pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
-    let (n, d, k) = (task.rows.len(), task.rows.dim(), task.present.len());
-    let threads = task.options.threads;
-    let path = Path::new(task, Loss::Softmax)?;
-    let _ = (n, d, k, threads);
+/// Learns a logistic regression, or support vector machines.
+pub(crate) fn fit(task: &Task, kind: HeadKind, loss: Loss) -> Result<Fitted, HeadError> {
+    let (d, k) = (task.rows.dim(), task.present.len());
+    let path = Path::new(task, loss)?;
     let (strength, start, found) = match task.options.strength {
         Some(strength) => (strength, None, None),
         None if path.folds.held_out.is_empty() => (DEFAULT, None, None),
         None => {
             let mut best = path.choose()?;
-            (best.strength, Some(best.parameters.swap_remove(0)), Some((best.accuracy, best.loss)))
+            (best.strength, Some(best.parameters.swap_remove(0)), Some((best.accuracy, best.calibration)))
         }
     };
     let cv_accuracy = found.map(|(accuracy, _)| accuracy);
@@ -62,9 +63,11 @@ pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
     };
     let parameters = path.learn(strength, start)?;
     let (weights, bias) = parameters.split_at(k * d);
-    let (weights, bias) = path.standard.unfold(weights, bias);
+    let (mut weights, mut bias) = path.standard.unfold(weights, bias);
+    let calibration = found.map_or(1.0, |(_, calibration)| calibration);
+    weights.iter_mut().chain(&mut bias).for_each(|w| *w *= calibration);
     let model = Model::Linear(spread(task, &weights, &bias)?);
-    Ok(Fitted { kind: HeadKind::Logistic, dim: d, classes: task.classes, chosen, cv_accuracy, model })
+    Ok(Fitted { kind, dim: d, classes: task.classes, chosen, cv_accuracy, calibration, model })
 }
 
 /// A strength, and what its folds say.
@@ -72,6 +75,8 @@ struct Best {
     strength: f64,
     loss: f64,
     accuracy: f64,
+    /// The factor of the scores.
+    calibration: f64,
     /// Of each fold.
     parameters: Vec<Vec<f64>>,
 }
@@ -168,7 +173,16 @@ impl<'a> Path<'a> {
             self.judge(fold, strength, start, factor.as_ref())
         });
         let judged: Vec<Judged> = judged.into_iter().collect::<Result<_, _>>()?;
+        let calibration = match self.loss {
+            Loss::Softmax => 1.0,
+            Loss::SquaredHinge => {
+                let held = &self.design.labels[..held];
+                let scores = judged.iter().map(|j| j.scores.as_slice()).collect::<Vec<_>>().concat();
+                calibrate::factor(&scores, held, self.design.classes)?
+            }
+        };
         Ok(Best {
+            calibration,
             strength,
             loss: judged.iter().map(|j| j.loss).sum::<f64>() / held as f64,
             accuracy: judged.iter().map(|j| j.right).sum::<usize>() as f64 / held as f64,
@@ -196,12 +210,13 @@ impl<'a> Path<'a> {
         let mut scores = try_zeros(held.len() * k, "scores of held-out rows")?;
         let single: Vec<f32> = parameters.iter().map(|&p| p as f32).collect();
         self.design.scores(&mut products, &single, held, &mut scores)?;
+        let kept = if self.loss == Loss::Softmax { Vec::new() } else { scores.clone() };
         let (mut loss, mut right) = (0.0, 0);
         for (row, &label) in scores.chunks_exact_mut(k).zip(&self.design.labels[held.clone()]) {
             right += usize::from(largest(row) == label as usize);
             loss += self.loss.value(row, label as usize);
         }
-        Ok(Judged { parameters, loss, right })
+        Ok(Judged { parameters, loss, right, scores: kept })
     }
 
     /// Learns from all rows, from a start.
@@ -230,7 +245,7 @@ pub(crate) fn largest(scores: &[f32]) -> usize {
 }
 
 /// Weights and bias of all classes from those of the classes that occur.
-fn spread(task: &Task, weights: &[f64], bias: &[f64]) -> Result<Linear, HeadError> {
+pub(crate) fn spread(task: &Task, weights: &[f64], bias: &[f64]) -> Result<Linear, HeadError> {
     let d = task.rows.dim();
     let mut linear = Linear {
         weights: try_zeros(task.classes.saturating_mul(d), "weights of a head")?,
