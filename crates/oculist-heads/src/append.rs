@@ -1,8 +1,8 @@
 //! A head as nodes of a graph.
 
 use oculist_graph::{
-    Binary, Gather, Gemm, Graph, GraphError, MatMul, Node, Op, Reduce, ReduceKind, Softmax, SoftmaxKind, Tensor,
-    TopK, Unary, Unsqueeze, ValueId, Variadic,
+    Binary, Gather, Gemm, Graph, GraphError, MatMul, Node, Op, Reduce, ReduceKind, Softmax, SoftmaxKind,
+    Tensor, TopK, Unary, Unsqueeze, ValueId, Variadic,
 };
 
 use crate::fitted::{Fitted, Model};
@@ -94,8 +94,10 @@ impl Fitted {
     /// The trees, and the logarithms of what they say.
     fn append_forest(&self, forest: &Forest, graph: &mut Graph, x: ValueId, name: &str) -> ValueId {
         let [shrink, share] = forest::smoothing(self.classes);
-        let mut param = |what: &str, value| graph.add_param(format!("{name}.{what}"), Tensor::f32(&[], vec![value]));
-        let (shrink, share, factor) = (param("shrink", shrink), param("share", share), param("factor", forest.factor));
+        let mut param =
+            |what: &str, value| graph.add_param(format!("{name}.{what}"), Tensor::f32(&[], vec![value]));
+        let (shrink, share, factor) =
+            (param("shrink", shrink), param("share", share), param("factor", forest.factor));
         let labels = graph.add_activation(format!("{name}.labels"));
         let shares = graph.add_activation(format!("{name}.shares"));
         graph.edit().push(Node {
@@ -112,11 +114,11 @@ impl Fitted {
 
     /// Refuses features of another shape and names that the graph has.
     fn check(&self, graph: &Graph, features: ValueId, name: &str) -> Result<(), GraphError> {
-        let fail = |problem: String| {
-            Err(GraphError::Node { node: name.to_owned(), op: self.kind.name(), problem })
-        };
+        let fail =
+            |problem: String| Err(GraphError::Node { node: name.to_owned(), op: self.kind.name(), problem });
         let value = graph.value(features);
-        let fits = value.shape.as_ref().is_none_or(|s| s.rank() == 2 && s.get(1).is_none_or(|d| d == self.dim));
+        let fits =
+            value.shape.as_ref().is_none_or(|s| s.rank() == 2 && s.get(1).is_none_or(|d| d == self.dim));
         if !fits {
             let found = value.shape.as_ref().map(ToString::to_string).unwrap_or_default();
             return fail(format!("expected features [N, {}], found {found}", self.dim));

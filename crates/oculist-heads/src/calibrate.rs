@@ -12,7 +12,11 @@ use crate::error::HeadError;
 pub(crate) fn factor(scores: &[f32], labels: &[u32], classes: usize) -> Result<f64, HeadError> {
     let loss = |log: f64| {
         let s = log.exp();
-        scores.chunks_exact(classes).zip(labels).map(|(row, &label)| loss(row, label as usize, s)).sum::<f64>()
+        scores
+            .chunks_exact(classes)
+            .zip(labels)
+            .map(|(row, &label)| loss(row, label as usize, s))
+            .sum::<f64>()
     };
     // It has one minimum, since the loss is convex in `s`: golden sections.
     let share = (5f64.sqrt() - 1.0) / 2.0;

@@ -3,6 +3,50 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::HeadError;
+use crate::parallel;
+
+mod eigen;
+
+pub(crate) use eigen::eigen;
+
+/// The products of all rows with each other, `[rows, rows]`.
+pub(crate) fn gram(x: &[f64], rows: usize, threads: usize) -> Vec<f64> {
+    let width = x.len() / rows.max(1);
+    let mut lines = parallel::map(rows, threads, |i| {
+        let own = &x[i * width..][..width];
+        let line: Vec<f64> = (0..=i).map(|j| dot(own, &x[j * width..][..width])).collect();
+        line
+    });
+    let mut gram = vec![0.0; rows * rows];
+    for (i, line) in lines.drain(..).enumerate() {
+        for (j, product) in line.into_iter().enumerate() {
+            gram[i * rows + j] = product;
+            gram[j * rows + i] = product;
+        }
+    }
+    gram
+}
+
+/// The columns of `[rows, columns]` as rows.
+pub(crate) fn transposed(x: &[f64], columns: usize) -> Vec<f64> {
+    (0..columns).flat_map(|c| x.iter().skip(c).step_by(columns).copied()).collect()
+}
+
+/// The sum of the singular values of `[rows, columns]`.
+pub(crate) fn nuclear_norm(
+    x: &[f64],
+    columns: usize,
+    threads: usize,
+    stop: &AtomicBool,
+) -> Result<f64, HeadError> {
+    let rows = x.len() / columns;
+    let (side, gram) = if rows <= columns {
+        (rows, gram(x, rows, threads))
+    } else {
+        (columns, gram(&transposed(x, columns), columns, threads))
+    };
+    Ok(eigen(gram, side, &mut [], stop)?.into_iter().map(|s| s.max(0.0).sqrt()).sum())
+}
 
 /// The sum of products, in eight parts, so that it runs on vectors.
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {

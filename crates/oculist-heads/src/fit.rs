@@ -6,9 +6,9 @@ use crate::error::HeadError;
 use crate::fitted::Fitted;
 use crate::kind::HeadKind;
 use crate::linear::Loss;
-use crate::{forest, knn, lda, logistic};
 use crate::options::HeadOptions;
 use crate::rows::Rows;
+use crate::{forest, knn, lda, logistic};
 
 /// Learns a head on features.
 ///
@@ -54,7 +54,8 @@ pub(crate) struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    fn new(
+    /// Checks rows and labels.
+    pub(crate) fn new(
         rows: Rows<'a>,
         labels: &[u32],
         classes: usize,

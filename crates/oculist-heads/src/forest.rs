@@ -66,12 +66,15 @@ pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
     let of_left_out = if labels.is_empty() {
         None
     } else {
-        let right = scores.chunks_exact(classes).zip(&labels).filter(|(s, l)| largest(s) == **l as usize).count();
+        let right =
+            scores.chunks_exact(classes).zip(&labels).filter(|(s, l)| largest(s) == **l as usize).count();
         Some((right as f64 / labels.len() as f64, calibrate::factor(&scores, &labels, classes)?))
     };
     let cv_accuracy = of_left_out.map(|(accuracy, _)| accuracy);
     let chosen = match cv_accuracy {
-        Some(accuracy) => format!("{count} trees, {:.1}% of rows that their samples left out", 100.0 * accuracy),
+        Some(accuracy) => {
+            format!("{count} trees, {:.1}% of rows that their samples left out", 100.0 * accuracy)
+        }
         None => format!("{count} trees"),
     };
     let factor = of_left_out.map_or(1.0, |(_, factor)| factor);

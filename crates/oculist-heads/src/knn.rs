@@ -58,12 +58,21 @@ pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
     } else if n == k {
         (format!("k = {DEFAULT}, since no class has two rows to leave one out"), None)
     } else {
-        let (best, accuracy) = choose(task, &learned)?;
+        let tried: Vec<usize> = NEIGHBOURS.into_iter().filter(|&k| k < n).collect();
+        let (best, accuracy) = choose(task, &learned, &tried)?;
         learned.k = best;
         (format!("k = {best} by leaving out, {:.1}%", 100.0 * accuracy), Some(accuracy))
     };
     let model = Model::Knn(learned);
-    Ok(Fitted { kind: HeadKind::Knn, dim: d, classes: task.classes, chosen, cv_accuracy, calibration: 1.0, model })
+    Ok(Fitted {
+        kind: HeadKind::Knn,
+        dim: d,
+        classes: task.classes,
+        chosen,
+        cv_accuracy,
+        calibration: 1.0,
+        model,
+    })
 }
 
 /// Rows divided by their lengths.
@@ -77,14 +86,21 @@ pub(crate) fn units(rows: Rows) -> Result<Vec<f32>, HeadError> {
     Ok(units)
 }
 
+/// The share of rows whose class their `k` nearest others give.
+pub(crate) fn accuracy(task: &Task, k: usize) -> Result<f64, HeadError> {
+    let (n, d) = (task.rows.len(), task.rows.dim());
+    task.check_memory("nearest neighbours", &[&[2, n, d], &[BLOCK, n, 4], &[n, 2]])?;
+    let labels = task.labels.iter().map(|&l| task.present[l as usize] as u32).collect();
+    Ok(choose(task, &Neighbours { units: units(task.rows)?, labels, k }, &[k.min(n - 1)])?.1)
+}
+
 /// The number of neighbours with the least loss of rows that are left out, and the share of them that is right.
-fn choose(task: &Task, learned: &Neighbours) -> Result<(usize, f64), HeadError> {
+fn choose(task: &Task, learned: &Neighbours, tried: &[usize]) -> Result<(usize, f64), HeadError> {
     let (n, d) = (task.rows.len(), task.rows.dim());
     let mut queries: Vec<usize> = (0..n).collect();
     Random::new(task.options.seed, 1 << 40).shuffle(&mut queries);
     queries.truncate(LEFT_OUT);
     queries.sort_unstable();
-    let tried: Vec<usize> = NEIGHBOURS.into_iter().filter(|&k| k < n).collect();
     let most = tried.last().copied().unwrap_or(1);
     let mut loss = vec![0.0f64; tried.len()];
     let mut right = vec![0usize; tried.len()];

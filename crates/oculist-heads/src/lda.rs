@@ -34,7 +34,10 @@ struct Learned {
 pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
     let (n, d, k) = (task.rows.len(), task.rows.dim(), task.present.len());
     let at_once = task.options.threads.min(task.options.folds);
-    task.check_memory("a discriminant analysis", &[&[at_once, n, d], &[at_once, 5, d, d], &[at_once, 5, k, d]])?;
+    task.check_memory(
+        "a discriminant analysis",
+        &[&[at_once, n, d], &[at_once, 5, d, d], &[at_once, 5, k, d]],
+    )?;
     let folds = Folds::new(&task.labels, k, task.options.folds, task.options.seed);
     let held: usize = folds.held_out.iter().map(std::iter::ExactSizeIterator::len).sum();
     let right = parallel::map(folds.held_out.len(), task.options.threads, |fold| {
@@ -53,7 +56,31 @@ pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
         None => shrinkage,
     };
     let model = Model::Linear(spread(task, &learned.weights, &learned.bias)?);
-    Ok(Fitted { kind: HeadKind::Lda, dim: d, classes: task.classes, chosen, cv_accuracy, calibration: 1.0, model })
+    Ok(Fitted {
+        kind: HeadKind::Lda,
+        dim: d,
+        classes: task.classes,
+        chosen,
+        cv_accuracy,
+        calibration: 1.0,
+        model,
+    })
+}
+
+/// Probabilities of the classes that occur for the rows themselves, `[rows, present]`.
+pub(crate) fn posteriors(task: &Task) -> Result<Vec<f64>, HeadError> {
+    let all: Vec<usize> = (0..task.rows.len()).collect();
+    let learned = learn(task, &all, task.options.threads)?;
+    let d = task.rows.dim();
+    let mut posteriors = Vec::with_capacity(all.len() * task.present.len());
+    for x in task.rows.values().chunks_exact(d) {
+        let score = |(w, b): (&[f64], &f64)| b + w.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>();
+        let scores: Vec<f64> = learned.weights.chunks_exact(d).zip(&learned.bias).map(score).collect();
+        let most = scores.iter().copied().fold(f64::MIN, f64::max);
+        let sum: f64 = scores.iter().map(|s| (s - most).exp()).sum();
+        posteriors.extend(scores.iter().map(|s| (s - most).exp() / sum));
+    }
+    Ok(posteriors)
 }
 
 /// The class of the largest score of a row.

@@ -11,6 +11,7 @@ mod append;
 mod calibrate;
 mod dense;
 mod error;
+pub mod estimate;
 mod fit;
 mod fitted;
 mod folds;

@@ -62,7 +62,15 @@ macro_rules! from {
     };
 }
 
-from!(Int(i64), Ints(Vec<i64>), Float(f32), Floats(Vec<f32>), Text(String), Texts(Vec<String>), Tensor(Tensor));
+from!(
+    Int(i64),
+    Ints(Vec<i64>),
+    Float(f32),
+    Floats(Vec<f32>),
+    Text(String),
+    Texts(Vec<String>),
+    Tensor(Tensor)
+);
 
 impl From<&str> for Attribute {
     fn from(value: &str) -> Self {

@@ -195,7 +195,10 @@ impl Read for TreeEnsembleClassifier {
         // How often nodes are met says nothing about results.
         attributes.skip(&["nodes_hitrates", "nodes_hitrates_as_tensor"]);
         if attributes.has("classlabels_strings") {
-            return Err("the attribute `classlabels_strings`: labels that are texts are not supported, integers are".to_owned());
+            return Err(
+                "the attribute `classlabels_strings`: labels that are texts are not supported, integers are"
+                    .to_owned(),
+            );
         }
         let after = match attributes.choice("post_transform", &AfterVotes::NAMES)? {
             1 => AfterVotes::Softmax,
@@ -213,9 +216,10 @@ impl Read for TreeEnsembleClassifier {
         if let Some(class) = columns[2].iter().find(|&&c| u32::try_from(c).is_err()) {
             return Err(format!("a vote is for class {class} of {}", labels.len()));
         }
-        let votes = weights.iter().enumerate().map(|(i, &weight)| {
-            (columns[0][i], columns[1][i], Vote { class: columns[2][i] as u32, weight })
-        });
+        let votes = weights
+            .iter()
+            .enumerate()
+            .map(|(i, &weight)| (columns[0][i], columns[1][i], Vote { class: columns[2][i] as u32, weight }));
         Self::new(from_listed(nodes, votes)?, labels, base, after)
     }
 
@@ -286,8 +290,7 @@ fn read_nodes(attributes: &mut Attributes) -> Result<Vec<Listed>, String> {
                 let feature = u32::try_from(columns[2][i]).ok().filter(|&f| f < u32::MAX);
                 let feature = feature.ok_or_else(|| format!("a node looks at feature {}", columns[2][i]))?;
                 let missing_passes = missing[i] != 0;
-                let test =
-                    Branch::Test { feature, compare, value: values[i], yes: 0, no: 0, missing_passes };
+                let test = Branch::Test { feature, compare, value: values[i], yes: 0, no: 0, missing_passes };
                 Some((test, [columns[3][i], columns[4][i]]))
             }
         };

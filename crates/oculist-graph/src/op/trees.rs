@@ -112,7 +112,9 @@ impl Trees {
                 return fail("it has no node".to_owned());
             }
             let limit = u32::MAX as usize;
-            if first + count > limit || all.votes.len() + tree.iter().map(|(_, v)| v.len()).sum::<usize>() > limit {
+            if first + count > limit
+                || all.votes.len() + tree.iter().map(|(_, v)| v.len()).sum::<usize>() > limit
+            {
                 return Err("there are more nodes or votes than can be counted".to_owned());
             }
             all.roots.push(first as u32);
@@ -134,7 +136,9 @@ impl Trees {
                             match parents.get_mut(child as usize) {
                                 Some(0) if child != 0 => parents[child as usize] = 1,
                                 Some(_) => {
-                                    return fail(format!("node {i} leads to node {child}, which another node leads to or which is the root"));
+                                    return fail(format!(
+                                        "node {i} leads to node {child}, which another node leads to or which is the root"
+                                    ));
                                 }
                                 None => return fail(format!("node {i} leads to node {child} of {count}")),
                             }
@@ -280,7 +284,8 @@ pub(crate) fn from_listed(
     }
     for (tree, node, vote) in votes {
         let place = places.get(&(tree, node));
-        let &(t, n) = place.ok_or_else(|| format!("a vote is of node {node} of tree {tree}, which is not there"))?;
+        let &(t, n) =
+            place.ok_or_else(|| format!("a vote is of node {node} of tree {tree}, which is not there"))?;
         trees[t][n as usize].1.push(vote);
     }
     Trees::new(trees)

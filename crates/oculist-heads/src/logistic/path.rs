@@ -101,7 +101,13 @@ impl<'a> Path<'a> {
         let at_once = task.options.threads.min(task.options.folds);
         task.check_memory(
             "a linear head",
-            &[&[n, d], &[2, square, d], &[at_once, n, k], &[60, at_once, k, d + 1], &[2, task.options.folds, k, d + 1]],
+            &[
+                &[n, d],
+                &[2, square, d],
+                &[at_once, n, k],
+                &[60, at_once, k, d + 1],
+                &[2, task.options.folds, k, d + 1],
+            ],
         )?;
         let folds = Folds::new(&task.labels, k, task.options.folds, task.options.seed);
         let standard = Standard::of(task.rows);
@@ -202,8 +208,7 @@ impl<'a> Path<'a> {
         let rows = learned.iter().map(Range::len).sum();
         let mut products = Products::new(1)?;
         let penalty = self.penalty(strength, rows);
-        let mut function =
-            Penalised::new(&self.design, &mut products, self.loss, penalty, &learned, factor)?;
+        let mut function = Penalised::new(&self.design, &mut products, self.loss, penalty, &learned, factor)?;
         minimize(&mut function, &mut parameters, FOLD, self.task.stop)?;
         let held = &self.folds.held_out[fold];
         let k = self.design.classes;
@@ -260,7 +265,8 @@ pub(crate) fn spread(task: &Task, weights: &[f64], bias: &[f64]) -> Result<Linea
     if task.present.len() < task.classes {
         // Less likely than any other class by e^-10 on every row.
         let least = task.rows.values().chunks_exact(d).map(|x| {
-            let score = |(w, b): (&[f64], &f64)| b + w.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>();
+            let score =
+                |(w, b): (&[f64], &f64)| b + w.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>();
             weights.chunks_exact(d).zip(bias).map(score).fold(f64::MAX, f64::min)
         });
         let absent = (least.fold(f64::MAX, f64::min) - 10.0) as f32;

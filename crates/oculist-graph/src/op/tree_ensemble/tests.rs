@@ -6,13 +6,8 @@ fn with(name: &str, value: impl Into<Attribute>) -> Result<TreeEnsembleClassifie
     let mut all: Vec<(String, Attribute)> =
         example.attributes().into_iter().map(|(n, v)| (n.to_owned(), v)).filter(|(n, _)| n != name).collect();
     all.push((name.to_owned(), value.into()));
-    let written = Written {
-        domain: "ai.onnx.ml",
-        name: "TreeEnsembleClassifier",
-        opset: 17,
-        inputs: 1,
-        outputs: 2,
-    };
+    let written =
+        Written { domain: "ai.onnx.ml", name: "TreeEnsembleClassifier", opset: 17, inputs: 1, outputs: 2 };
     let mut attributes = Attributes::new(all)?;
     let op = TreeEnsembleClassifier::read(&written, &mut attributes)?;
     match attributes.unread() {
@@ -88,8 +83,14 @@ fn a_deep_tree_is_no_deep_recursion() {
             return (Branch::Leaf, vec![Vote { class: i % 2, weight: 1.0 }]);
         }
         let compare = Compare::Greater;
-        let test =
-            Branch::Test { feature: 0, compare, value: i as f32, yes: i + 2, no: i + 1, missing_passes: false };
+        let test = Branch::Test {
+            feature: 0,
+            compare,
+            value: i as f32,
+            yes: i + 2,
+            no: i + 1,
+            missing_passes: false,
+        };
         (test, Vec::new())
     });
     let trees = Trees::new(vec![tree.collect()]).unwrap();
