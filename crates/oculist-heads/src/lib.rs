@@ -35,3 +35,6 @@ pub use fitted::Fitted;
 pub use kind::{HeadKind, UnknownKind};
 pub use options::HeadOptions;
 pub use rows::Rows;
+
+#[cfg(test)]
+mod golden;
