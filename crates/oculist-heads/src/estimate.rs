@@ -1,7 +1,8 @@
 //! How well features fit a task, told without training.
 //!
 //! Each estimate ranks sources of features for one task: the larger, the better is what can be learned on them expected to
-//! be. Their numbers mean nothing across tasks. All sums run in f64.
+//! be. Their numbers mean nothing across tasks. Sums run in f64, but for the cosines of neighbours
+//! and the covariance of NCTI, which are f32 products.
 
 mod h_score;
 mod leep;

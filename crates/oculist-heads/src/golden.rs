@@ -178,12 +178,13 @@ fn estimates_are_those_of_their_formulas() {
     for case in cases() {
         let name = case.golden["name"].as_str().unwrap();
         let (rows, labels, classes) = (case.rows(), &case.labels, case.classes);
-        let close = |what: &str, got: f64, want: &Value| {
+        let within = |what: &str, got: f64, want: &Value, tolerance: f64| {
             let want = want.as_f64().unwrap();
-            assert!((got - want).abs() <= 1e-6 * want.abs().max(1.0), "{name}: {what} {got} for {want}");
-            // Twin: the labels in another order give another number.
+            assert!((got - want).abs() <= tolerance * want.abs().max(1.0), "{name}: {what} {got} for {want}");
             want
         };
+        let close = |what: &str, got: f64, want: &Value| within(what, got, want, 1e-6);
+        // Twins: the labels in another order give other numbers.
         let mut turned = labels.clone();
         turned.rotate_left(1);
         let log_me = |l: &[u32]| estimate::log_me(rows, l, classes, &options, &stop).unwrap();
@@ -204,9 +205,10 @@ fn estimates_are_those_of_their_formulas() {
         assert!((leep(&turned) - want).abs() > 1e-3);
         let collapse = |l: &[u32]| estimate::collapse(rows, l, classes, &options, &stop).unwrap();
         let (got, golden) = (collapse(labels), &case.golden["collapse"]);
-        close("variability", got.variability, &golden["variability"]);
+        // The covariance is a sum of f32 products.
+        within("variability", got.variability, &golden["variability"], 1e-4);
         close("geometry", got.geometry, &golden["geometry"]);
-        let want = close("centre", got.centre, &golden["centre"]);
+        let want = within("centre", got.centre, &golden["centre"], 1e-4);
         assert!((collapse(&turned).centre - want).abs() > 1e-3);
         let accuracy = estimate::neighbour_accuracy(rows, labels, classes, 5, &options, &stop).unwrap();
         close("neighbours", accuracy, &case.golden["neighbour_accuracy"]);

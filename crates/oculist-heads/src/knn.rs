@@ -49,7 +49,7 @@ pub(crate) struct Neighbours {
 pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
     let (n, d) = (task.rows.len(), task.rows.dim());
     let k = task.present.len();
-    task.check_memory("nearest neighbours", &[&[2, n, d], &[BLOCK, n, 4], &[n, 2]])?;
+    task.check_memory("nearest neighbours", &[&[2, n, d], &[BLOCK, n, 4], &[n, 2], &[n, task.classes]])?;
     let labels = task.labels.iter().map(|&l| task.present[l as usize] as u32).collect();
     let mut learned = Neighbours { units: units(task.rows)?, labels, k: DEFAULT };
     let (chosen, cv_accuracy) = if let Some(wanted) = task.options.neighbours {
@@ -89,7 +89,7 @@ pub(crate) fn units(rows: Rows) -> Result<Vec<f32>, HeadError> {
 /// The share of rows whose class their `k` nearest others give.
 pub(crate) fn accuracy(task: &Task, k: usize) -> Result<f64, HeadError> {
     let (n, d) = (task.rows.len(), task.rows.dim());
-    task.check_memory("nearest neighbours", &[&[2, n, d], &[BLOCK, n, 4], &[n, 2]])?;
+    task.check_memory("nearest neighbours", &[&[2, n, d], &[BLOCK, n, 4], &[n, 2], &[n, task.classes]])?;
     let labels = task.labels.iter().map(|&l| task.present[l as usize] as u32).collect();
     Ok(choose(task, &Neighbours { units: units(task.rows)?, labels, k }, &[k.min(n - 1)])?.1)
 }

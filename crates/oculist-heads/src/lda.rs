@@ -36,7 +36,7 @@ pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
     let at_once = task.options.threads.min(task.options.folds);
     task.check_memory(
         "a discriminant analysis",
-        &[&[at_once, n, d], &[at_once, 5, d, d], &[at_once, 5, k, d]],
+        &[&[at_once, n, d], &[at_once, 5, d, d], &[at_once, 5, k, d], &[task.classes, d]],
     )?;
     let folds = Folds::new(&task.labels, k, task.options.folds, task.options.seed);
     let held: usize = folds.held_out.iter().map(std::iter::ExactSizeIterator::len).sum();

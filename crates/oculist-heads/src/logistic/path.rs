@@ -106,7 +106,8 @@ impl<'a> Path<'a> {
                 &[2, square, d],
                 &[at_once, n, k],
                 &[60, at_once, k, d + 1],
-                &[2, task.options.folds, k, d + 1],
+                &[2, task.options.folds.min(n), k, d + 1],
+                &[task.classes, d],
             ],
         )?;
         let folds = Folds::new(&task.labels, k, task.options.folds, task.options.seed);
