@@ -10,12 +10,12 @@ use crate::{process, venv, workspace};
 pub(crate) const ARGUMENTS: &str = "[NAME]";
 pub(crate) const ABOUT: &str = "Makes golden/*.json and the models of other exporters again, or only NAME\n\
                                 (architectures, training_step, kernels, mix, losses, multi_label, consistency,\n\
-                                exports, exported, exported_keras, metrics). Installs PyTorch, several gigabytes, into\n\
+                                exports, exported, exported_keras, metrics, heads). Installs PyTorch, several gigabytes, into\n\
                                 target/golden-venv, Keras for exported_keras into target/golden-keras-venv, and\n\
-                                scikit-learn for metrics into target/golden-metrics-venv.";
+                                scikit-learn for metrics and heads into target/golden-metrics-venv.";
 
 /// The scripts by name, with their paths from the root; each writes into its own folder.
-const SCRIPTS: [(&str, &str); 11] = [
+const SCRIPTS: [(&str, &str); 12] = [
     ("architectures", "golden/architectures.py"),
     ("training_step", "golden/training_step.py"),
     ("kernels", "golden/kernels.py"),
@@ -27,12 +27,14 @@ const SCRIPTS: [(&str, &str); 11] = [
     ("exported", "golden/exported.py"),
     (KERAS, "golden/exported_keras.py"),
     (METRICS, "golden/metrics.py"),
+    (HEADS, "golden/heads.py"),
 ];
 
 /// The script that needs Keras and tf2onnx instead of PyTorch.
 const KERAS: &str = "exported_keras";
-/// The script that needs scikit-learn instead, and no gigabytes.
+/// The scripts that need scikit-learn instead, and no gigabytes.
 const METRICS: &str = "metrics";
+const HEADS: &str = "heads";
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let scripts = chosen(arguments)?;
@@ -40,7 +42,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         println!("==> {script}");
         let (environment, requirements) = match name {
             KERAS => ("golden-keras-venv", "requirements-keras.txt"),
-            METRICS => ("golden-metrics-venv", "requirements-metrics.txt"),
+            METRICS | HEADS => ("golden-metrics-venv", "requirements-metrics.txt"),
             _ => ("golden-venv", "requirements-golden.txt"),
         };
         let python = venv::ensure(environment, requirements)?;

@@ -222,6 +222,7 @@ impl<'a> Bytes<'a> {
             (0..=249, Attribute::Floats(_)) => 3,
             (0..=249, Attribute::Text(_)) => 4,
             (0..=249, Attribute::Tensor(_)) => 5,
+            (0..=249, Attribute::Texts(_)) => 6,
             (other, _) => usize::from(other) % 6,
         };
         match kind {
@@ -230,6 +231,7 @@ impl<'a> Bytes<'a> {
             2 => Attribute::Float(self.float()),
             3 => Attribute::Floats((0..self.below(5)).map(|_| self.float()).collect()),
             4 => Attribute::Text(self.text()),
+            6 => Attribute::Texts((0..self.below(5)).map(|_| self.text()).collect()),
             _ => {
                 let dtype = self.dtype();
                 let shape = (0..self.below(3)).map(|_| self.below(4)).collect();

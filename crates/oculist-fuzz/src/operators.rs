@@ -158,6 +158,7 @@ fn kind(domain: &str, name: &str, attribute: &str, base: &AttributeList) -> Opti
         Attribute::Float(1.0),
         Attribute::Floats(vec![1.0]),
         Attribute::Text(String::new()),
+        Attribute::Texts(Vec::new()),
         Attribute::Tensor(Tensor::zeros(DataType::F32, &[1])),
     ];
     for kind in kinds {

@@ -58,6 +58,8 @@ mod skip_norm;
 mod slice;
 mod softmax;
 mod transpose;
+mod tree_ensemble;
+mod trees;
 mod types;
 mod unary;
 mod unpool;
@@ -117,6 +119,8 @@ pub use skip_norm::SkipLayerNormalization;
 pub use slice::{Slice, Split};
 pub use softmax::{Softmax, SoftmaxKind};
 pub use transpose::Transpose;
+pub use tree_ensemble::{AfterVotes, TreeEnsembleClassifier};
+pub use trees::{Branch, Compare, Trees, Vote};
 pub use unary::Unary;
 pub use unpool::{Col2Im, MaxUnpool};
 pub use variadic::Variadic;
@@ -227,6 +231,8 @@ operators! {
     RoiAlign, NonMaxSuppression,
     // binarizer.rs
     Binarizer,
+    // tree_ensemble.rs
+    TreeEnsembleClassifier,
     // integer.rs
     ConvInteger, QLinearConv, IntegerMatMul, DynamicQuantizeLinear,
     // qlinear.rs

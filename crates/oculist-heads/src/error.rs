@@ -60,7 +60,9 @@ pub enum HeadError {
         found: String,
     },
     /// More memory would be needed than may be taken.
-    #[error("{what} of {rows} rows, {dim} features and {classes} classes: {needed} bytes needed, {limit} allowed")]
+    #[error(
+        "{what} of {rows} rows, {dim} features and {classes} classes: {needed} bytes needed, {limit} allowed"
+    )]
     Memory {
         /// What would be computed.
         what: &'static str,

@@ -5,9 +5,10 @@ use std::sync::atomic::AtomicBool;
 use crate::error::HeadError;
 use crate::fitted::Fitted;
 use crate::kind::HeadKind;
-use crate::logistic;
+use crate::linear::Loss;
 use crate::options::HeadOptions;
 use crate::rows::Rows;
+use crate::{forest, knn, lda, logistic};
 
 /// Learns a head on features.
 ///
@@ -30,12 +31,11 @@ pub fn fit(
     options.check()?;
     let task = Task::new(rows, labels, classes, options, stop)?;
     match kind {
-        HeadKind::Logistic => logistic::fit(&task),
-        HeadKind::Svm | HeadKind::Lda | HeadKind::Knn | HeadKind::Forest => Err(HeadError::Option {
-            name: "kind",
-            expected: "logistic",
-            found: kind.to_string(),
-        }),
+        HeadKind::Logistic => logistic::fit(&task, kind, Loss::Softmax),
+        HeadKind::Svm => logistic::fit(&task, kind, Loss::SquaredHinge),
+        HeadKind::Lda => lda::fit(&task),
+        HeadKind::Knn => knn::fit(&task),
+        HeadKind::Forest => forest::fit(&task),
     }
 }
 
@@ -54,7 +54,8 @@ pub(crate) struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    fn new(
+    /// Checks rows and labels.
+    pub(crate) fn new(
         rows: Rows<'a>,
         labels: &[u32],
         classes: usize,

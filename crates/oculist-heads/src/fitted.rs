@@ -1,7 +1,9 @@
 //! A head that has been learned.
 
 use crate::error::HeadError;
+use crate::forest::Forest;
 use crate::kind::HeadKind;
+use crate::knn::Neighbours;
 use crate::product::Products;
 use crate::rows::Rows;
 use oculist_kernels::Matmul;
@@ -14,6 +16,7 @@ pub struct Fitted {
     pub(crate) classes: usize,
     pub(crate) chosen: String,
     pub(crate) cv_accuracy: Option<f64>,
+    pub(crate) calibration: f64,
     pub(crate) model: Model,
 }
 
@@ -22,6 +25,10 @@ pub struct Fitted {
 pub(crate) enum Model {
     /// `weights * x + bias`.
     Linear(Linear),
+    /// The logarithms of the shares of neighbours' votes.
+    Knn(Neighbours),
+    /// The logarithms of the shares of trees' votes.
+    Forest(Forest),
 }
 
 /// A linear function.
@@ -60,10 +67,17 @@ impl Fitted {
         self.cv_accuracy
     }
 
+    /// The factor that the scores were multiplied by, so that their softmax gives probabilities: what held-out rows say of `svm`
+    /// and `forest`, otherwise 1. It is part of [`Fitted::scores`], [`Fitted::linear`] and [`Fitted::append`].
+    pub fn calibration(&self) -> f64 {
+        self.calibration
+    }
+
     /// Weights `[classes, dim]` and bias `[classes]` of a linear head, for features as they are.
     pub fn linear(&self) -> Option<(&[f32], &[f32])> {
         match &self.model {
             Model::Linear(linear) => Some((&linear.weights, &linear.bias)),
+            Model::Knn(_) | Model::Forest(_) => None,
         }
     }
 
@@ -78,10 +92,10 @@ impl Fitted {
         if rows.dim() != self.dim {
             return Err(HeadError::Shape { values: rows.dim(), dim: self.dim });
         }
-        let mut products = Products::new(1)?;
         match &self.model {
             Model::Linear(linear) => {
                 let k = self.classes;
+                let mut products = Products::new(1)?;
                 let mut scores =
                     oculist_kernels::try_zeros(rows.len().saturating_mul(k), "scores of a head")?;
                 let shape = Matmul::new(rows.len(), k, self.dim).transposed(false, true);
@@ -91,6 +105,8 @@ impl Fitted {
                 }
                 Ok(scores)
             }
+            Model::Knn(neighbours) => neighbours.scores(rows, self.classes),
+            Model::Forest(forest) => Ok(forest.scores(rows, self.classes)),
         }
     }
 }

@@ -8,11 +8,17 @@
 //! are cut by shapes alone, and every random choice has a generator of its own, seeded by what it belongs to.
 
 mod append;
+mod calibrate;
+mod dense;
 mod error;
+pub mod estimate;
 mod fit;
 mod fitted;
 mod folds;
+mod forest;
 mod kind;
+mod knn;
+mod lda;
 mod linear;
 mod logistic;
 mod minimize;
@@ -29,3 +35,6 @@ pub use fitted::Fitted;
 pub use kind::{HeadKind, UnknownKind};
 pub use options::HeadOptions;
 pub use rows::Rows;
+
+#[cfg(test)]
+mod golden;

@@ -11,4 +11,4 @@
 
 mod path;
 
-pub(crate) use path::fit;
+pub(crate) use path::{fit, largest, spread};

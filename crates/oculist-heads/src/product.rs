@@ -1,8 +1,6 @@
 //! Products of matrices in f32, on the kernels.
 
-use oculist_kernels::{
-    Added, Context, KernelError, Matmul, MatmulEpilogue, MatmulPlan, Right, try_zeros,
-};
+use oculist_kernels::{Added, Context, KernelError, Matmul, MatmulEpilogue, MatmulPlan, Right, try_zeros};
 
 /// Threads and scratch for products.
 #[derive(Debug)]

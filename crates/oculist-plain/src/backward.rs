@@ -251,7 +251,9 @@ fn rule(op: &Op) -> Rule<'_> {
         // Scales that follow from the numbers, or that numbers are multiplied by behind integers.
         Op::DequantizeLinear(_)
         | Op::DynamicQuantizeLinear(_)
-        | Op::IntegerMatMul(IntegerMatMul::Floats | IntegerMatMul::Dynamic) => Unknown,
+        | Op::IntegerMatMul(IntegerMatMul::Floats | IntegerMatMul::Dynamic)
+        // A step everywhere: what stands before trees is not trained through them.
+        | Op::TreeEnsembleClassifier(_) => Unknown,
     }
 }
 

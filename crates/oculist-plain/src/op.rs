@@ -44,6 +44,7 @@ pub(crate) mod signal;
 mod slice;
 mod softmax;
 mod transpose;
+mod tree_ensemble;
 pub(crate) mod unary;
 mod unpool;
 mod variadic;
@@ -171,6 +172,7 @@ pub(crate) fn kernel(op: &Op) -> &dyn Forward {
         Op::NonMaxSuppression(op) => op,
         // binarizer.rs
         Op::Binarizer(op) => op,
+        Op::TreeEnsembleClassifier(op) => op,
         // integer.rs
         Op::ConvInteger(op) => op,
         Op::QLinearConv(op) => op,

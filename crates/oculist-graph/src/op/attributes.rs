@@ -17,6 +17,8 @@ pub enum Attribute {
     Floats(Vec<f32>),
     /// A text.
     Text(String),
+    /// A list of texts.
+    Texts(Vec<String>),
     /// A tensor.
     Tensor(Tensor),
 }
@@ -30,6 +32,7 @@ impl Attribute {
             Self::Float(_) => "a float",
             Self::Floats(_) => "a list of floats",
             Self::Text(_) => "a text",
+            Self::Texts(_) => "a list of texts",
             Self::Tensor(_) => "a tensor",
         }
     }
@@ -43,6 +46,7 @@ impl fmt::Display for Attribute {
             Self::Float(v) => write!(f, "{v:?}"),
             Self::Floats(v) => write!(f, "{v:?}"),
             Self::Text(v) => f.write_str(v),
+            Self::Texts(v) => write!(f, "{v:?}"),
             Self::Tensor(v) => write!(f, "{}{:?}", v.dtype().name(), v.shape()),
         }
     }
@@ -58,7 +62,15 @@ macro_rules! from {
     };
 }
 
-from!(Int(i64), Ints(Vec<i64>), Float(f32), Floats(Vec<f32>), Text(String), Tensor(Tensor));
+from!(
+    Int(i64),
+    Ints(Vec<i64>),
+    Float(f32),
+    Floats(Vec<f32>),
+    Text(String),
+    Texts(Vec<String>),
+    Tensor(Tensor)
+);
 
 impl From<&str> for Attribute {
     fn from(value: &str) -> Self {
@@ -243,6 +255,18 @@ impl Attributes {
             None => Ok(None),
             Some(Attribute::Text(v)) => Ok(Some(v)),
             Some(other) => Self::wrong(name, "a text", &other),
+        }
+    }
+
+    /// A list of texts, if given.
+    ///
+    /// # Errors
+    /// If the attribute is of another kind.
+    pub fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, String> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Attribute::Texts(v)) => Ok(Some(v)),
+            Some(other) => Self::wrong(name, "a list of texts", &other),
         }
     }
 

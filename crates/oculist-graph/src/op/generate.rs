@@ -68,6 +68,7 @@ impl Read for Constant {
             Attribute::Text(text) => {
                 return Err(format!("expected a number or a tensor, found the text `{text}`"));
             }
+            Attribute::Texts(_) => return Err("expected a number or a tensor, found texts".to_owned()),
         };
         Ok(Self { value: Tensor::new(shape, data).map_err(|e| e.to_string())? })
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use oculist_kernels::{Matmul, try_zeros};
 
+use crate::calibrate;
 use crate::error::HeadError;
 use crate::fit::Task;
 use crate::fitted::{Fitted, Linear, Model};
@@ -16,16 +17,18 @@ use crate::parallel;
 use crate::product::Products;
 use crate::standard::Standard;
 
-/// Strengths `C` that are tried, in this order.
-const STRENGTHS: [f64; 13] =
-    [1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0];
+/// Strengths `C` that are tried, in this order, until one is no better than the one before; then those between the
+/// best and its neighbours.
+const STRENGTHS: [f64; 8] = [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0];
+/// From the best strength to those between.
+const BETWEEN: [f64; 2] = [0.3, 3.0];
 /// The strength where nothing can be held out.
 const DEFAULT: f64 = 0.01;
-/// Strengths that may be worse than the best before the path ends.
-const WORSE: usize = 2;
+/// The share of the loss by which a weaker penalty must be better: less is noise of the folds.
+const GAIN: f64 = 1e-3;
 /// Where a fold's weights have converged, and where those of the head have.
 const FOLD: Limits = Limits { gradient: 1e-4, steps: 200 };
-const FINAL: Limits = Limits { gradient: 2e-6, steps: 1000 };
+const FINAL: Limits = Limits { gradient: 1e-5, steps: 1000 };
 
 /// What a fold says of a strength.
 struct Judged {
@@ -34,20 +37,20 @@ struct Judged {
     loss: f64,
     /// Held-out rows whose largest score is the label's.
     right: usize,
+    /// Of held-out rows, where they are to be calibrated.
+    scores: Vec<f32>,
 }
 
-/// Learns a logistic regression.
-pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
-    let (n, d, k) = (task.rows.len(), task.rows.dim(), task.present.len());
-    let threads = task.options.threads;
-    let path = Path::new(task, Loss::Softmax)?;
-    let _ = (n, d, k, threads);
+/// Learns a logistic regression, or support vector machines.
+pub(crate) fn fit(task: &Task, kind: HeadKind, loss: Loss) -> Result<Fitted, HeadError> {
+    let (d, k) = (task.rows.dim(), task.present.len());
+    let path = Path::new(task, loss)?;
     let (strength, start, found) = match task.options.strength {
         Some(strength) => (strength, None, None),
         None if path.folds.held_out.is_empty() => (DEFAULT, None, None),
         None => {
-            let best = path.choose()?;
-            (best.strength, Some(best.parameters), Some((best.accuracy, best.loss)))
+            let mut best = path.choose()?;
+            (best.strength, Some(best.parameters.swap_remove(0)), Some((best.accuracy, best.calibration)))
         }
     };
     let cv_accuracy = found.map(|(accuracy, _)| accuracy);
@@ -60,9 +63,11 @@ pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
     };
     let parameters = path.learn(strength, start)?;
     let (weights, bias) = parameters.split_at(k * d);
-    let (weights, bias) = path.standard.unfold(weights, bias);
+    let (mut weights, mut bias) = path.standard.unfold(weights, bias);
+    let calibration = found.map_or(1.0, |(_, calibration)| calibration);
+    weights.iter_mut().chain(&mut bias).for_each(|w| *w *= calibration);
     let model = Model::Linear(spread(task, &weights, &bias)?);
-    Ok(Fitted { kind: HeadKind::Logistic, dim: d, classes: task.classes, chosen, cv_accuracy, model })
+    Ok(Fitted { kind, dim: d, classes: task.classes, chosen, cv_accuracy, calibration, model })
 }
 
 /// A strength, and what its folds say.
@@ -70,8 +75,10 @@ struct Best {
     strength: f64,
     loss: f64,
     accuracy: f64,
-    /// Of the first fold.
-    parameters: Vec<f64>,
+    /// The factor of the scores.
+    calibration: f64,
+    /// Of each fold.
+    parameters: Vec<Vec<f64>>,
 }
 
 /// What all strengths share.
@@ -94,7 +101,14 @@ impl<'a> Path<'a> {
         let at_once = task.options.threads.min(task.options.folds);
         task.check_memory(
             "a linear head",
-            &[&[n, d], &[2, square, d], &[at_once, n, k], &[60, at_once, k, d + 1], &[2, task.options.folds, k, d + 1]],
+            &[
+                &[n, d],
+                &[2, square, d],
+                &[at_once, n, k],
+                &[60, at_once, k, d + 1],
+                &[2, task.options.folds.min(n), k, d + 1],
+                &[task.classes, d],
+            ],
         )?;
         let folds = Folds::new(&task.labels, k, task.options.folds, task.options.seed);
         let standard = Standard::of(task.rows);
@@ -134,34 +148,53 @@ impl<'a> Path<'a> {
 
     /// The strength with the least loss of held-out rows.
     fn choose(&self) -> Result<Best, HeadError> {
-        let count = self.folds.held_out.len();
-        let held: usize = self.folds.held_out.iter().map(Range::len).sum();
         let mut best: Option<Best> = None;
-        let mut parameters = vec![vec![0.0; self.design.parameters()]; count];
-        let mut worse = 0;
         for strength in STRENGTHS {
-            let learned = self.design.labels.len() * (count - 1) / count;
-            let mut products = Products::new(self.task.options.threads)?;
-            let factor = self.factor(&mut products, self.penalty(strength, learned))?;
-            let judged = parallel::map(count, self.task.options.threads, |fold| {
-                self.judge(fold, strength, parameters[fold].clone(), factor.as_ref())
-            });
-            let judged: Vec<Judged> = judged.into_iter().collect::<Result<_, _>>()?;
-            let loss = judged.iter().map(|j| j.loss).sum::<f64>() / held as f64;
-            let right: usize = judged.iter().map(|j| j.right).sum();
-            parameters = judged.into_iter().map(|j| j.parameters).collect();
-            if best.as_ref().is_none_or(|b| loss < b.loss) {
-                let accuracy = right as f64 / held as f64;
-                best = Some(Best { strength, loss, accuracy, parameters: parameters[0].clone() });
-                worse = 0;
-            } else {
-                worse += 1;
-                if worse == WORSE {
-                    break;
-                }
+            let start = best.as_ref().map(|b| b.parameters.as_slice());
+            let next = self.judge_all(strength, start)?;
+            if best.as_ref().is_some_and(|b| next.loss.is_nan() || next.loss > b.loss * (1.0 - GAIN)) {
+                break;
+            }
+            best = Some(next);
+        }
+        let mut best = best.ok_or(HeadError::Range { what: "the loss of held-out rows" })?;
+        let between = BETWEEN.map(|factor| rounded(best.strength * factor));
+        for strength in between {
+            let next = self.judge_all(strength, Some(&best.parameters))?;
+            if next.loss < best.loss * (1.0 - GAIN) {
+                best = next;
             }
         }
-        best.ok_or(HeadError::Range { what: "the loss of held-out rows" })
+        Ok(best)
+    }
+
+    /// What the folds say of a strength, from the parameters of another.
+    fn judge_all(&self, strength: f64, start: Option<&[Vec<f64>]>) -> Result<Best, HeadError> {
+        let count = self.folds.held_out.len();
+        let held: usize = self.folds.held_out.iter().map(Range::len).sum();
+        let learned = self.design.labels.len() - held / count;
+        let mut products = Products::new(self.task.options.threads)?;
+        let factor = self.factor(&mut products, self.penalty(strength, learned))?;
+        let judged = parallel::map(count, self.task.options.threads, |fold| {
+            let start = start.map_or_else(|| vec![0.0; self.design.parameters()], |s| s[fold].clone());
+            self.judge(fold, strength, start, factor.as_ref())
+        });
+        let judged: Vec<Judged> = judged.into_iter().collect::<Result<_, _>>()?;
+        let calibration = match self.loss {
+            Loss::Softmax => 1.0,
+            Loss::SquaredHinge => {
+                let held = &self.design.labels[..held];
+                let scores = judged.iter().map(|j| j.scores.as_slice()).collect::<Vec<_>>().concat();
+                calibrate::factor(&scores, held, self.design.classes)?
+            }
+        };
+        Ok(Best {
+            calibration,
+            strength,
+            loss: judged.iter().map(|j| j.loss).sum::<f64>() / held as f64,
+            accuracy: judged.iter().map(|j| j.right).sum::<usize>() as f64 / held as f64,
+            parameters: judged.into_iter().map(|j| j.parameters).collect(),
+        })
     }
 
     /// Learns without a fold, and scores what was held out.
@@ -176,20 +209,20 @@ impl<'a> Path<'a> {
         let rows = learned.iter().map(Range::len).sum();
         let mut products = Products::new(1)?;
         let penalty = self.penalty(strength, rows);
-        let mut function =
-            Penalised::new(&self.design, &mut products, self.loss, penalty, &learned, factor)?;
+        let mut function = Penalised::new(&self.design, &mut products, self.loss, penalty, &learned, factor)?;
         minimize(&mut function, &mut parameters, FOLD, self.task.stop)?;
         let held = &self.folds.held_out[fold];
         let k = self.design.classes;
         let mut scores = try_zeros(held.len() * k, "scores of held-out rows")?;
         let single: Vec<f32> = parameters.iter().map(|&p| p as f32).collect();
         self.design.scores(&mut products, &single, held, &mut scores)?;
+        let kept = if self.loss == Loss::Softmax { Vec::new() } else { scores.clone() };
         let (mut loss, mut right) = (0.0, 0);
         for (row, &label) in scores.chunks_exact_mut(k).zip(&self.design.labels[held.clone()]) {
             right += usize::from(largest(row) == label as usize);
             loss += self.loss.value(row, label as usize);
         }
-        Ok(Judged { parameters, loss, right })
+        Ok(Judged { parameters, loss, right, scores: kept })
     }
 
     /// Learns from all rows, from a start.
@@ -207,13 +240,18 @@ impl<'a> Path<'a> {
     }
 }
 
+/// A strength to one digit.
+fn rounded(strength: f64) -> f64 {
+    format!("{strength:.0e}").parse().unwrap_or(strength)
+}
+
 /// The index of the largest score, the first of equal ones.
 pub(crate) fn largest(scores: &[f32]) -> usize {
     scores.iter().enumerate().fold(0, |best, (i, s)| if *s > scores[best] { i } else { best })
 }
 
 /// Weights and bias of all classes from those of the classes that occur.
-fn spread(task: &Task, weights: &[f64], bias: &[f64]) -> Result<Linear, HeadError> {
+pub(crate) fn spread(task: &Task, weights: &[f64], bias: &[f64]) -> Result<Linear, HeadError> {
     let d = task.rows.dim();
     let mut linear = Linear {
         weights: try_zeros(task.classes.saturating_mul(d), "weights of a head")?,
@@ -228,7 +266,8 @@ fn spread(task: &Task, weights: &[f64], bias: &[f64]) -> Result<Linear, HeadErro
     if task.present.len() < task.classes {
         // Less likely than any other class by e^-10 on every row.
         let least = task.rows.values().chunks_exact(d).map(|x| {
-            let score = |(w, b): (&[f64], &f64)| b + w.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>();
+            let score =
+                |(w, b): (&[f64], &f64)| b + w.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>();
             weights.chunks_exact(d).zip(bias).map(score).fold(f64::MAX, f64::min)
         });
         let absent = (least.fold(f64::MAX, f64::min) - 10.0) as f32;

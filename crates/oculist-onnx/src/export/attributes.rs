@@ -18,6 +18,10 @@ pub(super) fn proto(name: &str, value: Attribute) -> AttributeProto {
         Attribute::Float(v) => AttributeProto { f: Some(v), ..base(AttributeType::Float) },
         Attribute::Floats(v) => AttributeProto { floats: v, ..base(AttributeType::Floats) },
         Attribute::Text(v) => AttributeProto { s: Some(v.into_bytes()), ..base(AttributeType::String) },
+        Attribute::Texts(v) => {
+            let strings = v.into_iter().map(String::into_bytes).collect();
+            AttributeProto { strings, ..base(AttributeType::Strings) }
+        }
         Attribute::Tensor(v) => AttributeProto { t: Some(to_proto("", &v)), ..base(AttributeType::Tensor) },
     }
 }

@@ -27,13 +27,15 @@ pub(super) fn read(
         AttributeType::Float => proto.f.unwrap_or(0.0).into(),
         AttributeType::Floats => proto.floats.clone().into(),
         AttributeType::String => text(proto.s.as_deref().unwrap_or_default())?.into(),
+        AttributeType::Strings => {
+            proto.strings.iter().map(|s| text(s)).collect::<Result<Vec<_>, _>>()?.into()
+        }
         AttributeType::Tensor => {
             let tensor = proto.t.as_ref().ok_or_else(|| format!("the attribute `{name}` has no tensor"))?;
             from_proto(owner, tensor, beside).map_err(|e| format!("the attribute `{name}`: {e}"))?.into()
         }
         other @ (AttributeType::Undefined
         | AttributeType::Graph
-        | AttributeType::Strings
         | AttributeType::Tensors
         | AttributeType::Graphs
         | AttributeType::SparseTensor
@@ -67,6 +69,8 @@ fn kind(proto: &AttributeProto) -> AttributeType {
         AttributeType::Floats
     } else if !proto.ints.is_empty() {
         AttributeType::Ints
+    } else if !proto.strings.is_empty() {
+        AttributeType::Strings
     } else {
         AttributeType::Undefined
     }

@@ -225,6 +225,7 @@ fn rule(op: &Op) -> Option<Rule<'_>> {
         Op::ScatterElements(_) | Op::ScatterND(_) | Op::TensorScatter(_) => None,
         Op::DepthToSpace(_) | Op::SpaceToDepth(_) => None,
         Op::GridSample(_) | Op::AffineGrid(_) | Op::CenterCropPad(_) => None,
+        Op::TreeEnsembleClassifier(_) => None,
         Op::MaxUnpool(_) | Op::Col2Im(_) | Op::RoiAlign(_) | Op::NonMaxSuppression(_) | Op::Binarizer(_) => {
             None
         }

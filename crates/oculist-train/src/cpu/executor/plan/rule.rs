@@ -72,6 +72,7 @@ pub(super) fn rule(op: &Op) -> Option<Rule> {
             None
         }
         // Refused before.
+        Op::TreeEnsembleClassifier(_) => None,
         Op::QuantizeLinear(_) | Op::DequantizeLinear(_) | Op::DynamicQuantizeLinear(_) => None,
         Op::ConvInteger(_) | Op::QLinearConv(_) | Op::IntegerMatMul(_) | Op::QLinear(_) => None,
         Op::SignalWindow(_) | Op::MelWeightMatrix(_) | Op::Dft(_) | Op::Stft(_) => None,

@@ -1,0 +1,245 @@
+//! Linear discriminant analysis with shrinkage.
+//!
+//! Classes are normal with one covariance, `sum_c prior_c S_c`, where `S_c` is the covariance of the class's rows, each feature
+//! scaled to variance 1, shrunk towards a multiple of the identity as Ledoit and Wolf do, and scaled back:
+//! `score_c(x) = m_c^T S^-1 x - m_c^T S^-1 m_c / 2 + log prior_c`.
+//!
+//! # Source
+//! Ledoit and Wolf, "A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices", 2004; scikit-learn's
+//! `LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")`. Deviation: where the matrix is not positive definite, as with one
+//! row a class, a multiple of the identity is added, or is all there is.
+
+use std::sync::atomic::Ordering;
+
+use oculist_kernels::{Matmul, try_zeros};
+
+use crate::dense::{cholesky, solve};
+use crate::error::HeadError;
+use crate::fit::Task;
+use crate::fitted::{Fitted, Model};
+use crate::folds::Folds;
+use crate::kind::HeadKind;
+use crate::logistic::{largest, spread};
+use crate::parallel;
+use crate::product::Products;
+
+/// Weights `[classes, dim]`, bias `[classes]`, and the mean of the shrinkages.
+struct Learned {
+    weights: Vec<f64>,
+    bias: Vec<f64>,
+    shrinkage: f64,
+}
+
+/// Learns a discriminant analysis.
+pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
+    let (n, d, k) = (task.rows.len(), task.rows.dim(), task.present.len());
+    let at_once = task.options.threads.min(task.options.folds);
+    task.check_memory(
+        "a discriminant analysis",
+        &[&[at_once, n, d], &[at_once, 5, d, d], &[at_once, 5, k, d], &[task.classes, d]],
+    )?;
+    let folds = Folds::new(&task.labels, k, task.options.folds, task.options.seed);
+    let held: usize = folds.held_out.iter().map(std::iter::ExactSizeIterator::len).sum();
+    let right = parallel::map(folds.held_out.len(), task.options.threads, |fold| {
+        let rows: Vec<usize> = folds.learned(fold).into_iter().flatten().map(|i| folds.order[i]).collect();
+        let learned = learn(task, &rows, 1)?;
+        let held = folds.held_out[fold].clone().map(|i| folds.order[i]);
+        Ok(held.filter(|&i| best(task, &learned, i) == task.labels[i] as usize).count())
+    });
+    let right: usize = right.into_iter().sum::<Result<_, HeadError>>()?;
+    let all: Vec<usize> = (0..n).collect();
+    let learned = learn(task, &all, task.options.threads)?;
+    let cv_accuracy = (held > 0).then(|| right as f64 / held as f64);
+    let shrinkage = format!("shrinkage {:.2} after Ledoit and Wolf", learned.shrinkage);
+    let chosen = match cv_accuracy {
+        Some(accuracy) => format!("{shrinkage}, {:.1}% by {}", 100.0 * accuracy, folds.words()),
+        None => shrinkage,
+    };
+    let model = Model::Linear(spread(task, &learned.weights, &learned.bias)?);
+    Ok(Fitted {
+        kind: HeadKind::Lda,
+        dim: d,
+        classes: task.classes,
+        chosen,
+        cv_accuracy,
+        calibration: 1.0,
+        model,
+    })
+}
+
+/// Probabilities of the classes that occur for the rows themselves, `[rows, present]`.
+pub(crate) fn posteriors(task: &Task) -> Result<Vec<f64>, HeadError> {
+    let all: Vec<usize> = (0..task.rows.len()).collect();
+    let learned = learn(task, &all, task.options.threads)?;
+    let d = task.rows.dim();
+    let mut posteriors = Vec::with_capacity(all.len() * task.present.len());
+    for x in task.rows.values().chunks_exact(d) {
+        let score = |(w, b): (&[f64], &f64)| b + w.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>();
+        let scores: Vec<f64> = learned.weights.chunks_exact(d).zip(&learned.bias).map(score).collect();
+        let most = scores.iter().copied().fold(f64::MIN, f64::max);
+        let sum: f64 = scores.iter().map(|s| (s - most).exp()).sum();
+        posteriors.extend(scores.iter().map(|s| (s - most).exp() / sum));
+    }
+    Ok(posteriors)
+}
+
+/// The class of the largest score of a row.
+fn best(task: &Task, learned: &Learned, row: usize) -> usize {
+    let x = task.rows.row(row);
+    let scores: Vec<f32> = learned
+        .weights
+        .chunks_exact(x.len())
+        .zip(&learned.bias)
+        .map(|(w, b)| (b + w.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>()) as f32)
+        .collect();
+    largest(&scores)
+}
+
+/// Learns from rows, of every class at least one.
+fn learn(task: &Task, rows: &[usize], threads: usize) -> Result<Learned, HeadError> {
+    let (d, k) = (task.rows.dim(), task.present.len());
+    let mut members = vec![Vec::new(); k];
+    for &row in rows {
+        members[task.labels[row] as usize].push(row);
+    }
+    let mut products = Products::new(threads)?;
+    let mut means = vec![0.0f64; k * d];
+    // Rows whose products add up to the covariance, and what comes to its diagonal.
+    let mut scaled = try_zeros(rows.len() * d, "rows of a covariance")?;
+    let mut diagonal = vec![0.0f64; d];
+    let (mut next, mut shrinkage) = (0, 0.0);
+    for (class, members) in members.iter().enumerate() {
+        if task.stop.load(Ordering::Relaxed) {
+            return Err(HeadError::Stopped);
+        }
+        let prior = members.len() as f64 / rows.len() as f64;
+        let mean = &mut means[class * d..][..d];
+        let part = &mut scaled[next * d..][..members.len() * d];
+        next += members.len();
+        let class = Class::new(task, members, mean, part, &mut products)?;
+        shrinkage += prior * class.shrinkage;
+        let kept = prior * (1.0 - class.shrinkage) / members.len() as f64;
+        for row in part.chunks_exact_mut(d) {
+            row.iter_mut().zip(&class.scale).for_each(|(x, s)| *x = (f64::from(*x) * s * kept.sqrt()) as f32);
+        }
+        for (to, s) in diagonal.iter_mut().zip(&class.scale) {
+            *to += prior * class.shrinkage * class.mean_variance * s * s;
+        }
+    }
+    let mut single = try_zeros(d * d, "a covariance")?;
+    let shape = Matmul::new(d, d, rows.len()).transposed(true, false);
+    products.run(shape, 1.0, &scaled, &scaled, false, &mut single)?;
+    drop(scaled);
+    let mut covariance: Vec<f64> = single.iter().map(|&c| f64::from(c)).collect();
+    drop(single);
+    (0..d).for_each(|i| covariance[i * d + i] += diagonal[i]);
+    let mut weights = means.clone();
+    let factor = factor(task, covariance, &means)?;
+    solve(&factor, d, &mut weights);
+    let bias = weights.chunks_exact(d).zip(means.chunks_exact(d)).zip(&members).map(|((w, m), members)| {
+        let half: f64 = w.iter().zip(m).map(|(w, m)| w * m).sum::<f64>() / 2.0;
+        (members.len() as f64 / rows.len() as f64).ln() - half
+    });
+    let bias: Vec<f64> = bias.collect();
+    if weights.iter().chain(&bias).any(|w| !w.is_finite()) {
+        return Err(HeadError::Range { what: "a discriminant analysis" });
+    }
+    Ok(Learned { bias, weights, shrinkage })
+}
+
+/// The Cholesky factor, with as much added to the diagonal as it needs.
+fn factor(task: &Task, covariance: Vec<f64>, means: &[f64]) -> Result<Vec<f64>, HeadError> {
+    let d = task.rows.dim();
+    let trace: f64 = (0..d).map(|i| covariance[i * d + i]).sum::<f64>() / d as f64;
+    // Without variance within classes, that of the means.
+    let centre = |f: usize| means.iter().skip(f).step_by(d).sum::<f64>() / (means.len() / d) as f64;
+    let between = || {
+        let centres: Vec<f64> = (0..d).map(centre).collect();
+        means.iter().enumerate().map(|(i, m)| (m - centres[i % d]).powi(2)).sum::<f64>() / means.len() as f64
+    };
+    let unit = if trace > 0.0 { trace } else { between() };
+    let mut ridge = 0.0;
+    loop {
+        let mut a = covariance.clone();
+        (0..d).for_each(|i| a[i * d + i] += ridge * unit);
+        if let Some(l) = cholesky(a, d, task.stop)? {
+            return Ok(l);
+        }
+        ridge = if ridge == 0.0 { 1e-6 } else { ridge * 10.0 };
+        if ridge > 10.0 || unit.is_nan() || unit <= 0.0 {
+            return Err(HeadError::Range { what: "a discriminant analysis" });
+        }
+    }
+}
+
+/// What is known of the rows of a class.
+struct Class {
+    /// Standard deviations of the features; 1 where a feature does not vary.
+    scale: Vec<f64>,
+    /// How far the covariance of the scaled features is shrunk.
+    shrinkage: f64,
+    /// The mean of their variances.
+    mean_variance: f64,
+}
+
+impl Class {
+    /// Writes the mean and the centred and scaled rows.
+    fn new(
+        task: &Task,
+        members: &[usize],
+        mean: &mut [f64],
+        part: &mut [f32],
+        products: &mut Products,
+    ) -> Result<Self, HeadError> {
+        let (n, d) = (members.len(), task.rows.dim());
+        for &row in members {
+            mean.iter_mut().zip(task.rows.row(row)).for_each(|(m, &x)| *m += f64::from(x));
+        }
+        mean.iter_mut().for_each(|m| *m /= n as f64);
+        let mut scale = vec![0.0f64; d];
+        for &row in members {
+            for ((s, &x), m) in scale.iter_mut().zip(task.rows.row(row)).zip(&*mean) {
+                *s += (f64::from(x) - m).powi(2);
+            }
+        }
+        for (s, m) in scale.iter_mut().zip(&*mean) {
+            *s = (*s / n as f64).sqrt();
+            if *s <= f64::from(f32::EPSILON) * m.abs() || *s < 1e-30 {
+                *s = 1.0;
+            }
+        }
+        for (row, x) in members.iter().zip(part.chunks_exact_mut(d)) {
+            for (f, (to, &x)) in x.iter_mut().zip(task.rows.row(*row)).enumerate() {
+                *to = ((f64::from(x) - mean[f]) / scale[f]) as f32;
+            }
+        }
+        let (shrinkage, mean_variance) = ledoit_wolf(part, n, d, products)?;
+        Ok(Self { scale, shrinkage, mean_variance })
+    }
+}
+
+/// The shrinkage of a covariance and the mean of its variances, of centred rows `[n, d]`.
+fn ledoit_wolf(x: &[f32], n: usize, d: usize, products: &mut Products) -> Result<(f64, f64), HeadError> {
+    let squares: Vec<f64> =
+        x.chunks_exact(d).map(|row| row.iter().map(|&x| f64::from(x).powi(2)).sum()).collect();
+    let (count, features) = (n as f64, d as f64);
+    let mu = squares.iter().sum::<f64>() / count / features;
+    if d == 1 || mu == 0.0 {
+        return Ok((0.0, mu));
+    }
+    // The squares of all products of features add up to those of all products of rows.
+    let side = n.min(d);
+    let mut gram = try_zeros(side * side, "a covariance")?;
+    let shape = if n < d {
+        Matmul::new(n, n, d).transposed(false, true)
+    } else {
+        Matmul::new(d, d, n).transposed(true, false)
+    };
+    products.run(shape, 1.0, x, x, false, &mut gram)?;
+    let all = gram.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>() / (count * count);
+    let fourth = squares.iter().map(|s| s * s).sum::<f64>() / count;
+    let beta = (fourth - all) / (count * features);
+    let delta = (all - 2.0 * mu * mu * features + features * mu * mu) / features;
+    let beta = beta.min(delta);
+    Ok((if beta > 0.0 { beta / delta } else { 0.0 }, mu))
+}
