@@ -50,6 +50,7 @@ mod error;
 mod fold_batch_norm;
 mod image_layout;
 mod image_type;
+mod low_rank;
 pub mod prune_channels;
 pub mod quantize;
 mod remove_identity;
@@ -67,6 +68,7 @@ pub use image_layout::{LAYOUT_KEY, channels_first, channels_last_again};
 pub use image_type::{
     COLORS_KEY, TYPE_KEY, blue_first_again, bytes_again, float_images, is_blue_first, red_first,
 };
+pub use low_rank::{Adapter, AdapterOptions, attach_adapters, merge_adapters};
 pub use prune_channels::{
     ChannelGroups, Importance, PruneOptions, PruneReport, PruneTarget, Scores, importance, prune_channels,
     taylor,

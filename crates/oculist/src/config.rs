@@ -1,6 +1,7 @@
 //! The resolved recipe: every setting decided, from what the user said, the data and the network.
 
 mod augmentation;
+mod tuning;
 
 use oculist_augment::{Pipeline, Preprocessing};
 use oculist_data::Task;
@@ -18,6 +19,7 @@ use crate::settings::{Calibration, LossName, OptimizerName, SamplingName, Settin
 use crate::stage::Teacher;
 
 pub(crate) use augmentation::{read as read_pipeline, shared_by_views};
+pub use tuning::TuningConfig;
 
 /// Updates that a network is trained for when the user does not say; epochs follow from it.
 const UPDATES: usize = 1000;
@@ -125,6 +127,9 @@ pub struct Config {
     pub train: TrainConfig,
     /// Fine-tuning after pruning.
     pub finetune: TrainConfig,
+    /// What fine-tuning changes.
+    #[serde(default, skip_serializing_if = "TuningConfig::is_plain")]
+    pub tuning: TuningConfig,
     /// Compression.
     pub compression: CompressionConfig,
     /// What decides which model is better.
@@ -205,6 +210,7 @@ impl Config {
             repeat: Repeat::resolve(settings),
             train,
             finetune,
+            tuning: TuningConfig::resolve(settings),
             compression,
             metric,
             task: facts.task,

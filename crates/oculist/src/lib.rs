@@ -107,7 +107,7 @@ pub use augment::{
 pub use bench::{Benched, bench_files};
 pub use candidate::{Candidate, Cost, Pledge, Verdict};
 pub use compare_runs::{CompareOptions, compare_runs};
-pub use config::{CompressionConfig, Config, DataFacts, Repeat};
+pub use config::{CompressionConfig, Config, DataFacts, Repeat, TuningConfig};
 pub use data::{Shown, Source, show_data};
 pub use dropout::DROPOUT_KEY;
 pub use error::OculistError;
@@ -153,7 +153,7 @@ pub use session::{Canceller, Session, SessionBuilder};
 pub use settings::{
     Augmentation, ByteSize, Calibration, CompressionSettings, DataSettings, LossName, MachineSettings,
     MeasuringSettings, NetworkSettings, OptimizerName, ReadingSettings, SamplingName, SeedSettings, Settings,
-    SourceSettings, StartSettings, Target, TrainingSettings,
+    SourceSettings, StartSettings, Target, TrainingSettings, Tune, TuningSettings, Unfreeze,
 };
 pub use sink::csv::Csv;
 pub use sink::folder::{

@@ -3,17 +3,18 @@
 use clap::{Command, CommandFactory};
 use oculist::{
     CompressionSettings, DataSettings, MachineSettings, MeasuringSettings, NetworkSettings, ReadingSettings,
-    SeedSettings, StartSettings, TrainingSettings,
+    SeedSettings, StartSettings, TrainingSettings, TuningSettings,
 };
 
 use super::Cli;
 
 /// The groups of `--help`; what is in none is under `Options`.
-const GROUPS: [(&str, &[&[&str]]); 7] = [
+const GROUPS: [(&str, &[&[&str]]); 8] = [
     ("Data", &[DataSettings::NAMES]),
     ("Model", &[StartSettings::NAMES, NetworkSettings::NAMES]),
     ("What the model's file does not say", &[ReadingSettings::NAMES]),
     ("Training", &[TrainingSettings::NAMES]),
+    ("Fine-tuning", &[TuningSettings::NAMES]),
     ("Compression", &[CompressionSettings::NAMES]),
     (
         "Output",

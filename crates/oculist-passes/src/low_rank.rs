@@ -1,0 +1,367 @@
+//! Low-rank adapters: a second path beside a layer that is small enough to be trained alone, and its end in the layer.
+
+use oculist_graph::{Binary, Conv, Gemm, Graph, Node, NodeId, Op, Tensor, ValueId};
+
+use crate::edit::{Names, consumer_counts, has_weight_rows};
+use crate::{PassError, Result};
+
+const PASS: &str = "attach_adapters";
+
+/// What adapters are like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdapterOptions {
+    /// Rows of `A` and columns of `B`, at least 1.
+    pub rank: usize,
+    /// `alpha` of the factor `alpha / rank` on their product. Equal to the rank, as the source sets it at first, it costs
+    /// nothing.
+    pub alpha: f32,
+}
+
+/// One adapter: its layer's weight, and its own two, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adapter {
+    /// `W0`, `[c_out, ...]`.
+    pub weight: String,
+    /// `A`, `[rank, ...]`, called `{weight}.lora_a`.
+    pub a: String,
+    /// `B`, `[c_out, rank, ...]`, called `{weight}.lora_b`; zero.
+    pub b: String,
+}
+
+/// Adds a low-rank path beside layers, `W0 x + (alpha / rank) B A x`.
+///
+/// `layer` says of the name of a weight whether its layer gets one, `init` gives the numbers of an `A` by name and shape; `B` is
+/// zero, so that the network computes what it did.
+///
+/// # What it does
+/// `A` is a layer of the same kind, kernel, stride and padding with `rank` outputs, `B` one of 1x1 behind it; the sum of both paths
+/// takes the name of the layer's output.
+///
+/// # Applies when
+/// The layer is a `Conv` of one group or a fully connected layer whose weight is a parameter that no other node reads.
+///
+/// # Preserves
+/// The function, until `B` is trained.
+///
+/// # Source
+/// Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models", section 4.1; convolutions as in Yeh et al. 2024
+/// (LyCORIS, "LoRA for Conv": the kernel is in `A`).
+///
+/// # Errors
+/// [`PassError::Option`] for a rank or an alpha out of range; [`PassError::Graph`] if the graph is invalid.
+pub fn attach_adapters(
+    graph: &Graph,
+    options: AdapterOptions,
+    layer: impl Fn(&str) -> bool,
+    mut init: impl FnMut(&str, &[usize]) -> Vec<f32>,
+) -> Result<(Graph, Vec<Adapter>)> {
+    graph.check()?;
+    let AdapterOptions { rank, alpha } = options;
+    if rank == 0 {
+        return Err(PassError::Option { pass: PASS, option: "rank", problem: "expected at least 1".into() });
+    }
+    if !(alpha > 0.0 && alpha.is_finite()) {
+        let problem = format!("expected a positive number, found {alpha}");
+        return Err(PassError::Option { pass: PASS, option: "alpha", problem });
+    }
+    let scale = alpha / rank as f32;
+    let mut out = graph.clone();
+    let (mut names, mut node_names) = (Names::of(graph), Names::of_nodes(graph));
+    let uses = consumer_counts(graph);
+    let mut adapters = Vec::new();
+    for (n, node) in graph.nodes().iter().enumerate() {
+        if !is_plain_layer(graph, node) || uses[node.inputs[1].index()] != 1 {
+            continue;
+        }
+        let (x, weight) = (node.inputs[0], node.inputs[1]);
+        let name = graph.value(weight).name.clone();
+        let Some(shape) = graph.param(weight).map(|w| w.shape().to_vec()).filter(|_| layer(&name)) else {
+            continue;
+        };
+        let behind: Op = match &node.op {
+            Op::Conv(conv) => pointwise(conv.window.kernel.len()).into(),
+            _ => Gemm::LINEAR.into(),
+        };
+        let (mut a_shape, mut b_shape) = (shape.clone(), vec![1; shape.len()]);
+        a_shape[0] = rank;
+        (b_shape[0], b_shape[1]) = (shape[0], rank);
+        let (a, b) = (names.fresh(&format!("{name}.lora_a")), names.fresh(&format!("{name}.lora_b")));
+        let numbers = init(&a, &a_shape);
+        let a_value = out.add_param(a.clone(), Tensor::f32(&a_shape, numbers));
+        let b_value = out.add_param(b.clone(), Tensor::filled(&b_shape, 0.0));
+        let mut add = |out: &mut Graph, part: &str, op: Op, inputs: &[ValueId]| {
+            let name = node_names.fresh(&format!("{}.{part}", node.name));
+            let output = out.add_activation(names.fresh(&format!("{name}.out")));
+            out.edit().push(Node { name, op, inputs: inputs.to_vec().into(), outputs: vec![output] });
+            output
+        };
+        let mut low = add(&mut out, "lora_a", node.op.clone(), &[x, a_value]);
+        if scale.to_bits() != 1.0f32.to_bits() {
+            let factor = out.add_param(format!("{name}.lora_scale"), Tensor::f32(&[], vec![scale]));
+            low = add(&mut out, "lora_scale", Op::Binary(Binary::Mul), &[low, factor]);
+        }
+        low = add(&mut out, "lora_b", behind, &[low, b_value]);
+        let base = out.add_activation(format!("{}.base", graph.value(node.output()).name));
+        let sum = add(&mut out, "lora", Op::Binary(Binary::Add), &[base, low]);
+        // The sum takes the layer's output over, and the layer the new value.
+        let last = out.nodes().len() - 1;
+        debug_assert_eq!(out.nodes()[last].output(), sum, "the sum was added last");
+        out.edit().set_output(last, node.output());
+        out.edit().set_output(n, base);
+        adapters.push(Adapter { weight: name, a, b });
+    }
+    out.tidy()?;
+    out.check()?;
+    Ok((out, adapters))
+}
+
+/// Takes low-rank paths into the layers beside which they stand.
+///
+/// # What it does
+/// `W = W0 + s B A`, computed in f64 and stored as f32, where `s` is the factor between `A` and `B`, if there is one; the
+/// path is dropped and the layer takes the sum's output over.
+///
+/// # Applies when
+/// An `Add` reads a layer (`Conv` of one group, or fully connected) and a path beside it: a layer of the same kind, window and input
+/// without bias, perhaps a product with one number, and a layer of 1x1 without bias. Nothing else reads what is between
+/// them, nor the three weights.
+///
+/// # Preserves
+/// The function, up to the rounding of the weights to f32; names of what remains.
+///
+/// # Source
+/// Hu et al. 2022, section 4.1 ("no additional inference latency").
+///
+/// # Errors
+/// [`PassError::Graph`] if the graph is invalid.
+pub fn merge_adapters(graph: &Graph) -> Result<Graph> {
+    graph.check()?;
+    let mut out = graph.clone();
+    let (producers, uses) = (graph.producers(), consumer_counts(graph));
+    let inner = Inner { graph, producers: &producers, uses: &uses };
+    for (n, node) in graph.nodes().iter().enumerate() {
+        let Some(path) = inner.path(node) else { continue };
+        let [w, a, b] = [path.weight, path.a, path.b].map(|v| graph.param(v).and_then(Tensor::as_f32));
+        let (Some(w), Some(a), Some(b)) = (w, a, b) else { continue };
+        let shape = graph.param(path.weight).map(|t| t.shape().to_vec()).unwrap_or_default();
+        let (columns, rank) = (w.len() / shape[0].max(1), b.len() / shape[0].max(1));
+        let mut merged = Vec::with_capacity(w.len());
+        for (w, b) in w.chunks_exact(columns.max(1)).zip(b.chunks_exact(rank.max(1))) {
+            for (column, w) in w.iter().enumerate() {
+                let product: f64 = b
+                    .iter()
+                    .enumerate()
+                    .map(|(k, b)| f64::from(*b) * f64::from(a[k * columns + column]))
+                    .sum();
+                merged.push((f64::from(*w) + path.scale * product) as f32);
+            }
+        }
+        out.set_param(path.weight, Tensor::f32(&shape, merged));
+        // The sum is about to be dropped; its output must be out of the way.
+        let spare = out.add_activation(format!("{}.merged", node.name));
+        out.edit().set_output(n, spare);
+        out.edit().set_output(path.layer, node.output());
+    }
+    out.tidy()?;
+    out.check()?;
+    Ok(out)
+}
+
+/// A path beside a layer.
+struct Path {
+    layer: NodeId,
+    weight: ValueId,
+    a: ValueId,
+    b: ValueId,
+    scale: f64,
+}
+
+/// A graph with what is asked of its values.
+struct Inner<'a> {
+    graph: &'a Graph,
+    producers: &'a [Option<NodeId>],
+    uses: &'a [usize],
+}
+
+impl Inner<'_> {
+    /// The path that a sum ends.
+    fn path(&self, sum: &Node) -> Option<Path> {
+        if sum.op != Op::Binary(Binary::Add) {
+            return None;
+        }
+        let (first, second) = (sum.inputs.get(0)?, sum.inputs.get(1)?);
+        self.path_of(first, second).or_else(|| self.path_of(second, first))
+    }
+
+    fn path_of(&self, base: ValueId, low: ValueId) -> Option<Path> {
+        let (layer, node) = self.made_for_one(base)?;
+        let (_, behind) = self.made_for_one(low)?;
+        let (between, scale) = match self.made_for_one(behind.inputs.get(0)?)?.1 {
+            Node { op: Op::Binary(Binary::Mul), inputs, .. } => {
+                let pair = [(inputs[0], inputs[1]), (inputs[1], inputs[0])];
+                pair.into_iter().find_map(|(x, factor)| Some((x, self.number(factor)?)))?
+            }
+            _ => (behind.inputs[0], 1.0),
+        };
+        let (_, before) = self.made_for_one(between)?;
+        let is_layer =
+            |node: &Node| is_plain_layer(self.graph, node) && self.uses[node.inputs[1].index()] == 1;
+        let unbiased = |node: &Node| node.inputs.get(2).is_none();
+        let fits = is_layer(node) && is_layer(before) && is_layer(behind);
+        let parallel = fits
+            && before.op == node.op
+            && before.inputs[0] == node.inputs[0]
+            && unbiased(before)
+            && unbiased(behind);
+        let small = match (&node.op, &behind.op) {
+            (Op::Conv(conv), Op::Conv(behind)) => *behind == pointwise(conv.window.kernel.len()),
+            (Op::Gemm(_), Op::Gemm(_)) => true,
+            _ => false,
+        };
+        (parallel && small).then(|| Path {
+            layer,
+            weight: node.inputs[1],
+            a: before.inputs[1],
+            b: behind.inputs[1],
+            scale,
+        })
+    }
+
+    /// The node that makes a value which one node reads.
+    fn made_for_one(&self, value: ValueId) -> Option<(NodeId, &Node)> {
+        let n = self.producers[value.index()].filter(|_| self.uses[value.index()] == 1)?;
+        Some((n, &self.graph.nodes()[n]))
+    }
+
+    /// A parameter of one number.
+    fn number(&self, value: ValueId) -> Option<f64> {
+        match self.graph.param(value)?.as_f32()? {
+            [number] => Some(f64::from(*number)),
+            _ => None,
+        }
+    }
+}
+
+/// A convolution of one group or a fully connected layer, with a weight of rows.
+fn is_plain_layer(graph: &Graph, node: &Node) -> bool {
+    has_weight_rows(graph, node)
+        && match &node.op {
+            Op::Conv(conv) => conv.groups == 1,
+            op => *op == Op::Gemm(Gemm::LINEAR),
+        }
+}
+
+/// A convolution of 1x1 over as many axes.
+fn pointwise(axes: usize) -> Conv {
+    let mut conv = Conv::square(1, 1, 0);
+    conv.window.kernel = vec![1; axes];
+    conv.window.stride = vec![1; axes];
+    conv.window.dilation = vec![1; axes];
+    conv.window.padding = oculist_graph::Padding::Explicit(vec![0; 2 * axes]);
+    conv
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::{Flatten, GlobalPool, GraphBuilder};
+    use oculist_testing::formula;
+
+    use super::*;
+    use crate::test_models as models;
+    use crate::test_models::{distance, output};
+
+    fn attached(graph: &Graph, alpha: f32) -> (Graph, Vec<Adapter>) {
+        let init = |name: &str, shape: &[usize]| formula::tensor(name, shape.iter().product());
+        attach_adapters(graph, AdapterOptions { rank: 2, alpha }, |_| true, init).unwrap()
+    }
+
+    /// With a `B` that does something.
+    fn trained(graph: &Graph, alpha: f32) -> (Graph, Vec<Adapter>) {
+        let (mut graph, adapters) = attached(graph, alpha);
+        for adapter in &adapters {
+            let b = graph.find(&adapter.b).unwrap();
+            let shape = graph.param(b).unwrap().shape().to_vec();
+            let numbers = formula::tensor(&adapter.b, shape.iter().product());
+            graph.set_param(b, Tensor::f32(&shape, numbers.iter().map(|x| 0.1 * x).collect()));
+        }
+        (graph, adapters)
+    }
+
+    fn small() -> Graph {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 2, 4, 4);
+        let y = b.conv("conv", x, 4, Conv::square(3, 2, 1), true);
+        let y = b.relu("relu", y);
+        let y = b.op("pool", GlobalPool::Average, &[y]);
+        let y = b.op("flatten", Flatten::IMAGES, &[y]);
+        let out = b.linear("fc", y, 3);
+        models::fill(b.finish(out).unwrap())
+    }
+
+    #[test]
+    fn attached_computes_the_same_and_merged_what_was_trained() {
+        for graph in models::all() {
+            for alpha in [2.0, 5.0] {
+                let (zero, adapters) = attached(&graph, alpha);
+                assert!(!adapters.is_empty(), "{}", graph.name());
+                assert!(distance(&output(&zero), &output(&graph)) < 1e-6, "{}", graph.name());
+                let (adapted, _) = trained(&graph, alpha);
+                let merged = merge_adapters(&adapted).unwrap();
+                assert_eq!(merged.nodes().len(), graph.nodes().len(), "{}", graph.name());
+                assert_eq!(merged.dump(), graph.dump(), "{}: the structure is the old one", graph.name());
+                let off = distance(&output(&merged), &output(&adapted));
+                assert!(off < 1e-5, "{}: {off}", graph.name());
+                // The twin: without the product the answers are others.
+                assert!(distance(&output(&graph), &output(&adapted)) > 1e-3, "{}", graph.name());
+            }
+        }
+    }
+
+    #[test]
+    fn dump_before_and_after() {
+        let (adapted, adapters) = trained(&small(), 4.0);
+        assert_eq!(adapters.len(), 2);
+        assert_eq!(adapters[0].a, "conv.weight.lora_a");
+        let text = adapted.dump();
+        for line in [
+            "conv.lora_a.out: f32[N, 2, 2, 2] = Conv[",
+            "conv.lora_scale.out: f32[N, 2, 2, 2] = Mul(conv.lora_a.out, conv.weight.lora_scale",
+            "conv.lora_b.out: f32[N, 4, 2, 2] = Conv[kernel_shape=[1, 1]](conv.lora_scale.out, conv.weight.lora_b f32[4, 2, 1, 1])",
+            "conv.out: f32[N, 4, 2, 2] = Add(conv.out.base, conv.lora_b.out)",
+            "fc.lora_b.out: f32[N, 3] = Gemm",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert_eq!(merge_adapters(&adapted).unwrap().dump(), small().dump());
+    }
+
+    #[test]
+    fn grouped_and_shared_layers_get_none_and_other_sums_stay() {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("x", 4, 4, 4);
+        let y = b.conv("grouped", x, 4, Conv::square(3, 1, 1).with_groups(4), false);
+        let z = b.conv("plain", x, 4, Conv::square(1, 1, 0), false);
+        let out = b.add("add", y, z);
+        let graph = models::fill(b.finish(out).unwrap());
+        let (_, adapters) = attached(&graph, 2.0);
+        assert_eq!(adapters.iter().map(|a| a.weight.as_str()).collect::<Vec<_>>(), ["plain.weight"]);
+        assert_eq!(merge_adapters(&graph).unwrap(), graph, "two layers beside each other are no adapter");
+        // What else reads the inside of a path keeps it.
+        let (mut adapted, _) = trained(&small(), 2.0);
+        let inside = adapted.find("fc.lora_b.out").unwrap();
+        let outputs = [adapted.outputs(), &[inside]].concat();
+        adapted.set_outputs(outputs);
+        let merged = merge_adapters(&adapted).unwrap();
+        assert!(merged.find("fc.weight.lora_a").is_some() && merged.find("conv.weight.lora_a").is_none());
+    }
+
+    #[test]
+    fn options_out_of_range_are_refused() {
+        for (rank, alpha, option) in [(0, 1.0, "rank"), (1, 0.0, "alpha"), (1, f32::NAN, "alpha")] {
+            let options = AdapterOptions { rank, alpha };
+            let problem =
+                attach_adapters(&small(), options, |_| true, |_, _| Vec::new()).unwrap_err().to_string();
+            assert!(problem.contains(option), "{problem}");
+        }
+    }
+}
