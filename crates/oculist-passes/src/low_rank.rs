@@ -68,8 +68,9 @@ pub fn attach_adapters(
     let mut out = graph.clone();
     let (mut names, mut node_names) = (Names::of(graph), Names::of_nodes(graph));
     let uses = consumer_counts(graph);
-    let mut adapters = Vec::new();
-    for (n, node) in graph.nodes().iter().enumerate() {
+    let (mut adapters, mut nodes) = (Vec::new(), Vec::new());
+    for node in graph.nodes() {
+        nodes.push(node.clone());
         if !is_plain_layer(graph, node) || uses[node.inputs[1].index()] != 1 {
             continue;
         }
@@ -89,27 +90,35 @@ pub fn attach_adapters(
         let numbers = init(&a, &a_shape);
         let a_value = out.add_param(a.clone(), Tensor::f32(&a_shape, numbers));
         let b_value = out.add_param(b.clone(), Tensor::filled(&b_shape, 0.0));
-        let mut add = |out: &mut Graph, part: &str, op: Op, inputs: &[ValueId]| {
+        // The sum takes the layer's output over, and the layer a new value.
+        let base = out.add_activation(names.fresh(&format!("{}.base", graph.value(node.output()).name)));
+        if let Some(layer) = nodes.last_mut() {
+            layer.outputs[0] = base;
+        }
+        let mut steps = vec![("lora_a", node.op.clone(), vec![x, a_value])];
+        if scale.to_bits() != 1.0f32.to_bits() {
+            let factor =
+                out.add_param(names.fresh(&format!("{name}.lora_scale")), Tensor::f32(&[], vec![scale]));
+            steps.push(("lora_scale", Op::Binary(Binary::Mul), vec![factor]));
+        }
+        steps.push(("lora_b", behind, vec![b_value]));
+        let mut low = None;
+        for (part, op, mut inputs) in steps {
+            inputs.splice(0..0, low);
             let name = node_names.fresh(&format!("{}.{part}", node.name));
             let output = out.add_activation(names.fresh(&format!("{name}.out")));
-            out.edit().push(Node { name, op, inputs: inputs.to_vec().into(), outputs: vec![output] });
-            output
-        };
-        let mut low = add(&mut out, "lora_a", node.op.clone(), &[x, a_value]);
-        if scale.to_bits() != 1.0f32.to_bits() {
-            let factor = out.add_param(format!("{name}.lora_scale"), Tensor::f32(&[], vec![scale]));
-            low = add(&mut out, "lora_scale", Op::Binary(Binary::Mul), &[low, factor]);
+            nodes.push(Node { name, op, inputs: inputs.into(), outputs: vec![output] });
+            low = Some(output);
         }
-        low = add(&mut out, "lora_b", behind, &[low, b_value]);
-        let base = out.add_activation(format!("{}.base", graph.value(node.output()).name));
-        let sum = add(&mut out, "lora", Op::Binary(Binary::Add), &[base, low]);
-        // The sum takes the layer's output over, and the layer the new value.
-        let last = out.nodes().len() - 1;
-        debug_assert_eq!(out.nodes()[last].output(), sum, "the sum was added last");
-        out.edit().set_output(last, node.output());
-        out.edit().set_output(n, base);
+        nodes.push(Node {
+            name: node_names.fresh(&format!("{}.lora", node.name)),
+            op: Op::Binary(Binary::Add),
+            inputs: [Some(base), low].to_vec().into(),
+            outputs: vec![node.output()],
+        });
         adapters.push(Adapter { weight: name, a, b });
     }
+    out.edit().replace_nodes(nodes);
     out.tidy()?;
     out.check()?;
     Ok((out, adapters))

@@ -13,8 +13,7 @@ use oculist_train::{
 };
 use oculist_zoo::{BuildOptions, build, initialize};
 
-const TRAINED: [ParameterKind; 3] =
-    [ParameterKind::Weight, ParameterKind::Vector, ParameterKind::BatchNorm];
+const TRAINED: [ParameterKind; 3] = [ParameterKind::Weight, ParameterKind::Vector, ParameterKind::BatchNorm];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();

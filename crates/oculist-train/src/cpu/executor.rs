@@ -189,6 +189,11 @@ impl Executor {
         self.wanted = Wanted::new(&self.plan, self.factors.iter().map(|factor| *factor > 0.0).collect());
     }
 
+    /// Whether a parameter is trained in some epoch.
+    pub(super) fn trains(&self, parameter: usize) -> bool {
+        self.rules.trains(parameter)
+    }
+
     /// Places of the parameters that are frozen in this epoch, and of the running statistics that are.
     pub(super) fn frozen(&self) -> [Vec<Range<usize>>; 2] {
         let still = |set: &ParamSet, moves: &dyn Fn(usize) -> bool| {

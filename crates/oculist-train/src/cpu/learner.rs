@@ -127,8 +127,9 @@ impl CpuLearner {
 
     /// Updates that parameters had no part in, of those that are trained later.
     fn missed(&self) -> BTreeMap<String, u64> {
-        let missed = self.executor.params().iter().zip(&self.optimizer.missed);
-        missed.filter(|(_, n)| **n > 0).map(|(p, n)| (p.name.clone(), *n)).collect()
+        let missed = self.executor.params().iter().zip(&self.optimizer.missed).enumerate();
+        let of_trained = missed.filter(|(i, (_, n))| **n > 0 && self.executor.trains(*i));
+        of_trained.map(|(_, (p, n))| (p.name.clone(), *n)).collect()
     }
 
     /// Puts the average in the place of what is trained, or back.

@@ -55,6 +55,11 @@ impl Rules {
         self.stats.iter().map(|rule| rule.factor_in(epoch) > 0.0).collect()
     }
 
+    /// Whether a parameter is trained in some epoch.
+    pub(super) fn trains(&self, parameter: usize) -> bool {
+        self.weights[parameter].trains()
+    }
+
     /// Whether each parameter is trained in some epoch.
     pub(super) fn trained(&self) -> Vec<bool> {
         self.weights.iter().map(Rule::trains).collect()

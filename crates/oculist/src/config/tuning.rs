@@ -3,7 +3,7 @@
 use oculist_augment::Rng;
 use oculist_graph::Graph;
 use oculist_passes::{AdapterOptions, attach_adapters, merge_adapters};
-use oculist_train::{Layer, NormTraining, ParameterKind, TrainConfig, Tuning, layers};
+use oculist_train::{Layer, NormTraining, Parameter, ParameterKind, TrainConfig, Tuning, layers};
 use serde::{Deserialize, Serialize};
 
 use crate::error::OculistError;
@@ -66,7 +66,6 @@ impl TuningConfig {
         }
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
     pub(super) fn is_plain(&self) -> bool {
         *self == Self::default()
     }
@@ -87,9 +86,9 @@ impl TuningConfig {
     /// [`OculistError::Pass`] for a graph that is not valid.
     pub(crate) fn apply(&self, graph: &Graph, train: &TrainConfig) -> Result<Tuned, OculistError> {
         let adapted = self.tune == Tune::Adapters;
+        let mut layers = layers(graph);
         let (graph, adapters) = if adapted {
-            let given = layers(graph);
-            let head: Vec<&str> = given.last().map(|head| head.names(&WEIGHT).collect()).unwrap_or_default();
+            let head: Vec<&str> = layers.last().map(|head| head.names(&WEIGHT).collect()).unwrap_or_default();
             let options = AdapterOptions { rank: self.adapter_rank, alpha: self.adapter_rank as f32 };
             let mut number = 0;
             let init = |_: &str, shape: &[usize]| {
@@ -100,7 +99,14 @@ impl TuningConfig {
         } else {
             (graph.clone(), Vec::new())
         };
-        let layers = layers(&graph);
+        for adapter in &adapters {
+            // They are as far from the head as the weight that they end in.
+            let holds = |layer: &&mut Layer| layer.names(&WEIGHT).any(|name| name == adapter.weight);
+            if let Some(layer) = layers.iter_mut().find(holds) {
+                let parameter = |name: &String| Parameter { name: name.clone(), kind: ParameterKind::Weight };
+                layer.parameters.extend([&adapter.a, &adapter.b].map(parameter));
+            }
+        }
         let mut tuning = Tuning::default();
         if self.layer_decay < 1.0 {
             tuning = tuning.decay(&layers, self.layer_decay);
@@ -153,4 +159,70 @@ fn random(seed: u64, number: u64, shape: &[usize]) -> Vec<f32> {
     let bound = 1.0 / (shape.iter().skip(1).product::<usize>().max(1) as f32).sqrt();
     let mut rng = Rng::keyed(&[seed, number]);
     (0..shape.iter().product()).map(|_| rng.range(-bound, bound)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use oculist_graph::{Conv, Flatten, GlobalPool, GraphBuilder};
+
+    use super::*;
+
+    fn graph() -> Graph {
+        let mut b = GraphBuilder::new("net");
+        let x = b.input("image", 3, 8, 8);
+        let y = b.conv("conv1", x, 8, Conv::square(3, 1, 1), true);
+        let y = b.batch_norm("bn", y, 1e-5, 0.9);
+        let y = b.conv("conv2", y, 8, Conv::square(3, 1, 1), false);
+        let y = b.op("pool", GlobalPool::Average, &[y]);
+        let y = b.op("flatten", Flatten::IMAGES, &[y]);
+        let out = b.linear("fc", y, 5);
+        b.finish(out).unwrap()
+    }
+
+    fn applied(settings: Settings) -> Tuned {
+        settings.validate().unwrap();
+        TuningConfig::resolve(&settings).apply(&graph(), &TrainConfig::default()).unwrap()
+    }
+
+    fn trained(tuned: &Tuned) -> String {
+        let names = tuned.graph.params().map(|(_, value, _)| value.name.as_str());
+        names.filter(|name| tuned.train.tuning.rule(name).trains()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn without_settings_nothing_is_ruled() {
+        let tuned = applied(Settings::default());
+        assert_eq!((tuned.train, tuned.graph), (TrainConfig::default(), graph()));
+        assert!(TuningConfig::resolve(&Settings::default()).is_plain());
+    }
+
+    #[test]
+    fn each_choice_trains_what_it_says() {
+        let tune = |tune| Settings { tune: Some(tune), ..Settings::default() };
+        assert_eq!(trained(&applied(tune(Tune::Head))), "fc.weight fc.bias");
+        assert_eq!(trained(&applied(tune(Tune::Bias))), "conv1.bias bn.weight bn.bias fc.weight fc.bias");
+        let norms = Settings { batch_norm: Some(NormTraining::Frozen), ..Settings::default() };
+        assert_eq!(trained(&applied(norms)), "conv1.weight conv1.bias conv2.weight fc.weight fc.bias");
+        let head = Settings { batch_norm: Some(NormTraining::Train), ..tune(Tune::Head) };
+        assert_eq!(trained(&applied(head)), "bn.running_mean bn.running_var fc.weight fc.bias");
+    }
+
+    #[test]
+    fn adapters_are_as_far_from_the_head_as_their_layer_and_merge() {
+        let settings = Settings {
+            tune: Some(Tune::Adapters),
+            adapter_rank: Some(2),
+            layer_decay: Some(0.5),
+            ..Settings::default()
+        };
+        let tuned = applied(settings);
+        let factor = |name| tuned.train.tuning.rule(name).factor;
+        assert_eq!(
+            ["conv1.weight.lora_a", "conv1.weight.lora_b", "conv2.weight.lora_a", "fc.weight"].map(factor),
+            [0.25, 0.25, 0.5, 1.0]
+        );
+        assert!(tuned.graph.find("fc.weight.lora_a").is_none(), "the head is trained itself");
+        assert_eq!(["conv1.weight", "conv1.bias", "bn.weight", "bn.running_mean"].map(factor), [0.0; 4]);
+        assert_eq!(tuned.finish(tuned.graph.clone()).unwrap().dump(), graph().dump());
+    }
 }
