@@ -7,6 +7,7 @@ mod backward;
 mod forward;
 mod gradients;
 mod plan;
+mod planned;
 mod profile;
 pub(super) mod rows;
 mod statistics;
@@ -26,7 +27,8 @@ use gradients::{GradientPlan, Wanted};
 use plan::Plan;
 pub use plan::has_fast_step;
 pub(crate) use plan::trained_parameters;
-use rows::{RowStep, Rows as RowTensors};
+use planned::{Planned, planned, purpose};
+use rows::Rows as RowTensors;
 use statistics::Moments;
 
 /// What an executor is for.
@@ -314,95 +316,6 @@ impl Executor {
             input[rows * map.stride..].fill(0.0);
         }
     }
-}
-
-/// The plan of a graph that may be executed, and, for training, of its gradients.
-struct Planned {
-    plan: Plan,
-    gradients: GradientPlan,
-    rules: Rules,
-    /// Bytes of all buffers.
-    bytes: usize,
-}
-
-fn planned(
-    ctx: &Arc<Context>,
-    graph: &Graph,
-    batch: usize,
-    mode: Mode,
-    tuning: &Tuning,
-) -> Result<Planned, TrainError> {
-    let train = mode == Mode::Train;
-    if train {
-        plan::check(graph)?;
-    }
-    let plan = Plan::new(ctx, graph, batch)?;
-    if train && plan.weights.is_empty() {
-        return Err(TrainError::NothingToTrain { graph: graph.name().to_owned() });
-    }
-    let rules = Rules::new(&plan.weights, &plan.stats, tuning)?;
-    let wanted = Wanted::new(&plan, rules.trained());
-    let gradients = if train { GradientPlan::new(&plan, batch, &wanted) } else { GradientPlan::default() };
-    for (step, _) in plan.steps.iter().zip(&gradients.leads).filter(|(_, leads)| **leads) {
-        if let plan::Step::Rows(step) = step
-            && let RowStep::Plain(step) = &**step
-            && oculist_plain::differentiable(&step.op) == oculist_plain::Gradient::Unknown
-        {
-            return Err(TrainError::Unsupported {
-                node: step.node.clone(),
-                op: step.op.name(),
-                problem: "its gradient is not known".to_owned(),
-            });
-        }
-    }
-    let start = if rules.anchors() { plan.weights.len() } else { 0 };
-    let bytes = check_memory(ctx, graph, &plan, &gradients, start, batch, mode)?;
-    Ok(Planned { plan, gradients, rules, bytes })
-}
-
-/// What an executor does, in words.
-fn purpose(graph: &Graph, batch: usize, mode: Mode) -> String {
-    let work = match mode {
-        Mode::Train => "training",
-        Mode::Eval => "running",
-    };
-    format!("{work} `{}` on batches of {batch} images", graph.name())
-}
-
-/// Refuses a plan whose buffers need more memory than the context allows, before they are made; returns their bytes.
-fn check_memory(
-    ctx: &Context,
-    graph: &Graph,
-    plan: &Plan,
-    gradients: &GradientPlan,
-    start: usize,
-    batch: usize,
-    mode: Mode,
-) -> Result<usize, TrainError> {
-    let sum = |lengths: &mut dyn Iterator<Item = usize>| lengths.fold(0, usize::saturating_add);
-    let activations = sum(&mut plan.slots.iter().map(|m| m.len(batch)));
-    let largest = plan.slots.iter().map(|m| m.len(batch)).max().unwrap_or(0);
-    let train = mode == Mode::Train;
-    let (copies, spare) = if train { (2, largest) } else { (1, 0) };
-    let floats = [
-        plan.weights.len().saturating_mul(copies),
-        start,
-        plan.stats.len(),
-        activations,
-        sum(&mut gradients.lengths.iter().copied()),
-        plan.scratch,
-        spare,
-    ];
-    let maxima = sum(&mut plan.steps.iter().map(|step| match step {
-        plan::Step::MaxPool { y, .. } => plan.slots[*y].len(batch),
-        _ => 0,
-    }));
-    let bytes = sum(&mut floats.into_iter())
-        .saturating_mul(4)
-        .saturating_add(maxima.saturating_mul(2))
-        .saturating_add(plan.row_bytes(train));
-    ctx.check_memory(&purpose(graph, batch, mode), bytes)?;
-    Ok(bytes)
 }
 
 /// The rows of `x` as its product with `gate` takes them: a gate of as many pixels is one of as many channels over a
