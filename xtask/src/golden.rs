@@ -10,12 +10,12 @@ use crate::{process, venv, workspace};
 pub(crate) const ARGUMENTS: &str = "[NAME]";
 pub(crate) const ABOUT: &str = "Makes golden/*.json and the models of other exporters again, or only NAME\n\
                                 (architectures, training_step, kernels, mix, losses, multi_label, consistency,\n\
-                                exports, exported, exported_keras, metrics, heads). Installs PyTorch, several gigabytes, into\n\
+                                 tuning, exports, exported, exported_keras, metrics, heads). Installs PyTorch, several gigabytes, into\n\
                                 target/golden-venv, Keras for exported_keras into target/golden-keras-venv, and\n\
                                 scikit-learn for metrics and heads into target/golden-metrics-venv.";
 
 /// The scripts by name, with their paths from the root; each writes into its own folder.
-const SCRIPTS: [(&str, &str); 12] = [
+const SCRIPTS: [(&str, &str); 13] = [
     ("architectures", "golden/architectures.py"),
     ("training_step", "golden/training_step.py"),
     ("kernels", "golden/kernels.py"),
@@ -23,6 +23,7 @@ const SCRIPTS: [(&str, &str); 12] = [
     ("losses", "golden/losses.py"),
     ("multi_label", "golden/multi_label.py"),
     ("consistency", "golden/consistency.py"),
+    ("tuning", "golden/tuning.py"),
     ("exports", "crates/oculist-onnx/tests/exports/export.py"),
     ("exported", "golden/exported.py"),
     (KERAS, "golden/exported_keras.py"),

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 use oculist::{
     CompressionSettings, DataSettings, MachineSettings, MeasuringSettings, NetworkSettings, ReadingSettings,
-    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings, TransferSettings,
+    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings, TransferSettings, TuningSettings,
 };
 
 pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};
@@ -222,6 +222,8 @@ pub(crate) struct OptimizeArgs {
     #[command(flatten)]
     pub(crate) training: TrainingSettings,
     #[command(flatten)]
+    pub(crate) tuning: TuningSettings,
+    #[command(flatten)]
     pub(crate) compression: CompressionSettings,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
@@ -261,6 +263,8 @@ pub(crate) struct CompressArgs {
     pub(crate) file: FileArgs,
     #[command(flatten)]
     pub(crate) training: TrainingSettings,
+    #[command(flatten)]
+    pub(crate) tuning: TuningSettings,
     #[command(flatten)]
     pub(crate) compression: CompressionSettings,
     #[command(flatten)]

@@ -32,6 +32,8 @@ mod endings;
 mod evaluation;
 #[path = "cli/exported.rs"]
 mod exported;
+#[path = "cli/fine_tuning.rs"]
+mod fine_tuning;
 #[path = "cli/folders.rs"]
 mod folders;
 #[path = "cli/foreign.rs"]

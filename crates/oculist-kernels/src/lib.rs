@@ -77,8 +77,8 @@ pub use matmul::{Added, Matmul, MatmulEpilogue, MatmulPlan, MatmulStart, PackedM
 pub use memory::machine_memory;
 pub use norm::{
     BatchNormBackward, BatchNormGradients, GroupNorm, GroupNormBackward, LayerNormBackward,
-    batch_norm_backward, batch_statistics, column_sums, fold_scale_shift, group_norm, group_norm_backward,
-    layer_norm, layer_norm_backward, scale_shift,
+    batch_norm_backward, batch_statistics, column_sums, fixed_norm_backward, fold_scale_shift, group_norm,
+    group_norm_backward, layer_norm, layer_norm_backward, scale_shift,
 };
 pub use pool::Pool;
 pub use pooling::{

@@ -11,7 +11,7 @@ mod backward;
 mod group;
 mod layer;
 
-pub use backward::{BatchNormBackward, BatchNormGradients, batch_norm_backward};
+pub use backward::{BatchNormBackward, BatchNormGradients, batch_norm_backward, fixed_norm_backward};
 pub use group::{GroupNorm, GroupNormBackward, group_norm, group_norm_backward};
 pub use layer::{LayerNormBackward, layer_norm, layer_norm_backward};
 

@@ -52,6 +52,7 @@ mod fold_batch_norm;
 mod image_layout;
 mod image_type;
 mod input_colors;
+mod low_rank;
 pub mod prune_channels;
 pub mod quantize;
 mod remove_identity;
@@ -71,6 +72,7 @@ pub use image_type::{
     COLORS_KEY, TYPE_KEY, blue_first_again, bytes_again, float_images, is_blue_first, red_first,
 };
 pub use input_colors::{Normalization, color_input, grey_input};
+pub use low_rank::{Adapter, AdapterOptions, attach_adapters, merge_adapters};
 pub use prune_channels::{
     ChannelGroups, Importance, PruneOptions, PruneReport, PruneTarget, Scores, importance, prune_channels,
     taylor,

@@ -10,7 +10,7 @@
 //! go on from there: the optimiser's state, the weights that are trained as `trained` and `trained_stats`, and their
 //! moving average, the latter two where they are not the kept ones themselves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 
@@ -33,6 +33,9 @@ pub struct RunState {
     pub step: u64,
     /// Updates of the moving average done.
     pub ema_updates: u64,
+    /// Updates that a parameter had no part in, since it was frozen in their epochs, where there are any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missed: BTreeMap<String, u64>,
     /// Digest of what must not change between start and resume (settings, graph, data, threads).
     pub fingerprint: String,
     /// Best value of the metric on the validation images so far.
@@ -115,6 +118,12 @@ impl RunState {
             return Err(format!(
                 "expected at most {most} updates, found {} and {} of the average",
                 self.step, self.ema_updates
+            ));
+        }
+        if let Some((name, missed)) = self.missed.iter().find(|(_, missed)| **missed > self.step) {
+            return Err(format!(
+                "expected at most {} updates that `{name}` had no part in, found {missed}",
+                self.step
             ));
         }
         let best = self.best_epoch.checked_sub(1).map(|i| self.history.get(i));
@@ -251,6 +260,7 @@ pub(crate) fn load(path: &Path, form: &StateForm) -> Result<(RunState, Loaded), 
             averaged_stats: read("ema_stats", stats, true)?,
             updates: state.step,
             averaged_updates: state.ema_updates,
+            missed: state.missed.clone(),
         },
         trained: read("trained", weights, true)?,
         trained_stats: read("trained_stats", stats, true)?,
@@ -277,6 +287,7 @@ mod tests {
             epoch: 1,
             step: 7,
             ema_updates: 7,
+            missed: BTreeMap::new(),
             fingerprint: "f".into(),
             best: record.val.get(Metric::Top1).unwrap(),
             best_epoch: 1,
@@ -364,6 +375,10 @@ mod tests {
             (RunState { epoch: 0, ..state() }, "record of each"),
             (RunState { step: 8, ..state() }, "at most 7 updates"),
             (RunState { ema_updates: 8, ..state() }, "at most 7 updates"),
+            (
+                RunState { missed: BTreeMap::from([("w".into(), 8)]), ..state() },
+                "`w` had no part in, found 8",
+            ),
             (RunState { best_epoch: 2, ..state() }, "best epoch"),
             (RunState { best_epoch: 0, ..state() }, "best epoch"),
             (RunState { best: 99.0, ..state() }, "best epoch"),

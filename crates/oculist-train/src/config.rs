@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::TrainError;
 use crate::loss::Loss;
 use crate::optimizer::OptimizerConfig;
+use crate::tuning::Tuning;
 
 /// Views of each image in a batch where the consistency loss is on: the image, and two augmentations of it.
 pub const VIEWS: usize = 3;
@@ -91,6 +92,9 @@ pub struct TrainConfig {
     /// mean average precision where images have several labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<Metric>,
+    /// How parameters are trained that are not simply trained.
+    #[serde(skip_serializing_if = "Tuning::is_plain")]
+    pub tuning: Tuning,
 }
 
 // What has its default is not written: settings stored before these fields existed keep their text, and with it
@@ -139,6 +143,7 @@ impl Default for TrainConfig {
             consistency: 0.0,
             keep: Keep::Best,
             metric: None,
+            tuning: Tuning::default(),
         }
     }
 }
@@ -217,6 +222,7 @@ impl TrainConfig {
             return fail("patience", "0 where the last weights are kept", self.patience.to_string());
         }
         self.loss.validate()?;
+        self.tuning.validate()?;
         if self.loader_workers == 0 {
             return fail("loader_workers", "at least 1", "0".into());
         }
@@ -227,6 +233,7 @@ impl TrainConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tuning::Rule;
 
     #[test]
     fn the_default_is_valid_and_each_range_is_checked() {
@@ -280,6 +287,7 @@ mod tests {
             consistency: 12.0,
             keep: Keep::Last,
             metric: Some(Metric::BalancedAccuracy),
+            tuning: Tuning::default().with("w", Rule { factor: 0.5, from: 2, anchor: 0.1 }),
             ..TrainConfig::default()
         };
         let text = serde_json::to_string(&config).unwrap();

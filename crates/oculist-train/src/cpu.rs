@@ -5,6 +5,7 @@ mod executor;
 mod learner;
 mod optimizer;
 mod params;
+mod rules;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use oculist_kernels::Context;
 use crate::engine::{Engine, Learner, Setup};
 use crate::error::TrainError;
 pub use ema::Ema;
+pub(crate) use executor::trained_parameters;
 pub use executor::{Executor, Mode, has_fast_step};
 use learner::CpuLearner;
 pub use optimizer::{Optimizer, global_norm};

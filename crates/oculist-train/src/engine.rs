@@ -17,6 +17,7 @@ use oculist_graph::Graph;
 use crate::config::TrainConfig;
 use crate::error::TrainError;
 use crate::optimizer::OptimizerConfig;
+use crate::tuning::{self, Tuning};
 pub(crate) use state::same_bits;
 pub use state::{Deployed, Shapes, State, StateForm, Tensors};
 
@@ -38,7 +39,8 @@ pub trait Engine: Debug + Send + Sync {
     /// # Errors
     /// [`TrainError::Unsupported`] naming the node that cannot be trained; [`TrainError::NothingToTrain`];
     /// [`TrainError::Kernel`] where the memory does not suffice; [`TrainError::Graph`] for an invalid graph;
-    /// [`TrainError::Setting`] for a teacher that answers with other classes.
+    /// [`TrainError::Setting`] for a teacher that answers with other classes; [`TrainError::Tuning`] for a rule of a
+    /// parameter that is not there, or rules that leave nothing to train in the first epoch.
     fn load(&self, graph: &Graph, setup: &Setup<'_>) -> Result<Box<dyn Learner>, TrainError>;
 }
 
@@ -49,7 +51,7 @@ pub struct Setup<'a> {
     pub rows: usize,
     /// The rule that updates the weights.
     pub optimizer: OptimizerConfig,
-    /// Weight decay of weights with more than one axis; norms and biases have none.
+    /// Weight decay of weights with more than one axis, but for those with an anchor; norms and biases have none.
     pub weight_decay: f32,
     /// Largest norm of all gradients together; 0 for any.
     pub clip_norm: f32,
@@ -57,19 +59,30 @@ pub struct Setup<'a> {
     pub ema_decay: f32,
     /// Whose logits the loss is told beside the learner's own.
     pub teacher: Option<&'a Graph>,
+    /// How each parameter is trained.
+    pub tuning: &'a Tuning,
 }
 
 impl<'a> Setup<'a> {
     /// What gradients need: nothing is updated.
     pub fn plain(rows: usize) -> Self {
         let optimizer = OptimizerConfig::Sgd { momentum: 0.0, nesterov: false };
-        Self { rows, optimizer, weight_decay: 0.0, clip_norm: 0.0, ema_decay: 0.0, teacher: None }
+        Self {
+            rows,
+            optimizer,
+            weight_decay: 0.0,
+            clip_norm: 0.0,
+            ema_decay: 0.0,
+            teacher: None,
+            tuning: &tuning::PLAIN,
+        }
     }
 
     /// What a training run needs.
-    pub fn of(config: &TrainConfig, teacher: Option<&'a Graph>) -> Self {
+    pub fn of(config: &'a TrainConfig, teacher: Option<&'a Graph>) -> Self {
         let TrainConfig { optimizer, weight_decay, clip_norm, ema_decay, .. } = *config;
-        Self { rows: config.rows(), optimizer, weight_decay, clip_norm, ema_decay, teacher }
+        let (rows, tuning) = (config.rows(), &config.tuning);
+        Self { rows, optimizer, weight_decay, clip_norm, ema_decay, teacher, tuning }
     }
 }
 
@@ -92,6 +105,8 @@ pub struct Update {
     pub lr: f32,
     /// What dropout draws from; no two updates of a run have the same.
     pub seed: u64,
+    /// Epoch, from 0: from which on a parameter is trained is told by [`Rule::from`](crate::Rule::from).
+    pub epoch: usize,
 }
 
 /// A graph that is being trained.
@@ -109,10 +124,12 @@ pub trait Learner: Debug {
     fn input(&self) -> [usize; 3];
 
     /// Updates after which running statistics have mostly forgotten: `1 / (1 - momentum)` of the slowest normalisation;
-    /// `None` without any.
+    /// `None` without any, or where all are frozen.
     fn statistics_window(&self) -> Option<f64>;
 
     /// One update: forward with the statistics of the batch, loss, backward, clipping, the optimiser's rule, the average.
+    /// Parameters and statistics that are frozen in the epoch stay as they are, bit for bit, and so do their averages; they
+    /// have no part in the norm of the gradients.
     ///
     /// Returns the loss. Where the loss or the norm of the gradients is no finite number, that number is returned and
     /// weights, moments and average stay as they were.

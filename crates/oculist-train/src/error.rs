@@ -53,6 +53,14 @@ pub enum TrainError {
         /// The value given.
         found: String,
     },
+    /// What a tuning says of a parameter cannot be done.
+    #[error("tuning of `{name}`: {problem}")]
+    Tuning {
+        /// Name of the parameter.
+        name: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
     /// The loss is no number any more.
     #[error(
         "the loss became {loss} in epoch {epoch}, step {step}: training stopped and the last good checkpoint was \

@@ -6,6 +6,7 @@ mod record;
 mod resume;
 mod statistics;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -217,6 +218,7 @@ impl<'a> Run<'a> {
             epoch: 0,
             step: 0,
             ema_updates: 0,
+            missed: BTreeMap::new(),
             fingerprint: fingerprint(trainer, graph, data),
             best: metric.worst(),
             best_epoch: 0,
@@ -315,7 +317,8 @@ impl<'a> Run<'a> {
     /// `mixed` are the targets of a mixed batch, `[batch, classes]`; without, the batch's own count.
     fn step(&mut self, batch: &Batch, mixed: Option<&[f32]>, lr: f32) -> Result<f64, TrainError> {
         let config = self.trainer.config;
-        let update = Update { lr, seed: config.seed ^ self.state.step.wrapping_mul(0x9E37_79B9_7F4A_7C15) };
+        let seed = config.seed ^ self.state.step.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let update = Update { lr, seed, epoch: self.state.epoch };
         let objective = &*self.objective;
         let mut loss = |answers: Answers<'_>, gradient: &mut [f32]| {
             let teacher = answers.teacher.map(|logits| Distillation {
@@ -338,10 +341,11 @@ impl<'a> Run<'a> {
         // gives the same weights again.
         let Some((last, best)) = self.path(LAST).zip(self.path(BEST)) else { return Ok(()) };
         let state = self.learner.state()?;
+        let run = RunState { missed: state.missed.clone(), ..self.state.clone() };
         if let (true, Some(kept)) = (keep, &self.chosen) {
-            checkpoint::save(&best, &self.state, &checkpoint::with_kept(&state, kept))?;
+            checkpoint::save(&best, &run, &checkpoint::with_kept(&state, kept))?;
         }
-        checkpoint::save(&last, &self.state, &state.parts())
+        checkpoint::save(&last, &run, &state.parts())
     }
 
     fn kept(&self) -> String {

@@ -6,6 +6,7 @@ mod it {
     mod engine;
     mod engines;
     mod golden_steps;
+    mod golden_tuning;
     mod graphs;
     mod losses;
     mod multi_label;
@@ -15,4 +16,5 @@ mod it {
     mod runs;
     mod sizes;
     mod statistics;
+    mod tuning;
 }

@@ -6,6 +6,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 mod training;
+mod tuning;
 
 use oculist_augment::{Pipeline, Preprocessing};
 use oculist_data::Task;
@@ -24,6 +25,7 @@ pub use compression::CompressionConfig;
 pub use schedule::Repeat;
 
 pub(crate) use augmentation::{read as read_pipeline, shared_by_views};
+pub use tuning::TuningConfig;
 
 /// Inputs up to this side are trained as small images: padded crops, large batches.
 const SMALL_SIDE: usize = 64;
@@ -75,6 +77,9 @@ pub struct Config {
     pub train: TrainConfig,
     /// Fine-tuning after pruning.
     pub finetune: TrainConfig,
+    /// What fine-tuning changes.
+    #[serde(default, skip_serializing_if = "TuningConfig::is_plain")]
+    pub tuning: TuningConfig,
     /// Compression.
     pub compression: CompressionConfig,
     /// What decides which model is better.
@@ -142,6 +147,7 @@ impl Config {
             repeat: Repeat::resolve(settings),
             train,
             finetune,
+            tuning: TuningConfig::resolve(settings),
             compression,
             metric,
             task: facts.task,

@@ -110,7 +110,7 @@ pub use augment::{
 pub use bench::{Benched, bench_files};
 pub use candidate::{Candidate, Cost, Pledge, Verdict};
 pub use compare_runs::{CompareOptions, compare_runs};
-pub use config::{CompressionConfig, Config, DataFacts, Repeat};
+pub use config::{CompressionConfig, Config, DataFacts, Repeat, TuningConfig};
 pub use data::{Shown, Source, show_data};
 pub use dropout::DROPOUT_KEY;
 pub use error::OculistError;
@@ -154,9 +154,7 @@ pub use run::{Finished, RunOptions, optimize, plan_recipe, run_recipe, train};
 pub use serde_json::{Map, Value};
 pub use session::{Canceller, Session, SessionBuilder};
 pub use settings::{
-    Augmentation, ByteSize, Calibration, CompressionSettings, DataSettings, HeadName, LossName, MachineSettings,
-    MeasuringSettings, NetworkSettings, OptimizerName, Precision, ReadingSettings, SamplingName, SeedSettings, Settings,
-    SourceSettings, StartSettings, Target, TrainingSettings, TransferMode, TransferSettings,
+    Augmentation, ByteSize, Calibration, CompressionSettings, DataSettings, HeadName, LossName, MachineSettings, MeasuringSettings, NetworkSettings, OptimizerName, Precision, ReadingSettings, SamplingName, SeedSettings, Settings, SourceSettings, StartSettings, Target, TrainingSettings, TransferMode, TransferSettings, Tune, TuningSettings, Unfreeze,
 };
 pub use sink::csv::Csv;
 pub use sink::folder::{

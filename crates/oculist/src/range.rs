@@ -35,6 +35,13 @@ pub const CONSISTENCY: Range<f32> =
 /// A learning rate.
 pub const LEARNING_RATE: Range<f32> =
     Range::new("a positive number such as 0.1", |&x| x > 0.0 && x.is_finite());
+/// The factor on the learning rate from one layer to the next.
+pub const LAYER_DECAY: Range<f32> =
+    Range::new("a factor of more than 0 and at most 1", |&x| x > 0.0 && x <= 1.0);
+/// The strength of a pull towards the start.
+pub const ANCHOR: Range<f32> = Range::new("a strength of 0 to 1000", |x| (0.0..=1000.0).contains(x));
+/// The rank of an adapter.
+pub const RANK: Range<usize> = Range::new("a rank of 1 to 1024", |n| (1..=1024).contains(n));
 /// Seconds of a measurement.
 pub const SECONDS: Range<f64> =
     Range::new("more than 0 and at most 3600 seconds", |&x| x > 0.0 && x <= 3600.0);

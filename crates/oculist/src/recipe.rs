@@ -11,7 +11,7 @@ use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::files::toml_problem;
 use crate::session::Session;
-use crate::settings::{OptimizerName, Precision, Settings, TrainingSettings, TransferMode};
+use crate::settings::{OptimizerName, Precision, Settings, TrainingSettings, TransferMode, TuningSettings};
 use crate::stage::{
     Best, Draft, FineTune, Load, Measure, Planned, Prune, Quantize, Registry, Search, Stage, Teacher, Train,
     Transfer,
@@ -27,6 +27,7 @@ const TIME_BUDGET: f64 = 180.0;
 const TUNING_EPOCHS: usize = 10;
 const TUNING_RATE: f32 = 3e-4;
 const TUNING_BATCH: usize = 32;
+const TUNING_DECAY: f32 = 0.9;
 /// Stages at the most, those inside others among them.
 const MAX_STAGES: usize = 1000;
 
@@ -334,9 +335,10 @@ fn tuning(settings: &Settings) -> Settings {
         optimizer: Some(OptimizerName::Adamw),
         lr: Some(TUNING_RATE),
         batch_size: Some(TUNING_BATCH),
+        layer_decay: Some(TUNING_DECAY),
         ..Settings::default()
     };
-    let asked = settings.only(TrainingSettings::NAMES);
+    let asked = settings.only(TrainingSettings::NAMES).over(settings.only(TuningSettings::NAMES));
     Settings { epochs: settings.finetune_epochs.or(settings.epochs).or(usual.epochs), ..asked.over(usual) }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use oculist_data::Task;
 use oculist_kernels::Context;
-use oculist_train::Keep;
+use oculist_train::{Keep, NormTraining};
 
 use crate::config::Config;
 use crate::error::{OculistError, wrong};
@@ -20,11 +20,12 @@ use crate::sink::folder::SETTINGS_FILE;
 
 pub use bytes::ByteSize;
 pub use choices::{
-    Augmentation, Calibration, HeadName, LossName, OptimizerName, Precision, SamplingName, Target, TransferMode,
+    Augmentation, Calibration, HeadName, LossName, OptimizerName, Precision, SamplingName, Target, TransferMode, Tune,
+    Unfreeze,
 };
 pub use table::{
     CompressionSettings, DataSettings, MachineSettings, MeasuringSettings, NetworkSettings, ReadingSettings,
-    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings, TransferSettings,
+    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings, TransferSettings, TuningSettings,
 };
 
 /// The settings that stand first in files, in the order that they had before the table was in groups, so that files stay
@@ -117,6 +118,7 @@ impl Settings {
             return Err(wrong("patience", format!("expected none with {keep}, which goes to the end")));
         }
         self.validate_levels()?;
+        self.validate_tuning()?;
         if self.width.is_some() && self.model.is_some() {
             let model = setting("model");
             return Err(wrong(
@@ -170,6 +172,39 @@ impl Settings {
             return fail(format!("expected {once} with it: each image has its three views already"));
         }
         Ok(())
+    }
+
+    /// Checks that what is trained and how it is trained do not contradict.
+    fn validate_tuning(&self) -> Result<(), OculistError> {
+        let tune = self.tune.unwrap_or_default();
+        if self.adapter_rank.is_some() && tune != Tune::Adapters {
+            let adapters = set_to("tune", "adapters");
+            return Err(wrong("adapter_rank", format!("expected {adapters} with it")));
+        }
+        let fail = |name: &str, value: &str, why: &str| {
+            let with = set_to("tune", value);
+            Err(wrong(name, format!("expected none with {with}: {why}")))
+        };
+        let anchored = self.anchor.is_some_and(|strength| strength > 0.0);
+        match tune {
+            Tune::Head if self.layer_decay.is_some_and(|decay| decay < 1.0) => {
+                fail("layer_decay", "head", "one layer has none in front of it that is trained")
+            }
+            Tune::Head if self.unfreeze == Some(Unfreeze::Gradual) => {
+                fail("unfreeze", "head", "all other layers stay frozen")
+            }
+            Tune::Head if anchored => fail("anchor", "head", "the head has nothing to stay near to"),
+            Tune::Bias if anchored => fail("anchor", "bias", "the weights that it pulls are frozen"),
+            Tune::Adapters if anchored => fail("anchor", "adapters", "the weights that it pulls are frozen"),
+            Tune::Bias if self.batch_norm == Some(NormTraining::Frozen) => {
+                let with = set_to("tune", "bias");
+                let problem = format!(
+                    "expected statistics or train with {with}: frozen norms keep the gamma and beta that it trains"
+                );
+                Err(wrong("batch_norm", problem))
+            }
+            Tune::All | Tune::Head | Tune::Bias | Tune::Adapters => Ok(()),
+        }
     }
 
     /// Refuses several labels an image for work that knows only one.
@@ -310,6 +345,33 @@ mod tests {
     }
 
     #[test]
+    fn ways_of_tuning_that_contradict_name_both() {
+        let tune = |tune| Settings { tune: Some(tune), ..Settings::default() };
+        let (head, bias, adapters) = (tune(Tune::Head), tune(Tune::Bias), tune(Tune::Adapters));
+        for (settings, name) in [
+            (Settings { adapter_rank: Some(4), ..Settings::default() }, "adapter_rank"),
+            (Settings { adapter_rank: Some(4), ..head.clone() }, "adapter_rank"),
+            (Settings { layer_decay: Some(0.9), ..head.clone() }, "layer_decay"),
+            (Settings { unfreeze: Some(Unfreeze::Gradual), ..head.clone() }, "unfreeze"),
+            (Settings { anchor: Some(0.1), ..head.clone() }, "anchor"),
+            (Settings { anchor: Some(0.1), ..bias.clone() }, "anchor"),
+            (Settings { anchor: Some(0.1), ..adapters.clone() }, "anchor"),
+            (Settings { batch_norm: Some(NormTraining::Frozen), ..bias.clone() }, "batch_norm"),
+        ] {
+            let text = settings.validate().unwrap_err().to_string();
+            assert!(text.contains(name) && text.contains("tune"), "{text}");
+        }
+        for settings in [
+            Settings { layer_decay: Some(1.0), anchor: Some(0.0), ..head },
+            Settings { layer_decay: Some(0.9), unfreeze: Some(Unfreeze::Gradual), ..bias },
+            Settings { adapter_rank: Some(4), layer_decay: Some(0.9), ..adapters },
+            Settings { anchor: Some(0.1), layer_decay: Some(0.5), ..Settings::default() },
+        ] {
+            settings.validate().unwrap();
+        }
+    }
+
+    #[test]
     fn ranges_are_checked() {
         assert!(Settings::default().validate().is_ok());
         let bad = [
@@ -342,6 +404,11 @@ mod tests {
             Settings { repeats: Some(0), sampling: Some(SamplingName::Repeated), ..Settings::default() },
             Settings { measure_seconds: Some(0.0), ..Settings::default() },
             Settings { arch: Some("resnet19".into()), ..Settings::default() },
+            Settings { layer_decay: Some(0.0), ..Settings::default() },
+            Settings { layer_decay: Some(1.5), ..Settings::default() },
+            Settings { layer_decay: Some(f32::NAN), ..Settings::default() },
+            Settings { anchor: Some(-0.1), ..Settings::default() },
+            Settings { adapter_rank: Some(0), tune: Some(Tune::Adapters), ..Settings::default() },
             Settings { levels: Some(vec![0.5, 0.5]), ..Settings::default() },
             Settings { levels: Some(vec![0.5, 0.0]), ..Settings::default() },
             Settings { levels: Some(vec![f64::NAN]), ..Settings::default() },

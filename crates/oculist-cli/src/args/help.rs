@@ -3,18 +3,19 @@
 use clap::{Command, CommandFactory};
 use oculist::{
     CompressionSettings, DataSettings, MachineSettings, MeasuringSettings, NetworkSettings, ReadingSettings,
-    SeedSettings, StartSettings, TrainingSettings, TransferSettings,
+    SeedSettings, StartSettings, TrainingSettings, TransferSettings, TuningSettings,
 };
 
 use super::Cli;
 
 /// The groups of `--help`; what is in none is under `Options`.
-const GROUPS: [(&str, &[&[&str]]); 8] = [
+const GROUPS: [(&str, &[&[&str]]); 9] = [
     ("Data", &[DataSettings::NAMES]),
     ("Model", &[StartSettings::NAMES, NetworkSettings::NAMES]),
     ("Transfer", &[TransferSettings::NAMES]),
     ("What the model's file does not say", &[ReadingSettings::NAMES]),
     ("Training", &[TrainingSettings::NAMES]),
+    ("Fine-tuning", &[TuningSettings::NAMES]),
     ("Compression", &[CompressionSettings::NAMES]),
     (
         "Output",

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use oculist::{ReadingSettings, TrainingSettings, TransferSettings};
+use oculist::{ReadingSettings, TrainingSettings, TransferSettings, TuningSettings};
 
 use super::{DataArgs, FileArgs, OutputArgs, RequiredSourceArg, SourceArg};
 
@@ -28,6 +28,8 @@ pub(crate) struct TransferArgs {
     pub(crate) file: FileArgs,
     #[command(flatten)]
     pub(crate) training: TrainingSettings,
+    #[command(flatten)]
+    pub(crate) tuning: TuningSettings,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

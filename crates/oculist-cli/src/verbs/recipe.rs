@@ -20,6 +20,7 @@ pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> a
         reading,
         network,
         training,
+        tuning,
         compression,
         output,
         recipe,
@@ -34,6 +35,7 @@ pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> a
         .over(reading.clone().into())
         .over(network.network.clone().into())
         .over(training.clone().into())
+        .over(tuning.clone().into())
         .over(compression.clone().into());
     let recipe = recipe.as_deref().map(Recipe::read).transpose()?;
     let (options, settings) = run_options(output, "optimize", flags, recipe.as_ref())?;
@@ -49,7 +51,7 @@ pub(crate) fn optimize(args: &OptimizeArgs, quiet: bool, stop: &AtomicBool) -> a
 }
 
 pub(crate) fn compress(args: &CompressArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    let CompressArgs { source, data, start, reading, file, training, compression, output } = args;
+    let CompressArgs { source, data, start, reading, file, training, tuning, compression, output } = args;
     one_network(start.start.model.as_deref(), file.arch.as_ref());
     let flags = starting(&start.start, quiet)?
         .over(source.source.clone().into())
@@ -57,6 +59,7 @@ pub(crate) fn compress(args: &CompressArgs, quiet: bool, stop: &AtomicBool) -> a
         .over(reading.clone().into())
         .over(file.settings())
         .over(training.clone().into())
+        .over(tuning.clone().into())
         .over(compression.clone().into());
     let (options, settings) = run_options(output, "compress", flags, None)?;
     if settings.model.is_none() {

@@ -14,13 +14,14 @@ pub(crate) fn run(args: &TransferArgs, quiet: bool, stop: &AtomicBool) -> anyhow
     if let Some(TransferVerb::Estimate(_)) = &args.verb {
         anyhow::bail!("not yet");
     }
-    let TransferArgs { source, data, transfer, reading, file, training, output, verb: _ } = args;
+    let TransferArgs { source, data, transfer, reading, file, training, tuning, output, verb: _ } = args;
     let flags = sources(transfer, quiet)?
         .over(source.source.clone().into())
         .over(data.settings())
         .over(reading.clone().into())
         .over(file.settings())
-        .over(training.clone().into());
+        .over(training.clone().into())
+        .over(tuning.clone().into());
     let (options, settings) = run_options(output, "transfer", flags, None)?;
     if settings.from.as_ref().is_none_or(Vec::is_empty) {
         anyhow::bail!(

@@ -8,7 +8,7 @@ use crate::context::{Context, SendPtr};
 use crate::layout::{LANES, Rows, blocks, blocks_mut};
 use crate::simd::{Kernel, Simd, dispatch};
 
-/// What [`batch_norm_backward`] reads.
+/// What [`batch_norm_backward`] and [`fixed_norm_backward`] read.
 ///
 /// The forward pass was `z = gamma * (x - mean) * inv_std + beta + residual`, `y = f(z)`.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ pub struct BatchNormBackward<'a> {
     pub gamma: &'a [f32],
     /// Summand, `[stride]`, padded lanes 0.
     pub beta: &'a [f32],
-    /// Batch mean, `[stride]`.
+    /// Mean of the batch or of any other number of images, `[stride]`.
     pub mean: &'a [f32],
     /// `1 / sqrt(variance + eps)`, `[stride]`.
     pub inv_std: &'a [f32],
@@ -35,7 +35,7 @@ pub struct BatchNormBackward<'a> {
     pub activation: Activation,
 }
 
-/// What [`batch_norm_backward`] writes.
+/// What they write.
 #[derive(Debug)]
 pub struct BatchNormGradients<'a> {
     /// Gradient of `x`, `[rows, stride]`, overwritten.
@@ -74,6 +74,26 @@ pub fn batch_norm_backward(
     input: &BatchNormBackward,
     output: BatchNormGradients,
 ) {
+    backward(ctx, shape, input, output, false);
+}
+
+/// Gradients of batch normalisation by statistics that do not depend on the batch, with a fused activation and residual.
+///
+/// `dz = dy * f'(z)`, `dbeta = sum dz`, `dgamma = sum dz * xhat`, `dx = gamma * inv_std * dz`, `dresidual = dz`.
+///
+/// # Panics
+/// When a slice is shorter than the shape says.
+pub fn fixed_norm_backward(
+    ctx: &Context,
+    shape: Rows,
+    input: &BatchNormBackward,
+    output: BatchNormGradients,
+) {
+    backward(ctx, shape, input, output, true);
+}
+
+/// Both: with `fixed`, mean and variance are constants, and what flows through them is left out.
+fn backward(ctx: &Context, shape: Rows, input: &BatchNormBackward, output: BatchNormGradients, fixed: bool) {
     let BatchNormGradients { dx, dgamma, dbeta, dresidual } = output;
     let stride = shape.stride();
     let (dgamma, dbeta) = (&mut dgamma[..stride], &mut dbeta[..stride]);
@@ -130,8 +150,11 @@ pub fn batch_norm_backward(
         dbeta[c] = sum_dz as f32;
         dgamma[c] = sum_dz_xhat as f32;
         let a = f64::from(input.gamma[c]) * inv_std;
-        let b = -a * inv_std * sum_dz_xhat / n;
         coefficients[c] = a as f32;
+        if fixed {
+            continue;
+        }
+        let b = -a * inv_std * sum_dz_xhat / n;
         coefficients[stride + c] = b as f32;
         coefficients[2 * stride + c] = (-a * sum_dz / n) as f32;
     }

@@ -2,7 +2,7 @@
 
 use oculist_kernels::{
     Activation, BatchNormBackward, BatchNormGradients, Context, Rows, batch_norm_backward, batch_statistics,
-    column_sums, fold_scale_shift, scale_shift,
+    column_sums, fixed_norm_backward, fold_scale_shift, scale_shift,
 };
 use oculist_testing::reference::norm::{BatchNorm, finite_differences};
 use oculist_testing::reference::{Noise, relative_error, widen};
@@ -93,6 +93,76 @@ fn forward_and_backward() {
                     assert!(relative_error(&wrong, want) > 2e-5, "the comparison accepts a wrong gradient");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn backward_through_fixed_statistics() {
+    let mut noise = Noise::new(43);
+    let (rows, channels) = (7, 18);
+    let n = rows * channels;
+    for activation in ACTIVATIONS {
+        let x: Vec<f32> = noise.vector(n).iter().map(|v| 3.0 * v + 1.0).collect();
+        let (gamma, beta, mean) = (noise.vector(channels), noise.vector(channels), noise.vector(channels));
+        let inv_std: Vec<f32> = noise.vector(channels).iter().map(|v| 1.0 + 0.5 * v).collect();
+        let (residual, dy) = (noise.vector(n), noise.vector(n));
+        let loss = |x: &[f64], gamma: &[f64], beta: &[f64], residual: &[f64]| -> f64 {
+            let at = |i: usize| {
+                let c = i % channels;
+                let centred = x[i] - f64::from(mean[c]);
+                reference(activation, gamma[c] * centred * f64::from(inv_std[c]) + beta[c] + residual[i])
+            };
+            (0..n).map(|i| at(i) * f64::from(dy[i])).sum()
+        };
+        let (x64, g64, b64, r64) = (widen(&x), widen(&gamma), widen(&beta), widen(&residual));
+        let h = 1e-6;
+        let want = [
+            finite_differences(&|x| loss(x, &g64, &b64, &r64), &x64, h),
+            finite_differences(&|g| loss(&x64, g, &b64, &r64), &g64, h),
+            finite_differences(&|b| loss(&x64, &g64, b, &r64), &b64, h),
+            finite_differences(&|r| loss(&x64, &g64, &b64, r), &r64, h),
+        ];
+        for ctx in contexts() {
+            let shape = Rows::new(rows, channels);
+            let map = |v: &[f32]| v.chunks(channels).flat_map(pad).collect::<Vec<_>>();
+            let [x, residual, dy] = [&x, &residual, &dy].map(|v| map(v));
+            let [gamma, beta, mean, inv_std] = [&gamma, &beta, &mean, &inv_std].map(|v| pad(v));
+            let stride = shape.stride();
+            let (mut scale, mut shift) = (vec![0.0; stride], vec![0.0; stride]);
+            fold_scale_shift(&gamma, &beta, &mean, &inv_std, &mut scale, &mut shift);
+            let mut y = vec![f32::NAN; shape.len()];
+            scale_shift(&ctx, shape, &x, &scale, &shift, Some(&residual), activation, &mut y);
+            let input = BatchNormBackward {
+                x: &x,
+                y: &y,
+                residual: Some(&residual),
+                dy: &dy,
+                gamma: &gamma,
+                beta: &beta,
+                mean: &mean,
+                inv_std: &inv_std,
+                activation,
+            };
+            let run = |backward: fn(&Context, Rows, &BatchNormBackward, BatchNormGradients)| {
+                let (mut dx, mut dresidual) = (vec![f32::NAN; shape.len()], vec![f32::NAN; shape.len()]);
+                let (mut dgamma, mut dbeta) = (vec![f32::NAN; stride], vec![f32::NAN; stride]);
+                let output = BatchNormGradients {
+                    dx: &mut dx,
+                    dgamma: &mut dgamma,
+                    dbeta: &mut dbeta,
+                    dresidual: Some((&mut dresidual, false)),
+                };
+                backward(&ctx, shape, &input, output);
+                let dense = |v: &[f32]| v.chunks(stride).flat_map(|r| r[..channels].to_vec()).collect();
+                [dx, dgamma, dbeta, dresidual].map(|v| -> Vec<f32> { dense(&v) })
+            };
+            for (i, (got, want)) in run(fixed_norm_backward).iter().zip(&want).enumerate() {
+                let error = relative_error(got, want);
+                assert!(error < 2e-5, "gradient {i} off by {error:.1e}: {activation:?}, {}", ctx.isa());
+            }
+            let of_batch = relative_error(&run(batch_norm_backward)[0], &want[0]);
+            assert!(of_batch > 1e-2, "the comparison accepts what flows through the batch's statistics");
         }
     }
 }

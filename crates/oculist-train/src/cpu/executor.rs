@@ -7,22 +7,28 @@ mod backward;
 mod forward;
 mod gradients;
 mod plan;
+mod planned;
 mod profile;
 pub(super) mod rows;
 mod statistics;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use oculist_graph::Graph;
 use oculist_kernels::{Buffer, Context, Rows, try_zeros};
 
-use crate::cpu::optimizer::{Optimizer, global_norm};
+use crate::cpu::optimizer::{Optimizer, Pace, Stride, global_norm};
 use crate::cpu::params::ParamSet;
+use crate::cpu::rules::Rules;
 use crate::error::TrainError;
-use gradients::GradientPlan;
+use crate::tuning::{self, Tuning};
+use gradients::{GradientPlan, Wanted};
 use plan::Plan;
 pub use plan::has_fast_step;
-use rows::{RowStep, Rows as RowTensors};
+pub(crate) use plan::trained_parameters;
+use planned::{Planned, planned, purpose};
+use rows::Rows as RowTensors;
 use statistics::Moments;
 
 /// What an executor is for.
@@ -40,6 +46,18 @@ pub struct Executor {
     ctx: Arc<Context>,
     plan: Plan,
     gradients: GradientPlan,
+    /// How each parameter is trained.
+    rules: Rules,
+    /// The epoch that the three below are for.
+    epoch: usize,
+    /// Factors on the learning rate of each parameter.
+    factors: Vec<f32>,
+    /// Whether each running statistic follows the batches.
+    following: Vec<bool>,
+    /// What the backward pass is run for.
+    wanted: Wanted,
+    /// The weights that training began with, where some are pulled towards them; else empty.
+    start: Vec<f32>,
     batch: usize,
     classes: usize,
     /// Trainable parameters in the kernels' layout.
@@ -82,7 +100,23 @@ impl Executor {
     /// [`Mode::Train`] for a graph without parameters; [`TrainError::Kernel`] if the buffers need more memory than a plan
     /// may take or the system gives; [`TrainError::Graph`] for a graph of more than [`Graph::MAX_OPERATIONS`].
     pub fn new(ctx: Arc<Context>, graph: &Graph, batch: usize, mode: Mode) -> Result<Self, TrainError> {
-        let Planned { plan, gradients, .. } = planned(&ctx, graph, batch, mode)?;
+        Self::tuned(ctx, graph, batch, mode, &tuning::PLAIN)
+    }
+
+    /// The same with rules for its parameters: gradients are computed for those alone that are trained, and normalisations
+    /// with frozen statistics use these.
+    ///
+    /// # Errors
+    /// As [`Executor::new`]; [`TrainError::Tuning`] for a rule of a parameter that is not there, or rules that leave nothing
+    /// to train in the first epoch.
+    pub fn tuned(
+        ctx: Arc<Context>,
+        graph: &Graph,
+        batch: usize,
+        mode: Mode,
+        tuning: &Tuning,
+    ) -> Result<Self, TrainError> {
+        let Planned { plan, gradients, rules, .. } = planned(&ctx, graph, batch, mode, tuning)?;
         let train = mode == Mode::Train;
         let what = purpose(graph, batch, mode);
         let buffer = |len: usize| Buffer::try_zeroed(len, &what);
@@ -114,12 +148,11 @@ impl Executor {
         let largest = plan.slots.iter().map(|m| m.len(batch)).max().unwrap_or(0);
         let classes = plan.slots[plan.output].channels;
         let weights = plan.weights.pack(graph);
-        Ok(Self {
+        let mut executor = Self {
             batch,
             classes,
             grads: try_zeros(if train { weights.len() } else { 0 }, &what)?,
             stats: plan.stats.pack(graph),
-            weights,
             activations: plan.slots.iter().map(|m| buffer(m.len(batch))).collect::<Result<_, _>>()?,
             gradient_buffers: gradients.lengths.iter().map(|&n| buffer(n)).collect::<Result<_, _>>()?,
             saved_norms,
@@ -130,9 +163,48 @@ impl Executor {
             dropout_seed: 0,
             moments: None,
             gradients,
+            start: if rules.anchors() { weights.clone() } else { Vec::new() },
+            weights,
+            rules,
+            epoch: 0,
+            factors: Vec::new(),
+            following: Vec::new(),
+            wanted: Wanted::default(),
             plan,
             ctx,
-        })
+        };
+        executor.begin(0);
+        Ok(executor)
+    }
+
+    /// Lets the rules of an epoch hold.
+    pub fn set_epoch(&mut self, epoch: usize) {
+        if epoch != self.epoch {
+            self.begin(epoch);
+        }
+    }
+
+    fn begin(&mut self, epoch: usize) {
+        self.epoch = epoch;
+        self.factors = self.rules.factors(epoch);
+        self.following = self.rules.following(epoch);
+        self.wanted = Wanted::new(&self.plan, self.factors.iter().map(|factor| *factor > 0.0).collect());
+    }
+
+    /// Whether a parameter is trained in some epoch.
+    pub(super) fn trains(&self, parameter: usize) -> bool {
+        self.rules.trains(parameter)
+    }
+
+    /// Places of the parameters that are frozen in this epoch, and of the running statistics that are.
+    pub(super) fn frozen(&self) -> [Vec<Range<usize>>; 2] {
+        let still = |set: &ParamSet, moves: &dyn Fn(usize) -> bool| {
+            set.iter().enumerate().filter(|(i, _)| !moves(*i)).map(|(_, p)| p.range()).collect()
+        };
+        [
+            still(&self.plan.weights, &|i| self.factors[i] > 0.0),
+            still(&self.plan.stats, &|i| self.following[i]),
+        ]
     }
 
     /// Looks whether [`Executor::new`] would refuse the graph, without taking memory for its buffers; returns their
@@ -141,7 +213,7 @@ impl Executor {
     /// # Errors
     /// As [`Executor::new`].
     pub fn check(ctx: &Arc<Context>, graph: &Graph, batch: usize, mode: Mode) -> Result<usize, TrainError> {
-        planned(ctx, graph, batch, mode).map(|planned| planned.bytes)
+        planned(ctx, graph, batch, mode, &tuning::PLAIN).map(|planned| planned.bytes)
     }
 
     /// The kernels' context: threads and instruction set.
@@ -192,8 +264,16 @@ impl Executor {
 
     /// Updates the weights by the gradients of the last backward pass times `grad_scale`.
     pub fn update(&mut self, optimizer: &mut Optimizer, grad_scale: f32, lr: f32, weight_decay: f32) {
-        let set = &self.plan.weights;
-        optimizer.update(&self.ctx, set, &mut self.weights, &self.grads, grad_scale, lr, weight_decay);
+        let stride = Stride { lr, grad_scale, weight_decay };
+        let pulls = |i: usize| self.rules.anchor(i) > 0.0;
+        let pace = |i: usize| Pace { factor: self.factors[i], anchored: pulls(i) };
+        for (i, p) in self.plan.weights.iter().enumerate().filter(|(i, _)| pulls(*i)) {
+            let range = p.range();
+            let (w, g) = (&mut self.weights[range.clone()], &mut self.grads[range.clone()]);
+            let anchor = self.rules.anchor(i);
+            optimizer.pull(&self.ctx, w, g, &self.start[range], anchor, self.factors[i], stride);
+        }
+        optimizer.update_each(&self.ctx, &self.plan.weights, &mut self.weights, &self.grads, stride, pace);
     }
 
     /// Writes weights and running statistics back into a graph of the same structure.
@@ -210,6 +290,7 @@ impl Executor {
     /// Bytes of all buffers: parameters, activations, gradients and scratch.
     pub fn bytes(&self) -> usize {
         let floats = self.weights.len() * 2
+            + self.start.len()
             + self.stats.len()
             + self.scratch.len()
             + self.spare.len()
@@ -235,83 +316,6 @@ impl Executor {
             input[rows * map.stride..].fill(0.0);
         }
     }
-}
-
-/// The plan of a graph that may be executed, and, for training, of its gradients.
-struct Planned {
-    plan: Plan,
-    gradients: GradientPlan,
-    /// Bytes of all buffers.
-    bytes: usize,
-}
-
-fn planned(ctx: &Arc<Context>, graph: &Graph, batch: usize, mode: Mode) -> Result<Planned, TrainError> {
-    let train = mode == Mode::Train;
-    if train {
-        plan::check(graph)?;
-    }
-    let plan = Plan::new(ctx, graph, batch)?;
-    if train && plan.weights.is_empty() {
-        return Err(TrainError::NothingToTrain { graph: graph.name().to_owned() });
-    }
-    let gradients = if train { GradientPlan::new(&plan, batch) } else { GradientPlan::default() };
-    for (step, _) in plan.steps.iter().zip(&gradients.leads).filter(|(_, leads)| **leads) {
-        if let plan::Step::Rows(step) = step
-            && let RowStep::Plain(step) = &**step
-            && oculist_plain::differentiable(&step.op) == oculist_plain::Gradient::Unknown
-        {
-            return Err(TrainError::Unsupported {
-                node: step.node.clone(),
-                op: step.op.name(),
-                problem: "its gradient is not known".to_owned(),
-            });
-        }
-    }
-    let bytes = check_memory(ctx, graph, &plan, &gradients, batch, mode)?;
-    Ok(Planned { plan, gradients, bytes })
-}
-
-/// What an executor does, in words.
-fn purpose(graph: &Graph, batch: usize, mode: Mode) -> String {
-    let work = match mode {
-        Mode::Train => "training",
-        Mode::Eval => "running",
-    };
-    format!("{work} `{}` on batches of {batch} images", graph.name())
-}
-
-/// Refuses a plan whose buffers need more memory than the context allows, before they are made; returns their bytes.
-fn check_memory(
-    ctx: &Context,
-    graph: &Graph,
-    plan: &Plan,
-    gradients: &GradientPlan,
-    batch: usize,
-    mode: Mode,
-) -> Result<usize, TrainError> {
-    let sum = |lengths: &mut dyn Iterator<Item = usize>| lengths.fold(0, usize::saturating_add);
-    let activations = sum(&mut plan.slots.iter().map(|m| m.len(batch)));
-    let largest = plan.slots.iter().map(|m| m.len(batch)).max().unwrap_or(0);
-    let train = mode == Mode::Train;
-    let (copies, spare) = if train { (2, largest) } else { (1, 0) };
-    let floats = [
-        plan.weights.len().saturating_mul(copies),
-        plan.stats.len(),
-        activations,
-        sum(&mut gradients.lengths.iter().copied()),
-        plan.scratch,
-        spare,
-    ];
-    let maxima = sum(&mut plan.steps.iter().map(|step| match step {
-        plan::Step::MaxPool { y, .. } => plan.slots[*y].len(batch),
-        _ => 0,
-    }));
-    let bytes = sum(&mut floats.into_iter())
-        .saturating_mul(4)
-        .saturating_add(maxima.saturating_mul(2))
-        .saturating_add(plan.row_bytes(train));
-    ctx.check_memory(&purpose(graph, batch, mode), bytes)?;
-    Ok(bytes)
 }
 
 /// The rows of `x` as its product with `gate` takes them: a gate of as many pixels is one of as many channels over a

@@ -1,5 +1,6 @@
 //! The learner of the CPU: an executor, an optimiser, an average, and perhaps a teacher.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oculist_data::Batch;
@@ -9,7 +10,7 @@ use oculist_kernels::Context;
 use super::ema::Ema;
 use super::executor::{Executor, Mode};
 use super::optimizer::Optimizer;
-use super::params::ParamSet;
+use super::params::{Param, ParamSet};
 use crate::engine::{Answers, Deployed, Learner, LossOf, Setup, Shapes, State, StateForm, Tensors, Update};
 use crate::error::TrainError;
 use crate::optimizer::OptimizerConfig;
@@ -33,7 +34,7 @@ pub(super) struct CpuLearner {
 
 impl CpuLearner {
     pub(super) fn new(ctx: &Arc<Context>, graph: &Graph, setup: &Setup<'_>) -> Result<Self, TrainError> {
-        let executor = Executor::new(ctx.clone(), graph, setup.rows, Mode::Train)?;
+        let executor = Executor::tuned(ctx.clone(), graph, setup.rows, Mode::Train, setup.tuning)?;
         let load = |teacher| Executor::new(ctx.clone(), teacher, setup.rows, Mode::Eval);
         let teacher = setup.teacher.map(load).transpose()?;
         if let Some(other) = teacher.as_ref().map(Executor::classes).filter(|n| *n != executor.classes()) {
@@ -107,6 +108,14 @@ impl CpuLearner {
         self.executor.update(&mut self.optimizer, factor, lr, self.weight_decay);
         if let Some(ema) = &mut self.ema {
             ema.update(self.executor.context(), &self.executor.weights, &self.executor.stats);
+            // The rounding of an average would move what stays.
+            let [weights, stats] = self.executor.frozen();
+            for range in weights {
+                ema.weights[range.clone()].copy_from_slice(&self.executor.weights[range]);
+            }
+            for range in stats {
+                ema.stats[range.clone()].copy_from_slice(&self.executor.stats[range]);
+            }
         }
         Ok(())
     }
@@ -114,6 +123,13 @@ impl CpuLearner {
     fn take_failure(&mut self) -> Result<(), TrainError> {
         self.executor.take_failure()?;
         self.teacher.as_mut().map_or(Ok(()), Executor::take_failure)
+    }
+
+    /// Updates that parameters had no part in, of those that are trained later.
+    fn missed(&self) -> BTreeMap<String, u64> {
+        let missed = self.executor.params().iter().zip(&self.optimizer.missed).enumerate();
+        let of_trained = missed.filter(|(i, (_, n))| **n > 0 && self.executor.trains(*i));
+        of_trained.map(|(_, (p, n))| (p.name.clone(), *n)).collect()
     }
 
     /// Puts the average in the place of what is trained, or back.
@@ -143,6 +159,7 @@ impl Learner for CpuLearner {
     }
 
     fn step(&mut self, images: &[f32], update: Update, loss: &mut LossOf<'_>) -> Result<f64, TrainError> {
+        self.executor.set_epoch(update.epoch);
         let mut loss = self.forward(images, update.seed, loss);
         if loss.is_finite() {
             self.backward();
@@ -208,6 +225,7 @@ impl Learner for CpuLearner {
             averaged_stats: unpack(stats, average.map_or(&[], |ema| &ema.stats)),
             updates: self.optimizer.step,
             averaged_updates: average.map_or(0, |ema| ema.updates),
+            missed: self.missed(),
         })
     }
 
@@ -217,6 +235,8 @@ impl Learner for CpuLearner {
         self.optimizer.first = pack(weights, &state.first);
         self.optimizer.second = pack(weights, &state.second);
         self.optimizer.step = state.updates;
+        let missed = |p: &Param| state.missed.get(&p.name).copied().unwrap_or(0);
+        self.optimizer.missed = weights.iter().map(missed).collect();
         if let Some(ema) = &mut self.ema {
             ema.weights = pack(weights, &state.averaged);
             ema.stats = pack(stats, &state.averaged_stats);

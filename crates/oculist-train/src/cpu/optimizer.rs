@@ -15,6 +15,28 @@ pub struct Optimizer {
     pub(super) second: Vec<f32>,
     /// Updates done.
     pub(super) step: u64,
+    /// Updates that each parameter had no part in, by its position; empty where there are none.
+    pub(super) missed: Vec<u64>,
+}
+
+/// What an update is made with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stride {
+    /// Learning rate.
+    pub(super) lr: f32,
+    /// Factor on the gradients.
+    pub(super) grad_scale: f32,
+    /// Weight decay.
+    pub(super) weight_decay: f32,
+}
+
+/// What an update is to one parameter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// Factor on the learning rate; with 0 weights and moments stay.
+    pub(super) factor: f32,
+    /// Whether [`Optimizer::pull`] has taken the place of weight decay, and with SGD scaled the gradients.
+    pub(super) anchored: bool,
 }
 
 /// Elements per task; a fixed split makes the result independent of the number of threads.
@@ -25,7 +47,7 @@ impl Optimizer {
     pub fn new(config: OptimizerConfig, len: usize) -> Self {
         let second =
             if matches!(config, OptimizerConfig::AdamW { .. }) { vec![0.0; len] } else { Vec::new() };
-        Self { config, first: vec![0.0; len], second, step: 0 }
+        Self { config, first: vec![0.0; len], second, step: 0, missed: Vec::new() }
     }
 
     /// One update of `weights` by `grads` times `grad_scale` (gradient clipping), all in the flat layout of `set`.
@@ -41,9 +63,32 @@ impl Optimizer {
         lr: f32,
         weight_decay: f32,
     ) {
+        let pace = |_| Pace { factor: 1.0, anchored: false };
+        self.update_each(ctx, set, weights, grads, Stride { lr, grad_scale, weight_decay }, pace);
+    }
+
+    /// The same with a pace for each parameter.
+    pub(super) fn update_each(
+        &mut self,
+        ctx: &Context,
+        set: &ParamSet,
+        weights: &mut [f32],
+        grads: &[f32],
+        stride: Stride,
+        pace: impl Fn(usize) -> Pace,
+    ) {
         self.step += 1;
-        for p in set {
-            let decay = if p.decays { weight_decay } else { 0.0 };
+        for (i, p) in set.iter().enumerate() {
+            let Pace { factor, anchored } = pace(i);
+            if factor == 0.0 {
+                self.missed.resize(self.missed.len().max(i + 1), 0);
+                self.missed[i] += 1;
+                continue;
+            }
+            let lr = stride.lr * factor;
+            let decay = if p.decays && !anchored { stride.weight_decay } else { 0.0 };
+            let scaled = anchored && matches!(self.config, OptimizerConfig::Sgd { .. });
+            let grad_scale = if scaled { 1.0 } else { stride.grad_scale };
             let r = p.range();
             match self.config {
                 OptimizerConfig::Sgd { momentum, nesterov } => {
@@ -58,7 +103,8 @@ impl Optimizer {
                     });
                 }
                 OptimizerConfig::AdamW { beta1, beta2, eps } => {
-                    let t = self.step as i32;
+                    // A parameter's moments begin with its own first update.
+                    let t = (self.step - self.missed.get(i).copied().unwrap_or(0)) as i32;
                     let rate = (f64::from(lr) / (1.0 - f64::from(beta1).powi(t))) as f32;
                     let root = ((1.0 - f64::from(beta2).powi(t)).sqrt()) as f32;
                     let shrink = 1.0 - lr * decay;
@@ -75,6 +121,41 @@ impl Optimizer {
                         }
                     });
                 }
+            }
+        }
+    }
+}
+
+impl Optimizer {
+    /// Pulls a parameter towards its start in the place of weight decay, before its update: with SGD by its gradient, which
+    /// is scaled along, with AdamW by its weights.
+    pub(super) fn pull(
+        &self,
+        ctx: &Context,
+        weights: &mut [f32],
+        grads: &mut [f32],
+        start: &[f32],
+        anchor: f32,
+        factor: f32,
+        stride: Stride,
+    ) {
+        if factor == 0.0 {
+            return;
+        }
+        let parts = weights.chunks_mut(CHUNK).zip(grads.chunks_mut(CHUNK)).zip(start.chunks(CHUNK));
+        match self.config {
+            OptimizerConfig::Sgd { .. } => run(ctx, parts.collect(), |((w, g), start)| {
+                for ((w, g), start) in w.iter().zip(g.iter_mut()).zip(*start) {
+                    *g = *g * stride.grad_scale + anchor * (w - start);
+                }
+            }),
+            OptimizerConfig::AdamW { .. } => {
+                let rate = stride.lr * factor * anchor;
+                run(ctx, parts.collect(), |((w, _), start)| {
+                    for (w, start) in w.iter_mut().zip(*start) {
+                        *w -= rate * (*w - start);
+                    }
+                });
             }
         }
     }

@@ -53,6 +53,8 @@ pub struct State {
     pub updates: u64,
     /// Updates that the average has seen.
     pub averaged_updates: u64,
+    /// Updates that a parameter had no part in, since it was frozen in their epochs, where there are any.
+    pub missed: BTreeMap<String, u64>,
 }
 
 impl State {

@@ -57,7 +57,7 @@ fn step(learner: &mut dyn Learner, name: &str) -> f64 {
         assert_eq!((answers.logits.len(), gradient.len()), (BATCH * 5, BATCH * 5), "dense rows");
         objective.loss_and_gradient(&batch.targets, None, None, answers.logits, gradient)
     };
-    learner.step(&batch.images, Update { lr: 0.05, seed: name.len() as u64 }, &mut loss).unwrap()
+    learner.step(&batch.images, Update { lr: 0.05, seed: name.len() as u64, epoch: 0 }, &mut loss).unwrap()
 }
 
 fn learner(engine: &dyn Engine, graph: &Graph, config: &TrainConfig) -> Box<dyn Learner> {

@@ -7,8 +7,8 @@ pub(super) use converting::Converting;
 pub(super) use naive::Naive;
 use oculist_train::Setup;
 
-/// The same setup without the graph that it borrows.
+/// The same setup without the graph and the rules that it borrows.
 fn alone(setup: &Setup<'_>) -> Setup<'static> {
-    let Setup { rows, optimizer, weight_decay, clip_norm, ema_decay, teacher: _ } = *setup;
-    Setup { rows, optimizer, weight_decay, clip_norm, ema_decay, teacher: None }
+    let Setup { rows, optimizer, weight_decay, clip_norm, ema_decay, teacher: _, tuning: _ } = *setup;
+    Setup { rows, optimizer, weight_decay, clip_norm, ema_decay, ..Setup::plain(rows) }
 }

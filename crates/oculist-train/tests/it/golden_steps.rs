@@ -39,6 +39,13 @@ fn case(golden: Value) -> Case {
     }
     assert_eq!(found, golden["state"].as_array().unwrap().len(), "parameters of {}", golden["name"]);
     let scale = golden["input_scale"].as_f64().unwrap() as f32;
+    let images = images([n, c, h, w], scale);
+    let labels = golden::shape(&golden["labels"]).into_iter().map(|l| l as u32).collect();
+    Case { golden, graph, images, labels }
+}
+
+/// The input of a golden file as batches hold it.
+pub(super) fn images([n, c, h, w]: [usize; 4], scale: f32) -> Vec<f32> {
     let nchw = formula::tensor("input", n * c * h * w);
     let mut images = vec![0.0; nchw.len()];
     for i in 0..n {
@@ -48,8 +55,7 @@ fn case(golden: Value) -> Case {
             }
         }
     }
-    let labels = golden::shape(&golden["labels"]).into_iter().map(|l| l as u32).collect();
-    Case { golden, graph, images, labels }
+    images
 }
 
 fn contexts() -> Vec<Arc<Context>> {
@@ -60,7 +66,7 @@ fn contexts() -> Vec<Arc<Context>> {
 }
 
 /// Largest difference relative to the largest golden element.
-fn relative_difference(got: &[f32], want: &[f32]) -> f32 {
+pub(super) fn relative_difference(got: &[f32], want: &[f32]) -> f32 {
     let largest = want.iter().fold(0.0f32, |m, x| m.max(x.abs()));
     golden::max_abs_difference(got, want) / largest.max(1e-6)
 }

@@ -162,6 +162,36 @@ pub enum SamplingName {
     BatchAugment,
 }
 
+/// Which parameters fine-tuning trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Tune {
+    /// All.
+    #[default]
+    All,
+    /// Those of the last layer.
+    Head,
+    /// Biases, gamma and beta, and the last layer (BitFit).
+    Bias,
+    /// Low-rank adapters beside the layers, merged in the end, and the last layer (LoRA).
+    Adapters,
+}
+
+/// When the layers of a network begin to be trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Unfreeze {
+    /// All from the first epoch on.
+    #[default]
+    None,
+    /// From the last to the first over half of the epochs.
+    Gradual,
+}
+
 #[cfg(all(test, feature = "clap"))]
 mod tests {
     use clap::ValueEnum;
@@ -186,6 +216,9 @@ mod tests {
         typed_as_in_files::<LossName>();
         typed_as_in_files::<SamplingName>();
         typed_as_in_files::<Keep>();
+        typed_as_in_files::<Tune>();
+        typed_as_in_files::<Unfreeze>();
+        typed_as_in_files::<oculist_train::NormTraining>();
         typed_as_in_files::<crate::stage::Teacher>();
     }
 }

@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use oculist_data::{Duplicates, LabelForm, Layout, Task};
 use oculist_metrics::Metric;
-use oculist_train::Keep;
+use oculist_train::{Keep, NormTraining};
 use serde::{Deserialize, Serialize};
 
 use super::bytes::ByteSize;
 use super::choices::{
-    Augmentation, Calibration, HeadName, LossName, OptimizerName, Precision, SamplingName, Target, TransferMode,
+    Augmentation, Calibration, HeadName, LossName, OptimizerName, Precision, SamplingName, Target, TransferMode, Tune, Unfreeze,
 };
 use super::define::settings;
 use crate::error::OculistError;
 use crate::range::{
-    ALPHA, BUDGET, CONSISTENCY, COUNT, LEARNING_RATE, PIXELS, POINTS, PROBABILITY, SECONDS, SHARE, WIDTH,
+    ALPHA, ANCHOR, BUDGET, CONSISTENCY, COUNT, LAYER_DECAY, LEARNING_RATE, PIXELS, POINTS, PROBABILITY, RANK, SECONDS, SHARE, WIDTH,
 };
 use crate::stage::Teacher;
 
@@ -199,6 +199,28 @@ settings! {
         /// log_loss or ece; with several labels map, macro_f1, micro_f1, exact_match, hamming or log_loss (default: top1, map).
         #[arg(long, value_name = "NAME")]
         metric: Metric,
+    }
+
+    /// What fine-tuning changes of a model (see docs/fine-tuning.md).
+    TuningSettings {
+        /// Which parameters are trained (default: all).
+        #[arg(long, value_name = "WHICH")]
+        tune: Tune,
+        /// Factor on the learning rate from each layer to the one in front of it, such as 0.9 (default: 1).
+        #[arg(long, value_name = "FACTOR")]
+        layer_decay: f32 where LAYER_DECAY,
+        /// When layers begin to be trained (default: none, all at once).
+        #[arg(long, value_name = "HOW")]
+        unfreeze: Unfreeze,
+        /// Pull weights towards where fine-tuning began instead of towards zero (L2-SP), so strongly, such as 0.01 (default: 0).
+        #[arg(long, value_name = "STRENGTH")]
+        anchor: f32 where ANCHOR,
+        /// What batch normalisations do (default: train; statistics where not everything is trained).
+        #[arg(long, value_name = "HOW")]
+        batch_norm: NormTraining,
+        /// Rank of the adapters, with `--tune adapters` (default: 8).
+        #[arg(long, value_name = "N")]
+        adapter_rank: usize where RANK,
     }
 
     /// How far to compress.

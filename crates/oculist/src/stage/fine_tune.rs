@@ -110,16 +110,19 @@ impl Stage for FineTune {
         let name = session.phase_name(wanted);
         let teacher = before.baseline().filter(|_| self.teaches(session, before)).and_then(Candidate::graph);
         let augments = !config.augmentation.steps.is_empty();
-        let phase = Phase { name: &name, config: &config.finetune, data: &data, augments, teacher };
-        let mut outcome = phase.run(session, &model.graph)?;
-        session.mark_trained(&mut outcome.graph);
-        let mut after = before.followed_by(model.with_graph(outcome.graph));
+        let tuned = config.tuning.apply(&model.graph, &config.finetune)?;
+        let phase = Phase { name: &name, config: &tuned.train, data: &data, augments, teacher };
+        let outcome = phase.run(session, &tuned.graph)?;
+        let mut graph = tuned.finish(outcome.graph)?;
+        session.mark_trained(&mut graph);
+        let mut after = before.followed_by(model.with_graph(graph));
         after.label.clone_from(&name);
         after.history = curve(&name, &outcome.history, config.metric);
         if before.complete {
             after.name = format!("{}, fine-tuned", before.name);
             after.kind = if before.keep.is_some() { "pruned" } else { "fine-tuned" }.into();
-            after.what = format!("fine-tuned for {}", counted(after.history.len(), "epoch", "epochs"));
+            let epochs = counted(after.history.len(), "epoch", "epochs");
+            after.what = format!("fine-tuned for {epochs}{}", config.tuning.words());
         }
         Ok(after)
     }
@@ -134,7 +137,7 @@ impl Stage for FineTune {
             }
             None => Planned::new(before.clone()),
         };
-        planned.what = format!("fine-tune for {epochs}");
+        planned.what = format!("fine-tune for {epochs}{}", config.tuning.words());
         planned.after = before.clone();
         Ok(planned)
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     Best, Distil, FineTune, Fold, Load, Measure, Prune, Quantize, Search, Stage, Train, Transfer,
 };
-use crate::settings::{NetworkSettings, SeedSettings, Settings, TrainingSettings};
+use crate::settings::{NetworkSettings, SeedSettings, Settings, TrainingSettings, TuningSettings};
 
 /// The kinds of stages that there are, in the order in which a recipe would use them.
 pub const KINDS: [&str; 11] = [
@@ -18,7 +18,7 @@ pub const KINDS: [&str; 11] = [
 /// Settings of a stage that trains a network anew.
 const ANEW: [&[&str]; 3] = [NetworkSettings::NAMES, TrainingSettings::NAMES, SeedSettings::NAMES];
 /// Settings of a stage that trains on.
-const TRAINING: [&[&str]; 2] = [TrainingSettings::NAMES, SeedSettings::NAMES];
+const TRAINING: [&[&str]; 3] = [TrainingSettings::NAMES, TuningSettings::NAMES, SeedSettings::NAMES];
 /// Settings of the whole session among these.
 const OF_SESSION: [&str; 2] = ["image_size", "metric"];
 

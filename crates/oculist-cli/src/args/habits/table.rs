@@ -224,9 +224,14 @@ pub(super) const FLAGS: &[Habit] = &[
     ),
     (&["random-seed", "manual-seed", "rng-seed"], "the seed is '--seed <S>'"),
     (
-        &["freeze", "freeze-backbone", "freeze-layers", "unfreeze"],
-        "layers cannot be frozen: what is given with '--model <FILE>' is fine-tuned whole",
+        &["freeze", "freeze-backbone", "freeze-layers", "lora", "bitfit", "linear-probe"],
+        "what fine-tuning trains of the model of '--model <FILE>' is '--tune <WHICH>', such as '--tune head'",
     ),
+    (
+        &["llrd", "layerwise-decay", "lr-decay-layers"],
+        "the decay from layer to layer is '--layer-decay <FACTOR>'",
+    ),
+    (&["lora-rank", "lora-r"], "the rank of adapters is '--adapter-rank <N>'"),
     (&["format", "export-format", "onnx", "to-onnx"], "it is not needed: every model is written as ONNX"),
     (
         &["quantize", "quantise", "ptq", "qat", "prune", "sparsity", "pruning-ratio"],

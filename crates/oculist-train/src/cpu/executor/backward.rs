@@ -6,8 +6,8 @@ use std::sync::Arc;
 use oculist_kernels::{
     AdaptivePooling, BatchNormBackward, BatchNormGradients, Buffer, ChannelCopy, activation_backward,
     adaptive_average_pool_backward, add_assign, average_pool_backward, batch_norm_backward,
-    channel_scale_backward, column_sums, copy_channels, flatten_backward, max_pool_backward,
-    pick_channels_backward,
+    channel_scale_backward, column_sums, copy_channels, fixed_norm_backward, flatten_backward,
+    max_pool_backward, pick_channels_backward,
 };
 
 use super::plan::{Map, Slot, Step};
@@ -43,6 +43,9 @@ impl Executor {
     }
 
     pub(super) fn step_backward(&mut self, i: usize) {
+        if !self.wanted.steps[i] {
+            return;
+        }
         if let Step::Rows(step) = &self.plan.steps[i] {
             if self.gradients.leads[i] {
                 let step = Arc::clone(step);
@@ -74,18 +77,19 @@ impl Executor {
 
     fn take(&mut self, slot: Slot) -> Buffer {
         self.gradients.buffer_of[slot]
+            .filter(|_| self.wanted.slots[slot])
             .map(|b| std::mem::take(&mut self.gradient_buffers[b]))
             .unwrap_or_default()
     }
 
     fn give(&mut self, slot: Slot, buffer: Buffer) {
-        if let Some(b) = self.gradients.buffer_of[slot] {
+        if let Some(b) = self.gradients.buffer_of[slot].filter(|_| self.wanted.slots[slot]) {
             self.gradient_buffers[b] = buffer;
         }
     }
 
     /// The gradient of input `position` of step `i`, and those of the step's parameters along with the first.
-    /// `dx` is empty where no gradient is needed (the image).
+    /// `dx` is empty where no gradient is needed (the image, and what only frozen parameters have a part in).
     fn input_backward(
         &mut self,
         i: usize,
@@ -102,13 +106,16 @@ impl Executor {
         let wanted = !dx.is_empty();
         match &self.plan.steps[i] {
             Step::Conv { x, weights, bias, plan, y } => {
+                let trained = self.wanted.weights[*weights];
                 let weights = self.plan.weights.get(*weights);
                 let scratch = &mut self.scratch;
-                add_gradient(&mut self.grads, weights, |dw| {
-                    plan.backward_weights(ctx, &act[*x], dy, dw, scratch);
-                });
-                if let Some(bias) = bias {
-                    add_gradient(&mut self.grads, self.plan.weights.get(*bias), |db| {
+                if trained {
+                    add_gradient(&mut self.grads, weights, |dw| {
+                        plan.backward_weights(ctx, &act[*x], dy, dw, scratch);
+                    });
+                }
+                if let Some(bias) = bias.filter(|&bias| self.wanted.weights[bias]) {
+                    add_gradient(&mut self.grads, self.plan.weights.get(bias), |db| {
                         column_sums(ctx, slots[*y].rows(batch), dy, db);
                     });
                 }
@@ -203,13 +210,17 @@ impl Executor {
     }
 
     fn norm_backward(&mut self, i: usize, dy: &[f32], dx: &mut [f32], accumulate: bool) {
-        let Step::Norm { x, gamma, beta, saved, residual, activation, y, .. } = &self.plan.steps[i] else {
+        let Step::Norm { x, gamma, beta, running_mean, running_var, saved, residual, activation, y, .. } =
+            &self.plan.steps[i]
+        else {
             return;
         };
+        let trained = [gamma, beta].map(|&parameter| self.wanted.weights[parameter]);
         let (gamma, beta) = (self.plan.weights.get(*gamma), self.plan.weights.get(*beta));
         let residual = *residual;
         let residual_accumulate = residual.is_some() && self.gradients.accumulate[i][1];
-        let mut residual_buffer = residual.and_then(|slot| self.gradients.buffer_of[slot]).map(|b| {
+        let residual_buffer = residual.filter(|&slot| self.wanted.slots[slot]);
+        let mut residual_buffer = residual_buffer.and_then(|slot| self.gradients.buffer_of[slot]).map(|b| {
             let buffer = std::mem::take(&mut self.gradient_buffers[b]);
             (b, buffer)
         });
@@ -227,7 +238,8 @@ impl Executor {
             activation: *activation,
         };
         let ctx = &*self.ctx;
-        let shared = gamma.readers > 1 || beta.readers > 1;
+        // Their gradients land beside the others where these are added up, or stay zero.
+        let shared = gamma.readers > 1 || beta.readers > 1 || trained != [true; 2];
         let mut own = if shared { vec![0.0; gamma.len + beta.len] } else { Vec::new() };
         let [dgamma, dbeta] = if shared {
             own.split_at_mut(gamma.len).into()
@@ -244,10 +256,17 @@ impl Executor {
             dbeta,
             dresidual: residual_buffer.as_mut().map(|(_, b)| (&mut b[..rows.len()], residual_accumulate)),
         };
-        batch_norm_backward(ctx, rows, &input, output);
+        if self.following[*running_mean] && self.following[*running_var] {
+            batch_norm_backward(ctx, rows, &input, output);
+        } else {
+            fixed_norm_backward(ctx, rows, &input, output);
+        }
         if shared {
             let (dgamma, dbeta) = own.split_at(gamma.len);
-            for (param, gradient) in [(gamma, dgamma), (beta, dbeta)] {
+            for ((param, gradient), trained) in [(gamma, dgamma), (beta, dbeta)].into_iter().zip(trained) {
+                if !trained {
+                    continue;
+                }
                 self.grads[param.range()].iter_mut().zip(gradient).for_each(|(sum, g)| *sum += g);
             }
         }

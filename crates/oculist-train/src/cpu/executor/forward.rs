@@ -76,7 +76,8 @@ impl Executor {
                 let mean_range = self.plan.stats.get(*running_mean).range();
                 let var_range = self.plan.stats.get(*running_var).range();
                 let saved = &mut self.saved_norms[*saved];
-                if mode == Mode::Train {
+                let follows = self.following[*running_mean] && self.following[*running_var];
+                if mode == Mode::Train && follows {
                     batch_statistics(ctx, rows, &act[*x], &mut saved.mean, &mut saved.variance);
                     let n = rows.rows as f32;
                     let unbiased = if rows.rows > 1 { n / (n - 1.0) } else { 1.0 };

@@ -1,9 +1,44 @@
-//! Where gradients lie: buffers are shared by lifetime, since a gradient is dead once its producer has used it.
+//! Which gradients are computed, and where they lie: buffers are shared by lifetime, since a gradient is dead once its
+//! producer has used it.
 
 use std::collections::BTreeSet;
 
 use super::plan::{Plan, Slot, Step};
 use super::rows::RowStep;
+
+/// What the backward pass is run for: nothing is computed in front of the first parameter that is trained.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    /// For each parameter, whether it is trained.
+    pub(crate) weights: Vec<bool>,
+    /// For each slot, whether a trained parameter has a part in it.
+    pub(crate) slots: Vec<bool>,
+    /// The same for row-major values, of those that carry gradients.
+    pub(crate) rows: Vec<bool>,
+    /// For each step, whether it has a trained parameter or stands behind one.
+    pub(crate) steps: Vec<bool>,
+}
+
+impl Wanted {
+    pub(crate) fn new(plan: &Plan, weights: Vec<bool>) -> Self {
+        let (mut slots, mut rows) = (vec![false; plan.slots.len()], vec![false; plan.rows.len()]);
+        let steps = plan.steps.iter().map(|step| {
+            let in_rows = if let Step::Rows(step) = step { Some(&**step) } else { None };
+            let wanted = step.parameters().into_iter().any(|p| weights[p])
+                || step.inputs().into_iter().any(|slot| slots[slot])
+                || in_rows.is_some_and(|step| step.rows_in().into_iter().any(|row| rows[row]));
+            if let Some(slot) = step.output() {
+                slots[slot] = wanted;
+            }
+            for &row in in_rows.map(RowStep::rows_out).unwrap_or_default() {
+                rows[row] = wanted && plan.rows[row].carries;
+            }
+            wanted
+        });
+        let steps = steps.collect();
+        Self { weights, slots, rows, steps }
+    }
+}
 
 /// The buffers of the backward pass.
 #[derive(Debug, Default)]
@@ -14,12 +49,13 @@ pub(crate) struct GradientPlan {
     pub(crate) lengths: Vec<usize>,
     /// For each step and input (in the order of `Step::inputs`): whether the gradient is added to what is there.
     pub(crate) accumulate: Vec<Vec<bool>>,
-    /// For each step, whether what it makes leads to the logits.
+    /// For each step, whether what it makes leads to the logits and depends on what is trained.
     pub(crate) leads: Vec<bool>,
 }
 
 impl GradientPlan {
-    pub(crate) fn new(plan: &Plan, batch: usize) -> Self {
+    /// The buffers for all that is ever wanted.
+    pub(crate) fn new(plan: &Plan, batch: usize, wanted: &Wanted) -> Self {
         let mut result = Self {
             buffer_of: vec![None; plan.slots.len()],
             lengths: Vec::new(),
@@ -35,20 +71,21 @@ impl GradientPlan {
         for (i, step) in plan.steps.iter().enumerate().rev() {
             let rows = if let Step::Rows(rows) = step { Some(&**rows) } else { None };
             let reaches = |row: &usize| reached[*row];
-            let leads = step.output().is_some_and(|slot| result.buffer_of[slot].is_some())
-                || rows.is_some_and(|rows| rows.rows_out().iter().any(reaches));
+            let leads = wanted.steps[i]
+                && (step.output().is_some_and(|slot| result.buffer_of[slot].is_some())
+                    || rows.is_some_and(|rows| rows.rows_out().iter().any(reaches)));
             result.leads[i] = leads;
             if !leads {
-                // Nothing behind it leads to the logits.
+                // Nothing behind it leads to the logits, or nothing in front of it is trained.
                 result.accumulate[i] = vec![false; step.inputs().len()];
                 continue;
             }
             for row in rows.map(RowStep::rows_in).unwrap_or_default() {
-                reached[row] |= plan.rows[row].carries;
+                reached[row] |= wanted.rows[row];
             }
             for slot in step.inputs() {
                 result.accumulate[i].push(written[slot]);
-                if slot != plan.input && !written[slot] {
+                if wanted.slots[slot] && !written[slot] {
                     written[slot] = true;
                     result.assign(slot, plan.slots[slot].len(batch), &mut free);
                 }

@@ -16,6 +16,7 @@ use super::rows::{Row, RowValue};
 use crate::cpu::params::ParamSet;
 use crate::error::TrainError;
 pub(super) use flow::check;
+pub(crate) use flow::trained_parameters;
 pub use rule::has_fast_step;
 pub(crate) use step::Step;
 
@@ -113,7 +114,7 @@ impl Plan {
             slot_of: vec![None; graph.values().len()],
             row_of: vec![None; graph.values().len()],
             constants: vec![None; graph.values().len()],
-            trained: flow::trained(graph, &flow::Flow::new(graph)),
+            trained: trained_parameters(graph),
             done: vec![false; graph.nodes().len()],
             plan: Self {
                 steps: Vec::new(),

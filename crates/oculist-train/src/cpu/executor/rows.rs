@@ -85,6 +85,16 @@ impl RowStep {
         }
     }
 
+    /// The trained parameters that it reads.
+    pub(crate) fn parameters(&self) -> Vec<usize> {
+        let Self::Plain(step) = self else { return Vec::new() };
+        let weight = |source: &Option<Source>| match source {
+            Some(Source::Weight(i)) => Some(*i),
+            Some(Source::Constant(_) | Source::Row(_)) | None => None,
+        };
+        step.inputs.iter().filter_map(weight).collect()
+    }
+
     /// The row-major values that it makes.
     pub(crate) fn rows_out(&self) -> &[Row] {
         match self {
@@ -208,7 +218,9 @@ impl Executor {
         match step {
             RowStep::Plain(step) => self.plain_backward(step),
             RowStep::ToRows { x, y, .. } => {
-                let Some(buffer) = self.gradients.buffer_of[*x] else { return };
+                let Some(buffer) = self.gradients.buffer_of[*x].filter(|_| self.wanted.slots[*x]) else {
+                    return;
+                };
                 let accumulate = self.gradients.accumulate[i][0];
                 let mut dx = std::mem::take(&mut self.gradient_buffers[buffer]);
                 let len = self.plan.slots[*x].len(self.batch);
@@ -216,7 +228,7 @@ impl Executor {
                 self.gradient_buffers[buffer] = dx;
             }
             RowStep::FromRows { x, y, .. } => {
-                let Some(buffer) = self.gradients.buffer_of[*y].filter(|_| self.plan.rows[*x].carries) else {
+                let Some(buffer) = self.gradients.buffer_of[*y].filter(|_| self.wanted.rows[*x]) else {
                     return;
                 };
                 let dy = std::mem::take(&mut self.gradient_buffers[buffer]);
@@ -258,8 +270,8 @@ impl Executor {
             .inputs
             .iter()
             .map(|source| match source {
-                Some(Source::Weight(_)) => true,
-                Some(Source::Row(row)) => self.plan.rows[*row].carries,
+                Some(Source::Weight(i)) => self.wanted.weights[*i],
+                Some(Source::Row(row)) => self.wanted.rows[*row],
                 Some(Source::Constant(_)) | None => false,
             })
             .collect();

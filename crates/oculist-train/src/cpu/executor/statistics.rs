@@ -32,10 +32,12 @@ impl Moments {
 
 impl Executor {
     /// Updates after which running statistics have mostly forgotten: `1 / (1 - momentum)` of the slowest
-    /// normalisation; `None` without any.
+    /// normalisation; `None` without any that is not frozen.
     pub fn statistics_window(&self) -> Option<f64> {
         let windows = self.plan.steps.iter().filter_map(|step| match step {
-            Step::Norm { momentum, .. } => Some(1.0 / (1.0 - f64::from(*momentum)).max(0.0)),
+            Step::Norm { momentum, running_mean, .. } if self.rules.follows(*running_mean) => {
+                Some(1.0 / (1.0 - f64::from(*momentum)).max(0.0))
+            }
             _ => None,
         });
         windows.reduce(f64::max)

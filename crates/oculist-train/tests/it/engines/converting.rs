@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use oculist_data::Batch;
 use oculist_graph::Graph;
 use oculist_train::{
-    Cpu, Deployed, Engine, Learner, LossOf, Setup, State, StateForm, Tensors, TrainError, Update,
+    Cpu, Deployed, Engine, Learner, LossOf, Setup, State, StateForm, Tensors, TrainError, Tuning, Update,
 };
 
 #[derive(Debug)]
@@ -52,6 +52,7 @@ impl Engine for Converting {
             graph: graph.clone(),
             teacher: setup.teacher.cloned(),
             setup: super::alone(setup),
+            tuning: setup.tuning.clone(),
             state: first.state()?,
             first,
             loads: self.loads.clone(),
@@ -65,6 +66,7 @@ struct Stateless {
     graph: Graph,
     teacher: Option<Graph>,
     setup: Setup<'static>,
+    tuning: Tuning,
     state: State,
     /// Asked for what does not change.
     first: Box<dyn Learner>,
@@ -74,8 +76,10 @@ struct Stateless {
 impl Stateless {
     fn anew(&self) -> Result<Box<dyn Learner>, TrainError> {
         self.loads.fetch_add(1, Ordering::Relaxed);
-        let mut learner =
-            self.cpu.load(&self.graph, &Setup { teacher: self.teacher.as_ref(), ..self.setup })?;
+        let mut learner = self.cpu.load(
+            &self.graph,
+            &Setup { teacher: self.teacher.as_ref(), tuning: &self.tuning, ..self.setup },
+        )?;
         learner.set_state(&self.state)?;
         Ok(learner)
     }

@@ -53,7 +53,7 @@ impl Flow {
 
 /// Per value, whether it is a parameter that some node trains: an operand that no gradient reaches is an argument, and
 /// only f32 is trained.
-pub(super) fn trained(graph: &Graph, flow: &Flow) -> Vec<bool> {
+fn trained(graph: &Graph, flow: &Flow) -> Vec<bool> {
     let mut trained = vec![false; graph.values().len()];
     for node in graph.nodes() {
         for (i, value) in node.inputs.slots().iter().enumerate() {
@@ -109,6 +109,11 @@ pub(super) fn quantised(graph: &Graph, node: &Node) -> Option<String> {
             dtype(first)
         ),
     })
+}
+
+/// Per value, whether it is a parameter that training changes.
+pub(crate) fn trained_parameters(graph: &Graph) -> Vec<bool> {
+    trained(graph, &Flow::new(graph))
 }
 
 /// Refuses what a user would take for trained, but is not: weights of other types than f32, weights that no gradient

@@ -118,6 +118,26 @@ impl Step {
         }
     }
 
+    /// The parameters it reads.
+    pub(crate) fn parameters(&self) -> Vec<usize> {
+        match self {
+            Self::Conv { weights, bias, .. } => std::iter::once(*weights).chain(*bias).collect(),
+            Self::Norm { gamma, beta, .. } => vec![*gamma, *beta],
+            Self::Rows(step) => step.parameters(),
+            Self::Activation { .. }
+            | Self::Add { .. }
+            | Self::Gate { .. }
+            | Self::Flatten { .. }
+            | Self::Concat { .. }
+            | Self::MaxPool { .. }
+            | Self::AveragePool { .. }
+            | Self::GlobalAveragePool { .. }
+            | Self::Dropout { .. }
+            | Self::PickChannels { .. }
+            | Self::PadChannels { .. } => Vec::new(),
+        }
+    }
+
     /// The slot it writes.
     pub(crate) fn output(&self) -> Option<Slot> {
         Some(match self {
