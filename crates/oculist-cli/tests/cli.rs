@@ -64,6 +64,8 @@ mod reject;
 mod resume;
 #[path = "cli/tensorboard.rs"]
 mod tensorboard;
+#[path = "cli/transfer.rs"]
+mod transfer;
 #[path = "cli/unfit.rs"]
 mod unfit;
 #[path = "cli/usage.rs"]

@@ -34,8 +34,23 @@ pub struct Prediction {
     /// Whether it is none of the classes, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reject: Option<Rejection>,
+    /// The images that are most like it, where that was asked for, the most like first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub similar: Vec<Neighbour>,
     /// Why the file could not be read.
     pub error: Option<String>,
+}
+
+/// An image that is like another one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Neighbour {
+    /// Its file, or its name in its data set.
+    pub image: String,
+    /// Its class.
+    pub label: String,
+    /// The cosine between the features of the two, -1 to 1.
+    pub cosine: f64,
 }
 
 /// Whether an image is none of the classes.
@@ -249,7 +264,16 @@ pub fn predictions(list: &[Prediction]) -> String {
         let confidence = format!("{:.1}%", best.confidence * 100.0);
         table.row([prediction.path.clone(), name(&best.class).into_owned(), confidence, next.join(", ")]);
     }
-    table.to_string()
+    let mut text = table.to_string();
+    for prediction in list.iter().filter(|prediction| !prediction.similar.is_empty()) {
+        let _ = writeln!(text, "\nmost like {}:", name(&prediction.path));
+        let mut table = Table::new(&[("image", Align::Left), ("class", Align::Left), ("cosine", Align::Right)]);
+        for one in &prediction.similar {
+            table.row([name(&one.image).into_owned(), name(&one.label).into_owned(), format!("{:.3}", one.cosine)]);
+        }
+        text.push_str(&table.to_string());
+    }
+    text
 }
 
 /// The result of `bench`, with the CPU named.

@@ -164,6 +164,7 @@ pub use sink::folder::{
 pub use sink::report::Report;
 pub use sink::tensorboard::TensorBoard;
 pub use sink::{Keeper, Sink};
+pub use transfer::estimate::{Estimate, EstimateOptions, Estimates, estimate_sources};
 pub use transfer::export::{FeaturesOptions, write_features};
 pub use stage::{
     Best, Distil, Draft, Expected, FineTune, Fold, KINDS, Load, Measure, Planned, Prune, Quantize, Registry,

@@ -31,6 +31,7 @@ use crate::progress::Watch;
 use crate::reject::Reject;
 use crate::settings::{ByteSize, Settings, context};
 use crate::summary::{Measured, counted};
+use crate::transfer::similar::Gallery;
 
 /// What to evaluate beside the accuracy on the images as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -242,6 +243,10 @@ pub struct PredictOptions {
     pub csv: Option<PathBuf>,
     /// Whether to say that an image is none of the classes, by the threshold in the model's file.
     pub reject: bool,
+    /// A data set whose images, as many as `top`, are named that are most like each image.
+    pub similar: Option<String>,
+    /// Where features of these are kept, if anywhere.
+    pub feature_cache: Option<PathBuf>,
 }
 
 impl PredictOptions {
@@ -258,6 +263,8 @@ impl PredictOptions {
             reading: ModelOptions::of(settings),
             csv: None,
             reject: false,
+            similar: None,
+            feature_cache: settings.feature_cache.clone(),
         }
     }
 }
@@ -274,6 +281,8 @@ impl Default for PredictOptions {
             reading: ModelOptions::default(),
             csv: None,
             reject: false,
+            similar: None,
+            feature_cache: None,
         }
     }
 }
@@ -321,6 +330,10 @@ fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Res
         Some(tta) => tta.views(&model.preprocessing)?,
         None => vec![View::Plain],
     };
+    let mut gallery = match &options.similar {
+        Some(data) => Some(Gallery::of(&model, data, &gallery_settings(options), &ctx)?),
+        None => None,
+    };
     let mut plan = Plan::new(&model.graph, &PlanOptions::new(1, ctx))?;
     let mut logits = vec![0.0; plan.output_len()];
     let mut input = try_zeros(model.preprocessing.len(), "the image that the model is given")?;
@@ -353,7 +366,7 @@ fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Res
         };
         let (text, escaped) = path_text(&path);
         let mut prediction =
-            Prediction { path: text, escaped, top: Vec::new(), labels: None, reject: None, error: None };
+            Prediction { path: text, escaped, ..Prediction::default() };
         match image {
             Ok(image) => {
                 let mut sum = Sum::new(probabilities, 1, logits.len());
@@ -363,6 +376,10 @@ fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Res
                     plan.run(&input, &mut logits)?;
                     finite(&logits, logits.len(), &|_| path.display().to_string())?;
                     sum.add(&logits);
+                }
+                if let Some(gallery) = &mut gallery {
+                    let name = path.display().to_string();
+                    prediction.similar = gallery.nearest(&model, image.clone(), &name, options.top.max(1))?;
                 }
                 prediction.reject = reject.map(|reject| {
                     let score = model.reject_score(&logits);
@@ -402,6 +419,17 @@ fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Res
         write(csv, &text)?;
     }
     Ok(found)
+}
+
+/// How the images are read that others are compared with.
+fn gallery_settings(options: &PredictOptions) -> Settings {
+    Settings {
+        threads: Some(options.threads),
+        max_memory: options.max_memory,
+        feature_cache: options.feature_cache.clone(),
+        seed: Some(options.seed),
+        ..Settings::default()
+    }
 }
 
 /// Refuses to write the answers over what they are made of, or into a folder that another process is writing.

@@ -6,12 +6,14 @@
 //! features are told apart best on validation images ([`pick`]).
 
 pub(crate) mod carried;
+pub(crate) mod estimate;
 pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod heads;
 pub(crate) mod pick;
 pub(crate) mod rows;
 pub(crate) mod seen;
+pub(crate) mod similar;
 pub(crate) mod store;
 
 pub(crate) use carried::Carried;

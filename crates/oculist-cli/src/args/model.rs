@@ -106,6 +106,9 @@ pub(crate) struct PredictArgs {
     /// Say `none of these` where an image is unlike those that the model was validated on, by the threshold in its file.
     #[arg(long, conflicts_with = "tta")]
     pub(crate) reject: bool,
+    /// Also name the training images of this data set that are most like each image, as many as `--top`.
+    #[arg(long, value_name = "DATA")]
+    pub(crate) similar: Option<String>,
     #[command(flatten)]
     pub(crate) tta: TtaArgs,
     /// Seed of the views that a pipeline file draws (default: 0).

@@ -7,6 +7,7 @@ use oculist::{EvaluateOptions, ModelOptions, Part, PredictOptions, Progress, Set
 use oculist_report::terminal;
 use oculist_text::visible;
 
+use super::transfer::user_cache;
 use super::{local, one_network, print, print_as_is};
 use crate::args::{BenchArgs, EvalArgs, ExportArgs, PredictArgs, SplitArg};
 use crate::settings::tta;
@@ -60,6 +61,8 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
     options.seed = args.seed.unwrap_or(0);
     options.reading = ModelOptions::of(&Settings::from(args.reading.clone()).over(args.file.settings()));
     options.csv.clone_from(&args.csv);
+    options.similar.clone_from(&args.similar);
+    options.feature_cache = args.similar.as_ref().and_then(|_| user_cache());
     let oculist::Predicted { notes, predictions, missing, unreadable: named, passed, .. } =
         oculist::predict_files(&local(&args.model, quiet)?, &args.images, &options)?;
     if !quiet {

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use oculist::{FeaturesOptions, Recipe, Settings, TransferSettings};
+use oculist::{EstimateOptions, FeaturesOptions, Recipe, Settings, TransferSettings};
 
 use super::recipe::watched as run_watched;
 use super::{local, print, print_paths, watched};
-use crate::args::{FeaturesArgs, TransferArgs, TransferVerb};
+use crate::args::{EstimateArgs, FeaturesArgs, TransferArgs, TransferVerb};
 use crate::settings::run_options;
 
 pub(crate) fn run(args: &TransferArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    if let Some(TransferVerb::Estimate(_)) = &args.verb {
-        anyhow::bail!("not yet");
+    if let Some(TransferVerb::Estimate(args)) = &args.verb {
+        return estimate(args, quiet, stop);
     }
     let TransferArgs { source, data, transfer, reading, file, training, tuning, output, verb: _ } = args;
     let flags = sources(transfer, quiet)?
@@ -31,6 +31,18 @@ pub(crate) fn run(args: &TransferArgs, quiet: bool, stop: &AtomicBool) -> anyhow
     }
     let recipe = Recipe::transfer_for(&settings);
     run_watched(quiet, stop, |watch| oculist::run_recipe(&recipe, &settings, &options, watch))
+}
+
+fn estimate(args: &EstimateArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
+    let EstimateArgs { source, data, transfer, reading, file, no_scratch, json } = args;
+    let settings = sources(transfer, quiet)?
+        .over(source.settings())
+        .over(data.settings())
+        .over(reading.clone().into())
+        .over(file.settings());
+    let options = EstimateOptions { scratch: !no_scratch };
+    let found = watched(quiet || *json, stop, |watch| oculist::estimate_sources(&settings, &options, watch))?;
+    if *json { print(&serde_json::to_string_pretty(&found)?) } else { print(&found.to_string()) }
 }
 
 pub(crate) fn features(args: &FeaturesArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -59,7 +71,7 @@ pub(super) fn sources(transfer: &TransferSettings, quiet: bool) -> anyhow::Resul
 }
 
 /// `oculist/features` in the user's cache, if there is a home.
-fn user_cache() -> Option<PathBuf> {
+pub(super) fn user_cache() -> Option<PathBuf> {
     let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = path("XDG_CACHE_HOME").or_else(|| path("HOME").map(|home| home.join(".cache")));
     cache.filter(|cache| cache.is_absolute()).map(|cache| cache.join("oculist").join("features"))

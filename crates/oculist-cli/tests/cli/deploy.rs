@@ -49,7 +49,7 @@ fn ours(model: &Path, photos: &[PathBuf]) -> Value {
 }
 
 /// The largest difference of probabilities and of the scores that tell foreign images, after comparing the likeliest classes.
-fn distance(ours: &Value, theirs: &Value) -> (f64, f64, usize) {
+pub(crate) fn distance(ours: &Value, theirs: &Value) -> (f64, f64, usize) {
     let (mut worst, mut score, mut other) = (0f64, 0f64, 0);
     let (ours, theirs) = (ours.as_array().expect("a list"), theirs.as_array().expect("a list"));
     assert_eq!(ours.len(), theirs.len());

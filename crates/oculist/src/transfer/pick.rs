@@ -110,7 +110,7 @@ fn probe(
 }
 
 /// At most so many images of a subset, at equal distances.
-fn evenly(
+pub(super) fn evenly(
     subset: &Subset,
     contents: Option<&[String]>,
     most: usize,
