@@ -1,7 +1,8 @@
 use oculist_augment::ColorMode;
+use oculist_train::Loss;
 
 use super::*;
-use crate::settings::Augmentation;
+use crate::settings::{Augmentation, LossName};
 
 fn facts(train: usize, preprocessing: Preprocessing) -> DataFacts {
     DataFacts {
