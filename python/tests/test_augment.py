@@ -159,7 +159,7 @@ from oculist import Augment, OutOfMemoryError
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 image, mask = np.zeros((30, 30, 3), np.uint8), np.zeros((30, 30), np.uint8)
 resize = {"op": "resize", "width": 30000, "height": 30000}
-pad = {"op": "pad", "left": 15000, "top": 15000, "right": 15000, "bottom": 15000}
+pad = {"op": "pad", "padding": 15000}
 for step in (resize, {**resize, "interpolation": "nearest"}, pad, {**resize, "width": 60000, "height": 60000}):
     for tries in ({"image": image}, {"image": image, "mask": mask}):
         try:
@@ -192,7 +192,7 @@ def test_what_does_not_fit_into_memory_is_an_exception():
 
 def test_no_memory_is_an_error_of_the_package_and_a_memory_error(image):
     with pytest.raises(oculist.OculistError, match="more than the 4 GiB") as found:
-        Augment([{"op": "resize", "width": 10**6, "height": 10**6}], 0)(image)
+        Augment([{"op": "resize", "width": 60000, "height": 60000}], 0)(image)
     assert isinstance(found.value, MemoryError) and type(found.value) is oculist.OutOfMemoryError
 
 

@@ -169,7 +169,7 @@ def test_texts_of_the_hub_name_arguments(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelError, match="is not in the cache.*give its path instead .model=") as found:
         Model("hf:owner/name")
-    assert "--" not in str(found.value)
+    assert " --" not in str(found.value)
 
 
 PROGRAM = """

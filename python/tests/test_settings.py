@@ -202,7 +202,7 @@ def test_arguments_of_another_kind_are_named(trained, image, tmp_path):
         (lambda: oculist.evaluate(None, data), "model: expected a file or a Model, found NoneType"),
         (lambda: oculist.evaluate(model, data, split=3), "split: expected train, val, test or all, found 3"),
         (lambda: oculist.evaluate(model, data, corruptions=3), "corruptions: expected a list of severities"),
-        (lambda: oculist.evaluate(model, data, corruptions=[300]), "corruptions: expected a whole number of 0 to 5"),
+        (lambda: oculist.evaluate(model, data, corruptions=[300]), "corruptions: expected a whole number of 1 to 5"),
         (lambda: oculist.check_data(data, folds=-1), "folds: expected a whole number"),
         (lambda: oculist.train(data, output=3, **QUICK), "output: expected a folder, found int"),
         (lambda: oculist.train(data, output=tmp_path / "x", existing=None, **QUICK), "existing: expected .* found None"),

@@ -1,4 +1,5 @@
 use oculist_augment::ColorMode;
+use oculist_train::Loss;
 
 use oculist_train::Loss;
 
