@@ -72,6 +72,7 @@ fn predictions_and_errors_share_a_table() {
             labels: None,
             reject: None,
             error: None,
+            similar: Vec::new(),
         },
         Prediction {
             path: "b.txt".into(),
@@ -80,6 +81,7 @@ fn predictions_and_errors_share_a_table() {
             labels: None,
             reject: None,
             error: Some("not an image".into()),
+            similar: Vec::new(),
         },
     ];
     let text = predictions(&list);

@@ -1,8 +1,6 @@
 use oculist_augment::ColorMode;
 use oculist_train::Loss;
 
-use oculist_train::Loss;
-
 use super::*;
 use crate::settings::{Augmentation, LossName};
 

@@ -72,7 +72,7 @@ impl Gallery {
             }));
             rows.extend(found.values);
         }
-        let mut plan = Plan::new(&graph, &PlanOptions::new(1, ctx.clone()))?;
+        let plan = Plan::new(&graph, &PlanOptions::new(1, ctx.clone()))?;
         plan.check_images()?;
         let dim = plan.output_len();
         rows.chunks_exact_mut(dim).for_each(to_length_one);
