@@ -231,9 +231,10 @@ impl<'a> Path<'a> {
         let rows = self.design.labels.len();
         let penalty = self.penalty(strength, rows);
         let factor = self.factor(&mut products, penalty)?;
-        let all = [0..rows];
+        let whole = 0..rows;
+        let all = std::slice::from_ref(&whole);
         let mut function =
-            Penalised::new(&self.design, &mut products, self.loss, penalty, &all, factor.as_ref())?;
+            Penalised::new(&self.design, &mut products, self.loss, penalty, all, factor.as_ref())?;
         let mut parameters = start.unwrap_or_else(|| vec![0.0; self.design.parameters()]);
         minimize(&mut function, &mut parameters, FINAL, self.task.stop)?;
         Ok(parameters)
