@@ -131,7 +131,9 @@ impl Forest {
                     scores[vote.class as usize] += vote.weight;
                 }
             }
-            scores.iter_mut().for_each(|s| *s = self.factor * logarithm(*s, classes));
+            for s in &mut *scores {
+                *s = self.factor * logarithm(*s, classes);
+            }
         }
         scores
     }

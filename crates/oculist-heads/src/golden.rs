@@ -186,7 +186,7 @@ fn estimates_are_those_of_their_formulas() {
         let close = |what: &str, got: f64, want: &Value| within(what, got, want, 1e-6);
         // Twins: the labels in another order give other numbers.
         let mut turned = labels.clone();
-        turned.rotate_left(1);
+        turned.sort_unstable();
         let log_me = |l: &[u32]| estimate::log_me(rows, l, classes, &options, &stop).unwrap();
         let want = close("LogME", log_me(labels), &case.golden["log_me"]);
         assert!((log_me(&turned) - want).abs() > 1e-3);

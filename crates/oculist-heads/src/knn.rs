@@ -81,7 +81,9 @@ pub(crate) fn units(rows: Rows) -> Result<Vec<f32>, HeadError> {
     units.copy_from_slice(rows.values());
     for row in units.chunks_exact_mut(rows.dim()) {
         let length = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt().max(f64::from(SHORT));
-        row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+        for x in row {
+            *x = (f64::from(*x) / length) as f32;
+        }
     }
     Ok(units)
 }
@@ -173,7 +175,9 @@ impl Neighbours {
             scores[self.labels[*row as usize] as usize] += w / sum;
         }
         let [factor, share] = smoothing(k, classes);
-        scores.iter_mut().for_each(|s| *s = (*s * factor + share).ln());
+        for s in &mut scores {
+            *s = (*s * factor + share).ln();
+        }
         scores
     }
 

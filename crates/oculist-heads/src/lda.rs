@@ -134,7 +134,7 @@ fn learn(task: &Task, rows: &[usize], threads: usize) -> Result<Learned, HeadErr
     drop(single);
     (0..d).for_each(|i| covariance[i * d + i] += diagonal[i]);
     let mut weights = means.clone();
-    let factor = factor(task, covariance, &means)?;
+    let factor = factor(task, &covariance, &means)?;
     solve(&factor, d, &mut weights);
     let bias = weights.chunks_exact(d).zip(means.chunks_exact(d)).zip(&members).map(|((w, m), members)| {
         let half: f64 = w.iter().zip(m).map(|(w, m)| w * m).sum::<f64>() / 2.0;
@@ -144,11 +144,11 @@ fn learn(task: &Task, rows: &[usize], threads: usize) -> Result<Learned, HeadErr
     if weights.iter().chain(&bias).any(|w| !w.is_finite()) {
         return Err(HeadError::Range { what: "a discriminant analysis" });
     }
-    Ok(Learned { bias, weights, shrinkage })
+    Ok(Learned { weights, bias, shrinkage })
 }
 
 /// The Cholesky factor, with as much added to the diagonal as it needs.
-fn factor(task: &Task, covariance: Vec<f64>, means: &[f64]) -> Result<Vec<f64>, HeadError> {
+fn factor(task: &Task, covariance: &[f64], means: &[f64]) -> Result<Vec<f64>, HeadError> {
     let d = task.rows.dim();
     let trace: f64 = (0..d).map(|i| covariance[i * d + i]).sum::<f64>() / d as f64;
     // Without variance within classes, that of the means.
@@ -160,7 +160,7 @@ fn factor(task: &Task, covariance: Vec<f64>, means: &[f64]) -> Result<Vec<f64>, 
     let unit = if trace > 0.0 { trace } else { between() };
     let mut ridge = 0.0;
     loop {
-        let mut a = covariance.clone();
+        let mut a = covariance.to_vec();
         (0..d).for_each(|i| a[i * d + i] += ridge * unit);
         if let Some(l) = cholesky(a, d, task.stop)? {
             return Ok(l);
@@ -195,7 +195,9 @@ impl Class {
         for &row in members {
             mean.iter_mut().zip(task.rows.row(row)).for_each(|(m, &x)| *m += f64::from(x));
         }
-        mean.iter_mut().for_each(|m| *m /= n as f64);
+        for m in &mut *mean {
+            *m /= n as f64;
+        }
         let mut scale = vec![0.0f64; d];
         for &row in members {
             for ((s, &x), m) in scale.iter_mut().zip(task.rows.row(row)).zip(&*mean) {

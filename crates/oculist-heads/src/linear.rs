@@ -44,7 +44,9 @@ impl Loss {
                     sum += f64::from(*s);
                 }
                 let share = (1.0 / sum) as f32;
-                scores.iter_mut().for_each(|s| *s *= share);
+                for s in &mut *scores {
+                    *s *= share;
+                }
                 scores[label] -= 1.0;
                 sum.ln() - at
             }
@@ -176,7 +178,9 @@ impl Function for Penalised<'_> {
         let (d, k) = (self.design.dim, self.design.classes);
         let curvature = self.loss.curvature(k);
         let (weights, bias) = gradient.split_at_mut(k * d);
-        bias.iter_mut().for_each(|g| *g /= curvature);
+        for g in bias {
+            *g /= curvature;
+        }
         match self.factor {
             // The mean of the eigenvalues of standardised features is 1.
             None => weights.iter_mut().for_each(|g| *g /= curvature + self.penalty),

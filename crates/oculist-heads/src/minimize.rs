@@ -142,7 +142,9 @@ fn direction(
         let other = dot(&pair.change, &q) / pair.product;
         add(&mut q, factor - other, &pair.step);
     }
-    q.iter_mut().for_each(|q| *q = -*q);
+    for x in &mut q {
+        *x = -*x;
+    }
     Ok(q)
 }
 

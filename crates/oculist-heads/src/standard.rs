@@ -21,7 +21,9 @@ impl Standard {
         for row in rows.values().chunks_exact(dim) {
             mean.iter_mut().zip(row).for_each(|(m, &x)| *m += f64::from(x));
         }
-        mean.iter_mut().for_each(|m| *m /= n);
+        for m in &mut mean {
+            *m /= n;
+        }
         let mut variance = vec![0.0; dim];
         for row in rows.values().chunks_exact(dim) {
             for ((v, &m), &x) in variance.iter_mut().zip(&mean).zip(row) {

@@ -34,7 +34,9 @@ pub fn h_score(
     centre(&mut x, d);
     let count = n as f64;
     let mut covariance = gram(&transposed(&x, d), d, options.threads);
-    covariance.iter_mut().for_each(|c| *c /= count);
+    for c in &mut covariance {
+        *c /= count;
+    }
     // The shrinkage of Ledoit and Wolf.
     let trace = (0..d).map(|i| covariance[i * d + i]).sum::<f64>();
     let mean = trace / d as f64;
@@ -55,8 +57,10 @@ pub fn h_score(
         counts[label as usize] += 1.0;
         means[label as usize * d..][..d].iter_mut().zip(row).for_each(|(m, x)| *m += x);
     }
-    for (m, c) in means.chunks_exact_mut(d).zip(&counts) {
-        m.iter_mut().for_each(|m| *m /= c);
+    for (mean, c) in means.chunks_exact_mut(d).zip(&counts) {
+        for m in mean {
+            *m /= c;
+        }
     }
     // Where features depend on each other the matrix has no inverse, and shrinkage may be too weak.
     let mut ridge = 0.0;

