@@ -11,7 +11,7 @@ const BITS: usize = 16;
 const TASK: usize = 256;
 
 /// All pairs of positions `(i, j)`, `i < j`, whose hashes differ in at most `distance` bits and that `accept` gives a
-/// score, in ascending order; see [`close_groups`] where only what hangs together is asked for.
+/// score, in ascending order.
 ///
 /// A hash is cut into four bands of 16 bits. Two hashes that differ in at most 7 bits have a band in which they differ
 /// in at most one, so that it is enough to look up each band and its 16 neighbours. For n hashes spread evenly
