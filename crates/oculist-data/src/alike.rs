@@ -11,15 +11,47 @@ use crate::error::{Error, Result};
 use crate::scan::in_threads;
 use crate::{Dataset, OpenOptions, Purpose, Split, Subset, Verify};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
 pub use leak::{Leak, Uniform};
-pub(crate) use look::{Groups, Look};
+pub(crate) use look::Look;
 
 /// Above these numbers images are not compared unless that is asked for: about 40 s of decoding on two cores, and 240 MB.
 pub(crate) const MOST_PIXELS: u64 = 3_000_000_000;
 const MOST_THUMBNAILS: usize = 200_000;
+
+/// What comparing images costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// Pixels to decode.
+    pixels: u64,
+    /// Images of which a thumbnail is kept.
+    thumbnails: usize,
+}
+
+impl Cost {
+    /// Of images that are pictures of their own, by their sizes.
+    pub(crate) fn of(sizes: impl Iterator<Item = (usize, usize)>) -> Self {
+        let mut cost = Self::default();
+        for size in sizes {
+            cost.decode(size);
+            cost.keep(size);
+        }
+        cost
+    }
+
+    /// Adds a picture that is decoded.
+    fn decode(&mut self, (width, height): (usize, usize)) {
+        self.pixels = self.pixels.saturating_add((width as u64).saturating_mul(height as u64));
+    }
+
+    /// Adds an image that is compared.
+    fn keep(&mut self, size: (usize, usize)) {
+        self.thumbnails += usize::from(look::is_large(size));
+    }
+}
 
 /// What is done about images that repeat each other, exactly or nearly, where a data set is opened for training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -37,6 +69,15 @@ pub enum Duplicates {
 impl Duplicates {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Auto, Self::Find, Self::Ignore];
+
+    /// Whether images are compared that cost so much.
+    pub(crate) fn allows(self, cost: Cost) -> bool {
+        match self {
+            Self::Auto => cost.pixels <= MOST_PIXELS && cost.thumbnails <= MOST_THUMBNAILS,
+            Self::Find => true,
+            Self::Ignore => false,
+        }
+    }
 
     /// The name, as it is typed.
     pub fn name(self) -> &'static str {
@@ -75,7 +116,8 @@ pub struct Alike {
     pub too_many: usize,
     /// Groups of repeated images that a draw image by image would have cut, and that lie on one side.
     pub kept: usize,
-    /// Groups that the drawn splits cut all the same, because without that a split or a class would be without images.
+    /// Groups that the drawn splits cut all the same, because without that a class would be without images or a split would
+    /// have less than half of those that it should have.
     pub cut: usize,
     /// What splits share.
     pub leaks: Vec<Leak>,
@@ -99,20 +141,19 @@ pub(crate) fn settle(mut dataset: Dataset, options: &OpenOptions) -> Result<Data
         .into_iter()
         .flat_map(|split| (0..dataset.split(split).len()).map(move |i| (split, i)))
         .collect();
-    let sizes = || places.iter().map(|&(split, i)| dataset.split(split).size(i));
-    let pixels = sizes().map(|(w, h)| w as u64 * h as u64).fold(0u64, u64::saturating_add);
-    let thumbnails = sizes().filter(|&size| look::is_large(size)).count();
-    if options.duplicates == Duplicates::Auto && (pixels > MOST_PIXELS || thumbnails > MOST_THUMBNAILS) {
+    let pictures = pictures(&dataset, &places);
+    let mut cost = Cost::default();
+    for picture in &pictures {
+        let (split, first) = places[picture[0]];
+        cost.decode(dataset.split(split).picture_size(first));
+        picture.iter().map(|&i| places[i]).for_each(|(split, i)| cost.keep(dataset.split(split).size(i)));
+    }
+    if !options.duplicates.allows(cost) {
         dataset.alike.too_many = places.len();
         return Ok(dataset);
     }
     let threads = options.effective_threads();
-    let looks: Vec<Option<Look>> = in_threads(places.len(), threads, |i| {
-        let (split, index) = places[i];
-        let subset: &Subset = dataset.split(split);
-        // What cannot be read is told where it is used.
-        subset.look(index).or_else(|| subset.image(index).ok().map(|image| Look::of(&image)))
-    });
+    let looks = looks(&dataset, &places, &pictures, threads);
     let groups = look::groups(&looks, threads);
     let mut homes: Vec<At> = places;
     dataset.alike.looked = true;
@@ -122,4 +163,50 @@ pub(crate) fn settle(mut dataset: Dataset, options: &OpenOptions) -> Result<Data
     dataset.alike.uniform = leak::uniform(&homes, &looks);
     dataset.alike.leaks = leak::leaks(&dataset, &homes, &looks, &groups);
     Ok(dataset)
+}
+
+/// The places that are parts of one stored picture, for each picture, in the order of their first places.
+fn pictures(dataset: &Dataset, places: &[At]) -> Vec<Vec<usize>> {
+    let mut pictures: Vec<Vec<usize>> = Vec::with_capacity(places.len());
+    let mut known: HashMap<(Split, String), usize> = HashMap::new();
+    for (at, &(split, i)) in places.iter().enumerate() {
+        let subset: &Subset = dataset.split(split);
+        if subset.is_part(i) {
+            let picture = *known.entry((split, subset.origin(i).0)).or_insert(pictures.len());
+            if let Some(others) = pictures.get_mut(picture) {
+                others.push(at);
+                continue;
+            }
+        }
+        pictures.push(vec![at]);
+    }
+    pictures
+}
+
+/// How the image at each place looks; every picture is decoded once, if it was not when the data set was opened. None for
+/// what cannot be read, which is told where it is used.
+fn looks(
+    dataset: &Dataset,
+    places: &[At],
+    pictures: &[Vec<usize>],
+    threads: usize,
+) -> Vec<Option<Box<Look>>> {
+    let found = in_threads(pictures.len(), threads, |i| {
+        let (split, first) = places[pictures[i][0]];
+        let subset = dataset.split(split);
+        if let ([_], Some(look)) = (&pictures[i][..], subset.look(first)) {
+            return vec![Some(look)];
+        }
+        let indices: Vec<usize> = pictures[i].iter().map(|&at| places[at].1).collect();
+        let mut looks = Vec::with_capacity(indices.len());
+        subset.visit(&indices, &mut |image| looks.push(image.ok().map(|image| Box::new(Look::of(&image)))));
+        looks
+    });
+    let mut looks: Vec<Option<Box<Look>>> = vec![None; places.len()];
+    for (picture, found) in pictures.iter().zip(found) {
+        for (&at, look) in picture.iter().zip(found) {
+            looks[at] = look;
+        }
+    }
+    looks
 }

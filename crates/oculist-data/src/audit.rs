@@ -26,12 +26,17 @@ pub use grey::{area_resize, entropy, laplacian_variance, percentile};
 pub use kind::IssueKind;
 pub use measures::{Measures, THUMBNAIL};
 pub(crate) use measures::{correlation, digest, moments};
+pub(crate) use near::close_groups;
 pub use near::close_pairs;
 pub use perceptual::dct_hash;
 pub use quality::Limit;
 
 /// Images that are measured between two calls of the observer.
 const CHUNK: usize = 1024;
+
+/// Largest distance of hashes and smallest correlation of near duplicates, unless the options say otherwise.
+pub(crate) const HASH_DISTANCE: u32 = 4;
+pub(crate) const CORRELATION: f64 = 0.995;
 
 /// What counts as odd.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,8 +74,8 @@ impl Default for AuditOptions {
             sharpness: 0.01,
             aspect: 0.35,
             size_factor: 2.0,
-            hash_distance: 4,
-            correlation: 0.995,
+            hash_distance: HASH_DISTANCE,
+            correlation: CORRELATION,
             rare: 0.1,
         }
     }

@@ -66,6 +66,18 @@ impl ImageStore for JoinedStore {
         part.path(position)
     }
 
+    fn origin(&self, index: usize) -> (String, Option<[u32; 4]>) {
+        self.at(index).map_or_else(Default::default, |(part, position)| part.origin(position))
+    }
+
+    fn is_part(&self, index: usize) -> bool {
+        self.at(index).is_some_and(|(part, position)| part.is_part(position))
+    }
+
+    fn picture_size(&self, index: usize) -> (usize, usize) {
+        self.at(index).map_or((0, 0), |(part, position)| part.picture_size(position))
+    }
+
     fn is_decoded(&self) -> bool {
         self.parts.iter().all(Subset::is_decoded)
     }

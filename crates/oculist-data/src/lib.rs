@@ -31,6 +31,7 @@ mod class_name;
 mod coco;
 mod dataset;
 mod decode;
+mod disjoint;
 mod error;
 mod exclude;
 mod identity;

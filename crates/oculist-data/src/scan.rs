@@ -1,6 +1,6 @@
 //! Looking at every image file before training starts.
 
-use crate::alike::{Duplicates, Look, MOST_PIXELS};
+use crate::alike::{Cost, Look, MOST_PIXELS};
 use crate::dataset::{OpenOptions, Purpose, Verify};
 use crate::decode::{check_complete, guess};
 use crate::location::Location;
@@ -64,20 +64,34 @@ impl Candidate {
 /// The first pass reads the header and checks that the file is complete. The second decodes everything, if
 /// [`Verify`] asks for it or the whole is small enough for it; the choice depends on the data alone, so that
 /// the same folder gives the same data set on every machine.
+///
+/// Where the images will be compared with each other (see [`crate::alike`]), what is decoded is looked at.
 pub(crate) fn scan(files: &[Candidate], options: &OpenOptions) -> Vec<Result<ImageFile, Skipped>> {
+    scan_and(options.purpose == Purpose::Train, files, options)
+}
+
+/// The same for pictures of which parts are the images: the pictures themselves are not compared.
+pub(crate) fn scan_pictures(files: &[Candidate], options: &OpenOptions) -> Vec<Result<ImageFile, Skipped>> {
+    scan_and(false, files, options)
+}
+
+fn scan_and(compared: bool, files: &[Candidate], options: &OpenOptions) -> Vec<Result<ImageFile, Skipped>> {
     let threads = options.effective_threads();
     let mut found = in_threads(files.len(), threads, |i| look(&files[i], options));
-    let pixels: u64 = found.iter().flatten().map(|file| u64::from(file.width) * u64::from(file.height)).sum();
+    let sizes = || found.iter().flatten().map(|file| (file.width as usize, file.height as usize));
+    let pixels = sizes().fold(0u64, |sum, (width, height)| sum.saturating_add(width as u64 * height as u64));
     let decode = match options.verify {
         Verify::Headers => false,
         Verify::Decode => true,
         Verify::Auto => pixels <= MOST_PIXELS,
     };
     if decode {
-        // What is decoded once is looked at once.
-        let look = options.purpose == Purpose::Train && options.duplicates != Duplicates::Ignore;
+        // What is decoded once is looked at once; of what is too much to be compared no looks are taken and kept.
+        let look = compared && options.duplicates.allows(Cost::of(sizes()));
         let checked = in_threads(found.len(), threads, |i| match &found[i] {
-            Ok(file) => file.location.decode(options.max_pixels).map(|image| look.then(|| Look::of(&image))),
+            Ok(file) => {
+                file.location.decode(options.max_pixels).map(|image| look.then(|| Box::new(Look::of(&image))))
+            }
             Err(_) => Ok(None),
         });
         for ((entry, checked), candidate) in found.iter_mut().zip(checked).zip(files) {

@@ -1,6 +1,8 @@
 //! Splits that keep groups of images together.
 
+use crate::disjoint::DisjointSets;
 use oculist_augment::Rng;
+use std::collections::BTreeMap;
 
 /// Draws disjoint random parts of about `fractions[p]` of every class, and the rest, without cutting a group.
 ///
@@ -87,25 +89,15 @@ fn tally(group: &[usize], labels: &[u32], into: &mut Vec<(usize, usize)>) {
 /// # Panics
 /// For lists of different lengths.
 pub fn join_groups(a: &[u32], b: &[u32]) -> Vec<u32> {
-    use std::collections::BTreeMap;
     assert_eq!(a.len(), b.len(), "two groupings of the same images");
-    let mut parent: Vec<usize> = (0..a.len()).collect();
-    fn find(parent: &mut [usize], mut i: usize) -> usize {
-        while parent[i] != i {
-            parent[i] = parent[parent[i]];
-            i = parent[i];
-        }
-        i
-    }
+    let sets = DisjointSets::new(a.len());
     for groups in [a, b] {
         let mut first: BTreeMap<u32, usize> = BTreeMap::new();
         for (i, &group) in groups.iter().enumerate() {
-            let with = *first.entry(group).or_insert(i);
-            let (x, y) = (find(&mut parent, with), find(&mut parent, i));
-            parent[x.max(y)] = x.min(y);
+            sets.join(*first.entry(group).or_insert(i), i);
         }
     }
-    (0..a.len()).map(|i| find(&mut parent, i) as u32).collect()
+    sets.numbers()
 }
 
 #[cfg(test)]

@@ -58,6 +58,24 @@ pub trait ImageStore: Send + Sync {
         (self.name(index), None)
     }
 
+    /// Whether image i is a part of a stored picture, as [`origin`](Self::origin) says.
+    fn is_part(&self, index: usize) -> bool {
+        self.origin(index).1.is_some()
+    }
+
+    /// Width and height of the stored picture that image i is, or is a part of: what has to be decoded for it.
+    fn picture_size(&self, index: usize) -> (usize, usize) {
+        self.size(index)
+    }
+
+    /// Hands over these images one after the other, as [`image`](Self::image) gives them. Those that are parts of one picture
+    /// and stand together cost one decoding.
+    fn visit(&self, indices: &[usize], each: &mut dyn FnMut(Result<Image>)) {
+        for &index in indices {
+            each(self.image(index));
+        }
+    }
+
     /// The stored bytes that image i is made of: encoded where they lie encoded, else its pixels.
     ///
     /// # Errors
@@ -73,7 +91,7 @@ pub trait ImageStore: Send + Sync {
 
     /// How image i looks, if that was noted when the data set was opened; given once.
     #[doc(hidden)]
-    fn take_look(&self, _index: usize) -> Option<Look> {
+    fn take_look(&self, _index: usize) -> Option<Box<Look>> {
         None
     }
 
@@ -152,7 +170,7 @@ pub(crate) struct FileStore {
     pub(crate) max_pixels: u64,
     pub(crate) late: Mutex<BTreeMap<usize, String>>,
     /// What the first decoding noted, until it is asked for.
-    looks: Mutex<Vec<Option<Look>>>,
+    looks: Mutex<Vec<Option<Box<Look>>>>,
 }
 
 /// One usable image file.
@@ -163,7 +181,7 @@ pub(crate) struct ImageFile {
     /// How the stored pixels are turned to give this width and height.
     pub(crate) orientation: Orientation,
     /// How it looks, if it was decoded when the data set was opened.
-    pub(crate) look: Option<Look>,
+    pub(crate) look: Option<Box<Look>>,
 }
 
 impl FileStore {
@@ -211,6 +229,10 @@ impl ImageStore for FileStore {
         self.files.get(index)?.location.path()
     }
 
+    fn is_part(&self, _index: usize) -> bool {
+        false
+    }
+
     fn encoded(&self, index: usize) -> Result<Cow<'_, [u8]>> {
         let file = self.files.get(index).ok_or(Error::Index { index, len: self.files.len() })?;
         file.location.read().map_err(Error::io(file.location.display_path()))
@@ -220,7 +242,7 @@ impl ImageStore for FileStore {
         self.files.get(index)?.location.stamp()
     }
 
-    fn take_look(&self, index: usize) -> Option<Look> {
+    fn take_look(&self, index: usize) -> Option<Box<Look>> {
         self.looks.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index)?.take()
     }
 

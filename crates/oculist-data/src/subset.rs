@@ -137,6 +137,22 @@ impl Subset {
         self.store.origin(self.items[index] as usize)
     }
 
+    /// Whether image i is a part of a stored picture; see [`ImageStore::is_part`].
+    pub(crate) fn is_part(&self, index: usize) -> bool {
+        self.store.is_part(self.items[index] as usize)
+    }
+
+    /// The size of the picture of image i; see [`ImageStore::picture_size`].
+    pub(crate) fn picture_size(&self, index: usize) -> (usize, usize) {
+        self.store.picture_size(self.items[index] as usize)
+    }
+
+    /// Hands over these images one after the other; see [`ImageStore::visit`].
+    pub(crate) fn visit(&self, indices: &[usize], each: &mut dyn FnMut(Result<Image>)) {
+        let items: Vec<usize> = indices.iter().map(|&index| self.items[index] as usize).collect();
+        self.store.visit(&items, each);
+    }
+
     /// The stored bytes of image i; see [`ImageStore::encoded`].
     pub(crate) fn encoded(&self, index: usize) -> Result<Cow<'_, [u8]>> {
         self.store.encoded(self.item(index)?)
@@ -239,7 +255,7 @@ impl Subset {
     }
 
     /// How image i looks, if that is known already; see [`ImageStore::take_look`].
-    pub(crate) fn look(&self, index: usize) -> Option<Look> {
+    pub(crate) fn look(&self, index: usize) -> Option<Box<Look>> {
         self.store.take_look(*self.items.get(index)? as usize)
     }
 

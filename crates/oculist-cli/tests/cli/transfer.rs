@@ -131,7 +131,7 @@ fn what_cannot_be_carried_over_is_refused_in_one_line() {
     let run = dir.path().join("run");
     let weights = dir.path().join("weights.safetensors");
     oculist("export")
-        .option("--model", trained().file("model.onnx"))
+        .arg(trained().file("model.onnx"))
         .option("--output", &weights)
         .run()
         .ok();

@@ -6,11 +6,12 @@ use crate::open::Drawn;
 use crate::{Dataset, OpenOptions, Split, Subset, Targets, Task, grouped_parts};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A group of more than one in so many images is large.
-const LARGE: usize = 20;
-
 /// Draws the splits anew, by groups, if one of the groups was cut; `homes` says where the images are and is brought up to
 /// date.
+///
+/// Large groups can leave a class out of a split or a split nearly empty. A draw with less than half of the images that a split
+/// should have, or without a class that it had, is not taken: the largest groups are cut then, their images drawn one by one,
+/// and the draw is tried again, until it fits or no fewer groups are cut than before.
 pub(super) fn together(
     dataset: &mut Dataset,
     homes: &mut [At],
@@ -43,9 +44,10 @@ pub(super) fn together(
     let images = all.select(&positions)?;
     let fractions = options.fractions(given[Split::Val as usize] > 0, given[Split::Test as usize] > 0);
     let (labels, classes) = labels(images.targets(), images.classes());
-    // A group may be all that there is of a class: then the large ones are cut, so that every part has images of it.
-    for largest in [pool.len(), (pool.len() / LARGE).max(2)] {
-        let whole = whole_up_to(largest, &pool, groups);
+    let sizes = sizes(&pool, groups);
+    let largest = sizes.values().copied().max().unwrap_or_default();
+    for largest in std::iter::successors(Some(largest), |n| Some(n / 2).filter(|&n| n > 1)) {
+        let whole = whole_up_to(largest, &sizes, &pool, groups);
         let parts = grouped_parts(&labels, classes, &whole, &fractions, options.seed);
         let [val, test, train] = &parts[..] else { return Ok(()) };
         let parts = [(Split::Val, val), (Split::Test, test), (Split::Train, train)];
@@ -54,7 +56,8 @@ pub(super) fn together(
             let (now, before) = (images.select(part)?.class_counts(), dataset.split(split).class_counts());
             // Of several labels, a rare one need not be in every part that is measured.
             let needed = split == Split::Train || images.task() == Task::SingleLabel;
-            fits &= !part.is_empty() || options.may_lack(split);
+            let least = usize::from(!options.may_lack(split));
+            fits &= 2 * part.len() >= dataset.split(split).len().max(least);
             fits &= !needed || now.iter().zip(&before).all(|(&now, &before)| now > 0 || before == 0);
         }
         if !fits {
@@ -93,12 +96,17 @@ pub(super) fn together(
     Ok(())
 }
 
-/// The group of each image of the pool; those of more than so many images are none, and their images stand alone.
-fn whole_up_to(largest: usize, pool: &[usize], groups: &[u32]) -> Vec<u32> {
-    let mut sizes: BTreeMap<u32, usize> = BTreeMap::new();
+/// Images of each group in the pool.
+fn sizes(pool: &[usize], groups: &[u32]) -> BTreeMap<u32, usize> {
+    let mut sizes = BTreeMap::new();
     for &i in pool {
         *sizes.entry(groups[i]).or_default() += 1;
     }
+    sizes
+}
+
+/// The group of each image of the pool; those of more than so many images are none, and their images stand alone.
+fn whole_up_to(largest: usize, sizes: &BTreeMap<u32, usize>, pool: &[usize], groups: &[u32]) -> Vec<u32> {
     let alone = groups.len() as u32;
     let own = |(at, &i): (usize, &usize)| {
         if sizes[&groups[i]] > largest { alone + at as u32 } else { groups[i] }

@@ -34,7 +34,7 @@ pub enum Uniform {
 }
 
 /// Splits of at least two images that are all the same, or all of one colour each.
-pub(super) fn uniform(homes: &[At], looks: &[Option<Look>]) -> Vec<(Split, Uniform)> {
+pub(super) fn uniform(homes: &[At], looks: &[Option<Box<Look>>]) -> Vec<(Split, Uniform)> {
     let of_split = |split: Split| {
         let of = || homes.iter().zip(looks).filter(move |((home, _), _)| *home == split);
         if of().count() < 2 || of().any(|(_, look)| look.is_none()) {
@@ -54,7 +54,12 @@ pub(super) fn uniform(homes: &[At], looks: &[Option<Look>]) -> Vec<(Split, Unifo
 }
 
 /// What the test split shares with the others, and the validation split with the training images.
-pub(super) fn leaks(dataset: &Dataset, homes: &[At], looks: &[Option<Look>], groups: &[u32]) -> Vec<Leak> {
+pub(super) fn leaks(
+    dataset: &Dataset,
+    homes: &[At],
+    looks: &[Option<Box<Look>>],
+    groups: &[u32],
+) -> Vec<Leak> {
     let pairs = [(Split::Test, Split::Train), (Split::Val, Split::Train), (Split::Test, Split::Val)];
     let all_the_same = |split| dataset.alike.uniform.contains(&(split, Uniform::Identical));
     pairs

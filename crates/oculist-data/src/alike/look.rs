@@ -1,13 +1,12 @@
 //! What is kept of an image to tell whether another one repeats it.
 
-use crate::audit::{FLAT, THUMBNAIL, area_resize, close_pairs, correlation, dct_hash, digest, like, moments};
+use crate::audit::{
+    CORRELATION, FLAT, HASH_DISTANCE, THUMBNAIL, area_resize, close_groups, correlation, dct_hash, digest,
+    like, moments,
+};
+use crate::disjoint::DisjointSets;
 use oculist_augment::{Image, color};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
-/// Largest distance of hashes and smallest correlation of near duplicates, as of the audit.
-const DISTANCE: u32 = 4;
-const CORRELATION: f64 = 0.995;
 
 /// How an image looks.
 #[derive(Debug, Clone)]
@@ -64,8 +63,8 @@ fn similar(a: &Near, b: &Near) -> bool {
 }
 
 /// For each image a number that it shares with its exact and near duplicates, also by way of others, and nothing else.
-pub(super) fn groups(looks: &[Option<Look>], threads: usize) -> Vec<u32> {
-    let mut groups = Groups::new(looks.len());
+pub(super) fn groups(looks: &[Option<Box<Look>>], threads: usize) -> Vec<u32> {
+    let groups = DisjointSets::new(looks.len());
     let mut seen: HashMap<u128, usize> = HashMap::with_capacity(looks.len());
     let mut candidates: Vec<(usize, &Near)> = Vec::new();
     for (i, look) in looks.iter().enumerate() {
@@ -78,50 +77,10 @@ pub(super) fn groups(looks: &[Option<Look>], threads: usize) -> Vec<u32> {
         }
     }
     let hashes: Vec<u64> = candidates.iter().map(|(_, near)| near.hash).collect();
-    let joined = Mutex::new(groups);
-    let lock = || joined.lock().unwrap_or_else(PoisonError::into_inner);
-    // Which images end up together does not depend on the order in which pairs are found; of those that are together
-    // already no thumbnails are compared, so that a thousand frames of one scene cost a thousand comparisons.
-    close_pairs(&hashes, DISTANCE, threads, |a, b| {
-        let ((i, a), (j, b)) = (candidates[a], candidates[b]);
-        if !lock().are_together(i, j) && similar(a, b) {
-            lock().join(i, j);
-        }
-        None
-    });
-    joined.into_inner().unwrap_or_else(PoisonError::into_inner).numbers()
-}
-
-/// Disjoint sets of positions; the smallest member stands for its set.
-pub(crate) struct Groups(Vec<u32>);
-
-impl Groups {
-    pub(crate) fn new(n: usize) -> Self {
-        Self((0..n as u32).collect())
+    let near =
+        close_groups(&hashes, HASH_DISTANCE, threads, |a, b| similar(candidates[a].1, candidates[b].1));
+    for (candidate, first) in near.numbers().into_iter().enumerate() {
+        groups.join(candidates[first as usize].0, candidates[candidate].0);
     }
-
-    fn find(&mut self, i: usize) -> usize {
-        let mut root = i;
-        while self.0[root] as usize != root {
-            root = self.0[root] as usize;
-        }
-        let mut at = i;
-        while at != root {
-            at = std::mem::replace(&mut self.0[at], root as u32) as usize;
-        }
-        root
-    }
-
-    fn are_together(&mut self, a: usize, b: usize) -> bool {
-        self.find(a) == self.find(b)
-    }
-
-    pub(crate) fn join(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.find(a), self.find(b));
-        self.0[a.max(b)] = a.min(b) as u32;
-    }
-
-    pub(crate) fn numbers(mut self) -> Vec<u32> {
-        (0..self.0.len()).map(|i| self.find(i) as u32).collect()
-    }
+    groups.numbers()
 }

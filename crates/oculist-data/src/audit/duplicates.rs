@@ -2,7 +2,7 @@
 
 use super::{AuditOptions, Issue, IssueKind, Measures, Place, Subject, close_pairs};
 use crate::Dataset;
-use crate::alike::Groups;
+use crate::disjoint::DisjointSets;
 use std::collections::HashMap;
 
 /// Thumbnails below this standard deviation show nothing that could be compared.
@@ -31,7 +31,7 @@ pub(super) fn check(
     options: &AuditOptions,
     threads: usize,
 ) -> (Vec<Issue>, Vec<u32>) {
-    let mut groups = Groups::new(places.len());
+    let groups = DisjointSets::new(places.len());
     let mut twins: Vec<Option<Twin>> = vec![None; places.len()];
     let mut firsts: Vec<usize> = Vec::new();
     let mut seen: HashMap<u128, usize> = HashMap::with_capacity(places.len());

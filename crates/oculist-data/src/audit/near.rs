@@ -1,5 +1,6 @@
 //! Pairs of hashes that differ in few bits.
 
+use crate::disjoint::DisjointSets;
 use crate::scan::in_threads;
 
 /// Bands that a hash is cut into.
@@ -27,18 +28,10 @@ pub fn close_pairs(
     threads: usize,
     accept: impl Fn(usize, usize) -> Option<f64> + Sync,
 ) -> Vec<(usize, usize, f64)> {
-    assert!(distance <= 7, "four bands find distances up to 7, not {distance}");
-    // Equal hashes are looked up once.
-    let mut order: Vec<usize> = (0..hashes.len()).collect();
-    order.sort_by_key(|&i| (hashes[i], i));
-    let mut unique: Vec<(u64, &[usize])> = Vec::new();
-    for same in order.chunk_by(|&a, &b| hashes[a] == hashes[b]) {
-        unique.push((hashes[same[0]], same));
-    }
-    let buckets: Vec<Buckets> =
-        (0..BANDS).map(|band| Buckets::new(unique.iter().map(|u| u.0), band)).collect();
-    let search = |at: usize, found: &mut Vec<(usize, usize, f64)>| {
-        let (hash, members) = unique[at];
+    let order = in_order(hashes);
+    let index = Index::new(hashes, &order, distance);
+    let mut all = index.in_tasks(threads, |at, found: &mut Vec<(usize, usize, f64)>| {
+        let members = index.unique[at].1;
         let mut pair = |a: usize, b: usize| {
             let (i, j) = (a.min(b), a.max(b));
             found.extend(accept(i, j).map(|score| (i, j, score)));
@@ -46,35 +39,140 @@ pub fn close_pairs(
         for (k, &i) in members.iter().enumerate() {
             members[k + 1..].iter().for_each(|&j| pair(i, j));
         }
-        for (band, buckets) in buckets.iter().enumerate() {
+        index.later_neighbours(at, |other| {
+            for &i in members {
+                index.unique[other].1.iter().for_each(|&j| pair(i, j));
+            }
+        });
+    });
+    all.sort_unstable_by_key(|&(i, j, _)| (i, j));
+    all
+}
+
+/// The positions that hang together by pairs whose hashes differ in at most `distance` bits and that are `alike`.
+///
+/// The sets are those of [`close_pairs`] joined. What is together already is not compared: a thousand frames of one scene cost
+/// a thousand comparisons, and as many looks at the sets where their hashes are equal. No thread waits for another.
+///
+/// # Panics
+/// For a distance above 7.
+pub(crate) fn close_groups(
+    hashes: &[u64],
+    distance: u32,
+    threads: usize,
+    alike: impl Fn(usize, usize) -> bool + Sync,
+) -> DisjointSets {
+    let order = in_order(hashes);
+    let index = Index::new(hashes, &order, distance);
+    // What hangs together among equal hashes: from then on it is one.
+    let parts: Vec<Vec<Vec<usize>>> =
+        index.in_tasks(threads, |at, found| found.push(parts_of(index.unique[at].1, &alike)));
+    let sets = DisjointSets::new(hashes.len());
+    for part in parts.iter().flatten() {
+        for &i in part {
+            sets.join(part[0], i);
+        }
+    }
+    let are_alike = |a: &[usize], b: &[usize]| a.iter().any(|&i| b.iter().any(|&j| alike(i, j)));
+    let _: Vec<()> = index.in_tasks(threads, |at, _| {
+        index.later_neighbours(at, |other| {
+            for a in &parts[at] {
+                for b in &parts[other] {
+                    if !sets.are_together(a[0], b[0]) && are_alike(a, b) {
+                        sets.join(a[0], b[0]);
+                    }
+                }
+            }
+        });
+    });
+    sets
+}
+
+/// What hangs together of these positions, each compared with one after the other of a part until it belongs there.
+fn parts_of(members: &[usize], alike: &impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
+    let mut parts: Vec<Vec<usize>> = Vec::new();
+    for &i in members {
+        let mut mine: Option<usize> = None;
+        let mut at = 0;
+        while at < parts.len() {
+            let belongs = parts[at].iter().any(|&j| alike(i, j));
+            match mine {
+                Some(first) if belongs => {
+                    let part = parts.swap_remove(at);
+                    parts[first].extend(part);
+                    continue;
+                }
+                None if belongs => {
+                    parts[at].push(i);
+                    mine = Some(at);
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        if mine.is_none() {
+            parts.push(vec![i]);
+        }
+    }
+    parts
+}
+
+/// The positions in the order of their hashes.
+fn in_order(hashes: &[u64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..hashes.len()).collect();
+    order.sort_by_key(|&i| (hashes[i], i));
+    order
+}
+
+/// Hashes that can be looked up by what is close to them.
+struct Index<'a> {
+    /// Each hash once, with its positions.
+    unique: Vec<(u64, &'a [usize])>,
+    buckets: Vec<Buckets>,
+    distance: u32,
+}
+
+impl<'a> Index<'a> {
+    fn new(hashes: &[u64], order: &'a [usize], distance: u32) -> Self {
+        assert!(distance <= 7, "four bands find distances up to 7, not {distance}");
+        let same = order.chunk_by(|&a, &b| hashes[a] == hashes[b]);
+        let unique: Vec<(u64, &[usize])> = same.map(|same| (hashes[same[0]], same)).collect();
+        let buckets = (0..BANDS).map(|band| Buckets::new(unique.iter().map(|u| u.0), band)).collect();
+        Self { unique, buckets, distance }
+    }
+
+    /// Calls `each` with the places of all later hashes that are close to the one at this place, each once.
+    fn later_neighbours(&self, at: usize, mut each: impl FnMut(usize)) {
+        let hash = self.unique[at].0;
+        for (band, buckets) in self.buckets.iter().enumerate() {
             let value = part(hash, band);
-            let neighbours = (0..BITS).filter(|_| distance > 0).map(|bit| value ^ 1 << bit);
+            let neighbours = (0..BITS).filter(|_| self.distance > 0).map(|bit| value ^ 1 << bit);
             for key in std::iter::once(value).chain(neighbours) {
                 for &other in buckets.of(key) {
                     let other = other as usize;
-                    let apart = hash ^ unique[other].0;
+                    let apart = hash ^ self.unique[other].0;
                     // An earlier band that is as close has already found this pair.
-                    let seen = (0..band).any(|b| part(apart, b).count_ones() <= 1.min(distance));
-                    if other <= at || apart.count_ones() > distance || seen {
-                        continue;
-                    }
-                    for &i in members {
-                        unique[other].1.iter().for_each(|&j| pair(i, j));
+                    let seen = (0..band).any(|b| part(apart, b).count_ones() <= 1.min(self.distance));
+                    if other > at && apart.count_ones() <= self.distance && !seen {
+                        each(other);
                     }
                 }
             }
         }
-    };
-    let tasks = in_threads(unique.len().div_ceil(TASK), threads, |task| {
-        let mut found = Vec::new();
-        for at in task * TASK..unique.len().min((task + 1) * TASK) {
-            search(at, &mut found);
-        }
-        found
-    });
-    let mut all = tasks.concat();
-    all.sort_unstable_by_key(|&(i, j, _)| (i, j));
-    all
+    }
+
+    /// Searches from every hash in several threads; what is found is in the order of the hashes.
+    fn in_tasks<T: Send>(&self, threads: usize, search: impl Fn(usize, &mut Vec<T>) + Sync) -> Vec<T> {
+        let count = self.unique.len();
+        let tasks = in_threads(count.div_ceil(TASK), threads, |task| {
+            let mut found = Vec::new();
+            for at in task * TASK..count.min((task + 1) * TASK) {
+                search(at, &mut found);
+            }
+            found
+        });
+        tasks.into_iter().flatten().collect()
+    }
 }
 
 fn part(hash: u64, band: usize) -> usize {
@@ -143,5 +241,45 @@ mod tests {
             assert!(expected.len() > 20);
         }
         assert!(close_pairs(&hashes, 7, 1, |_, _| None).is_empty());
+    }
+
+    #[test]
+    fn groups_are_the_pairs_joined() {
+        let mut rng = Rng::keyed(&[7]);
+        let mut hashes: Vec<u64> = (0..80).map(|_| rng.next_u64()).collect();
+        for i in 0..240 {
+            let hash = hashes[i % 80] ^ if i % 3 == 0 { 0 } else { 1 << rng.below(64) };
+            hashes.push(hash);
+        }
+        // Alike for another reason than the hash, and not what is alike to the same third.
+        let kinds: Vec<usize> = (0..hashes.len()).map(|_| rng.below(4)).collect();
+        let alike = |i: usize, j: usize| kinds[i].abs_diff(kinds[j]) == 1;
+        let joined = DisjointSets::new(hashes.len());
+        for (i, j, _) in close_pairs(&hashes, 2, 2, |i, j| alike(i, j).then_some(1.0)) {
+            joined.join(i, j);
+        }
+        for threads in [1, 3] {
+            assert_eq!(close_groups(&hashes, 2, threads, alike).numbers(), joined.numbers());
+        }
+        let alone = |numbers: &[u32]| numbers.iter().enumerate().filter(|(i, n)| *i == **n as usize).count();
+        assert!((20..hashes.len()).contains(&alone(&joined.numbers())));
+    }
+
+    #[test]
+    fn frames_of_one_scene_are_compared_once_each() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let count = |hashes: &[u64]| {
+            let calls = AtomicUsize::new(0);
+            let sets = close_groups(hashes, 4, 1, |_, _| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                true
+            });
+            assert!(sets.numbers().iter().all(|&first| first == 0), "all are one");
+            calls.into_inner()
+        };
+        // Equal hashes, and hashes that are close to each other.
+        assert_eq!(count(&vec![3; 3000]), 2999);
+        let close: Vec<u64> = (0..64 * 64).map(|i| 1 << (i / 64) | 1 << (i % 64)).collect();
+        assert!(count(&close) < 2 * close.len());
     }
 }

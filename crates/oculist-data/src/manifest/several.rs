@@ -70,6 +70,8 @@ impl Several {
         if !lists || form == LabelForm::Json {
             manifest.notes.push(words(form).to_owned());
         }
+        // Among texts of another form, what has brackets and quotes is a list all the same, unless the user says the form.
+        let listed = |text: &str| self.form.is_none() && form != LabelForm::Json && is_meant_as_list(text);
         let rows = std::mem::take(&mut manifest.rows);
         let mut count = 0;
         for (mut row, raw) in rows.into_iter().zip(self.raw) {
@@ -77,6 +79,9 @@ impl Several {
                 None => Ok(Vec::new()),
                 Some(Raw::List(labels)) => Ok(labels),
                 Some(Raw::Text(text)) if text.trim().is_empty() => Ok(Vec::new()),
+                Some(Raw::Text(text)) if listed(&text) => list(&text).ok_or_else(|| {
+                    super::bad_row(row.line, &format!("a list of labels ({})", LabelForm::Json), &text)
+                }),
                 // In JSON Lines with lists, a text is one label.
                 Some(Raw::Text(text)) if lists && form == LabelForm::One => Ok(vec![text]),
                 Some(Raw::Text(text)) => separated(&text, form)
@@ -123,7 +128,7 @@ impl Several {
         });
         let known: HashSet<&str> = lists.clone().flat_map(|(_, labels)| labels).map(String::as_str).collect();
         let text = rows().find_map(|(row, raw)| match raw {
-            Some(Raw::Text(text)) if !known.contains(text.as_str()) => {
+            Some(Raw::Text(text)) if !is_meant_as_list(text) && !known.contains(text.as_str()) => {
                 let several = separated(text, form).is_some_and(|labels| labels.len() > 1);
                 several.then_some((row.line, text))
             }
@@ -144,12 +149,14 @@ impl Several {
 
     /// The form of texts.
     fn detect(&self, manifest: &Manifest) -> Result<LabelForm> {
-        let texts = || self.texts();
-        let (lists, all) = (texts().filter(|text| list(text).is_some()).count(), texts().count());
-        // A list that is broken is a fault of its row, and no reason to take brackets and quotes for parts of names.
-        if all > 0 && lists * 2 >= all || texts().any(is_meant_as_list) {
+        let is_list = |text: &str| list(text).is_some() || is_meant_as_list(text);
+        let (lists, all) = (self.texts().filter(|text| is_list(text)).count(), self.texts().count());
+        if all > 0 && lists * 2 >= all {
             return Ok(LabelForm::Json);
         }
+        // The few that are lists all the same do not tell how the others are written. One that is broken is a fault of its
+        // row, and no reason to take brackets and quotes for parts of names.
+        let texts = || self.texts().filter(|text| !is_meant_as_list(text));
         let fits = [
             (LabelForm::Semicolons, texts().find(|text| labels_of(text).len() > 1)),
             (LabelForm::Bars, texts().find(|text| text.contains('|'))),

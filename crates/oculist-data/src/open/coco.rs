@@ -3,7 +3,8 @@
 //! Where images have one label, each box is cut out, and its category is the class. Where they have several, images stay
 //! whole, and show the categories that are annotated in them ([`presence`]).
 //!
-//! An image is decoded for every one of its boxes; the loader's cache holds the boxes, not the images.
+//! The loader decodes an image for every one of its boxes; its cache holds the boxes, not the images. Where the boxes are
+//! compared with each other, each image is decoded once.
 //!
 //! Boxes refer to the pixels as they are stored, without the EXIF orientation: that is the grid of the tools that read
 //! COCO with Pillow or OpenCV's mask code. Only where the width and height that the list gives are those of the upright
@@ -20,7 +21,7 @@ use super::assemble::{ClassNames, Collected, Drawn, Entry, check_skipped, lost, 
 use crate::coco::{Coco, CocoAnnotation, read_boxes};
 use crate::decode::swaps_sides;
 use crate::error::{Error, Result};
-use crate::scan::scan;
+use crate::scan::scan_pictures;
 use crate::store::FileStore;
 use crate::{Dataset, OpenOptions, Purpose, Skipped, Split, Task, stratified_parts};
 use crops::{Crop, CropStore, orientation_of_grid, pixels_of, turned};
@@ -137,7 +138,7 @@ fn open_boxes(
     let now = boxes_by_split(&boxes, &file_splits);
     let mut usable = Vec::new();
     let mut places = Vec::with_capacity(files.len());
-    for found in scan(&files, options) {
+    for found in scan_pictures(&files, options) {
         places.push(found.map(|file| {
             usable.push(file);
             usable.len() as u32 - 1

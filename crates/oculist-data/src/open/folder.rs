@@ -20,7 +20,7 @@ use crate::scan::Candidate;
 use crate::split_name::split_name;
 use crate::walk::{LEFT_OUT, passed_over};
 use crate::{Dataset, Exclude, OpenOptions, Purpose, SkipKind, Skipped, Split};
-use plan::{ClassFolder, Plan, plan};
+use plan::{ClassFolder, EmptyClass, Plan, plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -59,11 +59,18 @@ pub(super) fn open(root: &Path, layout: Option<Layout>, options: &OpenOptions) -
 
 fn open_read(root: &Path, read: Read, layout: Option<Layout>, options: &OpenOptions) -> Result<Dataset> {
     let Read { tree, mut skipped, links } = read;
-    let Plan { classes, notes } = plan(&tree, layout).map_err(|err| match err {
+    let Plan { classes, notes, empty } = plan(&tree, layout).map_err(|err| match err {
         Error::NoClasses { path, .. } => Error::NoClasses { path, passed: reasons::passed_over(&skipped) },
         other => other,
     })?;
     skipped.extend(notes);
+    // Which classes a split lacks of those that are trained on is told of all sources (`thin.rs`), with what that means.
+    let told_anyway = |empty: &EmptyClass| {
+        let is_trained = |class: &ClassFolder<'_>| class.split == Split::Train && class.class == empty.class;
+        options.purpose == Purpose::Train && empty.split != Split::Train && classes.iter().any(is_trained)
+    };
+    let empty = empty.into_iter().filter(|empty| !told_anyway(empty));
+    skipped.extend(empty.map(|empty| empty.note));
     if layout.is_none() {
         masks::check(&tree, &classes)?;
     }

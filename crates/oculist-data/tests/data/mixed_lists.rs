@@ -126,6 +126,26 @@ fn a_broken_list_is_a_fault_of_its_row() {
 }
 
 #[test]
+fn one_list_among_texts_says_nothing_of_the_others() {
+    let folder = folder();
+    let all = |one: &str| -> Vec<String> {
+        (0..IMAGES).map(|i| if i == 5 { one.to_owned() } else { ["a;b", "b"][i % 2].to_owned() }).collect()
+    };
+    let path = |one: &str| csv(folder.path(), &all(one).iter().map(String::as_str).collect::<Vec<_>>());
+    // A whole list is read as one.
+    let read = labels(&path("[\"a\", \"c\"]"), &options(), 7);
+    assert_eq!(read[3..], ["b", "a/b", "a/c", "a/b"]);
+    // A broken one is a fault of its row alone.
+    let list = read_manifest_for(&path("[\"a\", \"c\""), &options()).unwrap();
+    assert_eq!((list.rows.len(), list.bad.len(), list.bad[0].line), (IMAGES - 1, 1, 7));
+    assert!(list.rows.iter().all(|row| !row.labels.iter().any(|label| label.contains(['[', ';']))));
+    // What the user says goes before what a text looks like.
+    let mut one = options();
+    one.label_form = Some(LabelForm::One);
+    assert_eq!(labels(&path("['a']"), &one, 6)[4..], ["a;b", "['a']"]);
+}
+
+#[test]
 fn where_no_row_can_be_read_the_cause_is_told() {
     let folder = folder();
     let root = folder.path();

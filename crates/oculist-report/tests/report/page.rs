@@ -110,6 +110,7 @@ fn all_kinds_of_pages_have_the_same_frame() {
     ];
     for (kind, html) in pages {
         assert!(html.starts_with("<!DOCTYPE html>"), "{kind}");
+        assert!(!html.contains("http:") && !html.contains("https:"), "{kind}: no address");
         let page = Page::parse(&html);
         assert_eq!(faults(&page), Vec::<String>::new(), "{kind}");
         let has = |tag: &str, name: &str, value: &str| {

@@ -109,7 +109,7 @@ fn check_opened(
     }
     check_free(&options.output)?;
     options.json.as_deref().map_or(Ok(()), check_free_beside)?;
-    // Every image is decoded by the audit itself.
+    // Every image is decoded by the audit itself; where splits are drawn between groups of duplicates, to draw them as well.
     let opened = source.map_or_else(|| open(settings, Verify::Headers), |source| Ok(source.into_dataset()));
     let dataset = match opened {
         // What cannot be trained on can be looked at, and perhaps needs it most.

@@ -90,6 +90,7 @@ pub fn fix_data(
         exclude: Some(report.exclude.clone()),
         ..Settings::default()
     };
+    // Images are decoded only where the splits are drawn, to draw them as the audit did.
     let dataset = match open(&settings, Verify::Headers) {
         // An audit is made of what is not fit for training, too.
         Err(OculistError::Data(error)) if is_unfit(&error) => {

@@ -50,7 +50,8 @@ pub(crate) fn warnings(dataset: &Dataset) -> Vec<String> {
     let identical = |split| alike.uniform.contains(&(split, Uniform::Identical));
     if alike.cut > 0 && !Split::ALL.into_iter().all(identical) {
         lines.push(format!(
-            "{} of exact or near duplicates in more than one split: on one side a class or a split would be without images",
+            "{} of exact or near duplicates in more than one split: on one side a class would be without images, or a split with \
+             less than half of those that it should have",
             counted(alike.cut, "group lies", "groups lie")
         ));
     }

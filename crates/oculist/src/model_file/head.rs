@@ -240,7 +240,8 @@ impl<'a> Ends<'a> {
         for node in graph.nodes() {
             let out = node.output().index();
             match node.op {
-                Op::BatchNormalization(_) => continue,
+                // The logarithms of probabilities are logits again.
+                Op::BatchNormalization(_) | Op::Unary(Unary::Log) => continue,
                 Op::Softmax(_) => softmax[out] = Some(node),
                 Op::Unary(Unary::Sigmoid | Unary::HardSigmoid { .. }) => judging[out] = Some(node),
                 _ if node.op.is_layer() => continue,

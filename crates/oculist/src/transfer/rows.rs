@@ -59,13 +59,13 @@ pub(crate) fn carry(source: &[String], data: &[String]) -> Result<Carry, String>
 
 /// Weights `[classes, features]` and biases of the carried classes, and of new ones by imprinting.
 ///
-/// The row of a new class is `n * m / |m|`, with the mean `m` of its training images' features and the mean norm `n` of the
-/// source's rows. Its bias makes the mean of its own images' scores that of the carried classes on theirs. A new class without
-/// images has the mean row and bias of the source.
+/// The row of a new class is `n * (m - c) / |m - c|`, with the mean `m` of its training images' features, the mean `c` of all
+/// classes' means and the mean norm `n` of the source's rows. Its bias makes the mean of its own images' scores that of the carried
+/// classes on theirs. A new class without images has the mean row and bias of the source.
 ///
 /// # Source
-/// Qi, Brown, Lowe: Low-Shot Learning with Imprinted Weights, 2018 (arXiv 1712.07136), there for normalised features and without
-/// biases.
+/// Qi, Brown, Lowe: Low-Shot Learning with Imprinted Weights, 2018 (arXiv 1712.07136), there for normalised features, without biases
+/// and without `c`, which all classes' features have in common.
 pub(crate) fn rows(old: &Classifier, carry: &Carry, features: &FeatureRows, labels: &[u32]) -> (Vec<f32>, Vec<f32>) {
     let (dim, classes) = (old.features, carry.of.len());
     let mut means = vec![vec![0.0_f64; dim]; classes];
@@ -77,6 +77,8 @@ pub(crate) fn rows(old: &Classifier, carry: &Carry, features: &FeatureRows, labe
     for (mean, &n) in means.iter_mut().zip(&counts) {
         mean.iter_mut().for_each(|m| *m /= n.max(1) as f64);
     }
+    let with_images = counts.iter().filter(|&&n| n > 0).count().max(1) as f64;
+    let common: Vec<f64> = (0..dim).map(|d| means.iter().map(|mean| mean[d]).sum::<f64>() / with_images).collect();
     let norm = |row: &[f64]| row.iter().map(|v| v * v).sum::<f64>().sqrt();
     let wide = |row: &[f32]| row.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
     let length = (0..old.classes()).map(|k| norm(&wide(old.row(k)))).sum::<f64>() / old.classes().max(1) as f64;
@@ -88,12 +90,13 @@ pub(crate) fn rows(old: &Classifier, carry: &Carry, features: &FeatureRows, labe
     let usual = if own.is_empty() { 0.0 } else { own.iter().sum::<f64>() / own.len() as f64 };
     let (mut weights, mut biases) = (Vec::with_capacity(classes * dim), Vec::with_capacity(classes));
     for k in 0..classes {
-        let size = norm(&means[k]);
+        let own: Vec<f64> = means[k].iter().zip(&common).map(|(m, c)| m - c).collect();
+        let size = if counts[k] > 0 { norm(&own) } else { 0.0 };
         if let Some(from) = carry.of[k] {
             weights.extend_from_slice(old.row(from));
             biases.push(old.bias[from]);
         } else if size > 0.0 {
-            let row: Vec<f64> = means[k].iter().map(|m| length * m / size).collect();
+            let row: Vec<f64> = own.iter().map(|m| length * m / size).collect();
             biases.push((usual - score(&row, 0.0, &means[k])) as f32);
             weights.extend(row.iter().map(|&w| w as f32));
         } else {
@@ -159,8 +162,11 @@ mod tests {
         let features =
             FeatureRows { values: vec![0.0, 2.0, 1.0, 0.0, 3.0, 0.0], dim: 2, indices: vec![0, 1, 2] };
         let (weights, bias) = rows(&old, &carry, &features, &[0, 1, 1]);
-        // The carried class scores 4 * 2 - 0.5 on its own image; rows have norm 3.5 in the mean.
-        assert_eq!(weights, [0.0, 4.0, 3.5, 0.0, 1.5, 2.0]);
-        assert_eq!(bias, [-0.5, 7.5 - 7.0, 0.0]);
+        // The carried class scores 4 * 2 - 0.5 on its own image; rows have norm 3.5 in the mean. Of the two classes with
+        // images the means are (0, 2) and (2, 0), so that theirs is (1, 1) and the new class's direction (1, -1).
+        let part = 3.5 / 2.0_f32.sqrt();
+        let close = |found: &[f32], want: &[f32]| found.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(close(&weights, &[0.0, 4.0, part, -part, 1.5, 2.0]), "{weights:?}");
+        assert!(close(&bias, &[-0.5, 7.5 - 2.0 * part, 0.0]), "{bias:?}");
     }
 }

@@ -56,10 +56,25 @@ pub(super) struct Crop {
     pub(super) id: u64,
 }
 
+impl Crop {
+    /// The box of its picture. A file that became smaller since it was looked at is filled up.
+    fn of(&self, picture: &Image) -> Result<Image> {
+        let [left, top, right, bottom] = self.rect.map(|v| v as usize);
+        let (x, y) = (left as isize, top as isize);
+        Ok(geometry::crop(picture, x, y, right - left, bottom - top, Border::Edge)?)
+    }
+}
+
 /// Boxes of image files.
 pub(super) struct CropStore {
     pub(super) files: FileStore,
     pub(super) crops: Vec<Crop>,
+}
+
+impl CropStore {
+    fn crop(&self, index: usize) -> Result<&Crop> {
+        self.crops.get(index).ok_or(Error::Index { index, len: self.crops.len() })
+    }
 }
 
 impl ImageStore for CropStore {
@@ -68,12 +83,31 @@ impl ImageStore for CropStore {
     }
 
     fn image(&self, index: usize) -> Result<Image> {
-        let crop = self.crops.get(index).ok_or(Error::Index { index, len: self.crops.len() })?;
-        let image = self.files.image(crop.file as usize)?;
-        let (width, height) = self.size(index);
-        let [left, top, ..] = crop.rect.map(|v| v as isize);
-        // A file that became smaller since it was looked at is filled up.
-        Ok(geometry::crop(&image, left, top, width, height, Border::Edge)?)
+        let crop = self.crop(index)?;
+        crop.of(&self.files.image(crop.file as usize)?)
+    }
+
+    fn visit(&self, indices: &[usize], each: &mut dyn FnMut(Result<Image>)) {
+        let mut last: Option<(u32, Image)> = None;
+        for &index in indices {
+            each(self.crop(index).and_then(|crop| {
+                let picture = match last.take().filter(|(file, _)| *file == crop.file) {
+                    Some((_, picture)) => picture,
+                    None => self.files.image(crop.file as usize)?,
+                };
+                let image = crop.of(&picture);
+                last = Some((crop.file, picture));
+                image
+            }));
+        }
+    }
+
+    fn is_part(&self, _index: usize) -> bool {
+        true
+    }
+
+    fn picture_size(&self, index: usize) -> (usize, usize) {
+        self.crops.get(index).map_or((0, 0), |crop| self.files.size(crop.file as usize))
     }
 
     fn size(&self, index: usize) -> (usize, usize) {
@@ -96,7 +130,7 @@ impl ImageStore for CropStore {
     }
 
     fn encoded(&self, index: usize) -> Result<Cow<'_, [u8]>> {
-        let crop = self.crops.get(index).ok_or(Error::Index { index, len: self.crops.len() })?;
+        let crop = self.crop(index)?;
         self.files.encoded(crop.file as usize)
     }
 
@@ -106,5 +140,44 @@ impl ImageStore for CropStore {
 
     fn late_failures(&self) -> Vec<(PathBuf, String)> {
         self.files.late_failures()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{class_image, write_image};
+    use crate::scan::{Candidate, scan_pictures};
+    use crate::{OpenOptions, location::Location};
+
+    #[test]
+    fn boxes_that_stand_together_are_cut_from_one_decoding() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a.png", "b.png"].map(|name| folder.path().join(name));
+        for (class, path) in paths.iter().enumerate() {
+            write_image(path, &class_image(class, 32, 3, 1)).unwrap();
+        }
+        let files = paths.iter().map(|path| Candidate::claimed(Location::File(path.clone())));
+        let found = scan_pictures(&files.collect::<Vec<_>>(), &OpenOptions::default());
+        let files: Vec<_> = found.into_iter().map(Result::unwrap).collect();
+        assert!(files.iter().all(|file| file.look.is_none()), "whole pictures are not compared");
+        let crop = |file, left: u32| Crop { file, rect: [left, 2, left + 10, 20], id: u64::from(left) };
+        let store = CropStore {
+            files: FileStore::new(files, 1 << 20),
+            crops: vec![crop(0, 0), crop(0, 5), crop(1, 3), crop(0, 20)],
+        };
+        let one_by_one: Vec<Image> = (0..4).map(|i| store.image(i).unwrap()).collect();
+        assert_eq!((store.is_part(0), store.picture_size(0), store.size(0)), (true, (32, 32), (10, 18)));
+        let mut seen = Vec::new();
+        store.visit(&[0, 1, 3, 2, 9], &mut |image| {
+            // What is still to come of the first picture is held already.
+            let _ = std::fs::remove_file(&paths[0]);
+            seen.push(image);
+        });
+        let seen: Vec<Option<Image>> = seen.into_iter().map(Result::ok).collect();
+        let want = [0, 1, 3, 2].map(|i: usize| Some(one_by_one[i].clone()));
+        assert_eq!(seen[..4], want);
+        assert!(seen[4].is_none(), "past the end");
+        assert!(store.image(0).is_err(), "the file is gone");
     }
 }

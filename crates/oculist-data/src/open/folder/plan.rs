@@ -22,10 +22,18 @@ pub(super) struct ClassFolder<'a> {
     pub(super) tree: &'a Tree,
 }
 
+/// A class folder without files.
+pub(super) struct EmptyClass {
+    pub(super) split: Split,
+    pub(super) class: OsString,
+    pub(super) note: Skipped,
+}
+
 /// The class folders, and what is worth telling.
 pub(super) struct Plan<'a> {
     pub(super) classes: Vec<ClassFolder<'a>>,
     pub(super) notes: Vec<Skipped>,
+    pub(super) empty: Vec<EmptyClass>,
 }
 
 /// Finds the class folders of all splits.
@@ -33,7 +41,7 @@ pub(super) struct Plan<'a> {
 /// # Errors
 /// [`Error::NoClasses`] without any; [`Error::Ambiguous`] where folders may be classes or splits.
 pub(super) fn plan(root: &Tree, layout: Option<Layout>) -> Result<Plan<'_>> {
-    let mut notes = Vec::new();
+    let (mut notes, mut empty) = (Vec::new(), Vec::new());
     let root = inner(root, &mut notes);
     let folders = match layout {
         Some(Layout::Classes | Layout::Inner) => None,
@@ -55,7 +63,7 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>) -> Result<Plan<'_>> {
             if layout.is_none() {
                 parts::check(root, &root.with_images())?;
             }
-            classes.extend(classes_in(root, Split::Train, layout, &mut notes)?);
+            classes.extend(classes_in(root, Split::Train, layout, &mut notes, &mut empty)?);
         }
         Some(SplitFolders { splits, at_root, others }) => {
             if layout.is_none() {
@@ -83,7 +91,7 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>) -> Result<Plan<'_>> {
                     notes.push(note(&flat.path, text));
                     continue;
                 }
-                classes.extend(classes_in(inside, split, layout, &mut notes)?);
+                classes.extend(classes_in(inside, split, layout, &mut notes, &mut empty)?);
             }
             if !at_root.is_empty() {
                 notes.push(note(
@@ -97,7 +105,7 @@ pub(super) fn plan(root: &Tree, layout: Option<Layout>) -> Result<Plan<'_>> {
     }
     // The order of the splits, so that the order of the images does not depend on how folders are called.
     classes.sort_by_key(|class| class.split);
-    Ok(Plan { classes, notes })
+    Ok(Plan { classes, notes, empty })
 }
 
 /// Folders beside the splits: those with images each, or in one line where they are many.
@@ -171,6 +179,7 @@ fn classes_in<'a>(
     split: Split,
     layout: Option<Layout>,
     notes: &mut Vec<Skipped>,
+    empty: &mut Vec<EmptyClass>,
 ) -> Result<Vec<ClassFolder<'a>>> {
     let mut classes = Vec::new();
     if layout.is_none() && splits_within(folder) {
@@ -190,7 +199,7 @@ fn classes_in<'a>(
             } else if !tree.passed_over && tree.folders.iter().all(|inner| !inner.passed_over) {
                 // What was passed over in it is named already.
                 let text = format!("class \"{}\" has no file in the {split} split", tree.name());
-                notes.push(note(&tree.path, text));
+                empty.push(EmptyClass { split, class: tree.key(), note: note(&tree.path, text) });
             }
         }
         tell_nested(folder, &classes, notes);
