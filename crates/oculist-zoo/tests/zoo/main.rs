@@ -2,4 +2,5 @@
 
 mod golden;
 mod options;
+mod published;
 mod shapes;
