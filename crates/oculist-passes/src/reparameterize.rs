@@ -46,7 +46,7 @@ pub fn reparameterize(graph: &Graph) -> Result<Graph> {
         let weight = out.add_param(names.fresh(&format!("{name}.weight")), weight);
         let bias = out.add_param(names.fresh(&format!("{name}.bias")), bias);
         let mut edit = out.edit();
-        edit.set_op(sum.node, conv.into());
+        edit.set_op(sum.node, conv);
         for (i, value) in [sum.input, weight, bias].into_iter().enumerate() {
             edit.set_input(sum.node, i, Some(value));
         }

@@ -15,4 +15,5 @@ mod it {
     mod runs;
     mod sizes;
     mod statistics;
+    mod zoo;
 }

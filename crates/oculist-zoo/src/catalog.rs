@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use oculist_graph::{Graph, GraphError};
+use oculist_graph::{Graph, GraphError, Op};
 
 use crate::error::ZooError;
-use crate::options::BuildOptions;
+use crate::options::{BuildOptions, Stem};
 use crate::{
     alexnet, cifar_resnet, convnext, densenet, efficientnet, efficientnet_lite, googlenet, inception_v3, mobilenet_v1,
     mobilenet_v2, mobilenet_v3, regnet, repvgg, resnet, shufflenet_v2, squeezenet, vgg, vit,
@@ -164,6 +164,28 @@ pub fn build(name: &str, options: &BuildOptions) -> Result<Graph, ZooError> {
     (info.build)(options).map_err(|source| ZooError::Build { name: info.name, input: options.input, source })
 }
 
+/// The stem whose first convolution has a window of `kernel` pixels: files of weights tell by it which one they are for.
+/// [`Stem::Auto`] if both stems have it, or neither.
+pub fn stem_with_kernel(info: &ArchitectureInfo, kernel: usize) -> Stem {
+    let has = |stem| {
+        // Narrow, because wide heads take hundreds of megabytes.
+        let options = BuildOptions::new(1, info.native_input).with_stem(stem).with_width(0.125);
+        let graph = (info.build)(&options).ok();
+        let first = graph.as_ref().and_then(|graph| {
+            graph.nodes().iter().find_map(|node| match &node.op {
+                Op::Conv(conv) => conv.window.kernel.first().copied(),
+                _ => None,
+            })
+        });
+        first == Some(kernel)
+    };
+    match (has(Stem::Large), has(Stem::Small)) {
+        (true, false) => Stem::Large,
+        (false, true) => Stem::Small,
+        _ => Stem::Auto,
+    }
+}
+
 fn names(info: &ArchitectureInfo) -> impl Iterator<Item = &'static str> {
     [info.name].into_iter().chain(info.aliases.iter().copied())
 }
@@ -227,6 +249,15 @@ mod tests {
                 assert_eq!(owner, info.name, "`{name}` names two architectures");
             }
         }
+    }
+
+    #[test]
+    fn a_stem_is_told_by_its_window() {
+        let stem = |name: &str, kernel| stem_with_kernel(find(name).unwrap(), kernel);
+        assert_eq!([7, 3, 5].map(|k| stem("resnet18", k)), [Stem::Large, Stem::Small, Stem::Auto]);
+        assert_eq!([16, 4].map(|k| stem("vit_tiny_patch16_224", k)), [Stem::Large, Stem::Small]);
+        assert_eq!([4, 2].map(|k| stem("convnext_tiny", k)), [Stem::Large, Stem::Small]);
+        assert_eq!(stem("inception_v3", 3), Stem::Auto);
     }
 
     #[test]

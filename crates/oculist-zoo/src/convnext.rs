@@ -30,8 +30,8 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 1] = [ArchitectureInfo {
     input_sizes: &[32, 64, 128, 224],
     native_input: (3, 224, 224),
     native_classes: 1000,
-    params: 0,
-    macs: 0,
+    params: 28_589_128,
+    macs: 4_455_531_264,
     build,
 }];
 

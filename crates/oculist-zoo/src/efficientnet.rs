@@ -54,7 +54,7 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 2] = [
         ("Tan and Le, EfficientNet, arXiv 1905.11946", 2019),
         "gated inverted residual blocks, searched for few multiply-adds",
         224,
-        (0, 0),
+        (5_288_548, 385_814_752),
         |o| build("efficientnet_b0", &B0, (Norm::DEFAULT, 32), o),
     ),
     entry(
@@ -63,7 +63,7 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 2] = [
         ("Tan and Le, EfficientNetV2, arXiv 2104.00298", 2021),
         "the same with plain 3x3 convolutions in the first stages, searched for training speed",
         384,
-        (0, 0),
+        (21_458_488, 8_365_617_152),
         |o| build("efficientnet_v2_s", &V2_S, (Norm::MILLI, 24), o),
     ),
 ];

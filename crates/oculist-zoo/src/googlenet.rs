@@ -31,8 +31,8 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 1] = [ArchitectureInfo {
     input_sizes: &[32, 64, 128, 224],
     native_input: (3, 224, 224),
     native_classes: 1000,
-    params: 0,
-    macs: 0,
+    params: 6_624_904,
+    macs: 1_498_376_192,
     build,
 }];
 

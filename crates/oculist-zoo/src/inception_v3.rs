@@ -35,8 +35,8 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 1] = [ArchitectureInfo {
     input_sizes: &[32, 64, 96, 128, 299],
     native_input: (3, 299, 299),
     native_classes: 1000,
-    params: 0,
-    macs: 0,
+    params: 23_834_568,
+    macs: 5_713_216_096,
     build,
 }];
 

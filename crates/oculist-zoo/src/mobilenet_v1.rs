@@ -27,8 +27,8 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 1] = [ArchitectureInfo {
     input_sizes: &[32, 64, 96, 128, 224],
     native_input: (3, 224, 224),
     native_classes: 1000,
-    params: 0,
-    macs: 0,
+    params: 4_231_976,
+    macs: 568_740_352,
     build,
 }];
 

@@ -28,8 +28,8 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 1] = [ArchitectureInfo {
     input_sizes: &[32, 64, 128, 224],
     native_input: (3, 224, 224),
     native_classes: 1000,
-    params: 0,
-    macs: 0,
+    params: 4_344_144,
+    macs: 401_842_848,
     build,
 }];
 

@@ -45,14 +45,14 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 2] = [
         "shufflenet_v2_x0_5",
         &["shufflenetv2_x0.5"],
         "half of the channels pass each block untouched; the narrowest",
-        (0, 0),
+        (1_366_792, 40_476_448),
         |o| build("shufflenet_v2_x0_5", [48, 96, 192], o),
     ),
     entry(
         "shufflenet_v2_x1_0",
         &["shufflenet_v2", "shufflenetv2_x1"],
         "half of the channels pass each block untouched",
-        (0, 0),
+        (2_278_604, 144_907_992),
         |o| build("shufflenet_v2_x1_0", [116, 232, 464], o),
     ),
 ];

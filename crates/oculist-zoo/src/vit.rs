@@ -37,8 +37,8 @@ const fn entry(
         input_sizes: &[32, 64, 224],
         native_input: (3, 224, 224),
         native_classes: 1000,
-        params: 0,
-        macs: 0,
+        params: 5_717_416,
+        macs: 1_253_683_200,
         build,
     }
 }

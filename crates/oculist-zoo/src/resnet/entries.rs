@@ -81,14 +81,14 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 13] = [
         (25_557_032, 4_089_184_256),
         |o| build("resnet50", R50, o),
     ),
-    entry("resnet101", &[], (HE, 2015), "33 bottleneck blocks", (0, 0), |o| build("resnet101", R101, o)),
-    entry("resnet152", &[], (HE, 2015), "fifty bottleneck blocks", (0, 0), |o| build("resnet152", R152, o)),
+    entry("resnet101", &[], (HE, 2015), "33 bottleneck blocks", (44_549_160, 7_801_405_440), |o| build("resnet101", R101, o)),
+    entry("resnet152", &[], (HE, 2015), "fifty bottleneck blocks", (60_192_808, 11_513_626_624), |o| build("resnet152", R152, o)),
     entry(
         "wide_resnet50_2",
         &["wideresnet50"],
         (WIDE, 2016),
         "resnet50 with twice the channels in its 3x3 convolutions",
-        (0, 0),
+        (68_883_240, 11_398_021_120),
         |o| build("wide_resnet50_2", Form { group_width: 128, ..R50 }, o),
     ),
     entry(
@@ -96,13 +96,13 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 13] = [
         &["resnext50"],
         (AGGREGATED, 2016),
         "resnet50 with 3x3 convolutions in 32 groups",
-        (0, 0),
+        (25_028_904, 4_230_479_872),
         |o| build("resnext50_32x4d", Form { groups: 32, group_width: 4, ..R50 }, o),
     ),
-    entry("seresnet18", &["se_resnet18"], (GATED, 2017), "resnet18 with a gate in each block", (0, 0), |o| {
+    entry("seresnet18", &["se_resnet18"], (GATED, 2017), "resnet18 with a gate in each block", (11_779_624, 1_814_161_408), |o| {
         build("seresnet18", Form { gate: true, ..R18 }, o)
     }),
-    entry("seresnet50", &["se_resnet50"], (GATED, 2017), "resnet50 with a gate in each block", (0, 0), |o| {
+    entry("seresnet50", &["se_resnet50"], (GATED, 2017), "resnet50 with a gate in each block", (28_088_024, 4_091_699_200), |o| {
         build("seresnet50", Form { gate: true, ..R50 }, o)
     }),
     entry(
@@ -110,7 +110,7 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 13] = [
         &[],
         (GROUPS, 2018),
         "resnet18 with group normalisation, for batches of a few images",
-        (0, 0),
+        (11_689_512, 1_814_073_344),
         |o| build("resnet18_gn", R18, &normalised(GN, o)),
     ),
     entry(
@@ -118,10 +118,10 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 13] = [
         &[],
         (GROUPS, 2018),
         "resnet50 with group normalisation, for batches of a few images",
-        (0, 0),
+        (25_557_032, 4_089_184_256),
         |o| build("resnet50_gn", R50, &normalised(GN, o)),
     ),
-    entry("resnet18_in", &[], (INSTANCES, 2016), "resnet18 with instance normalisation", (0, 0), |o| {
+    entry("resnet18_in", &[], (INSTANCES, 2016), "resnet18 with instance normalisation", (11_689_512, 1_814_073_344), |o| {
         build("resnet18_in", R18, &normalised(Normalization::Instance, o))
     }),
     entry(
@@ -129,7 +129,7 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 13] = [
         &[],
         (PYRAMID, 2014),
         "resnet18 that keeps where things are: spatial pyramid pooling",
-        (0, 0),
+        (21_929_512, 1_824_313_344),
         |o| build("resnet18_spp", R18, &o.clone().with_head(Head::SpatialPyramid)),
     ),
 ];
