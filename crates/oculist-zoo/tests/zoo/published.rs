@@ -122,19 +122,17 @@ fn cheapest(model: &Value) -> &Value {
     model["cases"].as_array().unwrap().last().unwrap()
 }
 
-/// At sizes that the interpreter manages in seconds; at the published ones the plans of `oculist-runtime` are compared.
+/// Those of operators that the interpreter has, one of each kind, at sizes that it manages in seconds. All architectures are compared
+/// by the plans of `oculist-runtime`, at the published sizes too.
 #[test]
 fn logits_agree_in_the_interpreter() {
-    let mut worst = 0.0_f32;
-    for name in names() {
+    for name in ["densenet_bc_100", "inception_v3", "mobilenet_v1", "regnet_y_400mf", "repvgg_a0", "seresnet18"] {
         let model = model(name);
         let case = cheapest(&model);
         let distance = distance(&filled(name, &model, case), case);
         println!("{name}: {distance:e}");
         assert!(distance <= TOLERANCE, "{name} {}: {distance:e}", case["input_shape"]);
-        worst = worst.max(distance);
     }
-    println!("largest: {worst:e}");
 }
 
 /// The comparison must see a network that is only slightly another one.
@@ -157,19 +155,9 @@ fn is_rejected(name: &str, change: impl Fn(&mut Op)) {
 
 #[test]
 fn wrong_constants_and_functions_are_rejected() {
-    is_rejected("googlenet", |op| {
+    is_rejected("mobilenet_v1", |op| {
         if let Op::BatchNormalization(norm) = op {
-            norm.epsilon = 1e-5;
-        }
-    });
-    is_rejected("efficientnet_b0", |op| {
-        if *op == Op::Unary(Unary::Swish { alpha: 1.0 }) {
-            *op = Op::Unary(Unary::HardSwish);
-        }
-    });
-    is_rejected("convnext_tiny", |op| {
-        if *op == Op::Unary(Unary::Gelu { tanh: false }) {
-            *op = Op::Unary(Unary::Gelu { tanh: true });
+            norm.epsilon = 1e-3;
         }
     });
     is_rejected("inception_v3", |op| {
@@ -177,23 +165,9 @@ fn wrong_constants_and_functions_are_rejected() {
             pool.count_include_pad = false;
         }
     });
-    is_rejected("resnet18_gn", |op| {
-        if let Op::GroupNormalization(norm) = op {
-            norm.groups = 16;
-        }
-    });
     is_rejected("seresnet18", |op| {
         if *op == Op::Unary(Unary::Sigmoid) {
             *op = Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 });
-        }
-    });
-}
-
-#[test]
-fn a_wrong_order_of_channels_is_rejected() {
-    is_rejected("shufflenet_v2_x1_0", |op| {
-        if let Op::Transpose(transpose) = op {
-            transpose.order = Some(vec![0, 1, 2, 3, 4]);
         }
     });
 }
