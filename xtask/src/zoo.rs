@@ -20,6 +20,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     };
     let mut command = Command::new(workspace::cargo());
     command.current_dir(workspace::root());
-    command.args(["run", "--quiet", "--release", "--package", "oculist-zoo", "--example", "pages", "--", mode]);
+    command.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "oculist-zoo",
+        "--example",
+        "pages",
+        "--",
+        mode,
+    ]);
     process::run(command.arg(workspace::root().join(PAGES)))
 }

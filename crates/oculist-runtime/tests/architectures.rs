@@ -71,8 +71,11 @@ fn filled_of_zoo(name: &str, model: &Value, case: &Value) -> Graph {
     let mut graph = build(name, &options).expect("an architecture");
     let gamma = model["gamma"].as_f64().expect("a number") as f32;
     let weights = graph.weights();
-    let params: Vec<(ValueId, String)> =
-        graph.params().filter(|(id, ..)| weights[id.index()]).map(|(id, v, _)| (id, v.name.clone())).collect();
+    let params: Vec<(ValueId, String)> = graph
+        .params()
+        .filter(|(id, ..)| weights[id.index()])
+        .map(|(id, v, _)| (id, v.name.clone()))
+        .collect();
     for (id, name) in params {
         let shape = graph.param(id).expect("a parameter").shape().to_vec();
         let values = formula::state(&name, &shape, gamma);
@@ -105,12 +108,8 @@ fn the_rest_of_the_zoo_at_small_and_published_sizes() {
             assert!(found <= TOLERANCE, "{name} {}: {found:e}", case["input_shape"]);
             worst = worst.max(found);
             // The twin: the last layer but the classifier with another scale.
-            let layers: Vec<ValueId> = graph
-                .nodes()
-                .iter()
-                .filter(|n| matches!(n.op, Op::Conv(_)))
-                .map(|n| n.inputs[1])
-                .collect();
+            let layers: Vec<ValueId> =
+                graph.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_))).map(|n| n.inputs[1]).collect();
             let weight = layers[layers.len() / 2];
             let tensor = graph.param(weight).expect("a weight");
             let (shape, values) = (tensor.shape().to_vec(), tensor.to_f32s());

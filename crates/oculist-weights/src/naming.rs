@@ -327,7 +327,8 @@ mod tests {
 
     #[test]
     fn old_densenets_are_rewritten_within_their_names() {
-        let names = ["features.denseblock1.denselayer2.norm.1.running_mean", "features.transition1.norm.weight"];
+        let names =
+            ["features.denseblock1.denselayer2.norm.1.running_mean", "features.transition1.norm.weight"];
         assert_eq!(
             NAMINGS[6].rewrite(names.into_iter()),
             ["features.denseblock1.denselayer2.norm1.running_mean", "features.transition1.norm.weight"]

@@ -7,7 +7,9 @@ use oculist_zoo::{architectures, page};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [mode, folder] = &arguments[..] else { return Err("expected --write or --check, and a folder".into()) };
+    let [mode, folder] = &arguments[..] else {
+        return Err("expected --write or --check, and a folder".into());
+    };
     let folder = Path::new(folder);
     let mut stale = Vec::new();
     for info in architectures() {

@@ -8,8 +8,8 @@ use oculist_graph::{Graph, GraphError, Op};
 use crate::error::ZooError;
 use crate::options::{BuildOptions, Stem};
 use crate::{
-    alexnet, cifar_resnet, convnext, densenet, efficientnet, efficientnet_lite, googlenet, inception_v3, mobilenet_v1,
-    mobilenet_v2, mobilenet_v3, regnet, repvgg, resnet, shufflenet_v2, squeezenet, vgg, vit,
+    alexnet, cifar_resnet, convnext, densenet, efficientnet, efficientnet_lite, googlenet, inception_v3,
+    mobilenet_v1, mobilenet_v2, mobilenet_v3, regnet, repvgg, resnet, shufflenet_v2, squeezenet, vgg, vit,
 };
 
 /// A family of architectures that differ in depth or width only.

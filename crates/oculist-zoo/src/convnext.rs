@@ -46,7 +46,8 @@ const LAYER_SCALE: f32 = 1e-6;
 fn build(options: &BuildOptions) -> Result<Graph, GraphError> {
     let (mut net, x) = Net::new("convnext_tiny", options, Norm::DEFAULT);
     let patch = if options.small_stem() { 2 } else { 4 };
-    let mut x = net.conv("features.0.0", x, scaled(STAGES[0].0, options), Conv::square(patch, patch, 0), true);
+    let mut x =
+        net.conv("features.0.0", x, scaled(STAGES[0].0, options), Conv::square(patch, patch, 0), true);
     x = net.layer_norm_2d("features.0.1", x, EPSILON);
     for (stage, (channels, blocks)) in STAGES.into_iter().enumerate() {
         let channels = scaled(channels, options);

@@ -55,9 +55,14 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 4] = [
         (769_162, 287_929_692),
         |o| build("densenet_bc_100", Form { layers: &[16, 16, 16], growth: 12, start: 24, small: true }, o),
     ),
-    entry("densenet121", &[], "58 layers that each read all before them", (224, 1000), (7_978_856, 2_834_161_664), |o| {
-        build("densenet121", Form { layers: &[6, 12, 24, 16], ..LARGE }, o)
-    }),
+    entry(
+        "densenet121",
+        &[],
+        "58 layers that each read all before them",
+        (224, 1000),
+        (7_978_856, 2_834_161_664),
+        |o| build("densenet121", Form { layers: &[6, 12, 24, 16], ..LARGE }, o),
+    ),
     entry("densenet169", &[], "the same with 82 layers", (224, 1000), (14_149_480, 3_359_843_328), |o| {
         build("densenet169", Form { layers: &[6, 12, 32, 32], ..LARGE }, o)
     }),

@@ -46,7 +46,8 @@ fn build(options: &BuildOptions) -> Result<Graph, GraphError> {
     // Padding of the windows of three pixels that have none in the published form.
     let pad = usize::from(small);
     let wide = |channels| scaled(channels, options);
-    let stem = |net: &mut Net, name: &str, x: ValueId, channels, conv| basic(net, name, x, wide(channels), conv);
+    let stem =
+        |net: &mut Net, name: &str, x: ValueId, channels, conv| basic(net, name, x, wide(channels), conv);
     let x = stem(&mut net, "Conv2d_1a_3x3", x, 32, Conv::square(3, if small { 1 } else { 2 }, pad));
     let x = stem(&mut net, "Conv2d_2a_3x3", x, 32, Conv::square(3, 1, pad));
     let mut x = stem(&mut net, "Conv2d_2b_3x3", x, 64, Conv::square(3, 1, 1));

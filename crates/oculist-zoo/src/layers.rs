@@ -4,8 +4,9 @@ mod attention;
 mod pyramid;
 
 use oculist_graph::{
-    AveragePool, Binary, Concat, Conv, DataType, Dropout, Flatten, GlobalPool, Graph, GraphBuilder, GraphError,
-    GroupNormalization, InstanceNormalization, MaxPool, Op, Plane, Tensor, Unary, ValueId, Window,
+    AveragePool, Binary, Concat, Conv, DataType, Dropout, Flatten, GlobalPool, Graph, GraphBuilder,
+    GraphError, GroupNormalization, InstanceNormalization, MaxPool, Op, Plane, Tensor, Unary, ValueId,
+    Window,
 };
 
 use crate::options::{BuildOptions, Head, Normalization};

@@ -50,6 +50,6 @@ pub use default::{SMALL_INPUT, Suggestion, default_for};
 pub use error::{Mismatch, ZooError};
 pub use init::{InitOptions, initialize, initialize_with};
 pub use load::load_named;
+pub use options::{BuildOptions, Head, Normalization, Stem};
 pub use page::{Layer, layers, page, parts};
 pub use sources::{Source, sources};
-pub use options::{BuildOptions, Head, Normalization, Stem};

@@ -55,8 +55,7 @@ fn build(options: &BuildOptions) -> Result<Graph, GraphError> {
 
 fn layer(net: &mut Net, name: &str, x: ValueId, c_out: usize, stride: usize) -> ValueId {
     let (c_in, _, _) = net.chw(x);
-    let identity =
-        (stride == 1 && c_in == c_out).then(|| net.batch_norm(&format!("{name}.identity"), x));
+    let identity = (stride == 1 && c_in == c_out).then(|| net.batch_norm(&format!("{name}.identity"), x));
     let mut branch = |part: &str, conv: Conv| {
         let y = net.conv(&format!("{name}.{part}.conv"), x, c_out, conv, false);
         net.batch_norm(&format!("{name}.{part}.bn"), y)

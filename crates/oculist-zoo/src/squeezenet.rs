@@ -40,9 +40,12 @@ const fn entry(
 
 /// The family's catalogue.
 pub(crate) const ENTRIES: [ArchitectureInfo; 2] = [
-    entry("squeezenet1_0", "fire modules without normalisation; the published one", (1_248_424, 818_924_576), |o| {
-        build("squeezenet1_0", (96, 7), &[2, 6, 11], o)
-    }),
+    entry(
+        "squeezenet1_0",
+        "fire modules without normalisation; the published one",
+        (1_248_424, 818_924_576),
+        |o| build("squeezenet1_0", (96, 7), &[2, 6, 11], o),
+    ),
     entry("squeezenet1_1", "the same with less work; 1.2 million weights", (1_235_496, 349_151_936), |o| {
         build("squeezenet1_1", (64, 3), &[2, 5, 8], o)
     }),

@@ -56,15 +56,30 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 8] = [
         7_609_090_048,
         |o| build("vgg11", [1, 1, 2, 2, 2], false, o),
     ),
-    entry("vgg13", &[], "ten convolutions in a plain chain, no normalisation", 133_047_848, 11_308_466_176, |o| {
-        build("vgg13", [2, 2, 2, 2, 2], false, o)
-    }),
-    entry("vgg16", &[], "thirteen convolutions in a plain chain, as published", 138_357_544, 15_470_264_320, |o| {
-        build("vgg16", [2, 2, 3, 3, 3], false, o)
-    }),
-    entry("vgg19", &[], "sixteen convolutions in a plain chain, as published", 143_667_240, 19_632_062_464, |o| {
-        build("vgg19", [2, 2, 4, 4, 4], false, o)
-    }),
+    entry(
+        "vgg13",
+        &[],
+        "ten convolutions in a plain chain, no normalisation",
+        133_047_848,
+        11_308_466_176,
+        |o| build("vgg13", [2, 2, 2, 2, 2], false, o),
+    ),
+    entry(
+        "vgg16",
+        &[],
+        "thirteen convolutions in a plain chain, as published",
+        138_357_544,
+        15_470_264_320,
+        |o| build("vgg16", [2, 2, 3, 3, 3], false, o),
+    ),
+    entry(
+        "vgg19",
+        &[],
+        "sixteen convolutions in a plain chain, as published",
+        143_667_240,
+        19_632_062_464,
+        |o| build("vgg19", [2, 2, 4, 4, 4], false, o),
+    ),
     entry(
         "vgg11_bn",
         &[],

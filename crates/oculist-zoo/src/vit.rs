@@ -100,13 +100,7 @@ fn with_class_token(net: &mut Net, x: ValueId, class: ValueId, channels: usize) 
     net.op("cls_token.concat", Concat { axis: 1 }, &[class, x])
 }
 
-fn block(
-    net: &mut Net,
-    name: &str,
-    x: ValueId,
-    tokens: usize,
-    (channels, heads): (usize, usize),
-) -> ValueId {
+fn block(net: &mut Net, name: &str, x: ValueId, tokens: usize, (channels, heads): (usize, usize)) -> ValueId {
     let y = net.layer_norm(&format!("{name}.norm1"), x, channels, EPSILON);
     let y = net.self_attention(&format!("{name}.attn"), y, tokens, (channels, heads));
     let x = net.add(&format!("{name}.add1"), x, y);

@@ -9,8 +9,7 @@ use oculist_graph::{Graph, Op, ValueId};
 use oculist_metrics::Scores;
 use oculist_passes::{
     CalibrationMethod, Calibrator, ChannelMeans, QuantizeOptions, Range, WeightRange, correct_bias,
-    fold_batch_norm, layer_inputs, quantizable_values, quantize, remove_identity,
-    reparameterize,
+    fold_batch_norm, layer_inputs, quantizable_values, quantize, remove_identity, reparameterize,
 };
 use oculist_report::{LayerSensitivity, Quantization};
 use oculist_runtime::{Context, Plan, PlanOptions};

@@ -23,14 +23,11 @@ pub(super) struct Part {
 
 impl Branch {
     /// The branch that ends with node `n`.
-    pub(super) fn of(
-        graph: &Graph,
-        producers: &[Option<NodeId>],
-        uses: &[usize],
-        n: NodeId,
-    ) -> Option<Self> {
+    pub(super) fn of(graph: &Graph, producers: &[Option<NodeId>], uses: &[usize], n: NodeId) -> Option<Self> {
         let node = &graph.nodes()[n];
-        let own = |node: &Node| node.inputs.iter().skip(1).all(|v| graph.param(v).is_some() && uses[v.index()] == 1);
+        let own = |node: &Node| {
+            node.inputs.iter().skip(1).all(|v| graph.param(v).is_some() && uses[v.index()] == 1)
+        };
         if !own(node) || node.outputs.len() != 1 {
             return None;
         }

@@ -140,8 +140,8 @@ impl Blocks<'_> {
         let one = self.chain(name, x, &[("branch1x1", 320, point())]);
         let y = self.chain(name, x, &[("branch3x3_1", 384, point())]);
         let three = self.beside(name, y, ["branch3x3_2a", "branch3x3_2b"]);
-        let y = self
-            .chain(name, x, &[("branch3x3dbl_1", 448, point()), ("branch3x3dbl_2", 384, window(3, 3))]);
+        let y =
+            self.chain(name, x, &[("branch3x3dbl_1", 448, point()), ("branch3x3dbl_2", 384, window(3, 3))]);
         let twice = self.beside(name, y, ["branch3x3dbl_3a", "branch3x3dbl_3b"]);
         let pooled = self.pooled(name, x, 192);
         self.concat(name, &[one, three, twice, pooled])

@@ -1,8 +1,8 @@
 //! Layers of transformers, on values whose channels come last.
 
 use oculist_graph::{
-    Binary, DataType, Gather, LayerNormalization, MatMul, Op, Reshape, Softmax, Tensor, TensorData, Transpose,
-    ValueId,
+    Binary, DataType, Gather, LayerNormalization, MatMul, Op, Reshape, Softmax, Tensor, TensorData,
+    Transpose, ValueId,
 };
 
 use super::Net;
@@ -74,8 +74,8 @@ impl Net {
         let y = self.dense(&format!("{name}.qkv"), x, channels, 3 * channels);
         let y = self.reshape(&format!("{name}.split"), y, &[0, tokens, 3, heads, each]);
         let y = self.transpose(&format!("{name}.heads"), y, &[2, 0, 3, 1, 4]);
-        let [q, k, v] = [("q", 0), ("k", 1), ("v", 2)]
-            .map(|(part, at)| self.pick(&format!("{name}.{part}"), y, 0, at));
+        let [q, k, v] =
+            [("q", 0), ("k", 1), ("v", 2)].map(|(part, at)| self.pick(&format!("{name}.{part}"), y, 0, at));
         let k = self.transpose(&format!("{name}.k.transposed"), k, &[0, 1, 3, 2]);
         let scores = self.op(&format!("{name}.scores"), MatMul, &[q, k]);
         let scale = Tensor::f32(&[], vec![1.0 / (size as f32).sqrt()]);

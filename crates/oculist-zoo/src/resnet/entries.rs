@@ -8,7 +8,8 @@ use crate::options::{BuildOptions, Head, Normalization};
 
 const HE: &str = "He et al., Deep Residual Learning for Image Recognition, arXiv 1512.03385";
 const WIDE: &str = "Zagoruyko and Komodakis, Wide Residual Networks, arXiv 1605.07146";
-const AGGREGATED: &str = "Xie et al., Aggregated Residual Transformations for Deep Neural Networks, arXiv 1611.05431";
+const AGGREGATED: &str =
+    "Xie et al., Aggregated Residual Transformations for Deep Neural Networks, arXiv 1611.05431";
 const GATED: &str = "Hu et al., Squeeze-and-Excitation Networks, arXiv 1709.01507";
 const GROUPS: &str = "Wu and He, Group Normalization, arXiv 1803.08494";
 const INSTANCES: &str = "Ulyanov et al., Instance Normalization, arXiv 1607.08022";
@@ -81,8 +82,12 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 13] = [
         (25_557_032, 4_089_184_256),
         |o| build("resnet50", R50, o),
     ),
-    entry("resnet101", &[], (HE, 2015), "33 bottleneck blocks", (44_549_160, 7_801_405_440), |o| build("resnet101", R101, o)),
-    entry("resnet152", &[], (HE, 2015), "fifty bottleneck blocks", (60_192_808, 11_513_626_624), |o| build("resnet152", R152, o)),
+    entry("resnet101", &[], (HE, 2015), "33 bottleneck blocks", (44_549_160, 7_801_405_440), |o| {
+        build("resnet101", R101, o)
+    }),
+    entry("resnet152", &[], (HE, 2015), "fifty bottleneck blocks", (60_192_808, 11_513_626_624), |o| {
+        build("resnet152", R152, o)
+    }),
     entry(
         "wide_resnet50_2",
         &["wideresnet50"],
@@ -99,12 +104,22 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 13] = [
         (25_028_904, 4_230_479_872),
         |o| build("resnext50_32x4d", Form { groups: 32, group_width: 4, ..R50 }, o),
     ),
-    entry("seresnet18", &["se_resnet18"], (GATED, 2017), "resnet18 with a gate in each block", (11_779_624, 1_814_161_408), |o| {
-        build("seresnet18", Form { gate: true, ..R18 }, o)
-    }),
-    entry("seresnet50", &["se_resnet50"], (GATED, 2017), "resnet50 with a gate in each block", (28_088_024, 4_091_699_200), |o| {
-        build("seresnet50", Form { gate: true, ..R50 }, o)
-    }),
+    entry(
+        "seresnet18",
+        &["se_resnet18"],
+        (GATED, 2017),
+        "resnet18 with a gate in each block",
+        (11_779_624, 1_814_161_408),
+        |o| build("seresnet18", Form { gate: true, ..R18 }, o),
+    ),
+    entry(
+        "seresnet50",
+        &["se_resnet50"],
+        (GATED, 2017),
+        "resnet50 with a gate in each block",
+        (28_088_024, 4_091_699_200),
+        |o| build("seresnet50", Form { gate: true, ..R50 }, o),
+    ),
     entry(
         "resnet18_gn",
         &[],
@@ -121,9 +136,14 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 13] = [
         (25_557_032, 4_089_184_256),
         |o| build("resnet50_gn", R50, &normalised(GN, o)),
     ),
-    entry("resnet18_in", &[], (INSTANCES, 2016), "resnet18 with instance normalisation", (11_689_512, 1_814_073_344), |o| {
-        build("resnet18_in", R18, &normalised(Normalization::Instance, o))
-    }),
+    entry(
+        "resnet18_in",
+        &[],
+        (INSTANCES, 2016),
+        "resnet18 with instance normalisation",
+        (11_689_512, 1_814_073_344),
+        |o| build("resnet18_in", R18, &normalised(Normalization::Instance, o)),
+    ),
     entry(
         "resnet18_spp",
         &[],
