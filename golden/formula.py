@@ -36,7 +36,9 @@ def parameter(name: str, shape, gamma: float = 1.0) -> np.ndarray:
     if role == "weight" and len(shape) >= 2:
         fan_in = int(np.prod(shape[1:], dtype=np.int64))
         return u * np.float32(np.sqrt(6.0 / fan_in))
-    if role == "weight":
+    if role in ("cls_token", "pos_embed"):
+        return u
+    if role in ("weight", "layer_scale"):
         return np.float32(gamma) * (one + fifth * u)
     if role in ("bias", "running_mean"):
         return tenth * u

@@ -28,7 +28,7 @@ def build(arch: str, channels: int, side: int) -> nn.Module:
         if small:
             model.conv1 = nn.Conv2d(channels, 64, 3, 1, 1, bias=False)
             model.maxpool = nn.Identity()
-    elif arch == "vgg11":
+    elif arch == "vgg11_bn":
         model = torchvision.models.vgg11_bn(weights=None, num_classes=CLASSES)
         if small:
             model.avgpool = nn.AdaptiveAvgPool2d(1)

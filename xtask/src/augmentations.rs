@@ -66,8 +66,8 @@ impl Data {
     /// A short schedule of a small network.
     fn budget(self) -> Budget {
         match self {
-            Self::FashionMnist => Budget { arch: "vgg13", width: 0.25, epochs: 40 },
-            Self::Elpv => Budget { arch: "vgg13", width: 0.25, epochs: 70 },
+            Self::FashionMnist => Budget { arch: "vgg13_bn", width: 0.25, epochs: 40 },
+            Self::Elpv => Budget { arch: "vgg13_bn", width: 0.25, epochs: 70 },
         }
     }
 

@@ -9,14 +9,16 @@ use crate::{process, venv, workspace};
 
 pub(crate) const ARGUMENTS: &str = "[NAME]";
 pub(crate) const ABOUT: &str = "Makes golden/*.json and the models of other exporters again, or only NAME\n\
-                                (architectures, training_step, kernels, mix, losses, multi_label, consistency,\n\
+                                 (architectures, zoo, pretrained, training_step, kernels, mix, losses, multi_label, consistency,\n\
                                  tuning, exports, exported, exported_keras, metrics, heads). Installs PyTorch, several gigabytes, into\n\
                                 target/golden-venv, Keras for exported_keras into target/golden-keras-venv, and\n\
                                 scikit-learn for metrics and heads into target/golden-metrics-venv.";
 
 /// The scripts by name, with their paths from the root; each writes into its own folder.
-const SCRIPTS: [(&str, &str); 13] = [
+const SCRIPTS: [(&str, &str); 15] = [
     ("architectures", "golden/architectures.py"),
+    ("zoo", "golden/zoo.py"),
+    ("pretrained", "golden/pretrained.py"),
     ("training_step", "golden/training_step.py"),
     ("kernels", "golden/kernels.py"),
     ("mix", "golden/mix.py"),

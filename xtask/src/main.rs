@@ -14,6 +14,7 @@ mod sanitize;
 mod test;
 mod venv;
 mod workspace;
+mod zoo;
 
 use std::process::ExitCode;
 
@@ -27,7 +28,7 @@ struct Task {
     run: fn(&[String]) -> Result<()>,
 }
 
-const TASKS: [Task; 9] = [
+const TASKS: [Task; 10] = [
     Task { name: "test", arguments: test::ARGUMENTS, about: test::ABOUT, run: test::run },
     Task { name: "golden", arguments: golden::ARGUMENTS, about: golden::ABOUT, run: golden::run },
     Task { name: "sanitize", arguments: sanitize::ARGUMENTS, about: sanitize::ABOUT, run: sanitize::run },
@@ -45,6 +46,7 @@ const TASKS: [Task; 9] = [
         run: conformance::run,
     },
     Task { name: "operators", arguments: operators::ARGUMENTS, about: operators::ABOUT, run: operators::run },
+    Task { name: "zoo", arguments: zoo::ARGUMENTS, about: zoo::ABOUT, run: zoo::run },
     Task { name: "wheel", arguments: python::ARGUMENTS, about: python::ABOUT, run: python::wheel },
     Task { name: "elpv", arguments: elpv::ARGUMENTS, about: elpv::ABOUT, run: elpv::run },
 ];

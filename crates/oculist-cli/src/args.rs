@@ -329,8 +329,22 @@ pub(crate) enum DataVerb {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ZooVerb {
-    /// All architectures with parameters and multiply-adds.
+    /// All architectures with parameters, multiply-adds and where pretrained weights can be had.
     List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The layers of an architecture with shapes, parameters and multiply-adds.
+    Show {
+        /// The architecture (see `oculist zoo list`).
+        name: String,
+        /// Side of square images [default: the published one].
+        #[arg(long, value_name = "PIXELS")]
+        image_size: Option<usize>,
+        /// Number of classes [default: the published one].
+        #[arg(long, value_name = "N")]
+        classes: Option<usize>,
         /// Print JSON.
         #[arg(long)]
         json: bool,

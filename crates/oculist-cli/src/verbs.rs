@@ -6,6 +6,7 @@ mod inspect;
 mod model;
 mod recipe;
 mod transfer;
+mod zoo;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -37,7 +38,10 @@ pub(crate) fn run(cli: &Cli, stop: &AtomicBool) -> anyhow::Result<()> {
         Verb::Data(DataVerb::Split(args)) => audit::split(args, quiet, stop),
         Verb::Data(DataVerb::Fix(args)) => audit::fix(args, quiet, stop),
         Verb::Data(DataVerb::Show { source, data, json }) => inspect::data_show(source, data, *json),
-        Verb::Zoo(ZooVerb::List { json }) => inspect::zoo_list(*json),
+        Verb::Zoo(ZooVerb::List { json }) => zoo::list(*json),
+        Verb::Zoo(ZooVerb::Show { name, image_size, classes, json }) => {
+            zoo::show(name, *image_size, *classes, *json)
+        }
         Verb::Completions { shell } => {
             // Into memory first: clap_complete panics on a closed pipe.
             let mut script = Vec::new();

@@ -6,7 +6,7 @@
 //! result, except where a pass says that it keeps them.
 //!
 //! The order for compression: prune the trained graph (batch norms still in place, so that it can be fine-tuned),
-//! then [`remove_identity`] and [`fold_batch_norm`], then calibrate and [`quantize()`].
+//! then [`remove_identity`], [`reparameterize`] and [`fold_batch_norm`], then calibrate and [`quantize()`].
 //!
 //! ```
 //! use oculist_graph::{Conv, Flatten, GlobalPool, GraphBuilder};
@@ -56,6 +56,7 @@ mod low_rank;
 pub mod prune_channels;
 pub mod quantize;
 mod remove_identity;
+mod reparameterize;
 pub mod simplify;
 mod single_precision;
 #[cfg(test)]
@@ -79,5 +80,6 @@ pub use prune_channels::{
 };
 pub use quantize::{QParams, QuantizeOptions, Range, WeightRange, quantizable_values, quantize};
 pub use remove_identity::remove_identity;
+pub use reparameterize::reparameterize;
 pub use simplify::{open_batch, prepare, prepare_images, simplify};
 pub use single_precision::single_precision;

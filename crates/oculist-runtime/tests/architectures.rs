@@ -5,7 +5,7 @@ use std::sync::Arc;
 use oculist_graph::{BatchNormalization, Graph, Op, Tensor, ValueId};
 use oculist_runtime::{Context, InputLayout, Plan, PlanOptions};
 use oculist_testing::{formula, golden};
-use oculist_zoo::{BuildOptions, build};
+use oculist_zoo::{BuildOptions, Stem, build};
 use serde_json::Value;
 
 /// Largest accepted distance of a logit, relative to the largest one: f32 sums against the golden file's f64.
@@ -60,6 +60,65 @@ fn distance(graph: &Graph, case: &Value) -> f32 {
     let want = golden::floats(&case["logits"]);
     let scale = want.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
     golden::max_abs_difference(&logits, &want) / scale
+}
+
+/// The graph of a case of `golden/zoo/NAME.json`; its weights are by the formula.
+fn filled_of_zoo(name: &str, model: &Value, case: &Value) -> Graph {
+    let shape = golden::shape(&case["input_shape"]);
+    let classes = golden::floats(&case["logits"]).len() / shape[0];
+    let stem = if shape[2] == 32 { Stem::Auto } else { Stem::Large };
+    let options = BuildOptions::new(classes, (shape[1], shape[2], shape[3])).with_stem(stem);
+    let mut graph = build(name, &options).expect("an architecture");
+    let gamma = model["gamma"].as_f64().expect("a number") as f32;
+    let weights = graph.weights();
+    let params: Vec<(ValueId, String)> = graph
+        .params()
+        .filter(|(id, ..)| weights[id.index()])
+        .map(|(id, v, _)| (id, v.name.clone()))
+        .collect();
+    for (id, name) in params {
+        let shape = graph.param(id).expect("a parameter").shape().to_vec();
+        let values = formula::state(&name, &shape, gamma);
+        graph.set_param(id, Tensor::f32(&shape, values));
+    }
+    graph
+}
+
+/// The names of the golden files in `golden/zoo`.
+fn zoo_names() -> Vec<String> {
+    let files = std::fs::read_dir(golden::path("zoo")).expect("a folder");
+    let mut names: Vec<String> = files
+        .map(|f| f.expect("a file").file_name().to_string_lossy().trim_end_matches(".json").to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Every case of the architectures that torchvision's and timm's answers are kept of, the published size among them; each
+/// has a twin with one weight in the middle changed, which must be seen.
+#[test]
+fn the_rest_of_the_zoo_at_small_and_published_sizes() {
+    let mut worst = 0.0_f32;
+    for name in zoo_names() {
+        let model = golden::load(&format!("zoo/{name}.json"));
+        for case in model["cases"].as_array().expect("a list of cases") {
+            let mut graph = filled_of_zoo(&name, &model, case);
+            let found = distance(&graph, case);
+            println!("{name} {}: {found:e}", case["input_shape"]);
+            assert!(found <= TOLERANCE, "{name} {}: {found:e}", case["input_shape"]);
+            worst = worst.max(found);
+            // The twin: the last layer but the classifier with another scale.
+            let layers: Vec<ValueId> =
+                graph.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_))).map(|n| n.inputs[1]).collect();
+            let weight = layers[layers.len() / 2];
+            let tensor = graph.param(weight).expect("a weight");
+            let (shape, values) = (tensor.shape().to_vec(), tensor.to_f32s());
+            graph.set_param(weight, Tensor::f32(&shape, values.iter().map(|v| 1.5 * v + 0.01).collect()));
+            let wrong = distance(&graph, case);
+            assert!(wrong > 5.0 * TOLERANCE, "{name} {}: {wrong:e} is not rejected", case["input_shape"]);
+        }
+    }
+    println!("largest: {worst:e}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use oculist_graph::{Graph, Tensor};
 use oculist_passes::{
     QuantizeOptions, Range, WeightRange, fold_batch_norm, quantizable_values, quantize, remove_identity,
+    reparameterize,
 };
 use oculist_runtime::{Context, InputLayout, Isa, Plan, PlanOptions, top1};
 use oculist_testing::formula::{self, Kind};
@@ -138,4 +139,30 @@ fn integers_agree() {
         let float = plan(&float, Isa::detect(), 32).predict(&images).expect("a run");
         assert!(error(&float, &want) > 2.0 * worst, "{arch}");
     }
+}
+
+/// Every architecture of the zoo, narrow, on small images, unfolded and folded.
+#[test]
+fn every_architecture_runs_in_onnxruntime() {
+    let image = (3, 48, 48);
+    let images = formula::tensor("images", 2 * 3 * 48 * 48);
+    let mut worst = 0.0_f32;
+    for info in oculist_zoo::architectures() {
+        let options = BuildOptions::new(CLASSES, image).with_width(0.25);
+        let mut graph = build(info.name, &options).expect("an architecture");
+        oculist_zoo::initialize(&mut graph, 1);
+        let folded = reparameterize(&remove_identity(&graph).expect("no no-ops")).expect("one branch");
+        let folded = fold_batch_norm(&folded).expect("folded");
+        let Some(want) = onnxruntime(&graph, image, &images) else { return };
+        let Some(of_folded) = onnxruntime(&folded, image, &images) else { return };
+        let ours = plan(&graph, Isa::detect(), 2).predict(&images).expect("a run");
+        let e = [error(&ours, &want), error(&of_folded, &want)];
+        println!("{}: {:e} and {:e}", info.name, e[0], e[1]);
+        assert!(e.iter().all(|&e| e < 1e-4), "{}: errors {e:?}", info.name);
+        worst = worst.max(e[0]).max(e[1]);
+        // The twin: other images are other logits.
+        let other = plan(&graph, Isa::detect(), 2).predict(&formula::tensor("others", images.len()));
+        assert!(error(&other.expect("a run"), &want) > 1e-3, "{}: nothing would be seen", info.name);
+    }
+    println!("largest: {worst:e}");
 }

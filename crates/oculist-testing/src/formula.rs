@@ -20,6 +20,8 @@ pub enum Kind {
     RunningMean,
     /// Batch-norm running variance: `1 + 0.5 u`.
     RunningVar,
+    /// Token or place of a transformer: `u`.
+    Embedding,
     /// Network input: `u`.
     Input,
 }
@@ -32,7 +34,8 @@ impl Kind {
         let role = name.rsplit('.').next().unwrap_or(name);
         match (role, rank) {
             ("weight", 2..) => Some(Self::Weight),
-            ("weight", _) => Some(Self::Gamma(gamma)),
+            ("weight" | "layer_scale", _) => Some(Self::Gamma(gamma)),
+            ("cls_token" | "pos_embed", _) => Some(Self::Embedding),
             ("bias", _) => Some(Self::Bias),
             ("running_mean", _) => Some(Self::RunningMean),
             ("running_var", _) => Some(Self::RunningVar),
@@ -86,7 +89,7 @@ pub fn parameter(name: &str, shape: &[usize], kind: Kind) -> Vec<f32> {
         Kind::Bias | Kind::Beta | Kind::RunningMean => 0.1,
         Kind::Gamma(_) => 0.2,
         Kind::RunningVar => 0.5,
-        Kind::Input => 1.0,
+        Kind::Embedding | Kind::Input => 1.0,
     };
     let mut values = tensor(name, shape.iter().product());
     for v in &mut values {

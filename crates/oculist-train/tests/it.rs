@@ -17,4 +17,5 @@ mod it {
     mod sizes;
     mod statistics;
     mod tuning;
+    mod zoo;
 }

@@ -6,7 +6,7 @@ use crate::error::{WeightsError, listed};
 use crate::read::Weights;
 
 /// Names of the last layer's weight in each family: torchvision's, then those of other producers.
-const CLASSIFIERS: [(Family, &[&str]); 7] = [
+const CLASSIFIERS: [(Family, &[&str]); 17] = [
     (Family::CifarResNet, &["linear.weight", "fc.weight"]),
     (Family::ResNet, &["fc.weight"]),
     (Family::MobileNetV2, &["classifier.1.weight", "classifier.weight"]),
@@ -14,6 +14,16 @@ const CLASSIFIERS: [(Family, &[&str]); 7] = [
     (Family::EfficientNetLite, &["classifier.1.weight", "classifier.weight", "_fc.weight"]),
     (Family::Vgg, &["classifier.6.weight", "head.fc.weight", "classifier.weight"]),
     (Family::AlexNet, &["classifier.6.weight"]),
+    (Family::DenseNet, &["classifier.weight"]),
+    (Family::Inception, &["fc.weight"]),
+    (Family::MobileNetV1, &["classifier.weight"]),
+    (Family::EfficientNet, &["classifier.1.weight"]),
+    (Family::ShuffleNetV2, &["fc.weight"]),
+    (Family::SqueezeNet, &["classifier.1.weight"]),
+    (Family::RegNet, &["fc.weight"]),
+    (Family::RepVgg, &["head.fc.weight"]),
+    (Family::ConvNext, &["classifier.2.weight"]),
+    (Family::VisionTransformer, &["head.weight"]),
 ];
 
 /// The number of classes of the classifier among `weights`, if they are those of an architecture of the zoo.
@@ -41,7 +51,7 @@ pub fn classes_of(architecture: &str, weights: &Weights) -> Result<usize, Weight
 }
 
 /// Names of the first convolution's weight: torchvision's, then those of other producers.
-const STEMS: [&str; 7] = [
+const STEMS: [&str; 13] = [
     "conv1.weight",
     "features.0.0.weight",
     "features.0.weight",
@@ -49,6 +59,12 @@ const STEMS: [&str; 7] = [
     "_conv_stem.weight",
     "stem.0.weight",
     "stem.conv.weight",
+    "features.conv0.weight",
+    "conv1.conv.weight",
+    "Conv2d_1a_3x3.conv.weight",
+    "conv1.0.weight",
+    "stem.conv_kxk.conv.weight",
+    "patch_embed.proj.weight",
 ];
 
 /// The shape `[filters, channels, height, width]` of the first convolution's weight, found by its name: files need not have their

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use oculist_graph::{Conv, DataType, Dim, Graph, Op, Padding, Shape, Tensor, TensorData, ValueId, Window};
 
 use crate::error::WeightsError;
-use crate::names::is_bookkeeping;
+use crate::names::{is_auxiliary, is_bookkeeping};
 use crate::naming::{NAMINGS, Naming};
 use crate::read::Weights;
 pub use report::{Differing, LoadReport};
@@ -24,7 +24,7 @@ pub enum Partial {
 /// Sets every weight and running statistic of `graph` to the tensor of its name in `weights`.
 ///
 /// Names of other producers are rewritten (`docs/weights.md` lists which), floats of other widths become the graph's.
-/// Counters of batches and the like are left aside. On an error the graph is unchanged.
+/// Counters of batches and the like are left aside, and auxiliary classifiers that the zoo's graphs have not. On an error the graph is unchanged.
 ///
 /// # Errors
 /// [`WeightsError::Mismatch`] with all that is missing, left over or of another shape, [`WeightsError::NotFinite`] for a
@@ -45,7 +45,8 @@ pub fn load_into(graph: &mut Graph, weights: &Weights, partial: Partial) -> Resu
     let mut changed: BTreeMap<DataType, usize> = BTreeMap::new();
     for ((file_name, tensor), name) in weights.tensors.iter().zip(&names) {
         let Some(&(id, current)) = wanted.get(name.as_str()) else {
-            let list = if is_bookkeeping(file_name) { &mut report.ignored } else { &mut report.left_over };
+            let aside = is_bookkeeping(file_name) || is_auxiliary(graph.name(), file_name);
+            let list = if aside { &mut report.ignored } else { &mut report.left_over };
             list.push(file_name.clone());
             continue;
         };

@@ -13,6 +13,15 @@ pub(crate) fn is_bookkeeping(name: &str) -> bool {
     BOOKKEEPING.contains(&name.rsplit('.').next().unwrap_or(name))
 }
 
+/// Classifiers that only training reads, by the architecture whose file has them: they are not in the zoo's graphs.
+const AUXILIARY: [(&str, &str); 3] =
+    [("googlenet", "aux1."), ("googlenet", "aux2."), ("inception_v3", "AuxLogits.")];
+
+/// Whether a tensor belongs to an auxiliary classifier of an architecture.
+pub(crate) fn is_auxiliary(graph: &str, name: &str) -> bool {
+    AUXILIARY.iter().any(|(architecture, prefix)| graph == *architecture && name.starts_with(prefix))
+}
+
 /// Takes off what stands before all names but those of bookkeeping, again and again; returns what was taken off.
 pub(crate) fn strip(tensors: &mut [(String, Tensor)]) -> String {
     let mut stripped = String::new();

@@ -19,6 +19,8 @@ pub(crate) struct Naming {
     parts: &'static [(&'static str, &'static str)],
     /// Blocks, `blocks.STAGE.BLOCK` or `_blocks.BLOCK`, which torchvision counts through: `features.1` and on.
     blocks: &'static [Kind],
+    /// Parts within names and what they become.
+    within: &'static [(&'static str, &'static str)],
     /// Names (as rewritten) of convolutions over a whole map that are linear layers in the graph.
     pub(crate) flattened: &'static [&'static str],
     /// Epsilon of the batch normalisations, where torchvision's is another.
@@ -50,6 +52,7 @@ const SAME: Naming = Naming {
     producer: "torchvision",
     parts: &[],
     blocks: &[],
+    within: &[],
     flattened: &[],
     epsilon: None,
     same_padding: false,
@@ -57,7 +60,7 @@ const SAME: Naming = Naming {
 };
 
 /// All namings; of those that name as many weights of a graph, the first counts.
-pub(crate) const NAMINGS: [Naming; 6] = [
+pub(crate) const NAMINGS: [Naming; 7] = [
     SAME,
     Naming { producer: "CIFAR ResNets with `fc`", parts: &[("fc.", "linear.")], ..SAME },
     Naming {
@@ -156,6 +159,7 @@ pub(crate) const NAMINGS: [Naming; 6] = [
             // The last convolution is a stage of its own.
             Kind { has: &["conv"], layers: &[("conv", "0"), ("bn1", "1")] },
         ],
+        within: &[],
         flattened: &["classifier.0.weight"],
         epsilon: Some(1e-5),
         same_padding: false,
@@ -216,6 +220,17 @@ pub(crate) const NAMINGS: [Naming; 6] = [
         }),
         ..SAME
     },
+    // The files that torchvision offers; it rewrites these names itself when it loads them.
+    Naming {
+        producer: "torchvision (DenseNet of 2017)",
+        within: &[
+            (".norm.1.", ".norm1."),
+            (".conv.1.", ".conv1."),
+            (".norm.2.", ".norm2."),
+            (".conv.2.", ".conv2."),
+        ],
+        ..SAME
+    },
 ];
 
 impl Naming {
@@ -244,9 +259,12 @@ impl Naming {
                 Some(format!("{}{rest}", to.replace("{next}", &next.to_string())))
             })
         };
-        names
-            .map(|name| in_block(name).or_else(|| elsewhere(name)).unwrap_or_else(|| name.to_owned()))
-            .collect()
+        let inside = |name: &str| {
+            let (from, to) = self.within.iter().find(|(from, _)| name.contains(from))?;
+            Some(name.replace(from, to))
+        };
+        let other = |name: &str| in_block(name).or_else(|| elsewhere(name)).or_else(|| inside(name));
+        names.map(|name| other(name).unwrap_or_else(|| name.to_owned())).collect()
     }
 }
 
@@ -304,6 +322,16 @@ mod tests {
                 "features.3.1.bias",
                 "features.0.1.bias"
             ]
+        );
+    }
+
+    #[test]
+    fn old_densenets_are_rewritten_within_their_names() {
+        let names =
+            ["features.denseblock1.denselayer2.norm.1.running_mean", "features.transition1.norm.weight"];
+        assert_eq!(
+            NAMINGS[6].rewrite(names.into_iter()),
+            ["features.denseblock1.denselayer2.norm1.running_mean", "features.transition1.norm.weight"]
         );
     }
 

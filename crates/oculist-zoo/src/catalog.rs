@@ -3,11 +3,14 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use oculist_graph::{Graph, GraphError};
+use oculist_graph::{Graph, GraphError, Op};
 
 use crate::error::ZooError;
-use crate::options::BuildOptions;
-use crate::{alexnet, cifar_resnet, efficientnet_lite, mobilenet_v2, mobilenet_v3, resnet, vgg};
+use crate::options::{BuildOptions, Stem};
+use crate::{
+    alexnet, cifar_resnet, convnext, densenet, efficientnet, efficientnet_lite, googlenet, inception_v3,
+    mobilenet_v1, mobilenet_v2, mobilenet_v3, regnet, repvgg, resnet, shufflenet_v2, squeezenet, vgg, vit,
+};
 
 /// A family of architectures that differ in depth or width only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +26,30 @@ pub enum Family {
     MobileNetV3,
     /// EfficientNet-Lite.
     EfficientNetLite,
-    /// VGG with batch normalisation.
+    /// VGG with and without batch normalisation.
     Vgg,
     /// AlexNet.
     AlexNet,
+    /// DenseNet.
+    DenseNet,
+    /// GoogLeNet and Inception-v3.
+    Inception,
+    /// MobileNetV1.
+    MobileNetV1,
+    /// EfficientNet and EfficientNetV2.
+    EfficientNet,
+    /// ShuffleNetV2.
+    ShuffleNetV2,
+    /// SqueezeNet.
+    SqueezeNet,
+    /// RegNetY.
+    RegNet,
+    /// RepVGG.
+    RepVgg,
+    /// ConvNeXt.
+    ConvNext,
+    /// ViT and DeiT.
+    VisionTransformer,
 }
 
 impl fmt::Display for Family {
@@ -39,6 +62,16 @@ impl fmt::Display for Family {
             Self::EfficientNetLite => "EfficientNet-Lite",
             Self::Vgg => "VGG",
             Self::AlexNet => "AlexNet",
+            Self::DenseNet => "DenseNet",
+            Self::Inception => "Inception",
+            Self::MobileNetV1 => "MobileNetV1",
+            Self::EfficientNet => "EfficientNet",
+            Self::ShuffleNetV2 => "ShuffleNetV2",
+            Self::SqueezeNet => "SqueezeNet",
+            Self::RegNet => "RegNet",
+            Self::RepVgg => "RepVGG",
+            Self::ConvNext => "ConvNeXt",
+            Self::VisionTransformer => "Vision transformer",
         })
     }
 }
@@ -80,12 +113,23 @@ impl fmt::Debug for ArchitectureInfo {
 /// All architectures, by family and depth.
 pub fn architectures() -> &'static [ArchitectureInfo] {
     static ALL: LazyLock<Vec<ArchitectureInfo>> = LazyLock::new(|| {
-        let families: [&[ArchitectureInfo]; 7] = [
+        let families: [&[ArchitectureInfo]; 18] = [
             &cifar_resnet::ENTRIES,
             &resnet::ENTRIES,
+            &densenet::ENTRIES,
+            &googlenet::ENTRIES,
+            &inception_v3::ENTRIES,
+            &mobilenet_v1::ENTRIES,
             &mobilenet_v2::ENTRIES,
             &mobilenet_v3::ENTRIES,
             &efficientnet_lite::ENTRIES,
+            &efficientnet::ENTRIES,
+            &shufflenet_v2::ENTRIES,
+            &squeezenet::ENTRIES,
+            &regnet::ENTRIES,
+            &repvgg::ENTRIES,
+            &convnext::ENTRIES,
+            &vit::ENTRIES,
             &vgg::ENTRIES,
             &alexnet::ENTRIES,
         ];
@@ -118,6 +162,28 @@ pub fn build(name: &str, options: &BuildOptions) -> Result<Graph, ZooError> {
     let info = find(name)?;
     options.validate()?;
     (info.build)(options).map_err(|source| ZooError::Build { name: info.name, input: options.input, source })
+}
+
+/// The stem whose first convolution has a window of `kernel` pixels: files of weights tell by it which one they are for.
+/// [`Stem::Auto`] if both stems have it, or neither.
+pub fn stem_with_kernel(info: &ArchitectureInfo, kernel: usize) -> Stem {
+    let has = |stem| {
+        // Narrow, because wide heads take hundreds of megabytes.
+        let options = BuildOptions::new(1, info.native_input).with_stem(stem).with_width(0.125);
+        let graph = (info.build)(&options).ok();
+        let first = graph.as_ref().and_then(|graph| {
+            graph.nodes().iter().find_map(|node| match &node.op {
+                Op::Conv(conv) => conv.window.kernel.first().copied(),
+                _ => None,
+            })
+        });
+        first == Some(kernel)
+    };
+    match (has(Stem::Large), has(Stem::Small)) {
+        (true, false) => Stem::Large,
+        (false, true) => Stem::Small,
+        _ => Stem::Auto,
+    }
 }
 
 fn names(info: &ArchitectureInfo) -> impl Iterator<Item = &'static str> {
@@ -186,9 +252,18 @@ mod tests {
     }
 
     #[test]
+    fn a_stem_is_told_by_its_window() {
+        let stem = |name: &str, kernel| stem_with_kernel(find(name).unwrap(), kernel);
+        assert_eq!([7, 3, 5].map(|k| stem("resnet18", k)), [Stem::Large, Stem::Small, Stem::Auto]);
+        assert_eq!([16, 4].map(|k| stem("vit_tiny_patch16_224", k)), [Stem::Large, Stem::Small]);
+        assert_eq!([4, 2].map(|k| stem("convnext_tiny", k)), [Stem::Large, Stem::Small]);
+        assert_eq!(stem("inception_v3", 3), Stem::Auto);
+    }
+
+    #[test]
     fn spelling_does_not_matter_but_the_letters_do() {
         assert_eq!(find("ResNet-18").unwrap().name, "resnet18");
-        assert_eq!(find("vgg16_bn").unwrap().name, "vgg16");
+        assert_eq!(find("VGG-16-BN").unwrap().name, "vgg16_bn");
         assert_eq!(find("MobileNetV3 small").unwrap().name, "mobilenet_v3_small");
         assert!(find("resnet").is_err());
     }
@@ -200,7 +275,10 @@ mod tests {
         assert!(near.contains(&"resnet20") && !near.contains(&"alexnet"), "{near:?}");
         assert!(error.to_string().starts_with("no architecture is called `resnet21`; did you mean `resnet"));
         let ZooError::UnknownArchitecture { near, .. } = find("mobilenet").unwrap_err() else { panic!() };
-        assert_eq!(near, ["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"]);
+        assert_eq!(
+            near,
+            ["mobilenet_v1", "mobilenet_v2", "googlenet", "mobilenet_v3_small", "mobilenet_v3_large"]
+        );
         for name in ["", "transformer"] {
             let ZooError::UnknownArchitecture { near, .. } = find(name).unwrap_err() else { panic!() };
             assert!(near.is_empty(), "{near:?}");

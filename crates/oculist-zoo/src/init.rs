@@ -1,6 +1,6 @@
 //! Start weights.
 
-use oculist_graph::{Binary, Graph, Op, Tensor, ValueId};
+use oculist_graph::{Binary, Graph, Node, NodeId, Op, Tensor, ValueId};
 
 /// Choices for [`initialize_with`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,8 +26,10 @@ pub fn initialize(graph: &mut Graph, seed: u64) {
 /// | classifier alone (residual networks) | uniform within `1 / sqrt(fan_in)` |
 /// | linear layers with a hidden one or dropout before them | normal, deviation 0.01 |
 /// | hidden linear layer in a graph without batch normalisation | normal, variance `2 / fan_in` |
+/// | linear layers within transformers and ConvNeXt, class token, positions | normal, deviation 0.02 |
 /// | biases, beta, running mean | 0 |
 /// | gamma, running variance | 1 |
+/// | a factor for each channel of a branch (`layer_scale`) | 1e-6 |
 ///
 /// The values of a parameter depend on `seed` and on its name only, not on the order or the presence of others:
 /// two graphs that share a layer's name and shape start it alike. Parameters of other operators are left as they are.
@@ -38,7 +40,8 @@ pub fn initialize(graph: &mut Graph, seed: u64) {
 /// updates are huge against them (behind a normalisation a weight's scale sets its effective learning rate); here
 /// groups count, as in the MobileNets' reference code. Its AlexNet keeps PyTorch's default draw, under which the
 /// signal shrinks in every layer; here it keeps its scale. Its biases of residual networks' classifiers are
-/// uniform; here they are 0, as in the papers.
+/// uniform; here they are 0, as in the papers. The deviation of 0.02 is that of the vision transformers' and ConvNeXt's
+/// papers, which also cut the normal off at two deviations.
 pub fn initialize_with(graph: &mut Graph, seed: u64, options: InitOptions) {
     for (id, draw) in plan(graph, options) {
         let name = graph.value(id).name.clone();
@@ -83,10 +86,11 @@ impl Draw {
 /// Which parameter gets which distribution.
 fn plan(graph: &Graph, options: InitOptions) -> Vec<(ValueId, Draw)> {
     let nodes = graph.nodes();
-    let normalised = nodes.iter().any(|n| matches!(n.op, Op::BatchNormalization(_)));
+    let normalised = nodes.iter().any(|n| is_normalisation(&n.op));
     let linear_layers = nodes.iter().filter(|n| matches!(n.op, Op::Gemm(_))).count();
     let dropout = nodes.iter().any(|n| matches!(n.op, Op::Dropout(_)));
     let last_linear = nodes.iter().rposition(|n| matches!(n.op, Op::Gemm(_)));
+    let producers = graph.producers();
     let zeroed = if options.zero_init_residual { last_norms_of_blocks(graph) } else { Vec::new() };
     let mut plan = Vec::new();
     for (i, node) in nodes.iter().enumerate() {
@@ -120,10 +124,62 @@ fn plan(graph: &Graph, options: InitOptions) -> Vec<(ValueId, Draw)> {
                     plan.push((id, Draw::Constant(value)));
                 }
             }
+            op if is_normalisation(op) => {
+                for (id, value) in node.inputs.iter().skip(1).zip([1.0, 0.0]) {
+                    plan.push((id, Draw::Constant(value)));
+                }
+            }
+            Op::MatMul(_) => plan.extend(
+                node.inputs.iter().filter_map(|v| weight_of(graph, &producers, v)).map(|w| (w, EMBEDDING)),
+            ),
+            Op::Expand(_) => plan.extend(learned(graph, node, 0).map(|id| (id, EMBEDDING))),
+            Op::Binary(Binary::Add) => {
+                let learned = (0..2).filter_map(|i| learned(graph, node, i));
+                let draw = |rank: usize| if rank > 1 { EMBEDDING } else { Draw::Constant(0.0) };
+                plan.extend(learned.map(|id| (id, draw(graph.shape(id).rank()))));
+            }
+            Op::Binary(Binary::Mul) => {
+                let learned = (0..2).filter_map(|i| learned(graph, node, i));
+                plan.extend(learned.map(|id| (id, Draw::Constant(LAYER_SCALE))));
+            }
             _ => {}
         }
     }
     plan
+}
+
+/// Linear layers, tokens and positions of transformers.
+const EMBEDDING: Draw = Draw::Normal(0.02);
+
+/// Factors of branches that begin as nothing.
+///
+/// # Source
+/// Touvron et al.: Going Deeper with Image Transformers, 2021 (arXiv 2103.17239).
+const LAYER_SCALE: f32 = 1e-6;
+
+fn is_normalisation(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::BatchNormalization(_)
+            | Op::GroupNormalization(_)
+            | Op::InstanceNormalization(_)
+            | Op::LayerNormalization(_)
+    )
+}
+
+/// Input `i` of a node, if it is a trained parameter.
+fn learned(graph: &Graph, node: &Node, i: usize) -> Option<ValueId> {
+    let id = node.inputs.get(i)?;
+    (graph.param(id).is_some() && graph.is_weight_at(node, i)).then_some(id)
+}
+
+/// The matrix that a factor of a product is, perhaps transposed.
+fn weight_of(graph: &Graph, producers: &[Option<NodeId>], factor: ValueId) -> Option<ValueId> {
+    if graph.param(factor).is_some() {
+        return Some(factor);
+    }
+    let node = &graph.nodes()[producers[factor.index()]?];
+    (matches!(node.op, Op::Transpose(_)) && graph.param(node.inputs[0]).is_some()).then(|| node.inputs[0])
 }
 
 /// The normalisations that end the main branch of a residual block: of an addition's two branches the one with more

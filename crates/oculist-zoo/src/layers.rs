@@ -1,11 +1,15 @@
 //! Layers that the families share, over [`GraphBuilder`].
 
+mod attention;
+mod pyramid;
+
 use oculist_graph::{
-    AveragePool, Conv, Dropout, Flatten, GlobalPool, Graph, GraphBuilder, GraphError, Op, Plane, Unary,
-    ValueId,
+    AveragePool, Binary, Concat, Conv, DataType, Dropout, Flatten, GlobalPool, Graph, GraphBuilder,
+    GraphError, GroupNormalization, InstanceNormalization, MaxPool, Op, Plane, Tensor, Unary, ValueId,
+    Window,
 };
 
-use crate::options::BuildOptions;
+use crate::options::{BuildOptions, Head, Normalization};
 
 /// Constants of a batch normalisation; `momentum` is ONNX's (the old statistic's weight).
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +23,8 @@ impl Norm {
     pub(crate) const DEFAULT: Self = Self { epsilon: 1e-5, momentum: 0.9 };
     /// MobileNetV3's: eps 1e-3, momentum 0.01.
     pub(crate) const MOBILE_V3: Self = Self { epsilon: 1e-3, momentum: 0.99 };
+    /// The Inceptions' and EfficientNetV2's: eps 1e-3, momentum 0.1.
+    pub(crate) const MILLI: Self = Self { epsilon: 1e-3, momentum: 0.9 };
 }
 
 /// Activation behind a normalisation.
@@ -27,14 +33,16 @@ pub(crate) enum Activation {
     Relu,
     Relu6,
     HardSwish,
+    Silu,
 }
 
 impl Activation {
-    fn op(self) -> Op {
+    pub(crate) fn op(self) -> Op {
         match self {
             Self::Relu => Op::Unary(Unary::Relu),
             Self::Relu6 => Op::Unary(Unary::Clip { min: 0.0, max: 6.0 }),
             Self::HardSwish => Op::Unary(Unary::HardSwish),
+            Self::Silu => Op::Unary(Unary::Swish { alpha: 1.0 }),
         }
     }
 }
@@ -44,6 +52,8 @@ impl Activation {
 pub(crate) struct Net {
     builder: GraphBuilder,
     norm: Norm,
+    normalization: Normalization,
+    head: Head,
 }
 
 impl Net {
@@ -52,7 +62,7 @@ impl Net {
         let mut builder = GraphBuilder::new(name);
         let (c, h, w) = options.input;
         let x = builder.input("input", c, h, w);
-        (Self { builder, norm }, x)
+        (Self { builder, norm, normalization: options.normalization, head: options.head }, x)
     }
 
     /// `(channels, height, width)` of a value.
@@ -65,7 +75,7 @@ impl Net {
         self.builder.finish(logits)
     }
 
-    pub(crate) fn op(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> ValueId {
+    pub(crate) fn op(&mut self, name: &str, op: impl Into<Op>, inputs: &[ValueId]) -> ValueId {
         self.builder.op(name, op, inputs)
     }
 
@@ -73,8 +83,33 @@ impl Net {
         self.builder.conv(name, x, c_out, conv, bias)
     }
 
+    /// Batch normalisation, or what stands for it.
     pub(crate) fn batch_norm(&mut self, name: &str, x: ValueId) -> ValueId {
-        self.builder.batch_norm(name, x, self.norm.epsilon, self.norm.momentum)
+        let epsilon = self.norm.epsilon;
+        let (channels, _, _) = self.chw(x);
+        let op: Op = match self.normalization {
+            Normalization::Own => return self.builder.batch_norm(name, x, epsilon, self.norm.momentum),
+            Normalization::Instance => InstanceNormalization { epsilon }.into(),
+            Normalization::Group(groups) => GroupNormalization {
+                groups: common_divisor(groups, channels),
+                epsilon,
+                stash: DataType::F32,
+                per_group: false,
+            }
+            .into(),
+        };
+        let (gamma, beta) = self.gamma_beta(name, channels);
+        self.op(name, op, &[x, gamma, beta])
+    }
+
+    /// `{name}.weight` of ones and `{name}.bias` of zeros.
+    pub(crate) fn gamma_beta(&mut self, name: &str, channels: usize) -> (ValueId, ValueId) {
+        let gamma = self.param(&format!("{name}.weight"), Tensor::filled(&[channels], 1.0));
+        (gamma, self.param(&format!("{name}.bias"), Tensor::filled(&[channels], 0.0)))
+    }
+
+    pub(crate) fn param(&mut self, name: &str, tensor: Tensor) -> ValueId {
+        self.builder.param(name, tensor)
     }
 
     pub(crate) fn activation(&mut self, name: &str, x: ValueId, activation: Activation) -> ValueId {
@@ -108,6 +143,53 @@ impl Net {
             Some(a) => self.activation(&format!("{name}.2"), y, a),
             None => y,
         }
+    }
+
+    /// Convolution without bias, normalisation and ReLU, as `{name}{conv}`, `{name}{norm}` and `{name}.relu`.
+    pub(crate) fn conv_norm_relu(
+        &mut self,
+        (name, conv_name, norm_name): (&str, &str, &str),
+        x: ValueId,
+        c_out: usize,
+        conv: Conv,
+    ) -> ValueId {
+        let y = self.conv(&format!("{name}{conv_name}"), x, c_out, conv, false);
+        let y = self.batch_norm(&format!("{name}{norm_name}"), y);
+        self.relu(&format!("{name}.relu"), y)
+    }
+
+    /// Squeeze-and-excitation: the map times a gate for each channel.
+    ///
+    /// `y = x * outer(fc2(inner(fc1(mean(x)))))`, the means over height and width, `fc1` to `squeezed` channels.
+    ///
+    /// # Source
+    /// Hu, Shen, Albanie, Sun, Wu: Squeeze-and-Excitation Networks, 2017 (arXiv 1709.01507).
+    pub(crate) fn gate(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        squeezed: usize,
+        inner: Activation,
+        outer: Unary,
+    ) -> ValueId {
+        let (c, _, _) = self.chw(x);
+        let y = self.op(&format!("{name}.avgpool"), Op::GlobalPool(GlobalPool::Average), &[x]);
+        let y = self.conv(&format!("{name}.fc1"), y, squeezed, Conv::square(1, 1, 0), true);
+        let y = self.activation(&format!("{name}.activation"), y, inner);
+        let y = self.conv(&format!("{name}.fc2"), y, c, Conv::square(1, 1, 0), true);
+        let y = self.op(&format!("{name}.scale_activation"), Op::Unary(outer), &[y]);
+        self.op(&format!("{name}.mul"), Op::Binary(Binary::Mul), &[x, y])
+    }
+
+    /// All channels of several maps, one map's behind the other's.
+    pub(crate) fn concat(&mut self, name: &str, parts: &[ValueId]) -> ValueId {
+        self.op(name, Concat::CHANNELS, parts)
+    }
+
+    /// Maximum pooling whose last window may hang over the end (`ceil_mode` of PyTorch).
+    pub(crate) fn max_pool_ceil(&mut self, name: &str, x: ValueId, kernel: usize, stride: usize) -> ValueId {
+        let window = Window::square(kernel, stride, 0);
+        self.op(name, MaxPool { window, ceil_mode: true, column_major: false }, &[x])
     }
 
     /// A square maximum pooling if the map is at least `kernel` wide and high, else nothing: small images run out of
@@ -154,11 +236,19 @@ impl Net {
             dilation: [1; 2],
         };
         let op = AveragePool { window: plane.into(), ceil_mode: false, count_include_pad: false };
-        Some(self.op(name, op.into(), &[x]))
+        Some(self.op(name, op, &[x]))
+    }
+
+    /// Global average pooling (`avgpool`) and `flatten` to `[N, C]`, or the caller's other head.
+    pub(crate) fn global_pool(&mut self, x: ValueId) -> ValueId {
+        if self.head == Head::SpatialPyramid {
+            return self.spatial_pyramid(x);
+        }
+        self.average(x)
     }
 
     /// Global average pooling (`avgpool`) and `flatten` to `[N, C]`.
-    pub(crate) fn global_pool(&mut self, x: ValueId) -> ValueId {
+    pub(crate) fn average(&mut self, x: ValueId) -> ValueId {
         let y = self.op("avgpool", Op::GlobalPool(GlobalPool::Average), &[x]);
         self.op("flatten", Op::Flatten(Flatten::IMAGES), &[y])
     }
@@ -168,6 +258,11 @@ impl Net {
         let ratio = options.dropout.unwrap_or(own);
         if ratio == 0.0 { x } else { self.op(name, Op::Dropout(Dropout { ratio }), &[x]) }
     }
+}
+
+/// The greatest common divisor of two numbers above 0.
+fn common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a.max(1) } else { common_divisor(b, a % b) }
 }
 
 /// Window size and stride of an adaptive pooling from `size` to `out` pixels, if all windows are alike.

@@ -4,7 +4,8 @@
 //! its start weights and [`load_named`] fills it with weights from elsewhere. Parameters carry the names of
 //! torchvision's `state_dict`, so that foreign weights map one to one, and at 224x224 with three channels the graphs
 //! are torchvision's: same layers, parameter counts and multiply-adds (EfficientNet-Lite, which torchvision has not, is
-//! TensorFlow's and timm's). For small images the stems and heads change
+//! TensorFlow's and timm's; so are timm's MobileNetV1, SE-ResNet, RepVGG and the vision transformers, names included).
+//! [`sources`] says where pretrained weights can be had. For small images the stems and heads change
 //! as is usual for CIFAR; every family's module states how.
 //!
 //! ```
@@ -19,21 +20,36 @@
 mod alexnet;
 mod catalog;
 mod cifar_resnet;
+mod convnext;
 mod default;
+mod densenet;
+mod efficientnet;
 mod efficientnet_lite;
 mod error;
+mod googlenet;
+mod inception_v3;
 mod init;
 mod layers;
 mod load;
+mod mobilenet_v1;
 mod mobilenet_v2;
 mod mobilenet_v3;
 mod options;
+mod page;
+mod regnet;
+mod repvgg;
 mod resnet;
+mod shufflenet_v2;
+mod sources;
+mod squeezenet;
 mod vgg;
+mod vit;
 
-pub use catalog::{ArchitectureInfo, Family, architectures, build, find};
+pub use catalog::{ArchitectureInfo, Family, architectures, build, find, stem_with_kernel};
 pub use default::{SMALL_INPUT, Suggestion, default_for};
 pub use error::{Mismatch, ZooError};
 pub use init::{InitOptions, initialize, initialize_with};
 pub use load::load_named;
-pub use options::{BuildOptions, Stem};
+pub use options::{BuildOptions, Head, Normalization, Stem};
+pub use page::{Layer, layers, page, parts};
+pub use sources::{Source, sources};

@@ -14,7 +14,7 @@
 //! Howard et al.: Searching for MobileNetV3, 2019 (arXiv 1905.02244); layer names and rounding from torchvision's
 //! `models/mobilenetv3.py`.
 
-use oculist_graph::{Binary, Conv, GlobalPool, Graph, GraphError, Op, Unary, ValueId};
+use oculist_graph::{Conv, Graph, GraphError, Unary, ValueId};
 
 use crate::catalog::{ArchitectureInfo, Family};
 use crate::layers::{Activation, Net, Norm, make_divisible, scaled};
@@ -162,20 +162,10 @@ fn block(net: &mut Net, name: &str, x: ValueId, row: &Row, stride: usize, option
     let depthwise = Conv::square(row.kernel, stride, (row.kernel - 1) / 2).with_groups(expanded);
     y = net.conv_norm_act(&next(), y, expanded, depthwise, Some(row.activation));
     if row.gate {
-        y = squeeze_excitation(net, &next(), y);
+        let squeezed = make_divisible((net.chw(y).0 / 4) as f64);
+        let gate = Unary::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 };
+        y = net.gate(&next(), y, squeezed, Activation::Relu, gate);
     }
     y = net.conv_norm_act(&next(), y, c_out, Conv::square(1, 1, 0), None);
     if stride == 1 && c_in == c_out { net.add(&format!("{name}.add"), y, x) } else { y }
-}
-
-fn squeeze_excitation(net: &mut Net, name: &str, x: ValueId) -> ValueId {
-    let (c, _, _) = net.chw(x);
-    let squeezed = make_divisible((c / 4) as f64);
-    let y = net.op(&format!("{name}.avgpool"), Op::GlobalPool(GlobalPool::Average), &[x]);
-    let y = net.conv(&format!("{name}.fc1"), y, squeezed, Conv::square(1, 1, 0), true);
-    let y = net.relu(&format!("{name}.activation"), y);
-    let y = net.conv(&format!("{name}.fc2"), y, c, Conv::square(1, 1, 0), true);
-    let gate = Op::Unary(Unary::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 });
-    let y = net.op(&format!("{name}.scale_activation"), gate, &[y]);
-    net.op(&format!("{name}.mul"), Op::Binary(Binary::Mul), &[x, y])
 }

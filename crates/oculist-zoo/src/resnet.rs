@@ -1,84 +1,62 @@
-//! Residual networks for ImageNet: ResNet-18, -34 and -50.
+//! Residual networks for ImageNet and their descendants: ResNet-18 to -152, Wide ResNet, ResNeXt, SE-ResNet, and forms
+//! with group and instance normalisation.
 //!
 //! A stem, four stages of residual blocks with 64, 128, 256 and 512 channels, global average pooling, a linear
-//! classifier. ResNet-18 and -34 use two 3x3 convolutions a block, ResNet-50 the bottleneck 1x1, 3x3, 1x1 with four
+//! classifier. ResNet-18 and -34 use two 3x3 convolutions a block, the others the bottleneck 1x1, 3x3, 1x1 with four
 //! times the channels at its end; as in torchvision the 3x3 convolution carries the stride (the paper's first 1x1
 //! does). Shortcuts that change the shape are 1x1 convolutions with normalisation (option B).
+//!
+//! - **Wide ResNet** doubles the channels of the 3x3 convolutions of ResNet-50.
+//! - **ResNeXt-50 32x4d** gives them 32 groups of 4 channels (8, 16, 32 in later stages).
+//! - **SE-ResNet** multiplies each block's result, before the shortcut is added, by a gate of 1/16 of its channels (to a multiple of
+//!   8), as timm's `seresnet*` do.
+//! - `resnet18_gn`, `resnet50_gn`: group normalisation with 32 groups (`resnet50_gn` is timm's); `resnet18_in`: instance
+//!   normalisation. The same can be had of every architecture by [`crate::BuildOptions::normalization`].
+//! - `resnet18_spp`: spatial pyramid pooling instead of the average, by [`crate::BuildOptions::head`].
 //!
 //! **Stem.** Large: 7x7 convolution with stride 2 and 3x3 maximum pooling with stride 2. Small (shorter side up to 64
 //! pixels): 3x3 convolution with stride 1, no pooling.
 //!
 //! # Source
-//! He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, 2015 (arXiv 1512.03385); layer names and
-//! the place of the stride from torchvision's `models/resnet.py`.
+//! He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, 2015 (arXiv 1512.03385); Zagoruyko, Komodakis: Wide
+//! Residual Networks, 2016 (arXiv 1605.07146); Xie, Girshick, Dollár, Tu, He: Aggregated Residual Transformations, 2016 (arXiv
+//! 1611.05431); Hu et al.: Squeeze-and-Excitation Networks, 2017 (arXiv 1709.01507). Layer names and the place of the
+//! stride from torchvision's `models/resnet.py`, the gate's names from timm's `models/resnet.py`.
 
-use oculist_graph::{Conv, Graph, GraphError, ValueId};
+mod entries;
 
-use crate::catalog::{ArchitectureInfo, Family};
-use crate::layers::{Net, Norm, scaled};
+use oculist_graph::{Conv, Graph, GraphError, Unary, ValueId};
+
+use crate::layers::{Activation, Net, Norm, scaled};
 use crate::options::BuildOptions;
+pub(crate) use entries::ENTRIES;
 
-const PAPER: &str = "He et al., Deep Residual Learning for Image Recognition, arXiv 1512.03385";
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Block {
-    Basic,
-    Bottleneck,
+/// What distinguishes the members of the family.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    /// Blocks in each stage.
+    blocks: [usize; 4],
+    /// Bottlenecks instead of two 3x3 convolutions.
+    bottleneck: bool,
+    /// Groups of the bottlenecks' 3x3 convolutions.
+    groups: usize,
+    /// Channels of each group in the first stage.
+    group_width: usize,
+    /// Whether blocks are gated.
+    gate: bool,
 }
 
-const fn entry(
-    name: &'static str,
-    aliases: &'static [&'static str],
-    description: &'static str,
-    params: u64,
-    macs: u64,
-    build: fn(&BuildOptions) -> Result<Graph, GraphError>,
-) -> ArchitectureInfo {
-    ArchitectureInfo {
-        name,
-        aliases,
-        family: Family::ResNet,
-        description,
-        paper: PAPER,
-        year: 2015,
-        input_sizes: &[32, 64, 128, 224],
-        native_input: (3, 224, 224),
-        native_classes: 1000,
-        params,
-        macs,
-        build,
+impl Form {
+    const fn basic(blocks: [usize; 4]) -> Self {
+        Self { blocks, bottleneck: false, groups: 1, group_width: 64, gate: false }
+    }
+
+    const fn bottleneck(blocks: [usize; 4]) -> Self {
+        Self { bottleneck: true, ..Self::basic(blocks) }
     }
 }
 
-/// The family's catalogue.
-pub(crate) const ENTRIES: [ArchitectureInfo; 3] = [
-    entry(
-        "resnet18",
-        &["resnet_18"],
-        "eight residual blocks; trains and quantises without trouble",
-        11_689_512,
-        1_814_073_344,
-        |o| build("resnet18", Block::Basic, [2, 2, 2, 2], o),
-    ),
-    entry(
-        "resnet34",
-        &["resnet_34"],
-        "sixteen residual blocks; twice the work of resnet18",
-        21_797_672,
-        3_663_761_408,
-        |o| build("resnet34", Block::Basic, [3, 4, 6, 3], o),
-    ),
-    entry(
-        "resnet50",
-        &["resnet_50"],
-        "sixteen bottleneck blocks; the usual reference for larger photos",
-        25_557_032,
-        4_089_184_256,
-        |o| build("resnet50", Block::Bottleneck, [3, 4, 6, 3], o),
-    ),
-];
-
-fn build(name: &str, kind: Block, blocks: [usize; 4], options: &BuildOptions) -> Result<Graph, GraphError> {
+fn build(name: &str, form: Form, options: &BuildOptions) -> Result<Graph, GraphError> {
     let (mut net, x) = Net::new(name, options, Norm::DEFAULT);
     let small = options.small_stem();
     let stem = if small { Conv::square(3, 1, 1) } else { Conv::square(7, 2, 3) };
@@ -89,10 +67,10 @@ fn build(name: &str, kind: Block, blocks: [usize; 4], options: &BuildOptions) ->
         x = net.max_pool("maxpool", x, 3, 2, 1);
     }
     for (stage, planes) in [64, 128, 256, 512].into_iter().enumerate() {
-        for i in 0..blocks[stage] {
+        for i in 0..form.blocks[stage] {
             let stride = if stage > 0 && i == 0 { 2 } else { 1 };
             let name = format!("layer{}.{i}", stage + 1);
-            x = block(&mut net, &name, x, kind, scaled(planes, options), stride);
+            x = block(&mut net, &name, x, form, scaled(planes, options), stride);
         }
     }
     let y = net.global_pool(x);
@@ -101,14 +79,16 @@ fn build(name: &str, kind: Block, blocks: [usize; 4], options: &BuildOptions) ->
     net.finish(y)
 }
 
-fn block(net: &mut Net, name: &str, x: ValueId, kind: Block, planes: usize, stride: usize) -> ValueId {
-    let layers = match kind {
-        Block::Basic => vec![(planes, Conv::square(3, stride, 1)), (planes, Conv::square(3, 1, 1))],
-        Block::Bottleneck => vec![
-            (planes, Conv::square(1, 1, 0)),
-            (planes, Conv::square(3, stride, 1)),
+fn block(net: &mut Net, name: &str, x: ValueId, form: Form, planes: usize, stride: usize) -> ValueId {
+    let layers = if form.bottleneck {
+        let inner = (planes * form.group_width / 64).max(1) * form.groups;
+        vec![
+            (inner, Conv::square(1, 1, 0)),
+            (inner, Conv::square(3, stride, 1).with_groups(form.groups)),
             (4 * planes, Conv::square(1, 1, 0)),
-        ],
+        ]
+    } else {
+        vec![(planes, Conv::square(3, stride, 1)), (planes, Conv::square(3, 1, 1))]
     };
     let last = layers.len();
     let mut y = x;
@@ -121,6 +101,9 @@ fn block(net: &mut Net, name: &str, x: ValueId, kind: Block, planes: usize, stri
         }
     }
     let (c_out, _, _) = net.chw(y);
+    if form.gate {
+        y = net.gate(&format!("{name}.se"), y, squeezed(c_out), Activation::Relu, Unary::Sigmoid);
+    }
     let shortcut = if stride > 1 || net.chw(x).0 != c_out {
         let s = net.conv(&format!("{name}.downsample.0"), x, c_out, Conv::square(1, stride, 0), false);
         net.batch_norm(&format!("{name}.downsample.1"), s)
@@ -129,4 +112,12 @@ fn block(net: &mut Net, name: &str, x: ValueId, kind: Block, planes: usize, stri
     };
     let y = net.add(&format!("{name}.add"), y, shortcut);
     net.relu(&format!("{name}.relu{last}"), y)
+}
+
+/// Channels within the gate of a block with `channels`: a sixteenth, to the nearest multiple of 8, at least 8.
+///
+/// # Source
+/// timm's `make_divisible(channels / 16, 8, round_limit=0)`.
+fn squeezed(channels: usize) -> usize {
+    ((channels as f64 / 16.0 + 4.0) / 8.0).floor().max(1.0) as usize * 8
 }

@@ -1,7 +1,8 @@
-//! VGG-11, -13, -16 and -19 with batch normalisation.
+//! VGG-11, -13, -16 and -19, with batch normalisation (`_bn`) and without.
 //!
 //! Five groups of 3x3 convolutions (with bias, as in torchvision), each group followed by a 2x2 maximum pooling,
-//! then three fully connected layers.
+//! then three fully connected layers. Without normalisation, as published, training wants a small rate: 0.01, and less for
+//! the deep ones.
 //!
 //! **Small images.** A pooling is left out where the map has become smaller than its window (at 28x28 the last one).
 //! **Head.** Where the last map is 7x7 (224x224), or where PyTorch's adaptive pooling to 7x7 is a plain average
@@ -46,46 +47,82 @@ const fn entry(
 }
 
 /// The family's catalogue.
-pub(crate) const ENTRIES: [ArchitectureInfo; 4] = [
+pub(crate) const ENTRIES: [ArchitectureInfo; 8] = [
     entry(
         "vgg11",
-        &["vgg11_bn"],
-        "eight convolutions in a plain chain; large, simple to prune",
-        132_868_840,
+        &[],
+        "eight convolutions in a plain chain, no normalisation",
+        132_863_336,
         7_609_090_048,
-        |o| build("vgg11", [1, 1, 2, 2, 2], o),
+        |o| build("vgg11", [1, 1, 2, 2, 2], false, o),
     ),
-    entry("vgg13", &["vgg13_bn"], "ten convolutions in a plain chain", 133_053_736, 11_308_466_176, |o| {
-        build("vgg13", [2, 2, 2, 2, 2], o)
-    }),
+    entry(
+        "vgg13",
+        &[],
+        "ten convolutions in a plain chain, no normalisation",
+        133_047_848,
+        11_308_466_176,
+        |o| build("vgg13", [2, 2, 2, 2, 2], false, o),
+    ),
     entry(
         "vgg16",
-        &["vgg16_bn"],
-        "thirteen convolutions in a plain chain; the classic feature extractor",
-        138_365_992,
+        &[],
+        "thirteen convolutions in a plain chain, as published",
+        138_357_544,
         15_470_264_320,
-        |o| build("vgg16", [2, 2, 3, 3, 3], o),
+        |o| build("vgg16", [2, 2, 3, 3, 3], false, o),
     ),
     entry(
         "vgg19",
-        &["vgg19_bn"],
-        "sixteen convolutions in a plain chain",
-        143_678_248,
+        &[],
+        "sixteen convolutions in a plain chain, as published",
+        143_667_240,
         19_632_062_464,
-        |o| build("vgg19", [2, 2, 4, 4, 4], o),
+        |o| build("vgg19", [2, 2, 4, 4, 4], false, o),
     ),
+    entry(
+        "vgg11_bn",
+        &[],
+        "eight convolutions in a plain chain; large, simple to prune",
+        132_868_840,
+        7_609_090_048,
+        |o| build("vgg11_bn", [1, 1, 2, 2, 2], true, o),
+    ),
+    entry("vgg13_bn", &[], "ten convolutions in a plain chain", 133_053_736, 11_308_466_176, |o| {
+        build("vgg13_bn", [2, 2, 2, 2, 2], true, o)
+    }),
+    entry(
+        "vgg16_bn",
+        &[],
+        "thirteen convolutions in a plain chain; the classic feature extractor",
+        138_365_992,
+        15_470_264_320,
+        |o| build("vgg16_bn", [2, 2, 3, 3, 3], true, o),
+    ),
+    entry("vgg19_bn", &[], "sixteen convolutions in a plain chain", 143_678_248, 19_632_062_464, |o| {
+        build("vgg19_bn", [2, 2, 4, 4, 4], true, o)
+    }),
 ];
 
-fn build(name: &str, convs: [usize; 5], options: &BuildOptions) -> Result<Graph, GraphError> {
+fn build(
+    name: &str,
+    convs: [usize; 5],
+    normalised: bool,
+    options: &BuildOptions,
+) -> Result<Graph, GraphError> {
     let (mut net, mut x) = Net::new(name, options, Norm::DEFAULT);
     let mut index = 0;
     for (group, channels) in [64, 128, 256, 512, 512].into_iter().enumerate() {
         for _ in 0..convs[group] {
             let c_out = scaled(channels, options);
             x = net.conv(&format!("features.{index}"), x, c_out, Conv::square(3, 1, 1), true);
-            x = net.batch_norm(&format!("features.{}", index + 1), x);
-            x = net.relu(&format!("features.{}", index + 2), x);
-            index += 3;
+            index += 1;
+            if normalised {
+                x = net.batch_norm(&format!("features.{index}"), x);
+                index += 1;
+            }
+            x = net.relu(&format!("features.{index}"), x);
+            index += 1;
         }
         x = net.max_pool_while_possible(&format!("features.{index}"), x, 2, 2);
         index += 1;

@@ -100,7 +100,7 @@ mod tests {
     fn networks() -> [Graph; 2] {
         let options = BuildOptions::new(10, (3, 32, 32));
         [
-            oculist_zoo::build("vgg11", &options.clone().with_dropout(0.4)).unwrap(),
+            oculist_zoo::build("vgg11_bn", &options.clone().with_dropout(0.4)).unwrap(),
             oculist_zoo::build("mobilenet_v3_small", &options).unwrap(),
         ]
     }

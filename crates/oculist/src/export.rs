@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use oculist_data::Task;
 use oculist_graph::Graph;
-use oculist_passes::{channels_last_again, fold_batch_norm, remove_identity};
+use oculist_passes::{channels_last_again, fold_batch_norm, remove_identity, reparameterize};
 use oculist_report::bytes_text;
 
 use crate::deciding::Deciding;
@@ -98,7 +98,7 @@ fn export_model(
     let mut what = String::from("as it was");
     let mut graph = model.graph.clone();
     if options.fold && !quantizes {
-        graph = fold_batch_norm(&remove_identity(&graph)?)?;
+        graph = fold_batch_norm(&reparameterize(&remove_identity(&graph)?)?)?;
         what = "batch normalisation folded".into();
     }
     // Folding changes no answer, so the file's own threshold stays.
@@ -188,7 +188,7 @@ fn export_foreign(
                 problem: "it is quantised already, so nothing is left to fold".into(),
             });
         }
-        graph = fold_batch_norm(&remove_identity(&graph)?)?;
+        graph = fold_batch_norm(&reparameterize(&remove_identity(&graph)?)?)?;
         what = "batch normalisation folded";
     }
     let mut asked = oculist_onnx::ExportOptions::default();

@@ -9,7 +9,7 @@ use oculist_graph::{Graph, Op, ValueId};
 use oculist_metrics::Scores;
 use oculist_passes::{
     CalibrationMethod, Calibrator, ChannelMeans, QuantizeOptions, Range, WeightRange, correct_bias,
-    fold_batch_norm, layer_inputs, quantizable_values, quantize, remove_identity,
+    fold_batch_norm, layer_inputs, quantizable_values, quantize, remove_identity, reparameterize,
 };
 use oculist_report::{LayerSensitivity, Quantization};
 use oculist_runtime::{Context, Plan, PlanOptions};
@@ -186,7 +186,7 @@ pub(crate) fn calibrate(
     graph: &Graph,
     stop: &AtomicBool,
 ) -> Result<Calibrated, OculistError> {
-    let folded = fold_batch_norm(&remove_identity(graph)?)?;
+    let folded = fold_batch_norm(&reparameterize(&remove_identity(graph)?)?)?;
     let values = quantizable_values(&folded)?;
     let inputs = layer_inputs(&folded);
     let mut calibrator = Calibrator::new(&folded, &values);

@@ -98,7 +98,7 @@ fn train() -> Vec<Case> {
         case("resnet20", 32, 128).at_least(1.5),
         case("mobilenet_v2", 32, 128).at_least(1.5),
         case("mobilenet_v2", 224, 16).at_least(1.5),
-        case("vgg11", 32, 128),
+        case("vgg11_bn", 32, 128),
         case("resnet18", 224, 16),
     ]
 }
@@ -114,7 +114,7 @@ fn infer() -> Vec<Case> {
         ("resnet18", 224, 8, both(1.4, 1.2), both(1.4, 1.2)),
         ("resnet20", 32, 32, both(1.3, 1.0), NONE),
         ("resnet50", 224, 8, NONE, NONE),
-        ("vgg11", 32, 32, NONE, NONE),
+        ("vgg11_bn", 32, 32, NONE, NONE),
         ("mobilenet_v2", 224, 8, both(1.0, 1.0), both(1.0, 1.0)),
         ("mobilenet_v3_small", 224, 8, both(1.0, 1.0), both(1.0, 1.0)),
     ];

@@ -1,10 +1,9 @@
-//! The verbs that only look: report, data show, zoo list.
+//! The verbs that only look: report, data show.
 
 use std::sync::atomic::AtomicBool;
 
-use oculist_report::{Align, Table, terminal};
+use oculist_report::terminal;
 use oculist_text::visible;
-use serde::Serialize;
 
 use super::{print, print_as_is, watched};
 use crate::args::{CompareArgs, DataArgs, ReportArgs, ReportVerb, RequiredSourceArg};
@@ -43,56 +42,4 @@ fn compare(args: &CompareArgs, quiet: bool) -> anyhow::Result<()> {
 pub(crate) fn data_show(source: &RequiredSourceArg, args: &DataArgs, json: bool) -> anyhow::Result<()> {
     let shown = oculist::show_data(&source.settings().over(args.settings()))?;
     if json { print_as_is(&serde_json::to_string_pretty(&shown)?) } else { print(&shown.to_string()) }
-}
-
-/// One architecture in `zoo list --json`.
-#[derive(Debug, Serialize)]
-struct Entry {
-    name: &'static str,
-    description: &'static str,
-    year: u16,
-    input: (usize, usize, usize),
-    classes: usize,
-    params: u64,
-    macs: u64,
-    paper: &'static str,
-}
-
-pub(crate) fn zoo_list(json: bool) -> anyhow::Result<()> {
-    let entries: Vec<Entry> = oculist::architectures()
-        .iter()
-        .map(|a| Entry {
-            name: a.name,
-            description: a.description,
-            year: a.year,
-            input: a.native_input,
-            classes: a.native_classes,
-            params: a.params,
-            macs: a.macs,
-            paper: a.paper,
-        })
-        .collect();
-    if json {
-        return print_as_is(&serde_json::to_string_pretty(&entries)?);
-    }
-    let right = Align::Right;
-    let mut table = Table::new(&[
-        ("name", Align::Left),
-        ("year", right),
-        ("input", right),
-        ("params", right),
-        ("MACs", right),
-        ("what", Align::Left),
-    ]);
-    for e in &entries {
-        table.row([
-            e.name.to_owned(),
-            e.year.to_string(),
-            format!("{}x{}x{}", e.input.0, e.input.1, e.input.2),
-            format!("{:.2} M", e.params as f64 / 1e6),
-            format!("{:.0} M", e.macs as f64 / 1e6),
-            e.description.to_owned(),
-        ]);
-    }
-    print(&table.to_string())
 }

@@ -462,11 +462,33 @@ fn architectures_are_listed() {
         assert!(list.lines().any(|l| l.starts_with(name)), "{name}: {list}");
         format!("{:.2}", entry["params"].as_f64().expect("a number") / 1e6)
     };
+    let of =
+        |name: &str| json.as_array().expect("a list").iter().find(|e| e["name"] == name).expect("an entry");
+    assert!(list.contains("hf:timm/resnet18.a1_in1k") && of("resnet20")["weights"] == serde_json::json!([]));
+    assert_eq!(of("googlenet")["weights"][0]["name"], "googlenet-1378be20.pth");
     // The papers' and torchvision's numbers.
     assert_eq!(
         ["resnet20", "resnet18", "resnet50", "mobilenet_v2", "vgg16", "alexnet"].map(millions),
         ["0.27", "11.69", "25.56", "3.50", "138.37", "61.10"]
     );
+}
+
+#[test]
+fn the_layers_of_an_architecture_are_shown() {
+    let text = oculist("zoo").args("show resnet18 --image-size 32 --classes 10").run().ok().stdout;
+    assert!(
+        text.contains("layer4.1.conv2") && text.contains("[N, 512, 4, 4]") && text.contains("10 classes"),
+        "{text}"
+    );
+    let json = oculist("zoo").args("show squeezenet1_1 --json").run().ok().json();
+    let params: u64 = json["layers"]
+        .as_array()
+        .expect("layers")
+        .iter()
+        .map(|l| l["params"].as_u64().expect("a number"))
+        .sum();
+    assert_eq!((params, &json["params"]), (1_235_496, &1_235_496.into()));
+    oculist("zoo").args("show resnet19").run().fails(1, &["resnet19", "resnet18"]);
 }
 
 #[test]

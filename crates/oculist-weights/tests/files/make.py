@@ -309,7 +309,7 @@ def timm_names():
         ("mobilenetv2_100", "mobilenet_v2"),
         ("mobilenetv3_small_100", "mobilenet_v3_small"),
         ("mobilenetv3_large_100", "mobilenet_v3_large"),
-        ("vgg11_bn", "vgg11"),
+        ("vgg11_bn", "vgg11_bn"),
     ]:
         net = timm.create_model(name, num_classes=5)
         models[name] = {"ours": ours, "entries": compact(net.state_dict())}

@@ -114,8 +114,8 @@ fn a_vgg_of_timm_has_its_linear_layers_as_convolutions() {
     let model = &models["vgg11_bn"];
     // Zeros share their memory: the wide head has 120 million weights.
     let weights = weights("vgg11_bn", model, |_, shape| Tensor::zeros(oculist_graph::DataType::F32, shape));
-    assert_eq!(classes_of("vgg11", &weights).unwrap(), 5);
-    let mut graph = build("vgg11", &BuildOptions::new(5, (3, 224, 224))).unwrap();
+    assert_eq!(classes_of("vgg11_bn", &weights).unwrap(), 5);
+    let mut graph = build("vgg11_bn", &BuildOptions::new(5, (3, 224, 224))).unwrap();
     let report = load_into(&mut graph, &weights, Partial::No).unwrap();
     assert_eq!(report.producer, "timm (vgg)");
     assert_eq!(report.matched.len(), graph.weights().iter().filter(|&&w| w).count());

@@ -131,3 +131,18 @@ fn zero_init_touches_the_last_gamma_of_each_block_only() {
         .count();
     assert_eq!(zeroed, 10);
 }
+
+#[test]
+fn transformers_begin_small_and_with_branches_switched_off() {
+    let vit = drawn("vit_tiny_patch16_224", 32, 1);
+    for name in ["blocks.3.attn.qkv.weight", "blocks.0.mlp.fc1.weight", "pos_embed"] {
+        let (mean, deviation) = mean_and_deviation(values(&vit, name));
+        assert!(mean.abs() < 1e-3 && (deviation / 0.02 - 1.0).abs() < 0.03, "{name}: {mean} {deviation}");
+    }
+    assert!(mean_and_deviation(values(&vit, "cls_token")).1 > 0.01);
+    assert!(values(&vit, "blocks.0.mlp.fc1.bias").iter().all(|&b| b == 0.0));
+    assert!(values(&vit, "norm.weight").iter().all(|&g| g == 1.0));
+    let convnext = drawn("convnext_tiny", 32, 1);
+    assert!(values(&convnext, "features.1.0.layer_scale").iter().all(|&s| s == 1e-6));
+    assert!(mean_and_deviation(values(&convnext, "features.1.0.block.3.weight")).1 > 0.01);
+}

@@ -2,4 +2,6 @@
 
 mod golden;
 mod options;
+mod pages;
+mod published;
 mod shapes;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use oculist_graph::Graph;
 use oculist_weights::{Partial, Weights};
-use oculist_zoo::{ArchitectureInfo, BuildOptions, Family, Stem};
+use oculist_zoo::{ArchitectureInfo, BuildOptions};
 
 use super::ARCH_KEY;
 use super::options::ModelOptions;
@@ -97,10 +97,8 @@ fn network(
     let channels = stem.map(|shape| shape[1]).filter(|c| [1, 3].contains(c)).unwrap_or(info.native_input.0);
     let mut build = BuildOptions::new(classes, (channels, height, width));
     // The weights, not the size of the images, say which of its two stems a network has.
-    if matches!(info.family, Family::ResNet | Family::AlexNet)
-        && let Some(shape) = stem
-    {
-        build = build.with_stem(if shape[2] > 3 { Stem::Large } else { Stem::Small });
+    if let Some(shape) = stem {
+        build = build.with_stem(oculist_zoo::stem_with_kernel(info, shape[2]));
     }
     Ok((oculist_zoo::build(info.name, &build)?, classes))
 }

@@ -1,6 +1,6 @@
-//! Folds batch normalisation into the layers before it.
+//! Folds batch normalisation into the layers before it, and parallel branches into one.
 
-use oculist_passes::{fold_batch_norm, remove_identity};
+use oculist_passes::{fold_batch_norm, remove_identity, reparameterize};
 
 use super::plan::{Draft, Planned};
 use super::{Expected, Stage};
@@ -8,7 +8,8 @@ use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::session::Session;
 
-/// Folds batch normalisation into the convolutions before it, which changes no answer beyond rounding.
+/// Folds batch normalisation into the convolutions before it, and branches that are trained side by side into one convolution, which
+/// changes no answer beyond rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Fold;
@@ -29,7 +30,7 @@ impl Stage for Fold {
     fn run(&self, _session: &Session<'_>, before: &Candidate) -> Result<Candidate, OculistError> {
         let before = before.in_f32();
         let model = before.model_for(self.kind())?;
-        let graph = fold_batch_norm(&remove_identity(&model.graph)?)?;
+        let graph = fold_batch_norm(&reparameterize(&remove_identity(&model.graph)?)?)?;
         let folded = model.graph.nodes().len() - graph.nodes().len();
         let mut after = before.followed_by(model.with_graph(graph));
         after.name = format!("{}, folded", before.name);

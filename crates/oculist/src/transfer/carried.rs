@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oculist_augment::{ColorMode, Preprocessing};
-use oculist_passes::{Cut, Extractor, Normalization, color_input, extractor, fold_batch_norm, grey_input, remove_identity};
+use oculist_passes::{Cut, Extractor, Normalization, color_input, extractor, fold_batch_norm, grey_input, remove_identity, reparameterize};
 use oculist_runtime::Context;
 
 use crate::error::OculistError;
@@ -74,7 +74,7 @@ impl Carried {
             problem: format!("{e}; {} names the value or node that gives the features", setting("layer")).into(),
         };
         let network = extractor(&self.model.graph, cut).map_err(of_file)?;
-        let folded = fold_batch_norm(&remove_identity(&network.graph)?)?;
+        let folded = fold_batch_norm(&reparameterize(&remove_identity(&network.graph)?)?)?;
         Ok(Backbone { network, folded })
     }
 }

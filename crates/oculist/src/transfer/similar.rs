@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use oculist_augment::Image;
 use oculist_data::{Split, path_text};
-use oculist_passes::{Cut, extractor, fold_batch_norm, remove_identity};
+use oculist_passes::{Cut, extractor, fold_batch_norm, remove_identity, reparameterize};
 use oculist_report::terminal::Neighbour;
 use oculist_runtime::{Context, Plan, PlanOptions};
 
@@ -43,7 +43,7 @@ impl Gallery {
         let settings = Settings { data: Some(data.to_owned()), ..settings.clone() };
         let (source, unfit) = Source::open_to_look(&settings)?;
         let network = extractor(&model.graph, Cut::Classifier)?.graph;
-        let graph = fold_batch_norm(&remove_identity(&network)?)?;
+        let graph = fold_batch_norm(&reparameterize(&remove_identity(&network)?)?)?;
         let stop = AtomicBool::new(false);
         let watch = &mut Watch { observer: &mut |_| (), stop: &stop };
         let folder: Option<PathBuf> = folder(&settings);
