@@ -3,6 +3,7 @@
 use oculist_graph::{AfterVotes, Branch, Compare, Graph, Node, Shape, TreeEnsembleClassifier, Trees, Vote};
 use oculist_testing::formula;
 use oculist_testing::golden::max_abs_difference;
+use oculist_testing::python;
 
 use crate::graphs::{onnxruntime, plain};
 
@@ -100,4 +101,24 @@ fn onnx_runtime_gives_the_same_scores_and_labels() {
             }
         }
     }
+}
+
+#[test]
+fn a_forest_of_another_writer_says_what_it_should() {
+    let rows = formula::tensor("trees.rows", 200 * DIM);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
+    std::fs::write(file("rows"), bytes).unwrap();
+    let Some(outcome) = python::run("forest.py", [file("model.onnx"), file("rows"), file("output")]) else {
+        return;
+    };
+    let _ = outcome.expect_success();
+    let bytes = std::fs::read(file("output")).unwrap();
+    let want: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let got = plain(&oculist_onnx::read(file("model.onnx")).unwrap(), &rows, DIM);
+    assert!(max_abs_difference(got.as_f32().unwrap(), &want) < 1e-6);
+    let mut turned = want.clone();
+    turned.rotate_left(1);
+    assert!(max_abs_difference(got.as_f32().unwrap(), &turned) > 0.1, "a wrong result must be seen");
 }

@@ -45,9 +45,14 @@ impl Forward for TreeEnsembleClassifier {
 
 fn softmax(row: &mut [f32]) {
     let most = row.iter().copied().fold(f32::MIN, f32::max);
-    row.iter_mut().for_each(|s| *s = (*s - most).exp());
-    let sum: f32 = row.iter().sum();
-    row.iter_mut().for_each(|s| *s /= sum);
+    let mut sum = 0.0;
+    for s in &mut *row {
+        *s = (*s - most).exp();
+        sum += *s;
+    }
+    for s in row {
+        *s /= sum;
+    }
 }
 
 #[cfg(test)]
