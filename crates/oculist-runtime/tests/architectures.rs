@@ -98,16 +98,18 @@ fn zoo_names() -> Vec<String> {
 /// has a twin with one weight in the middle changed, which must be seen.
 #[test]
 fn the_rest_of_the_zoo_at_small_and_published_sizes() {
-    let mut worst = 0.0_f32;
+    let (mut worst, mut failed) = (0.0_f32, Vec::new());
     for name in zoo_names() {
         let model = golden::load(&format!("zoo/{name}.json"));
         for case in model["cases"].as_array().expect("a list of cases") {
             let mut graph = filled_of_zoo(&name, &model, case);
             let found = distance(&graph, case);
             println!("{name} {}: {found:e}", case["input_shape"]);
-            assert!(found <= TOLERANCE, "{name} {}: {found:e}", case["input_shape"]);
+            if found > TOLERANCE {
+                failed.push(format!("{name} {}: {found:e}", case["input_shape"]));
+            }
             worst = worst.max(found);
-            // The twin: the last layer but the classifier with another scale.
+            // The twin: a layer in the middle with another weight.
             let layers: Vec<ValueId> =
                 graph.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_))).map(|n| n.inputs[1]).collect();
             let weight = layers[layers.len() / 2];
@@ -115,10 +117,13 @@ fn the_rest_of_the_zoo_at_small_and_published_sizes() {
             let (shape, values) = (tensor.shape().to_vec(), tensor.to_f32s());
             graph.set_param(weight, Tensor::f32(&shape, values.iter().map(|v| 1.5 * v + 0.01).collect()));
             let wrong = distance(&graph, case);
-            assert!(wrong > 5.0 * TOLERANCE, "{name} {}: {wrong:e} is not rejected", case["input_shape"]);
+            if wrong <= 5.0 * TOLERANCE {
+                failed.push(format!("{name} {}: {wrong:e} is not rejected", case["input_shape"]));
+            }
         }
     }
     println!("largest: {worst:e}");
+    assert!(failed.is_empty(), "{failed:?}");
 }
 
 #[test]

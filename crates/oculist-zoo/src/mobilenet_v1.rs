@@ -1,19 +1,19 @@
 //! MobileNetV1.
 //!
-//! A 3x3 stem, thirteen depthwise separable convolutions (3x3 depthwise and 1x1, each with normalisation and ReLU), global average
+//! A 3x3 stem, thirteen depthwise separable convolutions (3x3 depthwise and 1x1, each with normalisation and ReLU6), global average
 //! pooling, dropout and a linear classifier.
 //!
 //! **Small images**: up to 64 pixels the stem has stride 1, up to 32 pixels the first block that would halve the map too, so
 //! that the last map keeps about 4x4 pixels.
 //!
 //! # Source
-//! Howard et al.: MobileNets, 2017 (arXiv 1704.04861); layer names and ReLU (the reference code has ReLU6) from timm's
-//! `mobilenetv1_100`.
+//! Howard et al.: MobileNets, 2017 (arXiv 1704.04861); layer names and ReLU6 (the paper says ReLU, the
+//! reference code has ReLU6) from timm's `mobilenetv1_100`.
 
 use oculist_graph::{Conv, Graph, GraphError};
 
 use crate::catalog::{ArchitectureInfo, Family};
-use crate::layers::{Net, Norm, scaled};
+use crate::layers::{Activation, Net, Norm, scaled};
 use crate::options::BuildOptions;
 
 /// The family's catalogue.
@@ -40,7 +40,7 @@ fn build(options: &BuildOptions) -> Result<Graph, GraphError> {
     let stem = Conv::square(3, if options.small_stem() { 1 } else { 2 }, 1);
     let mut x = net.conv("conv_stem", x, scaled(32, options), stem, false);
     x = net.batch_norm("bn1", x);
-    x = net.relu("act1", x);
+    x = net.activation("act1", x, Activation::Relu6);
     for (stage, (channels, blocks, stride)) in STAGES.into_iter().enumerate() {
         for i in 0..blocks {
             let name = format!("blocks.{stage}.{i}");
@@ -49,11 +49,11 @@ fn build(options: &BuildOptions) -> Result<Graph, GraphError> {
             let depthwise = Conv::square(3, stride, 1).with_groups(c_in);
             x = net.conv(&format!("{name}.conv_dw"), x, c_in, depthwise, false);
             x = net.batch_norm(&format!("{name}.bn1"), x);
-            x = net.relu(&format!("{name}.act1"), x);
+            x = net.activation(&format!("{name}.act1"), x, Activation::Relu6);
             let c_out = scaled(channels, options);
             x = net.conv(&format!("{name}.conv_pw"), x, c_out, Conv::square(1, 1, 0), false);
             x = net.batch_norm(&format!("{name}.bn2"), x);
-            x = net.relu(&format!("{name}.act2"), x);
+            x = net.activation(&format!("{name}.act2"), x, Activation::Relu6);
         }
     }
     let y = net.global_pool(x);

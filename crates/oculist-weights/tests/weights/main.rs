@@ -9,6 +9,7 @@ mod pickles;
 mod sharded;
 mod timm;
 mod writing;
+mod zoo;
 
 use std::path::PathBuf;
 
