@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (text, words) in [
-            (r#"{"kind":"trian"}"#, "expected one of distil, fine-tune"),
+            (r#"{"kind":"trian"}"#, "expected one of best, distil, fine-tune"),
             (r#"{"keep":0.5}"#, "expected `kind`"),
             (r#"{"kind":"train","max_drop":1}"#, "train: unknown setting `max_drop`, expected one of arch"),
             (r#"{"kind":"train","epochs":"many"}"#, "train: invalid type"),
