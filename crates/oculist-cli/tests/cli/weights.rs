@@ -66,7 +66,17 @@ fn what_does_not_fit_is_told() {
     let dir = scratch();
     let file = weights(dir.path());
     let call = || oculist("eval").arg(&trained().data).option("--model", &file).args("--preprocessing unit");
-    call().run().fails(1, &["weights.safetensors", "--arch", "zoo list"]);
+    // Whose weights they are is told from names and shapes, unless they are those of no network as it was published.
+    let found = call().run().ok();
+    assert!(found.stderr.contains("its weights are those of resnet8; --arch says otherwise"), "{}", found.stderr);
+    let narrow = oculist_zoo::BuildOptions::new(3, (3, 32, 32)).with_width(0.5);
+    let mut graph = oculist_zoo::build("resnet8", &narrow).expect("a network");
+    oculist_zoo::initialize(&mut graph, 0);
+    let (model, other) = (dir.path().join("narrow.onnx"), dir.path().join("narrow.safetensors"));
+    oculist_onnx::write(&graph, &model).expect("a model");
+    oculist("export").arg(&model).option("--output", &other).run().ok();
+    let unknown = oculist("eval").arg(&trained().data).option("--model", &other).args("--preprocessing unit");
+    unknown.run().fails(1, &["narrow.safetensors", "those of no architecture here", "--arch", "zoo list"]);
     call()
         .args("--arch resnet20")
         .run()

@@ -7,8 +7,8 @@ use std::time::Instant;
 use oculist_data::Split;
 use oculist_data::Task;
 use oculist_graph::Graph;
-use oculist_heads::HeadOptions;
-use oculist_passes::{Cut, classifier, pools_its_maps};
+use oculist_heads::{HeadKind, HeadOptions};
+use oculist_passes::{Classifier, Cut, classifier, pools_its_maps};
 use oculist_report::{Transfer as Facts, TransferHead};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -27,7 +27,7 @@ use crate::summary::counted;
 use crate::transfer::carried::{Backbone, Carried};
 use crate::transfer::features::{Extraction, FeatureRows};
 use crate::transfer::heads::{Lesson, with_head};
-use crate::transfer::rows::{carry, rows, with_linear};
+use crate::transfer::rows::{Carry, carry, rows, with_linear};
 use crate::transfer::seen::Seen;
 
 /// Training images by which the ranges of an int8 extractor are observed.
@@ -186,6 +186,19 @@ impl Transfer {
         Ok(graph)
     }
 
+    /// The heads to try.
+    fn kinds(&self, session: &Session<'_>) -> Result<Vec<HeadKind>, OculistError> {
+        let linear = matches!(self.mode(session), TransferMode::Finetune | TransferMode::Gap);
+        let kinds = self.head.or(session.settings().head).unwrap_or_default().kinds(linear);
+        match kinds.iter().find(|kind| linear && !kind.is_linear()) {
+            Some(kind) => Err(self.fail(format!(
+                "head: expected one that is a fully connected layer (logistic, svm or lda) where that layer is trained on, \
+                 found {kind}"
+            ))),
+            None => Ok(kinds),
+        }
+    }
+
     /// A head on the features.
     fn with_features(&self, session: &Session<'_>, carried: &Carried) -> Result<Made, OculistError> {
         let mode = self.mode(session);
@@ -206,16 +219,7 @@ impl Transfer {
         };
         let shown = if trained_on { Precision::F32 } else { precision };
         let both = self.features(session, carried, &run, shown)?;
-        let asked = self.head.or(session.settings().head).unwrap_or_default();
-        let linear = trained_on || mode == TransferMode::Gap;
-        let kinds = asked.kinds(linear);
-        if linear && kinds.iter().any(|kind| !kind.is_linear()) {
-            return Err(self.fail(format!(
-                "head: expected one that is a fully connected layer (logistic, svm or lda) where that layer is trained on, \
-                 found {}",
-                kinds[0]
-            )));
-        }
+        let kinds = self.kinds(session)?;
         let lesson = Lesson {
             train: &both.train,
             train_labels: &both.train_labels,
@@ -282,30 +286,11 @@ impl Transfer {
 
     /// The classifier's rows by the names of the classes.
     fn with_rows(&self, session: &Session<'_>, carried: &Carried) -> Result<Made, OculistError> {
-        let model = &carried.model;
-        let of_file = |problem: String| match session.settings().mode.unwrap_or_default() {
-            TransferMode::Auto => OculistError::OutOfReach { problem },
-            _ => OculistError::Model { path: carried.path.clone(), problem: problem.into() },
-        };
-        if model.numbered {
-            return Err(of_file(format!(
-                "it does not name its classes, so that none can be carried over by name: name them with {}, or carry over \
-                 its features",
-                setting("classes")
-            )));
-        }
-        let carry = carry(&model.class_names, session.source().class_names()).map_err(of_file)?;
+        let (old, carry) = self.carry(session, carried)?;
         for note in &carry.notes {
             session.note(note);
         }
-        let old = classifier(&model.graph).map_err(|e| of_file(e.to_string()))?;
         let backbone = carried.backbone(Cut::Classifier)?;
-        if backbone.network.features != old.features {
-            return Err(of_file(format!(
-                "its last layer `{}` reads {} features, and an image has {}",
-                old.name, old.features, backbone.network.features
-            )));
-        }
         let (empty, none) = (FeatureRows { dim: old.features, ..FeatureRows::default() }, Vec::new());
         let (weights, bias) = if carry.of.iter().all(Option::is_some) {
             rows(&old, &carry, &empty, &none)
@@ -322,6 +307,32 @@ impl Transfer {
             list.push(name.clone());
         }
         Ok(Made { graph, what, facts })
+    }
+
+    /// The source's classifier, and which of its rows are of classes of the data.
+    fn carry(&self, session: &Session<'_>, carried: &Carried) -> Result<(Classifier, Carry), OculistError> {
+        let model = &carried.model;
+        let of_file = |problem: String| match session.settings().mode.unwrap_or_default() {
+            TransferMode::Auto => OculistError::OutOfReach { problem },
+            _ => OculistError::Model { path: carried.path.clone(), problem: problem.into() },
+        };
+        if model.numbered {
+            return Err(of_file(format!(
+                "it does not name its classes, so that none can be carried over by name: name them with {}, or carry over \
+                 its features",
+                setting("classes")
+            )));
+        }
+        let carry = carry(&model.class_names, session.source().class_names()).map_err(of_file)?;
+        let old = classifier(&model.graph).map_err(|e| of_file(e.to_string()))?;
+        let features = carried.network(Cut::Classifier)?.features;
+        if features != old.features {
+            return Err(of_file(format!(
+                "its last layer `{}` reads {} features, and an image has {features}",
+                old.name, old.features
+            )));
+        }
+        Ok((old, carry))
     }
 }
 
@@ -344,11 +355,17 @@ impl Stage for Transfer {
     }
 
     fn check(&self, session: &Session<'_>) -> Result<(), OculistError> {
-        self.source(session)?;
+        let carried = self.source(session)?;
         if session.config().task != Task::SingleLabel {
             return Err(self.fail("expected images of one label each, found several: heads choose one class"));
         }
-        Ok(())
+        match self.mode(session) {
+            TransferMode::Fc => self.carry(session, carried).map(drop),
+            _ => {
+                self.kinds(session)?;
+                carried.network(self.cut(session)).map(drop)
+            }
+        }
     }
 
     fn expects(&self, _before: Expected) -> Result<Expected, OculistError> {

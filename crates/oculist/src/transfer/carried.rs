@@ -68,12 +68,20 @@ impl Carried {
     ///
     /// # Errors
     /// [`OculistError::Model`] naming the file, what it ends in and how to name a layer.
-    pub(crate) fn backbone(&self, cut: Cut<'_>) -> Result<Backbone, OculistError> {
+    pub(crate) fn network(&self, cut: Cut<'_>) -> Result<Extractor, OculistError> {
         let of_file = |e: oculist_passes::PassError| OculistError::Model {
             path: self.path.clone(),
             problem: format!("{e}; {} names the value or node that gives the features", setting("layer")).into(),
         };
-        let network = extractor(&self.model.graph, cut).map_err(of_file)?;
+        extractor(&self.model.graph, cut).map_err(of_file)
+    }
+
+    /// [`Carried::network`], also as it is run.
+    ///
+    /// # Errors
+    /// As [`Carried::network`].
+    pub(crate) fn backbone(&self, cut: Cut<'_>) -> Result<Backbone, OculistError> {
+        let network = self.network(cut)?;
         let folded = fold_batch_norm(&reparameterize(&remove_identity(&network.graph)?)?)?;
         Ok(Backbone { network, folded })
     }
