@@ -62,7 +62,7 @@ fn dump_before_and_after() {
     let before = "graph net
   input x: f32[N, 4, 5, 5]
   wide.out: f32[N, 4, 5, 5] = Conv[kernel_shape=[3, 3] pads=[1, 1, 1, 1]](x, wide.weight f32[4, 4, 3, 3])
-  same.out: f32[N, 4, 5, 5] = BatchNormalization[epsilon=1e-3 momentum=0.9](x, same.weight f32[4], same.bias f32[4], \
+  same.out: f32[N, 4, 5, 5] = BatchNormalization[epsilon=0.001 momentum=0.9](x, same.weight f32[4], same.bias f32[4], \
                   same.running_mean f32[4], same.running_var f32[4])
   sum.out: f32[N, 4, 5, 5] = Add(wide.out, same.out)
   output sum.out
