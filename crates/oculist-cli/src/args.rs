@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 use oculist::{
     CompressionSettings, DataSettings, MachineSettings, MeasuringSettings, NetworkSettings, ReadingSettings,
-    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings, TransferSettings, TuningSettings,
+    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings, TransferSettings,
+    TuningSettings,
 };
 
 pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};

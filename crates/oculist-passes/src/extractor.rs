@@ -86,7 +86,10 @@ pub fn extractor(graph: &Graph, cut: Cut<'_>) -> Result<Extractor> {
     let found = out.shape(output).clone();
     match (found.rank(), found.get(1)) {
         (2, Some(features)) if features > 0 => Ok(Extractor { graph: out, features, at: name, pooled }),
-        _ => Err(no_place(graph, &format!("`{name}` gives {found}, expected a row [N, features] of a known size"))),
+        _ => Err(no_place(
+            graph,
+            &format!("`{name}` gives {found}, expected a row [N, features] of a known size"),
+        )),
     }
 }
 

@@ -34,7 +34,8 @@ pub struct Normalization {
 /// # Errors
 /// [`PassError`](crate::PassError) if the graph is invalid.
 pub fn grey_input(graph: &Graph, norm: &Normalization) -> Result<Option<(Graph, Normalization)>> {
-    let Some((node, weights)) = first_layer(graph, 3).filter(|_| norm.mean.len() == 3 && norm.std.len() == 3) else {
+    let Some((node, weights)) = first_layer(graph, 3).filter(|_| norm.mean.len() == 3 && norm.std.len() == 3)
+    else {
         return Ok(None);
     };
     let third = |values: &[f32]| values.iter().sum::<f32>() / 3.0;
@@ -60,12 +61,16 @@ pub fn grey_input(graph: &Graph, norm: &Normalization) -> Result<Option<(Graph, 
 /// # Errors
 /// [`PassError`](crate::PassError) if the graph is invalid.
 pub fn color_input(graph: &Graph, norm: &Normalization) -> Result<Option<(Graph, Normalization)>> {
-    let Some((node, weights)) = first_layer(graph, 1).filter(|_| norm.mean.len() == 1 && norm.std.len() == 1) else {
+    let Some((node, weights)) = first_layer(graph, 1).filter(|_| norm.mean.len() == 1 && norm.std.len() == 1)
+    else {
         return Ok(None);
     };
     let [_, _, h, w] = sizes(weights);
     let values = weights.as_f32().unwrap_or_default();
-    let spread = values.chunks_exact(h * w).flat_map(|plane| LUMA.map(|part| plane.iter().map(move |w| w * part))).flatten();
+    let spread = values
+        .chunks_exact(h * w)
+        .flat_map(|plane| LUMA.map(|part| plane.iter().map(move |w| w * part)))
+        .flatten();
     let graph = with_first(graph, node, 3, spread.collect(), None)?;
     Ok(Some((graph, Normalization { mean: vec![norm.mean[0]; 3], std: vec![norm.std[0]; 3] })))
 }
@@ -81,7 +86,9 @@ fn first_layer(graph: &Graph, channels: usize) -> Option<(NodeId, &Tensor)> {
             Op::Pad(_) if node.inputs.get(0) == Some(at) => at = node.output(),
             Op::Conv(Conv { groups: 1, .. }) if node.inputs.get(0) == Some(at) => {
                 let weights = graph.param(node.inputs.get(1)?)?;
-                let fits = weights.as_f32().is_some() && weights.shape().len() == 4 && weights.shape()[1] == channels;
+                let fits = weights.as_f32().is_some()
+                    && weights.shape().len() == 4
+                    && weights.shape()[1] == channels;
                 return fits.then_some((one, weights));
             }
             _ => return None,
@@ -95,7 +102,13 @@ fn sizes(weights: &Tensor) -> [usize; 4] {
 }
 
 /// The graph with other weights of its first layer, more of a bias, and an input of other channels.
-fn with_first(graph: &Graph, node: NodeId, channels: usize, weights: Vec<f32>, more: Option<&[f32]>) -> Result<Graph> {
+fn with_first(
+    graph: &Graph,
+    node: NodeId,
+    channels: usize,
+    weights: Vec<f32>,
+    more: Option<&[f32]>,
+) -> Result<Graph> {
     let mut out = graph.clone();
     let inputs = out.nodes()[node].inputs.clone();
     let (input, weight) = (out.inputs()[0], inputs[1]);
@@ -105,14 +118,21 @@ fn with_first(graph: &Graph, node: NodeId, channels: usize, weights: Vec<f32>, m
     let name = Names::of(graph).fresh(&graph.value(weight).name);
     let tensor = Tensor::f32(&shape, weights);
     let shared = graph.consumers()[weight.index()].len() > 1;
-    let weight = if shared { Some(out.add_param(name, tensor)) } else {
+    let weight = if shared {
+        Some(out.add_param(name, tensor))
+    } else {
         out.set_param(weight, tensor);
         None
     };
     let mut bias = None;
     if let Some(more) = more {
         let own = inputs.get(2).and_then(|v| Some((v, graph.param(v)?.as_f32()?.to_vec())));
-        let sum = |own: Option<&[f32]>| more.iter().enumerate().map(|(o, m)| m + own.map_or(0.0, |b| b[o % b.len().max(1)])).collect::<Vec<_>>();
+        let sum = |own: Option<&[f32]>| {
+            more.iter()
+                .enumerate()
+                .map(|(o, m)| m + own.map_or(0.0, |b| b[o % b.len().max(1)]))
+                .collect::<Vec<_>>()
+        };
         let tensor = Tensor::f32(&[more.len()], sum(own.as_ref().map(|(_, b)| &b[..])));
         let stem = graph.nodes()[node].name.clone();
         bias = Some(out.add_param(Names::of(&out).fresh(&format!("{stem}.bias")), tensor));

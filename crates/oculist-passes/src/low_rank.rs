@@ -97,8 +97,9 @@ pub fn attach_adapters(
         }
         let mut steps = vec![("lora_a", node.op.clone(), vec![x, a_value])];
         if scale.to_bits() != 1.0f32.to_bits() {
+            let one = vec![1; graph.shape(node.output()).rank()];
             let factor =
-                out.add_param(names.fresh(&format!("{name}.lora_scale")), Tensor::f32(&[], vec![scale]));
+                out.add_param(names.fresh(&format!("{name}.lora_scale")), Tensor::f32(&one, vec![scale]));
             steps.push(("lora_scale", Op::Binary(Binary::Mul), vec![factor]));
         }
         steps.push(("lora_b", behind, vec![b_value]));

@@ -48,7 +48,8 @@ pub use runs::{ComparedRun, render_runs_html, runs_table};
 pub use summary::{
     AugmentedSample, CalibrationBin, Candidate, Chance, ClassAccuracy, Data, Epoch, Guess, Input,
     LabelScores, LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, Reject, Repeats,
-    RunSummary, SCHEMA_VERSION, Sample, SharedImages, Skipped, Spread, Step, StepState, Task, Transfer, TransferHead,
+    RunSummary, SCHEMA_VERSION, Sample, SharedImages, Skipped, Spread, Step, StepState, Task, Transfer,
+    TransferHead,
 };
 pub use table::{Align, Table};
 pub use verdict::verdict;

@@ -267,9 +267,14 @@ pub fn predictions(list: &[Prediction]) -> String {
     let mut text = table.to_string();
     for prediction in list.iter().filter(|prediction| !prediction.similar.is_empty()) {
         let _ = writeln!(text, "\nmost like {}:", name(&prediction.path));
-        let mut table = Table::new(&[("image", Align::Left), ("class", Align::Left), ("cosine", Align::Right)]);
+        let mut table =
+            Table::new(&[("image", Align::Left), ("class", Align::Left), ("cosine", Align::Right)]);
         for one in &prediction.similar {
-            table.row([name(&one.image).into_owned(), name(&one.label).into_owned(), format!("{:.3}", one.cosine)]);
+            table.row([
+                name(&one.image).into_owned(),
+                name(&one.label).into_owned(),
+                format!("{:.3}", one.cosine),
+            ]);
         }
         text.push_str(&table.to_string());
     }

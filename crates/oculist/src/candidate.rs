@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use oculist_graph::Graph;
 use oculist_metrics::{Metric, Scores};
-use oculist_report::{Epoch, LayerSensitivity, LayerWidth, Promise, Quantization, Spread, StepState, Transfer};
+use oculist_report::{
+    Epoch, LayerSensitivity, LayerWidth, Promise, Quantization, Spread, StepState, Transfer,
+};
 
 use crate::error::OculistError;
 use crate::judging::Allowance;

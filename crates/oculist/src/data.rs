@@ -13,8 +13,8 @@ use serde::Serialize;
 use crate::config::DataFacts;
 use crate::deciding::is_about_splits;
 use crate::error::{OculistError, wrong};
-use crate::settings::Settings;
 use crate::progress::Watch;
+use crate::settings::Settings;
 use crate::summary::counted;
 use crate::transfer::features::Contents;
 

@@ -156,7 +156,10 @@ pub use run::{Finished, RunOptions, optimize, plan_recipe, run_recipe, train};
 pub use serde_json::{Map, Value};
 pub use session::{Canceller, Session, SessionBuilder};
 pub use settings::{
-    Augmentation, ByteSize, Calibration, CompressionSettings, DataSettings, HeadName, LossName, MachineSettings, MeasuringSettings, NetworkSettings, OptimizerName, Precision, ReadingSettings, SamplingName, SeedSettings, Settings, SourceSettings, StartSettings, Target, TrainingSettings, TransferMode, TransferSettings, Tune, TuningSettings, Unfreeze,
+    Augmentation, ByteSize, Calibration, CompressionSettings, DataSettings, HeadName, LossName,
+    MachineSettings, MeasuringSettings, NetworkSettings, OptimizerName, Precision, ReadingSettings,
+    SamplingName, SeedSettings, Settings, SourceSettings, StartSettings, Target, TrainingSettings,
+    TransferMode, TransferSettings, Tune, TuningSettings, Unfreeze,
 };
 pub use sink::csv::Csv;
 pub use sink::folder::{
@@ -166,9 +169,9 @@ pub use sink::folder::{
 pub use sink::report::Report;
 pub use sink::tensorboard::TensorBoard;
 pub use sink::{Keeper, Sink};
-pub use transfer::estimate::{Estimate, EstimateOptions, Estimates, estimate_sources};
-pub use transfer::export::{FeaturesOptions, write_features};
 pub use stage::{
     Best, Distil, Draft, Expected, FineTune, Fold, KINDS, Load, Measure, Planned, Prune, Quantize, Registry,
     Search, Stage, Teacher, Train, Transfer,
 };
+pub use transfer::estimate::{Estimate, EstimateOptions, Estimates, estimate_sources};
+pub use transfer::export::{FeaturesOptions, write_features};

@@ -365,8 +365,7 @@ fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Res
             None => decode_file(&path, DEFAULT_MAX_PIXELS).map_err(|err| err.to_string()),
         };
         let (text, escaped) = path_text(&path);
-        let mut prediction =
-            Prediction { path: text, escaped, ..Prediction::default() };
+        let mut prediction = Prediction { path: text, escaped, ..Prediction::default() };
         match image {
             Ok(image) => {
                 let mut sum = Sum::new(probabilities, 1, logits.len());

@@ -103,7 +103,8 @@ impl Recipe {
     /// task, it is carried over first.
     pub fn optimize_for(settings: &Settings) -> Self {
         if settings.from.is_some() {
-            let carried = Self { name: "optimize".into(), stages: carrying(settings, true), ..Self::default() };
+            let carried =
+                Self { name: "optimize".into(), stages: carrying(settings, true), ..Self::default() };
             return carried.then(compression()).then(Measure::default());
         }
         if settings.model.is_some() { Self::compress() } else { Self::optimize() }
@@ -317,7 +318,8 @@ fn carrying(settings: &Settings, compresses: bool) -> Vec<Arc<dyn Stage>> {
             vec![Arc::new(Best::default().or(tuned(mode)))]
         }
         TransferMode::Auto => {
-            let best = Best { time_budget: Some(settings.time_budget.unwrap_or(TIME_BUDGET)), ..Best::default() };
+            let best =
+                Best { time_budget: Some(settings.time_budget.unwrap_or(TIME_BUDGET)), ..Best::default() };
             let best = best
                 .or(vec![alone(TransferMode::Features)])
                 .or(vec![alone(TransferMode::Gap)])
@@ -362,7 +364,8 @@ mod tests {
 
     #[test]
     fn what_ships_comes_back_from_its_text() {
-        let from = |mode| Settings { from: Some(vec!["m.onnx".into()]), mode: Some(mode), ..Settings::default() };
+        let from =
+            |mode| Settings { from: Some(vec!["m.onnx".into()]), mode: Some(mode), ..Settings::default() };
         let carried = [TransferMode::Auto, TransferMode::Features, TransferMode::Finetune]
             .map(|mode| Recipe::transfer_for(&from(mode)));
         let shipped = [Recipe::train(), Recipe::optimize(), Recipe::compress()];

@@ -20,12 +20,13 @@ use crate::sink::folder::SETTINGS_FILE;
 
 pub use bytes::ByteSize;
 pub use choices::{
-    Augmentation, Calibration, HeadName, LossName, OptimizerName, Precision, SamplingName, Target, TransferMode, Tune,
-    Unfreeze,
+    Augmentation, Calibration, HeadName, LossName, OptimizerName, Precision, SamplingName, Target,
+    TransferMode, Tune, Unfreeze,
 };
 pub use table::{
     CompressionSettings, DataSettings, MachineSettings, MeasuringSettings, NetworkSettings, ReadingSettings,
-    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings, TransferSettings, TuningSettings,
+    SeedSettings, Settings, SourceSettings, StartSettings, TrainingSettings, TransferSettings,
+    TuningSettings,
 };
 
 /// The settings that stand first in files, in the order that they had before the table was in groups, so that files stay

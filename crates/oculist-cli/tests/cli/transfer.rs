@@ -57,8 +57,14 @@ fn every_mode_tells_new_classes_and_runs_in_onnx_runtime() {
     let data = dir.path().join("data");
     named(&data, &[("left", 0), ("right", 2)], 3);
     let photos = vec![data.join("left/3.png"), data.join("right/5.png")];
-    let features = ["logistic", "svm", "lda", "knn", "forest"].map(|head| format!("--mode features --head {head}"));
-    let others = ["--mode features --precision int8", "--mode gap", "--mode finetune --epochs 2", "--mode auto --epochs 1"];
+    let features =
+        ["logistic", "svm", "lda", "knn", "forest"].map(|head| format!("--mode features --head {head}"));
+    let others = [
+        "--mode features --precision int8",
+        "--mode gap",
+        "--mode finetune --epochs 2",
+        "--mode auto --epochs 1",
+    ];
     for (i, options) in features.iter().map(String::as_str).chain(others).enumerate() {
         let run = dir.path().join(format!("run{i}"));
         let outcome = transfer(&data, &run).args(options).run().ok();
@@ -107,7 +113,10 @@ fn rows_are_carried_by_the_names_of_the_classes() {
     let other = dir.path().join("other");
     named(&other, &[("up", 0), ("down", 1)], 3);
     let run = dir.path().join("other-run");
-    transfer(&other, &run).args("--mode fc").run().fails(1, &["none of the 2 classes of the data", "\"class0\""]);
+    transfer(&other, &run)
+        .args("--mode fc")
+        .run()
+        .fails(1, &["none of the 2 classes of the data", "\"class0\""]);
 }
 
 #[test]
@@ -130,11 +139,7 @@ fn what_cannot_be_carried_over_is_refused_in_one_line() {
     named(&data, &[("left", 0), ("right", 2)], 3);
     let run = dir.path().join("run");
     let weights = dir.path().join("weights.safetensors");
-    oculist("export")
-        .arg(trained().file("model.onnx"))
-        .option("--output", &weights)
-        .run()
-        .ok();
+    oculist("export").arg(trained().file("model.onnx")).option("--output", &weights).run().ok();
     let from = |file: &Path| {
         let call = oculist("transfer").arg(&data).option("--from", file).option("--output", &run);
         call.args("--threads 2 --feature-cache none --preprocessing unit --image-size 32")
@@ -201,7 +206,8 @@ fn features_are_kept_by_content_and_give_the_same_again() {
             let call = oculist("transfer").arg(&data).option("--from", trained().file("model.onnx"));
             let call = call.args("--mode features --threads 2 --measure-seconds 0.05");
             call.option("--feature-cache", &cache).option("--output", &run).run().ok();
-            let kept: Vec<_> = std::fs::read_dir(&cache).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+            let kept: Vec<_> =
+                std::fs::read_dir(&cache).expect("a folder").map(|e| e.expect("an entry").path()).collect();
             assert_eq!(kept.len(), 1);
             if i == 1 {
                 // A damaged file is computed again.
@@ -225,13 +231,18 @@ fn sources_are_ranked_and_the_best_is_taken() {
     let other = dir.path().join("noise.onnx");
     noise.write(&other).expect("written");
     let call = oculist("transfer").arg("estimate").arg(&data).option("--from", &other);
-    let call = call.option("--from", trained().file("model.onnx")).args("--threads 2 --json --feature-cache none");
+    let call =
+        call.option("--from", trained().file("model.onnx")).args("--threads 2 --json --feature-cache none");
     let found = call.run().ok().json();
     assert_eq!(found["sources"][0]["source"], "model.onnx", "{found}");
     assert_eq!(found["scratch"].as_array().map(Vec::len), Some(3), "{found}");
     let run = dir.path().join("run");
     let outcome = transfer(&data, &run).option("--from", &other).args("--mode features").run().ok();
-    assert!(outcome.stderr.contains("carried over from model.onnx, which suits the data best"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("carried over from model.onnx, which suits the data best"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]

@@ -68,7 +68,11 @@ fn what_does_not_fit_is_told() {
     let call = || oculist("eval").arg(&trained().data).option("--model", &file).args("--preprocessing unit");
     // Whose weights they are is told from names and shapes, unless they are those of no network as it was published.
     let found = call().run().ok();
-    assert!(found.stderr.contains("its weights are those of resnet8; --arch says otherwise"), "{}", found.stderr);
+    assert!(
+        found.stderr.contains("its weights are those of resnet8; --arch says otherwise"),
+        "{}",
+        found.stderr
+    );
     let narrow = oculist_zoo::BuildOptions::new(3, (3, 32, 32)).with_width(0.5);
     let mut graph = oculist_zoo::build("resnet8", &narrow).expect("a network");
     oculist_zoo::initialize(&mut graph, 0);

@@ -64,7 +64,14 @@ fn a_classifier_of_maps_is_found_and_its_rows_read() {
         pooled(b, y)
     });
     let weights = graph.find("scores.weight").unwrap();
-    graph.param_mut(weights).unwrap().as_f32_mut().unwrap().iter_mut().enumerate().for_each(|(i, w)| *w = i as f32);
+    graph
+        .param_mut(weights)
+        .unwrap()
+        .as_f32_mut()
+        .unwrap()
+        .iter_mut()
+        .enumerate()
+        .for_each(|(i, w)| *w = i as f32);
     let found = classifier(&graph).unwrap();
     assert_eq!((found.classes(), found.features), (5, 4));
     assert_eq!(found.row(1), [4.0, 5.0, 6.0, 7.0]);
@@ -76,7 +83,10 @@ fn what_has_no_classifier_says_what_it_ends_in() {
     let graph = net(pooled);
     // The convolution is the last layer that makes scores of several features.
     let error = classifier(&graph).unwrap_err().to_string();
-    assert!(error.contains("`conv1` is no layer of plain f32 weights") && error.contains("`flatten` (Flatten)"), "{error}");
+    assert!(
+        error.contains("`conv1` is no layer of plain f32 weights") && error.contains("`flatten` (Flatten)"),
+        "{error}"
+    );
     let error = extractor(&graph, Cut::At("nowhere")).unwrap_err().to_string();
     assert!(error.contains("found `nowhere`"), "{error}");
     let squared = net(|b, x| {

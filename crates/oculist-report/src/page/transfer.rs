@@ -28,17 +28,29 @@ impl Carried {
         let transfer = run.transfer.as_ref()?;
         let metric = run.deciding_metric();
         let lead = match transfer.mode.as_str() {
-            "fc" => "All layers of the source were carried over, and of its last one the rows of the classes that it knows.",
-            "finetune" => "The source's layers were carried over with a new last layer, and all of it was trained on.",
-            "gap" => "The source's layers up to its last maps were carried over as they are; a new layer reads the means of the maps.",
-            _ => "The source's layers in front of its last one were carried over as they are; what was learned anew reads their features.",
+            "fc" => {
+                "All layers of the source were carried over, and of its last one the rows of the classes that it knows."
+            }
+            "finetune" => {
+                "The source's layers were carried over with a new last layer, and all of it was trained on."
+            }
+            "gap" => {
+                "The source's layers up to its last maps were carried over as they are; a new layer reads the means of the maps."
+            }
+            _ => {
+                "The source's layers in front of its last one were carried over as they are; what was learned anew reads their features."
+            }
         };
-        let classes = format!("{}, {} classes", transfer.arch, format::grouped(transfer.source_classes as u64));
+        let classes =
+            format!("{}, {} classes", transfer.arch, format::grouped(transfer.source_classes as u64));
         let places = if transfer.pooled { ", means over places" } else { "" };
         let mut facts = vec![
             Fact::new("Source", transfer.source.clone()),
             Fact::new("Network", classes),
-            Fact::new("Features", format!("{} at {}{places}", format::grouped(transfer.features as u64), transfer.at)),
+            Fact::new(
+                "Features",
+                format!("{} at {}{places}", format::grouped(transfer.features as u64), transfer.at),
+            ),
             Fact::new("Extractor", transfer.precision.clone()),
             Fact::new("Images", transfer.preprocessing.clone()),
         ];

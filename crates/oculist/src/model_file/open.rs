@@ -390,7 +390,8 @@ fn usual(graph: &Graph, input: (usize, usize, usize)) -> Option<(Chosen, String)
         return None;
     }
     let mut chosen = named("imagenet", input).ok()?;
-    let text = format!("{IMAGENET} classes of {}: the preprocessing of its published weights is assumed", info.name);
+    let text =
+        format!("{IMAGENET} classes of {}: the preprocessing of its published weights is assumed", info.name);
     if info.family == oculist_zoo::Family::EfficientNetLite {
         // (x - 127) / 128 on bytes.
         let p = chosen.preprocessing;

@@ -13,8 +13,8 @@ use crate::class_match::list_up_to;
 use crate::config::Config;
 use crate::data::{Source, alike, facts};
 use crate::error::{OculistError, wrong};
-use crate::message::set_to;
 use crate::evaluate::BATCH;
+use crate::message::set_to;
 use crate::model_file::{Model, ModelOptions};
 use crate::progress::{Progress, Watch, go_on};
 use crate::settings::Settings;
@@ -84,7 +84,8 @@ impl<'a> SessionBuilder<'a> {
         let Self { settings, source, engine, sinks, stop } = self;
         settings.validate()?;
         if let (Some(_), Some(model)) = (&settings.from, &settings.model) {
-            let expected = "expected a model for another task, or one for this one with it instead, found both";
+            let expected =
+                "expected a model for another task, or one for this one with it instead, found both";
             return Err(wrong("from", format!("{expected} ({})", set_to("model", model.display()))));
         }
         sinks.tell(&Progress::Stage { number: 1, title: "Read the data" });

@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::ByteSize;
 use super::choices::{
-    Augmentation, Calibration, HeadName, LossName, OptimizerName, Precision, SamplingName, Target, TransferMode, Tune, Unfreeze,
+    Augmentation, Calibration, HeadName, LossName, OptimizerName, Precision, SamplingName, Target,
+    TransferMode, Tune, Unfreeze,
 };
 use super::define::settings;
 use crate::error::OculistError;
 use crate::range::{
-    ALPHA, ANCHOR, BUDGET, CONSISTENCY, COUNT, LAYER_DECAY, LEARNING_RATE, PIXELS, POINTS, PROBABILITY, RANK, SECONDS, SHARE, WIDTH,
+    ALPHA, ANCHOR, BUDGET, CONSISTENCY, COUNT, LAYER_DECAY, LEARNING_RATE, PIXELS, POINTS, PROBABILITY, RANK,
+    SECONDS, SHARE, WIDTH,
 };
 use crate::stage::Teacher;
 

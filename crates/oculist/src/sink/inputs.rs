@@ -52,10 +52,8 @@ impl Inputs {
         let given = [("--model", &settings.model), ("--augmentation", &settings.augmentation)];
         let one = given.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?)));
         let sources = settings.from.iter().flatten().map(|path| ("--from", path.as_path()));
-        let files = one
-            .chain(sources)
-            .map(|(option, path)| given_file(option, path))
-            .collect::<Result<_, _>>()?;
+        let files =
+            one.chain(sources).map(|(option, path)| given_file(option, path)).collect::<Result<_, _>>()?;
         let known = before.map_or_else(KnownDigests::default, |inputs| KnownDigests::of(&inputs.data));
         let stop = watch.stop;
         let data = Identity::of(dataset, &known, settings.threads(), &mut |done, total| {

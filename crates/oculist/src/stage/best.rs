@@ -59,7 +59,12 @@ impl Best {
     }
 
     /// What a list of stages would take, as far as it can be known.
-    fn estimate(&self, session: &Session<'_>, stages: &[Arc<dyn Stage>], before: &Candidate) -> Result<f64, OculistError> {
+    fn estimate(
+        &self,
+        session: &Session<'_>,
+        stages: &[Arc<dyn Stage>],
+        before: &Candidate,
+    ) -> Result<f64, OculistError> {
         let mut draft = Draft { graph: before.graph().cloned() };
         let mut seconds = 0.0;
         for stage in stages {
@@ -135,7 +140,9 @@ impl Stage for Best {
     }
 
     fn expects(&self, before: Expected) -> Result<Expected, OculistError> {
-        let end = |stages: &Vec<Arc<dyn Stage>>| stages.iter().try_fold(before, |known, stage| stage.expects(known));
+        let end = |stages: &Vec<Arc<dyn Stage>>| {
+            stages.iter().try_fold(before, |known, stage| stage.expects(known))
+        };
         let ends = self.alternatives.iter().map(end).collect::<Result<Vec<_>, _>>()?;
         let same = ends.windows(2).all(|pair| pair[0] == pair[1]);
         Ok(ends.first().copied().filter(|_| same).unwrap_or(Expected::Either))
@@ -156,12 +163,14 @@ impl Stage for Best {
             // Whether there is time is decided once in a run, however often that is continued.
             let name = format!("best {i} {}", before.label);
             let keeper = session.keeper();
-            let known = keeper.as_ref().and_then(|keeper| keeper.recall(&name)).and_then(|value| value.as_bool());
+            let known =
+                keeper.as_ref().and_then(|keeper| keeper.recall(&name)).and_then(|value| value.as_bool());
             if let Some(limit) = budget.filter(|_| i > 0 && known != Some(true)) {
                 let (spent, needs) =
                     (session.began().elapsed().as_secs_f64(), self.estimate(session, stages, before)?);
                 if known == Some(false) || spent + needs > limit {
-                    let titles: Vec<String> = stages.iter().map(|stage| stage.title(session, before)).collect();
+                    let titles: Vec<String> =
+                        stages.iter().map(|stage| stage.title(session, before)).collect();
                     session.note(&format!(
                         "left out: {} (about {}; {} of {} are gone)",
                         titles.join(", then "),

@@ -5,14 +5,22 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{
-    Best, Distil, FineTune, Fold, Load, Measure, Prune, Quantize, Search, Stage, Train, Transfer,
-};
+use super::{Best, Distil, FineTune, Fold, Load, Measure, Prune, Quantize, Search, Stage, Train, Transfer};
 use crate::settings::{NetworkSettings, SeedSettings, Settings, TrainingSettings, TuningSettings};
 
 /// The kinds of stages that there are, in the order in which a recipe would use them.
 pub const KINDS: [&str; 11] = [
-    "load", "train", "transfer", "search", "best", "prune", "fine-tune", "distil", "quantize", "fold", "measure",
+    "load",
+    "train",
+    "transfer",
+    "search",
+    "best",
+    "prune",
+    "fine-tune",
+    "distil",
+    "quantize",
+    "fold",
+    "measure",
 ];
 
 /// Settings of a stage that trains a network anew.

@@ -99,9 +99,9 @@ impl Transfer {
     }
 
     fn source<'s>(&self, session: &'s Session<'_>) -> Result<&'s Carried, OculistError> {
-        session.carried().ok_or_else(|| {
-            self.fail("expected a model to carry over from (the setting `from`), found none")
-        })
+        session
+            .carried()
+            .ok_or_else(|| self.fail("expected a model to carry over from (the setting `from`), found none"))
     }
 
     /// Where it is tried among others, what it cannot do is no error: gives `problem` only then.
@@ -181,8 +181,13 @@ impl Transfer {
                 best = Some((error, graph, method_name(method)));
             }
         }
-        let Some((error, graph, method)) = best else { return Err(self.fail("no calibration method to try")) };
-        session.note(&format!("the extractor in int8 ({method}): features differ by {:.1}% of their size", 100.0 * error));
+        let Some((error, graph, method)) = best else {
+            return Err(self.fail("no calibration method to try"));
+        };
+        session.note(&format!(
+            "the extractor in int8 ({method}): features differ by {:.1}% of their size",
+            100.0 * error
+        ));
         Ok(graph)
     }
 
@@ -204,7 +209,8 @@ impl Transfer {
         let mode = self.mode(session);
         let precision = self.precision(session);
         let mut backbone = carried.backbone(self.cut(session))?;
-        if mode == TransferMode::Gap && self.layer(session).is_none() && pools_its_maps(&carried.model.graph) {
+        if mode == TransferMode::Gap && self.layer(session).is_none() && pools_its_maps(&carried.model.graph)
+        {
             let problem = "the source pools its maps already, so that `gap` gives what `features` gives";
             self.unless_auto(session, OculistError::OutOfReach { problem: problem.into() })?;
             session.note(problem);
@@ -263,7 +269,13 @@ impl Transfer {
     }
 
     /// What the report says of a source that was carried over.
-    fn facts(&self, session: &Session<'_>, carried: &Carried, backbone: &Backbone, precision: Precision) -> Facts {
+    fn facts(
+        &self,
+        session: &Session<'_>,
+        carried: &Carried,
+        backbone: &Backbone,
+        precision: Precision,
+    ) -> Facts {
         let mode = match self.mode(session) {
             TransferMode::Auto | TransferMode::Features => "features",
             TransferMode::Gap => "gap",
@@ -295,12 +307,22 @@ impl Transfer {
         let (weights, bias) = if carry.of.iter().all(Option::is_some) {
             rows(&old, &carry, &empty, &none)
         } else {
-            let both = Transfer::by(TransferMode::Features).features(session, carried, &backbone.folded, Precision::F32)?;
+            let both = Transfer::by(TransferMode::Features).features(
+                session,
+                carried,
+                &backbone.folded,
+                Precision::F32,
+            )?;
             rows(&old, &carry, &both.train, &both.train_labels)
         };
         let graph = with_linear(&backbone.network, &old.name, weights, bias)?;
         let carried_over = carry.of.iter().flatten().count();
-        let what = format!("all layers of {}, {} of {} classes by name", carried.name(), carried_over, carry.of.len());
+        let what = format!(
+            "all layers of {}, {} of {} classes by name",
+            carried.name(),
+            carried_over,
+            carry.of.len()
+        );
         let mut facts = self.facts(session, carried, &backbone, Precision::F32);
         for (name, of) in session.source().class_names().iter().zip(&carry.of) {
             let list = if of.is_some() { &mut facts.carried_classes } else { &mut facts.new_classes };

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oculist_augment::{ColorMode, Preprocessing};
-use oculist_passes::{Cut, Extractor, Normalization, color_input, extractor, fold_batch_norm, grey_input, remove_identity, reparameterize};
+use oculist_passes::{
+    Cut, Extractor, Normalization, color_input, extractor, fold_batch_norm, grey_input, remove_identity,
+    reparameterize,
+};
 use oculist_runtime::Context;
 
 use crate::error::OculistError;
@@ -71,7 +74,8 @@ impl Carried {
     pub(crate) fn network(&self, cut: Cut<'_>) -> Result<Extractor, OculistError> {
         let of_file = |e: oculist_passes::PassError| OculistError::Model {
             path: self.path.clone(),
-            problem: format!("{e}; {} names the value or node that gives the features", setting("layer")).into(),
+            problem: format!("{e}; {} names the value or node that gives the features", setting("layer"))
+                .into(),
         };
         extractor(&self.model.graph, cut).map_err(of_file)
     }
@@ -95,13 +99,19 @@ fn in_color(model: &mut Model, color: ColorMode) -> Result<Option<String>, Oculi
     }
     let norm = Normalization { mean: model.preprocessing.mean.clone(), std: model.preprocessing.std.clone() };
     let (changed, how) = match color {
-        ColorMode::Grey => (grey_input(&model.graph, &norm)?, "the weights of its first layer are summed over the colours"),
-        _ => (color_input(&model.graph, &norm)?, "the weights of its first layer are spread over the colours"),
+        ColorMode::Grey => {
+            (grey_input(&model.graph, &norm)?, "the weights of its first layer are summed over the colours")
+        }
+        _ => {
+            (color_input(&model.graph, &norm)?, "the weights of its first layer are spread over the colours")
+        }
     };
     let name = |color: ColorMode| color.name();
     let Some((graph, norm)) = changed else {
         let (takes, has) = (name(takes), name(color));
-        return Ok(Some(format!("the source takes {takes} images and the data are {has}: they are read as {takes}")));
+        return Ok(Some(format!(
+            "the source takes {takes} images and the data are {has}: they are read as {takes}"
+        )));
     };
     model.graph = graph;
     model.preprocessing =

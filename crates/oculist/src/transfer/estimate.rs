@@ -110,7 +110,8 @@ pub fn estimate_sources(
         Some(_) => Some(source.read_contents(ctx.threads(), watch)?.clone()),
         None => None,
     };
-    let of = |split: Split, most| evenly(source.split(split), contents.as_ref().map(|c| c.split(split)), most);
+    let of =
+        |split: Split, most| evenly(source.split(split), contents.as_ref().map(|c| c.split(split)), most);
     let ((train, train_known), (val, val_known)) = (of(Split::Train, TRAIN)?, of(Split::Val, VAL)?);
     let classes = source.class_names().len();
     let heads =
@@ -169,8 +170,11 @@ pub fn estimate_sources(
         estimate.ncti = ncti;
     }
     rank(&mut sources);
-    let scratch =
-        if options.scratch { from_scratch(&source, settings, (&train, &val), &ctx, watch)? } else { Vec::new() };
+    let scratch = if options.scratch {
+        from_scratch(&source, settings, (&train, &val), &ctx, watch)?
+    } else {
+        Vec::new()
+    };
     let counts = val.class_counts();
     let majority = 100.0 * counts.iter().copied().max().unwrap_or(0) as f64 / val.len().max(1) as f64;
     let finding = finding(&sources, &scratch, majority, val.len());
@@ -192,7 +196,12 @@ fn spread(len: usize, part: f64) -> Vec<usize> {
 }
 
 /// LEEP, where the source's classifier reads these features.
-fn leep(carried: &Carried, rows: &FeatureRows, labels: &[u32], classes: usize) -> Result<Option<f64>, OculistError> {
+fn leep(
+    carried: &Carried,
+    rows: &FeatureRows,
+    labels: &[u32],
+    classes: usize,
+) -> Result<Option<f64>, OculistError> {
     let Ok(own) = classifier(&carried.model.graph) else { return Ok(None) };
     if own.features != rows.dim || own.classes() < 2 {
         return Ok(None);

@@ -116,7 +116,11 @@ pub fn write_features(
         values.extend(found.values);
     }
     let dim = backbone.network.features;
-    watch.note(&format!("{} of {dim} features ({})", counted(rows.len(), "row", "rows"), backbone.network.at));
+    watch.note(&format!(
+        "{} of {dim} features ({})",
+        counted(rows.len(), "row", "rows"),
+        backbone.network.at
+    ));
     if ending == "npy" {
         write(&files[0], &npy::bytes(&values, dim))?;
         write(&files[1], &table(&rows).map_err(|e| cannot(&files[1], &e))?)?;

@@ -26,7 +26,9 @@ impl HeadName {
     /// The kinds that are meant. With `linear`, those alone whose weights can be trained on.
     pub(crate) fn kinds(self, linear: bool) -> Vec<HeadKind> {
         let one = match self {
-            Self::Auto => return HeadKind::ALL.iter().copied().filter(|k| !linear || k.is_linear()).collect(),
+            Self::Auto => {
+                return HeadKind::ALL.iter().copied().filter(|k| !linear || k.is_linear()).collect();
+            }
             Self::Logistic => HeadKind::Logistic,
             Self::Svm => HeadKind::Svm,
             Self::Lda => HeadKind::Lda,
@@ -73,10 +75,12 @@ impl Lesson<'_> {
         }
         let value = |tried: &Tried| tried.val.get(metric).unwrap_or(f64::NAN);
         // Stable: equal ones stay in the order in which they were asked for.
-        all.sort_by(|a, b| match (metric.is_better(value(a), value(b)), metric.is_better(value(b), value(a))) {
-            (true, false) => std::cmp::Ordering::Less,
-            (false, true) => std::cmp::Ordering::Greater,
-            _ => std::cmp::Ordering::Equal,
+        all.sort_by(|a, b| {
+            match (metric.is_better(value(a), value(b)), metric.is_better(value(b), value(a))) {
+                (true, false) => std::cmp::Ordering::Less,
+                (false, true) => std::cmp::Ordering::Greater,
+                _ => std::cmp::Ordering::Equal,
+            }
         });
         Ok(all)
     }

@@ -104,7 +104,8 @@ fn probe(
     let classes = source.class_names().len();
     let lesson =
         Lesson { train: &train, train_labels: &train_labels, val: &val, val_labels: &val_labels, classes };
-    let options = HeadOptions { seed: settings.seed.unwrap_or(0), threads: ctx.threads(), ..HeadOptions::default() };
+    let options =
+        HeadOptions { seed: settings.seed.unwrap_or(0), threads: ctx.threads(), ..HeadOptions::default() };
     let learned = lesson.learn(&[HeadKind::Logistic], &options, metric, watch.stop, |_| {})?;
     Ok(learned.first().and_then(|tried| tried.val.get(metric)).unwrap_or(f64::NAN))
 }

@@ -4,7 +4,7 @@ use oculist_graph::{Gemm, Graph, Tensor};
 use oculist_passes::{Classifier, Extractor};
 
 use super::features::FeatureRows;
-use crate::class_match::{match_classes, shown, short_list};
+use crate::class_match::{match_classes, short_list, shown};
 use crate::error::OculistError;
 use crate::summary::counted;
 
@@ -66,7 +66,12 @@ pub(crate) fn carry(source: &[String], data: &[String]) -> Result<Carry, String>
 /// # Source
 /// Qi, Brown, Lowe: Low-Shot Learning with Imprinted Weights, 2018 (arXiv 1712.07136), there for normalised features, without biases
 /// and without `c`, which all classes' features have in common.
-pub(crate) fn rows(old: &Classifier, carry: &Carry, features: &FeatureRows, labels: &[u32]) -> (Vec<f32>, Vec<f32>) {
+pub(crate) fn rows(
+    old: &Classifier,
+    carry: &Carry,
+    features: &FeatureRows,
+    labels: &[u32],
+) -> (Vec<f32>, Vec<f32>) {
     let (dim, classes) = (old.features, carry.of.len());
     let mut means = vec![vec![0.0_f64; dim]; classes];
     let mut counts = vec![0_usize; classes];
@@ -78,14 +83,19 @@ pub(crate) fn rows(old: &Classifier, carry: &Carry, features: &FeatureRows, labe
         mean.iter_mut().for_each(|m| *m /= n.max(1) as f64);
     }
     let with_images = counts.iter().filter(|&&n| n > 0).count().max(1) as f64;
-    let common: Vec<f64> = (0..dim).map(|d| means.iter().map(|mean| mean[d]).sum::<f64>() / with_images).collect();
+    let common: Vec<f64> =
+        (0..dim).map(|d| means.iter().map(|mean| mean[d]).sum::<f64>() / with_images).collect();
     let norm = |row: &[f64]| row.iter().map(|v| v * v).sum::<f64>().sqrt();
     let wide = |row: &[f32]| row.iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
-    let length = (0..old.classes()).map(|k| norm(&wide(old.row(k)))).sum::<f64>() / old.classes().max(1) as f64;
-    let score = |row: &[f64], bias: f64, of: &[f64]| bias + row.iter().zip(of).map(|(w, x)| w * x).sum::<f64>();
+    let length =
+        (0..old.classes()).map(|k| norm(&wide(old.row(k)))).sum::<f64>() / old.classes().max(1) as f64;
+    let score =
+        |row: &[f64], bias: f64, of: &[f64]| bias + row.iter().zip(of).map(|(w, x)| w * x).sum::<f64>();
     let own: Vec<f64> = (0..classes)
         .filter(|&k| counts[k] > 0)
-        .filter_map(|k| Some(score(&wide(old.row(carry.of[k]?)), f64::from(old.bias[carry.of[k]?]), &means[k])))
+        .filter_map(|k| {
+            Some(score(&wide(old.row(carry.of[k]?)), f64::from(old.bias[carry.of[k]?]), &means[k]))
+        })
         .collect();
     let usual = if own.is_empty() { 0.0 } else { own.iter().sum::<f64>() / own.len() as f64 };
     let (mut weights, mut biases) = (Vec::with_capacity(classes * dim), Vec::with_capacity(classes));
@@ -143,7 +153,10 @@ mod tests {
         let source = names(&["cat", "dog", "owl"]);
         let found = carry(&source, &names(&["owl", "newt", "cat"])).unwrap();
         assert_eq!(found.of, [Some(2), None, Some(0)]);
-        assert!(found.notes.last().unwrap().contains("2 of 3 classes carried over by name; new: \"newt\""), "{found:?}");
+        assert!(
+            found.notes.last().unwrap().contains("2 of 3 classes carried over by name; new: \"newt\""),
+            "{found:?}"
+        );
         let error = carry(&source, &names(&["pear", "plum"])).unwrap_err();
         assert!(error.starts_with("none of the 2 classes"), "{error}");
         let error = carry(&names(&["Cat", "cAT", "dog"]), &names(&["cat", "dog"])).unwrap_err();

@@ -96,7 +96,8 @@ impl Gallery {
         self.plan.run(&self.input, &mut self.row)?;
         finite(&self.row, self.row.len(), &|_| name.to_owned())?;
         to_length_one(&mut self.row);
-        let cosine = |row: &[f32]| row.iter().zip(&self.row).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+        let cosine =
+            |row: &[f32]| row.iter().zip(&self.row).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
         let mut all: Vec<(f64, usize)> =
             self.rows.chunks_exact(self.row.len()).map(cosine).zip(0..).collect();
         all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));

@@ -92,7 +92,10 @@ fn read(bytes: &[u8], dim: usize) -> Option<HashMap<String, Vec<f32>>> {
     let one = |row: &[u8]| {
         let (key, values) = row.split_at(KEY);
         let value = |b: &[u8]| b.try_into().map(f32::from_le_bytes).ok();
-        Some((String::from_utf8(key.to_vec()).ok()?, values.chunks_exact(4).map(value).collect::<Option<Vec<f32>>>()?))
+        Some((
+            String::from_utf8(key.to_vec()).ok()?,
+            values.chunks_exact(4).map(value).collect::<Option<Vec<f32>>>()?,
+        ))
     };
     rows.chunks_exact(row).map(one).collect()
 }

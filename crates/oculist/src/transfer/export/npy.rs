@@ -28,7 +28,8 @@ mod tests {
     fn the_head_is_numpys() {
         let file = bytes(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3);
         // What numpy.save writes for numpy.arange(1, 7, dtype='<f4').reshape(2, 3).
-        let mut want = b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }".to_vec();
+        let mut want =
+            b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }".to_vec();
         want.resize(127, b' ');
         want.push(b'\n');
         assert_eq!(&file[..128], want);
