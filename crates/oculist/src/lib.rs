@@ -140,7 +140,7 @@ pub use oculist_metrics::{Direction, Metric, Scores, Unit};
 pub use oculist_runtime::{Context, cpu_name};
 pub use oculist_train::{EpochRecord, Keep, TrainConfig};
 pub use oculist_zoo::{
-    ArchitectureInfo, Layer, Source, architectures, find as architecture, layers, sources,
+    ArchitectureInfo, Layer, Source as WeightsSource, architectures, find as architecture, layers, sources,
 };
 pub use predict::{
     EvaluateOptions, Evaluated, PredictOptions, Predicted, evaluate_file, evaluate_source, predict_files,
