@@ -176,12 +176,11 @@ impl Model {
             let rows = self.session.run(py, &self.classifier, Output::Logits, &chunk)?;
             let mut rows = rows.chunks(self.classifier.class_names.len().max(1));
             for place in chunk.places {
-                let found = match place.problem {
-                    Some(problem) => Prediction::failed(place.path, problem),
-                    None => {
-                        let row = rows.next().unwrap_or(&[]);
-                        Prediction::of(row, &self.classifier, top.max(1), reject, place.path)
-                    }
+                let found = if let Some(problem) = place.problem {
+                    Prediction::failed(place.path, problem)
+                } else {
+                    let row = rows.next().unwrap_or(&[]);
+                    Prediction::of(row, &self.classifier, top.max(1), reject, place.path)
                 };
                 results.append(Py::new(py, found)?)?;
             }

@@ -304,7 +304,7 @@ mod tests {
             panic!("one study")
         };
         assert_eq!((study.data, study.epochs, study.seeds, study.jobs), (Data::Elpv, 5, 1, 3));
-        assert_eq!(study.name(), "elpv-vgg13-0.5-5");
+        assert_eq!(study.name(), "elpv-vgg13_bn-0.5-5");
         let [study] = &parse(&words("fashion-mnist --arch resnet20 --epochs 24")).unwrap()[..] else {
             panic!("one study")
         };

@@ -38,6 +38,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub(crate) enum Verb {
     /// Train, prune, quantise, export and report, in one go.
     Optimize(OptimizeArgs),

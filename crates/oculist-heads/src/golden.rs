@@ -28,7 +28,7 @@ fn cases() -> Vec<Case> {
             (number(&golden["rows"]), number(&golden["dim"]), number(&golden["classes"]));
         let few = number(&golden["few"]);
         let apart = golden["apart"].as_f64().unwrap() as f32;
-        let label = |i: usize| if i % classes == 0 && i >= few { 1 } else { (i % classes) as u32 };
+        let label = |i: usize| if i.is_multiple_of(classes) && i >= few { 1 } else { (i % classes) as u32 };
         let labels: Vec<u32> = (0..rows).map(label).collect();
         let noise = formula::tensor(&format!("heads.{}.noise", golden["name"].as_str().unwrap()), rows * dim);
         let values = noise.iter().enumerate().map(|(i, &x)| {
@@ -54,9 +54,13 @@ impl Case {
         let mut scores = head.scores(self.rows()).unwrap();
         for row in scores.chunks_exact_mut(self.classes) {
             let most = row.iter().copied().fold(f32::MIN, f32::max);
-            row.iter_mut().for_each(|s| *s = (*s - most).exp());
+            for s in row.iter_mut() {
+                *s = (*s - most).exp();
+            }
             let sum: f32 = row.iter().sum();
-            row.iter_mut().for_each(|s| *s /= sum);
+            for s in row.iter_mut() {
+                *s /= sum;
+            }
         }
         scores
     }
@@ -91,12 +95,16 @@ fn logistic_regression_is_that_of_scikit_learn() {
             let mut bias = as_one(case.classes, bias);
             if case.classes > 2 {
                 let mean = bias.iter().sum::<f32>() / bias.len() as f32;
-                bias.iter_mut().for_each(|b| *b -= mean);
+                for b in &mut bias {
+                    *b -= mean;
+                }
             }
             let mut want = floats(&golden["bias"]);
             if case.classes > 2 {
                 let mean = want.iter().sum::<f32>() / want.len() as f32;
-                want.iter_mut().for_each(|b| *b -= mean);
+                for b in &mut want {
+                    *b -= mean;
+                }
             }
             let error = max_abs_difference(&bias, &want);
             assert!(error < 1e-3, "{}: bias {error}", case.golden["name"]);

@@ -149,10 +149,9 @@ pub fn pools_its_maps(graph: &Graph) -> bool {
     while graph.shape(at).chw().is_none_or(|(_, h, w)| h * w == 1) {
         let Some(node) = producers[at.index()].map(|id| &graph.nodes()[id]) else { return false };
         match &node.op {
-            Op::GlobalPool(GlobalPool::Average) => pools = true,
+            // Average pooling to one place has one window over all of the map.
+            Op::GlobalPool(GlobalPool::Average) | Op::AveragePool(_) => pools = true,
             Op::Reduce(reduce) if reduce.kind == ReduceKind::Mean => pools = true,
-            // One window over all of the map.
-            Op::AveragePool(_) => pools = true,
             Op::Flatten(_) | Op::Reshape(_) | Op::Squeeze(_) | Op::Identity(_) | Op::Dropout(_) => {}
             _ => return false,
         }

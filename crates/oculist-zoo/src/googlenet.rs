@@ -38,9 +38,11 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 1] = [ArchitectureInfo {
 
 /// Channels of a block: 1x1; 1x1 and 3x3; 1x1 and 3x3; behind the pooling.
 type Row = [usize; 6];
+/// Name and window of a pooling in front of a block.
+type Pooling = Option<(&'static str, usize)>;
 
 /// Names and channels of the blocks, table 1 of the paper; a pooling before those that say its window.
-const BLOCKS: [(&str, Option<(&str, usize)>, Row); 9] = [
+const BLOCKS: [(&str, Pooling, Row); 9] = [
     ("3a", None, [64, 96, 128, 16, 32, 32]),
     ("3b", None, [128, 128, 192, 32, 96, 64]),
     ("4a", Some(("maxpool3", 3)), [192, 96, 208, 16, 48, 64]),

@@ -37,7 +37,7 @@ mod tests {
             let source = parsed(line).unwrap_or_else(|| panic!("{line}"));
             assert!(architectures().iter().any(|a| a.name == source.architecture), "{line}");
             let whole = match source.from {
-                "torchvision" => source.name.ends_with(".pth"),
+                "torchvision" => std::path::Path::new(source.name).extension().is_some_and(|e| e == "pth"),
                 "timm" => source.name.starts_with("hf:timm/"),
                 "PyPI" => source.name.ends_with("-pytorch-model"),
                 _ => false,

@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn ranges_are_checked() {
         assert!(Settings::default().validate().is_ok());
-        let bad = [
+        let bad = vec![
             Settings { max_drop: Some(-1.0), ..Settings::default() },
             Settings { image_size: Some(4), ..Settings::default() },
             Settings { keep: Some(Keep::Last), patience: Some(3), ..Settings::default() },

@@ -1,5 +1,7 @@
 //! `zoo list` and `zoo show`.
 
+use std::fmt::Write as _;
+
 use oculist_report::{Align, Table};
 use serde::Serialize;
 
@@ -147,7 +149,7 @@ pub(crate) fn show(
         e.name, e.description, e.paper, e.year, e.input.0, e.input.1, e.input.2, e.classes, e.params, e.macs
     );
     for w in &e.weights {
-        text.push_str(&format!("weights of {}: {}\n", w.from, w.name));
+        let _ = writeln!(text, "weights of {}: {}", w.from, w.name);
     }
     text.push('\n');
     text.push_str(&table.to_string());

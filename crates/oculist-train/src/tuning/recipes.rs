@@ -93,7 +93,7 @@ impl Tuning {
     pub fn anchored(self, layers: &[Layer], strength: f32) -> Self {
         let [body @ .., _] = layers else { return self };
         self.changed(body.iter().flat_map(|layer| layer.names(&[ParameterKind::Weight])), |rule| {
-            rule.anchor = strength
+            rule.anchor = strength;
         })
     }
 
@@ -138,8 +138,8 @@ mod tests {
     fn each_recipe_freezes_what_it_says() {
         let layers = [layer("a"), layer("c")];
         let of = |recipe: fn(Tuning, &[Layer]) -> Tuning| trained(&recipe(Tuning::default(), &layers));
-        assert_eq!(of(|t, l| t.head(l)), "a.mean c.w c.b c.gamma c.mean");
-        assert_eq!(of(|t, l| t.biases(l)), "a.b a.gamma a.mean c.w c.b c.gamma c.mean");
+        assert_eq!(of(Tuning::head), "a.mean c.w c.b c.gamma c.mean");
+        assert_eq!(of(Tuning::biases), "a.b a.gamma a.mean c.w c.b c.gamma c.mean");
         assert_eq!(of(|t, l| t.batch_norm(l, NormTraining::Statistics)), "a.w a.b a.gamma c.w c.b c.gamma");
         assert_eq!(of(|t, l| t.batch_norm(l, NormTraining::Frozen)), "a.w a.b c.w c.b");
         assert!(Tuning::default().batch_norm(&layers, NormTraining::Train).is_plain());

@@ -24,7 +24,7 @@ fn losses(graph: &Graph, images: &[f32], steps: u64) -> Vec<f64> {
             let loss = loss_and_gradient(CLASSES, &labels, 0.0, None, executor.logits(), &mut gradient);
             executor.backward(&gradient);
             executor.update(&mut optimizer, 1.0, 1e-3, 0.0);
-            f64::from(loss)
+            loss
         })
         .collect()
 }

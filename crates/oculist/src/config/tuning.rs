@@ -179,6 +179,7 @@ mod tests {
         b.finish(out).unwrap()
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "made where it is applied")]
     fn applied(settings: Settings) -> Tuned {
         settings.validate().unwrap();
         TuningConfig::resolve(&settings).apply(&graph(), &TrainConfig::default()).unwrap()

@@ -51,16 +51,15 @@ pub(super) fn graph(
     notes: &mut Vec<String>,
 ) -> Result<Graph, OculistError> {
     let weights = oculist_weights::read(path, options.state_dict.as_deref())?;
-    let info = match options.arch.as_deref() {
-        Some(arch) => oculist_zoo::find(arch)?,
-        None => {
-            let info = recognised(&weights, options).map_err(|problem| OculistError::Model {
-                path: path.to_path_buf(),
-                problem: format!("it holds weights and no network{problem}").into(),
-            })?;
-            notes.push(format!("its weights are those of {}; {} says otherwise", info.name, setting("arch")));
-            info
-        }
+    let info = if let Some(arch) = options.arch.as_deref() {
+        oculist_zoo::find(arch)?
+    } else {
+        let info = recognised(&weights, options).map_err(|problem| OculistError::Model {
+            path: path.to_path_buf(),
+            problem: format!("it holds weights and no network{problem}").into(),
+        })?;
+        notes.push(format!("its weights are those of {}; {} says otherwise", info.name, setting("arch")));
+        info
     };
     let (mut graph, classes) = network(info, &weights, options)?;
     let (height, width) = graph.input_chw().map_or((0, 0), |(_, height, width)| (height, width));

@@ -60,7 +60,6 @@ impl Best {
 
     /// What a list of stages would take, as far as it can be known.
     fn estimate(
-        &self,
         session: &Session<'_>,
         stages: &[Arc<dyn Stage>],
         before: &Candidate,
@@ -167,7 +166,7 @@ impl Stage for Best {
                 keeper.as_ref().and_then(|keeper| keeper.recall(&name)).and_then(|value| value.as_bool());
             if let Some(limit) = budget.filter(|_| i > 0 && known != Some(true)) {
                 let (spent, needs) =
-                    (session.began().elapsed().as_secs_f64(), self.estimate(session, stages, before)?);
+                    (session.began().elapsed().as_secs_f64(), Self::estimate(session, stages, before)?);
                 if known == Some(false) || spent + needs > limit {
                     let titles: Vec<String> =
                         stages.iter().map(|stage| stage.title(session, before)).collect();

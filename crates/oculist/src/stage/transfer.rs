@@ -105,7 +105,7 @@ impl Transfer {
     }
 
     /// Where it is tried among others, what it cannot do is no error: gives `problem` only then.
-    fn unless_auto(&self, session: &Session<'_>, problem: OculistError) -> Result<(), OculistError> {
+    fn unless_auto(session: &Session<'_>, problem: OculistError) -> Result<(), OculistError> {
         match session.settings().mode.unwrap_or_default() {
             TransferMode::Auto => Err(problem),
             _ => Ok(()),
@@ -212,7 +212,7 @@ impl Transfer {
         if mode == TransferMode::Gap && self.layer(session).is_none() && pools_its_maps(&carried.model.graph)
         {
             let problem = "the source pools its maps already, so that `gap` gives what `features` gives";
-            self.unless_auto(session, OculistError::OutOfReach { problem: problem.into() })?;
+            Self::unless_auto(session, OculistError::OutOfReach { problem: problem.into() })?;
             session.note(problem);
         }
         let trained_on = mode == TransferMode::Finetune;
@@ -298,7 +298,7 @@ impl Transfer {
 
     /// The classifier's rows by the names of the classes.
     fn with_rows(&self, session: &Session<'_>, carried: &Carried) -> Result<Made, OculistError> {
-        let (old, carry) = self.carry(session, carried)?;
+        let (old, carry) = Self::carry(session, carried)?;
         for note in &carry.notes {
             session.note(note);
         }
@@ -332,7 +332,7 @@ impl Transfer {
     }
 
     /// The source's classifier, and which of its rows are of classes of the data.
-    fn carry(&self, session: &Session<'_>, carried: &Carried) -> Result<(Classifier, Carry), OculistError> {
+    fn carry(session: &Session<'_>, carried: &Carried) -> Result<(Classifier, Carry), OculistError> {
         let model = &carried.model;
         let of_file = |problem: String| match session.settings().mode.unwrap_or_default() {
             TransferMode::Auto => OculistError::OutOfReach { problem },
@@ -381,13 +381,11 @@ impl Stage for Transfer {
         if session.config().task != Task::SingleLabel {
             return Err(self.fail("expected images of one label each, found several: heads choose one class"));
         }
-        match self.mode(session) {
-            TransferMode::Fc => self.carry(session, carried).map(drop),
-            _ => {
-                self.kinds(session)?;
-                carried.network(self.cut(session)).map(drop)
-            }
+        if self.mode(session) == TransferMode::Fc {
+            return Self::carry(session, carried).map(drop);
         }
+        self.kinds(session)?;
+        carried.network(self.cut(session)).map(drop)
     }
 
     fn expects(&self, _before: Expected) -> Result<Expected, OculistError> {

@@ -102,7 +102,7 @@ fn in_color(model: &mut Model, color: ColorMode) -> Result<Option<String>, Oculi
         ColorMode::Grey => {
             (grey_input(&model.graph, &norm)?, "the weights of its first layer are summed over the colours")
         }
-        _ => {
+        ColorMode::Rgb => {
             (color_input(&model.graph, &norm)?, "the weights of its first layer are spread over the colours")
         }
     };

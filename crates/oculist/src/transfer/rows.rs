@@ -80,7 +80,9 @@ pub(crate) fn rows(
         means[label as usize].iter_mut().zip(row).for_each(|(m, &v)| *m += f64::from(v));
     }
     for (mean, &n) in means.iter_mut().zip(&counts) {
-        mean.iter_mut().for_each(|m| *m /= n.max(1) as f64);
+        for m in mean {
+            *m /= n.max(1) as f64;
+        }
     }
     let with_images = counts.iter().filter(|&&n| n > 0).count().max(1) as f64;
     let common: Vec<f64> =

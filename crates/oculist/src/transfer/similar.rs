@@ -113,6 +113,8 @@ impl Gallery {
 fn to_length_one(row: &mut [f32]) {
     let length = row.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
     if length > 0.0 {
-        row.iter_mut().for_each(|v| *v = (f64::from(*v) / length) as f32);
+        for v in row {
+            *v = (f64::from(*v) / length) as f32;
+        }
     }
 }

@@ -26,9 +26,8 @@ pub(super) fn bytes(rows: &[Row], values: &[f32], dim: usize) -> Result<Vec<u8>,
     let mut file = SerializedFileWriter::new(Vec::new(), schema, Arc::new(WriterProperties::default()))?;
     for (rows, values) in rows.chunks(GROUP).zip(values.chunks(GROUP * dim.max(1))) {
         let mut group = file.next_row_group()?;
-        let texts: [Box<dyn Fn(&Row) -> &str>; 3] =
-            [Box::new(|row| &row.image), Box::new(|row| row.split), Box::new(|row| &row.label)];
-        for text in &texts {
+        let texts: [fn(&Row) -> &str; 3] = [|row| &row.image, |row| row.split, |row| &row.label];
+        for text in texts {
             let column: Vec<ByteArray> = rows.iter().map(|row| ByteArray::from(text(row))).collect();
             if let Some(mut writer) = group.next_column()? {
                 writer.typed::<ByteArrayType>().write_batch(&column, None, None)?;
