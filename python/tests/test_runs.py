@@ -423,3 +423,18 @@ def test_an_interrupt_ends_a_training():
     began = time.monotonic()
     assert program.communicate(timeout=60)[0].endswith("interrupted\n") and program.returncode == 0
     assert time.monotonic() - began < 30
+
+
+def test_what_a_model_for_other_classes_has_learned_is_carried_over(trained, tmp_path):
+    images, labels = patterns(90)
+    names = ["un", "deux", "trois"]
+    result = oculist.transfer((images, labels), trained.model, class_names=names, mode="features", head="lda", threads=2)
+    assert result.model.class_names == names
+    right = [p.class_name == names[label] for p, label in zip(result.model.predict(images), labels)]
+    assert np.mean(right) > 0.9
+    saved = tmp_path / "source.onnx"
+    trained.model.save(saved)
+    again = oculist.transfer((images, labels), [saved], class_names=names, mode="features", head="lda", threads=2)
+    assert np.array_equal(again.model.logits(images[:5]), result.model.logits(images[:5]))
+    with pytest.raises(oculist.OculistError, match="none of the 3 classes"):
+        oculist.transfer((images, labels), trained.model, class_names=names, mode="fc", threads=2)

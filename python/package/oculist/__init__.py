@@ -12,7 +12,7 @@ from ._errors import DataError, DifferenceWarning, ModelError, OculistError, Out
 from ._oculist import Model, Prediction, __version__
 from ._recipe import Recipe, architectures, stages
 from ._result import Candidate, Cost, Evaluation, Issue, Result
-from ._runs import check_data, compress, evaluate, optimize, run, train
+from ._runs import check_data, compress, evaluate, optimize, run, train, transfer
 
 if _typing.TYPE_CHECKING:
     from ._classifier import ImageClassifier
@@ -43,6 +43,7 @@ __all__ = [
     "run",
     "stages",
     "train",
+    "transfer",
 ]
 
 # Where they are found, and what pickles say.

@@ -229,17 +229,24 @@ def settings_of(settings: Mapping[str, Any]) -> tuple[str, AbstractContextManage
     away = ExitStack()
     given = {}
     for name, value in settings.items():
-        if isinstance(value, Model):
+        if name == "from" and value is not None:
+            several = [value] if isinstance(value, (str, os.PathLike, Model)) else list(value)
+            value = [_model_file(one, away) if isinstance(one, Model) else one for one in several]
+        elif isinstance(value, Model):
             if name != "model":
                 raise SettingError(f"{name}: expected no model")
-            path, folder = file_of(value)
-            away.enter_context(folder)
-            value = path
+            value = _model_file(value, away)
         if name == "augmentation" and value is not None and not isinstance(value, (str, os.PathLike)):
             value = _pipeline_file(value, away)
         if value is not None:
             given[name] = plain(name, value)
     return json.dumps(given), away
+
+
+def _model_file(model: Model, away: ExitStack) -> str:
+    path, folder = file_of(model)
+    away.enter_context(folder)
+    return path
 
 
 def _pipeline_file(pipeline: Any, away: ExitStack) -> str:

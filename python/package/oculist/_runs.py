@@ -139,6 +139,22 @@ def compress(
     return _run("compress", None, data, settings, output, existing, class_names, progress)
 
 
+def transfer(
+    data: Data,
+    source: PathLike | Model | Sequence[PathLike | Model],
+    *,
+    output: PathLike | None = None,
+    existing: Existing = "refuse",
+    class_names: Sequence[str] | None = None,
+    progress: Progress = None,
+    **settings: Any,
+) -> Result:
+    """Carries over what ``source``, a model for other classes or the best of several, has learned: ``mode`` is ``auto``,
+    ``features``, ``gap``, ``fc`` or ``finetune``, ``head`` what is learned on features (``docs/transfer.md``)."""
+    settings["from"] = source
+    return _run("transfer", None, data, settings, output, existing, class_names, progress)
+
+
 def run(
     recipe: Recipe | PathLike | Iterable[Mapping[str, Any]],
     data: Data,
@@ -157,7 +173,7 @@ def run(
     return _run("run", recipe.to_toml(), data, settings, output, existing, class_names, progress)
 
 
-for _function in (optimize, train, compress, run):
+for _function in (optimize, train, transfer, compress, run):
     _function.__doc__ = f"{_function.__doc__}{_SHARED}"
 
 

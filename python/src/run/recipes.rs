@@ -21,6 +21,10 @@ pub(super) fn of_verb(verb: &str, settings: &Settings) -> Result<Recipe> {
              with a model, oculist.evaluate measures one"
                 .into(),
         )),
+        ("transfer", _) if settings.from.as_ref().is_none_or(Vec::is_empty) => {
+            Err(Failure::Setting("source: expected a model to carry over from, found none".into()))
+        }
+        ("transfer", _) => Ok(Recipe::transfer_for(settings)),
         ("compress", None) => Err(Failure::Setting("model: expected a model to compress, found none".into())),
         _ => Ok(Recipe::optimize_for(settings)),
     }
