@@ -6,6 +6,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 mod training;
+mod transfer;
 mod tuning;
 
 use oculist_augment::{Pipeline, Preprocessing};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{OculistError, wrong};
 use crate::judging::{metrics, usual_metric};
 use crate::message::{set_to, setting};
-use crate::settings::{OptimizerName, SamplingName, Settings};
+use crate::settings::{CompressionSettings, OptimizerName, SamplingName, Settings};
 use schedule::Schedule;
 use training::{finetuning, is_balanced, training};
 
@@ -25,6 +26,7 @@ pub use compression::CompressionConfig;
 pub use schedule::Repeat;
 
 pub(crate) use augmentation::{read as read_pipeline, shared_by_views};
+pub use transfer::TransferConfig;
 pub use tuning::TuningConfig;
 
 /// Inputs up to this side are trained as small images: padded crops, large batches.
@@ -82,12 +84,20 @@ pub struct Config {
     pub tuning: TuningConfig,
     /// Compression.
     pub compression: CompressionConfig,
+    /// What is carried over from a model for another task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<TransferConfig>,
     /// What decides which model is better.
     #[serde(default = "top1", skip_serializing_if = "is_top1")]
     pub metric: Metric,
     /// Whether an image has one class or any number.
     #[serde(default, skip_serializing_if = "is_single")]
     pub task: Task,
+}
+
+/// The settings of compression alone.
+fn compression_of(settings: Settings) -> Settings {
+    settings.only(CompressionSettings::NAMES)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
@@ -149,6 +159,7 @@ impl Config {
             finetune,
             tuning: TuningConfig::resolve(settings),
             compression,
+            transfer: TransferConfig::resolve(settings),
             metric,
             task: facts.task,
         })
@@ -186,7 +197,17 @@ impl Config {
             augment: Some(augmentation::kind(given, &self.preprocessing)),
             ..Settings::default()
         };
-        let decided = if given.model.is_none() { decided.over(network) } else { decided };
+        let decided =
+            if given.model.is_none() && given.from.is_none() { decided.over(network) } else { decided };
+        // How what is carried over is trained on, and whether it is, follows from what was asked for.
+        let decided = match &given.from {
+            Some(_) => Settings { seed: decided.seed, threads: decided.threads, ..compression_of(decided) },
+            None => decided,
+        };
+        if given.from.is_some() {
+            // Where features are kept is the machine's and changes nothing.
+            return Settings { feature_cache: None, ..given.clone() }.over(decided);
+        }
         // A batch size above the number of images was lowered.
         let batch = Settings { batch_size: Some(self.train.batch_size), ..Settings::default() };
         batch.over(given.clone()).over(decided)

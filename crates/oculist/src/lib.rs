@@ -110,7 +110,7 @@ pub use augment::{
 pub use bench::{Benched, bench_files};
 pub use candidate::{Candidate, Cost, Pledge, Verdict};
 pub use compare_runs::{CompareOptions, compare_runs};
-pub use config::{CompressionConfig, Config, DataFacts, Repeat, TuningConfig};
+pub use config::{CompressionConfig, Config, DataFacts, Repeat, TransferConfig, TuningConfig};
 pub use data::{Shown, Source, show_data};
 pub use dropout::DROPOUT_KEY;
 pub use error::OculistError;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use oculist_data::Task;
+use oculist_graph::{Graph, Op, Unary};
 
 use crate::message::{Message, set_to, setting};
 use crate::metrics::Probabilities;
-use crate::model_file::{Head, Model};
+use crate::model_file::Model;
 
 /// What the metadata keys of a threshold begin with.
 pub(crate) const REJECT_PREFIX: &str = "oculist.reject.";
@@ -35,9 +36,14 @@ pub enum RejectScore {
 }
 
 impl RejectScore {
-    /// What suits a file that ends so.
-    pub(crate) fn for_head(head: &Head) -> Self {
-        if head.is_empty() { Self::Energy } else { Self::MaxProbability }
+    /// What suits a model: the energy, unless its file gives probabilities or its logits are their logarithms, of which the
+    /// energy is lost.
+    pub(crate) fn of_model(model: &Model) -> Self {
+        if model.head.is_empty() && !gives_logarithms(&model.graph) {
+            Self::Energy
+        } else {
+            Self::MaxProbability
+        }
     }
 
     /// The name used in files.
@@ -59,6 +65,20 @@ impl RejectScore {
             Self::MaxProbability => probabilities.of(logits).into_iter().fold(0.0, f32::max),
         }
     }
+}
+
+/// Whether a graph ends in logarithms, perhaps scaled: of what is not looked at.
+fn gives_logarithms(graph: &Graph) -> bool {
+    let producers = graph.producers();
+    let mut at = graph.outputs().first().copied();
+    while let Some(node) = at.and_then(|v| Some(&graph.nodes()[producers[v.index()]?])) {
+        match node.op {
+            Op::Unary(Unary::Log) => return true,
+            Op::Binary(_) | Op::Identity(_) => at = node.inputs.iter().find(|&v| graph.param(v).is_none()),
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// When an image is none of the classes: its score is below the threshold.
@@ -168,7 +188,7 @@ impl Model {
 
     /// What is compared with the threshold, of a row of logits.
     pub fn reject_score(&self, logits: &[f32]) -> f32 {
-        let usual = || RejectScore::for_head(&self.head);
+        let usual = || RejectScore::of_model(self);
         self.reject.map_or_else(usual, |reject| reject.score).of(logits, self.probabilities())
     }
 
@@ -178,13 +198,13 @@ impl Model {
         if self.task != Task::SingleLabel {
             return Vec::new();
         }
-        let (score, probabilities) = (RejectScore::for_head(&self.head), self.probabilities());
+        let (score, probabilities) = (RejectScore::of_model(self), self.probabilities());
         logits.chunks_exact(self.class_names.len().max(1)).map(|row| score.of(row, probabilities)).collect()
     }
 
     /// The same with the threshold of scores in rising order.
     pub(crate) fn set_reject(&mut self, sorted: &[f32]) {
-        self.reject = Reject::of_scores(RejectScore::for_head(&self.head), sorted);
+        self.reject = Reject::of_scores(RejectScore::of_model(self), sorted);
     }
 }
 

@@ -105,6 +105,14 @@ impl Settings {
     /// architecture.
     pub fn validate(&self) -> Result<(), OculistError> {
         self.check_ranges()?;
+        if self.mode == Some(TransferMode::Finetune) && self.precision == Some(Precision::Int8) {
+            let mode = set_to("mode", "finetune");
+            let problem = format!(
+                "expected f32 with {mode}, which trains the extractor on; optimize with {} quantises what comes of it",
+                setting("from")
+            );
+            return Err(wrong("precision", problem));
+        }
         if self.max_memory.is_some_and(|size| size.0 == 0) {
             return Err(wrong("max_memory", "expected at least 1, found 0"));
         }

@@ -168,6 +168,16 @@ impl Expected {
     }
 }
 
+/// Writes a number that is an f32 with as many digits as that needs.
+fn shortest(value: &mut Value) {
+    let narrow = value.as_f64().filter(|_| value.is_f64()).map(|x| (x, x as f32));
+    if let Some((_, narrow)) = narrow.filter(|&(x, narrow)| f64::from(narrow).to_bits() == x.to_bits())
+        && let Ok(x) = narrow.to_string().parse::<f64>()
+    {
+        *value = x.into();
+    }
+}
+
 /// The error of a stage that has no model to begin with.
 pub(crate) fn no_model(stage: &str) -> OculistError {
     OculistError::Stage {
@@ -182,6 +192,7 @@ pub(crate) fn written(settings: &impl serde::Serialize) -> Map<String, Value> {
     match serde_json::to_value(settings) {
         Ok(Value::Object(mut map)) => {
             map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(shortest);
             map
         }
         _ => Map::new(),

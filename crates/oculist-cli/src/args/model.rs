@@ -107,7 +107,7 @@ pub(crate) struct PredictArgs {
     #[arg(long, conflicts_with = "tta")]
     pub(crate) reject: bool,
     /// Also name the training images of this data set that are most like each image, as many as `--top`.
-    #[arg(long, value_name = "DATA")]
+    #[arg(long, value_name = "DATA", conflicts_with = "csv")]
     pub(crate) similar: Option<String>,
     #[command(flatten)]
     pub(crate) tta: TtaArgs,

@@ -32,6 +32,9 @@ pub(crate) struct TransferArgs {
     pub(crate) tuning: TuningSettings,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// Only tell what would be done and about how long it would take; nothing is written.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,7 +14,8 @@ pub(crate) fn run(args: &TransferArgs, quiet: bool, stop: &AtomicBool) -> anyhow
     if let Some(TransferVerb::Estimate(args)) = &args.verb {
         return estimate(args, quiet, stop);
     }
-    let TransferArgs { source, data, transfer, reading, file, training, tuning, output, verb: _ } = args;
+    let TransferArgs { source, data, transfer, reading, file, training, tuning, output, dry_run, verb: _ } =
+        args;
     let flags = sources(transfer, quiet)?
         .over(source.source.clone().into())
         .over(data.settings())
@@ -30,6 +31,10 @@ pub(crate) fn run(args: &TransferArgs, quiet: bool, stop: &AtomicBool) -> anyhow
         );
     }
     let recipe = Recipe::transfer_for(&settings);
+    if *dry_run {
+        let plan = watched(quiet, stop, |watch| oculist::plan_recipe(&recipe, &settings, watch))?;
+        return print(&oculist::plan_text(&plan));
+    }
     run_watched(quiet, stop, |watch| oculist::run_recipe(&recipe, &settings, &options, watch))
 }
 

@@ -157,7 +157,9 @@ impl Sink for Report {
             if let (Some(test), Some(reference)) = (&best.test, reference) {
                 summary.samples = pictures::samples(session, graph, test, reference)?;
             }
-            summary.augmented_samples = pictures::augmented(session)?;
+            if !summary.history.is_empty() {
+                summary.augmented_samples = pictures::augmented(session)?;
+            }
             go_on(session.stop())?;
         }
         summary.duration_s = session.began().elapsed().as_secs_f64();

@@ -17,7 +17,7 @@ type Table = serde_json::Map<String, Value>;
 
 /// Settings that change no result, so that a run may be continued with others. The cache is none of them: what it keeps
 /// are whole photos, and what it does not keep is decoded at a reduced size where that is enough.
-const FREE: [&str; 3] = ["max_image_bytes", "max_memory", "measure_seconds"];
+const FREE: [&str; 4] = ["feature_cache", "max_image_bytes", "max_memory", "measure_seconds"];
 
 /// Settings that decide which images are in which split: where they differ, the images differ for that reason.
 const OF_DATA: [&str; 9] =

@@ -170,7 +170,7 @@ impl Stage for Best {
                 if known == Some(false) || spent + needs > limit {
                     let titles: Vec<String> =
                         stages.iter().map(|stage| stage.title(session, before)).collect();
-                    session.note(&format!(
+                    session.warn(&format!(
                         "left out: {} (about {}; {} of {} are gone)",
                         titles.join(", then "),
                         time_text(needs),

@@ -62,9 +62,11 @@ impl Carried {
         Ok(Self { path: path.to_path_buf(), model })
     }
 
-    /// The file's name, for tables.
+    /// The file's name for tables, with its folder: every run has a `model.onnx`.
     pub(crate) fn name(&self) -> String {
-        crate::model_file::file_name(&self.path)
+        let file = crate::model_file::file_name(&self.path);
+        let folder = self.path.parent().and_then(Path::file_name);
+        folder.map_or_else(|| file.clone(), |folder| format!("{}/{file}", folder.to_string_lossy()))
     }
 
     /// The network in front of a cut.

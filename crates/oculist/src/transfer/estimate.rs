@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use oculist_data::{Split, Subset};
-use oculist_heads::{HeadKind, HeadOptions, Rows, estimate as measures};
+use oculist_heads::{HeadError, HeadKind, HeadOptions, Rows, estimate as measures};
 use oculist_metrics::Metric;
 use oculist_passes::{Cut, classifier};
 use oculist_report::{Align, Table};
@@ -30,8 +30,12 @@ const VAL: usize = 1000;
 const PARTS: [f64; 3] = [0.25, 0.5, 1.0];
 /// Updates of the network from scratch.
 const UPDATES: usize = 300;
+/// Images without which nothing is trained from scratch.
+const LEAST: usize = 8;
 /// Nearest neighbours that vote.
 const NEIGHBOURS: usize = 5;
+/// Points of accuracy that images must be able to show before source and data are said to be too far apart.
+const SHOWN: f64 = 10.0;
 /// Standard errors of a difference that count as one.
 const ERRORS: f64 = 2.0;
 
@@ -50,17 +54,17 @@ pub struct Estimate {
     pub source: String,
     /// Features of an image.
     pub features: usize,
-    /// The evidence of a linear model on the features, by image.
-    pub logme: f64,
+    /// The evidence of a linear model on the features, by image; absent where it cannot be computed, as all of these.
+    pub logme: Option<f64>,
     /// The mean log-likelihood of the labels by what the source's own classes say; absent where its classifier is no layer that
     /// reads the features.
     pub leep: Option<f64>,
     /// The H-score of the features.
-    pub h_score: f64,
-    /// How near the features are to neural collapse, against the other sources.
-    pub ncti: f64,
+    pub h_score: Option<f64>,
+    /// How near the features are to neural collapse, against the other sources; absent of a single one.
+    pub ncti: Option<f64>,
     /// Share of training images that the classes of their nearest others name, percent.
-    pub neighbours: f64,
+    pub neighbours: Option<f64>,
     /// Top-1 of a logistic regression on validation images, percent, by the part of the training images.
     pub curve: Vec<(f64, f64)>,
     /// The mean of its ranks by the measures; 1 is best.
@@ -135,7 +139,7 @@ pub fn estimate_sources(
         let (labels, val_labels) = (rows.labels(&train), val_rows.labels(&val));
         let features = Rows::new(&rows.values, rows.dim)?;
         let stop = watch.stop;
-        collapses.push(measures::collapse(features, &labels, classes, &heads, stop)?);
+        collapses.push(known(measures::collapse(features, &labels, classes, &heads, stop))?);
         let mut curve = Vec::new();
         for part in PARTS {
             let (some, some_labels) = first(&rows, &labels, part);
@@ -152,22 +156,34 @@ pub fn estimate_sources(
                 curve.push((part, top1));
             }
         }
-        let neighbours = measures::neighbour_accuracy(features, &labels, classes, NEIGHBOURS, &heads, stop)?;
+        let neighbours =
+            known(measures::neighbour_accuracy(features, &labels, classes, NEIGHBOURS, &heads, stop))?;
+        watch.note(&format!(
+            "{}: {} features of {} training and {} validation images looked at, {:.1} s",
+            carried.name(),
+            rows.dim,
+            rows.len(),
+            val_rows.len(),
+            began.elapsed().as_secs_f64()
+        ));
         sources.push(Estimate {
             source: carried.name(),
             features: rows.dim,
-            logme: measures::log_me(features, &labels, classes, &heads, stop)?,
+            logme: known(measures::log_me(features, &labels, classes, &heads, stop))?,
             leep: leep(&carried, &rows, &labels, classes)?,
-            h_score: measures::h_score(features, &labels, classes, &heads, stop)?,
-            ncti: 0.0,
-            neighbours: 100.0 * neighbours,
+            h_score: known(measures::h_score(features, &labels, classes, &heads, stop))?,
+            ncti: None,
+            neighbours: neighbours.map(|share| 100.0 * share),
             curve,
             rank: 0.0,
             seconds: began.elapsed().as_secs_f64(),
         });
     }
-    for (estimate, ncti) in sources.iter_mut().zip(measures::ncti(&collapses)) {
-        estimate.ncti = ncti;
+    let some: Option<Vec<_>> = collapses.into_iter().collect();
+    if let Some(collapses) = some.filter(|all| all.len() > 1) {
+        for (estimate, ncti) in sources.iter_mut().zip(measures::ncti(&collapses)) {
+            estimate.ncti = Some(ncti);
+        }
     }
     rank(&mut sources);
     let scratch = if options.scratch {
@@ -179,6 +195,15 @@ pub fn estimate_sources(
     let majority = 100.0 * counts.iter().copied().max().unwrap_or(0) as f64 / val.len().max(1) as f64;
     let finding = finding(&sources, &scratch, majority, val.len());
     Ok(Estimates { images: (train.len(), val.len()), sources, scratch, majority, finding })
+}
+
+/// A measure, if the numbers let it be computed.
+fn known<T>(measure: Result<T, HeadError>) -> Result<Option<T>, OculistError> {
+    match measure {
+        Ok(value) => Ok(Some(value)),
+        Err(HeadError::Range { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The first rows, as many as a part.
@@ -224,7 +249,7 @@ fn leep(
 /// Sorts by the mean rank over the measures; equal ones share a rank.
 fn rank(sources: &mut [Estimate]) {
     let measures: [fn(&Estimate) -> Option<f64>; 5] =
-        [|e| Some(e.logme), |e| e.leep, |e| Some(e.h_score), |e| Some(e.ncti), |e| Some(e.neighbours)];
+        [|e| e.logme, |e| e.leep, |e| e.h_score, |e| e.ncti, |e| e.neighbours];
     let ranks: Vec<f64> = sources
         .iter()
         .map(|one| {
@@ -253,8 +278,13 @@ fn from_scratch(
     // What stands in the settings of the sources is not of this network.
     let plain = Settings { arch: None, image_size: None, ..settings.clone() };
     let mut curve = Vec::new();
+    watch.note(&format!("from scratch: {} on parts of the training images", small_model::ARCH));
     for part in PARTS {
         let some = train.select(&spread(train.len(), part))?;
+        // Fewer make no batch to normalise over.
+        if some.len() < LEAST {
+            continue;
+        }
         let recipe = small_model::recipe(source, &plain, some.len(), Length::Updates(UPDATES))?;
         let graph = small_model::train(&some, &recipe, ctx, 0, "from scratch", watch)?;
         let images = Images::load_until(val, &recipe.preprocessing, ctx.threads(), watch.stop)?;
@@ -267,18 +297,32 @@ fn from_scratch(
 
 /// What follows from the numbers, in words.
 fn finding(sources: &[Estimate], scratch: &[(f64, f64)], majority: f64, images: usize) -> String {
-    let Some(best) = sources.first() else { return String::new() };
     let last = |curve: &[(f64, f64)]| curve.last().map(|(_, top1)| *top1);
-    let Some(top1) = last(&best.curve) else {
+    // The best linear model; of equal ones that of the source of better rank.
+    let mut found: Option<(&Estimate, f64)> = None;
+    for one in sources {
+        if let Some(top1) = last(&one.curve).filter(|&top1| found.is_none_or(|(_, most)| top1 > most)) {
+            found = Some((one, top1));
+        }
+    }
+    let Some((best, top1)) = found else {
         return "too few images of several classes to say anything".into();
     };
     let error = |p: f64| ((p / 100.0) * (1.0 - p / 100.0) / images.max(1) as f64).max(0.0);
     let margin = |a: f64, b: f64| 100.0 * ERRORS * (error(a) + error(b)).sqrt();
     if top1 <= majority + margin(top1, majority) {
+        let reaches =
+            format!("on features of {} a linear model reaches {top1:.1}% on validation images", best.source);
+        // So many images would show a difference that matters.
+        if margin(majority, majority) <= SHOWN {
+            return format!(
+                "too far apart: {reaches}, not shown to be more than always naming the most frequent class \
+                 ({majority:.1}%); train from scratch or find another source"
+            );
+        }
         return format!(
-            "too far apart: on features of {} a linear model reaches {top1:.1}% on validation images, no more than \
-             always naming the most frequent class ({majority:.1}%); train from scratch or find another source",
-            best.source
+            "not decided: {reaches}, always naming the most frequent class {majority:.1}%, and {images} validation images \
+             are too few to tell them apart"
         );
     }
     match last(scratch) {
@@ -308,6 +352,7 @@ impl fmt::Display for Estimates {
         let aligns = std::iter::once(Align::Left).chain(std::iter::repeat_n(Align::Right, head.len() - 1));
         let columns: Vec<_> = head.iter().copied().zip(aligns).collect();
         let mut table = Table::new(&columns);
+        let shown = |value: Option<f64>, show: fn(f64) -> String| value.map_or_else(|| "-".to_owned(), show);
         let at = |curve: &[(f64, f64)], part: f64| {
             let found = curve.iter().find(|(p, _)| (p - part).abs() < 1e-9);
             found.map_or_else(|| "-".to_owned(), |(_, top1)| format!("{top1:.1}%"))
@@ -316,11 +361,11 @@ impl fmt::Display for Estimates {
             let mut row = vec![
                 one.source.clone(),
                 format!("{:.1}", one.rank),
-                format!("{:.3}", one.logme),
-                one.leep.map_or_else(|| "-".to_owned(), |leep| format!("{leep:.3}")),
-                format!("{:.3}", one.h_score),
-                format!("{:.2}", one.ncti),
-                format!("{:.1}%", one.neighbours),
+                shown(one.logme, |x| format!("{x:.3}")),
+                shown(one.leep, |x| format!("{x:.3}")),
+                shown(one.h_score, |x| format!("{x:.3}")),
+                shown(one.ncti, |x| format!("{x:.2}")),
+                shown(one.neighbours, |x| format!("{x:.1}%")),
             ];
             row.extend(PARTS.map(|part| at(&one.curve, part)));
             table.row(row);
@@ -338,5 +383,46 @@ impl fmt::Display for Estimates {
              images with a part of {} training images.\n{}",
             self.images.1, self.images.0, self.finding
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(top1: f64) -> Estimate {
+        Estimate {
+            source: "a.onnx".into(),
+            features: 8,
+            logme: None,
+            leep: None,
+            h_score: None,
+            ncti: None,
+            neighbours: None,
+            curve: vec![(1.0, top1)],
+            rank: 1.0,
+            seconds: 0.0,
+        }
+    }
+
+    #[test]
+    fn what_few_images_cannot_show_is_not_decided() {
+        let of = |top1, scratch: f64, images| finding(&[source(top1)], &[(1.0, scratch)], 50.0, images);
+        assert!(of(100.0, 50.0, 4).starts_with("not decided"), "{}", of(100.0, 50.0, 4));
+        assert!(of(51.0, 50.0, 1000).starts_with("too far apart: on features"), "{}", of(51.0, 50.0, 1000));
+        assert!(of(70.0, 90.0, 1000).starts_with("too far apart: a small network"));
+        assert!(of(90.0, 70.0, 1000).starts_with("a.onnx suits"));
+        assert!(of(90.0, 89.0, 100).starts_with("not decided"));
+    }
+
+    #[test]
+    fn sources_are_in_the_order_of_their_mean_ranks() {
+        let with = |logme, leep| Estimate { logme: Some(logme), leep, ..source(50.0) };
+        let mut all = [with(1.0, Some(-2.0)), with(3.0, None), with(2.0, Some(-1.0))];
+        rank(&mut all);
+        assert_eq!(
+            all.iter().map(|one| (one.logme, one.rank)).collect::<Vec<_>>(),
+            [(Some(3.0), 1.0), (Some(2.0), 1.5), (Some(1.0), 2.5)]
+        );
     }
 }

@@ -103,7 +103,7 @@ impl Gallery {
         all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let of = |&(cosine, i): &(f64, usize)| {
             let (image, label) = self.names[i].clone();
-            Neighbour { image, label, cosine }
+            Neighbour { image, label, cosine: cosine.clamp(-1.0, 1.0) }
         };
         Ok(all.iter().take(top).map(of).collect())
     }
