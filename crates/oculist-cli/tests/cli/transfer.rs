@@ -71,7 +71,7 @@ fn every_mode_tells_new_classes_and_runs_in_onnx_runtime() {
         let found = summary(&run);
         let top1 = found["models"][0]["top1"].as_f64().expect("a number");
         assert!(top1 >= 85.0, "{options}: {top1}\n{}", outcome.stderr);
-        assert_eq!(found["transfer"]["source"], "model.onnx", "{options}");
+        assert_eq!(found["transfer"]["source"], "trained/model.onnx", "{options}");
         let page = std::fs::read_to_string(run.join("report.html")).expect("a page");
         assert!(page.contains("Knowledge transfer"), "{options}");
         let model = run.join("model.onnx");
@@ -234,12 +234,12 @@ fn sources_are_ranked_and_the_best_is_taken() {
     let call =
         call.option("--from", trained().file("model.onnx")).args("--threads 2 --json --feature-cache none");
     let found = call.run().ok().json();
-    assert_eq!(found["sources"][0]["source"], "model.onnx", "{found}");
+    assert_eq!(found["sources"][0]["source"], "trained/model.onnx", "{found}");
     assert_eq!(found["scratch"].as_array().map(Vec::len), Some(3), "{found}");
     let run = dir.path().join("run");
     let outcome = transfer(&data, &run).option("--from", &other).args("--mode features").run().ok();
     assert!(
-        outcome.stderr.contains("carried over from model.onnx, which suits the data best"),
+        outcome.stderr.contains("carried over from trained/model.onnx, which suits the data best"),
         "{}",
         outcome.stderr
     );
