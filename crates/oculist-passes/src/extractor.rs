@@ -15,7 +15,9 @@ mod classifier;
 #[cfg(test)]
 mod tests;
 
-use oculist_graph::{Flatten, GlobalPool, Graph, Node, NodeId, Op, Reduce, ReduceKind, Tensor, ValueId};
+use oculist_graph::{
+    Flatten, GlobalPool, Graph, Node, NodeId, Op, Reduce, ReduceKind, Tensor, Unary, ValueId,
+};
 
 use crate::edit::Names;
 use crate::error::{PassError, Result};
@@ -104,7 +106,8 @@ fn place(graph: &Graph, cut: Cut<'_>) -> Result<ValueId> {
         }),
         Cut::At(name) => {
             let of_node = || graph.nodes().iter().find(|node| node.name == name).map(Node::output);
-            let found = graph.find(name).or_else(of_node).filter(|&v| depends(graph)[v.index()]);
+            let inside = |v: ValueId| depends(graph)[v.index()] && !graph.inputs().contains(&v);
+            let found = graph.find(name).or_else(of_node).filter(|&v| inside(v));
             found.ok_or_else(|| no_place(graph, &format!("expected the name of a value or node that depends on the image, found `{name}`")))
         }
     }
@@ -122,9 +125,55 @@ pub(super) fn last_layer(graph: &Graph) -> Option<(NodeId, ValueId)> {
         if matches!(node.op, Op::Gemm(_) | Op::MatMul(_) | Op::Conv(_)) && several {
             return Some((id, data));
         }
+        // Behind a classifier scores are passed on one by one, or averaged over places; nothing else of the image joins them.
+        let alone = node.inputs.iter().filter(|v| depends[v.index()]).count() == 1;
+        let passes = matches!(
+            node.op,
+            Op::Binary(_)
+                | Op::Unary(_)
+                | Op::Clip(_)
+                | Op::Softmax(_)
+                | Op::Identity(_)
+                | Op::Dropout(_)
+                | Op::Cast(_)
+                | Op::Flatten(_)
+                | Op::Reshape(_)
+                | Op::Squeeze(_)
+                | Op::Unsqueeze(_)
+                | Op::Transpose(_)
+                | Op::GlobalPool(_)
+                | Op::AveragePool(_)
+                | Op::Reduce(_)
+                | Op::Gemm(_)
+                | Op::MatMul(_)
+                | Op::Conv(_)
+                | Op::QuantizeLinear(_)
+                | Op::DequantizeLinear(_)
+                | Op::Concat(_)
+                | Op::Variadic(_)
+        );
+        if !alone || !passes {
+            return None;
+        }
         at = data;
     }
     None
+}
+
+/// Whether an activation stands behind the layer that is taken for the classifier: then it may be a layer of features, in a
+/// network that has no classifier.
+pub fn is_doubtful(graph: &Graph) -> bool {
+    let (producers, depends) = (graph.producers(), depends(graph));
+    let Some((layer, _)) = last_layer(graph) else { return false };
+    let mut at = graph.outputs().first().copied();
+    while let Some(id) = at.and_then(|v| producers[v.index()]).filter(|&id| id != layer) {
+        let node = &graph.nodes()[id];
+        if matches!(node.op, Op::Unary(Unary::Relu | Unary::Clip { .. } | Unary::HardSwish)) {
+            return true;
+        }
+        at = node.inputs.iter().find(|v| depends[v.index()]);
+    }
+    false
 }
 
 /// The last value of more than one place from which the output is made.

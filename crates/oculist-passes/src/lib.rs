@@ -66,7 +66,7 @@ pub use bias_correction::correct_bias;
 pub use calibration::{CalibrationMethod, Calibrator, ChannelMeans, Histogram, layer_inputs};
 pub use dequantize::dequantize;
 pub use error::{PassError, Result};
-pub use extractor::{Classifier, Cut, Extractor, classifier, extractor, pools_its_maps};
+pub use extractor::{Classifier, Cut, Extractor, classifier, extractor, is_doubtful, pools_its_maps};
 pub use fold_batch_norm::fold_batch_norm;
 pub use image_layout::{LAYOUT_KEY, channels_first, channels_last_again};
 pub use image_type::{

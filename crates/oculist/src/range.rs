@@ -45,6 +45,9 @@ pub const RANK: Range<usize> = Range::new("a rank of 1 to 1024", |n| (1..=1024).
 /// Seconds of a measurement.
 pub const SECONDS: Range<f64> =
     Range::new("more than 0 and at most 3600 seconds", |&x| x > 0.0 && x <= 3600.0);
+/// Threads; far more than any machine has would only take memory.
+pub const THREADS: Range<usize> =
+    Range::new("1 to 1024 threads", |n| (1..=1024).contains(n)).typed("1 to 1024");
 /// Seconds of a search.
 pub const BUDGET: Range<f64> =
     Range::new("1 second to 30 days, in seconds", |x| (1.0..=2_592_000.0).contains(x));

@@ -11,7 +11,9 @@ use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::files::toml_problem;
 use crate::session::Session;
-use crate::settings::{OptimizerName, Precision, Settings, TrainingSettings, TransferMode, TuningSettings};
+use crate::settings::{
+    OptimizerName, Precision, Settings, TrainingSettings, TransferMode, Tune, TuningSettings,
+};
 use crate::stage::{
     Best, Draft, FineTune, Load, Measure, Planned, Prune, Quantize, Registry, Search, Stage, Teacher, Train,
     Transfer,
@@ -337,7 +339,7 @@ fn tuning(settings: &Settings) -> Settings {
         optimizer: Some(OptimizerName::Adamw),
         lr: Some(TUNING_RATE),
         batch_size: Some(TUNING_BATCH),
-        layer_decay: Some(TUNING_DECAY),
+        layer_decay: settings.tune.is_none_or(|tune| tune == Tune::All).then_some(TUNING_DECAY),
         ..Settings::default()
     };
     let asked = settings.only(TrainingSettings::NAMES).over(settings.only(TuningSettings::NAMES));

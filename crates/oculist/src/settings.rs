@@ -105,11 +105,13 @@ impl Settings {
     /// architecture.
     pub fn validate(&self) -> Result<(), OculistError> {
         self.check_ranges()?;
-        if self.mode == Some(TransferMode::Finetune) && self.precision == Some(Precision::Int8) {
-            let mode = set_to("mode", "finetune");
+        if let (Some(mode @ (TransferMode::Finetune | TransferMode::Fc)), Some(Precision::Int8)) =
+            (self.mode, self.precision)
+        {
+            let mode = set_to("mode", if mode == TransferMode::Fc { "fc" } else { "finetune" });
+            let from = setting("from");
             let problem = format!(
-                "expected f32 with {mode}, which trains the extractor on; optimize with {} quantises what comes of it",
-                setting("from")
+                "expected f32 with {mode}, whose extractor is not frozen; optimize with {from} quantises what comes of it"
             );
             return Err(wrong("precision", problem));
         }

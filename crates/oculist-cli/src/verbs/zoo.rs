@@ -111,7 +111,12 @@ pub(crate) fn show(
     classes: Option<usize>,
     json: bool,
 ) -> anyhow::Result<()> {
+    /// Classes that a network is shown with at the most.
+    const MOST: usize = 100_000;
     let info = oculist::architecture(name)?;
+    if let Some(classes) = classes.filter(|classes| !(1..=MOST).contains(classes)) {
+        anyhow::bail!("--classes: expected 1 to {MOST}, found {classes}");
+    }
     let (channels, height, width) = info.native_input;
     let (height, width) = image_size.map_or((height, width), |side| (side, side));
     let layers = oculist::layers(info, (channels, height, width), classes.unwrap_or(info.native_classes))?;

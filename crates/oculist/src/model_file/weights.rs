@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use oculist_graph::Graph;
-use oculist_weights::{Partial, Weights};
+use oculist_weights::{Partial, Weights, WeightsError};
 use oculist_zoo::{ArchitectureInfo, BuildOptions};
 
 use super::ARCH_KEY;
@@ -111,10 +111,22 @@ const PADS: &str = "efficientnet-lite-pytorch";
 /// # Errors
 /// In words, behind `it holds weights and no network`: none, or several.
 fn recognised(weights: &Weights, options: &ModelOptions) -> Result<&'static ArchitectureInfo, String> {
+    let mut nearest: Option<(usize, &str)> = None;
     let loaded = |info: &'static ArchitectureInfo| {
         let (mut graph, _) = network(info, weights, options).ok()?;
-        let report = oculist_weights::load_into(&mut graph, weights, Partial::No).ok()?;
-        Some((info, report.producer))
+        match oculist_weights::load_into(&mut graph, weights, Partial::No) {
+            Ok(report) => Some((info, report.producer)),
+            // What else is wrong with them is told when they are loaded.
+            Err(WeightsError::NotFinite { .. }) => Some((info, "")),
+            Err(WeightsError::Mismatch { report, .. }) => {
+                let wrong = report.missing.len() + report.differing.len() + report.left_over.len();
+                if nearest.as_ref().is_none_or(|(least, _)| wrong < *least) {
+                    nearest = Some((wrong, info.name));
+                }
+                None
+            }
+            Err(_) => None,
+        }
     };
     let mut all: Vec<_> = oculist_zoo::architectures().iter().filter_map(loaded).collect();
     if all.iter().all(|(_, producer)| *producer == PADS) {
@@ -123,10 +135,15 @@ fn recognised(weights: &Weights, options: &ModelOptions) -> Result<&'static Arch
     let name = setting("arch");
     match &all[..] {
         [(one, _)] => Ok(one),
-        [] => Err(format!(
-            ", and they are those of no architecture here: name the one that they fit best with {name} (`oculist zoo list` has \
-             them) to be told what differs"
-        )),
+        [] => {
+            let like = nearest.map_or_else(String::new, |(wrong, arch)| {
+                format!("; {arch} is nearest, with {}", counted(wrong, "difference", "differences"))
+            });
+            Err(format!(
+                ", and they are those of no architecture here{like}: name one with {name} (`oculist zoo list` has them) to be \
+                 told what differs"
+            ))
+        }
         _ => {
             let names: Vec<&str> = all.iter().map(|(info, _)| info.name).collect();
             Err(format!(", and they fit several architectures: {}; name one with {name}", names.join(", ")))

@@ -16,7 +16,7 @@ use super::define::settings;
 use crate::error::OculistError;
 use crate::range::{
     ALPHA, ANCHOR, BUDGET, CONSISTENCY, COUNT, LAYER_DECAY, LEARNING_RATE, PIXELS, POINTS, PROBABILITY, RANK,
-    SECONDS, SHARE, WIDTH,
+    SECONDS, SHARE, THREADS, WIDTH,
 };
 use crate::stage::Teacher;
 
@@ -69,7 +69,7 @@ settings! {
     MachineSettings {
         /// Threads (default: all cores).
         #[arg(long, value_name = "N")]
-        threads: usize where COUNT,
+        threads: usize where THREADS,
         /// Memory that a plan of a network may take, such as 512M or 8G (default: what the machine or its control group has).
         #[arg(long, value_name = "BYTES", value_parser = crate::range::memory)]
         max_memory: ByteSize,

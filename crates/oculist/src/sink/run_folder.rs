@@ -188,7 +188,8 @@ fn batch_warning(session: &Session<'_>) -> Option<String> {
 /// An estimate of what the run writes: models, and the checkpoints of its trainings.
 fn needed_bytes(session: &Session<'_>, recipe: &Recipe) -> Result<u64, OculistError> {
     let config = session.config();
-    let params = match session.given() {
+    let carried = session.carried().map(|carried| &carried.model);
+    let params = match session.given().or(carried) {
         Some(model) => model.graph.cost().params,
         None => oculist_zoo::build(&config.arch, &session.build_options(config))?.cost().params,
     };

@@ -239,15 +239,22 @@ impl Transfer {
             threads: session.ctx().threads(),
             ..HeadOptions::default()
         };
-        let learned = lesson.learn(&kinds, &options, metric, session.stop(), |tried| {
-            session.note(&format!(
-                "{}: {} on validation images ({}), {:.1} s",
-                tried.head.kind(),
-                metric.format(tried.val.get(metric).unwrap_or(f64::NAN)),
-                tried.head.chosen(),
-                tried.seconds
-            ));
-        })?;
+        let learned = lesson.learn(
+            &kinds,
+            &options,
+            metric,
+            session.stop(),
+            |tried| {
+                session.note(&format!(
+                    "{}: {} on validation images ({}), {:.1} s",
+                    tried.head.kind(),
+                    metric.format(tried.val.get(metric).unwrap_or(f64::NAN)),
+                    tried.head.chosen(),
+                    tried.seconds
+                ));
+            },
+            |kind| session.note(&format!("{kind}: left out, as it cannot be learned on these features")),
+        )?;
         let Some(best) = learned.first() else { return Err(self.fail("head: no kind to try")) };
         let graph = with_head(&backbone.network, &best.head)?;
         let places = if backbone.network.pooled { ", means over places" } else { "" };

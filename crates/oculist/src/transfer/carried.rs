@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use oculist_augment::{ColorMode, Preprocessing};
 use oculist_passes::{
-    Cut, Extractor, Normalization, color_input, extractor, fold_batch_norm, grey_input, remove_identity,
-    reparameterize,
+    Cut, Extractor, Normalization, color_input, extractor, fold_batch_norm, grey_input, is_doubtful,
+    remove_identity, reparameterize,
 };
 use oculist_runtime::Context;
 
@@ -58,6 +58,14 @@ impl Carried {
         }
         if let Some(text) = in_color(&mut model, color)? {
             watch.note(&text);
+        }
+        if settings.layer.is_none() && is_doubtful(&model.graph) {
+            watch.warn(&format!(
+                "an activation stands behind the last layer of {}: if that is no classifier but a layer of features, {} names \
+                 what to take (its output, for one that has no classifier)",
+                path.display(),
+                setting("layer")
+            ));
         }
         Ok(Self { path: path.to_path_buf(), model })
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use oculist_data::{Split, Subset};
+use oculist_data::{Split, Subset, Task};
 use oculist_heads::{HeadError, HeadKind, HeadOptions, Rows, estimate as measures};
 use oculist_metrics::Metric;
 use oculist_passes::{Cut, classifier};
@@ -109,6 +109,12 @@ pub fn estimate_sources(
     for line in source.describe_lines() {
         watch.note(&line);
     }
+    if source.dataset().train().task() != Task::SingleLabel {
+        return Err(wrong(
+            "task",
+            "expected images of one label each, found several: heads choose one class",
+        ));
+    }
     let color = facts(&source, settings)?.preprocessing.color;
     let contents = match folder(settings) {
         Some(_) => Some(source.read_contents(ctx.threads(), watch)?.clone()),
@@ -150,7 +156,7 @@ pub fn estimate_sources(
                 val_labels: &val_labels,
                 classes,
             };
-            let learned = lesson.learn(&[HeadKind::Logistic], &heads, Metric::Top1, stop, |_| {});
+            let learned = lesson.learn(&[HeadKind::Logistic], &heads, Metric::Top1, stop, |_| {}, |_| {});
             // A part may lack all classes but one.
             if let Some(top1) = learned.ok().and_then(|all| all.first()?.val.get(Metric::Top1)) {
                 curve.push((part, top1));

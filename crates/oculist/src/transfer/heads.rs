@@ -60,13 +60,21 @@ impl Lesson<'_> {
         metric: Metric,
         stop: &AtomicBool,
         mut tell: impl FnMut(&Tried),
+        mut skipped: impl FnMut(HeadKind),
     ) -> Result<Vec<Tried>, OculistError> {
         let (train, val) =
             (Rows::new(&self.train.values, self.train.dim)?, Rows::new(&self.val.values, self.val.dim)?);
         let mut all: Vec<Tried> = Vec::new();
         for &kind in kinds {
             let began = Instant::now();
-            let head = fit(kind, train, self.train_labels, self.classes, options, stop)?;
+            let head = match fit(kind, train, self.train_labels, self.classes, options, stop) {
+                // The others may do.
+                Err(HeadError::Range { .. }) if kinds.len() > 1 => {
+                    skipped(kind);
+                    continue;
+                }
+                fitted => fitted?,
+            };
             let scores = head.scores(val)?;
             let val = evaluate_as(Probabilities::Softmax, &scores, self.val_labels, self.classes).scores();
             let tried = Tried { head, val, seconds: began.elapsed().as_secs_f64() };

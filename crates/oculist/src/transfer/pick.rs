@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use oculist_augment::ColorMode;
-use oculist_data::{Split, Subset};
+use oculist_data::{Split, Subset, Task};
 use oculist_heads::{HeadKind, HeadOptions};
 use oculist_metrics::Metric;
 use oculist_passes::Cut;
@@ -15,7 +15,7 @@ use super::Carried;
 use super::features::{Contents, Extraction};
 use super::heads::Lesson;
 use crate::data::Source;
-use crate::error::OculistError;
+use crate::error::{OculistError, wrong};
 use crate::judging::usual_metric;
 use crate::progress::Watch;
 use crate::settings::Settings;
@@ -48,6 +48,12 @@ pub(crate) fn pick(
     }
     if all.len() < 2 {
         return Ok(all.pop());
+    }
+    if source.dataset().train().task() != Task::SingleLabel {
+        return Err(wrong(
+            "task",
+            "expected images of one label each, found several: heads choose one class",
+        ));
     }
     let metric = settings.metric.unwrap_or_else(|| usual_metric(source.dataset().train().task()));
     let contents = match folder(settings) {
@@ -106,7 +112,7 @@ fn probe(
         Lesson { train: &train, train_labels: &train_labels, val: &val, val_labels: &val_labels, classes };
     let options =
         HeadOptions { seed: settings.seed.unwrap_or(0), threads: ctx.threads(), ..HeadOptions::default() };
-    let learned = lesson.learn(&[HeadKind::Logistic], &options, metric, watch.stop, |_| {})?;
+    let learned = lesson.learn(&[HeadKind::Logistic], &options, metric, watch.stop, |_| {}, |_| {})?;
     Ok(learned.first().and_then(|tried| tried.val.get(metric)).unwrap_or(f64::NAN))
 }
 

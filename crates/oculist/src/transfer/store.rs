@@ -29,7 +29,10 @@ impl Store {
     /// The rows that a folder has of an extractor; none if there is no sound file of it.
     pub(crate) fn open(folder: &Path, extractor: Digest, dim: usize) -> Self {
         let path = folder.join(format!("{extractor}.features"));
-        let rows = oculist_files::read(&path).ok().and_then(|bytes| read(&bytes, dim)).unwrap_or_default();
+        // No file of ours is larger, and none is read before its length is known.
+        let small = std::fs::metadata(&path).is_ok_and(|meta| meta.len() <= MOST_BYTES as u64 + 128);
+        let bytes = small.then(|| oculist_files::read(&path).ok()).flatten();
+        let rows = bytes.and_then(|bytes| read(&bytes, dim)).unwrap_or_default();
         Self { path, dim, rows, changed: false }
     }
 
@@ -91,7 +94,7 @@ fn read(bytes: &[u8], dim: usize) -> Option<HashMap<String, Vec<f32>>> {
     }
     let one = |row: &[u8]| {
         let (key, values) = row.split_at(KEY);
-        let value = |b: &[u8]| b.try_into().map(f32::from_le_bytes).ok();
+        let value = |b: &[u8]| b.try_into().map(f32::from_le_bytes).ok().filter(|v| v.is_finite());
         Some((
             String::from_utf8(key.to_vec()).ok()?,
             values.chunks_exact(4).map(value).collect::<Option<Vec<f32>>>()?,
