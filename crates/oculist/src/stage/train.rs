@@ -16,6 +16,9 @@ use crate::summary::{count_text, counted, curve};
 use crate::training::Phase;
 use crate::training_data::TrainingImages;
 
+/// Photos below which it is said that something could be carried over.
+const FEW: usize = 5000;
+
 /// Trains a network from scratch; what is not set is decided by the session, the data and the network.
 ///
 /// The weights that are kept are those of the best epoch on validation images.
@@ -133,6 +136,13 @@ pub(super) fn begin(
             setting("width"),
             setting("epochs"),
         ));
+        if session.source().dataset().train().len() < FEW {
+            session.note(&format!(
+                "few photos to start from nothing: what a model for other photos has learned can be carried over ({}, see \
+                 docs/transfer.md)",
+                setting("from")
+            ));
+        }
     }
     if config.balanced && own.sampling.or(session.settings().sampling).is_none() {
         let counts = session.source().dataset().train().class_counts();
