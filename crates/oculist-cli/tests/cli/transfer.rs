@@ -282,3 +282,21 @@ fn features_are_written_for_numpy_and_as_parquet() {
     let again = again.args("--feature-cache none").option("--output", dir.path().join("f.npy"));
     again.run().fails(1, &["exists", "--force"]);
 }
+
+#[test]
+fn the_model_that_ships_works_at_once() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/fashion_mnist.onnx");
+    assert!(std::fs::metadata(&model).expect("a file").len() <= 1_000_000);
+    let found =
+        oculist("eval").arg("demo").option("--model", &model).args("--json --threads 2").run().ok().json();
+    assert!(found["top1"].as_f64().expect("a number") > 90.0, "{found}");
+    // The demo is a part of what it was trained on.
+    let dir = scratch();
+    let call = oculist("transfer")
+        .arg("demo")
+        .option("--from", &model)
+        .args("--mode fc --threads 2 --feature-cache none");
+    let call = call.args("--measure-seconds 0.05").option("--output", dir.path().join("run"));
+    let outcome = call.run().ok();
+    assert!(outcome.stderr.contains("10 of 10 classes carried over by name"), "{}", outcome.stderr);
+}
