@@ -96,7 +96,7 @@ pub struct Config {
 }
 
 /// The settings of compression alone.
-fn compression_of(settings: Settings) -> Settings {
+fn compression_of(settings: &Settings) -> Settings {
     settings.only(CompressionSettings::NAMES)
 }
 
@@ -201,7 +201,7 @@ impl Config {
             if given.model.is_none() && given.from.is_none() { decided.over(network) } else { decided };
         // How what is carried over is trained on, and whether it is, follows from what was asked for.
         let decided = match &given.from {
-            Some(_) => Settings { seed: decided.seed, threads: decided.threads, ..compression_of(decided) },
+            Some(_) => Settings { seed: decided.seed, threads: decided.threads, ..compression_of(&decided) },
             None => decided,
         };
         if given.from.is_some() {
