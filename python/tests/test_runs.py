@@ -186,7 +186,7 @@ def test_recipes_in_every_form(tmp_path, trained):
     assert recipe != Recipe(stages)
     (tmp_path / "recipe.toml").write_text(recipe.to_toml())
     assert Recipe.read(tmp_path / "recipe.toml") == recipe
-    assert oculist.stages()[:2] == ["load", "train"] and len(oculist.stages()) == 9
+    assert oculist.stages()[:2] == ["load", "train"] and len(oculist.stages()) == 11
     quick = {name: value for name, value in QUICK.items() if name != "epochs"}
     plan = recipe.plan(patterns(90), **quick)
     assert "1. " in plan and "3. " in plan and "in all" in plan
@@ -201,7 +201,7 @@ def test_recipes_in_every_form(tmp_path, trained):
     for name in models:
         assert (tmp_path / "saved" / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
     for wrong, words in (
-        ([{"kind": "trian"}], "expected one of distil"),
+        ([{"kind": "trian"}], "expected one of best"),
         ([{"kind": "train", "max_drop": 1}], "unknown setting `max_drop`"),
         ([], "at least one stage"),
         ([{"kind": object()}], "recipe"),
@@ -429,9 +429,9 @@ def test_what_a_model_for_other_classes_has_learned_is_carried_over(trained, tmp
     images, labels = patterns(90)
     names = ["un", "deux", "trois"]
     result = oculist.transfer((images, labels), trained.model, class_names=names, mode="features", head="lda", threads=2)
-    assert result.model.class_names == names
+    assert sorted(result.model.classes) == sorted(names)
     right = [p.class_name == names[label] for p, label in zip(result.model.predict(images), labels)]
-    assert np.mean(right) > 0.9
+    assert np.mean(right) > 0.9, "most of them"
     saved = tmp_path / "source.onnx"
     trained.model.save(saved)
     again = oculist.transfer((images, labels), [saved], class_names=names, mode="features", head="lda", threads=2)
