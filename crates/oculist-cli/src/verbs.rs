@@ -85,7 +85,7 @@ fn no_pretrained(pretrained: Option<&String>, arch: Option<&String>) {
         let problem = format!(
             "there are no weights in this program, so '--pretrained' has nothing to take: give those that you have, of the \
              same classes, with 'optimize --model FILE.pth --arch {arch}' (safetensors or what torch.save writes), or a whole \
-             model with '--model FILE.onnx'"
+             model with '--model FILE.onnx'; from those of other classes carry over with 'transfer DATA --from FILE'"
         );
         Cli::command().error(ErrorKind::ArgumentConflict, problem).exit();
     }
