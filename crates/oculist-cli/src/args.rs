@@ -22,7 +22,7 @@ pub(crate) use audit::{CheckArgs, FixArgs, SplitArgs};
 pub(crate) use augment::{AugmentVerb, CheckAugmentArgs, PipelineArgs};
 pub(crate) use help::command;
 pub(crate) use model::{BenchArgs, EvalArgs, ExportArgs, FileArgs, PredictArgs, SplitArg, TtaArgs};
-pub(crate) use transfer::{EstimateArgs, FeaturesArgs, TransferArgs, TransferVerb};
+pub(crate) use transfer::{EstimateArgs, FeaturesArgs, LookArgs, TransferArgs, TransferVerb};
 pub(crate) use values::TtaArg;
 
 /// Examine, prescribe, correct: gives image classifiers fewer errors, less size and more speed.

@@ -43,8 +43,9 @@ pub(crate) enum TransferVerb {
     Estimate(EstimateArgs),
 }
 
+/// Data and sources that are looked at without a run.
 #[derive(Debug, Args)]
-pub(crate) struct EstimateArgs {
+pub(crate) struct LookArgs {
     #[command(flatten)]
     pub(crate) source: RequiredSourceArg,
     #[command(flatten)]
@@ -55,6 +56,12 @@ pub(crate) struct EstimateArgs {
     pub(crate) reading: ReadingSettings,
     #[command(flatten)]
     pub(crate) file: FileArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EstimateArgs {
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
     /// Leave out the learning curve of a small network from scratch.
     #[arg(long)]
     pub(crate) no_scratch: bool,
@@ -66,15 +73,7 @@ pub(crate) struct EstimateArgs {
 #[derive(Debug, Args)]
 pub(crate) struct FeaturesArgs {
     #[command(flatten)]
-    pub(crate) source: RequiredSourceArg,
-    #[command(flatten)]
-    pub(crate) data: DataArgs,
-    #[command(flatten)]
-    pub(crate) transfer: TransferSettings,
-    #[command(flatten)]
-    pub(crate) reading: ReadingSettings,
-    #[command(flatten)]
-    pub(crate) file: FileArgs,
+    pub(crate) look: LookArgs,
     /// The file to write: *.npy with names and labels in a *.csv beside it, or *.parquet with all in one.
     #[arg(long, short, value_name = "FILE.npy|FILE.parquet")]
     pub(crate) output: PathBuf,

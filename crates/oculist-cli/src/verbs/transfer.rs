@@ -7,7 +7,7 @@ use oculist::{EstimateOptions, FeaturesOptions, Recipe, Settings, TransferSettin
 
 use super::recipe::watched as run_watched;
 use super::{local, print, print_paths, watched};
-use crate::args::{EstimateArgs, FeaturesArgs, TransferArgs, TransferVerb};
+use crate::args::{EstimateArgs, FeaturesArgs, LookArgs, TransferArgs, TransferVerb};
 use crate::settings::run_options;
 
 pub(crate) fn run(args: &TransferArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
@@ -39,30 +39,32 @@ pub(crate) fn run(args: &TransferArgs, quiet: bool, stop: &AtomicBool) -> anyhow
 }
 
 fn estimate(args: &EstimateArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    let EstimateArgs { source, data, transfer, reading, file, no_scratch, json } = args;
-    let settings = sources(transfer, quiet)?
-        .over(source.settings())
-        .over(data.settings())
-        .over(reading.clone().into())
-        .over(file.settings());
+    let EstimateArgs { look, no_scratch, json } = args;
+    let settings = looked_at(look, quiet)?;
     let options = EstimateOptions { scratch: !no_scratch };
     let found = watched(quiet || *json, stop, |watch| oculist::estimate_sources(&settings, &options, watch))?;
     if *json { print(&serde_json::to_string_pretty(&found)?) } else { print(&found.to_string()) }
 }
 
 pub(crate) fn features(args: &FeaturesArgs, quiet: bool, stop: &AtomicBool) -> anyhow::Result<()> {
-    let FeaturesArgs { source, data, transfer, reading, file, output, force } = args;
-    let settings = sources(transfer, quiet)?
-        .over(source.settings())
-        .over(data.settings())
-        .over(reading.clone().into())
-        .over(file.settings());
+    let FeaturesArgs { look, output, force } = args;
+    let settings = looked_at(look, quiet)?;
     let options = FeaturesOptions { output: output.clone(), force: *force };
     let written = watched(quiet, stop, |watch| oculist::write_features(&settings, &options, watch))?;
     if !quiet {
         print_paths(&written)?;
     }
     Ok(())
+}
+
+/// The settings of a verb that makes no run.
+fn looked_at(look: &LookArgs, quiet: bool) -> anyhow::Result<Settings> {
+    let LookArgs { source, data, transfer, reading, file } = look;
+    Ok(sources(transfer, quiet)?
+        .over(source.settings())
+        .over(data.settings())
+        .over(reading.clone().into())
+        .over(file.settings()))
 }
 
 /// What was said of the sources, as local files; features are kept in the user's cache if nothing else is said.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use oculist_data::Split;
-use oculist_data::Task;
 use oculist_graph::Graph;
 use oculist_heads::{HeadKind, HeadOptions};
 use oculist_passes::{Classifier, Cut, classifier, pools_its_maps};
@@ -27,6 +26,7 @@ use crate::summary::counted;
 use crate::transfer::carried::{Backbone, Carried};
 use crate::transfer::features::{Extraction, FeatureRows};
 use crate::transfer::heads::{Lesson, with_head};
+use crate::transfer::pick::one_label;
 use crate::transfer::rows::{Carry, carry, rows, with_linear};
 use crate::transfer::seen::Seen;
 
@@ -385,9 +385,7 @@ impl Stage for Transfer {
 
     fn check(&self, session: &Session<'_>) -> Result<(), OculistError> {
         let carried = self.source(session)?;
-        if session.config().task != Task::SingleLabel {
-            return Err(self.fail("expected images of one label each, found several: heads choose one class"));
-        }
+        one_label(session.source())?;
         if self.mode(session) == TransferMode::Fc {
             return Self::carry(session, carried).map(drop);
         }

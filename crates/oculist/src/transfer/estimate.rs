@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use oculist_data::{Split, Subset, Task};
+use oculist_data::{Split, Subset};
 use oculist_heads::{HeadError, HeadKind, HeadOptions, Rows, estimate as measures};
 use oculist_metrics::Metric;
 use oculist_passes::{Cut, classifier};
@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::Carried;
 use super::features::{Extraction, FeatureRows};
 use super::heads::Lesson;
-use super::pick::{evenly, folder};
+use super::pick::{evenly, folder, one_label};
 use crate::data::{Source, facts};
 use crate::error::{OculistError, wrong};
 use crate::evaluate::logits_until;
@@ -109,12 +109,7 @@ pub fn estimate_sources(
     for line in source.describe_lines() {
         watch.note(&line);
     }
-    if source.dataset().train().task() != Task::SingleLabel {
-        return Err(wrong(
-            "task",
-            "expected images of one label each, found several: heads choose one class",
-        ));
-    }
+    one_label(&source)?;
     let color = facts(&source, settings)?.preprocessing.color;
     let contents = match folder(settings) {
         Some(_) => Some(source.read_contents(ctx.threads(), watch)?.clone()),

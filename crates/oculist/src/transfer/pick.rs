@@ -49,12 +49,7 @@ pub(crate) fn pick(
     if all.len() < 2 {
         return Ok(all.pop());
     }
-    if source.dataset().train().task() != Task::SingleLabel {
-        return Err(wrong(
-            "task",
-            "expected images of one label each, found several: heads choose one class",
-        ));
-    }
+    one_label(source)?;
     let metric = settings.metric.unwrap_or_else(|| usual_metric(source.dataset().train().task()));
     let contents = match folder(settings) {
         Some(_) => Some(source.read_contents(ctx.threads(), watch)?),
@@ -78,6 +73,17 @@ pub(crate) fn pick(
     let chosen = all.swap_remove(i);
     watch.note(&format!("carried over from {}, which suits the data best", chosen.name()));
     Ok(Some(chosen))
+}
+
+/// Refuses images of several labels: heads choose one class.
+///
+/// # Errors
+/// [`OculistError::Setting`] naming the task.
+pub(crate) fn one_label(source: &Source) -> Result<(), OculistError> {
+    if source.dataset().train().task() == Task::SingleLabel {
+        return Ok(());
+    }
+    Err(wrong("task", "expected images of one label each, found several: heads choose one class"))
 }
 
 /// What a logistic regression on a source's features achieves on validation images.
