@@ -3,6 +3,8 @@
     python golden/small_sets.py planted FOLDER [SEED]      4,317 garments, 5.9% of them with a wrong label (FOLDER.json)
     python golden/small_sets.py score FOLDER AUDIT.json    the precision of the first suspects of a label check on them
     python golden/small_sets.py unequal FOLDER             1,344 garments of six classes, 700 to 54 of each
+    python golden/small_sets.py old FOLDER                 all garments of the first five classes
+    python golden/small_sets.py new FOLDER SEED            20 garments of each of the others, 10 more for validation, all test images
     python golden/small_sets.py photos FOLDER              4,317 drawn JPEG photos of 500x375 in five classes
 
 Garments are from Fashion-MNIST's training file (Debian package dataset-fashion-mnist). Wrong labels are one of the other four, each
@@ -20,11 +22,15 @@ IMAGES, SHARE = 4317, 0.059
 UNEQUAL = {0: ("top", 700), 2: ("pullover", 250), 3: ("dress", 150), 4: ("coat", 110), 6: ("shirt", 80), 9: ("boot", 54)}
 
 
-def garments():
+NAMES = ["top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
+OLD, FEW, FOR_VAL = 5, 20, 10
+
+
+def garments(part="train"):
     import numpy as np
 
     def read(name, header):
-        return np.frombuffer(gzip.open(SOURCE / f"train-{name}-ubyte.gz").read(), np.uint8, offset=header)
+        return np.frombuffer(gzip.open(SOURCE / f"{part}-{name}-ubyte.gz").read(), np.uint8, offset=header)
 
     return read("images-idx3", 16).reshape(-1, 28, 28), read("labels-idx1", 8)
 
@@ -74,6 +80,28 @@ def unequal(folder):
             save(images[at], folder / name / f"{at:05d}.png")
 
 
+def old(folder):
+    for part, to in (("train", "train"), ("t10k", "test")):
+        images, labels = garments(part)
+        for at in (labels < OLD).nonzero()[0]:
+            save(images[at], folder / to / NAMES[labels[at]] / f"{at:05d}.png")
+
+
+def new(folder, seed):
+    import numpy as np
+
+    rng = np.random.default_rng(int(seed))
+    images, labels = garments()
+    for label in range(OLD, 10):
+        chosen = rng.permutation(np.flatnonzero(labels == label))
+        for part, places in {"train": chosen[:FEW], "val": chosen[FEW:][:FOR_VAL]}.items():
+            for at in places:
+                save(images[at], folder / part / NAMES[label] / f"{at:05d}.png")
+    images, labels = garments("t10k")
+    for at in (labels >= OLD).nonzero()[0]:
+        save(images[at], folder / "test" / NAMES[labels[at]] / f"{at:05d}.png")
+
+
 def photos(folder):
     import numpy as np
     from PIL import Image
@@ -89,4 +117,5 @@ def photos(folder):
 
 if __name__ == "__main__":
     verb, folder, *rest = sys.argv[1:]
-    {"planted": planted, "score": score, "unequal": unequal, "photos": photos}[verb](pathlib.Path(folder), *rest)
+    made = {"planted": planted, "score": score, "unequal": unequal, "old": old, "new": new, "photos": photos}
+    made[verb](pathlib.Path(folder), *rest)

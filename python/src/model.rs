@@ -220,6 +220,25 @@ impl Model {
         Ok(array(py, IxDyn(&[n, columns]), rows)?.into_any())
     }
 
+    /// The network's input made of images, ``float32`` of shape ``(images, channels, height, width)``, as ``logits`` takes it:
+    /// decoded, resized, cropped and normalised. ``images`` is as in ``predict``.
+    fn inputs<'py>(&self, py: Python<'py>, images: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>> {
+        let p = &self.classifier.preprocessing;
+        let (channels, pixels) = (p.channels(), p.height * p.width);
+        let mut inputs = Inputs::of(images)?;
+        let (mut all, mut n) = (Vec::new(), 0);
+        while let Some(chunk) = inputs.next_chunk(py, p, true)? {
+            for image in chunk.input.chunks_exact(channels * pixels) {
+                for channel in 0..channels {
+                    all.extend(image.iter().skip(channel).step_by(channels));
+                }
+                n += 1;
+            }
+            py.check_signals()?;
+        }
+        Ok(array(py, IxDyn(&[n, channels, p.height, p.width]), all)?.into_any())
+    }
+
     /// Writes the model as an ONNX file that says all that is needed to use it; the file appears whole or not at all.
     fn save(&self, py: Python<'_>, #[pyo3(from_py_with = argument::file)] path: PathBuf) -> Result<()> {
         py.detach(move || Ok(self.classifier.write(&path).map(|_| ())?))

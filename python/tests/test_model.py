@@ -81,6 +81,24 @@ def test_features_are_what_the_last_layer_reads(name):
     assert np.abs(got[::-1] - want.reshape(4, -1)).max() > 1e-3 * np.abs(want).max(), "twin"
 
 
+def test_inputs_are_what_torchvision_makes_of_images(tmp_path):
+    pillow, t = oracle("PIL.Image"), oracle("torchvision.transforms")
+    m = model("mobilenet_v3.default", preprocessing="imagenet")
+    arrays = [picture(w, h, seed=w) for w, h in ((200, 300), (333, 250), (96, 96))]
+    size = m.preprocessing["height"]
+    assert size < 96, "resized as they are"
+    steps = [t.Resize((size, size)), t.ToTensor()]
+    steps.append(t.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    want = np.stack([t.Compose(steps)(pillow.fromarray(array)).numpy() for array in arrays])
+    got = m.inputs(arrays)
+    assert got.shape == want.shape
+    level = 1 / 255 / 0.229
+    assert np.abs(got - want).mean() < level
+    assert np.abs(got[:, ::-1] - want).mean() > 5 * level, "twin: blue first"
+    # It is what the network takes.
+    assert np.array_equal(m.logits(got), m.logits(arrays))
+
+
 def test_images_in_every_form(tmp_path):
     pillow = pytest.importorskip("PIL.Image")
     m = model(classes=NAMES, preprocessing="unit")

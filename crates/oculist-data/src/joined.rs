@@ -1,6 +1,7 @@
 //! Images of several subsets as one store.
 
 use crate::error::{Error, Result};
+use crate::statistics::PixelFacts;
 use crate::{ImageStore, Subset};
 use oculist_augment::{Image, Reading};
 use std::path::{Path, PathBuf};
@@ -76,6 +77,10 @@ impl ImageStore for JoinedStore {
 
     fn picture_size(&self, index: usize) -> (usize, usize) {
         self.at(index).map_or((0, 0), |(part, position)| part.picture_size(position))
+    }
+
+    fn facts(&self, index: usize) -> Option<PixelFacts> {
+        self.at(index).and_then(|(part, position)| part.facts(position))
     }
 
     fn is_decoded(&self) -> bool {

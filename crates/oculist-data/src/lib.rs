@@ -88,7 +88,11 @@ pub use split::{Split, stratified_parts};
 pub use split_groups::{grouped_parts, join_groups};
 pub use split_labels::iterative_parts;
 pub use split_name::split_of_folder;
-pub use statistics::{ChannelStatistics, channel_statistics, detect_color_mode, suggest_preprocessing};
+#[doc(hidden)]
+pub use statistics::PixelFacts;
+pub use statistics::{
+    ChannelStatistics, channel_statistics, color_of, detect_color_mode, suggest_preprocessing,
+};
 pub use store::{ImageStore, MemoryStore};
 pub use subset::Subset;
 pub use summary::{SplitSummary, Summary};

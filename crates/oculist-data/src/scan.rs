@@ -4,8 +4,10 @@ use crate::alike::{Cost, Look, MOST_PIXELS};
 use crate::dataset::{OpenOptions, Purpose, Verify};
 use crate::decode::{check_complete, guess};
 use crate::location::Location;
+use crate::statistics::PixelFacts;
 use crate::store::ImageFile;
 use crate::{DecodeError, read_header};
+use oculist_augment::Image;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -90,13 +92,15 @@ fn scan_and(compared: bool, files: &[Candidate], options: &OpenOptions) -> Vec<R
         let look = compared && options.duplicates.allows(Cost::of(sizes()));
         let checked = in_threads(found.len(), threads, |i| match &found[i] {
             Ok(file) => {
-                file.location.decode(options.max_pixels).map(|image| look.then(|| Box::new(Look::of(&image))))
+                let facts = |image: &Image| Some(Box::new(PixelFacts::of(image)));
+                let look_of = |image: &Image| look.then(|| Box::new(Look::of(image)));
+                file.location.decode(options.max_pixels).map(|image| (look_of(&image), facts(&image)))
             }
-            Err(_) => Ok(None),
+            Err(_) => Ok((None, None)),
         });
         for ((entry, checked), candidate) in found.iter_mut().zip(checked).zip(files) {
             match (&mut *entry, checked) {
-                (Ok(file), Ok(look)) => file.look = look,
+                (Ok(file), Ok((look, facts))) => (file.look, file.facts) = (look, facts),
                 (Ok(_), Err(err)) => *entry = Err(skipped(candidate, &err)),
                 (Err(_), _) => {}
             }
@@ -117,7 +121,7 @@ fn look(file: &Candidate, options: &OpenOptions) -> Result<ImageFile, Skipped> {
         check_complete(format, &bytes)?;
         let header = read_header(&bytes, options.max_pixels)?;
         let crate::ImageHeader { width, height, orientation, .. } = header;
-        Ok(ImageFile { location: file.location.clone(), width, height, orientation, look: None })
+        Ok(ImageFile { location: file.location.clone(), width, height, orientation, look: None, facts: None })
     };
     inspect().map_err(|err| skipped(file, &err))
 }

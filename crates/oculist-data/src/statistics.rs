@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::scan::in_threads;
 use crate::{Dataset, Subset};
 use oculist_augment::{ColorMode, Image, Preprocessing};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// About so many images tell whether a set is grey, wherever it is asked, so that no two places answer differently.
 pub(crate) const COLOR_SAMPLE: usize = 512;
@@ -30,7 +31,9 @@ pub fn channel_statistics(
     threads: usize,
 ) -> Result<ChannelStatistics> {
     let channels = color.channels();
-    let images = read_some(subset, max_images, threads, |image| moments(&color.convert(image), channels))?;
+    let known = |facts: &PixelFacts| facts.moments(channels).map(<[_]>::to_vec);
+    let measure = |image: Image| moments(&color.convert(image), channels);
+    let images = read_some(subset, max_images, threads, known, measure, |_| false)?;
     let count = images.len() as f64;
     let mut statistics = ChannelStatistics { mean: vec![], std: vec![] };
     for c in 0..channels {
@@ -64,7 +67,9 @@ fn moments(image: &Image, channels: usize) -> Vec<[f64; 2]> {
 /// # Errors
 /// [`Error::NothingReadable`] if there is no image that can be read; a store that cannot go on.
 pub fn detect_color_mode(subset: &Subset, max_images: usize, threads: usize) -> Result<ColorMode> {
-    let grey = read_some(subset, max_images, threads, |image| is_grey(&image))?;
+    let known = |facts: &PixelFacts| Some(facts.grey);
+    // One that has colour decides.
+    let grey = read_some(subset, max_images, threads, known, |image| is_grey(&image), |&grey| !grey)?;
     Ok(if grey.iter().all(|&grey| grey) { ColorMode::Grey } else { ColorMode::Rgb })
 }
 
@@ -73,8 +78,30 @@ fn is_grey(image: &Image) -> bool {
     image.channels() == 1 || image.pixels().as_chunks::<3>().0.iter().all(|pixel| spread(pixel) <= 4)
 }
 
+/// What is noted of an image that is decoded anyway, so that it need not be decoded again to be known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PixelFacts {
+    grey: bool,
+    channels: usize,
+    moments: [[f64; 2]; 3],
+}
+
+impl PixelFacts {
+    pub(crate) fn of(image: &Image) -> Self {
+        let (channels, mut all) = (image.channels(), [[0.0; 2]; 3]);
+        all.iter_mut().zip(moments(image, channels)).for_each(|(to, found)| *to = found);
+        Self { grey: is_grey(image), channels, moments: all }
+    }
+
+    /// Mean of x and of x squared per channel, where the image has so many channels.
+    fn moments(&self, channels: usize) -> Option<&[[f64; 2]]> {
+        (self.channels == channels).then(|| &self.moments[..channels.min(3)])
+    }
+}
+
 /// Reads about `max_images` images, always the same ones, and leaves out what cannot be read. Only if that were all of
-/// them, it goes on with the others: a statement about no image would be wrong.
+/// them, it goes on with the others: a statement about no image would be wrong. What is `known` of an image is not read, and
+/// after a finding that is `enough` no further image is begun.
 ///
 /// # Errors
 /// [`Error::NothingReadable`]; a store that cannot go on.
@@ -82,13 +109,26 @@ fn read_some<T: Send>(
     subset: &Subset,
     max_images: usize,
     threads: usize,
+    known: impl Fn(&PixelFacts) -> Option<T> + Sync,
     f: impl Fn(Image) -> T + Sync,
+    enough: impl Fn(&T) -> bool + Sync,
 ) -> Result<Vec<T>> {
     let read = |some: &Subset| -> Result<Vec<T>> {
-        let read = in_threads(some.len(), threads.max(1), |i| match some.image(i) {
-            Ok(image) => Ok(Some(f(image))),
-            Err(err) if err.is_one_image() => Ok(None),
-            Err(err) => Err(err),
+        let decided = AtomicBool::new(false);
+        let read = in_threads(some.len(), threads.max(1), |i| {
+            if decided.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let found = match some.facts(i).as_ref().and_then(&known) {
+                Some(found) => found,
+                None => match some.image(i) {
+                    Ok(image) => f(image),
+                    Err(err) if err.is_one_image() => return Ok(None),
+                    Err(err) => return Err(err),
+                },
+            };
+            decided.fetch_or(enough(&found), Ordering::Relaxed);
+            Ok(Some(found))
         });
         read.into_iter().filter_map(Result::transpose).collect()
     };
@@ -104,6 +144,14 @@ fn read_some<T: Send>(
         }
     }
     Err(Error::NothingReadable { images: subset.len() })
+}
+
+/// Whether a data set is grey or in colour, as [`suggest_preprocessing`] finds it.
+///
+/// # Errors
+/// A store that cannot go on.
+pub fn color_of(dataset: &Dataset, threads: usize) -> Result<ColorMode> {
+    detect_color_mode(dataset.train(), COLOR_SAMPLE, threads)
 }
 
 /// The preprocessing that fits the training images.
@@ -122,7 +170,7 @@ pub fn suggest_preprocessing(
     threads: usize,
 ) -> Result<Preprocessing> {
     let train = dataset.train();
-    let color = detect_color_mode(train, COLOR_SAMPLE, threads)?;
+    let color = color_of(dataset, threads)?;
     let sizes: Vec<(usize, usize)> = (0..train.len()).map(|i| train.size(i)).collect();
     let uniform = sizes.windows(2).all(|pair| pair[0] == pair[1]);
     let square = sizes.iter().all(|&(w, h)| w == h);

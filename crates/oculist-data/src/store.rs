@@ -4,6 +4,7 @@ use crate::DecodeError;
 use crate::alike::Look;
 use crate::error::{Error, Result};
 use crate::location::Location;
+use crate::statistics::PixelFacts;
 use image::metadata::Orientation;
 use oculist_augment::{Image, Reading};
 use oculist_files::Stamp;
@@ -95,6 +96,12 @@ pub trait ImageStore: Send + Sync {
         None
     }
 
+    /// What was noted of the pixels of image i when the data set was opened.
+    #[doc(hidden)]
+    fn facts(&self, _index: usize) -> Option<PixelFacts> {
+        None
+    }
+
     /// True if [`image`](Self::image) only copies, so that a cache of decoded images would save nothing.
     fn is_decoded(&self) -> bool {
         false
@@ -182,6 +189,8 @@ pub(crate) struct ImageFile {
     pub(crate) orientation: Orientation,
     /// How it looks, if it was decoded when the data set was opened.
     pub(crate) look: Option<Box<Look>>,
+    /// What its pixels are like, if it was decoded then.
+    pub(crate) facts: Option<Box<PixelFacts>>,
 }
 
 impl FileStore {
@@ -244,6 +253,10 @@ impl ImageStore for FileStore {
 
     fn take_look(&self, index: usize) -> Option<Box<Look>> {
         self.looks.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index)?.take()
+    }
+
+    fn facts(&self, index: usize) -> Option<PixelFacts> {
+        self.files.get(index)?.facts.as_deref().copied()
     }
 
     fn late_failures(&self) -> Vec<(PathBuf, String)> {

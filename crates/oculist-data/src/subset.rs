@@ -3,6 +3,7 @@
 use crate::alike::Look;
 use crate::error::{Error, Result};
 use crate::joined::JoinedStore;
+use crate::statistics::PixelFacts;
 use crate::{ImageStore, Targets, Task};
 use oculist_augment::{Image, Reading};
 use oculist_files::Stamp;
@@ -252,6 +253,11 @@ impl Subset {
         }
         let parts = self.targets.parts(self.classes, &[fraction], seed);
         Ok((self.select(&parts[0])?, self.select(&parts[1])?))
+    }
+
+    /// What is known of the pixels of image i; see [`ImageStore::facts`].
+    pub(crate) fn facts(&self, index: usize) -> Option<PixelFacts> {
+        self.store.facts(*self.items.get(index)? as usize)
     }
 
     /// How image i looks, if that is known already; see [`ImageStore::take_look`].

@@ -6,7 +6,9 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use oculist_augment::{Image, Preprocessing, ResizeRule};
-use oculist_data::{Dataset, OpenOptions, Purpose, SkipKind, Split, Subset, Summary, suggest_preprocessing};
+use oculist_data::{
+    Dataset, Duplicates, OpenOptions, Purpose, SkipKind, Split, Subset, Summary, Verify, suggest_preprocessing,
+};
 use oculist_files::{Digest, Hasher};
 use serde::Serialize;
 
@@ -48,6 +50,15 @@ impl Source {
     /// # Errors
     /// As for [`Source::open`].
     pub fn open_for(settings: &Settings, threads: usize, purpose: Purpose) -> Result<Self, OculistError> {
+        Self::open_verified(settings, threads, purpose, Verify::Auto)
+    }
+
+    fn open_verified(
+        settings: &Settings,
+        threads: usize,
+        purpose: Purpose,
+        verify: Verify,
+    ) -> Result<Self, OculistError> {
         let name = settings
             .data
             .as_deref()
@@ -58,6 +69,7 @@ impl Source {
         options.strict = settings.strict.unwrap_or(false);
         options.threads = threads;
         options.purpose = purpose;
+        options.verify = verify;
         options.layout = settings.layout;
         options.task = settings.task.unwrap_or_default();
         options.label_form = settings.label_form;
@@ -76,11 +88,26 @@ impl Source {
     /// # Errors
     /// As for [`Source::open`], but for what only training needs.
     pub(crate) fn open_to_look(settings: &Settings) -> Result<(Self, Option<String>), OculistError> {
+        Self::open_leniently(settings, Verify::Auto)
+    }
+
+    /// The same for work that reads every image once and then tells those that cannot be read: they are decoded before
+    /// that only where they are to be compared with each other.
+    ///
+    /// # Errors
+    /// As for [`Source::open`], but for what only training needs.
+    pub(crate) fn open_to_read(settings: &Settings) -> Result<(Self, Option<String>), OculistError> {
+        let compared = settings.duplicates.unwrap_or_default() != Duplicates::Ignore;
+        Self::open_leniently(settings, if compared { Verify::Auto } else { Verify::Headers })
+    }
+
+    fn open_leniently(settings: &Settings, verify: Verify) -> Result<(Self, Option<String>), OculistError> {
         let threads = settings.threads();
-        match Self::open(settings, threads) {
-            Err(OculistError::Data(error)) if is_unfit(&error) => {
-                Ok((Self::open_for(settings, threads, Purpose::Evaluate)?, Some(unfit(&error))))
-            }
+        match Self::open_verified(settings, threads, Purpose::Train, verify) {
+            Err(OculistError::Data(error)) if is_unfit(&error) => Ok((
+                Self::open_verified(settings, threads, Purpose::Evaluate, verify)?,
+                Some(unfit(&error)),
+            )),
             opened => Ok((opened?, None)),
         }
     }

@@ -5,6 +5,7 @@ mod plain;
 use std::path::Path;
 use std::sync::Arc;
 
+use oculist_train::NormTraining;
 use serde_json::{Map, Value};
 
 use crate::candidate::Candidate;
@@ -29,7 +30,7 @@ const TIME_BUDGET: f64 = 180.0;
 const TUNING_EPOCHS: usize = 10;
 const TUNING_RATE: f32 = 3e-4;
 const TUNING_BATCH: usize = 32;
-const TUNING_DECAY: f32 = 0.9;
+const TUNING_DECAY: f32 = 0.97;
 /// Stages at the most, those inside others among them.
 const MAX_STAGES: usize = 1000;
 
@@ -308,7 +309,11 @@ fn carrying(settings: &Settings, compresses: bool) -> Vec<Arc<dyn Stage>> {
     };
     let tuned = |mode: TransferMode| -> Vec<Arc<dyn Stage>> {
         // A frozen extractor in int8 is no network to train on.
-        let stage = Transfer { precision: Some(Precision::F32), ..transfer(mode) };
+        let mut stage = Transfer { precision: Some(Precision::F32), ..transfer(mode) };
+        // Rows of a classifier are made for the source's own statistics.
+        let by_batch = settings.tune.is_none_or(|tune| tune == Tune::All)
+            && settings.batch_norm.is_none_or(|norm| norm == NormTraining::Train);
+        stage.adapt = mode != TransferMode::Fc && by_batch;
         vec![Arc::new(stage), Arc::new(FineTune::new(tuning(settings)).with_teacher(Teacher::None))]
     };
     let alone = |mode: TransferMode| -> Arc<dyn Stage> { Arc::new(transfer(mode)) };

@@ -5,11 +5,13 @@
 //! or the rows of the old classifier are taken by the names of the classes ([`rows`]). Of several sources the one is taken whose
 //! features are told apart best on validation images ([`pick`]).
 
+pub(crate) mod adapt;
 pub(crate) mod carried;
 pub(crate) mod estimate;
 pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod heads;
+pub(crate) mod int8;
 pub(crate) mod pick;
 pub(crate) mod rows;
 pub(crate) mod seen;

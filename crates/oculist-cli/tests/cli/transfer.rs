@@ -117,14 +117,13 @@ fn rows_are_carried_by_the_names_of_the_classes() {
     let outcome = transfer(&more, &run).args("--mode fc").run().ok();
     assert!(outcome.stderr.contains("new: \"new\""), "{}", outcome.stderr);
     assert!(top1(&run) >= 80.0, "{}", top1(&run));
-    // No class in common.
+    // No class in common: all rows are new, which is told.
     let other = dir.path().join("other");
     named(&other, &[("up", 0), ("down", 1)], 3);
     let run = dir.path().join("other-run");
-    transfer(&other, &run)
-        .args("--mode fc")
-        .run()
-        .fails(1, &["none of the 2 classes of the data", "\"class0\""]);
+    let outcome = transfer(&other, &run).args("--mode fc").run().ok();
+    assert!(outcome.stderr.contains("none of the 2 classes of the data"), "{}", outcome.stderr);
+    assert!(top1(&run) >= 80.0, "{}", top1(&run));
 }
 
 #[test]

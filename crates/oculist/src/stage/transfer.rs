@@ -17,21 +17,18 @@ use super::{Expected, Stage, written};
 use crate::candidate::Candidate;
 use crate::data::preprocessing_text;
 use crate::error::OculistError;
-use crate::images::Images;
 use crate::message::setting;
-use crate::quantization::{METHODS, calibrate, method_name, options as int8_options};
 use crate::session::Session;
 use crate::settings::{HeadName, Precision, TransferMode};
 use crate::summary::counted;
-use crate::transfer::carried::{Backbone, Carried};
+use crate::transfer::adapt::adapted;
+use crate::transfer::carried::{Backbone, Carried, as_run};
 use crate::transfer::features::{Extraction, FeatureRows};
 use crate::transfer::heads::{Lesson, with_head};
+use crate::transfer::int8::quantized;
 use crate::transfer::pick::one_label;
 use crate::transfer::rows::{Carry, carry, rows, with_linear};
 use crate::transfer::seen::Seen;
-
-/// Training images by which the ranges of an int8 extractor are observed.
-const CALIBRATION: usize = 256;
 
 /// Takes the source of the session for the task of its data: its features with a new head, or its classifier's rows by name.
 ///
@@ -48,6 +45,10 @@ pub struct Transfer {
     pub layer: Option<String>,
     /// In what the extractor computes; the session's if it is not set.
     pub precision: Option<Precision>,
+    /// Whether the statistics of its batch normalisations are first measured over the training images, which suits a network
+    /// that is trained on afterwards.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub adapt: bool,
 }
 
 /// Features of training and validation images.
@@ -129,7 +130,8 @@ impl Transfer {
         run: &Graph,
         precision: Precision,
     ) -> Result<Rc<Both>, OculistError> {
-        let name = format!("features {:?} {precision:?}", self.cut(session));
+        let adapted = if self.adapt { " adapted" } else { "" };
+        let name = format!("features {:?} {precision:?}{adapted}", self.cut(session));
         session.shared(&name, || {
             let folder = session.feature_folder();
             let contents = session.contents()?;
@@ -161,36 +163,6 @@ impl Transfer {
         })
     }
 
-    /// The extractor in int8, by the calibration that stays closest to the features in f32.
-    fn in_int8(&self, session: &Session<'_>, backbone: &Backbone) -> Result<Graph, OculistError> {
-        let seed = session.config().seed;
-        let subset = session.source().split(Split::Train).sample(CALIBRATION, seed)?;
-        let (ctx, stop) = (session.ctx(), session.stop());
-        let images = Images::load_until(&subset, &session.config().preprocessing, ctx.threads(), stop)?;
-        let calibrated = calibrate(ctx, &images, &backbone.network.graph, stop)?;
-        let exact = crate::evaluate::logits_until(&backbone.folded, &images, ctx, stop)?;
-        let mut best: Option<(f64, Graph, &str)> = None;
-        for method in METHODS {
-            let graph = calibrated.quantize(&calibrated.ranges(method)?, &int8_options())?;
-            let found = crate::evaluate::logits_until(&graph, &images, ctx, stop)?;
-            let sum = |of: &mut dyn Iterator<Item = f64>| of.map(|v| v * v).sum::<f64>();
-            let wrong = sum(&mut exact.iter().zip(&found).map(|(a, b)| f64::from(a - b)));
-            let size = sum(&mut exact.iter().map(|&a| f64::from(a)));
-            let error = (wrong / size.max(f64::MIN_POSITIVE)).sqrt();
-            if best.as_ref().is_none_or(|(least, ..)| error < *least) {
-                best = Some((error, graph, method_name(method)));
-            }
-        }
-        let Some((error, graph, method)) = best else {
-            return Err(self.fail("no calibration method to try"));
-        };
-        session.note(&format!(
-            "the extractor in int8 ({method}): features differ by {:.1}% of their size",
-            100.0 * error
-        ));
-        Ok(graph)
-    }
-
     /// The heads to try.
     fn kinds(&self, session: &Session<'_>) -> Result<Vec<HeadKind>, OculistError> {
         let linear = matches!(self.mode(session), TransferMode::Finetune | TransferMode::Gap);
@@ -216,10 +188,23 @@ impl Transfer {
             session.note(problem);
         }
         let trained_on = mode == TransferMode::Finetune;
+        if self.adapt {
+            backbone.network.graph = adapted(session, &backbone.network.graph)?;
+            backbone.folded = as_run(&backbone.network.graph)?;
+        }
         let run = if precision == Precision::Int8 && !trained_on {
-            let graph = self.in_int8(session, &backbone)?;
-            backbone.network.graph = graph.clone();
-            graph
+            let (config, subset) = (session.config(), session.source().split(Split::Train));
+            let made = quantized(
+                &backbone,
+                &config.preprocessing,
+                subset,
+                config.seed,
+                session.ctx(),
+                session.stop(),
+            )?;
+            session.note(&made.what);
+            backbone.network.graph = made.graph.clone();
+            made.graph
         } else {
             backbone.folded.clone()
         };
@@ -353,6 +338,10 @@ impl Transfer {
             )));
         }
         let carry = carry(&model.class_names, session.source().class_names()).map_err(of_file)?;
+        // Nothing of the classifier goes over then, which features with a head that learns do better.
+        if carry.is_nothing() && session.settings().mode.unwrap_or_default() == TransferMode::Auto {
+            return Err(of_file(carry.notes.join("; ")));
+        }
         let old = classifier(&model.graph).map_err(|e| of_file(e.to_string()))?;
         let features = carried.network(Cut::Classifier)?.features;
         if features != old.features {

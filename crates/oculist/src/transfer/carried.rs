@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oculist_augment::{ColorMode, Preprocessing};
+use oculist_graph::Graph;
 use oculist_passes::{
     Cut, Extractor, Normalization, color_input, extractor, fold_batch_norm, grey_input, is_doubtful,
     remove_identity, reparameterize,
@@ -30,7 +31,7 @@ pub(crate) struct Backbone {
     /// The network with its batch norms, as it is trained on and written.
     pub(crate) network: Extractor,
     /// The same function, folded, as it is run.
-    pub(crate) folded: oculist_graph::Graph,
+    pub(crate) folded: Graph,
 }
 
 impl Carried {
@@ -96,9 +97,17 @@ impl Carried {
     /// As [`Carried::network`].
     pub(crate) fn backbone(&self, cut: Cut<'_>) -> Result<Backbone, OculistError> {
         let network = self.network(cut)?;
-        let folded = fold_batch_norm(&reparameterize(&remove_identity(&network.graph)?)?)?;
+        let folded = as_run(&network.graph)?;
         Ok(Backbone { network, folded })
     }
+}
+
+/// The same function as it is run: without what does nothing, branches and batch norms folded.
+///
+/// # Errors
+/// [`OculistError::Pass`] for a graph that is not valid.
+pub(crate) fn as_run(graph: &Graph) -> Result<Graph, OculistError> {
+    Ok(fold_batch_norm(&reparameterize(&remove_identity(graph)?)?)?)
 }
 
 /// Gives a model an input of the data's colours, by its first layer; says so.

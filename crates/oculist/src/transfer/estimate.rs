@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use oculist_data::{Split, Subset};
+use oculist_data::{Split, Subset, color_of};
 use oculist_heads::{HeadError, HeadKind, HeadOptions, Rows, estimate as measures};
 use oculist_metrics::Metric;
 use oculist_passes::{Cut, classifier};
@@ -14,7 +14,7 @@ use super::Carried;
 use super::features::{Extraction, FeatureRows};
 use super::heads::Lesson;
 use super::pick::{evenly, folder, one_label};
-use crate::data::{Source, facts};
+use crate::data::Source;
 use crate::error::{OculistError, wrong};
 use crate::evaluate::logits_until;
 use crate::images::Images;
@@ -110,7 +110,7 @@ pub fn estimate_sources(
         watch.note(&line);
     }
     one_label(&source)?;
-    let color = facts(&source, settings)?.preprocessing.color;
+    let color = color_of(source.dataset(), ctx.threads())?;
     let contents = match folder(settings) {
         Some(_) => Some(source.read_contents(ctx.threads(), watch)?.clone()),
         None => None,

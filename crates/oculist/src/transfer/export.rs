@@ -5,18 +5,19 @@ mod parquet;
 
 use std::path::{Path, PathBuf};
 
-use oculist_data::{Split, Subset, path_text};
+use oculist_data::{Split, Subset, color_of, path_text};
 use oculist_passes::Cut;
 
 use super::Carried;
 use super::features::Extraction;
+use super::int8::quantized;
 use super::pick::folder;
-use crate::data::{Source, facts};
+use crate::data::Source;
 use crate::error::{OculistError, wrong};
 use crate::files::{check_free_beside, write};
 use crate::message::setting;
 use crate::progress::Watch;
-use crate::settings::Settings;
+use crate::settings::{Precision, Settings};
 use crate::summary::counted;
 
 /// Where features are written.
@@ -71,14 +72,14 @@ pub fn write_features(
         }
     }
     let ctx = settings.context()?;
-    let (source, unfit) = Source::open_to_look(settings)?;
+    let (source, unfit) = Source::open_to_read(settings)?;
     for line in source.describe_lines() {
         watch.note(&line);
     }
     if unfit.is_some() {
         watch.note("the data are not fit for training, which features do not need");
     }
-    let color = facts(&source, settings)?.preprocessing.color;
+    let color = color_of(source.dataset(), ctx.threads())?;
     let carried = Carried::open(from, settings, color, &ctx, watch)?;
     let backbone = carried.backbone(settings.layer.as_deref().map_or(Cut::Classifier, Cut::At))?;
     let folder = folder(settings);
@@ -86,12 +87,21 @@ pub fn write_features(
         Some(_) => Some(source.read_contents(ctx.threads(), watch)?),
         None => None,
     };
+    let (graph, precision) = match settings.precision.unwrap_or_default() {
+        Precision::F32 => (backbone.folded.clone(), "f32"),
+        Precision::Int8 => {
+            let (train, seed) = (source.split(Split::Train), settings.seed.unwrap_or(0));
+            let made = quantized(&backbone, &carried.model.preprocessing, train, seed, &ctx, watch.stop)?;
+            watch.note(&made.what);
+            (made.graph, "int8")
+        }
+    };
     let extraction = Extraction {
-        graph: &backbone.folded,
+        graph: &graph,
         preprocessing: &carried.model.preprocessing,
         ctx: &ctx,
         folder: folder.as_deref(),
-        precision: "f32",
+        precision,
     };
     let (mut values, mut rows) = (Vec::new(), Vec::new());
     for split in Split::ALL {

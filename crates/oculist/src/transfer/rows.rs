@@ -16,10 +16,17 @@ pub(crate) struct Carry {
     pub(crate) notes: Vec<String>,
 }
 
+impl Carry {
+    /// Whether no class of the data is one of the source.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.of.iter().all(Option::is_none)
+    }
+}
+
 /// Matches the classes of the data with those of a source by their names.
 ///
 /// # Errors
-/// In words: names that several classes of the source could mean; no name in common.
+/// In words: names that several classes of the source could mean.
 pub(crate) fn carry(source: &[String], data: &[String]) -> Result<Carry, String> {
     let matched = match_classes(source, data, &vec![1; data.len()]);
     let of: Vec<Option<usize>> = matched.labels.iter().map(|label| label.map(|l| l as usize)).collect();
@@ -38,15 +45,17 @@ pub(crate) fn carry(source: &[String], data: &[String]) -> Result<Carry, String>
         }
     }
     let common = of.iter().flatten().count();
+    let mut notes = matched.notes;
     if common == 0 {
-        return Err(format!(
-            "none of the {} of the data ({}) is among those of the source ({})",
+        notes.push(format!(
+            "none of the {} of the data ({}) is among those of the source ({}): all rows of its last layer are new, from the \
+             mean features of their images",
             counted(data.len(), "class", "classes"),
             short_list(data),
             short_list(source)
         ));
+        return Ok(Carry { of, notes });
     }
-    let mut notes = matched.notes;
     let fresh = data.iter().zip(&of).filter(|(_, of)| of.is_none()).map(|(name, _)| name);
     notes.push(format!(
         "{} of {} carried over by name{}",
@@ -159,8 +168,8 @@ mod tests {
             found.notes.last().unwrap().contains("2 of 3 classes carried over by name; new: \"newt\""),
             "{found:?}"
         );
-        let error = carry(&source, &names(&["pear", "plum"])).unwrap_err();
-        assert!(error.starts_with("none of the 2 classes"), "{error}");
+        let found = carry(&source, &names(&["pear", "plum"])).unwrap();
+        assert!(found.is_nothing() && found.notes[0].starts_with("none of the 2 classes"), "{found:?}");
         let error = carry(&names(&["Cat", "cAT", "dog"]), &names(&["cat", "dog"])).unwrap_err();
         assert!(error.contains("may be each of"), "{error}");
     }

@@ -41,7 +41,7 @@ impl Gallery {
         ctx: &Arc<Context>,
     ) -> Result<Self, OculistError> {
         let settings = Settings { data: Some(data.to_owned()), ..settings.clone() };
-        let (source, unfit) = Source::open_to_look(&settings)?;
+        let (source, unfit) = Source::open_to_read(&settings)?;
         let network = extractor(&model.graph, Cut::Classifier)?.graph;
         let graph = fold_batch_norm(&reparameterize(&remove_identity(&network)?)?)?;
         let stop = AtomicBool::new(false);
