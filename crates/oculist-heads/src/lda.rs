@@ -6,7 +6,7 @@
 //!
 //! # Source
 //! Ledoit and Wolf, "A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices", 2004; scikit-learn's
-//! `LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")`. Deviation: where the matrix is not positive definite, as with one
+//! `LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")`. Where rows are few, `S` is inverted by Woodbury's identity. Deviation: where the matrix is not positive definite, as with one
 //! row a class, a multiple of the identity is added, or is all there is.
 
 mod woodbury;
@@ -24,6 +24,7 @@ use crate::kind::HeadKind;
 use crate::logistic::{largest, spread};
 use crate::parallel;
 use crate::product::Products;
+use crate::rotation::Rotation;
 
 /// Weights `[classes, dim]`, bias `[classes]`, and the mean of the shrinkages.
 struct Learned {
@@ -49,7 +50,7 @@ enum Way {
 impl Way {
     /// The one that takes less time.
     fn of(task: &Task) -> Self {
-        if task.rows.len() < task.rows.dim() / 2 { Self::Rows } else { Self::Whole }
+        if Rotation::pays(task.rows.len(), task.rows.dim()) { Self::Rows } else { Self::Whole }
     }
 
     /// The f32 that it takes.

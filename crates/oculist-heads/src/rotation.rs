@@ -31,9 +31,9 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// Whether it saves more than it takes.
+    /// Whether it saves more than it takes: of 1,280 features it did with 900 rows, not with 1,200.
     pub(crate) fn pays(rows: usize, dim: usize) -> bool {
-        rows < dim
+        rows < dim - dim / 4
     }
 
     /// The f32 that it takes for a while, beside the rows in f64.
