@@ -61,7 +61,8 @@ pub enum HeadError {
     },
     /// More memory would be needed than may be taken.
     #[error(
-        "{what} of {rows} rows, {dim} features and {classes} classes: {needed} bytes needed, {limit} allowed"
+        "{what} of {rows} rows, {dim} features and {classes} classes: {needed} bytes needed, {limit} allowed \
+         (--max-memory sets another)"
     )]
     Memory {
         /// What would be computed.

@@ -6,8 +6,10 @@
 //!
 //! # Source
 //! Ledoit and Wolf, "A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices", 2004; scikit-learn's
-//! `LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")`. Deviation: where the matrix is not positive definite, as with one
+//! `LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")`. Where rows are few, `S` is inverted by Woodbury's identity. Deviation: where the matrix is not positive definite, as with one
 //! row a class, a multiple of the identity is added, or is all there is.
+
+mod woodbury;
 
 use std::sync::atomic::Ordering;
 
@@ -22,6 +24,7 @@ use crate::kind::HeadKind;
 use crate::logistic::{largest, spread};
 use crate::parallel;
 use crate::product::Products;
+use crate::rotation::Rotation;
 
 /// Weights `[classes, dim]`, bias `[classes]`, and the mean of the shrinkages.
 struct Learned {
@@ -32,23 +35,56 @@ struct Learned {
 
 /// Learns a discriminant analysis.
 pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
+    fit_by(task, Way::of(task))
+}
+
+/// How the covariance is inverted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By its factor, `[dim, dim]`.
+    Whole,
+    /// By products of rows, `[rows, rows]`.
+    Rows,
+}
+
+impl Way {
+    /// The one that takes less time.
+    fn of(task: &Task) -> Self {
+        if Rotation::pays(task.rows.len(), task.rows.dim()) { Self::Rows } else { Self::Whole }
+    }
+
+    /// The f32 that it takes.
+    fn room(self, task: &Task) -> [[usize; 3]; 2] {
+        let (n, d) = (task.rows.len(), task.rows.dim());
+        match self {
+            Self::Whole => [[1, n, d], [5, d, d]],
+            Self::Rows => [[3, n, d], [woodbury::SQUARES, n, n]],
+        }
+    }
+}
+
+/// The f32 that [`posteriors`] takes beside them.
+pub(crate) fn room(task: &Task) -> [[usize; 3]; 2] {
+    Way::of(task).room(task)
+}
+
+/// Learns with the covariance inverted in a way.
+fn fit_by(task: &Task, way: Way) -> Result<Fitted, HeadError> {
     let (n, d, k) = (task.rows.len(), task.rows.dim(), task.present.len());
     let at_once = task.options.threads.min(task.options.folds);
-    task.check_memory(
-        "a discriminant analysis",
-        &[&[at_once, n, d], &[at_once, 5, d, d], &[at_once, 5, k, d], &[task.classes, d]],
-    )?;
+    let [rows, square] = way.room(task).map(|[count, a, b]| [at_once, count, a, b]);
+    task.check_memory("a discriminant analysis", &[&rows, &square, &[at_once, 7, k, d], &[task.classes, d]])?;
     let folds = Folds::new(&task.labels, k, task.options.folds, task.options.seed);
     let held: usize = folds.held_out.iter().map(std::iter::ExactSizeIterator::len).sum();
     let right = parallel::map(folds.held_out.len(), task.options.threads, |fold| {
         let rows: Vec<usize> = folds.learned(fold).into_iter().flatten().map(|i| folds.order[i]).collect();
-        let learned = learn(task, &rows, 1)?;
+        let learned = learn(task, &rows, way, 1)?;
         let held = folds.held_out[fold].clone().map(|i| folds.order[i]);
         Ok(held.filter(|&i| best(task, &learned, i) == task.labels[i] as usize).count())
     });
     let right: usize = right.into_iter().sum::<Result<_, HeadError>>()?;
     let all: Vec<usize> = (0..n).collect();
-    let learned = learn(task, &all, task.options.threads)?;
+    let learned = learn(task, &all, way, task.options.threads)?;
     let cv_accuracy = (held > 0).then(|| right as f64 / held as f64);
     let shrinkage = format!("shrinkage {:.2} after Ledoit and Wolf", learned.shrinkage);
     let chosen = match cv_accuracy {
@@ -70,7 +106,7 @@ pub(crate) fn fit(task: &Task) -> Result<Fitted, HeadError> {
 /// Probabilities of the classes that occur for the rows themselves, `[rows, present]`.
 pub(crate) fn posteriors(task: &Task) -> Result<Vec<f64>, HeadError> {
     let all: Vec<usize> = (0..task.rows.len()).collect();
-    let learned = learn(task, &all, task.options.threads)?;
+    let learned = learn(task, &all, Way::of(task), task.options.threads)?;
     let d = task.rows.dim();
     let mut posteriors = Vec::with_capacity(all.len() * task.present.len());
     for x in task.rows.values().chunks_exact(d) {
@@ -96,7 +132,7 @@ fn best(task: &Task, learned: &Learned, row: usize) -> usize {
 }
 
 /// Learns from rows, of every class at least one.
-fn learn(task: &Task, rows: &[usize], threads: usize) -> Result<Learned, HeadError> {
+fn learn(task: &Task, rows: &[usize], way: Way, threads: usize) -> Result<Learned, HeadError> {
     let (d, k) = (task.rows.dim(), task.present.len());
     let mut members = vec![Vec::new(); k];
     for &row in rows {
@@ -126,16 +162,34 @@ fn learn(task: &Task, rows: &[usize], threads: usize) -> Result<Learned, HeadErr
             *to += prior * class.shrinkage * class.mean_variance * s * s;
         }
     }
-    let mut single = try_zeros(d * d, "a covariance")?;
-    let shape = Matmul::new(d, d, rows.len()).transposed(true, false);
-    products.run(shape, 1.0, &scaled, &scaled, false, &mut single)?;
-    drop(scaled);
-    let mut covariance: Vec<f64> = single.iter().map(|&c| f64::from(c)).collect();
-    drop(single);
-    (0..d).for_each(|i| covariance[i * d + i] += diagonal[i]);
-    let mut weights = means.clone();
-    let factor = factor(task, &covariance, &means)?;
-    solve(&factor, d, &mut weights);
+    let weights = match way {
+        Way::Rows => {
+            let squares = scaled.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+            let unit = unit(squares + diagonal.iter().sum::<f64>(), &means, d);
+            with_ridge(unit, |ridge| {
+                let raised: Vec<f64> = diagonal.iter().map(|v| v + ridge).collect();
+                woodbury::solutions(task, &scaled, &raised, &means, threads)
+            })?
+        }
+        Way::Whole => {
+            let mut single = try_zeros(d * d, "a covariance")?;
+            let shape = Matmul::new(d, d, rows.len()).transposed(true, false);
+            products.run(shape, 1.0, &scaled, &scaled, false, &mut single)?;
+            drop(scaled);
+            let mut covariance: Vec<f64> = single.iter().map(|&c| f64::from(c)).collect();
+            drop(single);
+            (0..d).for_each(|i| covariance[i * d + i] += diagonal[i]);
+            let unit = unit((0..d).map(|i| covariance[i * d + i]).sum(), &means, d);
+            let factor = with_ridge(unit, |ridge| {
+                let mut a = covariance.clone();
+                (0..d).for_each(|i| a[i * d + i] += ridge);
+                cholesky(a, d, task.stop)
+            })?;
+            let mut weights = means.clone();
+            solve(&factor, d, &mut weights);
+            weights
+        }
+    };
     let bias = weights.chunks_exact(d).zip(means.chunks_exact(d)).zip(&members).map(|((w, m), members)| {
         let half: f64 = w.iter().zip(m).map(|(w, m)| w * m).sum::<f64>() / 2.0;
         (members.len() as f64 / rows.len() as f64).ln() - half
@@ -147,23 +201,26 @@ fn learn(task: &Task, rows: &[usize], threads: usize) -> Result<Learned, HeadErr
     Ok(Learned { weights, bias, shrinkage })
 }
 
-/// The Cholesky factor, with as much added to the diagonal as it needs.
-fn factor(task: &Task, covariance: &[f64], means: &[f64]) -> Result<Vec<f64>, HeadError> {
-    let d = task.rows.dim();
-    let trace: f64 = (0..d).map(|i| covariance[i * d + i]).sum::<f64>() / d as f64;
+/// What the ridge is a share of: the mean of the variances.
+fn unit(trace: f64, means: &[f64], d: usize) -> f64 {
+    if trace > 0.0 {
+        return trace / d as f64;
+    }
     // Without variance within classes, that of the means.
     let centre = |f: usize| means.iter().skip(f).step_by(d).sum::<f64>() / (means.len() / d) as f64;
-    let between = || {
-        let centres: Vec<f64> = (0..d).map(centre).collect();
-        means.iter().enumerate().map(|(i, m)| (m - centres[i % d]).powi(2)).sum::<f64>() / means.len() as f64
-    };
-    let unit = if trace > 0.0 { trace } else { between() };
+    let centres: Vec<f64> = (0..d).map(centre).collect();
+    means.iter().enumerate().map(|(i, m)| (m - centres[i % d]).powi(2)).sum::<f64>() / means.len() as f64
+}
+
+/// What a way to invert gives, with as much added to the diagonal as it needs.
+fn with_ridge<T>(
+    unit: f64,
+    mut inverted: impl FnMut(f64) -> Result<Option<T>, HeadError>,
+) -> Result<T, HeadError> {
     let mut ridge = 0.0;
     loop {
-        let mut a = covariance.to_vec();
-        (0..d).for_each(|i| a[i * d + i] += ridge * unit);
-        if let Some(l) = cholesky(a, d, task.stop)? {
-            return Ok(l);
+        if let Some(found) = inverted(ridge * unit)? {
+            return Ok(found);
         }
         ridge = if ridge == 0.0 { 1e-6 } else { ridge * 10.0 };
         if ridge > 10.0 || unit.is_nan() || unit <= 0.0 {
@@ -244,4 +301,74 @@ fn ledoit_wolf(x: &[f32], n: usize, d: usize, products: &mut Products) -> Result
     let delta = (all - 2.0 * mu * mu * features + features * mu * mu) / features;
     let beta = beta.min(delta);
     Ok((if beta > 0.0 { beta / delta } else { 0.0 }, mu))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::golden::cases;
+    use crate::options::HeadOptions;
+    use crate::rows::Rows;
+
+    /// How far the weights of the two ways are apart, relative to the largest; and those of other labels.
+    fn apart(rows: Rows, labels: &[u32], classes: usize) -> [f32; 2] {
+        let (options, stop) = (HeadOptions::default(), AtomicBool::new(false));
+        let weights = |labels: &[u32], way| {
+            let head = fit_by(&Task::new(rows, labels, classes, &options, &stop).unwrap(), way).unwrap();
+            head.linear().unwrap().0.to_vec()
+        };
+        let want = weights(labels, Way::Whole);
+        let most = want.iter().fold(0.0, |m: f32, w| m.max(w.abs()));
+        let mut turned = labels.to_vec();
+        turned.rotate_left(1);
+        [labels, &turned].map(|labels| {
+            let got = weights(labels, Way::Rows);
+            got.iter().zip(&want).fold(0.0, |m: f32, (g, w)| m.max((g - w).abs())) / most
+        })
+    }
+
+    #[test]
+    fn both_ways_give_the_same() {
+        for case in cases() {
+            let [same, other] = apart(case.rows(), &case.labels, case.classes);
+            assert!(same < 1e-4 && other > 1e-2, "{}: {same}, {other}", case.golden["name"]);
+        }
+    }
+
+    #[test]
+    fn both_ways_add_the_same_where_a_class_has_one_row() {
+        let case = cases().swap_remove(3);
+        let dim = 40;
+        let first = |rows: usize| -> Vec<f32> {
+            case.rows().values().chunks(400).take(rows).flat_map(|row| row[..dim].to_vec()).collect()
+        };
+        let values = first(3);
+        let [same, other] = apart(Rows::new(&values, dim).unwrap(), &case.labels[..3], 3);
+        assert!(same < 1e-4 && other > 0.1, "{same}, {other}");
+        // Two rows have no shrinkage either. The whole matrix is singular but for the rounding of f32 then, so that the
+        // ways differ; what they learned are the rows.
+        let (values, options, stop) = (first(6), HeadOptions::default(), AtomicBool::new(false));
+        let rows = Rows::new(&values, dim).unwrap();
+        let task = Task::new(rows, &case.labels[..6], 3, &options, &stop).unwrap();
+        let head = fit_by(&task, Way::Rows).unwrap();
+        let scores = head.scores(rows).unwrap();
+        for (scores, &label) in scores.chunks(3).zip(&task.labels) {
+            assert_eq!(largest(scores), label as usize, "{scores:?}");
+        }
+    }
+
+    #[test]
+    fn memory_is_that_of_the_way() {
+        let values: Vec<f32> = (0..12 * 2000).map(|i| (i as f32).sin()).collect();
+        let labels: Vec<u32> = (0..12).map(|i| i % 3).collect();
+        let options = HeadOptions { max_memory: 4 << 20, ..HeadOptions::default() };
+        let stop = AtomicBool::new(false);
+        let task = Task::new(Rows::new(&values, 2000).unwrap(), &labels, 3, &options, &stop).unwrap();
+        assert!(fit(&task).is_ok());
+        assert!(
+            matches!(fit_by(&task, Way::Whole), Err(HeadError::Memory { limit, .. }) if limit == 4 << 20)
+        );
+    }
 }

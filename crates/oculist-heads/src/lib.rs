@@ -26,6 +26,7 @@ mod options;
 mod parallel;
 mod product;
 mod random;
+mod rotation;
 mod rows;
 mod standard;
 

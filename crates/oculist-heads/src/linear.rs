@@ -73,6 +73,8 @@ pub(crate) struct Design {
     pub(crate) labels: Vec<u32>,
     /// Features of a row.
     pub(crate) dim: usize,
+    /// The mean of the eigenvalues of the second moments: 1 for features that are not rotated.
+    pub(crate) variance: f64,
     /// Number of classes, all of which occur.
     pub(crate) classes: usize,
 }
@@ -182,8 +184,10 @@ impl Function for Penalised<'_> {
             *g /= curvature;
         }
         match self.factor {
-            // The mean of the eigenvalues of standardised features is 1.
-            None => weights.iter_mut().for_each(|g| *g /= curvature + self.penalty),
+            None => {
+                let mean = curvature * self.design.variance + self.penalty;
+                weights.iter_mut().for_each(|g| *g /= mean);
+            }
             Some(factor) => {
                 // Within the range of f32, whatever the gradient is.
                 let most = weights.iter().fold(0.0, |most: f64, g| most.max(g.abs()));

@@ -38,12 +38,16 @@ impl Standard {
         Self { scale: scale.collect(), mean }
     }
 
+    /// A row, standardised.
+    pub(crate) fn row<'a>(&'a self, rows: Rows<'a>, i: usize) -> impl Iterator<Item = f64> + 'a {
+        let standard = self.mean.iter().zip(&self.scale);
+        rows.row(i).iter().zip(standard).map(|(&x, (mean, scale))| (f64::from(x) - mean) / scale)
+    }
+
     /// The rows at `order`, standardised, `[order, dim]`.
     pub(crate) fn apply(&self, rows: Rows, order: &[usize], to: &mut [f32]) {
         for (y, &i) in to.chunks_exact_mut(rows.dim()).zip(order) {
-            for (f, (y, &x)) in y.iter_mut().zip(rows.row(i)).enumerate() {
-                *y = ((f64::from(x) - self.mean[f]) / self.scale[f]) as f32;
-            }
+            y.iter_mut().zip(self.row(rows, i)).for_each(|(y, x)| *y = x as f32);
         }
     }
 

@@ -45,7 +45,9 @@ pub fn collapse(
     let task = Task::new(rows, labels, classes, options, stop)?;
     let (n, d, k) = (rows.len(), rows.dim(), task.present.len());
     let side = n.min(d);
-    task.check_memory("NCTI", &[&[5, n, d], &[5, d, d], &[4, side, side], &[2, n, k], &[6, k, d]])?;
+    // The posteriors first, then the features in f64, as they are and turned.
+    let [rows_of, square] = lda::room(&task);
+    task.check_memory("NCTI", &[&rows_of, &square, &[4, n, d], &[4, side, side], &[2, n, k], &[7, k, d]])?;
     let posterior = lda::posteriors(&task)?;
     let own = |(row, &label): (&[f64], &u32)| row[label as usize];
     let centre = posterior.chunks_exact(k).zip(&task.labels).map(own).sum::<f64>() / n as f64;

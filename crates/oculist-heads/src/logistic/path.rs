@@ -15,6 +15,7 @@ use crate::linear::{Design, Loss, Penalised};
 use crate::minimize::{Limits, minimize};
 use crate::parallel;
 use crate::product::Products;
+use crate::rotation::Rotation;
 use crate::standard::Standard;
 
 /// Strengths `C` that are tried, in this order, until one is no better than the one before; then those between the
@@ -42,8 +43,13 @@ struct Judged {
 
 /// Learns a logistic regression, or support vector machines.
 pub(crate) fn fit(task: &Task, kind: HeadKind, loss: Loss) -> Result<Fitted, HeadError> {
+    fit_in(task, kind, loss, Rotation::pays(task.rows.len(), task.rows.dim()))
+}
+
+/// Learns on features as they are, or in the rows' own space.
+fn fit_in(task: &Task, kind: HeadKind, loss: Loss, rotates: bool) -> Result<Fitted, HeadError> {
     let (d, k) = (task.rows.dim(), task.present.len());
-    let path = Path::new(task, loss)?;
+    let path = Path::new(task, loss, rotates)?;
     let (strength, start, found) = match task.options.strength {
         Some(strength) => (strength, None, None),
         None if path.folds.held_out.is_empty() => (DEFAULT, None, None),
@@ -61,8 +67,11 @@ pub(crate) fn fit(task: &Task, kind: HeadKind, loss: Loss) -> Result<Fitted, Hea
         (None, None) => format!("C = {strength}, since no class has two rows to hold one out"),
     };
     let parameters = path.learn(strength, start)?;
-    let (weights, bias) = parameters.split_at(k * d);
-    let (mut weights, mut bias) = path.standard.unfold(weights, bias);
+    let (weights, bias) = parameters.split_at(k * path.design.dim);
+    let (mut weights, mut bias) = match &path.rotation {
+        None => path.standard.unfold(weights, bias),
+        Some(rotation) => path.standard.unfold(&rotation.unfold(task.rows, &path.standard, weights), bias),
+    };
     let calibration = found.map_or(1.0, |(_, calibration)| calibration);
     weights.iter_mut().chain(&mut bias).for_each(|w| *w *= calibration);
     let model = Model::Linear(spread(task, &weights, &bias)?);
@@ -86,47 +95,65 @@ struct Path<'a> {
     loss: Loss,
     folds: Folds,
     standard: Standard,
+    /// Of the design, where it is rotated.
+    rotation: Option<Rotation>,
     design: Design,
     /// The mean of `x x^T` over the rows, `[dim, dim]`.
     moments: Option<Vec<f32>>,
 }
 
 impl<'a> Path<'a> {
-    fn new(task: &'a Task, loss: Loss) -> Result<Self, HeadError> {
+    fn new(task: &'a Task, loss: Loss, rotates: bool) -> Result<Self, HeadError> {
         let (n, d, k) = (task.rows.len(), task.rows.dim(), task.present.len());
-        let factors = d <= Factor::MAX_DIM;
-        let square = if factors { d } else { 0 };
+        // The most features of a row that is learned from.
+        let side = if rotates { n.min(d) } else { d };
+        let square = if side <= Factor::MAX_DIM { side } else { 0 };
+        let rotated = if rotates { [[2, n, d], [Rotation::SQUARES, n, n], [2, k, d]] } else { [[0; 3]; 3] };
         // Folds at a time: rows and scores; the parameters of all folds, and f64 pairs of the minimiser.
         let at_once = task.options.threads.min(task.options.folds);
+        let [wide, products, unfolded] = &rotated;
         task.check_memory(
             "a linear head",
             &[
-                &[n, d],
-                &[2, square, d],
+                &[n, side],
+                wide,
+                products,
+                &[2, square, side],
                 &[at_once, n, k],
-                &[60, at_once, k, d + 1],
-                &[2, task.options.folds.min(n), k, d + 1],
+                &[60, at_once, k, side + 1],
+                &[2, task.options.folds.min(n), k, side + 1],
+                unfolded,
+                &[2, k, d],
                 &[task.classes, d],
             ],
         )?;
         let folds = Folds::new(&task.labels, k, task.options.folds, task.options.seed);
         let standard = Standard::of(task.rows);
-        let mut x = try_zeros(n * d, "standardised features")?;
-        standard.apply(task.rows, &folds.order, &mut x);
-        if x.iter().any(|x| !x.is_finite()) {
-            return Err(HeadError::Range { what: "standardised features" });
-        }
-        let moments = if factors {
-            let mut moments = try_zeros(d * d, "second moments")?;
-            let shape = Matmul::new(d, d, n).transposed(true, false);
+        let threads = task.options.threads;
+        let (rotation, x) = if rotates {
+            let (rotation, x) = Rotation::new(task.rows, &standard, &folds.order, threads, task.stop)?;
+            (Some(rotation), x)
+        } else {
+            let mut x = try_zeros(n * d, "standardised features")?;
+            standard.apply(task.rows, &folds.order, &mut x);
+            if x.iter().any(|x| !x.is_finite()) {
+                return Err(HeadError::Range { what: "standardised features" });
+            }
+            (None, x)
+        };
+        let dim = x.len() / n;
+        let moments = if dim <= Factor::MAX_DIM {
+            let mut moments = try_zeros(dim * dim, "second moments")?;
+            let shape = Matmul::new(dim, dim, n).transposed(true, false);
             let share = (1.0 / n as f64) as f32;
-            Products::new(task.options.threads)?.run(shape, share, &x, &x, false, &mut moments)?;
+            Products::new(threads)?.run(shape, share, &x, &x, false, &mut moments)?;
             Some(moments)
         } else {
             None
         };
         let labels = folds.order.iter().map(|&i| task.labels[i]).collect();
-        Ok(Self { task, loss, folds, standard, design: Design { x, labels, dim: d, classes: k }, moments })
+        let design = Design { x, labels, dim, variance: d as f64 / dim as f64, classes: k };
+        Ok(Self { task, loss, folds, standard, rotation, design, moments })
     }
 
     /// The penalty of the mean loss for a strength.
@@ -140,7 +167,7 @@ impl<'a> Path<'a> {
         let Some(moments) = &self.moments else { return Ok(None) };
         let curvature = self.loss.curvature(self.design.classes);
         // Far enough from singular for f32; the guess is scaled by the curvature once for all.
-        let ridge = (penalty / curvature).max(3e-6 * self.design.dim as f64);
+        let ridge = (penalty / curvature).max(3e-6 * self.task.rows.dim() as f64);
         let factor = Factor::new(products, moments, ridge as f32, self.design.dim)?;
         Ok(factor)
     }
@@ -283,4 +310,60 @@ pub(crate) fn spread(task: &Task, weights: &[f64], bias: &[f64]) -> Result<Linea
         return Err(HeadError::Range { what: "the weights" });
     }
     Ok(linear)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::golden::cases;
+    use crate::options::HeadOptions;
+
+    /// The largest difference of two lists of weights.
+    fn apart(a: &Fitted, b: &Fitted) -> f64 {
+        let ((w, bias), (v, other)) = (a.linear().unwrap(), b.linear().unwrap());
+        let pairs = w.iter().chain(bias).zip(v.iter().chain(other));
+        pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn what_is_learned_does_not_depend_on_the_space() {
+        let stop = AtomicBool::new(false);
+        for case in cases() {
+            for (kind, loss) in [(HeadKind::Logistic, Loss::Softmax), (HeadKind::Svm, Loss::SquaredHinge)] {
+                let learned = |strength, rotates| {
+                    let options = HeadOptions { strength: Some(strength), ..HeadOptions::default() };
+                    let task = Task::new(case.rows(), &case.labels, case.classes, &options, &stop).unwrap();
+                    fit_in(&task, kind, loss, rotates).unwrap()
+                };
+                for strength in [0.01, 1.0] {
+                    let (direct, rotated) = (learned(strength, false), learned(strength, true));
+                    let error = apart(&direct, &rotated);
+                    assert!(error < 5e-4, "{} {kind} {strength}: {error}", case.golden["name"]);
+                    // Twin: another strength gives other weights.
+                    let other = apart(&direct, &learned(strength * 0.1, true));
+                    assert!(other > 20.0 * error, "{} {kind} {strength}: {other}", case.golden["name"]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn copies_of_rows_are_no_new_directions() {
+        let case = cases().swap_remove(3);
+        let (options, stop) = (HeadOptions::default(), AtomicBool::new(false));
+        let twice = [case.rows().values(), case.rows().values()].concat();
+        let rows = crate::Rows::new(&twice, case.rows().dim()).unwrap();
+        let labels = [case.labels.as_slice(), &case.labels].concat();
+        // The penalty is a share of the rows, so that twice the rows at half the strength are the same.
+        let learned = |rows, labels: &[u32], strength| {
+            let options = HeadOptions { strength: Some(strength), ..options.clone() };
+            let task = Task::new(rows, labels, case.classes, &options, &stop).unwrap();
+            fit_in(&task, HeadKind::Logistic, Loss::Softmax, true).unwrap()
+        };
+        let (once, twice) = (learned(case.rows(), &case.labels, 0.1), learned(rows, &labels, 0.05));
+        let error = apart(&once, &twice);
+        assert!(error < 5e-4, "{error}");
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use oculist_data::Split;
 use oculist_graph::Graph;
-use oculist_heads::{HeadKind, HeadOptions};
+use oculist_heads::HeadKind;
 use oculist_passes::{Classifier, Cut, classifier, pools_its_maps};
 use oculist_report::{Transfer as Facts, TransferHead};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use crate::summary::counted;
 use crate::transfer::adapt::adapted;
 use crate::transfer::carried::{Backbone, Carried, as_run};
 use crate::transfer::features::{Extraction, FeatureRows};
-use crate::transfer::heads::{Lesson, with_head};
+use crate::transfer::heads::{Lesson, head_options, with_head};
 use crate::transfer::int8::quantized;
 use crate::transfer::pick::one_label;
 use crate::transfer::rows::{Carry, carry, rows, with_linear};
@@ -219,11 +219,7 @@ impl Transfer {
             classes: session.source().class_names().len(),
         };
         let metric = session.config().metric;
-        let options = HeadOptions {
-            seed: session.config().seed,
-            threads: session.ctx().threads(),
-            ..HeadOptions::default()
-        };
+        let options = head_options(session.config().seed, session.ctx());
         let learned = lesson.learn(
             &kinds,
             &options,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use oculist_data::{Split, Subset, color_of};
-use oculist_heads::{HeadError, HeadKind, HeadOptions, Rows, estimate as measures};
+use oculist_heads::{HeadError, HeadKind, Rows, estimate as measures};
 use oculist_metrics::Metric;
 use oculist_passes::{Cut, classifier};
 use oculist_report::{Align, Table};
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::Carried;
 use super::features::{Extraction, FeatureRows};
-use super::heads::Lesson;
+use super::heads::{Lesson, head_options};
 use super::pick::{evenly, folder, one_label};
 use crate::data::Source;
 use crate::error::{OculistError, wrong};
@@ -119,8 +119,7 @@ pub fn estimate_sources(
         |split: Split, most| evenly(source.split(split), contents.as_ref().map(|c| c.split(split)), most);
     let ((train, train_known), (val, val_known)) = (of(Split::Train, TRAIN)?, of(Split::Val, VAL)?);
     let classes = source.class_names().len();
-    let heads =
-        HeadOptions { seed: settings.seed.unwrap_or(0), threads: ctx.threads(), ..HeadOptions::default() };
+    let heads = head_options(settings.seed.unwrap_or(0), &ctx);
     let (mut sources, mut collapses) = (Vec::new(), Vec::new());
     for path in paths {
         go_on(watch.stop)?;

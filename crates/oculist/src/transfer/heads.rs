@@ -7,6 +7,7 @@ use oculist_graph::Graph;
 use oculist_heads::{Fitted, HeadError, HeadKind, HeadOptions, Rows, fit};
 use oculist_metrics::{Metric, Scores};
 use oculist_passes::Extractor;
+use oculist_runtime::Context;
 
 use super::features::FeatureRows;
 use crate::error::OculistError;
@@ -37,6 +38,11 @@ impl HeadName {
         };
         vec![one]
     }
+}
+
+/// How heads are learned on a context: its threads, and the memory that it may take.
+pub(crate) fn head_options(seed: u64, ctx: &Context) -> HeadOptions {
+    HeadOptions { seed, threads: ctx.threads(), max_memory: ctx.max_memory(), ..HeadOptions::default() }
 }
 
 /// Features of training and validation images with their labels.
@@ -114,5 +120,24 @@ impl From<HeadError> for OculistError {
             HeadError::Stopped => Self::Stopped { resumable: false },
             other => Self::Head(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_keep_to_the_memory_of_the_context() {
+        let ctx = |bytes| Context::new(1).unwrap().with_max_memory(bytes);
+        let learned = |bytes| {
+            let values = [0.0, 1.0, 2.0, 3.0];
+            let rows = Rows::new(&values, 1).unwrap();
+            let options = head_options(0, &ctx(bytes));
+            fit(HeadKind::Logistic, rows, &[0, 1, 0, 1], 2, &options, &AtomicBool::new(false))
+        };
+        let refused = learned(100).unwrap_err().to_string();
+        assert!(refused.contains("bytes needed, 100 allowed") && refused.contains("4 rows"), "{refused}");
+        assert!(learned(1 << 20).is_ok());
     }
 }

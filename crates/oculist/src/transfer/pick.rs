@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use oculist_augment::ColorMode;
 use oculist_data::{Split, Subset, Task};
-use oculist_heads::{HeadKind, HeadOptions};
+use oculist_heads::HeadKind;
 use oculist_metrics::Metric;
 use oculist_passes::Cut;
 use oculist_runtime::Context;
 
 use super::Carried;
 use super::features::{Contents, Extraction};
-use super::heads::Lesson;
+use super::heads::{Lesson, head_options};
 use crate::data::Source;
 use crate::error::{OculistError, wrong};
 use crate::judging::usual_metric;
@@ -116,8 +116,7 @@ fn probe(
     let classes = source.class_names().len();
     let lesson =
         Lesson { train: &train, train_labels: &train_labels, val: &val, val_labels: &val_labels, classes };
-    let options =
-        HeadOptions { seed: settings.seed.unwrap_or(0), threads: ctx.threads(), ..HeadOptions::default() };
+    let options = head_options(settings.seed.unwrap_or(0), ctx);
     let learned = lesson.learn(&[HeadKind::Logistic], &options, metric, watch.stop, |_| {}, |_| {})?;
     Ok(learned.first().and_then(|tried| tried.val.get(metric)).unwrap_or(f64::NAN))
 }
