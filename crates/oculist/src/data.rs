@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 
 use oculist_augment::{Image, Preprocessing, ResizeRule};
 use oculist_data::{
-    Dataset, Duplicates, OpenOptions, Purpose, SkipKind, Split, Subset, Summary, Verify, suggest_preprocessing,
+    Dataset, Duplicates, OpenOptions, Purpose, SkipKind, Split, Subset, Summary, Verify,
+    suggest_preprocessing,
 };
 use oculist_files::{Digest, Hasher};
 use serde::Serialize;
@@ -104,10 +105,9 @@ impl Source {
     fn open_leniently(settings: &Settings, verify: Verify) -> Result<(Self, Option<String>), OculistError> {
         let threads = settings.threads();
         match Self::open_verified(settings, threads, Purpose::Train, verify) {
-            Err(OculistError::Data(error)) if is_unfit(&error) => Ok((
-                Self::open_verified(settings, threads, Purpose::Evaluate, verify)?,
-                Some(unfit(&error)),
-            )),
+            Err(OculistError::Data(error)) if is_unfit(&error) => {
+                Ok((Self::open_verified(settings, threads, Purpose::Evaluate, verify)?, Some(unfit(&error))))
+            }
             opened => Ok((opened?, None)),
         }
     }

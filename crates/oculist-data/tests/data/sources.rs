@@ -151,6 +151,31 @@ fn preprocessing_is_suggested_from_the_images() {
 }
 
 #[test]
+fn what_was_noted_of_pixels_is_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    // Grey files, grey files of three channels, and both with colour among them.
+    for (kind, colors) in [("grey", [1, 1]), ("grey in rgb", [1, 3]), ("rgb", [3, 3])] {
+        let root = folder.path().join(kind);
+        for i in 0..12_u8 {
+            let channels = colors[usize::from(i) % 2];
+            let pixel = if kind == "rgb" && i == 7 { [200, 10, 30] } else { [20 * i, 20 * i, 20 * i] };
+            let pixels: Vec<u8> = (0..40 * 30).flat_map(|_| pixel[..channels].to_vec()).collect();
+            let path = root.join(format!("class{}", i % 2)).join(format!("{i}.png"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fixture::write_image(&path, &Image::new(40, 30, channels, pixels).unwrap()).unwrap();
+        }
+        let found = |verify| {
+            let mut options = OpenOptions::default();
+            options.verify = verify;
+            let dataset = Dataset::open_path(&root, &options).unwrap();
+            suggest_preprocessing(&dataset, None, 2).unwrap()
+        };
+        // Headers alone note nothing of the pixels.
+        assert_eq!(found(Verify::Decode), found(Verify::Headers), "{kind}");
+    }
+}
+
+#[test]
 fn fashion_mnist_where_it_is_installed() {
     // The package is optional; without it, the folder layout is covered by the IDX tests.
     let Ok(dataset) = Dataset::open("fashion-mnist", &OpenOptions::default()) else {

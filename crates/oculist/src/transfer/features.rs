@@ -15,8 +15,8 @@ use crate::evaluate::{BATCH, finite};
 use crate::images::{name_of, reading};
 use crate::progress::{Progress, Watch, flow, go_on};
 
-/// Images that are read ahead at once.
-const READ_BATCH: usize = 64;
+/// Bytes of a batch: larger ones are given back to the system after each, and faulted in page by page for the next.
+const BATCH_BYTES: usize = 10_000_000;
 /// Images above which computing is shown as work.
 const SHOWN: usize = 200;
 
@@ -108,7 +108,9 @@ impl Extraction<'_> {
         contents: Option<&[String]>,
         watch: &mut Watch<'_>,
     ) -> Result<FeatureRows, OculistError> {
-        let mut plan = Plan::new(self.graph, &PlanOptions::new(BATCH, self.ctx.clone()))?;
+        let image_bytes = self.preprocessing.len().saturating_mul(size_of::<f32>());
+        let at_once = (BATCH_BYTES / image_bytes.max(1)).clamp(1, BATCH);
+        let mut plan = Plan::new(self.graph, &PlanOptions::new(at_once, self.ctx.clone()))?;
         plan.check_images()?;
         let dim = plan.output_len();
         let contents = contents.filter(|contents| contents.len() == subset.len());
@@ -125,24 +127,26 @@ impl Extraction<'_> {
         let missing: Vec<usize> = (0..subset.len()).filter(|&i| found[i].is_none()).collect();
         if !missing.is_empty() {
             let wanted = subset.select(&missing)?;
-            let loader = Loader::new(wanted, reading(self.preprocessing, READ_BATCH, self.ctx.threads()))?;
-            let (input, mut rows, mut done) = (plan.input_len(), vec![0.0; BATCH * dim], 0);
+            let loader = Loader::new(wanted, reading(self.preprocessing, at_once, self.ctx.threads()))?;
+            let (mut rows, mut done) = (vec![0.0; at_once * dim], 0);
             for batch in loader.epoch(0) {
                 let batch = batch?;
-                for (images, places) in batch.images.chunks(BATCH * input).zip(batch.indices.chunks(BATCH)) {
-                    go_on(watch.stop)?;
-                    let rows = &mut rows[..places.len() * dim];
-                    plan.run(images, rows)?;
-                    finite(rows, dim, &|i| name_of(subset, missing[places[i]]))?;
-                    for (row, &place) in rows.chunks_exact(dim).zip(places) {
-                        let i = missing[place];
-                        if let (Some(store), Some(contents)) = (&mut store, contents) {
-                            store.put(&contents[i], row);
-                        }
-                        found[i] = Some(row.to_vec());
-                    }
-                    done += places.len();
+                go_on(watch.stop)?;
+                if batch.is_empty() {
+                    continue;
                 }
+                let places = &batch.indices;
+                let rows = &mut rows[..places.len() * dim];
+                plan.run(&batch.images, rows)?;
+                finite(rows, dim, &|i| name_of(subset, missing[places[i]]))?;
+                for (row, &place) in rows.chunks_exact(dim).zip(places) {
+                    let i = missing[place];
+                    if let (Some(store), Some(contents)) = (&mut store, contents) {
+                        store.put(&contents[i], row);
+                    }
+                    found[i] = Some(row.to_vec());
+                }
+                done += places.len();
                 if missing.len() > SHOWN {
                     watch.tell(Progress::Work { what: "features computed", done, total: missing.len() });
                 }
