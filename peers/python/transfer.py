@@ -62,10 +62,11 @@ def cells(args):
         source = ["--from", weights]
         ways += [(f"features, {head}, {name}", "transfer", [*source, "--mode", "features", "--head", head]) for head in HEADS]
         ways.append((f"features in int8, {name}", "transfer", [*source, "--mode", "features", "--precision", "int8"]))
-        ways.append((f"finetune, {name}", "transfer", [*source, "--mode", "finetune"]))
+        turned = ["--augmentation", ROOT / "peers" / "python" / "cells.toml"]
+        ways.append((f"finetune with quarter turns, {name}", "transfer", [*source, "--mode", "finetune", *turned]))
     for mode in ("gap", "fc"):
         ways.append((f"{mode}, fashion_mnist.onnx", "transfer", ["--from", GARMENTS, "--mode", mode]))
-    ways.append(("from scratch", "train", []))
+    ways.append(("from scratch, 24 epochs", "train", ["--epochs", "24"]))
     print("| what | test top-1 | each | time |\n|---|---|---|---|")
     for name, verb, options in ways:
         if args.only and args.only not in name:
