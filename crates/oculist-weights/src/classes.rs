@@ -17,12 +17,12 @@ const CLASSIFIERS: [(Family, &[&str]); 17] = [
     (Family::DenseNet, &["classifier.weight"]),
     (Family::Inception, &["fc.weight"]),
     (Family::MobileNetV1, &["classifier.weight"]),
-    (Family::EfficientNet, &["classifier.1.weight"]),
+    (Family::EfficientNet, &["classifier.1.weight", "classifier.weight"]),
     (Family::ShuffleNetV2, &["fc.weight"]),
     (Family::SqueezeNet, &["classifier.1.weight"]),
-    (Family::RegNet, &["fc.weight"]),
+    (Family::RegNet, &["fc.weight", "head.fc.weight"]),
     (Family::RepVgg, &["head.fc.weight"]),
-    (Family::ConvNext, &["classifier.2.weight"]),
+    (Family::ConvNext, &["classifier.2.weight", "head.fc.weight"]),
     (Family::VisionTransformer, &["head.weight"]),
 ];
 
