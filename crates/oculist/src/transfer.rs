@@ -10,6 +10,7 @@ pub(crate) mod estimate;
 pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod heads;
+pub(crate) mod idle;
 pub(crate) mod pick;
 pub(crate) mod rows;
 pub(crate) mod seen;
