@@ -38,7 +38,7 @@ def parameter(name: str, shape, gamma: float = 1.0) -> np.ndarray:
         return u * np.float32(np.sqrt(6.0 / fan_in))
     if role in ("cls_token", "pos_embed"):
         return u
-    if role in ("weight", "layer_scale"):
+    if role in ("weight", "layer_scale", "gamma"):
         return np.float32(gamma) * (one + fifth * u)
     if role in ("bias", "running_mean"):
         return tenth * u

@@ -21,6 +21,7 @@ TIMM = {
     "inception_v3": "inception_v3",
     "mobilenet_v1": "mobilenetv1_100",
     "repvgg_a0": "repvgg_a0",
+    "mobileone_s0": "mobileone_s0",
     "vit_tiny_patch16_224": "vit_tiny_patch16_224",
     "deit_tiny_patch16_224": "deit_tiny_patch16_224",
 }

@@ -49,7 +49,7 @@ pub use summary::{
     AugmentedSample, CalibrationBin, Candidate, Chance, ClassAccuracy, Data, Epoch, Guess, Input,
     LabelScores, LayerSensitivity, LayerWidth, Model, Png, Promise, Quantization, Reject, Repeats,
     RunSummary, SCHEMA_VERSION, Sample, SharedImages, Skipped, Spread, Step, StepState, Task, Transfer,
-    TransferHead,
+    TransferHead, TransferSource,
 };
 pub use table::{Align, Table};
 pub use verdict::verdict;

@@ -207,10 +207,14 @@ fn costs(runs: &[ComparedRun]) -> Vec<CostRow> {
         label,
         cells: runs.iter().map(|run| text(&run.summary)).collect(),
     };
-    let training = |s: &RunSummary| s.history.iter().map(|e| e.seconds).sum::<f64>();
+    let training =
+        |s: &RunSummary| s.history.iter().map(|e| e.seconds).fold(0.0, |sum, seconds| sum + seconds);
     vec![
         row("Whole run", &|s| format::duration(s.duration_s)),
-        row("Training", &|s| format::duration(training(s))),
+        row("Training", &|s| match s.history.len() {
+            0 => format::NONE.to_owned(),
+            _ => format::duration(training(s)),
+        }),
         row("Epochs", &|s| format::grouped(s.history.len() as u64)),
         row("Time of an epoch", &|s| match s.history.len() {
             0 => format::NONE.to_owned(),

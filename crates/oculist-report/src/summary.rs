@@ -32,7 +32,7 @@ pub use model::{CalibrationBin, ClassAccuracy, LabelScores, Model, Reject, Sprea
 pub use picture::{AugmentedSample, Guess, Png, Sample};
 pub use task::Task;
 pub use training::Epoch;
-pub use transfer::{Transfer, TransferHead};
+pub use transfer::{Transfer, TransferHead, TransferSource};
 
 /// Everything a report says about one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -126,6 +126,33 @@ fn the_rest_of_the_zoo_at_small_and_published_sizes() {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
+/// Networks of many branches after these have been made one, against what timm makes of them.
+#[test]
+fn merged_branches_at_small_and_published_sizes() {
+    for name in ["mobileone_s0", "repvgg_a0"] {
+        let model = golden::load(&format!("zoo/{name}.json"));
+        for case in model["merged"].as_array().expect("a list of cases") {
+            let graph = filled_of_zoo(name, &model, case);
+            let mut merged = oculist_passes::reparameterize(&graph).expect("a graph");
+            let count =
+                |graph: &Graph, kind: &str| graph.nodes().iter().filter(|n| n.op.name() == kind).count();
+            assert!(count(&graph, "Add") > 0 && count(&merged, "Add") == 0, "{name}");
+            assert_eq!(count(&merged, "BatchNormalization"), 0, "{name}");
+            assert_eq!(count(&merged, "Conv"), count(&merged, "Relu"), "{name}: one for each layer");
+            let found = distance(&merged, case);
+            assert!(found <= TOLERANCE, "{name} {}: {found:e}", case["input_shape"]);
+            // The twin: one bias in the middle.
+            let convs = merged.nodes().iter().filter(|n| matches!(n.op, Op::Conv(_)));
+            let biases: Vec<ValueId> = convs.map(|n| n.inputs[2]).collect();
+            let bias = biases[biases.len() / 2];
+            let values: Vec<f32> = merged.param(bias).expect("a bias").to_f32s();
+            merged.set_param(bias, Tensor::f32(&[values.len()], values.iter().map(|v| v + 0.2).collect()));
+            let wrong = distance(&merged, case);
+            assert!(wrong > 5.0 * TOLERANCE, "{name}: {wrong:e} is not rejected");
+        }
+    }
+}
+
 #[test]
 fn residual_networks() {
     // Option B of the CIFAR networks is not in the zoo.

@@ -34,7 +34,7 @@ impl Kind {
         let role = name.rsplit('.').next().unwrap_or(name);
         match (role, rank) {
             ("weight", 2..) => Some(Self::Weight),
-            ("weight" | "layer_scale", _) => Some(Self::Gamma(gamma)),
+            ("weight" | "layer_scale" | "gamma", _) => Some(Self::Gamma(gamma)),
             ("cls_token" | "pos_embed", _) => Some(Self::Embedding),
             ("bias", _) => Some(Self::Bias),
             ("running_mean", _) => Some(Self::RunningMean),

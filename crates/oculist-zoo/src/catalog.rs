@@ -9,7 +9,8 @@ use crate::error::ZooError;
 use crate::options::{BuildOptions, Stem};
 use crate::{
     alexnet, cifar_resnet, convnext, densenet, efficientnet, efficientnet_lite, googlenet, inception_v3,
-    mobilenet_v1, mobilenet_v2, mobilenet_v3, regnet, repvgg, resnet, shufflenet_v2, squeezenet, vgg, vit,
+    mobilenet_v1, mobilenet_v2, mobilenet_v3, mobileone, regnet, repvgg, resnet, shufflenet_v2, squeezenet,
+    vgg, vit,
 };
 
 /// A family of architectures that differ in depth or width only.
@@ -46,6 +47,8 @@ pub enum Family {
     RegNet,
     /// RepVGG.
     RepVgg,
+    /// MobileOne.
+    MobileOne,
     /// ConvNeXt.
     ConvNext,
     /// ViT and DeiT.
@@ -70,6 +73,7 @@ impl fmt::Display for Family {
             Self::SqueezeNet => "SqueezeNet",
             Self::RegNet => "RegNet",
             Self::RepVgg => "RepVGG",
+            Self::MobileOne => "MobileOne",
             Self::ConvNext => "ConvNeXt",
             Self::VisionTransformer => "Vision transformer",
         })
@@ -113,7 +117,7 @@ impl fmt::Debug for ArchitectureInfo {
 /// All architectures, by family and depth.
 pub fn architectures() -> &'static [ArchitectureInfo] {
     static ALL: LazyLock<Vec<ArchitectureInfo>> = LazyLock::new(|| {
-        let families: [&[ArchitectureInfo]; 18] = [
+        let families: [&[ArchitectureInfo]; 19] = [
             &cifar_resnet::ENTRIES,
             &resnet::ENTRIES,
             &densenet::ENTRIES,
@@ -128,6 +132,7 @@ pub fn architectures() -> &'static [ArchitectureInfo] {
             &squeezenet::ENTRIES,
             &regnet::ENTRIES,
             &repvgg::ENTRIES,
+            &mobileone::ENTRIES,
             &convnext::ENTRIES,
             &vit::ENTRIES,
             &vgg::ENTRIES,

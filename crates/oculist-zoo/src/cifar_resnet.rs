@@ -1,4 +1,4 @@
-//! Residual networks for CIFAR: ResNet-8, -20, -32 and -56.
+//! Residual networks for CIFAR: ResNet-8, -20, -32, -44, -56 and -110.
 //!
 //! One 3x3 convolution with 16 channels, three stages of `n` blocks with 16, 32 and 64 channels (`6n + 2` layers with
 //! weights), global average pooling and a linear classifier. Where a stage halves the map and doubles the channels,
@@ -44,7 +44,7 @@ const fn entry(
 }
 
 /// The family's catalogue.
-pub(crate) const ENTRIES: [ArchitectureInfo; 4] = [
+pub(crate) const ENTRIES: [ArchitectureInfo; 6] = [
     entry(
         "resnet8",
         &["cifar_resnet8"],
@@ -69,13 +69,24 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 4] = [
         68_862_592,
         |o| build("resnet32", 5, o),
     ),
+    entry("resnet44", &["cifar_resnet44"], "21 residual blocks for small images", 658_586, 97_174_144, |o| {
+        build("resnet44", 7, o)
+    }),
     entry(
         "resnet56",
         &["cifar_resnet56"],
-        "27 residual blocks for small images; the deepest of the family here",
+        "27 residual blocks for small images",
         853_018,
         125_485_696,
         |o| build("resnet56", 9, o),
+    ),
+    entry(
+        "resnet110",
+        &["cifar_resnet110"],
+        "54 residual blocks for small images; the deepest of the family here",
+        1_727_962,
+        252_887_680,
+        |o| build("resnet110", 18, o),
     ),
 ];
 

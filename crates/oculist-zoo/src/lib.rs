@@ -34,6 +34,7 @@ mod load;
 mod mobilenet_v1;
 mod mobilenet_v2;
 mod mobilenet_v3;
+mod mobileone;
 mod options;
 mod page;
 mod regnet;

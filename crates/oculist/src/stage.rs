@@ -109,6 +109,20 @@ pub trait Stage: Debug + Send + Sync {
         false
     }
 
+    /// Why its candidate cannot be trained on, in words with the setting that says so, where that is known before anything is done; `before` is
+    /// the same of the one that it is given.
+    ///
+    /// # Errors
+    /// [`OculistError::Stage`] if it trains what cannot be trained on.
+    fn leaves(&self, _session: &Session<'_>, before: Option<String>) -> Result<Option<String>, OculistError> {
+        match before {
+            Some(problem) if self.trains_what_it_is_given() => {
+                Err(OculistError::Stage { stage: self.kind().into(), problem })
+            }
+            before => Ok(before),
+        }
+    }
+
     /// Trainings that it has checkpoints of.
     fn trainings(&self, _session: &Session<'_>) -> usize {
         0

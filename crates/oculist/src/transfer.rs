@@ -11,6 +11,7 @@ pub(crate) mod estimate;
 pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod heads;
+pub(crate) mod idle;
 pub(crate) mod int8;
 pub(crate) mod pick;
 pub(crate) mod rows;

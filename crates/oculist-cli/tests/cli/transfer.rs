@@ -97,8 +97,13 @@ fn rows_are_carried_by_the_names_of_the_classes() {
     let part = dir.path().join("part");
     named(&part, &[("class2", 2), ("class0", 0)], 3);
     let run = dir.path().join("part-run");
-    let outcome = transfer(&part, &run).args("--mode fc").run().ok();
+    let outcome = transfer(&part, &run).args("--mode fc --head svm --time-budget 9").run().ok();
     assert!(outcome.stderr.contains("2 of 2 classes carried over by name"), "{}", outcome.stderr);
+    for line in
+        ["--head has no effect: the mode fc", "--batch-size has no effect", "--time-budget has no effect"]
+    {
+        assert!(outcome.stderr.contains(line), "{}", outcome.stderr);
+    }
     assert!(top1(&run) >= 95.0);
     let carried = Model::read(&run.join("model.onnx")).expect("a model");
     let rows = |model: &Model| {
@@ -167,6 +172,20 @@ fn what_cannot_be_carried_over_is_refused_in_one_line() {
     oculist("transfer").arg(&data).run().fails(1, &["--from", "zoo list"]);
     let call = transfer(&data, &run).args("--mode gap --head knn");
     call.run().fails(1, &["logistic, svm or lda", "knn"]);
+    // What is pruned and trained on behind the transfer, before anything is computed.
+    for head in ["knn", "forest"] {
+        let call = oculist("optimize").arg(&data).option("--from", trained().file("model.onnx"));
+        let call = call.args("--mode features --threads 2 --feature-cache none").option("--head", head);
+        let outcome = call.option("--output", &run).run();
+        let text = outcome.fails(1, &["head: expected", "logistic, svm or lda", &format!("found {head}")]);
+        assert!(!text.stderr.contains("features of"), "{}", text.stderr);
+    }
+    let recipe = dir.path().join("recipe.toml");
+    let stages = "[[stage]]\nkind = \"transfer\"\nprecision = \"int8\"\n[[stage]]\nkind = \"fine-tune\"\n";
+    std::fs::write(&recipe, stages).expect("a file");
+    let call = oculist("optimize").arg(&data).option("--from", trained().file("model.onnx"));
+    let call = call.option("--recipe", &recipe).args("--feature-cache none").option("--output", &run);
+    call.run().fails(1, &["fine-tune"]);
     assert!(!run.exists(), "nothing is left behind");
 }
 

@@ -207,6 +207,12 @@ impl Trees {
         self.votes_of(at)
     }
 
+    /// Every leaf: the number of its tree, and its votes.
+    pub fn leaves(&self) -> impl Iterator<Item = (usize, &[Vote])> {
+        let listed = self.listed().filter(|(_, _, branch, _)| *branch == Branch::Leaf);
+        listed.map(|(tree, _, _, votes)| (tree, votes))
+    }
+
     fn votes_of(&self, node: usize) -> &[Vote] {
         &self.votes[self.first_vote[node] as usize..self.first_vote[node + 1] as usize]
     }

@@ -61,6 +61,14 @@ impl Carried {
         };
         list("Classes by name", &transfer.carried_classes);
         list("New classes", &transfer.new_classes);
+        let sources = transfer.sources.iter().map(|source| {
+            let value = source.val.map_or_else(|| format::NONE.to_owned(), |value| metric.format(value));
+            format!("{} ({value})", source.source)
+        });
+        list("Sources compared", &sources.collect::<Vec<_>>());
+        for reason in &transfer.left_out {
+            facts.push(Fact::new("Left out", reason.clone()));
+        }
         let heads = transfer.heads.iter().enumerate().map(|(i, head)| HeadRow {
             kind: head.kind.clone(),
             chosen: head.chosen.clone(),

@@ -30,6 +30,20 @@ pub struct Transfer {
     pub carried_classes: Vec<String>,
     /// Classes that are new to the source, where its classifier was carried over.
     pub new_classes: Vec<String>,
+    /// The sources that were compared, in the order in which they were given; empty where there was one alone.
+    pub sources: Vec<TransferSource>,
+    /// Ways of carrying over that were not tried, each with the reason, in words.
+    pub left_out: Vec<String>,
+}
+
+/// A source among several.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TransferSource {
+    /// Its file.
+    pub source: String,
+    /// The deciding metric on validation images, by a logistic regression on its features.
+    pub val: Option<f64>,
 }
 
 /// A head on the source's features.

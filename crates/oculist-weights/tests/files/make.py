@@ -304,17 +304,22 @@ def timm_names():
     import timm
 
     models = {}
-    for name, ours in [
-        ("resnet18", "resnet18"),
-        ("mobilenetv2_100", "mobilenet_v2"),
-        ("mobilenetv3_small_100", "mobilenet_v3_small"),
-        ("mobilenetv3_large_100", "mobilenet_v3_large"),
-        ("vgg11_bn", "vgg11_bn"),
+    # The last number is the centre of the normalisations' weights, under which the logits are of order 1.
+    for name, ours, gamma in [
+        ("resnet18", "resnet18", 1.0),
+        ("mobilenetv2_100", "mobilenet_v2", 1.0),
+        ("mobilenetv3_small_100", "mobilenet_v3_small", 1.0),
+        ("mobilenetv3_large_100", "mobilenet_v3_large", 1.0),
+        ("vgg11_bn", "vgg11_bn", 1.0),
+        ("efficientnet_b0", "efficientnet_b0", 1.2),
+        ("tf_efficientnetv2_s", "efficientnet_v2_s", 0.85),
+        ("regnety_004", "regnet_y_400mf", 0.95),
+        ("convnext_tiny", "convnext_tiny", 1.0),
     ]:
         net = timm.create_model(name, num_classes=5)
-        models[name] = {"ours": ours, "entries": compact(net.state_dict())}
+        models[name] = {"ours": ours, "gamma": gamma, "entries": compact(net.state_dict())}
         if name != "vgg11_bn":
-            models[name]["logits"] = logits(net, 32)
+            models[name]["logits"] = logits(net, 32, gamma)
     (HERE / "timm.json").write_text(json.dumps(models, indent=0) + "\n")
 
 

@@ -11,8 +11,18 @@ const TOLERANCE: f32 = 1e-5;
 
 /// Architectures whose golden values are in `architectures.json`, or in `crates/oculist-weights` (EfficientNet-Lite).
 fn is_elsewhere(name: &str) -> bool {
-    let elsewhere =
-        ["resnet8", "resnet20", "resnet32", "resnet56", "resnet18", "resnet34", "resnet50", "alexnet"];
+    let elsewhere = [
+        "resnet8",
+        "resnet20",
+        "resnet32",
+        "resnet44",
+        "resnet56",
+        "resnet110",
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "alexnet",
+    ];
     elsewhere.contains(&name)
         || name.contains("efficientnet_lite")
         || name.ends_with("_bn")
@@ -127,9 +137,15 @@ fn cheapest(model: &Value) -> &Value {
 /// by the plans of `oculist-runtime`, at the published sizes too.
 #[test]
 fn logits_agree_in_the_interpreter() {
-    for name in
-        ["densenet_bc_100", "inception_v3", "mobilenet_v1", "regnet_y_400mf", "repvgg_a0", "seresnet18"]
-    {
+    for name in [
+        "densenet_bc_100",
+        "inception_v3",
+        "mobilenet_v1",
+        "mobileone_s0",
+        "regnet_y_400mf",
+        "repvgg_a0",
+        "seresnet18",
+    ] {
         let model = model(name);
         let case = cheapest(&model);
         let distance = distance(&filled(name, &model, case), case);

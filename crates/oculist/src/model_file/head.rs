@@ -4,10 +4,11 @@
 //! layer is a `Softmax` gives probabilities instead, and a second softmax on top would flatten them. So the layer is
 //! taken off when a model is read and put back when it is written. The same holds for a `Sigmoid`, and for a single logit,
 //! which becomes two, one for each class ([`binary`]),
-//! also where it has no axis of its own ([`flat`]).
+//! also where it has no axis of its own ([`flat`]). A forest may give probabilities without such a layer ([`forest`]).
 
 mod binary;
 mod flat;
+mod forest;
 
 use std::collections::BTreeMap;
 
@@ -51,6 +52,7 @@ impl Head {
     /// a `Softmax` cannot be taken off although nothing behind it makes logits of its probabilities.
     pub(crate) fn take(graph: &mut Graph) -> Result<Self, String> {
         let flat = flat::widen(graph)?;
+        forest::spell_out(graph)?;
         let producers = graph.producers();
         let mut chain: Vec<NodeId> = Vec::new();
         let Some(mut at) = graph.outputs().first().copied() else { return Ok(Self::default()) };

@@ -177,7 +177,8 @@ impl Model {
         {
             let size =
                 if input.1 == input.2 { input.1.to_string() } else { format!("{}x{}", input.1, input.2) };
-            return Err(wrong("image_size", format!("the model takes {size} pixels, found {asked}")));
+            let problem = format!("{} takes {size} pixels, found {asked}", path.display());
+            return Err(wrong("image_size", problem));
         }
         let chosen = preprocessing(&graph, &foreign, options, input, bytes, &mut notes).map_err(problem)?;
         match (chosen.blue_first, is_blue_first(&graph)) {

@@ -16,6 +16,7 @@ use crate::message::set_to;
 use crate::model_file::{Model, softmax_as_logits};
 use crate::recipe::Recipe;
 use crate::stage::{Expected, Load, Stage, written};
+use crate::transfer::idle;
 
 impl Session<'_> {
     /// Checks that a recipe can be run with what is known before its first stage.
@@ -24,11 +25,17 @@ impl Session<'_> {
     /// [`OculistError`] naming the stage, the model or the memory that stands in its way.
     pub(crate) fn check_recipe(&self, recipe: &Recipe) -> Result<(), OculistError> {
         let mut known = Expected::Nothing;
+        let mut untrainable = None;
         for (i, stage) in recipe.stages().iter().enumerate() {
             let at = |error| recipe.error_of(i + 1, stage.as_ref(), error);
             stage.check(self).map_err(at)?;
             known = stage.expects(known).map_err(at)?;
+            untrainable = stage.leaves(self, untrainable).map_err(at)?;
             self.note_contradictions(stage.as_ref());
+        }
+        let trains = recipe.stages().iter().any(|stage| stage.trainings(self) > 0);
+        for text in idle::notes(&self.asked, self.carried(), trains) {
+            self.note(&text);
         }
         if let Some(path) = self.given_path()
             && recipe.stages().iter().all(|stage| stage.kind() != Load.kind())

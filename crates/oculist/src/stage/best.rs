@@ -10,6 +10,7 @@ use super::plan::{Draft, Planned, time_text};
 use super::{Expected, Registry, Stage};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
+use crate::message::Message;
 use crate::progress::go_on;
 use crate::session::Session;
 use crate::summary::counted;
@@ -147,6 +148,15 @@ impl Stage for Best {
         Ok(ends.first().copied().filter(|_| same).unwrap_or(Expected::Either))
     }
 
+    fn leaves(&self, session: &Session<'_>, before: Option<String>) -> Result<Option<String>, OculistError> {
+        let mut left = None;
+        for stages in &self.alternatives {
+            let end = stages.iter().try_fold(before.clone(), |known, stage| stage.leaves(session, known))?;
+            left = left.or(end);
+        }
+        Ok(left)
+    }
+
     fn count(&self) -> usize {
         1 + self.alternatives.iter().flatten().map(|stage| stage.count()).sum::<usize>()
     }
@@ -158,6 +168,7 @@ impl Stage for Best {
     fn run(&self, session: &Session<'_>, before: &Candidate) -> Result<Candidate, OculistError> {
         let (metric, budget) = (session.config().metric, self.seconds(session));
         let mut all: Vec<Candidate> = Vec::new();
+        let mut left_out: Vec<String> = Vec::new();
         for (i, stages) in self.alternatives.iter().enumerate() {
             // Whether there is time is decided once in a run, however often that is continued.
             let name = format!("best {i} {}", before.label);
@@ -170,13 +181,15 @@ impl Stage for Best {
                 if known == Some(false) || spent + needs > limit {
                     let titles: Vec<String> =
                         stages.iter().map(|stage| stage.title(session, before)).collect();
-                    session.warn(&format!(
-                        "left out: {} (about {}; {} of {} are gone)",
+                    let reason = format!(
+                        "{} (about {}; {} of {} are gone)",
                         titles.join(", then "),
                         time_text(needs),
                         time_text(spent),
                         time_text(limit)
-                    ));
+                    );
+                    session.warn(&format!("left out: {reason}"));
+                    left_out.push(reason);
                     if let (None, Some(keeper)) = (known, keeper) {
                         keeper.remember(&name, false.into())?;
                     }
@@ -193,6 +206,9 @@ impl Stage for Best {
                 Ok(made) => all.extend(made),
                 Err(OculistError::OutOfReach { problem }) if self.alternatives.len() > 1 => {
                     session.note(&format!("left out: {problem}"));
+                    // In a file settings have their names.
+                    let title = stages[0].title(session, before);
+                    left_out.push(format!("{title}: {}", Message::from(problem)));
                 }
                 Err(error) => return Err(error),
             }
@@ -223,6 +239,9 @@ impl Stage for Best {
         let mut after = best.clone();
         after.parent = before.model().is_some().then(|| Arc::new(before.clone()));
         after.told = true;
+        if let (Some(facts), false) = (&after.transfer, left_out.is_empty()) {
+            after.transfer = Some(Arc::new(oculist_report::Transfer { left_out, ..(**facts).clone() }));
+        }
         Ok(after)
     }
 

@@ -63,6 +63,15 @@ impl Stage for Distil {
         Ok(Expected::F32)
     }
 
+    fn leaves(
+        &self,
+        _session: &Session<'_>,
+        _before: Option<String>,
+    ) -> Result<Option<String>, OculistError> {
+        // Another network.
+        Ok(None)
+    }
+
     fn trainings(&self, _session: &Session<'_>) -> usize {
         1
     }

@@ -33,6 +33,15 @@ impl Stage for Load {
         Ok(super::Expected::F32)
     }
 
+    fn leaves(
+        &self,
+        _session: &Session<'_>,
+        _before: Option<String>,
+    ) -> Result<Option<String>, OculistError> {
+        // The given model, which is checked by itself.
+        Ok(None)
+    }
+
     fn run(&self, session: &Session<'_>, _before: &Candidate) -> Result<Candidate, OculistError> {
         self.check(session)?;
         let graph = session.given().map(|model| model.graph.clone());

@@ -280,6 +280,7 @@ impl Transfer {
             pooled: backbone.network.pooled,
             precision: if precision == Precision::Int8 { "int8" } else { "f32" }.into(),
             preprocessing: preprocessing_text(&carried.model.preprocessing),
+            sources: carried.compared.clone(),
             ..Facts::default()
         }
     }
@@ -382,6 +383,28 @@ impl Stage for Transfer {
         Ok(if self.precision == Some(Precision::Int8) { Expected::Int8 } else { Expected::F32 })
     }
 
+    fn leaves(&self, session: &Session<'_>, _before: Option<String>) -> Result<Option<String>, OculistError> {
+        let mode = self.mode(session);
+        if mode == TransferMode::Fc {
+            return Ok(None);
+        }
+        let linear = |kind: &HeadKind| kind.is_linear();
+        if !self.kinds(session)?.iter().all(linear) {
+            let found = self.head.or(session.settings().head).unwrap_or_default();
+            return Ok(Some(format!(
+                "head: expected one that is a fully connected layer (logistic, svm or lda), as the network is trained on behind the \
+                 transfer, found {}",
+                written_name(&found)
+            )));
+        }
+        let int8 = self.precision(session) == Precision::Int8 && mode != TransferMode::Finetune;
+        Ok(int8.then(|| {
+            "precision: expected f32, as the network is trained on behind the transfer (`quantize` makes int8 of it then), found \
+             int8"
+                .to_owned()
+        }))
+    }
+
     fn run(&self, session: &Session<'_>, _before: &Candidate) -> Result<Candidate, OculistError> {
         self.check(session)?;
         let carried = self.source(session)?;
@@ -417,6 +440,11 @@ impl Stage for Transfer {
         planned.what = self.title(session, &Candidate::nothing());
         Ok(planned)
     }
+}
+
+/// A choice as it stands in files.
+fn written_name(choice: &impl Serialize) -> String {
+    serde_json::to_value(choice).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// Warns, once in a session, where the source was trained on images that are test images here.

@@ -9,6 +9,7 @@ use oculist_passes::{
     Cut, Extractor, Normalization, color_input, extractor, fold_batch_norm, grey_input, is_doubtful,
     remove_identity, reparameterize,
 };
+use oculist_report::TransferSource;
 use oculist_runtime::Context;
 
 use crate::error::OculistError;
@@ -23,6 +24,8 @@ use crate::settings::Settings;
 pub(crate) struct Carried {
     pub(crate) path: PathBuf,
     pub(crate) model: Model,
+    /// All sources that it was compared with, itself among them.
+    pub(crate) compared: Vec<TransferSource>,
 }
 
 /// The part of a source that gives features, as it is run.
@@ -68,7 +71,7 @@ impl Carried {
                 setting("layer")
             ));
         }
-        Ok(Self { path: path.to_path_buf(), model })
+        Ok(Self { path: path.to_path_buf(), model, compared: Vec::new() })
     }
 
     /// The file's name for tables, with its folder: every run has a `model.onnx`.

@@ -14,7 +14,7 @@ use crate::images::Images;
 use crate::quantization::{METHODS, calibrate, method_name, options as int8_options};
 
 /// Images by which the ranges are observed.
-const CALIBRATION: usize = 256;
+const CALIBRATION: usize = 128;
 /// Images, of these, on which the calibrations are compared.
 const COMPARED: usize = 64;
 

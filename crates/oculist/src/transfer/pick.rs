@@ -9,6 +9,7 @@ use oculist_data::{Split, Subset, Task};
 use oculist_heads::HeadKind;
 use oculist_metrics::Metric;
 use oculist_passes::Cut;
+use oculist_report::TransferSource;
 use oculist_runtime::Context;
 
 use super::Carried;
@@ -56,6 +57,7 @@ pub(crate) fn pick(
         None => None,
     };
     let mut best: Option<(f64, usize)> = None;
+    let mut compared = Vec::with_capacity(all.len());
     for (i, carried) in all.iter().enumerate() {
         let began = Instant::now();
         let value = probe(carried, settings, source, contents, (metric, ctx), watch)?;
@@ -65,12 +67,13 @@ pub(crate) fn pick(
             metric.format(value),
             began.elapsed().as_secs_f64()
         ));
+        compared.push(TransferSource { source: carried.name(), val: Some(value).filter(|v| v.is_finite()) });
         if best.is_none_or(|(known, _)| metric.is_better(value, known)) {
             best = Some((value, i));
         }
     }
     let Some((_, i)) = best else { return Ok(all.pop()) };
-    let chosen = all.swap_remove(i);
+    let chosen = Carried { compared, ..all.swap_remove(i) };
     watch.note(&format!("carried over from {}, which suits the data best", chosen.name()));
     Ok(Some(chosen))
 }

@@ -257,3 +257,68 @@ fn the_shape_of_the_end_changes_nothing() {
     assert!(!Head::take(&mut convolutional(Op::Unary(Unary::Sigmoid))).unwrap().is_empty());
     assert!(Head::take(&mut convolutional(Op::Unary(Unary::Relu))).unwrap().is_empty());
 }
+
+/// A forest of two trees over three classes behind the features; `scale` times its leaves add up to probabilities.
+fn with_forest(after: oculist_graph::AfterVotes, scale: f32) -> Graph {
+    use oculist_graph::{Branch, Compare, TreeEnsembleClassifier, Trees, Vote};
+
+    let tree = |value: f32, shares: [[f32; 3]; 2]| {
+        let test = Branch::Test {
+            feature: 0,
+            compare: Compare::LessOrEqual,
+            value,
+            yes: 1,
+            no: 2,
+            missing_passes: false,
+        };
+        let leaf = |shares: [f32; 3]| {
+            let votes = shares.iter().enumerate();
+            let vote = |(c, &w): (usize, &f32)| Vote { class: c as u32, weight: scale * w / 2.0 };
+            (Branch::Leaf, votes.map(vote).collect::<Vec<_>>())
+        };
+        vec![(test, Vec::new()), leaf(shares[0]), leaf(shares[1])]
+    };
+    let trees =
+        vec![tree(0.5, [[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]]), tree(2.0, [[0.7, 0.2, 0.1], [0.0, 0.0, 1.0]])];
+    let forest =
+        TreeEnsembleClassifier::new(Trees::new(trees).unwrap(), vec![0, 1, 2], Vec::new(), after).unwrap();
+    let mut graph = network(|_, x| x);
+    let x = graph.outputs()[0];
+    let (labels, scores) = (graph.add_activation("labels"), graph.add_activation("scores"));
+    graph.edit().push(Node {
+        name: "forest".into(),
+        op: forest.into(),
+        inputs: vec![x].into(),
+        outputs: vec![labels, scores],
+    });
+    graph.set_outputs(vec![scores]);
+    graph.tidy().unwrap();
+    graph
+}
+
+#[test]
+fn the_probabilities_of_a_forest_get_no_second_softmax() {
+    use oculist_graph::AfterVotes;
+
+    for (after, scale, sigmoid) in [
+        (AfterVotes::Softmax, 3.0, false),
+        (AfterVotes::Nothing, 1.0, false),
+        (AfterVotes::Logistic, 3.0, true),
+    ] {
+        let graph = with_forest(after, scale);
+        let want = answers(&graph);
+        let mut taken = graph.clone();
+        let head = Head::take(&mut taken).unwrap();
+        assert_eq!(head.judges(), sigmoid, "{after:?}");
+        let found = head.probabilities().of(&answers(&taken));
+        assert!(distance(&found, &want) < 1e-5, "{after:?}: {found:?}, expected {want:?}");
+        // The file that is written computes what was read.
+        head.put_back(&mut taken).unwrap();
+        assert!(distance(&answers(&taken), &want) < 1e-5, "{after:?}");
+    }
+    // Scores that are no probabilities are logits, as they are.
+    let graph = with_forest(AfterVotes::Nothing, 3.0);
+    let mut taken = graph.clone();
+    assert!(Head::take(&mut taken).unwrap().is_empty());
+    assert_eq!(taken, graph);
+}

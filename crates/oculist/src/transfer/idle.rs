@@ -1,0 +1,124 @@
+//! Settings that have no effect in a mode of transfer.
+
+use super::carried::Carried;
+use crate::message::setting;
+use crate::model_file::is_weights;
+use crate::settings::{Settings, TrainingSettings, TransferMode, TuningSettings};
+use crate::stage::written;
+
+/// What is asked of a transfer.
+struct Asked {
+    mode: TransferMode,
+    /// Whether the source is an ONNX file.
+    onnx: bool,
+    /// Whether any stage trains a network.
+    trains: bool,
+}
+
+/// Settings that do nothing where something holds, and why.
+struct Idle {
+    names: &'static [&'static [&'static str]],
+    /// Those among them that do something all the same.
+    but: &'static [&'static str],
+    holds: fn(&Asked) -> bool,
+    because: &'static str,
+}
+
+/// The table: a new case is a row.
+const IDLE: [Idle; 5] = [
+    Idle {
+        names: &[&["head", "layer", "precision"]],
+        but: &[],
+        holds: |asked| asked.mode == TransferMode::Fc,
+        because: "the mode fc carries the classifier over as it is",
+    },
+    Idle {
+        names: &[&["precision"]],
+        but: &[],
+        holds: |asked| asked.mode == TransferMode::Finetune,
+        because: "the mode finetune trains the network, which computes in f32",
+    },
+    Idle {
+        names: &[&["arch", "state_dict"]],
+        but: &[],
+        holds: |asked| asked.onnx,
+        because: "the source is an ONNX file, which has its network in it",
+    },
+    Idle {
+        names: &[TrainingSettings::NAMES, TuningSettings::NAMES, &["finetune_epochs"]],
+        but: &["metric"],
+        holds: |asked| !asked.trains,
+        because: "nothing is trained but the head; the mode finetune trains the network",
+    },
+    Idle {
+        names: &[&["time_budget"]],
+        but: &[],
+        holds: |asked| asked.mode != TransferMode::Auto,
+        because: "only the mode auto chooses by the time",
+    },
+];
+
+/// Settings that were asked for and that do nothing in a session that carries over, a line for each reason.
+pub(crate) fn notes(settings: &Settings, carried: Option<&Carried>, trains: bool) -> Vec<String> {
+    let Some(carried) = carried else { return Vec::new() };
+    let asked = Asked { mode: settings.mode.unwrap_or_default(), onnx: !is_weights(&carried.path), trains };
+    lines(settings, &asked)
+}
+
+fn lines(settings: &Settings, asked: &Asked) -> Vec<String> {
+    let given = written(settings);
+    let mut notes = Vec::new();
+    for row in IDLE.iter().filter(|row| (row.holds)(asked)) {
+        let mut names: Vec<&str> = row.names.iter().copied().flatten().copied().collect();
+        names.retain(|name| given.contains_key(*name) && !row.but.contains(name));
+        let mentioned: Vec<String> = names.iter().map(|name| setting(name)).collect();
+        let (list, verb) = match &mentioned[..] {
+            [] => continue,
+            [one] => (one.clone(), "has"),
+            [first @ .., last] => (format!("{} and {last}", first.join(", ")), "have"),
+        };
+        notes.push(format!("{list} {verb} no effect: {}", row.because));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Message;
+    use crate::settings::HeadName;
+
+    fn told(settings: &Settings, mode: TransferMode, onnx: bool, trains: bool) -> Vec<String> {
+        lines(settings, &Asked { mode, onnx, trains })
+            .into_iter()
+            .map(|text| Message::from(text).to_string())
+            .collect()
+    }
+
+    #[test]
+    fn what_does_nothing_is_told_with_the_reason() {
+        let settings = Settings {
+            head: Some(HeadName::Svm),
+            layer: Some("x".into()),
+            arch: Some("resnet18".into()),
+            epochs: Some(3),
+            lr: Some(0.1),
+            layer_decay: Some(0.5),
+            time_budget: Some(10.0),
+            ..Settings::default()
+        };
+        let lines = told(&settings, TransferMode::Fc, true, false);
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert!(
+            lines[0].contains("head") && lines[0].contains("layer have no effect: the mode fc"),
+            "{lines:?}"
+        );
+        assert!(lines[1].contains("arch has no effect: the source is an ONNX file"), "{lines:?}");
+        for name in ["epochs", "lr", "layer_decay"] {
+            assert!(lines[2].contains(name), "{lines:?}");
+        }
+        assert!(lines[3].contains("time_budget has no effect: only the mode auto"), "{lines:?}");
+        assert_eq!(told(&settings, TransferMode::Auto, false, true), Vec::<String>::new());
+        assert_eq!(told(&Settings::default(), TransferMode::Fc, true, false), Vec::<String>::new());
+    }
+}
