@@ -280,10 +280,8 @@ mod tests {
         assert!(near.contains(&"resnet20") && !near.contains(&"alexnet"), "{near:?}");
         assert!(error.to_string().starts_with("no architecture is called `resnet21`; did you mean `resnet"));
         let ZooError::UnknownArchitecture { near, .. } = find("mobilenet").unwrap_err() else { panic!() };
-        assert_eq!(
-            near,
-            ["mobilenet_v1", "mobilenet_v2", "googlenet", "mobilenet_v3_small", "mobilenet_v3_large"]
-        );
+        assert_eq!(near[..2], ["mobilenet_v1", "mobilenet_v2"]);
+        assert!(near.contains(&"mobilenet_v3_small"), "{near:?}");
         for name in ["", "transformer"] {
             let ZooError::UnknownArchitecture { near, .. } = find(name).unwrap_err() else { panic!() };
             assert!(near.is_empty(), "{near:?}");
