@@ -1,7 +1,8 @@
 """Features of photos by PyTorch: how many images a second, and what a logistic regression makes of them.
 
-    python peers/python/features.py speed PHOTOS [ARCH] [--threads 2]
-        JPEG to features by a DataLoader with two workers: eager, channels last and compiled, each timed in turn, three times
+    python peers/python/features.py speed PHOTOS [ARCH] [--threads 2] [--weights FILE.pth] [--oculist PROGRAM]
+        JPEG to features by a DataLoader with two workers: eager, channels last and compiled, each timed in turn, three times; with
+        --weights also by `oculist features`, f32 and int8, each a program that is started anew (PyTorch's are warm)
     python peers/python/features.py accuracy FEATURES.csv WEIGHTS.pth
         top-1 on the test images of a table of `oculist features --output FEATURES.npy`: a logistic regression (penalty by five-fold
         cross-validation on standardised features) on PyTorch's features of the same images and splits
@@ -13,7 +14,9 @@ scikit-learn, NumPy and Pillow.
 import csv
 import pathlib
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 
 
@@ -67,7 +70,14 @@ def rows(model, paths, arch, workers=2, channels_last=False):
     return torch.cat(out).numpy()
 
 
-def speed(photos, arch="mobilenet_v2", threads=2):
+def ours(program, photos, weights, precision, threads):
+    with tempfile.TemporaryDirectory() as folder:
+        command = [program, "--quiet", "features", photos, "--from", weights, "--precision", precision, "--threads", str(threads)]
+        command += ["--feature-cache", "none", "--duplicates", "ignore", "--output", f"{folder}/features.npy"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def speed(photos, arch="mobilenet_v2", threads=2, weights=None, program="oculist"):
     import torch
 
     torch.set_num_threads(threads)
@@ -78,9 +88,12 @@ def speed(photos, arch="mobilenet_v2", threads=2):
         "channels last": lambda p: rows(last, p, arch, channels_last=True),
         "compiled": lambda p, m=torch.compile(network(arch)): rows(m, p, arch),
     }
-    times = {name: [] for name in ways}
-    for name, way in ways.items():
+    for way in ways.values():
         way(paths[:64])
+    if weights:
+        for precision in ("f32", "int8"):
+            ways[f"oculist {precision}"] = lambda _, p=precision: ours(program, photos, weights, p, threads)
+    times = {name: [] for name in ways}
     for _ in range(3):
         for name, way in ways.items():
             began = time.perf_counter()
@@ -113,9 +126,15 @@ def accuracy(table, weights):
 
 if __name__ == "__main__":
     verb, *rest = sys.argv[1:]
-    threads = int(rest.pop(rest.index("--threads") + 1)) if "--threads" in rest else 2
-    rest = [word for word in rest if word != "--threads"]
+
+    def option(name, usual):
+        if name not in rest:
+            return usual
+        at = rest.index(name)
+        return [rest.pop(at), rest.pop(at)][1]
+
+    how = {"threads": int(option("--threads", 2)), "weights": option("--weights", None), "program": option("--oculist", "oculist")}
     if verb == "speed":
-        speed(*rest, threads=threads)
+        speed(*rest, **how)
     else:
         accuracy(*rest)

@@ -12,7 +12,7 @@ use oculist_passes::{
     fold_batch_norm, layer_inputs, quantizable_values, quantize, remove_identity, reparameterize,
 };
 use oculist_report::{LayerSensitivity, Quantization};
-use oculist_runtime::{Context, Plan, PlanOptions};
+use oculist_runtime::{Context, Observed, Plan, PlanOptions};
 
 pub(crate) mod sensitivity;
 use crate::error::{OculistError, wrong};
@@ -179,6 +179,30 @@ impl Quantizer<'_> {
     }
 }
 
+/// Adds what is observed, each calibrator a part of the rows on a thread of its own; which one sees what does not matter, since
+/// they are merged.
+fn observe(calibrators: &mut [Calibrator], o: &Observed<'_>) -> oculist_passes::Result<()> {
+    /// Values below which a thread is not worth its start.
+    const LEAST: usize = 1 << 16;
+    let rows = o.data.len() / o.channel_stride.max(1);
+    let parts = calibrators.len().min(o.data.len() / LEAST).max(1);
+    let part = rows.div_ceil(parts).max(1) * o.channel_stride.max(1);
+    let add = |calibrator: &mut Calibrator, data: &[f32]| {
+        calibrator.observe_nhwc(o.value, data, o.channels, o.channel_stride)
+    };
+    if let (1, [calibrator, ..]) = (parts, &mut *calibrators) {
+        return add(calibrator, o.data);
+    }
+    std::thread::scope(|scope| {
+        let work = calibrators.iter_mut().zip(o.data.chunks(part));
+        let work: Vec<_> = work.map(|(own, data)| scope.spawn(move || add(own, data))).collect();
+        work.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(added) => added,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
+}
+
 /// Folds the graph and watches its values on the calibration images.
 pub(crate) fn calibrate(
     ctx: &Arc<Context>,
@@ -189,7 +213,7 @@ pub(crate) fn calibrate(
     let folded = fold_batch_norm(&reparameterize(&remove_identity(graph)?)?)?;
     let values = quantizable_values(&folded)?;
     let inputs = layer_inputs(&folded);
-    let mut calibrator = Calibrator::new(&folded, &values);
+    let mut calibrators = vec![Calibrator::new(&folded, &values); ctx.threads()];
     let mut means = ChannelMeans::new();
     let mut observed = values.clone();
     observed.extend(inputs.iter().filter(|v| !values.contains(v)));
@@ -205,7 +229,7 @@ pub(crate) fn calibrate(
         plan.run_observed(images, &mut logits[..n], &mut |o| {
             let mut look = || -> oculist_passes::Result<()> {
                 if values.contains(&o.value) {
-                    calibrator.observe_nhwc(o.value, o.data, o.channels, o.channel_stride)?;
+                    observe(&mut calibrators, o)?;
                 }
                 if inputs.contains(&o.value) {
                     let features = o.channels * o.height * o.width;
@@ -230,6 +254,9 @@ pub(crate) fn calibrate(
         seen += n / classes.max(1);
         finite(&logits[..n], classes, &|i| calibration.name(first + i))
     })?;
+    let mut calibrators = calibrators.into_iter();
+    let mut calibrator = calibrators.next().unwrap_or_else(|| Calibrator::new(&folded, &values));
+    calibrators.try_for_each(|other| calibrator.merge(&other))?;
     Ok(Calibrated { means: means.means(), folded, calibrator })
 }
 

@@ -307,13 +307,14 @@ fn carrying(settings: &Settings, compresses: bool) -> Vec<Arc<dyn Stage>> {
         }
         stage
     };
+    // A frozen extractor in int8 is no network to train on.
+    let trainable = |mode: TransferMode| Transfer { precision: Some(Precision::F32), ..transfer(mode) };
+    let by_batch = settings.tune.is_none_or(|tune| tune == Tune::All)
+        && settings.batch_norm.is_none_or(|norm| norm == NormTraining::Train);
+    // Rows of a classifier are made for the source's own statistics.
+    let adapts = |mode: TransferMode| mode != TransferMode::Fc && by_batch;
     let tuned = |mode: TransferMode| -> Vec<Arc<dyn Stage>> {
-        // A frozen extractor in int8 is no network to train on.
-        let mut stage = Transfer { precision: Some(Precision::F32), ..transfer(mode) };
-        // Rows of a classifier are made for the source's own statistics.
-        let by_batch = settings.tune.is_none_or(|tune| tune == Tune::All)
-            && settings.batch_norm.is_none_or(|norm| norm == NormTraining::Train);
-        stage.adapt = mode != TransferMode::Fc && by_batch;
+        let stage = Transfer { adapt: adapts(mode), ..trainable(mode) };
         vec![Arc::new(stage), Arc::new(FineTune::new(tuning(settings)).with_teacher(Teacher::None))]
     };
     let alone = |mode: TransferMode| -> Arc<dyn Stage> { Arc::new(transfer(mode)) };
@@ -322,7 +323,12 @@ fn carrying(settings: &Settings, compresses: bool) -> Vec<Arc<dyn Stage>> {
         TransferMode::Features => vec![alone(mode)],
         TransferMode::Gap | TransferMode::Fc if !trains => vec![alone(mode)],
         TransferMode::Gap | TransferMode::Fc | TransferMode::Finetune => {
-            vec![Arc::new(Best::default().or(tuned(mode)))]
+            let mut best = Best::default();
+            if adapts(mode) {
+                // A head on the features as they are may be better than any on adapted ones.
+                best = best.or(vec![Arc::new(trainable(mode))]);
+            }
+            vec![Arc::new(best.or(tuned(mode)))]
         }
         TransferMode::Auto => {
             let best =

@@ -318,3 +318,63 @@ fn the_model_that_ships_works_at_once() {
     let outcome = call.run().ok();
     assert!(outcome.stderr.contains("10 of 10 classes carried over by name"), "{}", outcome.stderr);
 }
+
+/// A safetensors file without some of its tensors.
+fn without(file: &Path, to: &Path, dropped: impl Fn(&str) -> bool) -> usize {
+    let bytes = std::fs::read(file).expect("weights");
+    let begin = 8 + u64::from_le_bytes(bytes[..8].try_into().expect("a length")) as usize;
+    let header: serde_json::Map<String, Value> = serde_json::from_slice(&bytes[8..begin]).expect("JSON");
+    let (mut kept, mut data, mut left) = (serde_json::Map::new(), Vec::new(), 0);
+    for (name, mut entry) in header {
+        if name != "__metadata__" {
+            if dropped(&name) {
+                left += 1;
+                continue;
+            }
+            let at = |i: usize| begin + entry["data_offsets"][i].as_u64().expect("an offset") as usize;
+            let part = &bytes[at(0)..at(1)];
+            entry["data_offsets"] = serde_json::json!([data.len(), data.len() + part.len()]);
+            data.extend_from_slice(part);
+        }
+        kept.insert(name, entry);
+    }
+    let text = serde_json::to_vec(&kept).expect("JSON");
+    std::fs::write(to, [&(text.len() as u64).to_le_bytes()[..], &text, &data].concat()).expect("a file");
+    left
+}
+
+#[test]
+fn weights_without_a_classifier_give_features() {
+    let dir = scratch();
+    let (weights, bare) = (dir.path().join("weights.safetensors"), dir.path().join("bare.safetensors"));
+    oculist("export").arg(trained().file("model.onnx")).option("--output", &weights).run().ok();
+    let is_head = |name: &str| ["fc.", "linear.", "classifier."].iter().any(|head| name.starts_with(head));
+    assert_eq!(without(&weights, &bare, is_head), 2);
+    let arch = Model::read(&trained().file("model.onnx")).expect("a model").arch;
+    let (data, run) = (dir.path().join("data"), dir.path().join("run"));
+    named(&data, &[("left", 0), ("right", 2)], 3);
+    let toml = dir.path().join("unit.toml");
+    std::fs::write(&toml, "based_on = \"unit\"\n").expect("a file");
+    let from = |weights: &Path, run: &Path| {
+        let call =
+            oculist("transfer").arg(&data).option("--from", weights).option("--arch", Path::new(&arch));
+        let side = SIDE.to_string();
+        call.option("--preprocessing", &toml)
+            .option("--image-size", Path::new(&side))
+            .args("--threads 2 --measure-seconds 0.05 --feature-cache none --mode features")
+            .option("--output", run)
+    };
+    let told = from(&bare, &run).run().ok();
+    assert!(told.stderr.contains("no classifier"), "{}", told.stderr);
+    // The same features as those of the whole file, whose classifier is not asked.
+    let whole = dir.path().join("whole");
+    from(&weights, &whole).run().ok();
+    assert_eq!(summary(&run)["models"][0]["top1"], summary(&whole)["models"][0]["top1"]);
+    // Nothing else may be missing, and nobody can be told anything by it.
+    let less = dir.path().join("less.safetensors");
+    assert!(without(&weights, &less, |name| is_head(name) || name.contains("layer1.0.conv1")) > 2);
+    from(&less, &dir.path().join("other")).run().fails(1, &["less.safetensors", "layer1.0.conv1"]);
+    let photo = data.join("left/0.png");
+    let predict = oculist("predict").arg(&photo).option("--model", &bare).option("--arch", Path::new(&arch));
+    predict.run().fails(1, &["bare.safetensors", "number of classes"]);
+}

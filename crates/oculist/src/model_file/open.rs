@@ -24,6 +24,9 @@ use crate::error::{OculistError, wrong};
 use crate::message::{Message, setting};
 use crate::reject::Reject;
 
+/// Classes of ImageNet.
+pub(super) const IMAGENET: usize = 1000;
+
 /// A model and what was assumed to read it.
 #[derive(Debug, Clone)]
 pub struct Opened {
@@ -383,8 +386,6 @@ fn preprocessing(
 
 /// How weights for ImageNet's classes of an architecture of the zoo were trained, as those that are published with it were.
 fn usual(graph: &Graph, input: (usize, usize, usize)) -> Option<(Chosen, String)> {
-    /// Classes of ImageNet.
-    const IMAGENET: usize = 1000;
     let classes = graph.outputs().first().and_then(|&o| graph.shape(o).channels())?;
     let info = oculist_zoo::find(graph.metadata.get(ARCH_KEY)?).ok()?;
     if classes != IMAGENET || input.0 != 3 {

@@ -21,6 +21,8 @@ pub struct ModelOptions {
     pub state_dict: Option<String>,
     /// Whether such a file may lack weights, or have others.
     pub partial: bool,
+    /// Whether such a file may lack the weights of its last layer, of which nothing is wanted then but its features.
+    pub(crate) headless: bool,
 }
 
 impl ModelOptions {
@@ -34,6 +36,7 @@ impl ModelOptions {
             arch: settings.arch.clone(),
             state_dict: settings.state_dict.clone(),
             partial: settings.partial.unwrap_or(false),
+            headless: false,
         }
     }
 }

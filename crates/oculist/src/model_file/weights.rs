@@ -4,10 +4,12 @@ use std::io::Read as _;
 use std::path::Path;
 
 use oculist_graph::Graph;
-use oculist_weights::{Partial, Weights, WeightsError};
+use oculist_train::layers;
+use oculist_weights::{LoadReport, Partial, Weights, WeightsError};
 use oculist_zoo::{ArchitectureInfo, BuildOptions};
 
 use super::ARCH_KEY;
+use super::open::IMAGENET;
 use super::options::ModelOptions;
 use crate::error::OculistError;
 use crate::message::setting;
@@ -61,18 +63,27 @@ pub(super) fn graph(
         notes.push(format!("its weights are those of {}; {} says otherwise", info.name, setting("arch")));
         info
     };
-    let (mut graph, classes) = network(info, &weights, options)?;
+    let Network { mut graph, classes, headless } = network(info, &weights, options)?;
     let (height, width) = graph.input_chw().map_or((0, 0), |(_, height, width)| (height, width));
-    let partial = if options.partial { Partial::Yes } else { Partial::No };
-    let report = oculist_weights::load_into(&mut graph, &weights, partial)?;
+    let report = load(&mut graph, &weights, headless, options)?;
     notes.push(format!(
         "{} of {} from {}: names of {}, {height}x{width} pixels, {}",
         counted(report.matched.len(), "tensor", "tensors"),
         info.name,
         path.display(),
         report.producer,
-        counted(classes, "class", "classes"),
+        if headless { "no classifier".to_owned() } else { counted(classes, "class", "classes") },
     ));
+    if headless && options.classes.is_some() {
+        return Err(OculistError::Model {
+            path: path.to_path_buf(),
+            problem: format!(
+                "it holds no weights of a classifier, whose classes {} could name",
+                setting("classes")
+            )
+            .into(),
+        });
+    }
     if options.partial
         && !(report.missing.is_empty() && report.differing.is_empty() && report.left_over.is_empty())
     {
@@ -83,13 +94,50 @@ pub(super) fn graph(
     Ok(graph)
 }
 
-/// The network of an architecture for which weights are meant, and its number of classes.
+/// A network for which weights are meant.
+struct Network {
+    graph: Graph,
+    classes: usize,
+    /// Whether there are no weights for its last layer.
+    headless: bool,
+}
+
+/// Loads weights. Where they have none for the last layer, that is all that may be missing.
+fn load(
+    graph: &mut Graph,
+    weights: &Weights,
+    headless: bool,
+    options: &ModelOptions,
+) -> Result<LoadReport, WeightsError> {
+    if !headless || options.partial {
+        let partial = if options.partial { Partial::Yes } else { Partial::No };
+        return oculist_weights::load_into(graph, weights, partial);
+    }
+    let mut loaded = graph.clone();
+    let report = oculist_weights::load_into(&mut loaded, weights, Partial::Yes)?;
+    let layers = layers(graph);
+    let head = |name: &String| {
+        layers.last().is_some_and(|layer| layer.parameters.iter().any(|parameter| parameter.name == *name))
+    };
+    if !(report.differing.is_empty() && report.left_over.is_empty() && report.missing.iter().all(head)) {
+        let (file, graph) = (weights.file.clone(), graph.name().to_owned());
+        return Err(WeightsError::Mismatch { file, graph, report: Box::new(report) });
+    }
+    *graph = loaded;
+    Ok(report)
+}
+
+/// The network of an architecture for which weights are meant.
 fn network(
     info: &ArchitectureInfo,
     weights: &Weights,
     options: &ModelOptions,
-) -> Result<(Graph, usize), OculistError> {
-    let classes = oculist_weights::classes_of(info.name, weights)?;
+) -> Result<Network, OculistError> {
+    let (classes, headless) = match oculist_weights::classes_of(info.name, weights) {
+        // As many as the published networks have, whose preprocessing is then assumed.
+        Err(WeightsError::NoClassifier { .. }) if options.headless => (IMAGENET, true),
+        found => (found?, false),
+    };
     let (_, height, width) = info.native_input;
     let (height, width) = options.image_size.map_or((height, width), |side| (side, side));
     let stem = oculist_weights::stem_of(weights);
@@ -99,7 +147,7 @@ fn network(
     if let Some(shape) = stem {
         build = build.with_stem(oculist_zoo::stem_with_kernel(info, shape[2]));
     }
-    Ok((oculist_zoo::build(info.name, &build)?, classes))
+    Ok(Network { graph: oculist_zoo::build(info.name, &build)?, classes, headless })
 }
 
 /// Whose names say how the network pads, so that both forms of an architecture become the same with them.
@@ -113,8 +161,9 @@ const PADS: &str = "efficientnet-lite-pytorch";
 fn recognised(weights: &Weights, options: &ModelOptions) -> Result<&'static ArchitectureInfo, String> {
     let mut nearest: Option<(usize, &str)> = None;
     let loaded = |info: &'static ArchitectureInfo| {
-        let (mut graph, _) = network(info, weights, options).ok()?;
-        match oculist_weights::load_into(&mut graph, weights, Partial::No) {
+        let Network { mut graph, headless, .. } = network(info, weights, options).ok()?;
+        let whole = ModelOptions { partial: false, ..options.clone() };
+        match load(&mut graph, weights, headless, &whole) {
             Ok(report) => Some((info, report.producer)),
             // What else is wrong with them is told when they are loaded.
             Err(WeightsError::NotFinite { .. }) => Some((info, "")),

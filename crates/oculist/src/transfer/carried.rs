@@ -49,7 +49,8 @@ impl Carried {
         ctx: &Arc<Context>,
         watch: &mut Watch<'_>,
     ) -> Result<Self, OculistError> {
-        let opened = Model::open_for(path, &ModelOptions::of(settings), BATCH, ctx)?;
+        let options = ModelOptions { headless: true, ..ModelOptions::of(settings) };
+        let opened = Model::open_for(path, &options, BATCH, ctx)?;
         for note in &opened.notes {
             watch.note(note.marked());
         }

@@ -228,7 +228,8 @@ fn leep(
     classes: usize,
 ) -> Result<Option<f64>, OculistError> {
     let Ok(own) = classifier(&carried.model.graph) else { return Ok(None) };
-    if own.features != rows.dim || own.classes() < 2 {
+    // A layer without weights, of a file that has none for it, says nothing.
+    if own.features != rows.dim || own.classes() < 2 || own.weights.iter().all(|&w| w == 0.0) {
         return Ok(None);
     }
     let mut theta = Vec::with_capacity(rows.len() * own.classes());
