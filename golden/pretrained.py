@@ -32,6 +32,10 @@ TABLES = {
     "mobilenet_v3_small": "mobilenetv3_small_100",
     "mobilenet_v3_large": "mobilenetv3_large_100",
     **{f"{form}efficientnet_lite{n}": f"{form}efficientnet_lite{n}" for form in ("", "tf_") for n in range(5)},
+    "efficientnet_b0": "efficientnet_b0",
+    "efficientnet_v2_s": "tf_efficientnetv2_s",
+    "regnet_y_400mf": "regnety_004",
+    "convnext_tiny": "convnext_tiny",
     **{f"vgg{n}{norm}": f"vgg{n}{norm}" for n in (11, 13, 16, 19) for norm in ("", "_bn")},
 }
 
