@@ -303,7 +303,7 @@ fn carrying(settings: &Settings, compresses: bool) -> Vec<Arc<dyn Stage>> {
     let transfer = |mode: TransferMode| {
         let mut stage = Transfer::by(mode);
         if compresses {
-            stage.precision = Some(Precision::F32);
+            (stage.precision, stage.linear) = (Some(Precision::F32), true);
         }
         stage
     };

@@ -15,7 +15,7 @@ use crate::images::{ahead_bytes, reading_bytes};
 use crate::message::set_to;
 use crate::model_file::{Model, softmax_as_logits};
 use crate::recipe::Recipe;
-use crate::stage::{Expected, Load, Stage, written};
+use crate::stage::{Expected, Load, Search, Stage, written};
 use crate::transfer::idle;
 
 impl Session<'_> {
@@ -34,7 +34,8 @@ impl Session<'_> {
             self.note_contradictions(stage.as_ref());
         }
         let trains = recipe.stages().iter().any(|stage| stage.trainings(self) > 0);
-        for text in idle::notes(&self.asked, self.carried(), trains) {
+        let compresses = recipe.stages().iter().any(|stage| stage.kind() == Search::default().kind());
+        for text in idle::notes(&self.asked, self.carried(), trains, compresses) {
             self.note(&text);
         }
         if let Some(path) = self.given_path()

@@ -45,6 +45,9 @@ pub struct Transfer {
     pub layer: Option<String>,
     /// In what the extractor computes; the session's if it is not set.
     pub precision: Option<Precision>,
+    /// Whether `auto` tries only heads that are one fully connected layer, which can be trained on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub linear: bool,
     /// Whether the statistics of its batch normalisations are first measured over the training images, which suits a network
     /// that is trained on afterwards.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -166,7 +169,7 @@ impl Transfer {
     /// The heads to try.
     fn kinds(&self, session: &Session<'_>) -> Result<Vec<HeadKind>, OculistError> {
         let linear = matches!(self.mode(session), TransferMode::Finetune | TransferMode::Gap);
-        let kinds = self.head.or(session.settings().head).unwrap_or_default().kinds(linear);
+        let kinds = self.head.or(session.settings().head).unwrap_or_default().kinds(linear || self.linear);
         match kinds.iter().find(|kind| linear && !kind.is_linear()) {
             Some(kind) => Err(self.fail(format!(
                 "head: expected one that is a fully connected layer (logistic, svm or lda) where that layer is trained on, \

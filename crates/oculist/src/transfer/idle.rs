@@ -13,6 +13,8 @@ struct Asked {
     onnx: bool,
     /// Whether any stage trains a network.
     trains: bool,
+    /// Whether what comes of it is compressed.
+    compresses: bool,
 }
 
 /// Settings that do nothing where something holds, and why.
@@ -25,7 +27,7 @@ struct Idle {
 }
 
 /// The table: a new case is a row.
-const IDLE: [Idle; 5] = [
+const IDLE: [Idle; 6] = [
     Idle {
         names: &[&["head", "layer", "precision"]],
         but: &[],
@@ -35,8 +37,14 @@ const IDLE: [Idle; 5] = [
     Idle {
         names: &[&["precision"]],
         but: &[],
-        holds: |asked| asked.mode == TransferMode::Finetune,
+        holds: |asked| asked.mode == TransferMode::Finetune && !asked.compresses,
         because: "the mode finetune trains the network, which computes in f32",
+    },
+    Idle {
+        names: &[&["precision"]],
+        but: &[],
+        holds: |asked| asked.compresses && asked.mode != TransferMode::Fc,
+        because: "what is carried over is pruned in f32 and quantised behind that",
     },
     Idle {
         names: &[&["arch", "state_dict"]],
@@ -59,10 +67,15 @@ const IDLE: [Idle; 5] = [
 ];
 
 /// Settings that were asked for and that do nothing in a session that carries over, a line for each reason.
-pub(crate) fn notes(settings: &Settings, carried: Option<&Carried>, trains: bool) -> Vec<String> {
+pub(crate) fn notes(
+    settings: &Settings,
+    carried: Option<&Carried>,
+    trains: bool,
+    compresses: bool,
+) -> Vec<String> {
     let Some(carried) = carried else { return Vec::new() };
-    let asked = Asked { mode: settings.mode.unwrap_or_default(), onnx: !is_weights(&carried.path), trains };
-    lines(settings, &asked)
+    let (mode, onnx) = (settings.mode.unwrap_or_default(), !is_weights(&carried.path));
+    lines(settings, &Asked { mode, onnx, trains, compresses })
 }
 
 fn lines(settings: &Settings, asked: &Asked) -> Vec<String> {
@@ -89,7 +102,7 @@ mod tests {
     use crate::settings::HeadName;
 
     fn told(settings: &Settings, mode: TransferMode, onnx: bool, trains: bool) -> Vec<String> {
-        lines(settings, &Asked { mode, onnx, trains })
+        lines(settings, &Asked { mode, onnx, trains, compresses: false })
             .into_iter()
             .map(|text| Message::from(text).to_string())
             .collect()
