@@ -69,6 +69,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether its last layer has no weights, as of a file of weights without those of a classifier.
+    pub(crate) fn is_headless(&self) -> bool {
+        oculist_passes::classifier(&self.graph).is_ok_and(|last| last.weights.iter().all(|&w| w == 0.0))
+    }
+
     /// [`Model::open`] without options: a file that says itself how it is used, as those that Oculist writes do.
     ///
     /// # Errors

@@ -84,6 +84,10 @@ fn every_mode_tells_new_classes_and_runs_in_onnx_runtime() {
         assert!(page.contains("Knowledge transfer"), "{options}");
         let model = run.join("model.onnx");
         same_in_onnx_runtime(dir.path(), &model, &photos);
+        // Whatever head stands behind them, the features are found again.
+        let alike = oculist("predict").arg(&photos[0]).option("--model", &model).option("--similar", &data);
+        let alike = alike.args("--top 1 --json").run().ok();
+        assert!(alike.stdout.contains("3.png"), "{options}: {}", alike.stdout);
     }
 }
 

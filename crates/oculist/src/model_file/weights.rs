@@ -184,6 +184,16 @@ fn recognised(weights: &Weights, options: &ModelOptions) -> Result<&'static Arch
     let name = setting("arch");
     match &all[..] {
         [(one, _)] => Ok(one),
+        [] if !options.headless => {
+            let bare = ModelOptions { headless: true, ..options.clone() };
+            Err(match recognised(weights, &bare) {
+                Ok(info) => format!(
+                    ", those of {} without its classifier: its features can be carried over (`oculist transfer`)",
+                    info.name
+                ),
+                Err(problem) => problem,
+            })
+        }
         [] => {
             let like = nearest.map_or_else(String::new, |(wrong, arch)| {
                 format!("; {arch} is nearest, with {}", counted(wrong, "difference", "differences"))

@@ -330,6 +330,10 @@ impl Transfer {
             TransferMode::Auto => OculistError::OutOfReach { problem },
             _ => OculistError::Model { path: carried.path.clone(), problem: problem.into() },
         };
+        if model.is_headless() {
+            let problem = "it holds no weights of a classifier, so that no class can be carried over; carry over its features";
+            return Err(of_file(problem.into()));
+        }
         if model.numbered {
             return Err(of_file(format!(
                 "it does not name its classes, so that none can be carried over by name: name them with {}, or carry over \
@@ -340,7 +344,7 @@ impl Transfer {
         let carry = carry(&model.class_names, session.source().class_names()).map_err(of_file)?;
         // Nothing of the classifier goes over then, which features with a head that learns do better.
         if carry.is_nothing() && session.settings().mode.unwrap_or_default() == TransferMode::Auto {
-            return Err(of_file(carry.notes.join("; ")));
+            return Err(of_file("none of the classes of the data is one of the source".into()));
         }
         let old = classifier(&model.graph).map_err(|e| of_file(e.to_string()))?;
         let features = carried.network(Cut::Classifier)?.features;
@@ -364,6 +368,9 @@ impl Stage for Transfer {
         match self.mode(session) {
             TransferMode::Fc => format!("Carry the classifier over{from}, by the names of the classes"),
             TransferMode::Gap => format!("Carry pooled maps over{from} and learn a layer on them"),
+            _ if self.adapt => {
+                format!("Carry features over{from}, with statistics of the data, and learn a head on them")
+            }
             _ => format!("Carry features over{from} and learn a head on them"),
         }
     }
@@ -420,6 +427,7 @@ impl Stage for Transfer {
         let name = match self.mode(session) {
             TransferMode::Fc => "classifier carried over",
             TransferMode::Gap => "pooled maps carried over",
+            _ if self.adapt => "features carried over, statistics of the data",
             _ => "features carried over",
         };
         after.name = name.into();

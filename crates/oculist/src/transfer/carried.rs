@@ -18,6 +18,7 @@ use crate::message::setting;
 use crate::model_file::{Model, ModelOptions};
 use crate::progress::Watch;
 use crate::settings::Settings;
+use crate::transfer::heads::HEAD;
 
 /// A source: its file, and the model with its own preprocessing, for images of the data's colours.
 #[derive(Debug, Clone)]
@@ -92,7 +93,7 @@ impl Carried {
             problem: format!("{e}; {} names the value or node that gives the features", setting("layer"))
                 .into(),
         };
-        extractor(&self.model.graph, cut).map_err(of_file)
+        in_front_of(&self.model.graph, cut).map_err(of_file)
     }
 
     /// [`Carried::network`], also as it is run.
@@ -104,6 +105,28 @@ impl Carried {
         let folded = as_run(&network.graph)?;
         Ok(Backbone { network, folded })
     }
+}
+
+/// The network in front of a cut; that of a classifier is found where a head of ours is none that others know.
+///
+/// # Errors
+/// As [`extractor`].
+pub(crate) fn in_front_of(graph: &Graph, cut: Cut<'_>) -> oculist_passes::Result<Extractor> {
+    match (extractor(graph, cut), own_head(graph)) {
+        (Err(_), Some(features)) if matches!(cut, Cut::Classifier) => extractor(graph, Cut::At(features)),
+        (found, _) => found,
+    }
+}
+
+/// The value that a head of ours reads, whatever that is made of: its nodes are called `head` or `head.*`.
+fn own_head(graph: &Graph) -> Option<&str> {
+    let is_own =
+        |name: &str| name == HEAD || name.strip_prefix(HEAD).is_some_and(|rest| rest.starts_with('.'));
+    let mut inside: Vec<_> = graph.nodes().iter().filter(|node| is_own(&node.name)).collect();
+    let made: Vec<_> = inside.iter().flat_map(|node| node.outputs.iter().copied()).collect();
+    inside.retain(|node| !node.inputs.iter().any(|value| made.contains(&value)));
+    let read = inside.first()?.inputs.iter().find(|value| graph.param(*value).is_none())?;
+    Some(&graph.value(read).name)
 }
 
 /// The same function as it is run: without what does nothing, branches and batch norms folded.

@@ -228,8 +228,7 @@ fn leep(
     classes: usize,
 ) -> Result<Option<f64>, OculistError> {
     let Ok(own) = classifier(&carried.model.graph) else { return Ok(None) };
-    // A layer without weights, of a file that has none for it, says nothing.
-    if own.features != rows.dim || own.classes() < 2 || own.weights.iter().all(|&w| w == 0.0) {
+    if own.features != rows.dim || own.classes() < 2 || carried.model.is_headless() {
         return Ok(None);
     }
     let mut theta = Vec::with_capacity(rows.len() * own.classes());

@@ -14,6 +14,9 @@ use crate::error::OculistError;
 use crate::metrics::{Probabilities, evaluate_as};
 use crate::settings::HeadName;
 
+/// What the nodes of a head are called.
+pub(crate) const HEAD: &str = "head";
+
 /// A head that was learned, with what it achieves.
 #[derive(Debug)]
 pub(crate) struct Tried {
@@ -107,7 +110,7 @@ impl Lesson<'_> {
 pub(crate) fn with_head(network: &Extractor, head: &Fitted) -> Result<Graph, OculistError> {
     let mut graph = network.graph.clone();
     let features = graph.outputs()[0];
-    let logits = head.append(&mut graph, features, "head")?;
+    let logits = head.append(&mut graph, features, HEAD)?;
     graph.set_outputs(vec![logits]);
     graph.tidy()?;
     graph.check()?;

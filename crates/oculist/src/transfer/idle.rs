@@ -2,15 +2,12 @@
 
 use super::carried::Carried;
 use crate::message::setting;
-use crate::model_file::is_weights;
 use crate::settings::{Settings, TrainingSettings, TransferMode, TuningSettings};
 use crate::stage::written;
 
 /// What is asked of a transfer.
 struct Asked {
     mode: TransferMode,
-    /// Whether the source is an ONNX file.
-    onnx: bool,
     /// Whether any stage trains a network.
     trains: bool,
     /// Whether what comes of it is compressed.
@@ -27,7 +24,7 @@ struct Idle {
 }
 
 /// The table: a new case is a row.
-const IDLE: [Idle; 6] = [
+const IDLE: [Idle; 5] = [
     Idle {
         names: &[&["head", "layer", "precision"]],
         but: &[],
@@ -45,12 +42,6 @@ const IDLE: [Idle; 6] = [
         but: &[],
         holds: |asked| asked.compresses && asked.mode != TransferMode::Fc,
         because: "what is carried over is pruned in f32 and quantised behind that",
-    },
-    Idle {
-        names: &[&["arch", "state_dict"]],
-        but: &[],
-        holds: |asked| asked.onnx,
-        because: "the source is an ONNX file, which has its network in it",
     },
     Idle {
         names: &[TrainingSettings::NAMES, TuningSettings::NAMES, &["finetune_epochs"]],
@@ -73,9 +64,10 @@ pub(crate) fn notes(
     trains: bool,
     compresses: bool,
 ) -> Vec<String> {
-    let Some(carried) = carried else { return Vec::new() };
-    let (mode, onnx) = (settings.mode.unwrap_or_default(), !is_weights(&carried.path));
-    lines(settings, &Asked { mode, onnx, trains, compresses })
+    if carried.is_none() {
+        return Vec::new();
+    }
+    lines(settings, &Asked { mode: settings.mode.unwrap_or_default(), trains, compresses })
 }
 
 fn lines(settings: &Settings, asked: &Asked) -> Vec<String> {
@@ -101,8 +93,8 @@ mod tests {
     use crate::message::Message;
     use crate::settings::HeadName;
 
-    fn told(settings: &Settings, mode: TransferMode, onnx: bool, trains: bool) -> Vec<String> {
-        lines(settings, &Asked { mode, onnx, trains, compresses: false })
+    fn told(settings: &Settings, mode: TransferMode, trains: bool) -> Vec<String> {
+        lines(settings, &Asked { mode, trains, compresses: false })
             .into_iter()
             .map(|text| Message::from(text).to_string())
             .collect()
@@ -113,25 +105,23 @@ mod tests {
         let settings = Settings {
             head: Some(HeadName::Svm),
             layer: Some("x".into()),
-            arch: Some("resnet18".into()),
             epochs: Some(3),
             lr: Some(0.1),
             layer_decay: Some(0.5),
             time_budget: Some(10.0),
             ..Settings::default()
         };
-        let lines = told(&settings, TransferMode::Fc, true, false);
-        assert_eq!(lines.len(), 4, "{lines:?}");
+        let lines = told(&settings, TransferMode::Fc, false);
+        assert_eq!(lines.len(), 3, "{lines:?}");
         assert!(
             lines[0].contains("head") && lines[0].contains("layer have no effect: the mode fc"),
             "{lines:?}"
         );
-        assert!(lines[1].contains("arch has no effect: the source is an ONNX file"), "{lines:?}");
         for name in ["epochs", "lr", "layer_decay"] {
-            assert!(lines[2].contains(name), "{lines:?}");
+            assert!(lines[1].contains(name), "{lines:?}");
         }
-        assert!(lines[3].contains("time_budget has no effect: only the mode auto"), "{lines:?}");
-        assert_eq!(told(&settings, TransferMode::Auto, false, true), Vec::<String>::new());
-        assert_eq!(told(&Settings::default(), TransferMode::Fc, true, false), Vec::<String>::new());
+        assert!(lines[2].contains("time_budget has no effect: only the mode auto"), "{lines:?}");
+        assert_eq!(told(&settings, TransferMode::Auto, true), Vec::<String>::new());
+        assert_eq!(told(&Settings::default(), TransferMode::Fc, false), Vec::<String>::new());
     }
 }

@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use oculist_augment::Image;
 use oculist_data::{Split, path_text};
-use oculist_passes::{Cut, extractor, fold_batch_norm, remove_identity, reparameterize};
+use oculist_passes::Cut;
 use oculist_report::terminal::Neighbour;
 use oculist_runtime::{Context, Plan, PlanOptions};
 
+use super::carried::{as_run, in_front_of};
 use super::features::Extraction;
 use super::pick::folder;
 use crate::data::Source;
@@ -42,8 +43,8 @@ impl Gallery {
     ) -> Result<Self, OculistError> {
         let settings = Settings { data: Some(data.to_owned()), ..settings.clone() };
         let (source, unfit) = Source::open_to_read(&settings)?;
-        let network = extractor(&model.graph, Cut::Classifier)?.graph;
-        let graph = fold_batch_norm(&reparameterize(&remove_identity(&network)?)?)?;
+        let network = in_front_of(&model.graph, Cut::Classifier)?.graph;
+        let graph = as_run(&network)?;
         let stop = AtomicBool::new(false);
         let watch = &mut Watch { observer: &mut |_| (), stop: &stop };
         let folder: Option<PathBuf> = folder(&settings);
