@@ -226,7 +226,7 @@ impl Model {
         let p = &self.classifier.preprocessing;
         let (channels, pixels) = (p.channels(), p.height * p.width);
         let mut inputs = Inputs::of(images)?;
-        let (mut all, mut n) = (Vec::new(), 0);
+        let (mut all, mut n): (Vec<f32>, usize) = (Vec::new(), 0);
         while let Some(chunk) = inputs.next_chunk(py, p, true)? {
             for image in chunk.input.chunks_exact(channels * pixels) {
                 for channel in 0..channels {

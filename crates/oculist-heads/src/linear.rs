@@ -186,7 +186,9 @@ impl Function for Penalised<'_> {
         match self.factor {
             None => {
                 let mean = curvature * self.design.variance + self.penalty;
-                weights.iter_mut().for_each(|g| *g /= mean);
+                for g in weights.iter_mut() {
+                    *g /= mean;
+                }
             }
             Some(factor) => {
                 // Within the range of f32, whatever the gradient is.

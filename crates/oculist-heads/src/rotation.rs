@@ -52,7 +52,9 @@ impl Rotation {
     ) -> Result<(Self, Vec<f32>), HeadError> {
         let (n, d) = (order.len(), rows.dim());
         let mut x: Vec<f64> = Vec::with_capacity(n * d);
-        order.iter().for_each(|&i| x.extend(standard.row(rows, i)));
+        for &i in order {
+            x.extend(standard.row(rows, i));
+        }
         if x.iter().any(|x| !x.is_finite()) {
             return Err(HeadError::Range { what: "standardised features" });
         }

@@ -90,7 +90,7 @@ fn networks_of_timm_compute_the_same_with_their_weights() {
         // The twin: a layer in the middle with other weights.
         let changed = weights.tensors.iter_mut().find(|(n, _)| n == middle).expect("a layer");
         let values = changed.1.to_f32s().iter().map(|v| 1.5 * v + 0.01).collect();
-        changed.1 = Tensor::f32(&changed.1.shape().to_vec(), values);
+        changed.1 = Tensor::f32(changed.1.shape(), values);
         let mut wrong = graph(model);
         load_into(&mut wrong, &weights, Partial::No).expect("weights that fit");
         let apart = distance(&wrong, model);

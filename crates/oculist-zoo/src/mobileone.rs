@@ -43,14 +43,14 @@ const BRANCHES: usize = 4;
 fn build(options: &BuildOptions) -> Result<Graph, GraphError> {
     let (mut net, x) = Net::new("mobileone_s0", options, Norm::DEFAULT);
     let stem = Conv::square(3, if options.small_stem() { 1 } else { 2 }, 1);
-    let mut x = layer(&mut net, "stem", x, scaled(48, options), stem, 1);
+    let mut x = layer(&mut net, "stem", x, scaled(48, options), &stem, 1);
     for (stage, (channels, pairs)) in STAGES.into_iter().enumerate() {
         for i in 0..pairs {
             let stride = if i > 0 || (stage == 0 && options.tiny()) { 1 } else { 2 };
             let name = |layer: usize| format!("stages.{stage}.{}", 2 * i + layer);
             let (same, _, _) = net.chw(x);
-            x = layer(&mut net, &name(0), x, same, Conv::square(3, stride, 1).with_groups(same), BRANCHES);
-            x = layer(&mut net, &name(1), x, scaled(channels, options), Conv::square(1, 1, 0), BRANCHES);
+            x = layer(&mut net, &name(0), x, same, &Conv::square(3, stride, 1).with_groups(same), BRANCHES);
+            x = layer(&mut net, &name(1), x, scaled(channels, options), &Conv::square(1, 1, 0), BRANCHES);
         }
     }
     let y = net.global_pool(x);
@@ -60,7 +60,7 @@ fn build(options: &BuildOptions) -> Result<Graph, GraphError> {
 }
 
 /// A layer of `branches` convolutions, with the 1x1 convolution and the normalisation that belong beside them.
-fn layer(net: &mut Net, name: &str, x: ValueId, c_out: usize, conv: Conv, branches: usize) -> ValueId {
+fn layer(net: &mut Net, name: &str, x: ValueId, c_out: usize, conv: &Conv, branches: usize) -> ValueId {
     let (c_in, _, _) = net.chw(x);
     let (kernel, stride, groups) = (conv.window.kernel[0], conv.window.stride[0], conv.groups);
     let identity = (stride == 1 && c_in == c_out).then(|| net.batch_norm(&format!("{name}.identity"), x));

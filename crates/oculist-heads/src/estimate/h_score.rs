@@ -72,7 +72,9 @@ fn by(task: &Task, products: bool) -> Result<f64, HeadError> {
     drop(x);
     let mut left = means.clone();
     if products {
-        means.iter_mut().for_each(|m| *m -= 1.0 / count);
+        for m in &mut means {
+            *m -= 1.0 / count;
+        }
         for (left, mean) in left.chunks_exact_mut(side).zip(means.chunks_exact(side)) {
             left.iter_mut().zip(moments.chunks_exact(side)).for_each(|(l, g)| *l = count * dot(g, mean));
         }

@@ -70,7 +70,7 @@ mod tests {
         let (rows, alike) = differing(&[measured.clone(), measured.clone()]);
         assert_eq!((rows.len(), alike), (0, 1));
         let summary = RunSummary { history: vec![Epoch::default()], ..RunSummary::default() };
-        let trained = ComparedRun { settings, summary, ..ComparedRun::default() };
+        let trained = ComparedRun { summary, settings, ..ComparedRun::default() };
         let (rows, _) = differing(&[measured, trained]);
         let told: Vec<_> = rows.iter().map(|r| (r.key.as_str(), r.cells[0].text.as_str())).collect();
         assert_eq!(told, [("balanced", "–"), ("train.lr", "–")]);
