@@ -436,5 +436,7 @@ def test_what_a_model_for_other_classes_has_learned_is_carried_over(trained, tmp
     trained.model.save(saved)
     again = oculist.transfer((images, labels), [saved], class_names=names, mode="features", head="lda", threads=2)
     assert np.array_equal(again.model.logits(images[:5]), result.model.logits(images[:5]))
-    with pytest.raises(oculist.OculistError, match="none of the 3 classes"):
-        oculist.transfer((images, labels), trained.model, class_names=names, mode="fc", threads=2)
+    # No class in common: every row of the last layer is made anew, from the mean features of its images.
+    fresh = oculist.transfer((images, labels), trained.model, class_names=names, mode="fc", threads=2).model
+    right = [p.class_name == names[label] for p, label in zip(fresh.predict(images), labels)]
+    assert np.mean(right) > 0.9
