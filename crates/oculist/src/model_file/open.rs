@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use oculist_augment::{Interpolation, Preprocessing};
+use oculist_augment::{Interpolation, Preprocessing, ResizeRule};
 use oculist_data::Task;
 use oculist_graph::{DataType, Dim, Graph, Shape, ValueId};
 use oculist_passes::{
@@ -397,7 +397,12 @@ fn usual(graph: &Graph, input: (usize, usize, usize)) -> Option<(Chosen, String)
     if info.family == oculist_zoo::Family::EfficientNetLite {
         // (x - 127) / 128 on bytes.
         let p = chosen.preprocessing;
-        let p = Preprocessing { interpolation: Interpolation::Bicubic, ..p };
+        // The published code crops `side / (side + 32)` of the shorter side, whatever the size.
+        let resize = match p.resize {
+            ResizeRule::ShorterSide(_) => ResizeRule::ShorterSide(p.height.min(p.width) + 32),
+            exact @ ResizeRule::Exact => exact,
+        };
+        let p = Preprocessing { interpolation: Interpolation::Bicubic, resize, ..p };
         chosen.preprocessing = p.with_statistics(vec![127.0 / 255.0; 3], vec![128.0 / 255.0; 3]);
     }
     Some((chosen, text))
@@ -448,6 +453,23 @@ fn check_names(names: &[String], count: usize, from: &str) -> Result<(), String>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn published_weights_are_resized_as_they_were_trained() {
+        // Sides that timm writes as shares: 0.875 of 224, 0.882 of 240, 0.89 of 260.
+        for (arch, side, shorter) in [
+            ("tf_efficientnet_lite0", 224, 256),
+            ("tf_efficientnet_lite1", 240, 272),
+            ("tf_efficientnet_lite2", 260, 292),
+            ("mobilenet_v2", 224, 256),
+        ] {
+            let build = oculist_zoo::BuildOptions::new(IMAGENET, (3, side, side));
+            let mut graph = oculist_zoo::build(arch, &build).unwrap();
+            graph.metadata.insert(ARCH_KEY.into(), arch.into());
+            let (chosen, _) = usual(&graph, (3, side, side)).unwrap();
+            assert_eq!(chosen.preprocessing.resize, ResizeRule::ShorterSide(shorter), "{arch}");
+        }
+    }
 
     #[test]
     fn open_sides_are_filled_and_open_channels_are_not() {
