@@ -114,8 +114,9 @@ def main() -> None:
     torch.manual_seed(0)
     models = [from_torchvision(name, gamma) for name, gamma in TORCHVISION.items()]
     models.append(describe("resnet18_small_stem", small_stem_resnet18(), 0.7, [(2, 3, 32, 32)]))
-    for depth, gamma in ((8, 0.9), (20, 0.7), (32, 0.6), (56, 0.5)):
-        for option in ("A", "B"):
+    for depth, gamma in ((8, 0.9), (20, 0.7), (32, 0.6), (44, 0.55), (56, 0.5), (110, 0.35)):
+        # The lists of names are long, and alike.
+        for option in ("A", "B") if depth not in (44, 110) else ("A",):
             for channels, size in ((3, 32), (1, 28)):
                 model = CifarResNet(depth, option, channels)
                 name = f"cifar_resnet{depth}_{option.lower()}_{channels}x{size}"

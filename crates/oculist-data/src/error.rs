@@ -118,7 +118,7 @@ pub enum Error {
         readings: Vec<String>,
     },
     /// A split without any image.
-    #[error("{}: too few images to fill the {split} split ({images} training images to draw it from)", path.display())]
+    #[error("{}: too few images to fill the {split} split ({images} training images to draw it from); images in a folder {split}/ beside them would be its own", path.display())]
     EmptySplit {
         /// The data set.
         path: PathBuf,

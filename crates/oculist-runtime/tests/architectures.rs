@@ -157,7 +157,7 @@ fn merged_branches_at_small_and_published_sizes() {
 fn residual_networks() {
     // Option B of the CIFAR networks is not in the zoo.
     let chosen = |name: &str| name.contains("resnet") && !name.contains("_b_");
-    assert_eq!(compare(chosen), 3 * 2 + 1 + 4 * 2);
+    assert_eq!(compare(chosen), 3 * 2 + 1 + 6 * 2);
 }
 
 #[test]

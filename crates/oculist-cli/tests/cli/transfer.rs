@@ -266,6 +266,22 @@ fn sources_are_ranked_and_the_best_is_taken() {
     let found = call.run().ok().json();
     assert_eq!(found["sources"][0]["source"], "trained/model.onnx", "{found}");
     assert_eq!(found["scratch"].as_array().map(Vec::len), Some(3), "{found}");
+    // A source that cannot be read is refused before any is measured; one that is named twice is one; what does nothing is told.
+    let estimate = || {
+        let call = oculist("transfer").arg("estimate").arg(&data).option("--from", &other);
+        call.args("--threads 2 --no-scratch --feature-cache none")
+    };
+    let outcome =
+        estimate().option("--from", dir.path().join("absent.onnx")).run().fails(1, &["absent.onnx"]);
+    assert!(!outcome.stderr.contains("looked at"), "{}", outcome.stderr);
+    let outcome = estimate().option("--from", &other).args("--head svm --precision int8").run().ok();
+    for line in [
+        "noise.onnx is named more than once: it is one source",
+        "--head has no effect: every source is measured",
+        "--precision has no effect: sources are compared",
+    ] {
+        assert!(outcome.stderr.contains(line), "{line}: {}", outcome.stderr);
+    }
     let run = dir.path().join("run");
     let outcome = transfer(&data, &run).option("--from", &other).args("--mode features").run().ok();
     assert!(
@@ -303,6 +319,11 @@ fn features_are_written_for_numpy_and_as_parquet() {
     let again = oculist("features").arg(&data).option("--from", trained().file("model.onnx"));
     let again = again.args("--feature-cache none").option("--output", dir.path().join("f.npy"));
     again.run().fails(1, &["exists", "--force"]);
+    let call = oculist("features").arg(&data).option("--from", trained().file("model.onnx"));
+    let call =
+        call.args("--feature-cache none --mode gap --force").option("--output", dir.path().join("f.npy"));
+    let outcome = call.run().ok();
+    assert!(outcome.stderr.contains("--mode has no effect: features are written"), "{}", outcome.stderr);
 }
 
 #[test]

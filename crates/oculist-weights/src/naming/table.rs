@@ -3,7 +3,7 @@
 use super::{Assumption, Blocks, Kind, Naming};
 
 const SAME: Naming = Naming {
-    producer: "torchvision",
+    producer: "torchvision or alike",
     parts: &[],
     blocks: &[],
     within: &[],

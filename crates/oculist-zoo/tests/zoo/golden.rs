@@ -103,13 +103,13 @@ fn names_shapes_counts_and_epsilons_are_torchvisions() {
             compared += 1;
         }
     }
-    // 11 torchvision networks, 6 of them at two sizes, the small stem, 4 CIFAR networks at two sizes.
-    assert_eq!(compared, 11 + 6 + 1 + 8);
+    // 11 torchvision networks, 6 of them at two sizes, the small stem, 6 CIFAR networks at two sizes.
+    assert_eq!(compared, 11 + 6 + 1 + 12);
 }
 
 #[test]
 fn logits_of_cifar_resnets() {
-    for depth in [8, 20, 32, 56] {
+    for depth in [8, 20, 32, 44, 56, 110] {
         logits_agree(&format!("cifar_resnet{depth}_a_3x32"), 0);
         logits_agree(&format!("cifar_resnet{depth}_a_1x28"), 0);
     }

@@ -16,7 +16,7 @@ use crate::message::set_to;
 use crate::model_file::{Model, softmax_as_logits};
 use crate::recipe::Recipe;
 use crate::stage::{Expected, Load, Search, Stage, written};
-use crate::transfer::idle;
+use crate::transfer::idle::{self, Purpose};
 
 impl Session<'_> {
     /// Checks that a recipe can be run with what is known before its first stage.
@@ -35,8 +35,10 @@ impl Session<'_> {
         }
         let trains = recipe.stages().iter().any(|stage| stage.trainings(self) > 0);
         let compresses = recipe.stages().iter().any(|stage| stage.kind() == Search::default().kind());
-        for text in idle::notes(&self.asked, self.carried(), trains, compresses) {
-            self.note(&text);
+        if self.carried().is_some() {
+            for text in idle::notes(&self.asked, Purpose::Run { trains, compresses }) {
+                self.note(&text);
+            }
         }
         if let Some(path) = self.given_path()
             && recipe.stages().iter().all(|stage| stage.kind() != Load.kind())

@@ -24,7 +24,7 @@ use crate::summary::counted;
 use crate::transfer::adapt::adapted;
 use crate::transfer::carried::{Backbone, Carried, as_run};
 use crate::transfer::features::{Extraction, FeatureRows};
-use crate::transfer::heads::{Lesson, head_options, with_head};
+use crate::transfer::heads::{Lesson, chance, head_options, with_head};
 use crate::transfer::int8::quantized;
 use crate::transfer::pick::one_label;
 use crate::transfer::rows::{Carry, carry, rows, with_linear};
@@ -172,8 +172,8 @@ impl Transfer {
         let kinds = self.head.or(session.settings().head).unwrap_or_default().kinds(linear || self.linear);
         match kinds.iter().find(|kind| linear && !kind.is_linear()) {
             Some(kind) => Err(self.fail(format!(
-                "head: expected one that is a fully connected layer (logistic, svm or lda) where that layer is trained on, \
-                 found {kind}"
+                "head: expected one that is a fully connected layer (logistic, svm or lda), which the modes gap and finetune \
+                 make, found {kind}; the mode features takes any"
             ))),
             None => Ok(kinds),
         }
@@ -240,6 +240,9 @@ impl Transfer {
             |kind| session.note(&format!("{kind}: left out, as it cannot be learned on these features")),
         )?;
         let Some(best) = learned.first() else { return Err(self.fail("head: no kind to try")) };
+        if let Some(text) = chance(best.head.cv_accuracy(), lesson.train_labels, lesson.classes) {
+            session.warn(&text);
+        }
         let graph = with_head(&backbone.network, &best.head)?;
         let places = if backbone.network.pooled { ", means over places" } else { "" };
         let what = format!(

@@ -1,5 +1,6 @@
 //! A model for another task, as a source of knowledge.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::error::OculistError;
 use crate::evaluate::BATCH;
 use crate::message::setting;
 use crate::model_file::{Model, ModelOptions};
-use crate::progress::Watch;
+use crate::progress::{Watch, go_on};
 use crate::settings::Settings;
 use crate::transfer::heads::HEAD;
 
@@ -74,6 +75,31 @@ impl Carried {
             ));
         }
         Ok(Self { path: path.to_path_buf(), model, compared: Vec::new() })
+    }
+
+    /// Opens sources; one that is named twice is opened once, which is told.
+    ///
+    /// # Errors
+    /// As [`Carried::open`].
+    pub(crate) fn open_all(
+        paths: &[PathBuf],
+        settings: &Settings,
+        color: ColorMode,
+        ctx: &Arc<Context>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Vec<Self>, OculistError> {
+        let mut known = HashSet::new();
+        let mut all = Vec::with_capacity(paths.len());
+        for path in paths {
+            go_on(watch.stop)?;
+            // A path that cannot be resolved is refused by opening it.
+            if known.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+                all.push(Self::open(path, settings, color, ctx, watch)?);
+            } else {
+                watch.note(&format!("{} is named more than once: it is one source", path.display()));
+            }
+        }
+        Ok(all)
     }
 
     /// The file's name for tables, with its folder: every run has a `model.onnx`.

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::Carried;
 use super::features::{Extraction, FeatureRows};
 use super::heads::{Lesson, head_options};
+use super::idle::{self, Purpose};
 use super::pick::{evenly, folder, one_label};
 use crate::data::Source;
 use crate::error::{OculistError, wrong};
@@ -104,6 +105,9 @@ pub fn estimate_sources(
     if paths.is_empty() {
         return Err(wrong("from", "expected at least one model to carry over from, found none"));
     }
+    for text in idle::notes(settings, Purpose::Estimate) {
+        watch.note(&text);
+    }
     let ctx = settings.context()?;
     let source = Source::open(settings, ctx.threads())?;
     for line in source.describe_lines() {
@@ -121,11 +125,15 @@ pub fn estimate_sources(
     let classes = source.class_names().len();
     let heads = head_options(settings.seed.unwrap_or(0), &ctx);
     let (mut sources, mut collapses) = (Vec::new(), Vec::new());
-    for path in paths {
+    let cut = settings.layer.as_deref().map_or(Cut::Classifier, Cut::At);
+    // All are looked at before any is run.
+    let mut opened = Vec::with_capacity(paths.len());
+    for carried in Carried::open_all(paths, settings, color, &ctx, watch)? {
+        opened.push((carried.backbone(cut)?, carried));
+    }
+    for (backbone, carried) in &opened {
         go_on(watch.stop)?;
         let began = Instant::now();
-        let carried = Carried::open(path, settings, color, &ctx, watch)?;
-        let backbone = carried.backbone(settings.layer.as_deref().map_or(Cut::Classifier, Cut::At))?;
         let folder = folder(settings);
         let extraction = Extraction {
             graph: &backbone.folded,
@@ -170,7 +178,7 @@ pub fn estimate_sources(
             source: carried.name(),
             features: rows.dim,
             logme: known(measures::log_me(features, &labels, classes, &heads, stop))?,
-            leep: leep(&carried, &rows, &labels, classes)?,
+            leep: leep(carried, &rows, &labels, classes)?,
             h_score: known(measures::h_score(features, &labels, classes, &heads, stop))?,
             ncti: None,
             neighbours: neighbours.map(|share| 100.0 * share),

@@ -10,6 +10,7 @@ use oculist_passes::Cut;
 
 use super::Carried;
 use super::features::Extraction;
+use super::idle::{self, Purpose};
 use super::int8::quantized;
 use super::pick::folder;
 use crate::data::Source;
@@ -70,6 +71,9 @@ pub fn write_features(
             let problem = format!("exists; replace it with {}", setting("force")).into();
             return Err(OculistError::Output { path: file.clone(), problem });
         }
+    }
+    for text in idle::notes(settings, Purpose::Features) {
+        watch.note(&text);
     }
     let ctx = settings.context()?;
     let (source, unfit) = Source::open_to_read(settings)?;

@@ -103,6 +103,25 @@ impl Lesson<'_> {
     }
 }
 
+/// What to say of a head whose cross-validation is not shown to be better than always naming the most frequent class (two
+/// standard errors of the latter).
+pub(crate) fn chance(cv_accuracy: Option<f64>, labels: &[u32], classes: usize) -> Option<String> {
+    let mut counts = vec![0_usize; classes];
+    labels.iter().for_each(|&label| counts[label as usize] += 1);
+    let n = labels.len().max(1) as f64;
+    let majority = counts.iter().copied().max().unwrap_or(0) as f64 / n;
+    let right = cv_accuracy?;
+    if right > majority + 2.0 * (majority * (1.0 - majority) / n).sqrt() {
+        return None;
+    }
+    Some(format!(
+        "the features tell little of these classes: by cross-validation {:.1}% of training images are right, by always naming the most \
+         frequent class {:.1}%; another source, the mode finetune or training from scratch may do better",
+        100.0 * right,
+        100.0 * majority
+    ))
+}
+
 /// The network with a head behind it; it ends in logits.
 ///
 /// # Errors
@@ -142,5 +161,15 @@ mod tests {
         let refused = learned(100).unwrap_err().to_string();
         assert!(refused.contains("bytes needed, 100 allowed") && refused.contains("4 rows"), "{refused}");
         assert!(learned(1 << 20).is_ok());
+    }
+
+    #[test]
+    fn features_that_tell_nothing_are_told() {
+        let labels: Vec<u32> = (0..100).map(|i| u32::from(i % 4 == 0)).collect();
+        // 75% by naming the first class; two standard errors are 8.7 points.
+        let text = chance(Some(0.83), &labels, 2).unwrap();
+        assert!(text.contains("83.0%") && text.contains("75.0%"), "{text}");
+        assert_eq!(chance(Some(0.84), &labels, 2), None);
+        assert_eq!(chance(None, &labels, 2), None);
     }
 }

@@ -43,10 +43,7 @@ pub(crate) fn pick(
     ctx: &Arc<Context>,
     watch: &mut Watch<'_>,
 ) -> Result<Option<Carried>, OculistError> {
-    let mut all = Vec::with_capacity(paths.len());
-    for path in paths {
-        all.push(Carried::open(path, settings, color, ctx, watch)?);
-    }
+    let mut all = Carried::open_all(paths, settings, color, ctx, watch)?;
     if all.len() < 2 {
         return Ok(all.pop());
     }
