@@ -11,7 +11,7 @@ use crate::error::OculistError;
 use crate::measure;
 use crate::message::Message;
 use crate::model_file::{ModelOptions, is_int8, read_to_run};
-use crate::settings::{ByteSize, context};
+use crate::settings::{ByteSize, IsaName, context};
 
 /// What `bench` found.
 #[derive(Debug, Clone)]
@@ -34,10 +34,11 @@ pub fn bench_files(
     models: &[PathBuf],
     threads: usize,
     max_memory: Option<ByteSize>,
+    isa: IsaName,
     time: Duration,
     reading: &ModelOptions,
 ) -> Result<Benched, OculistError> {
-    let ctx = context(threads, max_memory)?;
+    let ctx = context(threads, max_memory, isa)?;
     let stop = &AtomicBool::new(false);
     let (mut results, mut plans) = (Vec::new(), Vec::new());
     // All are read before any is measured: a wrong name should not cost the time of those before it.

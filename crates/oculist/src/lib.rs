@@ -156,7 +156,7 @@ pub use run::{Finished, RunOptions, optimize, plan_recipe, run_recipe, train};
 pub use serde_json::{Map, Value};
 pub use session::{Canceller, Session, SessionBuilder};
 pub use settings::{
-    Augmentation, ByteSize, Calibration, CompressionSettings, DataSettings, HeadName, LossName,
+    Augmentation, ByteSize, Calibration, CompressionSettings, DataSettings, HeadName, IsaName, LossName,
     MachineSettings, MeasuringSettings, NetworkSettings, OptimizerName, Precision, ReadingSettings,
     SamplingName, SeedSettings, Settings, SourceSettings, StartSettings, Target, TrainingSettings,
     TransferMode, TransferSettings, Tune, TuningSettings, Unfreeze,

@@ -29,7 +29,7 @@ use crate::model_file::{Model, ModelOptions, Opened, file_name};
 use crate::predictions;
 use crate::progress::Watch;
 use crate::reject::Reject;
-use crate::settings::{ByteSize, Settings, context};
+use crate::settings::{ByteSize, IsaName, Settings, context};
 use crate::summary::{Measured, counted};
 use crate::transfer::similar::Gallery;
 
@@ -233,6 +233,8 @@ pub struct PredictOptions {
     pub threads: usize,
     /// Bytes of memory that the plan may take; without it, what the machine has.
     pub max_memory: Option<ByteSize>,
+    /// With which instructions networks are computed.
+    pub isa: IsaName,
     /// Test-time augmentation; its draws depend on the seed and are the same for all images.
     pub tta: Option<Tta>,
     /// Seed of these draws.
@@ -258,6 +260,7 @@ impl PredictOptions {
             strict: settings.strict.unwrap_or(false),
             threads: settings.threads(),
             max_memory: settings.max_memory,
+            isa: settings.isa.unwrap_or_default(),
             tta: None,
             seed: settings.seed.unwrap_or(0),
             reading: ModelOptions::of(settings),
@@ -276,6 +279,7 @@ impl Default for PredictOptions {
             strict: false,
             threads: Settings::default().threads(),
             max_memory: None,
+            isa: IsaName::default(),
             tta: None,
             seed: 0,
             reading: ModelOptions::default(),
@@ -323,7 +327,7 @@ pub fn predict_files(
 }
 
 fn predict_with(path: &Path, paths: &[PathBuf], options: &PredictOptions) -> Result<Predicted, OculistError> {
-    let ctx = context(options.threads, options.max_memory)?;
+    let ctx = context(options.threads, options.max_memory, options.isa)?;
     let Opened { model, notes, .. } = Model::open_for(path, &options.reading, 1, &ctx)?;
     let reject = if options.reject { Some(threshold(path, &model, options)?) } else { None };
     let views = match &options.tta {
@@ -425,6 +429,7 @@ fn gallery_settings(options: &PredictOptions) -> Settings {
     Settings {
         threads: Some(options.threads),
         max_memory: options.max_memory,
+        isa: Some(options.isa),
         feature_cache: options.feature_cache.clone(),
         seed: Some(options.seed),
         ..Settings::default()

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use oculist_data::Task;
-use oculist_kernels::Context;
+use oculist_kernels::{Context, Isa};
 use oculist_train::{Keep, NormTraining};
 
 use crate::config::Config;
@@ -20,7 +20,7 @@ use crate::sink::folder::SETTINGS_FILE;
 
 pub use bytes::ByteSize;
 pub use choices::{
-    Augmentation, Calibration, HeadName, LossName, OptimizerName, Precision, SamplingName, Target,
+    Augmentation, Calibration, HeadName, IsaName, LossName, OptimizerName, Precision, SamplingName, Target,
     TransferMode, Tune, Unfreeze,
 };
 pub use table::{
@@ -235,13 +235,34 @@ impl Settings {
 
     /// What networks run on: the threads, and the memory that a plan may take.
     pub(crate) fn context(&self) -> Result<Arc<Context>, OculistError> {
-        context(self.threads(), self.max_memory)
+        context(self.threads(), self.max_memory, self.isa.unwrap_or_default())
     }
 }
 
 /// What networks run on; without a limit a plan may take what the machine has.
-pub(crate) fn context(threads: usize, max_memory: Option<ByteSize>) -> Result<Arc<Context>, OculistError> {
-    let context = Context::new(threads)?;
+///
+/// # Errors
+/// [`OculistError::Setting`] for an instruction set that this processor has not; [`OculistError::Kernel`] for threads that cannot be
+/// started.
+pub(crate) fn context(
+    threads: usize,
+    max_memory: Option<ByteSize>,
+    isa: IsaName,
+) -> Result<Arc<Context>, OculistError> {
+    let isa = match isa {
+        IsaName::Auto => Isa::detect(),
+        IsaName::Avx512 => Isa::Avx512,
+        IsaName::Avx2 => Isa::Avx2,
+        IsaName::Portable => Isa::Portable,
+    };
+    if !isa.is_available() {
+        let has: Vec<&str> = Isa::available().iter().map(|isa| isa.name()).collect();
+        return Err(wrong(
+            "isa",
+            format!("expected what this processor has ({}), found {isa}", has.join(", ")),
+        ));
+    }
+    let context = Context::with_isa(threads, isa)?;
     Ok(Arc::new(match max_memory {
         Some(ByteSize(bytes)) => context.with_max_memory(usize::try_from(bytes).unwrap_or(usize::MAX)),
         None => context,

@@ -56,6 +56,7 @@ pub(crate) fn predict(args: &PredictArgs, quiet: bool) -> anyhow::Result<()> {
     options.strict = args.strict;
     options.threads = Settings::from(args.machine.clone()).threads();
     options.max_memory = args.machine.max_memory;
+    options.isa = args.machine.isa.unwrap_or_default();
     options.reject = args.reject;
     options.tta = tta(&args.tta);
     options.seed = args.seed.unwrap_or(0);
@@ -119,8 +120,9 @@ pub(crate) fn bench(args: &BenchArgs, quiet: bool) -> anyhow::Result<()> {
     let time = Duration::from_secs_f64(args.seconds);
     let models = args.models.iter().map(|model| local(model, quiet)).collect::<anyhow::Result<Vec<_>>>()?;
     let reading = ModelOptions::of(&args.file.settings());
+    let (max_memory, isa) = (args.machine.max_memory, args.machine.isa.unwrap_or_default());
     let oculist::Benched { results, plans, notes } =
-        oculist::bench_files(&models, threads, args.machine.max_memory, time, &reading)?;
+        oculist::bench_files(&models, threads, max_memory, isa, time, &reading)?;
     if !quiet {
         for note in &notes {
             say(&typed(note));

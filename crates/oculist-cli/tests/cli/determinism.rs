@@ -39,3 +39,25 @@ fn the_seed_determines_the_split() {
     assert_eq!(first, again);
     assert_ne!(first, other, "other images are drawn for training");
 }
+
+#[test]
+fn the_instruction_set_is_a_setting() {
+    let dir = scratch();
+    let run = |name: &str, isa: &str| {
+        let folder = dir.path().join(name);
+        train_call(&trained().data, &folder).option("--isa", isa).run().ok();
+        (read(&folder.join("model.onnx")), read_json(&folder.join("summary.json"))["instruction_set"].clone())
+    };
+    let (first, set) = run("first", "portable");
+    let (again, _) = run("again", "portable");
+    assert_eq!(set, "portable");
+    assert!(first == again, "the same set gives the same model");
+    let (fastest, set) = run("fastest", "auto");
+    assert!(fastest == read(&trained().file("model.onnx")), "auto is the default");
+    // Sums of other lengths round otherwise.
+    assert_eq!(set == "portable", fastest == first, "{set}");
+    train_call(&trained().data, &dir.path().join("none"))
+        .args("--isa neon")
+        .run()
+        .fails(2, &["--isa", "neon", "portable"]);
+}

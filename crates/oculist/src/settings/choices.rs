@@ -2,6 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
+/// With which instructions networks are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum IsaName {
+    /// The fastest of this processor.
+    #[default]
+    Auto,
+    /// AVX-512, with VNNI where the processor has it.
+    Avx512,
+    /// AVX2 and FMA.
+    Avx2,
+    /// Those of every processor.
+    Portable,
+}
+
 /// What compression should make small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::ByteSize;
 use super::choices::{
-    Augmentation, Calibration, HeadName, LossName, OptimizerName, Precision, SamplingName, Target,
+    Augmentation, Calibration, HeadName, IsaName, LossName, OptimizerName, Precision, SamplingName, Target,
     TransferMode, Tune, Unfreeze,
 };
 use super::define::settings;
@@ -73,6 +73,10 @@ settings! {
         /// Memory that a plan of a network may take, such as 512M or 8G (default: what the machine or its control group has).
         #[arg(long, value_name = "BYTES", value_parser = crate::range::memory)]
         max_memory: ByteSize,
+        /// With which instructions networks are computed: auto, avx512, avx2 or portable (default: auto, the fastest of this
+        /// processor); results differ in their last bits from one to another.
+        #[arg(long, value_name = "NAME")]
+        isa: IsaName,
     }
 
     /// What chance follows.
