@@ -62,7 +62,7 @@ def cells(args):
         source = ["--from", weights]
         ways += [(f"features, {head}, {name}", "transfer", [*source, "--mode", "features", "--head", head]) for head in HEADS]
         ways.append((f"features in int8, {name}", "transfer", [*source, "--mode", "features", "--precision", "int8"]))
-        turned = ["--augmentation", ROOT / "peers" / "python" / "cells.toml", "--epochs", "12", "--lr", "1e-3"]
+        turned = ["--augmentation", ROOT / "peers" / "python" / "cells.toml"]
         ways.append((f"finetune with quarter turns, {name}", "transfer", [*source, "--mode", "finetune", *turned]))
     for mode in ("gap", "fc"):
         ways.append((f"{mode}, fashion_mnist.onnx", "transfer", ["--from", GARMENTS, "--mode", mode]))
