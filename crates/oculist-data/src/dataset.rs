@@ -322,10 +322,10 @@ impl Dataset {
     }
 
     /// What is worth telling although no sample is lost by it: images that are not read ([`SkipKind::Unread`]) first, then
-    /// [`SkipKind::Unused`].
+    /// [`SkipKind::Unused`] and [`SkipKind::Lacking`].
     pub fn notes(&self) -> impl Iterator<Item = &Skipped> {
         let of = |kind| self.skipped.iter().filter(move |skip| skip.kind == kind);
-        of(SkipKind::Unread).chain(of(SkipKind::Unused))
+        of(SkipKind::Unread).chain(of(SkipKind::Unused)).chain(of(SkipKind::Lacking))
     }
 
     /// Counts, sizes and what was left out, for display.

@@ -25,12 +25,14 @@ pub enum SkipKind {
     /// Images or what may be images that lie in the source and are not read: a folder beside the splits, files beside class
     /// folders, pictures that a list does not name. Does not count, but is told before all others.
     Unread,
+    /// Classes of which a split that decides or measures has no image. Does not count.
+    Lacking,
 }
 
 impl SkipKind {
     /// True for what is worth telling and does not count as a sample that is lost.
     pub fn is_note(self) -> bool {
-        matches!(self, Self::Unused | Self::Unread)
+        matches!(self, Self::Unused | Self::Unread | Self::Lacking)
     }
 }
 

@@ -35,7 +35,11 @@ pub(crate) fn told(mut dataset: Dataset, options: &OpenOptions) -> Dataset {
             without.len(),
             counts.len(),
         );
-        dataset.skipped.push(Skipped { path: dataset.source.clone().into(), reason, kind: SkipKind::Unused });
+        dataset.skipped.push(Skipped {
+            path: dataset.source.clone().into(),
+            reason,
+            kind: SkipKind::Lacking,
+        });
     }
     dataset
 }

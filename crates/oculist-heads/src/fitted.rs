@@ -67,8 +67,8 @@ impl Fitted {
         self.cv_accuracy
     }
 
-    /// The factor that the scores were multiplied by, so that their softmax gives probabilities: what held-out rows say of `svm`
-    /// and `forest`, otherwise 1. It is part of [`Fitted::scores`], [`Fitted::linear`] and [`Fitted::append`].
+    /// The factor that the scores were multiplied by, so that their softmax gives probabilities: what held-out rows say of `svm`,
+    /// `lda` and `forest`, otherwise 1. It is part of [`Fitted::scores`], [`Fitted::linear`] and [`Fitted::append`].
     pub fn calibration(&self) -> f64 {
         self.calibration
     }

@@ -6,7 +6,7 @@
 //!
 //! # Source
 //! Ledoit and Wolf, "A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices", 2004; scikit-learn's
-//! `LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")`. Where rows are few, `S` is inverted by Woodbury's identity. Deviation: where the matrix is not positive definite, as with one
+//! `LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")`; scores are then calibrated on held-out rows ([`crate::calibrate`]). Where rows are few, `S` is inverted by Woodbury's identity. Deviation: where the matrix is not positive definite, as with one
 //! row a class, a multiple of the identity is added, or is all there is.
 
 mod woodbury;
@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 
 use oculist_kernels::{Matmul, try_zeros};
 
+use crate::calibrate;
 use crate::dense::{cholesky, solve};
 use crate::error::HeadError;
 use crate::fit::Task;
@@ -76,15 +77,20 @@ fn fit_by(task: &Task, way: Way) -> Result<Fitted, HeadError> {
     task.check_memory("a discriminant analysis", &[&rows, &square, &[at_once, 7, k, d], &[task.classes, d]])?;
     let folds = Folds::new(&task.labels, k, task.options.folds, task.options.seed);
     let held: usize = folds.held_out.iter().map(std::iter::ExactSizeIterator::len).sum();
-    let right = parallel::map(folds.held_out.len(), task.options.threads, |fold| {
+    let judged = parallel::map(folds.held_out.len(), task.options.threads, |fold| {
         let rows: Vec<usize> = folds.learned(fold).into_iter().flatten().map(|i| folds.order[i]).collect();
         let learned = learn(task, &rows, way, 1)?;
         let held = folds.held_out[fold].clone().map(|i| folds.order[i]);
-        Ok(held.filter(|&i| best(task, &learned, i) == task.labels[i] as usize).count())
+        Ok(held.flat_map(|i| scores(task, &learned, i)).collect::<Vec<f32>>())
     });
-    let right: usize = right.into_iter().sum::<Result<_, HeadError>>()?;
+    let of_held: Vec<f32> = judged.into_iter().collect::<Result<Vec<_>, HeadError>>()?.concat();
+    let labels: Vec<u32> = folds.order[..held].iter().map(|&i| task.labels[i]).collect();
+    let right = of_held.chunks_exact(k).zip(&labels).filter(|(s, l)| largest(s) == **l as usize).count();
+    // Of few rows the classes look further apart than they are.
+    let calibration = if held > 0 { calibrate::factor(&of_held, &labels, k)? } else { 1.0 };
     let all: Vec<usize> = (0..n).collect();
-    let learned = learn(task, &all, way, task.options.threads)?;
+    let mut learned = learn(task, &all, way, task.options.threads)?;
+    learned.weights.iter_mut().chain(&mut learned.bias).for_each(|w| *w *= calibration);
     let cv_accuracy = (held > 0).then(|| right as f64 / held as f64);
     let shrinkage = format!("shrinkage {:.2} after Ledoit and Wolf", learned.shrinkage);
     let chosen = match cv_accuracy {
@@ -92,15 +98,7 @@ fn fit_by(task: &Task, way: Way) -> Result<Fitted, HeadError> {
         None => shrinkage,
     };
     let model = Model::Linear(spread(task, &learned.weights, &learned.bias)?);
-    Ok(Fitted {
-        kind: HeadKind::Lda,
-        dim: d,
-        classes: task.classes,
-        chosen,
-        cv_accuracy,
-        calibration: 1.0,
-        model,
-    })
+    Ok(Fitted { kind: HeadKind::Lda, dim: d, classes: task.classes, chosen, cv_accuracy, calibration, model })
 }
 
 /// Probabilities of the classes that occur for the rows themselves, `[rows, present]`.
@@ -119,16 +117,15 @@ pub(crate) fn posteriors(task: &Task) -> Result<Vec<f64>, HeadError> {
     Ok(posteriors)
 }
 
-/// The class of the largest score of a row.
-fn best(task: &Task, learned: &Learned, row: usize) -> usize {
+/// The scores of a row.
+fn scores(task: &Task, learned: &Learned, row: usize) -> Vec<f32> {
     let x = task.rows.row(row);
-    let scores: Vec<f32> = learned
+    learned
         .weights
         .chunks_exact(x.len())
         .zip(&learned.bias)
         .map(|(w, b)| (b + w.iter().zip(x).map(|(w, x)| w * f64::from(*x)).sum::<f64>()) as f32)
-        .collect();
-    largest(&scores)
+        .collect()
 }
 
 /// Learns from rows, of every class at least one.

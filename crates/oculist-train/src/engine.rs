@@ -57,7 +57,8 @@ pub struct Setup<'a> {
     pub clip_norm: f32,
     /// Decay of the moving average of weights and statistics ([`Ema`](crate::Ema) has the formula); 0 for none.
     pub ema_decay: f32,
-    /// Whose logits the loss is told beside the learner's own.
+    /// Whose logits the loss is told beside the learner's own: any network that the engine can run, of the same input and as many
+    /// classes.
     pub teacher: Option<&'a Graph>,
     /// How each parameter is trained.
     pub tuning: &'a Tuning,

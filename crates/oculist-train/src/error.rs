@@ -40,6 +40,9 @@ pub enum TrainError {
     /// A kernel refused its arguments.
     #[error(transparent)]
     Kernel(#[from] oculist_kernels::KernelError),
+    /// The network that is learned from cannot be run.
+    #[error("the teacher: {0}")]
+    Teacher(#[from] oculist_runtime::RuntimeError),
     /// The data could not be read.
     #[error(transparent)]
     Data(#[from] oculist_data::Error),

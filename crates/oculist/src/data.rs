@@ -245,7 +245,14 @@ impl Source {
         if let Some(more) = of(SkipKind::Unused).count().checked_sub(NAMED).filter(|&more| more > 0) {
             lines.push(format!("and {more} more like that, which `data show` names"));
         }
+        lines.extend(self.lacking_lines());
         lines
+    }
+
+    /// Those of the lines that tell of splits without an image of some class.
+    pub(crate) fn lacking_lines(&self) -> Vec<String> {
+        let of = self.dataset.skipped().iter().filter(|skip| skip.kind == SkipKind::Lacking);
+        of.map(|skip| format!("{}: {}", skip.path.display(), skip.reason)).collect()
     }
 
     /// Lines on what was left out.

@@ -116,7 +116,9 @@ pub fn plan_recipe(
     watch: &mut Watch<'_>,
 ) -> Result<Vec<Planned>, OculistError> {
     let (recipe, _) = recipe.clone().measured();
-    let settings = settings.clone().over(recipe.settings().clone());
+    // Nothing is written, not even features.
+    let nowhere = settings.from.as_ref().map(|_| "none".into());
+    let settings = Settings { feature_cache: nowhere, ..settings.clone() }.over(recipe.settings().clone());
     let Watch { observer, stop } = watch;
     let tell = |event: &Progress<'_>| observer(*event);
     let session = Session::builder(settings).stop_flag(stop).sink(tell).open()?;

@@ -7,6 +7,7 @@ use crate::error::OculistError;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::summary::curve;
+use crate::transfer::carried::as_run;
 
 /// What a training needs beside its graph.
 pub(crate) struct Phase<'a> {
@@ -60,10 +61,11 @@ impl Phase<'_> {
             std::fs::create_dir_all(folder)
                 .map_err(|source| OculistError::Io { path: folder.clone(), source })?;
         }
+        let teacher = self.teacher.map(as_run).transpose()?;
         let trainer = Trainer {
             engine: session.engine(),
             config: self.config,
-            teacher: self.teacher,
+            teacher: teacher.as_ref(),
             checkpoints,
             resume: keeper.is_some_and(|keeper| keeper.resumes()),
             stop: session.stop(),

@@ -18,7 +18,7 @@ pub(super) fn skipped(dataset: &Dataset) -> Vec<Issue> {
             SkipKind::Unreadable => IssueKind::Unreadable,
             SkipKind::NotAnImage => IssueKind::NotAnImage,
             // No file, but a part of the source that is of no use here.
-            SkipKind::Unused | SkipKind::Unread => return None,
+            SkipKind::Unused | SkipKind::Unread | SkipKind::Lacking => return None,
         };
         let subject = Subject::File(skip.path.clone());
         Some(Issue { kind, subject, score: 1.0, partner: None, detail: skip.reason.clone() })

@@ -52,6 +52,35 @@ fn every_kind_learns_and_says_what_it_chose() {
 }
 
 #[test]
+fn the_softmax_of_scores_gives_probabilities_of_unseen_rows() {
+    let (dim, classes) = (60, 3);
+    let (values, labels) = rows(360, dim, 0.7);
+    let (known, seen) = (&values[..90 * dim], &labels[..90]);
+    let (new, unseen) = (Rows::new(&values[90 * dim..], dim).unwrap(), &labels[90..]);
+    let loss = |scores: &[f32], factor: f64| {
+        let of = |(row, &label): (&[f32], &u32)| {
+            let sum: f64 = row.iter().map(|&s| (factor * f64::from(s)).exp()).sum();
+            sum.ln() - factor * f64::from(row[label as usize])
+        };
+        scores.chunks_exact(classes).zip(unseen).map(of).sum::<f64>() / unseen.len() as f64
+    };
+    for kind in [HeadKind::Logistic, HeadKind::Svm, HeadKind::Lda, HeadKind::Forest] {
+        let head = learn(kind, known, dim, seen, classes, &quick()).unwrap();
+        let scores = head.scores(new).unwrap();
+        // Knowing nothing costs ln 3.
+        assert!(loss(&scores, 1.0) < 3f64.ln(), "{kind}: {}", loss(&scores, 1.0));
+        // Twin: as discriminant analysis gives them, the scores of so few rows are surer than they should be.
+        if kind == HeadKind::Lda {
+            assert!(
+                loss(&scores, 1.0 / head.calibration()) > loss(&scores, 1.0) + 0.1,
+                "{}",
+                head.calibration()
+            );
+        }
+    }
+}
+
+#[test]
 fn threads_change_nothing() {
     let (values, labels) = rows(60, 20, 0.7);
     for &kind in HeadKind::ALL {

@@ -1,4 +1,4 @@
-//! The learner of the CPU: an executor, an optimiser, an average, and perhaps a teacher.
+//! The learner of the CPU: an executor, an optimiser, an average, and perhaps a teacher, which is run as any model is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use oculist_data::Batch;
 use oculist_graph::Graph;
 use oculist_kernels::Context;
+use oculist_runtime::{Plan, PlanOptions};
 
 use super::ema::Ema;
 use super::executor::{Executor, Mode};
@@ -20,7 +21,7 @@ use crate::optimizer::OptimizerConfig;
 #[derive(Debug)]
 pub(super) struct CpuLearner {
     executor: Executor,
-    teacher: Option<Executor>,
+    teacher: Option<Plan>,
     optimizer: Optimizer,
     ema: Option<Ema>,
     weight_decay: f32,
@@ -35,9 +36,25 @@ pub(super) struct CpuLearner {
 impl CpuLearner {
     pub(super) fn new(ctx: &Arc<Context>, graph: &Graph, setup: &Setup<'_>) -> Result<Self, TrainError> {
         let executor = Executor::tuned(ctx.clone(), graph, setup.rows, Mode::Train, setup.tuning)?;
-        let load = |teacher| Executor::new(ctx.clone(), teacher, setup.rows, Mode::Eval);
+        let load = |teacher| -> Result<Plan, TrainError> {
+            let plan = Plan::new(teacher, &PlanOptions::new(setup.rows, ctx.clone()))?;
+            plan.check_images()?;
+            Ok(plan)
+        };
         let teacher = setup.teacher.map(load).transpose()?;
-        if let Some(other) = teacher.as_ref().map(Executor::classes).filter(|n| *n != executor.classes()) {
+        let takes = |plan: &Plan| {
+            let (channels, height, width) = plan.input_chw();
+            [height, width, channels]
+        };
+        let input: [usize; 3] = executor.input_shape().into();
+        if let Some(other) = teacher.as_ref().map(takes).filter(|other| *other != input) {
+            return Err(TrainError::Setting {
+                name: "the teacher",
+                expected: "a network for images of the same height, width and channels as the one that learns",
+                found: format!("{other:?} for {input:?}"),
+            });
+        }
+        if let Some(other) = teacher.as_ref().map(Plan::output_len).filter(|n| *n != executor.classes()) {
             return Err(TrainError::Setting {
                 name: "the teacher",
                 expected: "a network with as many classes as the one that learns",
@@ -71,16 +88,18 @@ impl CpuLearner {
     }
 
     /// Runs forward and asks for the loss.
-    fn forward(&mut self, images: &[f32], seed: u64, loss: &mut LossOf<'_>) -> f64 {
+    ///
+    /// # Errors
+    /// [`TrainError::Teacher`] if the teacher cannot be run.
+    fn forward(&mut self, images: &[f32], seed: u64, loss: &mut LossOf<'_>) -> Result<f64, TrainError> {
         let (classes, stride) = (self.executor.classes(), self.executor.logits_stride());
         let [logits, of_teacher, gradient] = &mut self.rows;
         densify(classes, stride, self.executor.forward_train(images, seed), logits);
         if let Some(teacher) = &mut self.teacher {
-            let stride = teacher.logits_stride();
-            densify(classes, stride, teacher.forward_eval(images), of_teacher);
+            teacher.run(images, of_teacher)?;
         }
         let teacher = self.teacher.is_some().then_some(&of_teacher[..]);
-        loss(Answers { logits, teacher }, gradient)
+        Ok(loss(Answers { logits, teacher }, gradient))
     }
 
     /// Runs backward from the gradient that the loss has left.
@@ -121,8 +140,7 @@ impl CpuLearner {
     }
 
     fn take_failure(&mut self) -> Result<(), TrainError> {
-        self.executor.take_failure()?;
-        self.teacher.as_mut().map_or(Ok(()), Executor::take_failure)
+        self.executor.take_failure()
     }
 
     /// Updates that parameters had no part in, of those that are trained later.
@@ -160,7 +178,7 @@ impl Learner for CpuLearner {
 
     fn step(&mut self, images: &[f32], update: Update, loss: &mut LossOf<'_>) -> Result<f64, TrainError> {
         self.executor.set_epoch(update.epoch);
-        let mut loss = self.forward(images, update.seed, loss);
+        let mut loss = self.forward(images, update.seed, loss)?;
         if loss.is_finite() {
             self.backward();
             if let Err(norm) = self.update(update.lr) {
@@ -172,7 +190,7 @@ impl Learner for CpuLearner {
     }
 
     fn gradients(&mut self, images: &[f32], loss: &mut LossOf<'_>) -> Result<Tensors, TrainError> {
-        self.forward(images, 0, loss);
+        self.forward(images, 0, loss)?;
         self.backward();
         self.take_failure()?;
         Ok(unpack(self.executor.params(), &self.executor.grads))

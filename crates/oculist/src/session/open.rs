@@ -104,8 +104,9 @@ impl<'a> SessionBuilder<'a> {
         });
         let mut source =
             source.map_or_else(|| Source::open(&of_task(&settings, given.as_ref()), threads), Ok)?;
+        let lacking = source.lacking_lines();
         for line in source.describe_lines() {
-            watch.note(&line);
+            if lacking.contains(&line) { watch.warn(&line) } else { watch.note(&line) }
         }
         for line in alike::warnings(source.dataset()) {
             watch.warn(&line);

@@ -1,5 +1,6 @@
 //! Tries lists of stages and keeps the model that is best.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -248,6 +249,10 @@ impl Stage for Best {
     fn plan(&self, session: &Session<'_>, before: &Draft) -> Result<Planned, OculistError> {
         let mut planned = Planned::new(before.clone());
         planned.what = format!("keep the best of {}", counted(self.alternatives.len(), "way", "ways"));
+        if let Some(limit) = self.seconds(session) {
+            let _ =
+                write!(planned.what, "; behind the first, what does not fit into {limit:.0} s is left out");
+        }
         for stages in &self.alternatives {
             let mut draft = before.clone();
             for stage in stages {

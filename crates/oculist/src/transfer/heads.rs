@@ -108,7 +108,12 @@ impl Lesson<'_> {
 pub(crate) fn chance(cv_accuracy: Option<f64>, labels: &[u32], classes: usize) -> Option<String> {
     let mut counts = vec![0_usize; classes];
     labels.iter().for_each(|&label| counts[label as usize] += 1);
-    let n = labels.len().max(1) as f64;
+    // The only image of a class is never held out.
+    counts.retain(|&count| count > 1);
+    if counts.len() < 2 {
+        return None;
+    }
+    let n = counts.iter().sum::<usize>() as f64;
     let majority = counts.iter().copied().max().unwrap_or(0) as f64 / n;
     let right = cv_accuracy?;
     if right > majority + 2.0 * (majority * (1.0 - majority) / n).sqrt() {
@@ -171,5 +176,8 @@ mod tests {
         assert!(text.contains("83.0%") && text.contains("75.0%"), "{text}");
         assert_eq!(chance(Some(0.84), &labels, 2), None);
         assert_eq!(chance(None, &labels, 2), None);
+        // Of 60 and 1 the one is never held out, so that nothing was told apart.
+        let alone: Vec<u32> = (0..61).map(|i| u32::from(i == 60)).collect();
+        assert_eq!(chance(Some(1.0), &alone, 2), None);
     }
 }

@@ -88,7 +88,7 @@ const IDLE: [Idle; 8] = [
         because: "what is carried over is pruned in f32 and quantised behind that",
     },
     Idle {
-        names: &[TrainingSettings::NAMES, TuningSettings::NAMES, &["finetune_epochs"]],
+        names: &[TrainingSettings::NAMES, TuningSettings::NAMES],
         but: &["metric"],
         holds: |asked| asked.is_run() && !asked.trains(),
         because: "nothing is trained but the head; the mode finetune trains the network",
