@@ -214,6 +214,21 @@ fn few_images_are_enough_and_one_class_is_not() {
 }
 
 #[test]
+fn classes_that_no_measurement_has_seen_are_a_warning_of_the_report() {
+    let dir = scratch();
+    let (data, run) = (dir.path().join("data"), dir.path().join("run"));
+    named(&data, &[("left", 0), ("right", 2)], 3);
+    std::fs::create_dir(data.join("single")).expect("a folder");
+    write_image(&data.join("single").join("0.png"), &class_image(1, SIDE, 3, 0)).expect("an image");
+    transfer(&data, &run).args("--mode features").run().ok();
+    let warnings = summary(&run)["warnings"].to_string();
+    for split in ["val", "test"] {
+        let text = format!("the {split} split has no image of 1 of 3 classes");
+        assert!(warnings.contains(&text), "{text}: {warnings}");
+    }
+}
+
+#[test]
 fn test_images_that_the_source_was_trained_on_are_told() {
     let dir = scratch();
     let run = dir.path().join("run");
@@ -282,7 +297,16 @@ fn sources_are_ranked_and_the_best_is_taken() {
     ] {
         assert!(outcome.stderr.contains(line), "{line}: {}", outcome.stderr);
     }
-    let run = dir.path().join("run");
+    // What would be done is told without a trace.
+    let (run, kept) = (dir.path().join("run"), dir.path().join("kept"));
+    let call = oculist("transfer")
+        .arg(&data)
+        .option("--from", trained().file("model.onnx"))
+        .option("--from", &other);
+    let call = call.option("--feature-cache", &kept).option("--output", &run).args("--threads 2 --dry-run");
+    let outcome = call.args("--time-budget 30").run().ok();
+    assert!(outcome.stdout.contains("what does not fit into 30 s is left out"), "{}", outcome.stdout);
+    assert!(!kept.exists() && !run.exists());
     let outcome = transfer(&data, &run).option("--from", &other).args("--mode features").run().ok();
     assert!(
         outcome.stderr.contains("carried over from trained/model.onnx, which suits the data best"),

@@ -100,7 +100,9 @@ impl Sink for Report {
             ..RunSummary::default()
         };
         // Said when the data were read, before a run folder listens.
-        for warning in alike::warnings(session.source().dataset()) {
+        let of_data =
+            alike::warnings(session.source().dataset()).into_iter().chain(session.source().lacking_lines());
+        for warning in of_data {
             if !self.summary.warnings.contains(&warning) {
                 self.summary.warnings.push(warning);
             }
