@@ -57,7 +57,9 @@ impl Case {
     /// Of scores times a factor.
     fn probabilities_of(&self, head: &Fitted, factor: f64) -> Vec<f32> {
         let mut scores = head.scores(self.rows()).unwrap();
-        scores.iter_mut().for_each(|s| *s *= factor as f32);
+        for s in &mut scores {
+            *s *= factor as f32;
+        }
         for row in scores.chunks_exact_mut(self.classes) {
             let most = row.iter().copied().fold(f32::MIN, f32::max);
             for s in row.iter_mut() {
@@ -169,7 +171,9 @@ fn discriminant_analysis_is_that_of_scikit_learn() {
         let most = want.iter().fold(0.0, |m: f32, w| m.max(w.abs()));
         let error = |head: &Fitted| {
             let mut weights = as_one(case.classes, head.linear().unwrap().0);
-            weights.iter_mut().for_each(|w| *w /= head.calibration() as f32);
+            for w in &mut weights {
+                *w /= head.calibration() as f32;
+            }
             max_abs_difference(&weights, &want) / most
         };
         assert!(error(&head) < 1e-3, "{}: weights {}", case.golden["name"], error(&head));

@@ -107,7 +107,9 @@ impl Lesson<'_> {
 /// standard errors of the latter).
 pub(crate) fn chance(cv_accuracy: Option<f64>, labels: &[u32], classes: usize) -> Option<String> {
     let mut counts = vec![0_usize; classes];
-    labels.iter().for_each(|&label| counts[label as usize] += 1);
+    for &label in labels {
+        counts[label as usize] += 1;
+    }
     // The only image of a class is never held out.
     counts.retain(|&count| count > 1);
     if counts.len() < 2 {
