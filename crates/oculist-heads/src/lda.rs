@@ -2,7 +2,8 @@
 //!
 //! Classes are normal with one covariance, `sum_c prior_c S_c`, where `S_c` is the covariance of the class's rows, each feature
 //! scaled to variance 1, shrunk towards a multiple of the identity as Ledoit and Wolf do, and scaled back:
-//! `score_c(x) = m_c^T S^-1 x - m_c^T S^-1 m_c / 2 + log prior_c`.
+//! `score_c(x) = w_c^T (x - m) - w_c^T (m_c - m) / 2 + log prior_c` with `w_c = S^-1 (m_c - m)` and the mean `m` of the classes' means,
+//! which all scores have in common: without it, features that are large beside their spread would leave no digits.
 //!
 //! # Source
 //! Ledoit and Wolf, "A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices", 2004; scikit-learn's
@@ -105,6 +106,9 @@ fn fit_by(task: &Task, way: Way) -> Result<Fitted, HeadError> {
 pub(crate) fn posteriors(task: &Task) -> Result<Vec<f64>, HeadError> {
     let all: Vec<usize> = (0..task.rows.len()).collect();
     let learned = learn(task, &all, Way::of(task), task.options.threads)?;
+    if learned.weights.iter().all(|w| *w == 0.0) {
+        return Err(HeadError::Range { what: "a discriminant analysis" });
+    }
     let d = task.rows.dim();
     let mut posteriors = Vec::with_capacity(all.len() * task.present.len());
     for x in task.rows.values().chunks_exact(d) {
@@ -159,11 +163,17 @@ fn learn(task: &Task, rows: &[usize], way: Way, threads: usize) -> Result<Learne
             *to += prior * class.shrinkage * class.mean_variance * s * s;
         }
     }
+    let centre: Vec<f64> = (0..d).map(|f| means.iter().skip(f).step_by(d).sum::<f64>() / k as f64).collect();
+    for mean in means.chunks_exact_mut(d) {
+        mean.iter_mut().zip(&centre).for_each(|(m, c)| *m -= c);
+    }
     let weights = match way {
+        // All rows are the same: nothing but how frequent classes are tells them apart.
+        _ if means.iter().all(|m| *m == 0.0) && scaled.iter().all(|x| *x == 0.0) => vec![0.0; k * d],
         Way::Rows => {
             let squares = scaled.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
-            let unit = unit(squares + diagonal.iter().sum::<f64>(), &means, d);
-            with_ridge(unit, |ridge| {
+            let ridge = Ridge::of(squares + diagonal.iter().sum::<f64>(), &means, d);
+            ridge.with(|ridge| {
                 let raised: Vec<f64> = diagonal.iter().map(|v| v + ridge).collect();
                 woodbury::solutions(task, &scaled, &raised, &means, threads)
             })?
@@ -176,8 +186,8 @@ fn learn(task: &Task, rows: &[usize], way: Way, threads: usize) -> Result<Learne
             let mut covariance: Vec<f64> = single.iter().map(|&c| f64::from(c)).collect();
             drop(single);
             (0..d).for_each(|i| covariance[i * d + i] += diagonal[i]);
-            let unit = unit((0..d).map(|i| covariance[i * d + i]).sum(), &means, d);
-            let factor = with_ridge(unit, |ridge| {
+            let ridge = Ridge::of((0..d).map(|i| covariance[i * d + i]).sum(), &means, d);
+            let factor = ridge.with(|ridge| {
                 let mut a = covariance.clone();
                 (0..d).for_each(|i| a[i * d + i] += ridge);
                 cholesky(a, d, task.stop)
@@ -188,8 +198,8 @@ fn learn(task: &Task, rows: &[usize], way: Way, threads: usize) -> Result<Learne
         }
     };
     let bias = weights.chunks_exact(d).zip(means.chunks_exact(d)).zip(&members).map(|((w, m), members)| {
-        let half: f64 = w.iter().zip(m).map(|(w, m)| w * m).sum::<f64>() / 2.0;
-        (members.len() as f64 / rows.len() as f64).ln() - half
+        let at = |point: &[f64]| w.iter().zip(point).map(|(w, m)| w * m).sum::<f64>();
+        (members.len() as f64 / rows.len() as f64).ln() - at(m) / 2.0 - at(&centre)
     });
     let bias: Vec<f64> = bias.collect();
     if weights.iter().chain(&bias).any(|w| !w.is_finite()) {
@@ -198,30 +208,35 @@ fn learn(task: &Task, rows: &[usize], way: Way, threads: usize) -> Result<Learne
     Ok(Learned { weights, bias, shrinkage })
 }
 
-/// What the ridge is a share of: the mean of the variances.
-fn unit(trace: f64, means: &[f64], d: usize) -> f64 {
-    if trace > 0.0 {
-        return trace / d as f64;
-    }
-    // Without variance within classes, that of the means.
-    let centre = |f: usize| means.iter().skip(f).step_by(d).sum::<f64>() / (means.len() / d) as f64;
-    let centres: Vec<f64> = (0..d).map(centre).collect();
-    means.iter().enumerate().map(|(i, m)| (m - centres[i % d]).powi(2)).sum::<f64>() / means.len() as f64
+/// What is added to the diagonal.
+struct Ridge {
+    /// What it is a share of: the mean of the variances.
+    unit: f64,
+    /// The share to begin with.
+    first: f64,
 }
 
-/// What a way to invert gives, with as much added to the diagonal as it needs.
-fn with_ridge<T>(
-    unit: f64,
-    mut inverted: impl FnMut(f64) -> Result<Option<T>, HeadError>,
-) -> Result<T, HeadError> {
-    let mut ridge = 0.0;
-    loop {
-        if let Some(found) = inverted(ridge * unit)? {
-            return Ok(found);
+impl Ridge {
+    /// That of a covariance by its trace and the means of the classes, less their own mean.
+    fn of(trace: f64, means: &[f64], d: usize) -> Self {
+        if trace > 0.0 {
+            return Self { unit: trace / d as f64, first: 0.0 };
         }
-        ridge = if ridge == 0.0 { 1e-6 } else { ridge * 10.0 };
-        if ridge > 10.0 || unit.is_nan() || unit <= 0.0 {
-            return Err(HeadError::Range { what: "a discriminant analysis" });
+        // Without variance within classes, that of the means is all that is known.
+        Self { unit: means.iter().map(|m| m.powi(2)).sum::<f64>() / means.len() as f64, first: 1.0 }
+    }
+
+    /// What a way to invert gives, with as much added to the diagonal as it needs.
+    fn with<T>(&self, mut inverted: impl FnMut(f64) -> Result<Option<T>, HeadError>) -> Result<T, HeadError> {
+        let mut ridge = self.first;
+        loop {
+            if let Some(found) = inverted(ridge * self.unit)? {
+                return Ok(found);
+            }
+            ridge = if ridge == 0.0 { 1e-6 } else { ridge * 10.0 };
+            if ridge > 10.0 || self.unit.is_nan() || self.unit <= 0.0 {
+                return Err(HeadError::Range { what: "a discriminant analysis" });
+            }
         }
     }
 }

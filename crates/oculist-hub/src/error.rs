@@ -211,7 +211,7 @@ pub struct Elsewhere {
 impl fmt::Display for Elsewhere {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.place.display();
-        write!(f, "Load it on another machine ({}) and give the path of that file instead, or ", self.url)?;
+        write!(f, "Load it on another machine ({}) and give its path instead (--model PATH), or ", self.url)?;
         if self.is_folder {
             write!(f, "copy the folder that the cache of another machine has for it to `{place}`")
         } else {

@@ -427,3 +427,63 @@ fn weights_without_a_classifier_give_features() {
     let predict = oculist("predict").arg(&photo).option("--model", &bare).option("--arch", Path::new(&arch));
     predict.run().fails(1, &["bare.safetensors", "number of classes"]);
 }
+
+#[test]
+fn nothing_that_is_read_is_written_over() {
+    let dir = scratch();
+    let (data, own) = (dir.path().join("data"), dir.path().join("own"));
+    named(&data, &[("left", 0), ("right", 2)], 3);
+    std::fs::create_dir(&own).expect("a folder");
+    let source = own.join("model.onnx");
+    std::fs::copy(trained().file("model.onnx"), &source).expect("a copy");
+    let before = std::fs::read(&source).expect("a model");
+    let call = oculist("transfer").arg(&data).option("--from", &source).option("--output", &own);
+    call.args("--mode features --feature-cache none --threads 2 --force")
+        .run()
+        .fails(1, &["model.onnx", "which this run begins with and would replace", "--output"]);
+    assert!(std::fs::read(&source).expect("a model") == before);
+    let among = data.join("left").join("f.npy");
+    let call = oculist("features").arg(&data).option("--from", &source).option("--output", &among);
+    call.args("--feature-cache none").run().fails(1, &["holds images of the data set itself"]);
+    assert!(!among.exists());
+}
+
+#[test]
+fn features_of_another_instruction_set_are_others() {
+    let dir = scratch();
+    let data = dir.path().join("data");
+    named(&data, &[("left", 0), ("right", 2)], 3);
+    let features = |name: &str, isa: &str, cache: &str| {
+        let (file, cache) = (dir.path().join(name), dir.path().join(cache));
+        let call = oculist("features").arg(&data).option("--from", trained().file("model.onnx"));
+        let call = call.option("--output", &file).option("--feature-cache", &cache).option("--isa", isa);
+        call.args("--threads 2").run().ok();
+        std::fs::read(file).expect("features")
+    };
+    features("auto.npy", "auto", "cache");
+    let kept = features("kept.npy", "portable", "cache");
+    let anew = features("anew.npy", "portable", "other");
+    assert!(kept == anew, "what is computed does not depend on what was before");
+}
+
+#[test]
+fn a_source_may_have_the_names_of_a_head() {
+    let dir = scratch();
+    let data = dir.path().join("data");
+    named(&data, &[("left", 0), ("right", 2)], 3);
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    transfer(&data, &first).args("--mode features --head knn").run().ok();
+    // All of it, with its neighbours, is in front of the new head.
+    let source = first.join("model.onnx");
+    let model = Model::read(&source).expect("a model");
+    let last = model.graph.value(model.graph.outputs()[0]).name.clone();
+    let call = oculist("transfer").arg(&data).option("--from", &source).option("--layer", &last);
+    let call = call.args("--mode features --feature-cache none --threads 2 --measure-seconds 0.05");
+    call.option("--output", &second).run().ok();
+    let photos: Vec<PathBuf> = (0..3).map(|i| data.join("left").join(format!("{i}.png"))).collect();
+    same_in_onnx_runtime(dir.path(), &second.join("model.onnx"), &photos);
+    // The last of two heads is the one that is taken off.
+    let call = oculist("features").arg(&data).option("--from", second.join("model.onnx"));
+    let outcome = call.option("--output", dir.path().join("f.npy")).args("--feature-cache none").run().ok();
+    assert!(outcome.stderr.contains("rows of 2 features"), "{}", outcome.stderr);
+}

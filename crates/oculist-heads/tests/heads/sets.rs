@@ -81,6 +81,36 @@ fn the_softmax_of_scores_gives_probabilities_of_unseen_rows() {
 }
 
 #[test]
+fn discriminant_analysis_takes_features_that_are_large_beside_their_spread() {
+    let (values, labels) = rows(90, 16, 0.7);
+    let head = |add: f32, few: usize| {
+        let moved: Vec<f32> = values.iter().map(|v| 0.01 * v + add).collect();
+        let (some, labels) = (&moved[..few * 16], &labels[..few]);
+        let head = learn(HeadKind::Lda, some, 16, labels, 3, &quick()).unwrap();
+        let scores = head.scores(Rows::new(&moved, 16).unwrap()).unwrap();
+        (head.cv_accuracy(), scores)
+    };
+    let (accuracy, scores) = head(0.0, 90);
+    for add in [3.0, 30.0] {
+        let (moved, other) = head(add, 90);
+        assert!((moved.unwrap() - accuracy.unwrap()).abs() < 0.03, "{add}: {moved:?}, {accuracy:?}");
+        let differences = |s: &[f32]| s.chunks_exact(3).map(|s| s[0] - s[1]).collect::<Vec<_>>();
+        let apart = differences(&scores).into_iter().zip(differences(&other)).map(|(a, b)| (a - b).abs());
+        assert!(apart.fold(0.0, f32::max) < 0.1, "{add}");
+    }
+    // One row a class: nothing is known of their spread.
+    let (accuracy, scores) = head(0.0, 3);
+    assert_eq!(accuracy, None);
+    assert!(scores.iter().all(|s| s.abs() < 100.0), "{scores:?}");
+    // Rows that are all the same.
+    let same = vec![5.0; 60];
+    let labels: Vec<u32> = (0..20).map(|i| u32::from(i < 5)).collect();
+    let head = learn(HeadKind::Lda, &same, 3, &labels, 2, &quick()).unwrap();
+    let scores = head.scores(Rows::new(&same[..3], 3).unwrap()).unwrap();
+    assert!(scores[0] > scores[1], "the more frequent one: {scores:?}");
+}
+
+#[test]
 fn threads_change_nothing() {
     let (values, labels) = rows(60, 20, 0.7);
     for &kind in HeadKind::ALL {

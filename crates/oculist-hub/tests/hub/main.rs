@@ -260,7 +260,7 @@ fn offline_the_cache_is_all() {
     let err = s.fetch("hf:a/b/onnx/model.onnx").unwrap_err();
     let text = err.to_string();
     assert!(matches!(err, HubError::Offline { .. }), "{text}");
-    for part in ["HF_HUB_OFFLINE", "path of that file", "models--a--b", "/a/b/resolve/main/onnx/model.onnx"] {
+    for part in ["HF_HUB_OFFLINE", "--model PATH", "models--a--b", "/a/b/resolve/main/onnx/model.onnx"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let place = s.inside(&format!("snapshots/{COMMIT}/x.onnx"));
@@ -305,7 +305,7 @@ fn without_a_hub_the_cache_is_asked() {
         let err = s.fetch("hf:a/c").unwrap_err();
         let text = err.to_string();
         assert!(matches!(err, HubError::Unreachable { .. }), "{text}");
-        assert!(text.contains("cannot be reached") && text.contains("path of that file"), "{text}");
+        assert!(text.contains("cannot be reached") && text.contains("--model PATH"), "{text}");
     }
 }
 

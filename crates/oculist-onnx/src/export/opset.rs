@@ -56,6 +56,14 @@ pub(super) fn needed(graph: &Graph, node: &Node) -> (i64, String) {
                 at_least(13, format!("{} along an axis that is not the last", node.op.name()));
             }
         }
+        Op::Gemm(_) if node.inputs.get(2).is_none() => at_least(11, "Gemm without a bias".to_owned()),
+        Op::Variadic(_) => {
+            let mut shapes = node.inputs.iter().map(|input| graph.shape(input));
+            let first = shapes.next();
+            if shapes.any(|shape| Some(shape) != first) {
+                at_least(8, format!("{} of shapes that differ", node.op.name()));
+            }
+        }
         Op::Unary(Unary::Clip { .. }) if !is_f32(graph, node) => at_least(6, "Clip".to_owned()),
         // Before, the parts had to be equal; a size that is not known is taken to be so.
         Op::Split(Split { axis, parts: Some(parts) }) => {

@@ -1,8 +1,8 @@
 //! What is newer than a file is written in operators that it has, and ONNX Runtime computes the same of them.
 
 use oculist_graph::{
-    Concat, DataType, Dim, Graph, GraphBuilder, GroupNormalization, LayerNormalization, Op, Reshape,
-    RmsNormalization, Shape, ShapeOf, Tensor, Unary,
+    Concat, DataType, Dim, Gemm, Graph, GraphBuilder, GroupNormalization, LayerNormalization, Op, Reshape,
+    RmsNormalization, Shape, ShapeOf, Tensor, Unary, Variadic,
 };
 use oculist_onnx::{ExportOptions, export, from_bytes};
 use oculist_testing::interpret::Array;
@@ -172,4 +172,26 @@ fn only_what_is_too_new_is_taken_apart() {
     assert_eq!(kinds, ["HardSwish", "Div", "Erf", "Add", "Mul", "Mul", "Trilu"]);
     let error = export(&graph, ExportOptions::default().with_opset(13)).unwrap_err().to_string();
     assert!(error.contains("Trilu needs opset 14, the model is to be written in 13"), "{error}");
+}
+
+#[test]
+fn what_older_opsets_did_not_broadcast_or_leave_out_asks_for_newer_ones() {
+    let of = |shape: &[usize], bias: bool| {
+        let mut graph = Graph::new("net");
+        graph.set_opset(7);
+        let x = graph.add_input("x", Shape::fixed(&[1, 2]));
+        let least = graph.add_param("least", Tensor::f32(shape, vec![0.5; shape.iter().product()]));
+        let y = graph.add_node("max", Variadic::Max, vec![x, least]);
+        let w = graph.add_param("w", Tensor::f32(&[3, 2], vec![1.0; 6]));
+        let c = graph.add_param("c", Tensor::f32(&[3], vec![1.0; 3]));
+        let y = graph.add_node("gemm", Gemm::LINEAR, if bias { vec![y, w, c] } else { vec![y, w] });
+        graph.set_outputs(vec![y]);
+        graph.tidy().unwrap();
+        export(&graph, ExportOptions::default()).unwrap()
+    };
+    let equal = of(&[1, 2], true);
+    assert_eq!((equal.opset, equal.raised), (7, None));
+    let raised = |shape: &[usize], bias| of(shape, bias).raised.unwrap_or_default();
+    assert_eq!(raised(&[], true), "node `max`: Max of shapes that differ needs opset 8");
+    assert_eq!(raised(&[1, 2], false), "node `gemm`: Gemm without a bias needs opset 11");
 }

@@ -19,12 +19,13 @@ use super::{Keeper, Sink, resume};
 use crate::candidate::Candidate;
 use crate::error::OculistError;
 use crate::files::{check_no_images_of, unwritable};
-use crate::message::set_to;
+use crate::message::{set_to, setting};
 use crate::predictions;
 use crate::progress::{Progress, Role, go_on};
 use crate::recipe::Recipe;
 use crate::run::{Finished, RunOptions};
 use crate::session::Session;
+use crate::settings::Settings;
 use crate::stage::Results;
 use crate::summary::metrics_csv;
 
@@ -79,10 +80,32 @@ impl Folder {
     }
 }
 
+/// Refuses to replace what is in a folder where a model lies there that the run reads.
+fn check_no_source_in(folder: &Path, settings: &Settings) -> Result<(), OculistError> {
+    let Ok(itself) = folder.canonicalize() else { return Ok(()) };
+    let mut read = settings.from.iter().flatten().chain(&settings.model);
+    let inside = |path: &&PathBuf| path.canonicalize().is_ok_and(|path| path.parent() == Some(&itself));
+    match read.find(inside) {
+        None => Ok(()),
+        Some(model) => Err(OculistError::Output {
+            path: folder.to_path_buf(),
+            problem: format!(
+                "holds {}, which this run begins with and would replace; choose another folder with {}",
+                model.display(),
+                setting("output")
+            )
+            .into(),
+        }),
+    }
+}
+
 impl Sink for Folder {
     fn begin(&mut self, session: &Session<'_>, recipe: &Recipe) -> Result<(), OculistError> {
         let options = &self.options;
         check_no_images_of(&options.output, session.source().dataset())?;
+        if options.existing == Existing::Replace {
+            check_no_source_in(&options.output, session.settings())?;
+        }
         let resumes = options.existing == Existing::Resume;
         let resumable = |e: OculistError| if resumes { e.resumable() } else { e };
         // Until the folder is touched there is something to continue only if there was before.

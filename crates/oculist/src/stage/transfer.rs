@@ -24,7 +24,7 @@ use crate::summary::counted;
 use crate::transfer::adapt::adapted;
 use crate::transfer::carried::{Backbone, Carried, as_run};
 use crate::transfer::features::{Extraction, FeatureRows};
-use crate::transfer::heads::{Lesson, chance, head_options, with_head};
+use crate::transfer::heads::{Lesson, chance, free_head, head_options, with_head};
 use crate::transfer::int8::quantized;
 use crate::transfer::pick::one_label;
 use crate::transfer::rows::{Carry, carry, rows, with_linear};
@@ -149,7 +149,8 @@ impl Transfer {
             let of = |split: Split| {
                 let subset = session.source().split(split);
                 let known = contents.map(|contents| contents.split(split));
-                let rows = session.watched(|watch| extraction.rows(subset, known, watch))?;
+                let rows = session.watched(|watch| extraction.rows(subset, known, watch));
+                let rows = rows.map_err(|e| e.of_model(&carried.path))?;
                 let labels = rows.labels(subset);
                 Ok::<_, OculistError>((rows, labels))
             };
@@ -173,7 +174,7 @@ impl Transfer {
         match kinds.iter().find(|kind| linear && !kind.is_linear()) {
             Some(kind) => Err(self.fail(format!(
                 "head: expected one that is a fully connected layer (logistic, svm or lda), which the modes gap and finetune \
-                 make, found {kind}; the mode features takes any"
+                 make, found {kind}; the mode features takes any where nothing is trained behind it"
             ))),
             None => Ok(kinds),
         }
@@ -446,7 +447,7 @@ impl Stage for Transfer {
         let backbone = carried.backbone(self.cut(session))?;
         let classes = session.source().class_names().len();
         let zeros = (vec![0.0; classes * backbone.network.features], vec![0.0; classes]);
-        let graph = with_linear(&backbone.network, "head", zeros.0, zeros.1)?;
+        let graph = with_linear(&backbone.network, &free_head(&backbone.network.graph), zeros.0, zeros.1)?;
         let source = session.source();
         let images = source.split(Split::Train).len() + source.split(Split::Val).len();
         let mut planned = Planned::new(Draft { graph: Some(graph.clone()) });

@@ -19,7 +19,7 @@ use crate::message::setting;
 use crate::model_file::{Model, ModelOptions};
 use crate::progress::{Watch, go_on};
 use crate::settings::Settings;
-use crate::transfer::heads::HEAD;
+use crate::transfer::heads::head_of;
 
 /// A source: its file, and the model with its own preprocessing, for images of the data's colours.
 #[derive(Debug, Clone)]
@@ -144,11 +144,10 @@ pub(crate) fn in_front_of(graph: &Graph, cut: Cut<'_>) -> oculist_passes::Result
     }
 }
 
-/// The value that a head of ours reads, whatever that is made of: its nodes are called `head` or `head.*`.
+/// The value that a head of ours reads, whatever that is made of: its nodes are named after it, and of several it is the last.
 fn own_head(graph: &Graph) -> Option<&str> {
-    let is_own =
-        |name: &str| name == HEAD || name.strip_prefix(HEAD).is_some_and(|rest| rest.starts_with('.'));
-    let mut inside: Vec<_> = graph.nodes().iter().filter(|node| is_own(&node.name)).collect();
+    let last = graph.nodes().iter().filter_map(|node| head_of(&node.name)).max()?;
+    let mut inside: Vec<_> = graph.nodes().iter().filter(|node| head_of(&node.name) == Some(last)).collect();
     let made: Vec<_> = inside.iter().flat_map(|node| node.outputs.iter().copied()).collect();
     inside.retain(|node| !node.inputs.iter().any(|value| made.contains(&value)));
     let read = inside.first()?.inputs.iter().find(|value| graph.param(*value).is_none())?;

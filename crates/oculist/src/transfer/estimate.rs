@@ -142,8 +142,9 @@ pub fn estimate_sources(
             folder: folder.as_deref(),
             precision: "f32",
         };
-        let rows = extraction.rows(&train, train_known.as_deref(), watch)?;
-        let val_rows = extraction.rows(&val, val_known.as_deref(), watch)?;
+        let of_file = |e: OculistError| e.of_model(&carried.path);
+        let rows = extraction.rows(&train, train_known.as_deref(), watch).map_err(of_file)?;
+        let val_rows = extraction.rows(&val, val_known.as_deref(), watch).map_err(of_file)?;
         let (labels, val_labels) = (rows.labels(&train), val_rows.labels(&val));
         let features = Rows::new(&rows.values, rows.dim)?;
         let stop = watch.stop;
@@ -387,7 +388,7 @@ impl fmt::Display for Estimates {
         write!(f, "{table}")?;
         writeln!(
             f,
-            "\nRank: mean over LogME, LEEP, H-score, NCTI and k-NN, 1 is best. The last columns: top-1 on {} validation \
+            "\nRank: mean over what is known of LogME, LEEP, H-score, NCTI and k-NN, 1 is best. The last columns: top-1 on {} validation \
              images with a part of {} training images.\n{}",
             self.images.1, self.images.0, self.finding
         )

@@ -15,7 +15,7 @@ use super::int8::quantized;
 use super::pick::folder;
 use crate::data::Source;
 use crate::error::{OculistError, wrong};
-use crate::files::{check_free_beside, write};
+use crate::files::{check_free_beside, check_no_images_of, write};
 use crate::message::setting;
 use crate::progress::Watch;
 use crate::settings::{Precision, Settings};
@@ -80,6 +80,8 @@ pub fn write_features(
     for line in source.describe_lines() {
         watch.note(&line);
     }
+    let beside = options.output.parent().filter(|p| !p.as_os_str().is_empty());
+    check_no_images_of(beside.unwrap_or_else(|| Path::new(".")), source.dataset())?;
     if unfit.is_some() {
         watch.note("the data are not fit for training, which features do not need");
     }
@@ -114,7 +116,7 @@ pub fn write_features(
             continue;
         }
         let known = contents.map(|contents| contents.split(split));
-        let found = extraction.rows(subset, known, watch)?;
+        let found = extraction.rows(subset, known, watch).map_err(|e| e.of_model(from))?;
         if found.len() < subset.len() {
             watch.note(&format!(
                 "{} of {} left out: they cannot be read",

@@ -156,7 +156,11 @@ impl Extraction<'_> {
             match store.save() {
                 Ok(true) => {}
                 Ok(false) => watch.note("the features are too many to be kept for another run"),
-                Err(error) => watch.note(&format!("the features are not kept for another run: {error}")),
+                Err(error) => {
+                    let place =
+                        self.folder.map(|folder| format!(" in {}", folder.display())).unwrap_or_default();
+                    watch.note(&format!("the features are not kept{place} for another run: {error}"));
+                }
             }
         }
         let mut rows = FeatureRows { dim, ..FeatureRows::default() };
@@ -175,6 +179,8 @@ impl Extraction<'_> {
     fn digest(&self) -> Result<Digest, OculistError> {
         let network = oculist_onnx::to_bytes(self.graph)?;
         let preprocessing = format!("{:?}", self.preprocessing.to_metadata());
-        Ok(extractor_digest(&network, &preprocessing, self.precision))
+        // Instruction sets round otherwise.
+        let precision = format!("{} {}", self.precision, self.ctx.isa());
+        Ok(extractor_digest(&network, &preprocessing, &precision))
     }
 }

@@ -14,8 +14,24 @@ use crate::error::OculistError;
 use crate::metrics::{Probabilities, evaluate_as};
 use crate::settings::HeadName;
 
-/// What the nodes of a head are called.
-pub(crate) const HEAD: &str = "head";
+/// What the nodes of a head are called, where the network has no such name.
+const HEAD: &str = "head";
+
+/// Which head a name is one of: `head` and `head.*` are the first, `head2` and `head2.*` the second, and so on.
+pub(crate) fn head_of(name: &str) -> Option<u32> {
+    let number = name.split('.').next()?.strip_prefix(HEAD)?;
+    if number.is_empty() { Some(1) } else { number.parse().ok().filter(|n| *n > 1) }
+}
+
+/// A name for the nodes of a head that nothing in a graph has.
+pub(crate) fn free_head(graph: &Graph) -> String {
+    let nodes = graph.nodes().iter().map(|node| node.name.as_str());
+    let values = graph.values().iter().map(|value| value.name.as_str());
+    match nodes.chain(values).filter_map(head_of).max() {
+        None => HEAD.to_owned(),
+        Some(last) => format!("{HEAD}{}", u64::from(last) + 1),
+    }
+}
 
 /// A head that was learned, with what it achieves.
 #[derive(Debug)]
@@ -136,7 +152,8 @@ pub(crate) fn chance(cv_accuracy: Option<f64>, labels: &[u32], classes: usize) -
 pub(crate) fn with_head(network: &Extractor, head: &Fitted) -> Result<Graph, OculistError> {
     let mut graph = network.graph.clone();
     let features = graph.outputs()[0];
-    let logits = head.append(&mut graph, features, HEAD)?;
+    let name = free_head(&graph);
+    let logits = head.append(&mut graph, features, &name)?;
     graph.set_outputs(vec![logits]);
     graph.tidy()?;
     graph.check()?;

@@ -108,7 +108,8 @@ fn probe(
     let mut some = |split, most| -> Result<_, OculistError> {
         let subset = source.split(split);
         let (subset, contents) = evenly(subset, contents.map(|c| c.split(split)), most)?;
-        let rows = extraction.rows(&subset, contents.as_deref(), watch)?;
+        let found = extraction.rows(&subset, contents.as_deref(), watch);
+        let rows = found.map_err(|e| e.of_model(&carried.path))?;
         let labels = rows.labels(&subset);
         Ok((rows, labels))
     };
