@@ -17,7 +17,7 @@ pub use array::Array;
 
 use oculist_graph::{
     BatchNormalization, Binary, Concat, DequantizeLinear, Dim, Flatten, Gemm, GlobalPool, Graph, Identity,
-    Node, Op, QuantizeLinear, TensorData, Unary, ValueId, ValueKind,
+    Node, Op, QuantizeLinear, Softmax, SoftmaxKind, TensorData, Unary, ValueId, ValueKind,
 };
 
 /// All values of one execution.
@@ -109,7 +109,14 @@ fn evaluate(graph: &Graph, node: &Node, x: &[&Array]) -> Array {
             Array::new(&[n, rest], x[0].data().to_vec())
         }
         Op::Dropout(_) | Op::Identity(Identity) => x[0].clone(),
-        Op::Softmax(softmax) if softmax.axis == 1 && x[0].shape().len() == 2 => elementwise::softmax(x[0]),
+        Op::Softmax(Softmax { kind: SoftmaxKind::Softmax, axis: 1, .. }) if x[0].shape().len() == 2 => {
+            elementwise::softmax(x[0])
+        }
+        Op::Softmax(Softmax { kind: SoftmaxKind::LogSoftmax, axis: 1, .. }) if x[0].shape().len() == 2 => {
+            let mut out = elementwise::softmax(x[0]);
+            out.data_mut().iter_mut().for_each(|v| *v = v.ln());
+            out
+        }
         Op::Pad(_) => {
             let (before, after) = graph.channel_padding(node).expect("channels are padded with zeros");
             elementwise::pad_channels(before, after, x[0])

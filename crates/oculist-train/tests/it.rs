@@ -16,6 +16,7 @@ mod it {
     mod runs;
     mod sizes;
     mod statistics;
+    mod teacher;
     mod tuning;
     mod zoo;
 }

@@ -249,8 +249,15 @@ impl Source {
         lines
     }
 
+    /// What a run and its report warn of: splits without an image of some class, images that lie in several.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.lacking_lines();
+        warnings.extend(alike::warnings(&self.dataset));
+        warnings
+    }
+
     /// Those of the lines that tell of splits without an image of some class.
-    pub(crate) fn lacking_lines(&self) -> Vec<String> {
+    fn lacking_lines(&self) -> Vec<String> {
         let of = self.dataset.skipped().iter().filter(|skip| skip.kind == SkipKind::Lacking);
         of.map(|skip| format!("{}: {}", skip.path.display(), skip.reason)).collect()
     }

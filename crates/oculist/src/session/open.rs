@@ -11,7 +11,7 @@ use super::shared::Shared;
 use super::{Canceller, Session, Stop};
 use crate::class_match::list_up_to;
 use crate::config::Config;
-use crate::data::{Source, alike, facts};
+use crate::data::{Source, facts};
 use crate::error::{OculistError, wrong};
 use crate::evaluate::BATCH;
 use crate::message::set_to;
@@ -104,12 +104,12 @@ impl<'a> SessionBuilder<'a> {
         });
         let mut source =
             source.map_or_else(|| Source::open(&of_task(&settings, given.as_ref()), threads), Ok)?;
-        let lacking = source.lacking_lines();
-        for line in source.describe_lines() {
-            if lacking.contains(&line) { watch.warn(&line) } else { watch.note(&line) }
+        let warnings = source.warnings();
+        for line in source.describe_lines().iter().filter(|line| !warnings.contains(line)) {
+            watch.note(line);
         }
-        for line in alike::warnings(source.dataset()) {
-            watch.warn(&line);
+        for line in &warnings {
+            watch.warn(line);
         }
         if let (Some(model), Some(path)) = (&mut given, &settings.model) {
             model.adopt_classes(source.class_names(), watch);

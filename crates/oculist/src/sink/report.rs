@@ -8,7 +8,7 @@ use oculist_report::{Input, LayerWidth, RunSummary};
 
 use super::Sink;
 use crate::candidate::Candidate;
-use crate::data::{alike, preprocessing_text};
+use crate::data::preprocessing_text;
 use crate::error::OculistError;
 use crate::message::Message;
 use crate::pictures;
@@ -100,9 +100,7 @@ impl Sink for Report {
             ..RunSummary::default()
         };
         // Said when the data were read, before a run folder listens.
-        let of_data =
-            alike::warnings(session.source().dataset()).into_iter().chain(session.source().lacking_lines());
-        for warning in of_data {
+        for warning in session.source().warnings() {
             if !self.summary.warnings.contains(&warning) {
                 self.summary.warnings.push(warning);
             }
