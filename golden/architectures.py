@@ -11,6 +11,7 @@ from torch import nn
 
 import formula
 import golden_json
+from airbench import Airbench
 from cifar_resnet import CifarResNet
 
 # Centre of the batch-norm weights, chosen per network so that the logits are of order 1 to 10: residual
@@ -121,6 +122,7 @@ def main() -> None:
                 model = CifarResNet(depth, option, channels)
                 name = f"cifar_resnet{depth}_{option.lower()}_{channels}x{size}"
                 models.append(describe(name, model, gamma, [(2, channels, size, size)]))
+    models.append(describe("airbench", Airbench(), 0.9, [(2, 3, 32, 32), (1, 3, 45, 38)]))
     golden_json.write(
         "architectures.json",
         {

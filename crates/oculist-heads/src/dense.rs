@@ -27,6 +27,23 @@ pub(crate) fn gram(x: &[f64], rows: usize, threads: usize) -> Vec<f64> {
     gram
 }
 
+/// Eigenvalues and eigenvectors of a symmetric matrix, `A v = lambda v`, in no order.
+///
+/// # Shapes
+/// `a` is `[n, n]`; there are `n` eigenvalues, and the vectors are the rows of `[n, n]`, of length 1.
+///
+/// # Errors
+/// [`HeadError::Stopped`] once `stop` is set.
+///
+/// # Source
+/// Golub and Van Loan, "Matrix Computations", 2013, 8.3.
+pub fn symmetric_eigen(a: Vec<f64>, n: usize, stop: &AtomicBool) -> Result<(Vec<f64>, Vec<f64>), HeadError> {
+    // The vectors times the identity are the vectors.
+    let mut vectors: Vec<f64> = (0..n * n).map(|i| f64::from(u8::from(i / n == i % n))).collect();
+    let values = eigen(a, n, &mut vectors, stop)?;
+    Ok((values, vectors))
+}
+
 /// The columns of `[rows, columns]` as rows.
 pub(crate) fn transposed(x: &[f64], columns: usize) -> Vec<f64> {
     (0..columns).flat_map(|c| x.iter().skip(c).step_by(columns).copied()).collect()

@@ -30,6 +30,7 @@ mod rotation;
 mod rows;
 mod standard;
 
+pub use dense::symmetric_eigen;
 pub use error::HeadError;
 pub use fit::fit;
 pub use fitted::Fitted;

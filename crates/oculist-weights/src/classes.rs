@@ -6,8 +6,9 @@ use crate::error::{WeightsError, listed};
 use crate::read::Weights;
 
 /// Names of the last layer's weight in each family: torchvision's, then those of other producers.
-const CLASSIFIERS: [(Family, &[&str]); 18] = [
+const CLASSIFIERS: [(Family, &[&str]); 19] = [
     (Family::CifarResNet, &["linear.weight", "fc.weight"]),
+    (Family::Airbench, &["head.weight"]),
     (Family::ResNet, &["fc.weight"]),
     (Family::MobileNetV2, &["classifier.1.weight", "classifier.weight"]),
     (Family::MobileNetV3, &["classifier.3.weight", "classifier.weight"]),

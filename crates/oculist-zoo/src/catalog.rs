@@ -8,9 +8,9 @@ use oculist_graph::{Graph, GraphError, Op};
 use crate::error::ZooError;
 use crate::options::{BuildOptions, Stem};
 use crate::{
-    alexnet, cifar_resnet, convnext, densenet, efficientnet, efficientnet_lite, googlenet, inception_v3,
-    mobilenet_v1, mobilenet_v2, mobilenet_v3, mobileone, regnet, repvgg, resnet, shufflenet_v2, squeezenet,
-    vgg, vit,
+    airbench, alexnet, cifar_resnet, convnext, densenet, efficientnet, efficientnet_lite, googlenet,
+    inception_v3, mobilenet_v1, mobilenet_v2, mobilenet_v3, mobileone, regnet, repvgg, resnet, shufflenet_v2,
+    squeezenet, vgg, vit,
 };
 
 /// A family of architectures that differ in depth or width only.
@@ -19,6 +19,8 @@ use crate::{
 pub enum Family {
     /// Residual networks for CIFAR.
     CifarResNet,
+    /// Networks of the fast-training records.
+    Airbench,
     /// Residual networks for ImageNet.
     ResNet,
     /// MobileNetV2.
@@ -59,6 +61,7 @@ impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::CifarResNet => "ResNet (CIFAR)",
+            Self::Airbench => "airbench",
             Self::ResNet => "ResNet",
             Self::MobileNetV2 => "MobileNetV2",
             Self::MobileNetV3 => "MobileNetV3",
@@ -117,8 +120,9 @@ impl fmt::Debug for ArchitectureInfo {
 /// All architectures, by family and depth.
 pub fn architectures() -> &'static [ArchitectureInfo] {
     static ALL: LazyLock<Vec<ArchitectureInfo>> = LazyLock::new(|| {
-        let families: [&[ArchitectureInfo]; 19] = [
+        let families: [&[ArchitectureInfo]; 20] = [
             &cifar_resnet::ENTRIES,
+            &airbench::ENTRIES,
             &resnet::ENTRIES,
             &densenet::ENTRIES,
             &googlenet::ENTRIES,

@@ -1,6 +1,6 @@
 //! Start weights.
 
-use oculist_graph::{Binary, Graph, Node, NodeId, Op, Tensor, ValueId};
+use oculist_graph::{Binary, Conv, Graph, Node, NodeId, Op, Tensor, ValueId};
 
 /// Choices for [`initialize_with`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -10,11 +10,25 @@ pub struct InitOptions {
     /// # Source
     /// Goyal et al.: Accurate, Large Minibatch SGD, 2017 (arXiv 1706.02677), section 5.1.
     pub zero_init_residual: bool,
+    /// Starts convolutions that keep the size of the map as the identity: output channel `i` is input channel `i` as long
+    /// as there are input channels; the other filters are uniform within `1 / sqrt(fan_in)`.
+    ///
+    /// # Source
+    /// Jordan 2024 (arXiv 2404.00498), section 3.1; the rest is PyTorch's usual draw, as there.
+    pub identity: bool,
 }
 
-/// Draws all weights of a graph with [`InitOptions::default`]; see [`initialize_with`].
+impl InitOptions {
+    /// How the architecture of that name is meant to start.
+    pub fn of(architecture: &str) -> Self {
+        Self { identity: architecture == "airbench", ..Self::default() }
+    }
+}
+
+/// Draws all weights of a graph as its architecture, by which it is called, is meant to start; see [`initialize_with`].
 pub fn initialize(graph: &mut Graph, seed: u64) {
-    initialize_with(graph, seed, InitOptions::default());
+    let options = InitOptions::of(graph.name());
+    initialize_with(graph, seed, options);
 }
 
 /// Draws all weights of a graph.
@@ -23,6 +37,7 @@ pub fn initialize(graph: &mut Graph, seed: u64) {
 /// |---|---|
 /// | convolution | normal, variance `2 / fan_out`, `fan_out = c_out / groups * k_h * k_w` |
 /// | convolution in a graph without batch normalisation | normal, variance `2 / fan_in` |
+/// | convolution of stride 1 with [`InitOptions::identity`] | identity, then uniform within `1 / sqrt(fan_in)` |
 /// | classifier alone (residual networks) | uniform within `1 / sqrt(fan_in)` |
 /// | linear layers with a hidden one or dropout before them | normal, deviation 0.01 |
 /// | hidden linear layer in a graph without batch normalisation | normal, variance `2 / fan_in` |
@@ -59,6 +74,13 @@ enum Draw {
     Normal(f64),
     /// Half-width about 0.
     Uniform(f64),
+    /// Filters over `inputs` channels of `taps` pixels each: the first ones pass one channel on, the others are uniform with
+    /// this half-width.
+    Identity {
+        inputs: usize,
+        taps: usize,
+        half_width: f64,
+    },
 }
 
 impl Draw {
@@ -77,6 +99,13 @@ impl Draw {
             Self::Uniform(half_width) => {
                 for v in values {
                     *v = (half_width * (2.0 * random.uniform() - 1.0)) as f32;
+                }
+            }
+            Self::Identity { inputs, taps, half_width } => {
+                Self::Uniform(half_width).fill(values, seed, name);
+                for (i, filter) in values.chunks_mut(inputs * taps).take(inputs).enumerate() {
+                    filter.fill(0.0);
+                    filter[i * taps + taps / 2] = 1.0;
                 }
             }
         }
@@ -103,7 +132,14 @@ fn plan(graph: &Graph, options: InitOptions) -> Vec<(ValueId, Draw)> {
                 } else {
                     shape.get(1).unwrap_or(1) * window
                 };
-                plan.push((node.inputs[1], Draw::Normal((2.0 / fan.max(1) as f64).sqrt())));
+                let inputs = shape.get(1).unwrap_or(1);
+                let draw = if options.identity && keeps_the_map(conv) {
+                    let half_width = 1.0 / ((inputs * window).max(1) as f64).sqrt();
+                    Draw::Identity { inputs, taps: window, half_width }
+                } else {
+                    Draw::Normal((2.0 / fan.max(1) as f64).sqrt())
+                };
+                plan.push((node.inputs[1], draw));
                 plan.extend(node.inputs.get(2).map(|b| (b, Draw::Constant(0.0))));
             }
             Op::Gemm(_) => {
@@ -146,6 +182,13 @@ fn plan(graph: &Graph, options: InitOptions) -> Vec<(ValueId, Draw)> {
         }
     }
     plan
+}
+
+/// Whether a convolution's output has the size of its input, pixel by pixel, and all channels meet.
+fn keeps_the_map(conv: &Conv) -> bool {
+    let window = &conv.window;
+    let odd = window.kernel.iter().all(|k| k % 2 == 1);
+    odd && conv.groups == 1 && window.stride.iter().all(|&s| s == 1)
 }
 
 /// Linear layers, tokens and positions of transformers.

@@ -17,6 +17,7 @@
 //! # Ok::<(), oculist_zoo::ZooError>(())
 //! ```
 
+mod airbench;
 mod alexnet;
 mod catalog;
 mod cifar_resnet;
@@ -46,6 +47,7 @@ mod squeezenet;
 mod vgg;
 mod vit;
 
+pub use airbench::WHITENING;
 pub use catalog::{ArchitectureInfo, Family, architectures, build, find, stem_with_kernel};
 pub use default::{SMALL_INPUT, Suggestion, default_for};
 pub use error::{Mismatch, ZooError};

@@ -13,6 +13,7 @@ use oculist_augment::{Pipeline, Preprocessing};
 use oculist_data::Task;
 use oculist_metrics::Metric;
 use oculist_train::{OptimizerConfig, TrainConfig, objective};
+use oculist_zoo::Family;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{OculistError, wrong};
@@ -124,11 +125,23 @@ impl Config {
         let metric = metric(settings, facts)?;
         let preprocessing = facts.preprocessing.clone();
         let input = (preprocessing.channels(), preprocessing.height, preprocessing.width);
-        let schedule = Schedule::resolve(settings, facts, preprocessing.height)?;
-        let (arch, width) = if let Some(name) = &settings.arch {
-            (oculist_zoo::find(name)?.name, 1.0)
+        let small = input.1.min(input.2) <= oculist_zoo::SMALL_INPUT;
+        let named = match &settings.arch {
+            Some(name) => Some(oculist_zoo::find(name)?),
+            // What is given is trained on as one that needs its time: nothing is known of it.
+            None if small && (settings.model.is_some() || settings.from.is_some()) => {
+                Some(oculist_zoo::find("resnet20")?)
+            }
+            None => None,
+        };
+        let chosen = (named.is_none() && small).then(|| oculist_zoo::default_for(input, facts.train, 1));
+        let width = settings.width.unwrap_or(chosen.map_or(1.0, |suggested| suggested.width));
+        let family = named.map_or(chosen.map(|_| Family::Airbench), |info| Some(info.family));
+        let schedule = Schedule::resolve(settings, facts, preprocessing.height, family, width)?;
+        let (arch, width) = if let Some(info) = named {
+            (info.name, 1.0)
         } else {
-            let suggested = oculist_zoo::default_for(input, schedule.epochs.saturating_mul(facts.train));
+            let suggested = oculist_zoo::default_for(input, facts.train, schedule.epochs);
             (suggested.arch, suggested.width)
         };
         let (arch, width) = (arch.to_owned(), settings.width.unwrap_or(width));
@@ -139,7 +152,7 @@ impl Config {
             let problem = format!("expected {augment} with it, or an {file} file with an aug_mix step");
             return Err(wrong("consistency", problem));
         }
-        let finetune = finetuning(settings, &train);
+        let finetune = finetuning(settings, &arch, &train);
         train.validate()?;
         finetune.validate()?;
         // What the task does not have is refused here and not where training begins.

@@ -95,6 +95,7 @@ mod summary;
 mod training;
 mod training_data;
 mod transfer;
+mod whiten;
 
 pub use answer::Answer;
 pub use audit::{

@@ -109,7 +109,7 @@ fn zero_init_touches_the_last_gamma_of_each_block_only() {
     ];
     for (name, last, blocks, other) in cases {
         let mut graph = build(name, &BuildOptions::new(10, (3, 32, 32))).unwrap();
-        initialize_with(&mut graph, 3, InitOptions { zero_init_residual: true });
+        initialize_with(&mut graph, 3, InitOptions { zero_init_residual: true, ..InitOptions::default() });
         let mut zeroed = 0;
         for (_, value, tensor) in graph.params() {
             let Some(values) = tensor.as_f32() else { continue };
@@ -124,7 +124,7 @@ fn zero_init_touches_the_last_gamma_of_each_block_only() {
         assert_eq!(zeroed, blocks, "{name}");
     }
     let mut graph = build("mobilenet_v2", &BuildOptions::new(10, (3, 224, 224))).unwrap();
-    initialize_with(&mut graph, 3, InitOptions { zero_init_residual: true });
+    initialize_with(&mut graph, 3, InitOptions { zero_init_residual: true, ..InitOptions::default() });
     let zeroed = graph
         .params()
         .filter(|(_, v, t)| v.name.ends_with("conv.3.weight") && t.as_f32().unwrap()[0] == 0.0)
@@ -145,4 +145,22 @@ fn transformers_begin_small_and_with_branches_switched_off() {
     let convnext = drawn("convnext_tiny", 32, 1);
     assert!(values(&convnext, "features.1.0.layer_scale").iter().all(|&s| s == 1e-6));
     assert!(mean_and_deviation(values(&convnext, "features.1.0.block.3.weight")).1 > 0.01);
+}
+
+#[test]
+fn airbench_begins_as_the_identity() {
+    let graph = drawn("airbench", 32, 3);
+    let weight = values(&graph, "layers.1.conv1.weight");
+    // 256 filters over 64 channels: 64 of them pass one channel on.
+    for (o, filter) in weight.chunks(64 * 9).enumerate() {
+        if o < 64 {
+            let (ones, zeros) = (filter.iter().filter(|w| **w == 1.0), filter.iter().filter(|w| **w == 0.0));
+            assert_eq!((ones.count(), zeros.count(), filter[o * 9 + 4]), (1, 575, 1.0), "filter {o}");
+        } else {
+            assert!(filter.iter().all(|w| w.abs() <= 1.0 / 24.0 && *w != 0.0), "filter {o}");
+        }
+    }
+    // Neither the whitening nor other architectures.
+    assert!(!values(&graph, "whiten.weight").contains(&1.0));
+    assert!(!values(&drawn("resnet20", 32, 3), "layer1.0.conv1.weight").contains(&1.0));
 }

@@ -1,5 +1,6 @@
 //! How many images an update has, how often an image stands in it, and how many epochs there are.
 
+use oculist_zoo::Family;
 use serde::{Deserialize, Serialize};
 
 use super::{DataFacts, SMALL_SIDE};
@@ -15,6 +16,11 @@ const MOST_EPOCHS: usize = 60;
 /// The same of photos, for the network that is chosen for them: crops and colours of few photos are learned from for long.
 const PHOTO_UPDATES: usize = 2000;
 const MOST_PHOTO_EPOCHS: usize = 100;
+/// The same of `airbench`, which has learned small images when other networks have begun.
+const FAST_UPDATES: usize = 640;
+const LEAST_FAST_EPOCHS: usize = 10;
+/// The same at its full width, which is for many images.
+const LEAST_WIDE_EPOCHS: usize = 16;
 
 /// Repeated augmentation: each image stands several times in one batch, differently augmented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,11 +53,18 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// What is asked for, or what suits the images.
+    /// What is asked for, or what suits the images and the network: of that family and width, or one that is
+    /// chosen for photos.
     ///
     /// # Errors
     /// [`OculistError::Setting`] for a batch that cannot be.
-    pub(super) fn resolve(settings: &Settings, facts: &DataFacts, side: usize) -> Result<Self, OculistError> {
+    pub(super) fn resolve(
+        settings: &Settings,
+        facts: &DataFacts,
+        side: usize,
+        family: Option<Family>,
+        width: f64,
+    ) -> Result<Self, OculistError> {
         // At least a dozen updates per epoch, so that small sets are not trained in a handful of steps.
         let largest = if side <= SMALL_SIDE { 128 } else { 64 };
         let automatic = (facts.train / 12).clamp(8, largest);
@@ -60,10 +73,13 @@ impl Schedule {
         let places = facts.train * repeat.filter(|r| r.longer).map_or(1, |r| r.times);
         let steps = (places / batch_size).max(1);
         // A network that is chosen for the images is chosen for so many epochs; of one that is named nothing is known.
-        let chosen = side > SMALL_SIDE && settings.arch.is_none();
-        let (updates, most) =
-            if chosen { (PHOTO_UPDATES, MOST_PHOTO_EPOCHS) } else { (UPDATES, MOST_EPOCHS) };
-        let epochs = settings.epochs.unwrap_or_else(|| updates.div_ceil(steps).clamp(LEAST_EPOCHS, most));
+        let (updates, least, most) = match family {
+            Some(Family::Airbench) if width >= 1.0 => (FAST_UPDATES, LEAST_WIDE_EPOCHS, MOST_EPOCHS),
+            Some(Family::Airbench) => (FAST_UPDATES, LEAST_FAST_EPOCHS, MOST_EPOCHS),
+            None => (PHOTO_UPDATES, LEAST_EPOCHS, MOST_PHOTO_EPOCHS),
+            Some(_) => (UPDATES, LEAST_EPOCHS, MOST_EPOCHS),
+        };
+        let epochs = settings.epochs.unwrap_or_else(|| updates.div_ceil(steps).clamp(least, most));
         Ok(Self { batch_size, epochs })
     }
 }

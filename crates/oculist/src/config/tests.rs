@@ -25,9 +25,16 @@ fn photos() -> Preprocessing {
 }
 
 #[test]
-fn small_images_get_padded_crops_and_twenty_epochs() {
+fn small_images_get_padded_crops_and_ten_epochs() {
     let r = Config::resolve(&Settings::default(), &facts(9000, small())).unwrap();
-    assert_eq!((r.arch.as_str(), r.train.batch_size, r.train.epochs), ("resnet20", 128, 20));
+    assert_eq!((r.arch.as_str(), r.train.batch_size, r.train.epochs), ("airbench", 128, 10));
+    assert_eq!((r.width, r.train.lr, r.train.weight_decay), (0.5, 0.2, 1.5e-3));
+    assert_eq!((r.finetune.epochs, r.finetune.lr, r.finetune.weight_decay), (4, 0.05, 5e-4));
+    // A given model is none of ours.
+    let given = Settings { model: Some("x.onnx".into()), ..Settings::default() };
+    let r = Config::resolve(&given, &facts(9000, small())).unwrap();
+    assert_eq!((r.train.epochs, r.train.lr, r.train.tuning.is_plain()), (20, 0.1, true));
+    let r = Config::resolve(&Settings::default(), &facts(9000, small())).unwrap();
     assert_eq!(r.augmentation, Pipeline::small_images(28, true));
 }
 

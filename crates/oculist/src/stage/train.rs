@@ -15,6 +15,7 @@ use crate::settings::Settings;
 use crate::summary::{count_text, counted, curve};
 use crate::training::Phase;
 use crate::training_data::TrainingImages;
+use crate::whiten::whiten;
 
 /// Photos below which it is said that something could be carried over.
 const FEW: usize = 5000;
@@ -108,7 +109,7 @@ impl Stage for Train {
     }
 }
 
-/// The network of a configuration, with the weights that training starts from.
+/// The network of a configuration, with the weights that training starts from but for what the images decide.
 pub(super) fn network(session: &Session<'_>, config: &Config) -> Result<oculist_graph::Graph, OculistError> {
     let mut graph = oculist_zoo::build(&config.arch, &session.build_options(config))?;
     oculist_zoo::initialize(&mut graph, config.seed);
@@ -121,7 +122,8 @@ pub(super) fn begin(
     config: &Config,
     own: &Settings,
 ) -> Result<(oculist_graph::Graph, u64), OculistError> {
-    let graph = network(session, config)?;
+    let mut graph = network(session, config)?;
+    whiten(session, &mut graph, config)?;
     let (count, p) = (graph.cost(), &config.preprocessing);
     session.note(&format!(
         "{} parameters, {} multiply-adds per image at {}x{}x{}; {}, batch {}, learning rate {:?}",
