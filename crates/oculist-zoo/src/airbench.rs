@@ -9,7 +9,7 @@
 //! ([`crate::InitOptions::identity`]).
 //!
 //! There is no large stem; [`crate::Stem`] is ignored, and at 224x224 the network works on large maps. Poolings for which
-//! a small map has no room are left out.
+//! a small map has no room are left out, and an image of one row or column gets a window of one pixel.
 //!
 //! # Source
 //! Jordan: 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024 (arXiv 2404.00498), which goes back to David Page's and
@@ -43,8 +43,9 @@ pub(crate) const ENTRIES: [ArchitectureInfo; 1] = [ArchitectureInfo {
 
 fn build(options: &BuildOptions) -> Result<Graph, GraphError> {
     let (mut net, x) = Net::new("airbench", options, Norm::DEFAULT);
-    let (channels, _, _) = net.chw(x);
-    let mut x = net.conv(WHITENING, x, 2 * 4 * channels, Conv::square(2, 1, 0), true);
+    let (channels, h, w) = net.chw(x);
+    let side = if h.min(w) < 2 { 1 } else { 2 };
+    let mut x = net.conv(WHITENING, x, 2 * 4 * channels, Conv::square(side, 1, 0), true);
     x = net.relu("relu", x);
     for (group, channels) in [64, 256, 256].into_iter().enumerate() {
         let channels = scaled(channels, options);

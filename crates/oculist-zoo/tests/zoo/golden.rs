@@ -1,7 +1,7 @@
 //! Names, counts and logits against `golden/architectures.json`, which torchvision (for the CIFAR networks: PyTorch)
 //! computed from the same formula weights.
 
-use oculist_graph::{BatchNormalization, Graph, Op, Tensor, Unary};
+use oculist_graph::{BatchNormalization, GlobalPool, Graph, Op, Tensor, Unary};
 use oculist_testing::interpret::{Array, run};
 use oculist_testing::{formula, golden};
 use oculist_zoo::{BuildOptions, build, load_named};
@@ -103,8 +103,14 @@ fn names_shapes_counts_and_epsilons_are_torchvisions() {
             compared += 1;
         }
     }
-    // 11 torchvision networks, 6 of them at two sizes, the small stem, 6 CIFAR networks at two sizes.
-    assert_eq!(compared, 11 + 6 + 1 + 12);
+    // 11 torchvision networks, 6 of them at two sizes, the small stem, 6 CIFAR networks and airbench at two sizes.
+    assert_eq!(compared, 11 + 6 + 1 + 12 + 2);
+}
+
+#[test]
+fn logits_of_airbench() {
+    logits_agree("airbench", 0);
+    logits_agree("airbench", 1);
 }
 
 #[test]
@@ -178,6 +184,17 @@ fn a_wrong_shortcut_is_rejected() {
                 graph.set_param(pads, Tensor::ints(vec![0, 0, 0, 0, 0, all, 0, 0]));
             }
         }
+    });
+}
+
+#[test]
+fn a_wrong_pooling_is_rejected() {
+    is_rejected("airbench", 0, |graph| {
+        each_op(graph, |op| {
+            if let Op::GlobalPool(pool) = op {
+                *pool = GlobalPool::Average;
+            }
+        });
     });
 }
 

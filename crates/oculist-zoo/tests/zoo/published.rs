@@ -22,6 +22,7 @@ fn is_elsewhere(name: &str) -> bool {
         "resnet34",
         "resnet50",
         "alexnet",
+        "airbench",
     ];
     elsewhere.contains(&name)
         || name.contains("efficientnet_lite")
