@@ -4,29 +4,35 @@ mod augment;
 mod augment_page;
 mod cases;
 mod convolutions;
+mod instructions;
 mod measure;
 mod page;
 mod peers;
 mod program;
 mod row;
+mod sections;
+mod tables;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
 use cases::{Bench, Case};
+use instructions::Instructions;
 use page::Page;
-pub(crate) use page::replace_section;
 use peers::Peers;
 use row::Row;
+pub(crate) use sections::Section;
 
 pub(crate) const ARGUMENTS: &str = "[train|infer|convolutions|growth|augment]... [--peers] [--threads N] [--rounds N] [--seconds S]\n    \
      [--only TEXT] [--isa NAME] [--json FILE] [--page FILE]";
 pub(crate) const ABOUT: &str = "Measures speed and memory, all benches or those named, and writes docs/benchmarks.md (augment:\n\
      docs/benchmarks-augmentation.md), or --page FILE.\n\
-     With --peers it makes target/peers-venv (PyTorch, ONNX Runtime, OpenVINO, Albumentations; several gigabytes), builds rten, tract\n\
+     With --peers it makes target/peers-venv (PyTorch, ONNX Runtime, OpenVINO, Albumentations; several\n\
+     gigabytes), builds rten, tract\n\
      and Burn, and lets them take turns with ours; --only runs the cases whose name contains TEXT.\n\
-     Without --only and --page the sections of the page that were measured are replaced.";
+     Without --only and --page the sections of the page that were measured are replaced, those of this kind of machine\n\
+     (avx512-vnni, avx512, avx2, portable; --isa makes it a lower one).";
 
 /// What the command line asks for.
 #[derive(Debug, Clone)]
@@ -104,7 +110,8 @@ fn number(option: &str, text: &str) -> Result<usize> {
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = Options::parse(arguments)?;
-    let peers = Peers::prepare(&options)?;
+    let instructions = Instructions::of_this_machine(options.isa.as_deref())?;
+    let peers = Peers::prepare(&options, instructions)?;
     let mut rows = Vec::new();
     for bench in &options.benches {
         let (measured, page) = measure_bench(*bench, &options, &peers)?;
@@ -130,13 +137,13 @@ fn measure_bench(bench: Bench, options: &Options, peers: &Peers) -> Result<(Vec<
     if bench == Bench::Augment {
         println!("==> augment");
         let lines = augment::run(options, peers)?;
-        return Ok((augment::rows(&lines), Page::of_augment(options, &lines)));
+        return Ok((augment::rows(&lines), Page::of_augment(options, peers.instructions, &lines)));
     }
     let rows = match bench {
         Bench::Convolutions => convolutions::run(options, peers)?,
         _ => in_turns(bench, options, peers)?,
     };
-    let page = Page::new(bench, options, peers, &rows);
+    let page = Page::new(bench, options, peers.instructions, &rows);
     Ok((rows, page))
 }
 

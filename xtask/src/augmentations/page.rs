@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::methods::{METHODS, Method};
 use super::{Data, Job, Study};
-use crate::{bench, workspace};
+use crate::bench::Section;
+use crate::workspace;
 
 /// Test errors in percent, one for each seed that is finished.
 #[derive(Debug)]
@@ -51,7 +52,8 @@ pub(super) fn write(study: &Study, folder: &Path) -> Result<()> {
     let text = section(study, &rows);
     println!("\n{text}");
     let path = workspace::root().join("docs").join("augmentation-results.md");
-    bench::replace_section(&path, study.data.name(), heading(study.data), &text)
+    let section = Section { name: study.data.name(), kind: None, heading: heading(study.data) };
+    section.replace(&path, &text)
 }
 
 fn heading(data: Data) -> &'static str {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::augment::{Agreement, FROM_PYTHON, LIBRARIES, Theirs};
-use super::page::number;
+use super::tables::number;
 
 /// One case, measured.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Options;
 use super::cases::{Case, Work};
 use super::peers::Peers;
-use super::program::{Program, Round};
+use super::program::{Declined, Program, Round};
 use super::row::Row;
 
 /// Seconds of a turn, unless the command line says otherwise.
@@ -15,12 +15,18 @@ pub(crate) const SECONDS: f64 = 0.4;
 /// Rows of speed and of memory, one for each peer, or one each without peers.
 pub(crate) fn case(case: &Case, options: &Options, peers: &Peers) -> Result<Vec<Row>> {
     let mut ours = Program::start("ours", &mut peers.ours(case, options)?)?;
+    if let Some(isa) = ours.about["isa"].as_str().filter(|isa| !peers.instructions.used.starts_with(isa)) {
+        bail!("ours computes with {isa}, expected {}", peers.instructions.used);
+    }
     let mut others = Vec::new();
     let mut failures = Vec::new();
     for (name, mut command) in peers.of(case, options)? {
         match Program::start(name, &mut command) {
             Ok(program) => others.push(program),
-            Err(error) => failures.push((name, format!("{error:#}"))),
+            Err(error) => {
+                let verb = if error.is::<Declined>() { "does not take part" } else { "failed" };
+                failures.push((name, verb, format!("{error:#}")));
+            }
         }
     }
     for other in &others {
@@ -85,8 +91,8 @@ pub(crate) fn case(case: &Case, options: &Options, peers: &Peers) -> Result<Vec<
         let theirs = theirs.iter().map(|r| r.rss_kb).max().unwrap_or(0) as f64 / 1e3;
         rows.push(Row { peer_value: Some(theirs), ratio: Some(theirs / our_memory), ..memory(Some(name)) });
     }
-    for (name, failure) in failures {
-        println!("    {name:<22} failed: {}", failure.lines().next_back().unwrap_or_default());
+    for (name, verb, failure) in failures {
+        println!("    {name:<22} {verb}: {}", failure.lines().next_back().unwrap_or_default());
         rows.push(Row { failure: Some(failure), ..speed(Some(name.into())) });
     }
     Ok(rows)

@@ -1,16 +1,18 @@
-//! docs/benchmarks.md and docs/benchmarks-augmentation.md: one section for each bench, replaced when it is measured again.
+//! docs/benchmarks.md and docs/benchmarks-augmentation.md: one section for each bench and kind of machine, replaced when
+//! it is measured again.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::augment_page::{self, Line};
 use super::cases::Bench;
-use super::peers::Peers;
-use super::row::{self, Row};
+use super::instructions::Instructions;
+use super::row::Row;
+use super::sections::Section;
+use super::tables;
 use super::{Options, augment, measure};
 use crate::machine;
 use crate::process;
@@ -19,38 +21,50 @@ use crate::process;
 #[derive(Debug)]
 pub(crate) struct Page {
     bench: Bench,
+    /// The kind of machine that it is for.
+    kind: &'static str,
     text: String,
 }
 
 impl Page {
-    pub(crate) fn new(bench: Bench, options: &Options, peers: &Peers, rows: &[Row]) -> Self {
+    pub(crate) fn new(bench: Bench, options: &Options, instructions: Instructions, rows: &[Row]) -> Self {
+        let kind = instructions.used;
         let mut text = String::new();
-        let _ = peers;
-        let _ = writeln!(text, "Machine: {}. {} threads.", machine::describe(), options.threads);
-        let versions: BTreeSet<&str> = rows.iter().filter_map(|r| r.peer.as_deref()).collect();
+        let _ = writeln!(
+            text,
+            "Machine: {}. Kind: {kind}{}. {} threads.",
+            machine::describe(),
+            if instructions.are_limited() { ", to which it was limited" } else { "" },
+            options.threads
+        );
+        // Those that ran; the others are named below the table.
+        let ran = rows.iter().filter(|r| r.failure.is_none());
+        let versions: BTreeSet<&str> = ran.filter_map(|r| r.peer.as_deref()).collect();
+        text += &instructions.told(&versions.iter().map(|version| tables::column(version)).collect());
         if !versions.is_empty() {
             let versions: Vec<&str> = versions.into_iter().collect();
             let _ = writeln!(text, "Peers: {}.", versions.join(", "));
         }
         let _ = writeln!(text, "Measured on {} by `{}`.\n", today(), command(bench, options));
         if bench == Bench::Convolutions {
-            text += &convolutions(rows);
+            text += &tables::convolutions(rows);
         } else {
             let speed: Vec<&Row> = rows.iter().filter(|r| r.unit == "images/s").collect();
             text += "Images per second, median of the rounds; in brackets how many times faster ours is (median of \
                      the ratios of neighbouring rounds).\n\n";
-            text += &table(&speed, true);
+            text += &tables::table(&speed, true);
             let memory: Vec<&Row> = rows.iter().filter(|r| r.unit == "MB peak").collect();
             text +=
                 "\nPeak resident memory of the process in MB; in brackets how many times less ours is.\n\n";
-            text += &table(&memory, false);
+            text += &tables::table(&memory, false);
         }
-        Self { bench, text }
+        Self { bench, kind, text }
     }
 
-    /// The augmentation's section.
-    pub(crate) fn of_augment(options: &Options, lines: &[Line]) -> Self {
-        let mut text = format!("Machine: {}. One core each.\n", machine::describe());
+    /// The augmentation's section. Ours always uses what the machine has there.
+    pub(crate) fn of_augment(options: &Options, instructions: Instructions, lines: &[Line]) -> Self {
+        let kind = instructions.machine;
+        let mut text = format!("Machine: {}. Kind: {kind}. One core each.\n", machine::describe());
         let theirs = lines.iter().flat_map(|line| line.theirs.values());
         let versions: BTreeSet<&str> = theirs.map(|t| t.version.as_str()).collect();
         if !versions.is_empty() {
@@ -59,36 +73,18 @@ impl Page {
         }
         let _ = writeln!(text, "Measured on {} by `{}`.\n", today(), command(Bench::Augment, options));
         text += &augment_page::tables(lines);
-        Self { bench: Bench::Augment, text }
+        Self { bench: Bench::Augment, kind, text }
     }
 
     pub(crate) fn section(&self) -> &str {
         &self.text
     }
 
-    /// Replaces the section between its marks, or adds it at the end.
+    /// Replaces the section of this bench and kind of machine.
     pub(crate) fn replace_in(&self, path: &Path) -> Result<()> {
-        replace_section(path, self.bench.name(), heading(self.bench), &self.text)
-    }
-}
-
-/// Replaces the section of a page that lies between the marks of `name`, or adds it at the end under `heading`.
-pub(crate) fn replace_section(path: &Path, name: &str, heading: &str, text: &str) -> Result<()> {
-    let old = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "# Benchmarks\n".into(),
-        Err(error) => return Err(error).with_context(|| path.display().to_string()),
-    };
-    row::replace(path, &inserted(&old, name, heading, text))
-}
-
-fn inserted(old: &str, name: &str, heading: &str, text: &str) -> String {
-    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->\n"));
-    let body = format!("{begin}{text}{end}");
-    let place = old.find(&begin).zip(old.find(&end));
-    match place {
-        Some((from, to)) if from < to => format!("{}{body}{}", &old[..from], &old[to + end.len()..]),
-        _ => format!("{old}\n## {heading}\n\n{body}"),
+        let section =
+            Section { name: self.bench.name(), kind: Some(self.kind), heading: heading(self.bench) };
+        section.replace(path, &self.text)
     }
 }
 
@@ -114,7 +110,9 @@ fn command(bench: Bench, options: &Options) -> String {
         options.seconds_or(measure::SECONDS)
     };
     let _ = write!(words, " --rounds {} --seconds {seconds}", options.rounds);
-    for (name, value) in [("--only", &options.only), ("--isa", &options.isa)] {
+    // Augmentation has no choice of instructions.
+    let isa = options.isa.as_ref().filter(|_| bench != Bench::Augment);
+    for (name, value) in [("--only", options.only.as_ref()), ("--isa", isa)] {
         if let Some(value) = value {
             let _ = write!(words, " {name} {value}");
         }
@@ -127,157 +125,41 @@ fn today() -> String {
         .unwrap_or_else(|| "an unknown day".into())
 }
 
-/// The name of a peer without its version, as a column's head.
-fn column(peer: &str) -> String {
-    let mut words = peer.split_whitespace();
-    let name = words.next().unwrap_or(peer);
-    let rest: Vec<&str> = words.filter(|w| !w.starts_with(|c: char| c.is_ascii_digit())).collect();
-    std::iter::once(name).chain(rest).collect::<Vec<_>>().join(" ")
-}
-
-fn table(rows: &[&Row], speed: bool) -> String {
-    let mut cases: Vec<&str> = Vec::new();
-    let mut peers: Vec<String> = Vec::new();
-    for row in rows.iter().filter(|r| r.failure.is_none()) {
-        if !cases.contains(&row.case.as_str()) {
-            cases.push(&row.case);
-        }
-        if let Some(peer) = row.peer.as_deref().map(column)
-            && !peers.contains(&peer)
-        {
-            peers.push(peer);
-        }
-    }
-    let mut text = String::from("| case | ours |");
-    for peer in &peers {
-        let _ = write!(text, " {peer} |");
-    }
-    if speed && !peers.is_empty() {
-        text += " against the best | promised |";
-    }
-    let columns = 2 + peers.len() + if speed && !peers.is_empty() { 2 } else { 0 };
-    let _ = writeln!(text, "\n|{}", "---|".repeat(columns));
-    for case in cases {
-        let of_case: Vec<&&Row> = rows.iter().filter(|r| r.case == case && r.failure.is_none()).collect();
-        let Some(first) = of_case.first() else { continue };
-        let _ = write!(text, "| {case} | {}", number(first.ours));
-        if speed {
-            let _ = write!(text, " ({} - {})", number(first.spread[0]), number(first.spread[1]));
-        }
-        text += " |";
-        for peer in &peers {
-            let found = of_case.iter().find(|r| r.peer.as_deref().map(column).as_ref() == Some(peer));
-            match found.and_then(|r| r.peer_value.zip(r.ratio)) {
-                Some((value, ratio)) => {
-                    let _ = write!(text, " {} ({ratio:.2}x) |", number(value));
-                }
-                None => text += " - |",
-            }
-        }
-        if speed && !peers.is_empty() {
-            let worst = of_case.iter().filter_map(|r| r.ratio).fold(f64::INFINITY, f64::min);
-            let promised = first.floor.map_or_else(|| "-".into(), |f| format!("{f:.1}x"));
-            let mark = if first.floor.is_some_and(|f| worst < f) { " (missed)" } else { "" };
-            let _ = write!(text, " **{worst:.2}x**{mark} | {promised} |");
-        }
-        text.push('\n');
-    }
-    let failures: BTreeSet<String> = rows
-        .iter()
-        .filter_map(|r| {
-            let reason = r.failure.as_ref()?.lines().rev().find(|l| !l.trim().is_empty())?;
-            Some(format!("- {}, {}: {}", r.case, r.peer.as_deref().unwrap_or("?"), reason.trim()))
-        })
-        .collect();
-    if speed && !failures.is_empty() {
-        text += "\nNot run:\n\n";
-        for failure in failures {
-            let _ = writeln!(text, "{failure}");
-        }
-    }
-    text
-}
-
-fn convolutions(rows: &[Row]) -> String {
-    let mut text = String::new();
-    let peak = rows.iter().find(|r| r.peer.is_none() && r.case.starts_with("FMA peak")).map(|r| r.ours);
-    if let Some(peak) = peak {
-        let _ = writeln!(
-            text,
-            "FMA peak of the machine: {peak:.0} GFLOP/s. Speeds are those of the direct convolution's operations (two \
-             a product), so Winograd may exceed the peak.\n"
-        );
-    }
-    text += "| convolution | ours, GFLOP/s | of the peak | PyTorch, better layout |\n|---|---|---|---|\n";
-    for row in rows.iter().filter(|r| !r.case.starts_with("FMA peak")) {
-        let share = peak.map_or_else(|| "-".into(), |p| format!("{:.0}%", 100.0 * row.ours / p));
-        let peer = match row.peer_value.zip(row.ratio) {
-            Some((value, ratio)) => format!("{value:.0} ({ratio:.2}x)"),
-            None => "-".into(),
-        };
-        let _ = writeln!(text, "| {} | {:.0} | {share} | {peer} |", row.case, row.ours);
-    }
-    text
-}
-
-/// Three or more digits.
-pub(super) fn number(value: f64) -> String {
-    if value >= 100.0 {
-        format!("{value:.0}")
-    } else if value >= 10.0 {
-        format!("{value:.1}")
-    } else {
-        format!("{value:.2}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(peer: &str, value: f64, ratio: f64) -> Row {
-        Row {
-            bench: "train".into(),
+    #[test]
+    fn a_page_belongs_to_the_kind_that_ours_computed_with() {
+        let row = |peer: &str, failure: Option<&str>| Row {
+            bench: "infer".into(),
             case: "net".into(),
             unit: "images/s".into(),
-            ours: 200.0,
-            spread: [190.0, 210.0],
+            ours: 2.0,
+            spread: [1.0, 3.0],
             peer: Some(peer.into()),
-            peer_value: Some(value),
-            ratio: Some(ratio),
-            floor: Some(2.5),
-            failure: None,
-        }
-    }
-
-    #[test]
-    fn the_best_peer_decides() {
-        let rows = [row("torch 2.15.0 nchw", 50.0, 4.0), row("torch 2.15.0 compile", 100.0, 2.0)];
-        let text = table(&rows.iter().collect::<Vec<_>>(), true);
-        assert!(text.contains("| torch nchw | torch compile | against the best |"), "{text}");
+            peer_value: failure.is_none().then_some(1.0),
+            ratio: failure.is_none().then_some(2.0),
+            floor: None,
+            failure: failure.map(Into::into),
+        };
+        let rows = [row("onnxruntime 1.32.0", None), row("ncnn", Some("it does not quantise"))];
+        let options = Options::parse(&["--isa", "avx2"].map(String::from)).unwrap();
+        let limited = Instructions { used: "avx2", machine: "avx512" };
+        let page = Page::new(Bench::Infer, &options, limited, &rows);
+        let machine = page.text.lines().next().unwrap();
+        assert!(machine.ends_with(". Kind: avx2, to which it was limited. 2 threads."), "{machine}");
         assert!(
-            text.contains(
-                "| net | 200 (190 - 210) | 50.0 (4.00x) | 100 (2.00x) | **2.00x** (missed) | 2.5x |"
-            ),
-            "{text}"
+            page.text.contains("of the machine: onnxruntime.\nPeers: onnxruntime 1.32.0.\n"),
+            "{}",
+            page.text
         );
-    }
-
-    #[test]
-    fn a_failure_is_told_and_not_counted() {
-        let failed =
-            Row { failure: Some("bad\nno such operator\n".into()), ratio: None, ..row("tract", 0.0, 0.0) };
-        let rows = [row("onnxruntime 1.32", 80.0, 2.5), failed];
-        let text = table(&rows.iter().collect::<Vec<_>>(), true);
-        assert!(text.contains("**2.50x** |") && text.contains("- net, tract: no such operator"), "{text}");
-    }
-
-    #[test]
-    fn a_section_is_replaced_and_the_rest_stays() {
-        let page = |old: &str| inserted(old, "train", "Training", "new\n");
-        let first = page("# Benchmarks\n");
-        assert!(first.contains("## Training\n\n<!-- begin train -->\nnew\n<!-- end train -->\n"));
-        let old = first.replace("new", "old") + "after\n";
-        assert_eq!(page(&old), first.clone() + "after\n");
+        assert!(page.text.contains("- ncnn: it does not quantise (net)\n"), "{}", page.text);
+        assert_eq!(page.kind, "avx2");
+        // Ours takes no such option when it augments.
+        let page = Page::of_augment(&options, limited, &[]);
+        assert!(
+            page.kind == "avx512" && page.text.contains(". Kind: avx512. ") && !page.text.contains("--isa")
+        );
     }
 }

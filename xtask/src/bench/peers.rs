@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use super::Options;
 use super::cases::{Bench, Case, Work};
+use super::instructions::{Instructions, restrain};
 use crate::machine;
 use crate::{process, venv, workspace};
 
@@ -17,6 +18,8 @@ use crate::{process, venv, workspace};
 #[derive(Debug)]
 pub(crate) struct Peers {
     ours: PathBuf,
+    /// What ours computes with.
+    pub(crate) instructions: Instructions,
     others: Option<Others>,
     /// Exported models, made once for each architecture and size.
     models: PathBuf,
@@ -33,7 +36,7 @@ struct Others {
 
 impl Peers {
     /// Builds our program and, if asked, the peers' environment and programs.
-    pub(crate) fn prepare(options: &Options) -> Result<Self> {
+    pub(crate) fn prepare(options: &Options, instructions: Instructions) -> Result<Self> {
         let target = workspace::target()?;
         println!("==> our program");
         process::run(
@@ -54,7 +57,7 @@ impl Peers {
         let models = target.join("bench");
         fs::create_dir_all(&models).with_context(|| models.display().to_string())?;
         let ours = target.join("release").join("oculist-bench");
-        Ok(Self { ours, others, models, exported: RefCell::default() })
+        Ok(Self { ours, instructions, others, models, exported: RefCell::default() })
     }
 
     /// Our program for a case.
@@ -90,7 +93,7 @@ impl Peers {
         let others = self.others.as_ref()?;
         let mut command = Command::new(&others.python);
         command.arg("-B").arg(folder("python").join(name));
-        restrain(&mut command, options);
+        restrain(&mut command, options.threads, options.isa.as_deref());
         Some(command)
     }
 
@@ -114,7 +117,7 @@ impl Peers {
             if let Some(burn) = &others.burn {
                 let mut burn = Command::new(burn);
                 burn.args(["train", case.arch]).args(training(case, threads));
-                restrain(&mut burn, options);
+                restrain(&mut burn, options.threads, options.isa.as_deref());
                 programs.push(("Burn", burn));
             }
             return Ok(programs);
@@ -156,15 +159,21 @@ impl Peers {
         Ok(path)
     }
 
+    /// The f32 file as we wrote it.
+    fn float(&self, case: &Case) -> Result<PathBuf> {
+        Ok(self.exported(case)?.join(format!("{}.onnx", case.arch)))
+    }
+
     /// The f32 file as we wrote it, or ONNX Runtime's int8 form of it.
     fn model_of_peers(&self, case: &Case, options: &Options) -> Result<PathBuf> {
-        let folder = self.exported(case)?;
-        let float = folder.join(format!("{}.onnx", case.arch));
+        let float = self.float(case)?;
         if case.work == Work::F32 {
             return Ok(float);
         }
-        let reduce = if machine::has_vnni() { "0" } else { "1" };
-        let int8 = folder.join(format!("{}.peers-int8.onnx", case.arch));
+        // A peer that is held to AVX2 adds products of bytes as a processor without VNNI does.
+        let narrow = self.instructions.are_limited() || !machine::has_vnni();
+        let (reduce, suffix) = if narrow { ("1", "peers-int7") } else { ("0", "peers-int8") };
+        let int8 = float.with_file_name(format!("{}.{suffix}.onnx", case.arch));
         if is_older(&int8, &float)
             && let Some(mut command) = self.script("quantize.py", options)
         {
@@ -199,12 +208,4 @@ fn build(name: &str, binary: &str) -> Result<PathBuf> {
             .current_dir(folder(name)),
     )?;
     Ok(target.join("release").join(binary))
-}
-
-/// Holds a peer to the threads and the instruction set that we are held to, as far as it lets itself be held.
-fn restrain(command: &mut Command, options: &Options) {
-    command.env("OMP_NUM_THREADS", options.threads.to_string());
-    if options.isa.as_deref() == Some("avx2") {
-        command.env("ONEDNN_MAX_CPU_ISA", "AVX2").env("ATEN_CPU_CAPABILITY", "avx2");
-    }
 }

@@ -20,6 +20,18 @@ pub(crate) struct Program {
     output: BufReader<ChildStdout>,
 }
 
+/// A case that a program cannot run, and why: `{"declined": REASON}` instead of its greeting.
+#[derive(Debug)]
+pub(crate) struct Declined(String);
+
+impl std::fmt::Display for Declined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Declined {}
+
 /// One round.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Round {
@@ -34,7 +46,7 @@ pub(crate) struct Round {
 }
 
 impl Program {
-    /// Starts a program and waits until it is ready.
+    /// Starts a program and waits until it is ready. That it declined is an error of the type [`Declined`].
     pub(crate) fn start(name: &str, command: &mut Command) -> Result<Self> {
         let shown = process::show(command);
         // What peers write to standard error are progress and warnings; on failure it is the reason.
@@ -48,6 +60,9 @@ impl Program {
             Self { name: name.into(), about: Value::Null, child, input, output: BufReader::new(output) };
         match program.answer() {
             Ok(about) if about["ready"] == true => program.about = about,
+            Ok(about) if about["declined"].is_string() => {
+                return Err(Declined(about["declined"].as_str().unwrap_or_default().into()).into());
+            }
             Ok(other) => bail!("`{shown}`: expected to be told that it is ready, found {other}"),
             Err(error) => {
                 let _ = program.child.wait();
@@ -137,6 +152,15 @@ mod tests {
         assert_eq!(program.about["version"], "x 1");
         assert_eq!(program.round(0.1).unwrap(), Round { seconds: 2.0, jobs: 3, rss_kb: 5, faults: 0 });
         assert!(program.round(0.1).unwrap_err().to_string().contains("x stopped"));
+    }
+
+    #[test]
+    fn a_program_that_declines_says_so() {
+        let script = r#"echo hello; echo '{"declined": "it has no such operator"}'"#;
+        let error = Program::start("x", &mut shell(script)).unwrap_err();
+        assert!(error.is::<Declined>());
+        assert_eq!(format!("{error:#}"), "it has no such operator");
+        assert!(!Program::start("x", &mut shell("exit 1")).unwrap_err().is::<Declined>());
     }
 
     #[test]
