@@ -25,6 +25,10 @@ def say(value: dict) -> None:
     sys.stdout.flush()
 
 
+class Declined(Exception):
+    """Why a case cannot be run; told with `say({"declined": reason})` instead of a greeting."""
+
+
 def serve(about: dict, job) -> None:
     """Announces itself, then runs `job` for as long as each line `run SECONDS` asks, at least once."""
     say({**about, "ready": True})

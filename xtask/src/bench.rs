@@ -28,7 +28,7 @@ pub(crate) const ARGUMENTS: &str = "[train|infer|convolutions|growth|augment]...
      [--only TEXT] [--isa NAME] [--json FILE] [--page FILE]";
 pub(crate) const ABOUT: &str = "Measures speed and memory, all benches or those named, and writes docs/benchmarks.md (augment:\n\
      docs/benchmarks-augmentation.md), or --page FILE.\n\
-     With --peers it makes target/peers-venv (PyTorch, ONNX Runtime, OpenVINO, Albumentations; several\n\
+     With --peers it makes target/peers-venv (PyTorch, ONNX Runtime, OpenVINO, MNN, ncnn, Albumentations; several\n\
      gigabytes), builds rten, tract\n\
      and Burn, and lets them take turns with ours; --only runs the cases whose name contains TEXT.\n\
      Without --only and --page the sections of the page that were measured are replaced, those of this kind of machine\n\

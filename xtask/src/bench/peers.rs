@@ -125,9 +125,18 @@ impl Peers {
         let model = self.model_of_peers(case, options)?;
         let numbers = [case.batch, threads].map(|n| n.to_string());
         let mut programs = Vec::new();
-        for (name, runtime) in [("ONNX Runtime", "onnxruntime"), ("OpenVINO", "openvino")] {
+        // MNN and ncnn convert the f32 file, and quantise it, themselves.
+        let float = self.float(case)?;
+        let runtimes = [
+            ("ONNX Runtime", "onnxruntime", &model),
+            ("OpenVINO", "openvino", &model),
+            ("MNN", "mnn", &float),
+            ("ncnn", "ncnn", &float),
+        ];
+        let precision = if case.work == Work::Int8 { "int8" } else { "f32" };
+        for (name, runtime, model) in runtimes {
             if let Some(mut command) = self.script("runtimes.py", options) {
-                command.arg(runtime).arg(&model).args(&numbers);
+                command.arg(runtime).arg(model).args(&numbers).arg(precision);
                 programs.push((name, command));
             }
         }
