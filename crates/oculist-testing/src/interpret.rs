@@ -103,7 +103,6 @@ fn evaluate(graph: &Graph, node: &Node, x: &[&Array]) -> Array {
         Op::MaxPool(pool) => pool::max(pool, x[0]),
         Op::AveragePool(pool) => pool::average(pool, x[0]),
         Op::GlobalPool(GlobalPool::Average) => pool::global_average(x[0]),
-        Op::GlobalPool(GlobalPool::Max) => pool::global_max(x[0]),
         Op::Flatten(Flatten::IMAGES) => {
             let n = x[0].shape()[0];
             let rest: usize = x[0].shape()[1..].iter().product();

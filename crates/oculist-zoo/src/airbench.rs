@@ -16,7 +16,7 @@
 //! tysam-code's networks. Deviations: ReLU for GELU, because it costs nothing and int8 keeps it; normalisations have a
 //! gamma; the logits are not divided by 9, the classifier starts small instead.
 
-use oculist_graph::{Conv, Flatten, GlobalPool, Graph, GraphError, Op};
+use oculist_graph::{Conv, Flatten, Graph, GraphError, MaxPool, Op, Plane};
 
 use crate::catalog::{ArchitectureInfo, Family};
 use crate::layers::{Net, Norm, scaled};
@@ -59,7 +59,9 @@ fn build(options: &BuildOptions) -> Result<Graph, GraphError> {
         x = net.relu(&name("relu2"), x);
     }
     let y = if options.head == crate::Head::Average {
-        let y = net.op("pool", Op::GlobalPool(GlobalPool::Max), &[x]);
+        let (_, h, w) = net.chw(x);
+        let window = Plane { kernel: [h, w], stride: [h, w], padding: [0; 4], dilation: [1; 2] }.into();
+        let y = net.op("pool", MaxPool { window, ceil_mode: false, column_major: false }, &[x]);
         net.op("flatten", Op::Flatten(Flatten::IMAGES), &[y])
     } else {
         net.global_pool(x)

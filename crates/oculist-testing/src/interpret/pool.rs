@@ -63,9 +63,3 @@ pub(super) fn global_average(x: &Array) -> Array {
         x.data().chunks(h * w).map(|map| map.iter().sum::<f64>() / (h * w) as f64).collect(),
     )
 }
-
-pub(super) fn global_max(x: &Array) -> Array {
-    let [n, c, h, w] = x.nchw();
-    let most = |map: &[f64]| map.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    Array::new(&[n, c, 1, 1], x.data().chunks(h * w).map(most).collect())
-}

@@ -85,8 +85,7 @@ fn whitening(family: Family) -> Tuning {
 pub(super) fn finetuning(settings: &Settings, arch: &str, train: &TrainConfig) -> TrainConfig {
     let epochs = settings.finetune_epochs.unwrap_or_else(|| train.epochs.div_ceil(3).max(2));
     let fast = arch == "airbench" && matches!(train.optimizer, OptimizerConfig::Sgd { .. });
-    let (lr, weight_decay) =
-        if fast { (train.lr / 4.0, 5e-4) } else { (train.lr, train.weight_decay) };
+    let (lr, weight_decay) = if fast { (train.lr / 4.0, 5e-4) } else { (train.lr, train.weight_decay) };
     TrainConfig {
         epochs,
         lr,
