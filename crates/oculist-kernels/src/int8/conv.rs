@@ -5,6 +5,7 @@ mod depthwise;
 mod finish;
 mod grouped;
 mod pack;
+mod pairs;
 mod tile;
 mod winograd;
 
@@ -12,10 +13,11 @@ use crate::activation::Activation;
 use crate::context::{Context, SendPtr};
 use crate::conv::Conv2d;
 use crate::int8::Quant;
-use crate::int8::simd::{IntPath, Line};
+use crate::int8::simd::{IntPath, Line, has_byte_pairs};
 use crate::layout::product;
 use crate::{KernelError, channel_stride};
 use finish::{Finish, Target};
+use pairs::Pairs;
 
 /// Channel stride of a u8 tensor: 4 for up to 4 channels of an image, else as for floats.
 pub const fn int_channel_stride(channels: usize, image: bool) -> usize {
@@ -138,7 +140,7 @@ pub struct IntConvPlan {
 #[derive(Debug, Clone)]
 enum Kind {
     /// `init`: bias minus `zero_point * sum of weights`, per block of output channels.
-    Dense { weights: Vec<Line>, init: Vec<[i32; 16]>, shape: dense::Shape },
+    Dense { weights: dense::Weights, init: Vec<[i32; 16]>, shape: dense::Shape },
     /// `init` as for `Dense`; the weights are transformed.
     Winograd { weights: Vec<Line>, init: Vec<[i32; 16]>, shape: winograd::Shape },
     /// Weights as bytes for rows of columns; `init` as for `Dense`.
@@ -160,19 +162,25 @@ struct Job<'a> {
     scratch: SendPtr<f32>,
 }
 
-/// Whether no sum of two neighbouring products leaves 16 bits: always so for weights of seven bits.
+/// Whether no sum of two neighbouring products leaves 16 bits: always so for weights of seven bits. Neighbours are
+/// channels, or rows of a depthwise window.
 fn fits_bytes(problem: &IntConv) -> bool {
     let conv = &problem.conv;
     let taps = conv.taps();
+    let fits = |a: i8, b: i8| {
+        let (a, b) = (i32::from(a), i32::from(b));
+        a.max(0) + b.max(0) <= 128 && a.min(0) + b.min(0) >= -128
+    };
+    if conv.is_depthwise() {
+        return problem
+            .weights
+            .chunks_exact(taps)
+            .all(|w| (0..taps).all(|t| fits(w[t], w.get(t + conv.kernel[1]).copied().unwrap_or(0))));
+    }
     conv.groups == 1
         && problem.weights.chunks_exact(conv.c_in * taps).all(|weights| {
-            (0..taps).all(|t| {
-                let tap = |i: usize| weights.get(i * taps + t).map_or(0, |&w| i32::from(w));
-                (0..conv.c_in).step_by(2).all(|i| {
-                    let (a, b) = (tap(i), tap(i + 1));
-                    a.max(0) + b.max(0) <= 128 && a.min(0) + b.min(0) >= -128
-                })
-            })
+            let tap = |i: usize, t: usize| weights.get(i * taps + t).copied().unwrap_or(0);
+            (0..taps).all(|t| (0..conv.c_in).step_by(2).all(|i| fits(tap(i, t), tap(i + 1, t))))
         })
 }
 
@@ -261,7 +269,12 @@ impl IntConvPlan {
             Kind::Winograd { weights, init, shape }
         } else if conv.groups == 1 {
             let shape = dense::Shape::new(&conv, path);
-            let weights = pack::dense(&conv, shape.input_channels(&conv), path, problem.weights);
+            let inputs = shape.input_channels(&conv);
+            let weights = if has_byte_pairs(path) {
+                dense::Weights::Pairs(Pairs::new(&conv, inputs, shape.taps(), problem.weights))
+            } else {
+                dense::Weights::Lines(pack::dense(&conv, inputs, path, problem.weights))
+            };
             let init = pack::init(&conv, problem.weights, &bias, problem.x.zero_point);
             Kind::Dense { weights, init, shape }
         } else if depthwise::columns::supports(&conv, path) {
@@ -313,9 +326,10 @@ impl IntConvPlan {
     /// Bytes of weights, packed and perhaps transformed.
     pub fn weight_bytes(&self) -> usize {
         match &self.kind {
-            Kind::Dense { weights, .. }
-            | Kind::Winograd { weights, .. }
-            | Kind::DepthwiseColumns { weights, .. } => size_of_val(weights.as_slice()),
+            Kind::Dense { weights, .. } => weights.bytes(),
+            Kind::Winograd { weights, .. } | Kind::DepthwiseColumns { weights, .. } => {
+                size_of_val(weights.as_slice())
+            }
             Kind::Depthwise { weights, .. } => size_of_val(weights.as_slice()),
             Kind::Grouped { weights, .. } => size_of_val(weights.as_slice()),
         }

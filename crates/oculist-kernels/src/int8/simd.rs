@@ -287,6 +287,60 @@ pub(crate) trait ByteLanes: IntSimd {
     fn mac_lanes(self, acc: Self::I, x: Self::B, w: Self::W) -> Self::I;
 }
 
+/// Weights of eight output channels and a group of four input channels, `[8][4]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C, align(32))]
+pub(crate) struct HalfLine(pub(crate) [i8; 32]);
+
+/// Sums of products of bytes for eight output channels, two groups of input channels together where their products
+/// fit 16 bits: the instruction that widens them is then needed once.
+pub(crate) trait BytePairs: IntSimd<E = u8, X = Self::V> {
+    /// Eight i32.
+    type A: Copy;
+    /// A [`HalfLine`], or a group of input channels repeated for every lane.
+    type V: Copy;
+
+    /// Reads eight i32.
+    fn load_half(self, x: &[i32; 8]) -> Self::A;
+    /// Reads a line of weights.
+    ///
+    /// # Safety
+    /// `p` points to a line.
+    unsafe fn load_half_line(self, p: *const HalfLine) -> Self::V;
+    /// `acc[o] += sum over g of x[g] * w[o][g]`, exact.
+    fn mac_half(self, acc: Self::A, x: Self::V, w: Self::V) -> Self::A;
+    /// The same for two groups, exact where the first two products of both groups have a sum of 16 bits, and the last
+    /// two.
+    fn mac_pair(self, acc: Self::A, x: [Self::V; 2], w: [Self::V; 2]) -> Self::A;
+    /// Sixteen lanes of two times eight.
+    fn join(self, low: Self::A, high: Self::A) -> Self::I;
+}
+
+/// A computation written once for the instruction sets with [`BytePairs`].
+pub(crate) trait PairKernel {
+    /// The body; implementations are `#[inline(always)]`.
+    fn run<S: BytePairs>(self, s: S);
+}
+
+/// Whether [`dispatch_pairs`] can run kernels for `path`.
+pub(crate) fn has_byte_pairs(path: IntPath) -> bool {
+    path == IntPath::Avx2Bytes
+}
+
+/// Runs a kernel compiled for `path`, which [`has_byte_pairs`].
+///
+/// # Panics
+/// When the path has no such products.
+#[inline]
+pub(crate) fn dispatch_pairs<K: PairKernel>(path: IntPath, kernel: K) {
+    match path {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `IntPath::of` found the instruction set on this processor.
+        IntPath::Avx2Bytes => unsafe { avx2::run_pairs(kernel) },
+        _ => panic!("pairs of products of bytes on {}", path.name()),
+    }
+}
+
 /// A computation written once for the instruction sets with [`ByteLanes`].
 pub(crate) trait ByteKernel {
     /// The body; implementations are `#[inline(always)]`.
@@ -295,7 +349,7 @@ pub(crate) trait ByteKernel {
 
 /// Whether [`dispatch_bytes`] can run kernels for `path`.
 pub(crate) fn has_byte_lanes(path: IntPath) -> bool {
-    matches!(path, IntPath::Portable | IntPath::Vnni)
+    matches!(path, IntPath::Portable | IntPath::Avx2Bytes | IntPath::Vnni)
 }
 
 /// Runs a kernel compiled for `path`, which [`has_byte_lanes`].
@@ -309,6 +363,9 @@ pub(crate) fn dispatch_bytes<K: ByteKernel>(path: IntPath, kernel: K) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `IntPath::of` found the instruction set on this processor.
         IntPath::Vnni => unsafe { vnni::run_bytes(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        IntPath::Avx2Bytes => unsafe { avx2::run_lanes(kernel) },
         _ => kernel.run(portable::Portable),
     }
 }

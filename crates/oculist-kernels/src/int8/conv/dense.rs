@@ -4,11 +4,12 @@
 //! of its own, with the padding written out as the zero point (and bytes widened where the instruction set needs
 //! it), so that the micro-kernel meets no borders. Without padding and widening it reads the input where it lies.
 
+use super::pairs::Pairs;
 use super::tile::Tiles;
 use super::{Job, task_count};
 use crate::context::Context;
 use crate::conv::Conv2d;
-use crate::int8::simd::{IntKernel, IntPath, IntSimd, Line, dispatch};
+use crate::int8::simd::{BytePairs, IntKernel, IntPath, IntSimd, Line, PairKernel, dispatch, dispatch_pairs};
 use crate::layout::LANES;
 
 /// Elements of a packed band, unless one row needs more: about what the first-level cache holds.
@@ -73,6 +74,11 @@ impl Shape {
     /// Channels of a pixel that the micro-kernel reads: all of a column's, without padding otherwise.
     pub(super) fn input_channels(&self, conv: &Conv2d) -> usize {
         if self.pixel == conv.x_stride { conv.c_in } else { conv.x_stride }
+    }
+
+    /// Elements from a pixel's first tap to the others.
+    pub(super) fn taps(&self) -> &[usize] {
+        &self.taps
     }
 
     fn padded_width(&self) -> usize {
@@ -151,8 +157,24 @@ impl Partition {
     }
 }
 
+/// Packed weights.
+#[derive(Debug, Clone)]
+pub(super) enum Weights {
+    Lines(Vec<Line>),
+    Pairs(Pairs),
+}
+
+impl Weights {
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Lines(lines) => size_of_val(lines.as_slice()),
+            Self::Pairs(pairs) => pairs.bytes(),
+        }
+    }
+}
+
 /// Runs the job on the pool.
-pub(super) fn run(ctx: &Context, job: &Job, shape: &Shape, weights: &[Line], init: &[[i32; 16]]) {
+pub(super) fn run(ctx: &Context, job: &Job, shape: &Shape, weights: &Weights, init: &[[i32; 16]]) {
     let blocks = init.len();
     let partition = Partition::new(shape, job.images, job.threads, blocks);
     let splits = blocks.div_ceil(partition.split_blocks);
@@ -172,14 +194,17 @@ pub(super) fn run(ctx: &Context, job: &Job, shape: &Shape, weights: &[Line], ini
             image_rows: partition.rows,
             worker,
         };
-        dispatch(job.plan.path, task);
+        match weights {
+            Weights::Lines(_) => dispatch(job.plan.path, task),
+            Weights::Pairs(_) => dispatch_pairs(job.plan.path, task),
+        }
     });
 }
 
 struct Task<'a> {
     job: &'a Job<'a>,
     shape: &'a Shape,
-    weights: &'a [Line],
+    weights: &'a Weights,
     init: &'a [[i32; 16]],
     image: usize,
     rows: std::ops::Range<usize>,
@@ -194,6 +219,26 @@ impl IntKernel for Task<'_> {
 
     #[inline(always)]
     fn run<S: IntSimd>(self, s: S) {
+        let Weights::Lines(lines) = self.weights else { return };
+        // SAFETY: the packed band holds all taps of the task's pixels, as does the input itself without padding;
+        // tasks write different rows or different blocks.
+        unsafe { self.tiles(s, lines).run(s, self.blocks.start, self.blocks.end) };
+    }
+}
+
+impl PairKernel for Task<'_> {
+    #[inline(always)]
+    fn run<S: BytePairs>(self, s: S) {
+        let Weights::Pairs(pairs) = self.weights else { return };
+        // SAFETY: as above.
+        unsafe { self.tiles(s, &[]).run_pairs(s, pairs, self.blocks.start, self.blocks.end) };
+    }
+}
+
+impl<'a> Task<'a> {
+    /// The task's pixels, after their input has been packed if need be.
+    #[inline(always)]
+    fn tiles<S: IntSimd>(&self, s: S, weights: &'a [Line]) -> Tiles<'a, S::E> {
         let shape = self.shape;
         let row = shape.padded_width() * shape.pixel;
         let image_bytes =
@@ -211,10 +256,10 @@ impl IntKernel for Task<'_> {
             }
         };
         let out_row = shape.out[1];
-        let tiles = Tiles {
+        Tiles {
             origin,
             taps: &shape.taps,
-            groups: self.weights.len() / (self.init.len() * shape.taps.len()),
+            groups: weights.len() / (self.init.len() * shape.taps.len()),
             step_x: shape.stride[1] * shape.pixel,
             step_y: shape.stride[0] * row,
             width: out_row,
@@ -222,17 +267,12 @@ impl IntKernel for Task<'_> {
             target_start: (self.image * self.image_rows + self.rows.start)
                 * out_row
                 * self.job.plan.conv.y_stride(),
-            weights: self.weights,
+            weights,
             init: self.init,
             job: self.job,
-        };
-        // SAFETY: the packed band holds all taps of the task's pixels, as does the input itself without padding;
-        // tasks write different rows or different blocks.
-        unsafe { tiles.run(s, self.blocks.start, self.blocks.end) };
+        }
     }
-}
 
-impl Task<'_> {
     /// Copies the input rows of the task, with padding.
     ///
     /// # Safety

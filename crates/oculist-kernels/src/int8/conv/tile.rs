@@ -63,12 +63,12 @@ impl<E> Tiles<'_, E> {
         if rows == 0 {
             return;
         }
-        let (mut pixel, mut x, mut y) = (0, 0, 0);
+        let (mut pixel, mut place) = (0, (0, 0));
         while pixel < self.pixels {
             let left = (self.pixels - pixel).min(rows);
             // SAFETY: the caller's promise.
             unsafe {
-                let at = &mut (&mut x, &mut y);
+                let at = &mut place;
                 // The narrowest tile that takes what is left.
                 match (NB, left) {
                     (1, 9..) => self.tile::<S, 14, NB>(s, block, pixel, left, at),
@@ -84,7 +84,27 @@ impl<E> Tiles<'_, E> {
         }
     }
 
-    /// `count <= MR` pixels from `pixel` on, which lies at `(x, y)` of the task; moves `(x, y)` on.
+    /// The inputs of `count <= MR` pixels from the one at `place` (column and row) on; moves `place` on. Those beyond
+    /// `count` repeat the last pixel and are not stored.
+    #[inline(always)]
+    pub(super) fn rows<const MR: usize>(&self, count: usize, (x, y): &mut (usize, usize)) -> [*const E; MR] {
+        let mut rows = [self.origin; MR];
+        let mut row = self.origin;
+        for (r, place) in rows.iter_mut().enumerate() {
+            if r < count {
+                row = self.origin.wrapping_add(*y * self.step_y + *x * self.step_x);
+                *x += 1;
+                if *x == self.width {
+                    *x = 0;
+                    *y += 1;
+                }
+            }
+            *place = row;
+        }
+        rows
+    }
+
+    /// `count <= MR` pixels from `pixel` on, which lies at `place` of the task; moves `place` on.
     ///
     /// # Safety
     /// As for [`Tiles::run`].
@@ -95,25 +115,12 @@ impl<E> Tiles<'_, E> {
         block: usize,
         pixel: usize,
         count: usize,
-        (x, y): &mut (&mut usize, &mut usize),
+        place: &mut (usize, usize),
     ) {
         if MR > const { S::ROWS[NB - 1] } {
             return;
         }
-        // Rows beyond `count` repeat the last pixel and are not stored.
-        let mut rows = [self.origin; MR];
-        let mut row = self.origin;
-        for (r, place) in rows.iter_mut().enumerate() {
-            if r < count {
-                row = self.origin.wrapping_add(**y * self.step_y + **x * self.step_x);
-                **x += 1;
-                if **x == self.width {
-                    **x = 0;
-                    **y += 1;
-                }
-            }
-            *place = row;
-        }
+        let rows = self.rows::<MR>(count, place);
         let block_lines = self.taps.len() * self.groups;
         let mut acc = [[s.load_i32(&self.init[block]); NB]; MR];
         for b in 1..NB {

@@ -6,19 +6,24 @@
 
 use core::arch::x86_64::{
     __m128i, __m256, __m256i, _CMP_GT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_cmpgt_epi32,
-    _mm_cvtsi32_si128, _mm_loadl_epi64, _mm_loadu_si128, _mm_maskload_ps, _mm_max_epu8, _mm_min_epu8,
-    _mm_packus_epi16, _mm_set1_epi8, _mm_set1_epi32, _mm_setr_epi32, _mm_storeu_si128, _mm256_add_epi16,
-    _mm256_add_epi32, _mm256_add_ps, _mm256_adds_epi16, _mm256_castsi256_si128, _mm256_cmp_ps,
-    _mm256_cvtepi32_ps, _mm256_cvtepu8_epi16, _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_div_ps,
-    _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_ps, _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps,
-    _mm256_mullo_epi32, _mm256_or_ps, _mm256_packs_epi32, _mm256_permute4x64_epi64, _mm256_round_ps,
-    _mm256_set_m128, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_sll_epi16,
-    _mm256_sll_epi32, _mm256_sra_epi32, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_epi16,
-    _mm256_sub_epi32, _mm256_sub_ps,
+    _mm_cvtsi32_si128, _mm_loadl_epi64, _mm_loadu_si128, _mm_maskload_ps, _mm_max_epu8,
+    _mm_packus_epi16, _mm_set1_epi32, _mm_setr_epi32, _mm_storeu_si128, _mm256_add_epi16, _mm256_add_epi32,
+    _mm256_add_ps, _mm256_adds_epi16, _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi32_ps,
+    _mm256_cvtepu8_epi16, _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extracti128_si256,
+    _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_maddubs_epi16, _mm256_max_epu8, _mm256_max_ps, _mm256_min_epu8, _mm256_min_ps, _mm256_movemask_ps,
+    _mm256_mul_ps, _mm256_mullo_epi32, _mm256_or_ps, _mm256_packs_epi32, _mm256_packus_epi16,
+    _mm256_permute4x64_epi64, _mm256_permutevar8x32_epi32, _mm256_round_ps, _mm256_set_m128,
+    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
+    _mm256_sll_epi16, _mm256_sll_epi32, _mm256_sra_epi32, _mm256_storeu_ps, _mm256_storeu_si256,
+    _mm256_sub_epi16, _mm256_sub_epi32, _mm256_sub_ps,
 };
 
 use std::marker::PhantomData;
+
+mod bytes;
+
+pub(super) use bytes::{run_lanes, run_pairs};
 
 use super::{IntKernel, IntSimd, Line};
 
@@ -144,7 +149,7 @@ impl<P: Products> IntSimd for Avx2<P> {
     type W = [__m256i; 2];
     type H = __m256i;
     type X2 = __m256i;
-    type Q = [__m128i; 4];
+    type Q = [__m256i; 2];
 
     const HALVES: usize = 16;
     const GROUP: usize = P::GROUP;
@@ -357,40 +362,52 @@ impl<P: Products> IntSimd for Avx2<P> {
     }
 
     #[inline(always)]
-    fn quantize(self, x: [[__m256; 2]; 4], zero_point: u8, low: u8, high: u8) -> [__m128i; 4] {
+    fn quantize(self, x: [[__m256; 2]; 4], zero_point: u8, low: u8, high: u8) -> [__m256i; 2] {
         // SAFETY: `self` proves the instruction set.
         unsafe {
             let zero = _mm256_set1_epi16(i16::from(zero_point));
-            let (low, high) = (_mm_set1_epi8(low as i8), _mm_set1_epi8(high as i8));
-            let mut q = [low; 4];
-            for i in 0..4 {
-                let words = _mm256_packs_epi32(_mm256_cvtps_epi32(x[i][0]), _mm256_cvtps_epi32(x[i][1]));
-                let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_adds_epi16(words, zero));
-                let (a, b) = (_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
-                q[i] = _mm_min_epu8(_mm_max_epu8(_mm_packus_epi16(a, b), low), high);
+            let (low, high) = (_mm256_set1_epi8(low as i8), _mm256_set1_epi8(high as i8));
+            // Packing works on halves of registers: each quarter of four bytes to its place, once for two vectors.
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            let mut q = [low; 2];
+            for i in 0..2 {
+                let mut words = [zero; 2];
+                for j in 0..2 {
+                    let x = x[2 * i + j];
+                    let both = _mm256_packs_epi32(_mm256_cvtps_epi32(x[0]), _mm256_cvtps_epi32(x[1]));
+                    words[j] = _mm256_adds_epi16(both, zero);
+                }
+                let bytes = _mm256_packus_epi16(words[0], words[1]);
+                let bytes = _mm256_min_epu8(_mm256_max_epu8(bytes, low), high);
+                q[i] = _mm256_permutevar8x32_epi32(bytes, order);
             }
             q
         }
     }
 
     #[inline(always)]
-    unsafe fn store_quarters(self, q: [__m128i; 4], to: [*mut u8; 4]) {
-        for i in 0..4 {
+    unsafe fn store_quarters(self, q: [__m256i; 2], to: [*mut u8; 4]) {
+        for i in 0..2 {
             // SAFETY: the caller vouches for sixteen bytes.
-            unsafe { _mm_storeu_si128(to[i].cast::<__m128i>(), q[i]) };
+            unsafe {
+                _mm_storeu_si128(to[2 * i].cast::<__m128i>(), _mm256_castsi256_si128(q[i]));
+                _mm_storeu_si128(to[2 * i + 1].cast::<__m128i>(), _mm256_extracti128_si256::<1>(q[i]));
+            }
         }
     }
 
     #[inline(always)]
-    unsafe fn store_halves(self, q: [__m128i; 4], to: [*mut u8; 2]) {
-        // SAFETY: the caller vouches for 32 bytes at each place.
-        unsafe { self.store_quarters(q, [to[0], to[0].add(16), to[1], to[1].add(16)]) };
+    unsafe fn store_halves(self, q: [__m256i; 2], to: [*mut u8; 2]) {
+        for i in 0..2 {
+            // SAFETY: the caller vouches for 32 bytes at each place.
+            unsafe { _mm256_storeu_si256(to[i].cast::<__m256i>(), q[i]) };
+        }
     }
 
     #[inline(always)]
-    unsafe fn store_whole(self, q: [__m128i; 4], to: *mut u8) {
+    unsafe fn store_whole(self, q: [__m256i; 2], to: *mut u8) {
         // SAFETY: the caller vouches for 64 bytes.
-        unsafe { self.store_quarters(q, [to, to.add(16), to.add(32), to.add(48)]) };
+        unsafe { self.store_halves(q, [to, to.add(32)]) };
     }
 
     #[inline(always)]
