@@ -95,7 +95,8 @@ impl Kernel for Task<'_> {
             let valid = (self.rows.1 - row).min(MR);
             let mut out = [0usize; MR];
             let table = &mut self.table[..n_taps * MR];
-            self.gather.fill(self.phase, row, valid, self.src.as_ptr(), self.zero.as_ptr(), table, &mut out);
+            let (src, zero) = (self.src.as_ptr(), self.zero.as_ptr());
+            self.gather.fill(self.phase, row, valid, src, zero, false, table, &mut out);
             for block in 0..stride / LANES {
                 let mut acc = [s.zero(); MR];
                 for (tap, rows) in self.phase.taps.iter().zip(table.as_chunks::<MR>().0) {

@@ -15,6 +15,8 @@ use crate::context::Context;
 use crate::layout::LANES;
 use crate::simd::{Kernel, Simd, dispatch};
 
+/// Rows of the full tile with AVX2, where all sizes from four rows on are equally good.
+const ROWS_AVX2: usize = 6;
 /// The largest number of rows of a tile on any instruction set.
 const MAX_ROWS: usize = 14;
 /// Weights of a task's channel blocks, in f32: 256 KiB.
@@ -77,7 +79,11 @@ pub(crate) fn run(
         let tiles = rows.div_ceil(tile_rows);
         let wanted = (8 * ctx.threads()).div_ceil(block_tasks * gather.phases.len());
         let per_task = (tiles / wanted.max(1)).clamp(1, TASK_TILES);
-        let rows_per_task = per_task * tile_rows;
+        let mut rows_per_task = per_task * tile_rows;
+        if tile_rows == ROWS_AVX2 {
+            // Equal tasks: the last one would else be left with a tile of few rows, which wait for each other's sums.
+            rows_per_task = rows.div_ceil(rows.div_ceil(rows_per_task));
+        }
         Cut { rows, rows_per_task, row_tasks: rows.div_ceil(rows_per_task) }
     };
     let n_tasks = gather.phases.iter().map(|phase| cut(phase).row_tasks * block_tasks).sum();
@@ -160,7 +166,12 @@ impl Kernel for Task<'_> {
         let full = TileRows(self.blocks.1 - self.blocks.0).run(s);
         let mut row = self.rows.0;
         while row < self.rows.1 {
-            let left = (self.rows.1 - row).min(full);
+            let mut left = self.rows.1 - row;
+            if S::ROWS_1 == ROWS_AVX2 {
+                // Tiles of about equal sizes.
+                left = left.div_ceil(left.div_ceil(full));
+            }
+            let left = left.min(full);
             // The portable path has one tile size; the others shrink to what is left.
             if S::ROWS_1 >= 14 {
                 match left {
@@ -169,10 +180,11 @@ impl Kernel for Task<'_> {
                     5..=8 => self.row_tile::<S, 8>(s, row, left),
                     _ => self.row_tile::<S, 14>(s, row, left),
                 }
-            } else if S::ROWS_1 == 6 {
+            } else if S::ROWS_1 == ROWS_AVX2 {
                 match left {
                     1 => self.row_tile::<S, 1>(s, row, left),
                     2..=4 => self.row_tile::<S, 4>(s, row, left),
+                    5 => self.row_tile::<S, 5>(s, row, left),
                     _ => self.row_tile::<S, 6>(s, row, left),
                 }
             } else {
@@ -190,14 +202,17 @@ impl Task<'_> {
         let mut out = [0usize; MR];
         let n_taps = self.phase.taps.len();
         let table = &mut self.table[..n_taps * MR];
-        self.gather.fill(self.phase, row, valid, self.src.as_ptr(), self.zero.as_ptr(), table, &mut out);
+        let (src, zero) = (self.src.as_ptr(), self.zero.as_ptr());
+        // The pixels under a kernel row are one run of channels, as are its weights, unless some are padding.
+        let merge = self.channels == self.gather.src_stride && self.depth == self.channels;
+        let run = self.gather.fill(self.phase, row, valid, src, zero, merge, table, &mut out);
         let mut block = self.blocks.0;
         while block < self.blocks.1 {
             if S::ROWS_2 > 0 && block + 2 <= self.blocks.1 {
-                self.block_tile::<S, MR, 2>(s, &out, valid, block);
+                self.block_tile::<S, MR, 2>(s, &out, run, valid, block);
                 block += 2;
             } else {
-                self.block_tile::<S, MR, 1>(s, &out, valid, block);
+                self.block_tile::<S, MR, 1>(s, &out, run, valid, block);
                 block += 1;
             }
         }
@@ -208,19 +223,21 @@ impl Task<'_> {
         &self,
         s: S,
         out: &[usize; MR],
+        run: usize,
         valid: usize,
         block: usize,
     ) {
         let mut acc = [[s.zero(); NB]; MR];
-        for (t, tap) in self.phase.taps.iter().enumerate() {
+        for (t, tap) in self.phase.taps.iter().step_by(run).enumerate() {
             let rows = &self.table.as_chunks::<MR>().0[t];
             let first = block * self.block_len + tap.index * self.depth * LANES;
-            debug_assert!(first + (NB - 1) * self.block_len + self.depth * LANES <= self.w.len());
+            debug_assert!(first + (NB - 1) * self.block_len + run * self.depth * LANES <= self.w.len());
             // SAFETY: the weights hold `depth` vectors for every tap of every block, which `run` checked; the
-            // table's rows hold at least `depth` f32, being pixels of the source or the row of zeros.
+            // table's rows hold at least `depth` f32, being pixels of the source or the row of zeros, and `depth` f32
+            // for each tap of a run, being neighbouring pixels.
             unsafe {
                 let w = self.w.as_ptr().add(first);
-                for k in 0..self.channels {
+                for k in 0..run * self.channels {
                     let mut b = [s.zero(); NB];
                     for n in 0..NB {
                         let w = w.wrapping_add(n * self.block_len + k * LANES);

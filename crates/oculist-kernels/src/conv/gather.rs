@@ -26,6 +26,8 @@ pub(crate) struct Phase {
     pub(crate) taps: Vec<Tap>,
     /// Grid points from .. to which all taps lie inside of the source, by axis.
     interior: [(isize, isize); 2],
+    /// Taps that follow each other in the weights and, pixel by pixel, in the source: those of a kernel row.
+    run: usize,
 }
 
 /// A gathering pass over a batch.
@@ -100,7 +102,13 @@ impl Gather {
             // The first grid point with g * step + low >= 0, and one past the last with g * step + high < size.
             (-(low.div_euclid(step)), (self.src[axis] as isize - high + step - 1).div_euclid(step))
         });
-        self.phases.push(Phase { origin, grid, taps, interior });
+        let width = taps.iter().take_while(|t| t.shift[0] == taps[0].shift[0]).count().max(1);
+        let follow = |row: &[Tap]| {
+            row.windows(2)
+                .all(|t| t[1].index == t[0].index + 1 && t[1].shift == [t[0].shift[0], t[0].shift[1] + 1])
+        };
+        let runs = taps.len().is_multiple_of(width) && taps.chunks(width).all(follow);
+        self.phases.push(Phase { origin, grid, taps, interior, run: if runs { width } else { 1 } });
     }
 
     /// Whether pixel `i` of the destination reads pixel `i` of the source and no other.
@@ -124,51 +132,45 @@ impl Gather {
         self.phases.iter().map(|p| p.taps.len()).max().unwrap_or(0)
     }
 
-    /// Writes, for the rows `first .. first + table.len() / taps` of a phase, where each tap reads
-    /// (`table[tap * n + row]`, [`None`] of the source replaced by `zero`) and which destination element the row
-    /// starts at. Rows from `valid` on repeat the last valid one.
+    /// Writes, for the rows `first .. first + out.len()` of a phase, where each tap reads (`table[tap * n + row]`,
+    /// [`None`] of the source replaced by `zero`) and which destination element the row starts at. Rows from `valid` on
+    /// repeat the last valid one.
+    ///
+    /// Where `merge` allows it and no tap lies outside of the source, only the first tap of each kernel row is written,
+    /// one after the other. The result is how many taps each of those written stands for.
     #[inline]
-    pub(crate) fn fill(
+    pub(crate) fn fill<const N: usize>(
         &self,
         phase: &Phase,
         first: usize,
         valid: usize,
         src: *const f32,
         zero: *const f32,
+        merge: bool,
         table: &mut [*const f32],
-        out: &mut [usize],
-    ) {
-        let n = out.len();
+        out: &mut [usize; N],
+    ) -> usize {
         let [gh, gw] = phase.grid;
         if self.is_pointwise(phase) {
-            for row in 0..n {
+            for row in 0..N {
                 let pixel = first + row.min(valid - 1);
                 table[row] = src.wrapping_add(pixel * self.src_stride);
                 out[row] = pixel * self.dst_stride;
             }
-            return;
+            return 1;
         }
         let (mut image, rest) = (first / (gh * gw), first % (gh * gw));
         let (mut i, mut j) = (rest / gw, rest % gw);
         let (rows, columns) = (phase.interior[0], phase.interior[1]);
-        for row in 0..n {
-            let (h, w) = ((i * self.src_step[0]) as isize, (j * self.src_step[1]) as isize);
-            let base = src.wrapping_add(
-                ((image * self.src[0] + h as usize) * self.src[1] + w as usize) * self.src_stride,
-            );
+        let mut bases = [src; N];
+        let mut places = [[0isize; 2]; N];
+        let mut interior = true;
+        for row in 0..N {
+            let (h, w) = (i * self.src_step[0], j * self.src_step[1]);
+            bases[row] = src.wrapping_add(((image * self.src[0] + h) * self.src[1] + w) * self.src_stride);
+            places[row] = [h as isize, w as isize];
             let (si, sj) = (i as isize, j as isize);
-            if si >= rows.0 && si < rows.1 && sj >= columns.0 && sj < columns.1 {
-                for (t, tap) in phase.taps.iter().enumerate() {
-                    table[t * n + row] = base.wrapping_offset(tap.offset);
-                }
-            } else {
-                for (t, tap) in phase.taps.iter().enumerate() {
-                    // A negative coordinate wraps to a large one.
-                    let inside = ((h + tap.shift[0]) as usize) < self.src[0]
-                        && ((w + tap.shift[1]) as usize) < self.src[1];
-                    table[t * n + row] = if inside { base.wrapping_offset(tap.offset) } else { zero };
-                }
-            }
+            interior &= si >= rows.0 && si < rows.1 && sj >= columns.0 && sj < columns.1;
             let (dh, dw) = (phase.origin[0] + i * self.dst_step[0], phase.origin[1] + j * self.dst_step[1]);
             out[row] = ((image * self.dst[0] + dh) * self.dst[1] + dw) * self.dst_stride;
             if row + 1 < valid {
@@ -183,6 +185,25 @@ impl Gather {
                 }
             }
         }
+        let table = table.as_chunks_mut::<N>().0;
+        if interior {
+            let run = if merge { phase.run } else { 1 };
+            for (tap, pointers) in phase.taps.iter().step_by(run).zip(table) {
+                for row in 0..N {
+                    pointers[row] = bases[row].wrapping_offset(tap.offset);
+                }
+            }
+            return run;
+        }
+        for (tap, pointers) in phase.taps.iter().zip(table) {
+            for row in 0..N {
+                // A negative coordinate wraps to a large one.
+                let inside = ((places[row][0] + tap.shift[0]) as usize) < self.src[0]
+                    && ((places[row][1] + tap.shift[1]) as usize) < self.src[1];
+                pointers[row] = if inside { bases[row].wrapping_offset(tap.offset) } else { zero };
+            }
+        }
+        1
     }
 }
 
@@ -241,7 +262,7 @@ mod tests {
                 for row in 0..gather.rows(phase) {
                     let mut table = vec![zero.as_ptr(); phase.taps.len()];
                     let mut out = [0];
-                    gather.fill(phase, row, 1, src.as_ptr(), zero.as_ptr(), &mut table, &mut out);
+                    gather.fill(phase, row, 1, src.as_ptr(), zero.as_ptr(), false, &mut table, &mut out);
                     for (tap, pointer) in phase.taps.iter().zip(&table) {
                         if *pointer != zero.as_ptr() {
                             let at = (*pointer as usize - src.as_ptr() as usize) / 4;
