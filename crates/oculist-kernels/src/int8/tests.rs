@@ -3,6 +3,7 @@
 mod conv;
 mod other;
 mod portable;
+mod weights;
 
 use super::Quant;
 use crate::{Context, Isa};

@@ -65,7 +65,6 @@ impl Pairs {
     pub(super) fn new(conv: &Conv2d, inputs: usize, taps: &[usize], oihw: &[i8]) -> Self {
         let groups = inputs.div_ceil(GROUP);
         let conv_taps = conv.taps();
-        // A kernel that covers the map is one tap here, and its taps are channels: the packing of `pack::dense`.
         let mut pairs = Self { lines: Vec::new(), places: Vec::new(), halves: Vec::new() };
         for half in 0..conv.y_stride() / HALF {
             let mut lines = vec![HalfLine([0; 32]); conv_taps * groups];
@@ -77,6 +76,7 @@ impl Pairs {
                     }
                 }
             }
+            // A kernel that covers the map is one tap here, and its taps are channels.
             let per_tap = lines.len() / taps.len();
             let place = |line: usize| (taps[line / per_tap] + line % per_tap * GROUP) as u32;
             pairs.push(&lines, place);
@@ -101,7 +101,9 @@ impl Pairs {
             }
         }
         // In the order of memory, as far as that goes.
-        paired.iter_mut().for_each(|pair| pair.sort_unstable());
+        for pair in &mut paired {
+            pair.sort_unstable();
+        }
         paired.sort_unstable();
         single.sort_unstable();
         self.halves.push(Half { first: self.lines.len(), pairs: paired.len(), singles: single.len() });
@@ -217,4 +219,69 @@ unsafe fn half_sums<S: BytePairs, const MR: usize>(
         }
     }
     acc
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(w: [i8; 4]) -> HalfLine {
+        let mut line = HalfLine([1; 32]);
+        line.0[12..16].copy_from_slice(&w);
+        line
+    }
+
+    #[test]
+    fn a_pair_fits_up_to_the_last_bit() {
+        let fits = |a, b| fit(&bounds(&line(a)), &bounds(&line(b)));
+        assert!(fits([64, 64, 0, 0], [0, 0, 64, 64]));
+        assert!(fits([64, 0, 0, 64], [0, 64, 64, 0]));
+        assert!(!fits([64, 0, 0, 64], [1, 64, 0, 0]));
+        assert!(!fits([0, 0, 64, 64], [0, 0, 0, 1]));
+        assert!(fits([-64, -64, 127, 1], [127, 1, -128, 0]));
+        assert!(!fits([-64, -64, 0, 0], [0, -1, 0, 0]));
+        // Weights of opposite signs do not make up for each other: the inputs may be 0 and 255.
+        assert!(!fits([64, 64, 0, 0], [64, -64, 0, 0]));
+    }
+
+    #[test]
+    fn every_group_with_weights_is_packed_once_and_pairs_fit() {
+        let conv = Conv2d::square(1, [4, 4], [40, 24], 3, 1, 1);
+        let oihw: Vec<i8> =
+            (0..24 * 40 * 9i32)
+                .map(|i| {
+                    if i % 360 < 36 {
+                        0
+                    } else {
+                        (i * 7919 % 113 - 56) as i8 / if i % 5 == 0 { 1 } else { 3 }
+                    }
+                })
+                .collect();
+        let taps: Vec<usize> = (0..9).map(|t| 1000 * t).collect();
+        let pairs = Pairs::new(&conv, 40, &taps, &oihw);
+        assert_eq!(pairs.halves.len(), 4);
+        for (h, half) in pairs.halves.iter().enumerate() {
+            let count = 2 * half.pairs + half.singles;
+            if h == 3 {
+                assert_eq!(count, 0, "there are no outputs from 24 on");
+                continue;
+            }
+            assert!(half.pairs > 0 && half.singles < 90);
+            let lines = &pairs.lines[half.first..][..count];
+            for pair in lines[..2 * half.pairs].as_chunks::<2>().0 {
+                assert!(fit(&bounds(&pair[0]), &bounds(&pair[1])));
+            }
+            // The first group of every tap has no weights.
+            let mut places = pairs.places[half.first..][..count].to_vec();
+            places.sort_unstable();
+            let all: Vec<u32> = (0..9).flat_map(|t| (1..10).map(move |g| 1000 * t + 4 * g)).collect();
+            assert_eq!(places, all);
+            for (line, &place) in lines.iter().zip(&pairs.places[half.first..]) {
+                let (t, i) = (place as usize / 1000, place as usize % 1000);
+                for (at, &w) in line.0.iter().enumerate() {
+                    assert_eq!(w, oihw[((h * 8 + at / 4) * 40 + i + at % 4) * 9 + t]);
+                }
+            }
+        }
+    }
 }

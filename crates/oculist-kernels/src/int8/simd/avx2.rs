@@ -6,24 +6,25 @@
 
 use core::arch::x86_64::{
     __m128i, __m256, __m256i, _CMP_GT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_cmpgt_epi32,
-    _mm_cvtsi32_si128, _mm_loadl_epi64, _mm_loadu_si128, _mm_maskload_ps, _mm_max_epu8,
-    _mm_packus_epi16, _mm_set1_epi32, _mm_setr_epi32, _mm_storeu_si128, _mm256_add_epi16, _mm256_add_epi32,
-    _mm256_add_ps, _mm256_adds_epi16, _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi32_ps,
-    _mm256_cvtepu8_epi16, _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extracti128_si256,
-    _mm256_fmadd_ps, _mm256_load_si256, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
-    _mm256_maddubs_epi16, _mm256_max_epu8, _mm256_max_ps, _mm256_min_epu8, _mm256_min_ps, _mm256_movemask_ps,
-    _mm256_mul_ps, _mm256_mullo_epi32, _mm256_or_ps, _mm256_packs_epi32, _mm256_packus_epi16,
-    _mm256_permute4x64_epi64, _mm256_permutevar8x32_epi32, _mm256_round_ps, _mm256_set_m128,
-    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
-    _mm256_sll_epi16, _mm256_sll_epi32, _mm256_sra_epi32, _mm256_storeu_ps, _mm256_storeu_si256,
-    _mm256_sub_epi16, _mm256_sub_epi32, _mm256_sub_ps,
+    _mm_cvtsi32_si128, _mm_loadl_epi64, _mm_loadu_si128, _mm_maskload_ps, _mm_max_epu8, _mm_packus_epi16,
+    _mm_set1_epi32, _mm_setr_epi32, _mm_storeu_si128, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps,
+    _mm256_adds_epi16, _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi16,
+    _mm256_cvtepu8_epi32, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extracti128_si256, _mm256_fmadd_ps,
+    _mm256_load_si256, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_epu8, _mm256_max_ps, _mm256_min_epu8,
+    _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_mullo_epi32, _mm256_or_ps, _mm256_packs_epi32,
+    _mm256_packus_epi16, _mm256_permute4x64_epi64, _mm256_permutevar8x32_epi32, _mm256_round_ps,
+    _mm256_set_m128, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_setr_epi32, _mm256_sll_epi16, _mm256_sll_epi32, _mm256_sra_epi32, _mm256_storeu_ps,
+    _mm256_storeu_si256, _mm256_sub_epi16, _mm256_sub_epi32, _mm256_sub_ps,
 };
 
 use std::marker::PhantomData;
 
 mod bytes;
+mod products;
 
 pub(super) use bytes::{run_lanes, run_pairs};
+use products::{Bytes, Products, Words};
 
 use super::{IntKernel, IntSimd, Line};
 
@@ -48,95 +49,6 @@ pub(super) unsafe fn run<K: IntKernel>(kernel: K) -> K::Output {
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn run_bytes<K: IntKernel>(kernel: K) -> K::Output {
     kernel.run(Avx2::<Bytes>(PhantomData))
-}
-
-/// A way to multiply and accumulate.
-pub(super) trait Products: Copy + Send + Sync {
-    type E: Copy + Send + Sync;
-    const GROUP: usize;
-    const BYTES: bool;
-    /// # Safety
-    /// AVX2; `to` is writable for `from.len()` elements.
-    unsafe fn pack(from: &[u8], to: *mut Self::E);
-    fn element(x: u8) -> Self::E;
-    /// # Safety
-    /// AVX2.
-    unsafe fn mac(acc: [__m256i; 2], x: __m256i, w: [__m256i; 2]) -> [__m256i; 2];
-}
-
-/// Pairs of i16, `vpmaddwd`: exact for all weights.
-#[derive(Clone, Copy)]
-pub(super) struct Words;
-
-/// Fours of bytes, `vpmaddubsw` and `vpmaddwd`: exact where no sum of two products leaves 16 bits.
-#[derive(Clone, Copy)]
-pub(super) struct Bytes;
-
-impl Products for Words {
-    type E = i16;
-    const GROUP: usize = 2;
-    const BYTES: bool = false;
-
-    #[inline(always)]
-    unsafe fn pack(from: &[u8], to: *mut i16) {
-        let (blocks, rest) = from.as_chunks::<16>();
-        for (i, block) in blocks.iter().enumerate() {
-            // SAFETY: the block holds sixteen bytes; the caller vouches for the target.
-            unsafe {
-                let bytes = _mm_loadu_si128(block.as_ptr().cast::<__m128i>());
-                _mm256_storeu_si256(to.add(i * 16).cast::<__m256i>(), _mm256_cvtepu8_epi16(bytes));
-            }
-        }
-        for (i, &x) in rest.iter().enumerate() {
-            // SAFETY: the caller vouches for the target.
-            unsafe { *to.add(blocks.len() * 16 + i) = i16::from(x) };
-        }
-    }
-
-    #[inline(always)]
-    fn element(x: u8) -> i16 {
-        i16::from(x)
-    }
-
-    #[inline(always)]
-    unsafe fn mac(acc: [__m256i; 2], x: __m256i, w: [__m256i; 2]) -> [__m256i; 2] {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe {
-            [
-                _mm256_add_epi32(acc[0], _mm256_madd_epi16(x, w[0])),
-                _mm256_add_epi32(acc[1], _mm256_madd_epi16(x, w[1])),
-            ]
-        }
-    }
-}
-
-impl Products for Bytes {
-    type E = u8;
-    const GROUP: usize = 4;
-    const BYTES: bool = true;
-
-    #[inline(always)]
-    unsafe fn pack(from: &[u8], to: *mut u8) {
-        // SAFETY: the caller vouches for the length; packed input is a buffer of its own.
-        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
-    }
-
-    #[inline(always)]
-    fn element(x: u8) -> u8 {
-        x
-    }
-
-    #[inline(always)]
-    unsafe fn mac(acc: [__m256i; 2], x: __m256i, w: [__m256i; 2]) -> [__m256i; 2] {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe {
-            let ones = _mm256_set1_epi16(1);
-            [
-                _mm256_add_epi32(acc[0], _mm256_madd_epi16(_mm256_maddubs_epi16(x, w[0]), ones)),
-                _mm256_add_epi32(acc[1], _mm256_madd_epi16(_mm256_maddubs_epi16(x, w[1]), ones)),
-            ]
-        }
-    }
 }
 
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;

@@ -11,8 +11,8 @@ use crate::{Activation, Conv2d, KernelError, channel_stride};
 pub(super) struct Problem {
     conv: Conv2d,
     x: Quant,
-    images: Vec<u8>,
-    weights: Vec<i8>,
+    pub(super) images: Vec<u8>,
+    pub(super) weights: Vec<i8>,
     scales: Vec<f32>,
     pub(super) steps: Vec<i32>,
     real: Vec<f32>,
@@ -144,11 +144,17 @@ pub(super) fn check(p: &Problem, finish: IntFinish, bias: IntBias, tolerance: f3
     }
 }
 
-fn plain() -> IntFinish {
+pub(super) fn plain() -> IntFinish {
     IntFinish::U8 { y: quant(1.7, 100), activation: Activation::Identity, low: 0, high: 255, then: None }
 }
 
-fn conv(channels: [usize; 2], size: [usize; 2], kernel: usize, stride: usize, padding: usize) -> Conv2d {
+pub(super) fn conv(
+    channels: [usize; 2],
+    size: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+) -> Conv2d {
     Conv2d::square(2, size, channels, kernel, stride, padding)
 }
 
