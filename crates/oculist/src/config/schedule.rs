@@ -17,8 +17,8 @@ const MOST_EPOCHS: usize = 60;
 const PHOTO_UPDATES: usize = 2000;
 const MOST_PHOTO_EPOCHS: usize = 100;
 /// The same of `airbench`, which has learned small images when other networks have begun.
-const FAST_UPDATES: usize = 640;
-const LEAST_FAST_EPOCHS: usize = 10;
+const FAST_UPDATES: usize = 600;
+const LEAST_FAST_EPOCHS: usize = 9;
 /// The same at its full width, which is for many images.
 const LEAST_WIDE_EPOCHS: usize = 16;
 

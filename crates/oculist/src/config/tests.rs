@@ -25,9 +25,9 @@ fn photos() -> Preprocessing {
 }
 
 #[test]
-fn small_images_get_padded_crops_and_ten_epochs() {
+fn small_images_get_padded_crops_and_nine_epochs() {
     let r = Config::resolve(&Settings::default(), &facts(9000, small())).unwrap();
-    assert_eq!((r.arch.as_str(), r.train.batch_size, r.train.epochs), ("airbench", 128, 10));
+    assert_eq!((r.arch.as_str(), r.train.batch_size, r.train.epochs), ("airbench", 128, 9));
     assert_eq!((r.width, r.train.lr, r.train.weight_decay), (0.5, 0.2, 1.5e-3));
     assert_eq!((r.finetune.epochs, r.finetune.lr, r.finetune.weight_decay), (4, 0.05, 5e-4));
     // A given model is none of ours.
