@@ -144,6 +144,8 @@ impl Stage for Prune {
         })?;
         let (graph, report) = self.cut(session, &model.graph, &ranked.groups, &ranked.scores)?;
         let mut after = before.followed_by(model.with_graph(graph));
+        // Of what was pruned before, the shares multiply.
+        let keep = keep * before.keep.unwrap_or(1.0);
         let percent = (100.0 * keep).round();
         let of = if self.target(session) == Target::Size { "parameters" } else { "MACs" };
         after.name = format!("pruned to {percent}% of {of}");
@@ -156,7 +158,11 @@ impl Stage for Prune {
             after: change.channels.1,
         });
         after.widths = widths.collect();
-        after.what = removed_text(&after.widths, &report);
+        for width in &mut after.widths {
+            let first = before.widths.iter().find(|known| known.layer == width.layer);
+            width.before = first.map_or(width.before, |known| known.before);
+        }
+        after.what = removed_text(&after.widths, before.widths.is_empty().then_some(&report));
         after.complete = false;
         Ok(after)
     }
@@ -180,15 +186,15 @@ impl Stage for Prune {
 
 /// What was removed, in the numbers that the report's table of layers adds up to. Channels that depend on each other, such
 /// as those that meet in a sum, go together: of what can be removed one by one there is less.
-fn removed_text(widths: &[LayerWidth], report: &PruneReport) -> String {
+///
+/// Of a network that was pruned before there is no number of such groups.
+fn removed_text(widths: &[LayerWidth], report: Option<&PruneReport>) -> String {
     let sum = |of: fn(&LayerWidth) -> usize| widths.iter().map(of).sum::<usize>();
     let (before, after) = (sum(|layer| layer.before), sum(|layer| layer.after));
-    format!(
-        "removed {} of {before} channels ({} of {} groups of coupled ones)",
-        before.saturating_sub(after),
-        report.removed,
-        report.units
-    )
+    let groups = report.map_or_else(String::new, |report| {
+        format!(" ({} of {} groups of coupled ones)", report.removed, report.units)
+    });
+    format!("removed {} of {before} channels{groups}", before.saturating_sub(after))
 }
 
 /// First-order Taylor importance of a network's channels, averaged over training batches.

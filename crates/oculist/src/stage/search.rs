@@ -22,6 +22,9 @@ use crate::summary::counted;
 /// Tries lists of stages on the candidate that it is given, each at the levels that a binary search asks for, and keeps
 /// the one with the smallest figure among those that lose no more than is allowed.
 ///
+/// Levels continue from one another: a stronger level begins with the model of the strongest level that was accepted, so that
+/// what its training has learned is not learned again.
+///
 /// It knows no stage by name: a level is handed to whatever stage depends on one ([`Stage::at_level`]), every complete
 /// candidate on the way is judged by its metric and its costs, and what several trials need is shared by the session.
 #[derive(Debug, Clone, Default)]
@@ -97,9 +100,10 @@ impl Search {
         session: &Session<'_>,
         stages: &[Arc<dyn Stage>],
         reference: &Candidate,
+        start: &Candidate,
     ) -> Result<Trial, OculistError> {
         let mut trial = Trial::default();
-        let mut candidate = reference.clone();
+        let mut candidate = start.clone();
         let mut began = Instant::now();
         for (i, stage) in stages.iter().enumerate() {
             go_on(session.stop())?;
@@ -287,7 +291,7 @@ impl Stage for Search {
             {
                 session.announce(&stage.title(session, before));
             }
-            trials.push(self.attempt(session, stages, before)?);
+            trials.push(self.attempt(session, stages, before, before)?);
         }
         if !self.alternatives.is_empty() && !self.stages.is_empty() {
             session.announce(&self.heading(session, before));
@@ -295,9 +299,12 @@ impl Stage for Search {
         let levels = self.levels(session);
         let mut search =
             LevelSearch::new(levels.len(), if self.stages.is_empty() { 0 } else { self.budget(session) });
+        // The strongest level that was accepted: what is left of the cost, and its model in f32.
+        let mut reached = (1.0, before.clone());
         while let Some(index) = search.next() {
             go_on(session.stop())?;
-            let trial = match self.attempt(session, &self.at(levels[index]), before) {
+            let stages = self.at(levels[index] / reached.0);
+            let trial = match self.attempt(session, &stages, before, &reached.1) {
                 Ok(trial) => Some(trial),
                 Err(OculistError::OutOfReach { problem }) => {
                     session.note(&format!("{:.0}%: {problem}", 100.0 * levels[index]));
@@ -306,6 +313,12 @@ impl Stage for Search {
                 Err(e) => return Err(e),
             };
             search.answer(index, trial.as_ref().is_some_and(|t| t.accepted().next().is_some()));
+            let passed = trial.as_ref().and_then(|trial| {
+                let in_f32 = trial.accepted().next()?.in_f32();
+                // Levels of other stages than pruning are no shares of what they begin with.
+                in_f32.keep.map(|keep| (keep, in_f32.clone()))
+            });
+            reached = passed.unwrap_or(reached);
             trials.extend(trial);
         }
         let chosen = self.choose(session, before, &trials)?;
