@@ -30,7 +30,7 @@ const USAGE: &str = "usage: oculist-bench train ARCH CHANNELS SIDE BATCH THREADS
        oculist-bench infer MODEL.onnx BATCH THREADS [ISA]
        oculist-bench export ARCH CHANNELS SIDE FOLDER
        oculist-bench convolutions THREADS [ISA]
-       oculist-bench augment FOLDER
+       oculist-bench augment FOLDER [ISA]
        oculist-bench augment-images FOLDER
        oculist-bench accuracy FOLDER EPOCHS THREADS SEED [--no-winograd] [ISA]
 
@@ -63,7 +63,10 @@ fn dispatch(arguments: &[String]) -> Result<()> {
             networks::export(arch, (number(channels)?, number(side)?, number(side)?), Path::new(folder))
         }
         ["convolutions", threads, isa @ ..] => convolutions::run(number(threads)?, instruction_set(isa)?),
-        ["augment", folder] => augment::run(Path::new(folder)),
+        ["augment", folder, isa @ ..] => {
+            Isa::limit(instruction_set(isa)?);
+            augment::run(Path::new(folder))
+        }
         ["augment-images", folder] => augment::write_images(Path::new(folder)),
         ["accuracy", folder, epochs, threads, seed, rest @ ..] => {
             let (winograd, isa) = match rest {

@@ -1,6 +1,10 @@
 //! Which instruction set the kernels use, as a value.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// The last instruction set that [`Isa::detect`] names.
+static LIMIT: AtomicU8 = AtomicU8::new(Isa::Avx512 as u8);
 
 /// An instruction set with a path of its own in this crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,15 +19,23 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// The fastest instruction set of this processor.
+    /// The fastest instruction set of this processor, up to [`limit`](Self::limit).
     pub fn detect() -> Self {
-        if Self::Avx512.is_available() {
+        let last = LIMIT.load(Ordering::Relaxed);
+        let may = |isa: Self| isa as u8 <= last && isa.is_available();
+        if may(Self::Avx512) {
             Self::Avx512
-        } else if Self::Avx2.is_available() {
+        } else if may(Self::Avx2) {
             Self::Avx2
         } else {
             Self::Portable
         }
+    }
+
+    /// Lets [`detect`](Self::detect) name nothing beyond `last` from now on, in the whole process: for benchmarks that stand
+    /// for another processor. What is given an instruction set keeps to that.
+    pub fn limit(last: Self) {
+        LIMIT.store(last as u8, Ordering::Relaxed);
     }
 
     /// All instruction sets of this processor, the portable path first; under Miri the portable path alone, since Miri

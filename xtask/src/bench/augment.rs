@@ -47,7 +47,8 @@ pub(crate) enum Agreement {
 pub(crate) fn run(options: &Options, peers: &Peers) -> Result<Vec<Line>> {
     let folder = peers.folder("augment")?;
     process::run(peers.our_program().arg("augment-images").arg(&folder))?;
-    let mut ours = Program::start("ours", peers.our_program().arg("augment").arg(&folder))?;
+    let mut ours =
+        Program::start("ours", peers.our_program().arg("augment").arg(&folder).args(&options.isa))?;
     let mut others = BTreeMap::new();
     let package = if options.peers { Some(crate::python::package()?) } else { None };
     for name in LIBRARIES.into_iter().chain([FROM_PYTHON]) {

@@ -67,6 +67,7 @@ pub(crate) fn restrain(command: &mut Command, threads: usize, isa: Option<&str>)
     command.env("OMP_NUM_THREADS", threads.to_string());
     if isa == Some("avx2") {
         command.env("ONEDNN_MAX_CPU_ISA", "AVX2").env("ATEN_CPU_CAPABILITY", "avx2");
+        command.env("OPENCV_CPU_DISABLE", "AVX512-SKX").env("OPENCV_IPP", "avx2");
     }
 }
 
