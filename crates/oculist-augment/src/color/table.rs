@@ -4,6 +4,8 @@ use super::Adjustment;
 use super::pixel::blend;
 use oculist_kernels::Isa;
 use oculist_kernels::image::{self, ByteMap};
+use std::f64::consts::LN_2;
+use std::sync::LazyLock;
 
 /// The new value of every old value, for red, green and blue; grey images use the first.
 #[derive(Clone)]
@@ -102,12 +104,49 @@ pub(super) fn blend_table(from: u8, factor: f32) -> [u8; 256] {
     std::array::from_fn(|value| blend(f32::from(from), value as f32, factor) as u8)
 }
 
+/// `floor(255.999 (v / 255)^gamma)` for all v.
+///
+/// Powers are `2^(gamma log2(v / 255))` by a polynomial, a few at a time, within 10^-7 of a level; where that is nearer
+/// than 10^-6 to a whole number, `powf` decides, so that the table is that of `powf`.
+fn gamma_table(gamma: f64) -> [u8; 256] {
+    /// `log2(v / 255)`; of 0, whose power is no polynomial's, any number.
+    static LOGS: LazyLock<[f64; 256]> =
+        LazyLock::new(|| std::array::from_fn(|v| if v == 0 { 0.0 } else { (v as f64 / 255.0).log2() }));
+    // Adding it rounds to whole numbers, which the lowest bits then hold.
+    const SHIFT: f64 = 6_755_399_441_055_744.0;
+    let exact = |v: usize| (255.999 * (v as f64 / 255.0).powf(gamma)) as u8;
+    if !(0.0..=1e6).contains(&gamma) {
+        return std::array::from_fn(exact);
+    }
+    let (mut table, mut unsure) = ([0; 256], [false; 256]);
+    for ((entry, unsure), &log) in table.iter_mut().zip(&mut unsure).zip(&*LOGS) {
+        // 2^-60 of 256 is as good as 0.
+        let power = if gamma * log > -60.0 { gamma * log } else { -60.0 };
+        let shifted = power + SHIFT;
+        let x = (power - (shifted - SHIFT)) * LN_2;
+        let mut sum = 1.0;
+        for n in (1..=8).rev() {
+            sum = 1.0 + sum * x * (1.0 / f64::from(n));
+        }
+        let two = f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52));
+        let level = 255.999 * sum * two;
+        let nearest = level + SHIFT;
+        let above = level - (nearest - SHIFT);
+        *entry = (nearest.to_bits() as u8).wrapping_sub(u8::from(above < 0.0));
+        *unsure = above.abs() < 1e-6;
+    }
+    unsure[0] = true;
+    for v in (0..256).filter(|&v| unsure[v]) {
+        table[v] = exact(v);
+    }
+    table
+}
+
 /// The table of an operation that is one and needs nothing but its parameter.
 pub(super) fn of(adjustment: Adjustment, grey_image: bool) -> Option<Tables> {
-    let map = |f: &dyn Fn(u8) -> u8| Some(Tables::same(std::array::from_fn(|v| f(v as u8))));
     match adjustment {
         Adjustment::Brightness(factor) => Some(Tables::same(blend_table(0, factor))),
-        Adjustment::Gamma(gamma) => map(&|v| (255.999 * (f64::from(v) / 255.0).powf(f64::from(gamma))) as u8),
+        Adjustment::Gamma(gamma) => Some(Tables::same(gamma_table(f64::from(gamma)))),
         Adjustment::Invert => Some(arithmetic(ByteMap::Invert, |v| !v)),
         Adjustment::Posterize(bits) => {
             let mask = !(0xff_u16 >> bits.min(8)) as u8;

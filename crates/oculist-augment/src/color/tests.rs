@@ -146,3 +146,14 @@ fn what_has_no_meaning_is_refused() {
         good.validate().unwrap();
     }
 }
+
+#[test]
+fn gamma_tables_are_those_of_powf() {
+    let gammas = (1..=400).map(|i| i as f32 * 0.0125).chain([1e-6, 1e-3, 7.5, 30.0, 1e3, 1e5]);
+    for gamma in gammas {
+        let every = Image::new(256, 1, 1, (0..=255).collect()).unwrap();
+        let got = adjust(every, Adjustment::Gamma(gamma)).into_pixels();
+        let exact = |v: u8| (255.999 * (f64::from(v) / 255.0).powf(f64::from(gamma))) as u8;
+        assert_eq!(got, (0..=255).map(exact).collect::<Vec<u8>>(), "{gamma}");
+    }
+}

@@ -3,6 +3,9 @@
 //! Most loops here are plain Rust, compiled once for each instruction set by [`per_isa`]. What the compiler does not
 //! find by itself is a method of [`Lanes`].
 
+#[cfg(target_arch = "x86_64")]
+mod avx2_table;
+
 use crate::Isa;
 
 /// Pixels that are taken apart at once.
@@ -77,6 +80,7 @@ impl Level {
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86 {
+    use super::avx2_table;
     use super::{GROUP, Lanes};
     use core::arch::x86_64::{
         __m512i, _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_mask_permutexvar_epi8,
@@ -97,7 +101,13 @@ pub(super) mod x86 {
         }
     }
 
-    impl Lanes for Avx2 {}
+    impl Lanes for Avx2 {
+        #[inline(always)]
+        fn look_up(self, table: &[u8; 256], values: &mut [u8]) {
+            // SAFETY: `self` proves AVX2.
+            unsafe { avx2_table::look_up(table, values) }
+        }
+    }
 
     /// Proof of AVX-512 F, BW, DQ, VL and VBMI.
     #[derive(Clone, Copy)]
@@ -172,7 +182,8 @@ pub(super) mod x86 {
 
         #[inline(always)]
         fn merge(self, planes: [&[u8; GROUP]; 3], pixels: &mut [u8; 3 * GROUP]) {
-            let registers = planes.map(|plane| self.load(plane));
+            let [r, g, b] = planes;
+            let registers = [self.load(r), self.load(g), self.load(b)];
             for (part, places) in pixels.as_chunks_mut::<GROUP>().0.iter_mut().zip(&MERGE) {
                 self.store(self.pick(places, registers), part);
             }
@@ -181,7 +192,12 @@ pub(super) mod x86 {
         #[inline(always)]
         fn look_up(self, table: &[u8; 256], values: &mut [u8]) {
             let quarters = table.as_chunks::<GROUP>().0;
-            let t: [__m512i; 4] = std::array::from_fn(|i| self.load(&quarters[i]));
+            let t = [
+                self.load(&quarters[0]),
+                self.load(&quarters[1]),
+                self.load(&quarters[2]),
+                self.load(&quarters[3]),
+            ];
             // SAFETY: `self` proves the instruction set.
             let entry = |v: __m512i| unsafe {
                 let (low, high) =
