@@ -126,7 +126,7 @@ def test_what_has_no_equal_is_listed_whole():
 
 
 def test_differences_are_told():
-    pipeline = A.Compose([A.RandomResizedCrop((32, 32)), A.CLAHE()]).to_dict()
+    pipeline = A.Compose([A.RandomResizedCrop((32, 32), area_for_downscale="image"), A.CLAHE()]).to_dict()
     with pytest.warns(DifferenceWarning, match="antialiased.*CLAHE"):
         Augment.from_albumentations(pipeline)
     with pytest.raises(SettingError, match="antialiased"):

@@ -20,6 +20,6 @@ pub use flip::{flip_horizontal, flip_vertical, quarter_turns, transpose};
 pub(crate) use flip::{flipped_horizontal, flipped_vertical};
 pub use perspective::perspective;
 pub(crate) use perspective::perspective_forward;
-pub(crate) use resize::resample;
-pub use resize::{Interpolation, resize, resized_crop, resized_crop_mirrored};
+pub use resize::{Interpolation, Resampling, resize, resized_crop, resized_crop_mirrored};
+pub(crate) use resize::{antialiased, is_antialiased, resample};
 pub(crate) use sample::warp;

@@ -80,7 +80,7 @@ mod views;
 
 pub use corruption::Corruption;
 pub use error::{Error, Result};
-pub use geometry::{Border, Interpolation};
+pub use geometry::{Border, Interpolation, Resampling};
 pub use image::{Image, ImageRef};
 pub use op::{Op, Step};
 pub use pipeline::{Pipeline, Start};

@@ -83,6 +83,7 @@ impl Pipeline {
             scale: (0.35, 1.0),
             ratio: (0.75, 4.0 / 3.0),
             interpolation: Interpolation::Bilinear,
+            antialias: true,
         };
         let jitter = ColorJitter { brightness: 0.3, contrast: 0.3, saturation: 0.3, hue: 0.03 };
         Self {

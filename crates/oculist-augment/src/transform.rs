@@ -11,7 +11,7 @@ pub use effect::Effect;
 use crate::color::{Adjustment, adjust_all};
 use crate::erase::{self, Fill, HoleGrid, Rectangle};
 use crate::error::Result;
-use crate::geometry::{self, Affine, Border, Interpolation};
+use crate::geometry::{self, Affine, Border, Interpolation, Resampling, antialiased, is_antialiased};
 use crate::{Image, ImageRef};
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +112,9 @@ pub enum Transform {
         height: usize,
         /// The resampling filter.
         interpolation: Interpolation,
+        /// Whether what gets smaller is antialiased ([`Resampling`]).
+        #[serde(default = "antialiased", skip_serializing_if = "is_antialiased")]
+        antialias: bool,
     },
     /// Resizes the whole image.
     Resize {
@@ -121,6 +124,9 @@ pub enum Transform {
         height: usize,
         /// The resampling filter.
         interpolation: Interpolation,
+        /// Whether what gets smaller is antialiased ([`Resampling`]).
+        #[serde(default = "antialiased", skip_serializing_if = "is_antialiased")]
+        antialias: bool,
     },
     /// Colour operations, in this order.
     Color {
@@ -228,11 +234,11 @@ impl Transform {
             {
                 geometry::crop(image, left, top, width, height, border)
             }
-            Self::ResizedCrop { window, width, height, interpolation } => {
-                geometry::resized_crop(image, window, width, height, interpolation)
+            Self::ResizedCrop { window, width, height, interpolation, antialias } => {
+                geometry::resized_crop(image, window, width, height, Resampling { interpolation, antialias })
             }
-            Self::Resize { width, height, interpolation } if (width, height) != size => {
-                geometry::resize(image, width, height, interpolation)
+            Self::Resize { width, height, interpolation, antialias } if (width, height) != size => {
+                geometry::resize(image, width, height, Resampling { interpolation, antialias })
             }
             _ => return None,
         })

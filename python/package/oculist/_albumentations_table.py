@@ -35,29 +35,35 @@ def _center_crop(p: Parameters) -> Steps:
     return [{"op": "center_crop", "width": p.take("width"), "height": p.take("height")}]
 
 
-def _resampling(p: Parameters) -> str:
+def _resampling(p: Parameters) -> dict[str, Any]:
+    area = p.values.get("area_for_downscale")
     p.must("area_for_downscale", None, "image")
-    p.differ("what is made smaller is antialiased, as Pillow does it")
-    return p.interpolation()
+    interpolation = p.interpolation()
+    if area == "image":
+        p.differ("what is made smaller is antialiased, as Pillow does it")
+        return {"interpolation": interpolation}
+    if interpolation != "bilinear":
+        p.differ("nearest and cubic pixels are those of Pillow")
+    return {"interpolation": interpolation, "antialias": False}
 
 
 def _random_resized_crop(p: Parameters) -> Steps:
     height, width = p.take("size")
-    step = {"op": "random_resized_crop", "width": width, "height": height, "interpolation": _resampling(p)}
+    step = {"op": "random_resized_crop", "width": width, "height": height, **_resampling(p)}
     return [{**step, "scale": p.pair("scale"), "ratio": p.pair("ratio")}]
 
 
 def _resize(p: Parameters) -> Steps:
     size = {"width": p.take("width"), "height": p.take("height")}
-    return [{"op": "resize", **size, "interpolation": _resampling(p)}]
+    return [{"op": "resize", **size, **_resampling(p)}]
 
 
 def _smallest_max_size(p: Parameters) -> Steps:
     p.must("max_size_hw", None)
     sides = p.take("max_size")
-    interpolation = _resampling(p)
+    resampling = _resampling(p)
     all_sides = sides if isinstance(sides, list) else [sides]
-    steps = [{"op": "resize_shorter", "side": side, "interpolation": interpolation} for side in all_sides]
+    steps = [{"op": "resize_shorter", "side": side, **resampling} for side in all_sides]
     return steps if len(steps) == 1 else [{"op": "one_of", "choices": steps}]
 
 

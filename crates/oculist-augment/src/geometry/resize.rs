@@ -1,4 +1,4 @@
-//! Resizing with antialiasing, as Pillow does it.
+//! Resizing as Pillow does it, and without antialiasing as OpenCV does it.
 
 use super::Border;
 use crate::error::{Error, Result, parameter};
@@ -15,7 +15,8 @@ const LARGEST_REDUCTION: f64 = 3.5;
 /// How new pixels are made from old ones.
 ///
 /// In resizing, all but `Nearest` widen their filter by the reduction factor (antialiasing), which is Pillow's
-/// rule and torchvision's `antialias=True`. Warps (affine, perspective, distortions) do not.
+/// rule and torchvision's `antialias=True`, unless [`Resampling`] says otherwise. Warps (affine, perspective, distortions)
+/// do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interpolation {
@@ -39,16 +40,6 @@ impl Interpolation {
         }
     }
 
-    /// The kernels' filter for a reduction along x; none where `fast_image_resize` is used.
-    fn kernel(self, reduction: f64) -> Option<Kernel> {
-        let small = reduction <= LARGEST_REDUCTION;
-        match self {
-            Self::Bilinear if small => Some(Kernel::Triangle),
-            Self::Bicubic if small => Some(Kernel::Cubic),
-            _ => None,
-        }
-    }
-
     fn algorithm(self) -> fir::ResizeAlg {
         match self {
             Self::Nearest => fir::ResizeAlg::Nearest,
@@ -56,6 +47,45 @@ impl Interpolation {
             Self::Bicubic => fir::ResizeAlg::Convolution(fir::FilterType::CatmullRom),
         }
     }
+}
+
+/// How pixels are made in resizing. An [`Interpolation`] alone antialiases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resampling {
+    /// The filter.
+    pub interpolation: Interpolation,
+    /// Whether the filter is widened where the image gets smaller. Without, a new pixel is made of 2x2 old ones (4x4 if
+    /// bicubic) whatever the sizes, which is faster, and details in between are lost or make patterns. Nothing changes where
+    /// the image gets larger, or for `Nearest`.
+    pub antialias: bool,
+}
+
+impl From<Interpolation> for Resampling {
+    fn from(interpolation: Interpolation) -> Self {
+        Self { interpolation, antialias: true }
+    }
+}
+
+impl Resampling {
+    /// The kernels' filter for a reduction along x; none where `fast_image_resize` is used.
+    fn kernel(self, reduction: f64) -> Option<Kernel> {
+        let small = !self.antialias || reduction <= LARGEST_REDUCTION;
+        match self.interpolation {
+            Interpolation::Bilinear if small => Some(Kernel::Triangle),
+            Interpolation::Bicubic if small => Some(Kernel::Cubic),
+            _ => None,
+        }
+    }
+}
+
+/// Antialiasing, where a file says nothing about it.
+pub(crate) fn antialiased() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+pub(crate) fn is_antialiased(antialias: &bool) -> bool {
+    *antialias
 }
 
 /// Resizes to exactly `width` x `height`.
@@ -66,19 +96,20 @@ impl Interpolation {
 /// # Source
 /// Pillow's `Image.resize`. Deviations: Pillow rounds to whole levels between its two passes, here to 1/64 level
 /// ([`oculist_kernels::image::resize`]), and so cuts what cubic filters overshoot only at the end. Widths that fall to less
-/// than 2/7, and all nearest pixels, are the crate `fast_image_resize`'s, which rounds as Pillow does, but filters
-/// columns first.
+/// than 2/7 with antialiasing, and all nearest pixels, are the crate `fast_image_resize`'s, which rounds as Pillow does, but
+/// filters columns first. Without antialiasing bilinear pixels are those of OpenCV's `INTER_LINEAR` and torchvision's
+/// `antialias=False`; bicubic ones are not, whose cubic has another parameter there.
 pub fn resize<'a>(
     image: impl Into<ImageRef<'a>>,
     width: usize,
     height: usize,
-    interpolation: Interpolation,
+    resampling: impl Into<Resampling>,
 ) -> Result<Image> {
     let image = image.into();
     if width == image.width() && height == image.height() {
         return Ok(image.to_image());
     }
-    resized_crop(image, (0, 0, image.width(), image.height()), width, height, interpolation)
+    resized_crop(image, (0, 0, image.width(), image.height()), width, height, resampling)
 }
 
 /// Cuts the window (left, top, width, height) and resizes it to `width` x `height` in one pass.
@@ -92,10 +123,10 @@ pub fn resized_crop<'a>(
     window: (usize, usize, usize, usize),
     width: usize,
     height: usize,
-    interpolation: Interpolation,
+    resampling: impl Into<Resampling>,
 ) -> Result<Image> {
     let image = image.into();
-    cut(image, window, (width, height), interpolation, false)
+    cut(image, window, (width, height), resampling.into(), false)
 }
 
 /// As [`resized_crop`], mirrored left and right in the same pass.
@@ -107,17 +138,17 @@ pub fn resized_crop_mirrored<'a>(
     window: (usize, usize, usize, usize),
     width: usize,
     height: usize,
-    interpolation: Interpolation,
+    resampling: impl Into<Resampling>,
 ) -> Result<Image> {
     let image = image.into();
-    cut(image, window, (width, height), interpolation, true)
+    cut(image, window, (width, height), resampling.into(), true)
 }
 
 fn cut(
     image: ImageRef<'_>,
     window: (usize, usize, usize, usize),
     size: (usize, usize),
-    interpolation: Interpolation,
+    resampling: Resampling,
     mirrored: bool,
 ) -> Result<Image> {
     check_window(image, window)?;
@@ -131,7 +162,7 @@ fn cut(
         };
     }
     let window = (left as f64, top as f64, w as f64, h as f64);
-    sampled(image, window, size, interpolation, mirrored)
+    sampled(image, window, size, resampling, mirrored)
 }
 
 /// As [`resized_crop`], with a window between pixels: left, top, width and height, inside the image.
@@ -140,17 +171,17 @@ pub(crate) fn resample<'a>(
     window: (f64, f64, f64, f64),
     width: usize,
     height: usize,
-    interpolation: Interpolation,
+    resampling: impl Into<Resampling>,
 ) -> Result<Image> {
     let image = image.into();
-    sampled(image, window, (width, height), interpolation, false)
+    sampled(image, window, (width, height), resampling.into(), false)
 }
 
 fn sampled(
     image: ImageRef<'_>,
     window: (f64, f64, f64, f64),
     (width, height): (usize, usize),
-    interpolation: Interpolation,
+    resampling: Resampling,
     mirrored: bool,
 ) -> Result<Image> {
     let sides = 1..1usize << 31;
@@ -160,13 +191,13 @@ fn sampled(
     let channels = image.channels();
     let mut pixels = zeros(width, height, channels)?;
     let (left, top, w, h) = window;
-    let Some(kernel) = interpolation.kernel(w / width as f64) else {
-        let out = elsewhere(image, window, (width, height, pixels), interpolation)?;
+    let Some(kernel) = resampling.kernel(w / width as f64) else {
+        let out = elsewhere(image, window, (width, height, pixels), resampling.interpolation)?;
         return Ok(if mirrored { super::flip_horizontal(out) } else { out });
     };
-    let columns = Axis::new(kernel, image.width(), (left, w), width);
+    let columns = Axis::new(kernel, image.width(), (left, w), width, resampling.antialias);
     let columns = if mirrored { columns.mirrored() } else { columns };
-    let lines = Axis::new(kernel, image.height(), (top, h), height);
+    let lines = Axis::new(kernel, image.height(), (top, h), height, resampling.antialias);
     kernels::resize(Isa::detect(), image.pixels(), image.width(), channels, &columns, &lines, &mut pixels);
     Ok(Image::from_parts(width, height, channels, pixels))
 }
@@ -222,6 +253,28 @@ mod tests {
         // Triangle of radius 2: weights 1/8, 3/8, 3/8, 1/8 inside; the two ends are renormalised.
         assert_eq!(out.pixels()[1..3], [25, 45]);
         assert_eq!((out.width(), out.height(), out.channels()), (4, 1, 1));
+    }
+
+    #[test]
+    fn without_antialiasing_two_neighbours_are_mixed_whatever_the_size() {
+        let image = Image::new(8, 1, 1, (0..8).map(|i| i * i).collect()).unwrap();
+        let plain = Resampling { interpolation: Interpolation::Bilinear, antialias: false };
+        // The middles of 2 new pixels lie between pixels 1 and 2 and between 5 and 6.
+        assert_eq!(resize(&image, 2, 1, plain).unwrap().pixels(), [3, 31]);
+        assert_ne!(resize(&image, 2, 1, Interpolation::Bilinear).unwrap().pixels(), [3, 31]);
+        // Beyond the reduction from which `fast_image_resize` antialiases.
+        let wide = Image::new(90, 4, 1, (0..360).map(|i| (i * 7 % 256) as u8).collect()).unwrap();
+        let middle = |y: usize, x: usize| f64::from(wide.pixels()[y * 90 + x]);
+        let want = (middle(1, 44) + middle(1, 45) + middle(2, 44) + middle(2, 45)) / 4.0;
+        assert!((f64::from(resize(&wide, 1, 1, plain).unwrap().pixels()[0]) - want).abs() <= 0.55);
+        for interpolation in [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic] {
+            let plain = Resampling { interpolation, antialias: false };
+            assert_eq!(
+                resize(&wide, 133, 9, plain),
+                resize(&wide, 133, 9, interpolation),
+                "nothing gets smaller"
+            );
+        }
     }
 
     #[test]

@@ -88,6 +88,28 @@ fn names_are_those_in_files_and_unknown_fields_are_refused() {
 }
 
 #[test]
+fn antialiasing_is_written_where_it_is_off() {
+    for op in [
+        "op = 'random_resized_crop'\nwidth = 8\nheight = 8\nscale = [0.5, 1.0]\nratio = [1.0, 1.0]",
+        "op = 'resize'\nwidth = 8\nheight = 8",
+        "op = 'resize_shorter'\nside = 8",
+    ] {
+        for antialias in [true, false] {
+            let op: Op = toml::from_str(&format!("{op}\nantialias = {antialias}")).unwrap();
+            let told = |value: serde_json::Value| value.get("antialias").and_then(serde_json::Value::as_bool);
+            let want = (!antialias).then_some(false);
+            assert_eq!(told(serde_json::to_value(&op).unwrap()), want);
+            let transform = op.sample(40, 30, &mut Rng::keyed(&[1]));
+            assert_eq!(told(serde_json::to_value(&transform).unwrap()), want, "{transform:?}");
+        }
+        assert_eq!(
+            toml::from_str::<Op>(op).unwrap(),
+            toml::from_str(&format!("{op}\nantialias = true")).unwrap()
+        );
+    }
+}
+
+#[test]
 fn jitter_leaves_out_what_has_no_range() {
     let op = ColorJitter { brightness: 0.4, contrast: 0.0, saturation: 0.0, hue: 0.1 };
     for i in 0..50 {

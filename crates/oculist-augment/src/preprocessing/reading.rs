@@ -2,7 +2,7 @@
 
 use super::Preprocessing;
 use crate::error::Result;
-use crate::geometry::{self, Interpolation};
+use crate::geometry::{self, Interpolation, Resampling};
 use crate::{Image, Pipeline, ResizeRule, SampleKey, Start, Transform};
 
 /// Left, top, width and height in whole pixels.
@@ -35,7 +35,7 @@ enum First {
     /// Preprocessing.
     Prepare,
     /// A window between the part's pixels is resized to a width and a height.
-    Resample { window: Window, size: (usize, usize), interpolation: Interpolation },
+    Resample { window: Window, size: (usize, usize), resampling: Resampling },
 }
 
 /// A window of the image that is resized before anything else.
@@ -45,13 +45,13 @@ struct Resizing {
     window: Window,
     /// Width and height of the result.
     size: (usize, usize),
-    interpolation: Interpolation,
+    resampling: Resampling,
 }
 
 impl Resizing {
-    /// The largest reduction that leaves the window at least as large as the result.
+    /// The largest reduction that leaves the window at least as large as the result; a mean of pixels antialiases.
     fn reduction(&self) -> usize {
-        if self.interpolation == Interpolation::Nearest {
+        if self.resampling.interpolation == Interpolation::Nearest || !self.resampling.antialias {
             return 1;
         }
         let (_, _, w, h) = self.window;
@@ -64,7 +64,7 @@ impl Resizing {
         let r = reduction as f64;
         let (left, top, w, h) = self.window;
         let window = (left / r, top / r, w / r, h / r);
-        let radius = match self.interpolation {
+        let radius = match self.resampling.interpolation {
             Interpolation::Nearest => 0.0,
             Interpolation::Bilinear => 1.0,
             Interpolation::Bicubic => 2.0,
@@ -108,17 +108,17 @@ impl Preprocessing {
                 let inside = |start: usize, len: usize, side: usize| {
                     len > 0 && start.checked_add(len).is_some_and(|end| end <= side)
                 };
-                let (window, size, interpolation) = match *transforms.first()? {
-                    Transform::ResizedCrop { window, width, height, interpolation } => {
-                        (window, (width, height), interpolation)
+                let (window, size, resampling) = match *transforms.first()? {
+                    Transform::ResizedCrop { window, width, height, interpolation, antialias } => {
+                        (window, (width, height), Resampling { interpolation, antialias })
                     }
                     Transform::Crop { left, top, width, height, .. } if left >= 0 && top >= 0 => (
                         (left as usize, top as usize, width, height),
                         (width, height),
-                        Interpolation::Nearest,
+                        Interpolation::Nearest.into(),
                     ),
-                    Transform::Resize { width: w, height: h, interpolation } => {
-                        ((0, 0, width, height), (w, h), interpolation)
+                    Transform::Resize { width: w, height: h, interpolation, antialias } => {
+                        ((0, 0, width, height), (w, h), Resampling { interpolation, antialias })
                     }
                     _ => return None,
                 };
@@ -138,7 +138,7 @@ impl Preprocessing {
                     });
                 }
                 let window = (x as f64, y as f64, w as f64, h as f64);
-                (Resizing { window, size, interpolation }, false, transforms)
+                (Resizing { window, size, resampling }, false, transforms)
             }
             Start::Prepared => {
                 let size = (self.width, self.height);
@@ -148,7 +148,7 @@ impl Preprocessing {
                     ResizeRule::ShorterSide(side) => self.shorter_side_window((width, height), side)?,
                 };
                 let transforms = pipeline.sample(self.width, self.height, key);
-                (Resizing { window, size, interpolation: self.interpolation }, true, transforms)
+                (Resizing { window, size, resampling: self.interpolation.into() }, true, transforms)
             }
         };
         let reduction = if reduce { resizing.reduction() } else { 1 };
@@ -166,7 +166,7 @@ impl Preprocessing {
         let first = First::Resample {
             window: (left, top, w, h),
             size: resizing.size,
-            interpolation: resizing.interpolation,
+            resampling: resizing.resampling,
         };
         let done = usize::from(!prepares);
         Some(Reading { region, reduction, in_place: false, first, transforms: transforms[done..].to_vec() })
@@ -183,8 +183,8 @@ impl Preprocessing {
         let image = match reading.first {
             First::Nothing => self.color.convert(part),
             First::Prepare => self.prepare(part)?,
-            First::Resample { window, size: (width, height), interpolation } => {
-                geometry::resample(&self.color.convert(part), window, width, height, interpolation)?
+            First::Resample { window, size: (width, height), resampling } => {
+                geometry::resample(&self.color.convert(part), window, width, height, resampling)?
             }
         };
         let image = Transform::apply_all(&reading.transforms, image)?;

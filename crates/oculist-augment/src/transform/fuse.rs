@@ -3,7 +3,7 @@
 use super::Transform;
 use crate::color::{Adjustment, adjust_all};
 use crate::error::Result;
-use crate::geometry::{self, Border};
+use crate::geometry::{self, Border, Resampling};
 use crate::{Image, ImageRef};
 
 /// A window to cut, in pixels.
@@ -109,11 +109,12 @@ pub(super) fn run(mut transforms: &[Transform], mut image: Held<'_>) -> Result<I
                 continue;
             }
             (
-                &Transform::ResizedCrop { window, width, height, interpolation },
+                &Transform::ResizedCrop { window, width, height, interpolation, antialias },
                 [Transform::HorizontalFlip, after @ ..],
             ) => {
+                let resampling = Resampling { interpolation, antialias };
                 let mirrored =
-                    geometry::resized_crop_mirrored(image.view(), window, width, height, interpolation)?;
+                    geometry::resized_crop_mirrored(image.view(), window, width, height, resampling)?;
                 image = Held::Owned(mirrored);
                 transforms = after;
                 continue;
@@ -169,14 +170,18 @@ mod tests {
                 let (w, h) = (1 + rng.below(size.0), 1 + rng.below(size.1));
                 let window = (rng.below(size.0 - w + 1), rng.below(size.1 - h + 1), w, h);
                 let interpolation = [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::Bicubic];
-                Transform::ResizedCrop { window, width, height, interpolation: interpolation[rng.below(3)] }
+                let (interpolation, antialias) = (interpolation[rng.below(3)], rng.below(2) == 0);
+                Transform::ResizedCrop { window, width, height, interpolation, antialias }
             }
             0 | 1 => {
                 let (left, top) = (rng.below(7) as isize - 3, rng.below(7) as isize - 3);
                 Transform::Crop { left, top, width, height, border }
             }
             2 => Transform::Pad { left: rng.below(3), top: rng.below(3), right: 1, bottom: 0, border },
-            3 => Transform::Resize { width, height, interpolation: Interpolation::Bilinear },
+            3 => {
+                let (interpolation, antialias) = (Interpolation::Bilinear, rng.below(2) == 0);
+                Transform::Resize { width, height, interpolation, antialias }
+            }
             4 => Transform::HorizontalFlip,
             5 => Transform::VerticalFlip,
             6 => Transform::Color { adjustments: vec![Adjustment::Invert, Adjustment::Contrast(0.5)] },

@@ -95,6 +95,7 @@ const CROPS: &[&str] = &[
     r#"{"op": "center_crop", "width": 48, "height": 48}"#,
     r#"{"op": "resize", "width": 40, "height": 40}"#,
     r#"{"op": "horizontal_flip"}"#,
+    r#"{"op": "random_resized_crop", "width": 30, "height": 24, "scale": [0.2, 1], "ratio": [0.5, 2], "antialias": false}"#,
 ];
 
 fn pipelines() -> Vec<Pipeline> {
@@ -162,7 +163,7 @@ fn parts_are_what_is_decoded() {
             assert_eq!(decode_part(&files[whole], DEFAULT_MAX_PIXELS, &plan).unwrap().1, None);
         }
     }
-    assert_eq!(partial[..8], [true, true, true, true, partial[4], true, false, false]);
+    assert_eq!(partial[..9], [true, true, true, true, partial[4], true, false, false, true]);
 }
 
 #[test]
@@ -194,5 +195,10 @@ fn reduced_sizes_differ_little_and_only_where_they_may() {
     let reduced = LoaderConfig::training(1, 1, 3, Pipeline::none(), preprocessing);
     let exact = LoaderConfig { reduce: false, ..reduced.clone() };
     assert!(load(&small, true, &reduced, 1) == load(&small, true, &exact, 1));
+    // Nor are those that are not to be antialiased: a reduced image is.
+    let preprocessing = Preprocessing::exact(ColorMode::Rgb, 30, 24);
+    let reduced = LoaderConfig::training(1, 1, 3, pipelines()[8].clone(), preprocessing);
+    let exact = LoaderConfig { reduce: false, ..reduced.clone() };
+    assert!(load(&large, true, &reduced, 1) == load(&large, true, &exact, 1));
     assert!(!LoaderConfig::evaluation(1, 1, Preprocessing::exact(ColorMode::Rgb, 8, 8)).reduce);
 }

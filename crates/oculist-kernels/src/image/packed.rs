@@ -48,6 +48,10 @@ pub(super) trait Packed: Copy {
     const BYTES: usize;
     /// Whether there is [`Packed::pick`].
     const PICKS: bool = false;
+    /// Bytes of the parts of a register that [`Packed::pick_pairs`] fills each from a place of its own; 0 without it.
+    const FIELD: usize = 0;
+    /// Whether [`NONE`] in the order of [`Packed::pick_pairs`] gives 0.
+    const NONE_IS_ZERO: bool = false;
 
     /// # Safety
     /// [`Packed::BYTES`] bytes are readable.
@@ -81,6 +85,18 @@ pub(super) trait Packed: Copy {
         unreachable!("only where `PICKS`")
     }
 
+    /// Bytes of the memory, each field from the [`Packed::FIELD`] bytes at its own place after `from`, in an order.
+    ///
+    /// # Safety
+    /// There is a place for each field and a place in it, below its length or [`NONE`], for each byte of a register; the fields'
+    /// bytes are readable.
+    unsafe fn pick_pairs(self, from: *const u8, places: *const u32, order: *const u8) -> Self::Bytes {
+        let _ = (from, places, order);
+        unreachable!("only where there are fields")
+    }
+
+    /// The bits of both.
+    fn or_bytes(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// All pairs are these two weights.
     fn byte_pairs(self, pair: [u8; 2]) -> Self::Bytes;
     /// All pairs are these two weights.
@@ -99,6 +115,13 @@ pub(super) trait Packed: Copy {
     /// `a[2i] * b[2i] + a[2i + 1] * b[2i + 1]`.
     fn short_products(self, a: Self::Shorts, b: Self::Shorts) -> Self::Words;
     fn add_shorts(self, a: Self::Shorts, b: Self::Shorts) -> Self::Shorts;
+    fn subtract_shorts(self, a: Self::Shorts, b: Self::Shorts) -> Self::Shorts;
+    /// `(a * b) >> 16`.
+    fn high_products(self, a: Self::Shorts, b: Self::Shorts) -> Self::Shorts;
+    /// `(a * b + 2^14) >> 15`; not both are -2^15.
+    fn rounded_products(self, a: Self::Shorts, b: Self::Shorts) -> Self::Shorts;
+    /// `v >> BY`, signed.
+    fn shift_shorts<const BY: i32>(self, v: Self::Shorts) -> Self::Shorts;
     fn add_words(self, a: Self::Words, b: Self::Words) -> Self::Words;
     /// `v >> by[i]`, signed.
     fn shift(self, v: Self::Words, by: Self::Words) -> Self::Words;
@@ -163,6 +186,11 @@ impl Packed for Portable {
     }
 
     #[inline(always)]
+    fn or_bytes(self, a: [u8; LANE], b: [u8; LANE]) -> [u8; LANE] {
+        std::array::from_fn(|i| a[i] | b[i])
+    }
+
+    #[inline(always)]
     fn byte_pairs(self, pair: [u8; 2]) -> [u8; LANE] {
         std::array::from_fn(|i| pair[i % 2])
     }
@@ -207,6 +235,26 @@ impl Packed for Portable {
     #[inline(always)]
     fn add_shorts(self, a: [i16; 8], b: [i16; 8]) -> [i16; 8] {
         std::array::from_fn(|i| a[i].wrapping_add(b[i]))
+    }
+
+    #[inline(always)]
+    fn subtract_shorts(self, a: [i16; 8], b: [i16; 8]) -> [i16; 8] {
+        std::array::from_fn(|i| a[i].wrapping_sub(b[i]))
+    }
+
+    #[inline(always)]
+    fn high_products(self, a: [i16; 8], b: [i16; 8]) -> [i16; 8] {
+        std::array::from_fn(|i| ((i32::from(a[i]) * i32::from(b[i])) >> 16) as i16)
+    }
+
+    #[inline(always)]
+    fn rounded_products(self, a: [i16; 8], b: [i16; 8]) -> [i16; 8] {
+        std::array::from_fn(|i| ((i32::from(a[i]) * i32::from(b[i]) + (1 << 14)) >> 15) as i16)
+    }
+
+    #[inline(always)]
+    fn shift_shorts<const BY: i32>(self, v: [i16; 8]) -> [i16; 8] {
+        v.map(|v| v >> BY)
     }
 
     #[inline(always)]

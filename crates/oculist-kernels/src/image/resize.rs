@@ -6,6 +6,7 @@
 //! and mirror images are sampled at no further cost, since an [`Axis`] says which pixels are taken and in which order.
 
 mod axis;
+mod pairs;
 mod table;
 mod windows;
 
@@ -14,9 +15,10 @@ mod tests;
 
 pub use axis::{Axis, Kernel};
 
-use super::columns::{RowPair, ring_starts, row_stride, sum_rows};
+use super::columns::{RowPair, mix_rows, ring_starts, row_stride, sum_rows};
 use super::lanes::{Lanes, per_isa};
 use super::packed::Packed;
+use pairs::Pairs;
 use table::Table;
 use windows::Windows;
 
@@ -64,6 +66,8 @@ fn resized<L: Lanes + Packed>(
 
 /// How a row is sampled along x.
 enum RowFilter {
+    /// At most two old pixels for each new one.
+    Pairs(Pairs),
     /// The fast way, where there is an instruction for it and new pixels lie densely enough.
     Windows(Windows),
     Lanes(Table),
@@ -84,11 +88,15 @@ fn run<P: Packed, const C: usize>(
     assert_eq!(width, columns.side(), "width");
     let row = columns.len() * C;
     assert_eq!(Some(out.len()), row.checked_mul(lines.len()), "bytes of the result");
-    let filter = match Windows::new::<P, C>(columns) {
-        Some(windows) => RowFilter::Windows(windows),
-        None => RowFilter::Lanes(Table::new::<P, C>(columns)),
+    let filter = if let Some(pairs) = Pairs::new::<P, C>(columns) {
+        RowFilter::Pairs(pairs)
+    } else if let Some(windows) = Windows::new::<P, C>(columns) {
+        RowFilter::Windows(windows)
+    } else {
+        RowFilter::Lanes(Table::new::<P, C>(columns))
     };
     let (read, written) = match &filter {
+        RowFilter::Pairs(pairs) => (pairs.read, pairs.written()),
         RowFilter::Windows(windows) => (windows.read, windows.written::<P>()),
         RowFilter::Lanes(table) => (table.read, table.written::<P, C>()),
     };
@@ -97,10 +105,15 @@ fn run<P: Packed, const C: usize>(
     let mut ring = vec![0i16; kept * stride];
     let starts = ring_starts(lines.side(), kept, stride);
     let mut pairs = Vec::with_capacity(lines.reach().div_ceil(2));
+    let (skips, mixes) = (lines.ascends(), lines.reach() <= 2 && lines.is_mean() && columns.is_mean());
     // The last rows, with the room that reading registers takes.
     let mut last = Vec::new();
     for (y, out) in out.chunks_exact_mut(row).enumerate() {
         let span = lines.span(y);
+        if skips {
+            // Rows that no new one is made of.
+            ready = ready.max(span.start);
+        }
         while ready < span.end {
             let from = ready * len;
             let source = if let Some(source) = pixels.get(from..from + read) {
@@ -113,6 +126,7 @@ fn run<P: Packed, const C: usize>(
             };
             let to = &mut ring[starts[ready]..][..stride];
             match &filter {
+                RowFilter::Pairs(pairs) => pairs.filter_row(packed, source, to),
                 RowFilter::Windows(windows) => windows.filter_row::<P, C>(packed, source, to),
                 RowFilter::Lanes(table) => table.filter_row::<P, C>(packed, source, to),
             }
@@ -126,6 +140,10 @@ fn run<P: Packed, const C: usize>(
                 weights: [weights[0], weights.get(1).copied().unwrap_or(0)],
             }
         }));
+        if let ([pair], true) = (&pairs[..], mixes) {
+            mix_rows(packed, &ring, *pair, out);
+            continue;
+        }
         sum_rows::<P, false>(packed, &ring, &pairs, (1 << (LAST_DROP - 1), LAST_DROP), out);
     }
 }

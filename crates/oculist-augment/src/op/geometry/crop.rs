@@ -1,7 +1,7 @@
 //! Cutting, padding and resizing.
 
 use crate::error::Result;
-use crate::geometry::{Border, Interpolation};
+use crate::geometry::{Border, Interpolation, antialiased, is_antialiased};
 use crate::op::{Check, Draw};
 use crate::{Rng, Transform};
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,9 @@ pub struct RandomResizedCrop {
     /// The resampling filter.
     #[serde(default)]
     pub interpolation: Interpolation,
+    /// Whether what gets smaller is antialiased ([`Resampling`](crate::Resampling)).
+    #[serde(default = "antialiased", skip_serializing_if = "is_antialiased")]
+    pub antialias: bool,
 }
 
 impl Draw for RandomResizedCrop {
@@ -115,11 +118,12 @@ impl Draw for RandomResizedCrop {
             width: self.width,
             height: self.height,
             interpolation: self.interpolation,
+            antialias: self.antialias,
         }
     }
 }
 
-/// Resizes to exactly this size, with antialiasing.
+/// Resizes to exactly this size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resize {
@@ -130,6 +134,9 @@ pub struct Resize {
     /// The resampling filter.
     #[serde(default)]
     pub interpolation: Interpolation,
+    /// Whether what gets smaller is antialiased ([`Resampling`](crate::Resampling)).
+    #[serde(default = "antialiased", skip_serializing_if = "is_antialiased")]
+    pub antialias: bool,
 }
 
 impl Draw for Resize {
@@ -138,8 +145,8 @@ impl Draw for Resize {
     }
 
     fn draw(&self, _: usize, _: usize, _: &mut Rng) -> Transform {
-        let Self { width, height, interpolation } = *self;
-        Transform::Resize { width, height, interpolation }
+        let Self { width, height, interpolation, antialias } = *self;
+        Transform::Resize { width, height, interpolation, antialias }
     }
 }
 
@@ -153,6 +160,9 @@ pub struct ResizeShorter {
     /// The resampling filter.
     #[serde(default)]
     pub interpolation: Interpolation,
+    /// Whether what gets smaller is antialiased ([`Resampling`](crate::Resampling)).
+    #[serde(default = "antialiased", skip_serializing_if = "is_antialiased")]
+    pub antialias: bool,
 }
 
 impl Draw for ResizeShorter {
@@ -164,7 +174,8 @@ impl Draw for ResizeShorter {
         let shorter = width.min(height) as u128;
         let scaled = |side: usize| (side as u128 * self.side as u128 / shorter) as usize;
         let (width, height) = (scaled(width), scaled(height));
-        Transform::Resize { width, height, interpolation: self.interpolation }
+        let Self { interpolation, antialias, .. } = *self;
+        Transform::Resize { width, height, interpolation, antialias }
     }
 }
 

@@ -1,17 +1,20 @@
 //! The registers of AVX2 and AVX-512.
 
 use core::arch::x86_64::{
-    __m256i, __m512i, _mm_loadu_si128, _mm256_add_epi16, _mm256_add_epi32, _mm256_broadcastsi128_si256,
-    _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_packs_epi32,
+    __m256i, __m512i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm256_add_epi16, _mm256_add_epi32,
+    _mm256_broadcastsi128_si256, _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_maddubs_epi16, _mm256_mulhi_epi16, _mm256_mulhrs_epi16, _mm256_or_si256, _mm256_packs_epi32,
     _mm256_packus_epi16, _mm256_permute4x64_epi64, _mm256_permutevar8x32_epi32, _mm256_set_m128i,
     _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_setr_epi32, _mm256_shuffle_epi8,
-    _mm256_srav_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi8, _mm256_unpackhi_epi16,
-    _mm256_unpacklo_epi8, _mm256_unpacklo_epi16, _mm512_add_epi16, _mm512_add_epi32, _mm512_broadcast_i32x4,
-    _mm512_castsi256_si512, _mm512_i32gather_epi32, _mm512_inserti64x4, _mm512_loadu_si512,
-    _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_maskz_permutexvar_epi8, _mm512_packs_epi32,
-    _mm512_packus_epi16, _mm512_permutexvar_epi16, _mm512_permutexvar_epi64, _mm512_set1_epi16,
-    _mm512_set1_epi32, _mm512_setr_epi64, _mm512_shuffle_epi8, _mm512_srav_epi32, _mm512_storeu_si512,
-    _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
+    _mm256_srai_epi16, _mm256_srav_epi32, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_unpackhi_epi8,
+    _mm256_unpackhi_epi16, _mm256_unpacklo_epi8, _mm256_unpacklo_epi16, _mm512_add_epi16, _mm512_add_epi32,
+    _mm512_broadcast_i32x4, _mm512_castsi256_si512, _mm512_i32gather_epi32, _mm512_inserti64x4,
+    _mm512_loadu_si512, _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_maskz_permutexvar_epi8,
+    _mm512_mulhi_epi16, _mm512_mulhrs_epi16, _mm512_or_si512, _mm512_packs_epi32, _mm512_packus_epi16,
+    _mm512_permutexvar_epi8, _mm512_permutexvar_epi16, _mm512_permutexvar_epi64, _mm512_set1_epi16,
+    _mm512_set1_epi32, _mm512_setr_epi64, _mm512_shuffle_epi8, _mm512_sra_epi16, _mm512_srav_epi32,
+    _mm512_storeu_si512, _mm512_sub_epi16, _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8,
+    _mm512_unpacklo_epi16,
 };
 
 use super::super::lanes::x86::{Avx2, Vbmi};
@@ -23,6 +26,7 @@ macro_rules! registers {
      load: $load:ident, store: $store:ident, splat16: $splat16:ident, splat32: $splat32:ident,
      zip8: $low8:ident $high8:ident, zip16: $low16:ident $high16:ident,
      products8: $products8:ident, products16: $products16:ident, add16: $add16:ident, add32: $add32:ident,
+     or: $or:ident, subtract16: $subtract16:ident, mulhi16: $mulhi16:ident, rounded16: $rounded16:ident,
      shift: $shift:ident, narrow32: $narrow32:ident, narrow16: $narrow16:ident,
      shuffle: $shuffle:ident, broadcast: $broadcast:ident, order: $order:ident; $($more:item)*) => {
         // SAFETY of all blocks: the value is the proof of the instruction set, and callers vouch for the memory.
@@ -48,6 +52,10 @@ macro_rules! registers {
             #[inline(always)]
             unsafe fn store_shorts(self, to: *mut i16, v: $register) {
                 unsafe { $store(to.cast(), v) }
+            }
+            #[inline(always)]
+            fn or_bytes(self, a: $register, b: $register) -> $register {
+                unsafe { $or(a, b) }
             }
             #[inline(always)]
             fn byte_pairs(self, pair: [u8; 2]) -> $register {
@@ -84,6 +92,18 @@ macro_rules! registers {
             #[inline(always)]
             fn add_shorts(self, a: $register, b: $register) -> $register {
                 unsafe { $add16(a, b) }
+            }
+            #[inline(always)]
+            fn subtract_shorts(self, a: $register, b: $register) -> $register {
+                unsafe { $subtract16(a, b) }
+            }
+            #[inline(always)]
+            fn high_products(self, a: $register, b: $register) -> $register {
+                unsafe { $mulhi16(a, b) }
+            }
+            #[inline(always)]
+            fn rounded_products(self, a: $register, b: $register) -> $register {
+                unsafe { $rounded16(a, b) }
             }
             #[inline(always)]
             fn add_words(self, a: $register, b: $register) -> $register {
@@ -123,9 +143,21 @@ registers! {
     load: _mm256_loadu_si256, store: _mm256_storeu_si256, splat16: _mm256_set1_epi16, splat32: _mm256_set1_epi32,
     zip8: _mm256_unpacklo_epi8 _mm256_unpackhi_epi8, zip16: _mm256_unpacklo_epi16 _mm256_unpackhi_epi16,
     products8: _mm256_maddubs_epi16, products16: _mm256_madd_epi16, add16: _mm256_add_epi16, add32: _mm256_add_epi32,
+    or: _mm256_or_si256, subtract16: _mm256_sub_epi16, mulhi16: _mm256_mulhi_epi16, rounded16: _mm256_mulhrs_epi16,
     shift: _mm256_srav_epi32, narrow32: _mm256_packs_epi32, narrow16: _mm256_packus_epi16,
     shuffle: _mm256_shuffle_epi8, broadcast: _mm256_broadcastsi128_si256, order: in_order_256;
 
+    const FIELD: usize = super::LANE;
+    const NONE_IS_ZERO: bool = true;
+
+    #[inline(always)]
+    unsafe fn pick_pairs(self, from: *const u8, places: *const u32, order: *const u8) -> __m256i {
+        unsafe { _mm256_shuffle_epi8(two_lanes(from, places), _mm256_loadu_si256(order.cast())) }
+    }
+    #[inline(always)]
+    fn shift_shorts<const BY: i32>(self, v: __m256i) -> __m256i {
+        unsafe { _mm256_srai_epi16::<BY>(v) }
+    }
     #[inline(always)]
     unsafe fn load_lanes(self, from: *const u8, places: *const u32) -> __m256i {
         unsafe { two_lanes(from, places) }
@@ -162,9 +194,23 @@ registers! {
     load: _mm512_loadu_si512, store: _mm512_storeu_si512, splat16: _mm512_set1_epi16, splat32: _mm512_set1_epi32,
     zip8: _mm512_unpacklo_epi8 _mm512_unpackhi_epi8, zip16: _mm512_unpacklo_epi16 _mm512_unpackhi_epi16,
     products8: _mm512_maddubs_epi16, products16: _mm512_madd_epi16, add16: _mm512_add_epi16, add32: _mm512_add_epi32,
+    or: _mm512_or_si512, subtract16: _mm512_sub_epi16, mulhi16: _mm512_mulhi_epi16, rounded16: _mm512_mulhrs_epi16,
     shift: _mm512_srav_epi32, narrow32: _mm512_packs_epi32, narrow16: _mm512_packus_epi16,
     shuffle: _mm512_shuffle_epi8, broadcast: _mm512_broadcast_i32x4, order: in_order_512;
 
+    const FIELD: usize = 64;
+
+    #[inline(always)]
+    unsafe fn pick_pairs(self, from: *const u8, places: *const u32, order: *const u8) -> __m512i {
+        unsafe {
+            let bytes = _mm512_loadu_si512(from.add(places.read() as usize).cast());
+            _mm512_permutexvar_epi8(_mm512_loadu_si512(order.cast()), bytes)
+        }
+    }
+    #[inline(always)]
+    fn shift_shorts<const BY: i32>(self, v: __m512i) -> __m512i {
+        unsafe { _mm512_sra_epi16(v, _mm_cvtsi32_si128(BY)) }
+    }
     #[inline(always)]
     unsafe fn load_lanes(self, from: *const u8, places: *const u32) -> __m512i {
         unsafe {

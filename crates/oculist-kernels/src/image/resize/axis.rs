@@ -49,7 +49,8 @@ impl Axis {
     ///
     /// New pixel i lies at `c = start + (i + 1/2) r` with `r = window / len`. The old pixel whose middle is at x weighs
     /// `k((x - c) / max(r, 1))`, divided by the sum of all weights; so the filter is as wide as a new pixel if that is
-    /// wider than an old one (antialiasing). It may look at pixels outside of the window, not outside of the axis.
+    /// wider than an old one (antialiasing). It may look at pixels outside of the window, not outside of the axis. Without
+    /// `antialias` the filter is as wide as for old pixels whatever r is: weights are `k(x - c)`.
     ///
     /// # Panics
     /// If `side` or `len` is 0 or not below 2^31, or the window is empty or not inside the axis.
@@ -57,14 +58,20 @@ impl Axis {
     /// # Source
     /// Pillow's `Image.resize` with `box`. Deviation: weights have 14 bits instead of 22, with errors carried so that they
     /// still sum to 1.
-    pub fn new(kernel: Kernel, side: usize, (start, window): (f64, f64), len: usize) -> Self {
+    pub fn new(
+        kernel: Kernel,
+        side: usize,
+        (start, window): (f64, f64),
+        len: usize,
+        antialias: bool,
+    ) -> Self {
         assert!((1..1 << 31).contains(&side) && (1..1 << 31).contains(&len), "{side} to {len} pixels");
         assert!(
             start >= 0.0 && window > 0.0 && start + window <= side as f64 * (1.0 + 1e-9),
             "a window of {window} at {start} of {side} pixels"
         );
         let ratio = window / len as f64;
-        let width = ratio.max(1.0);
+        let width = if antialias { ratio.max(1.0) } else { 1.0 };
         let (support, narrow) = (kernel.radius() * width, 1.0 / width);
         let most = (side as f64).min((2.0 * support).ceil() + 1.0) as usize;
         let mut spans = Vec::with_capacity(len);
@@ -128,6 +135,16 @@ impl Axis {
     /// The most old pixels that a new one is made of.
     pub(super) fn reach(&self) -> usize {
         self.reach
+    }
+
+    /// Whether new pixels are means: no weight is negative.
+    pub(super) fn is_mean(&self) -> bool {
+        self.weights.iter().all(|&w| w >= 0)
+    }
+
+    /// Whether no new pixel begins at an older one than the new pixel before it.
+    pub(super) fn ascends(&self) -> bool {
+        self.spans.is_sorted_by_key(|span| span.0)
     }
 
     /// The old pixels that new pixel i is made of.
