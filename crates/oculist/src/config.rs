@@ -13,7 +13,7 @@ use oculist_augment::{Pipeline, Preprocessing};
 use oculist_data::Task;
 use oculist_metrics::Metric;
 use oculist_train::{OptimizerConfig, TrainConfig, objective};
-use oculist_zoo::Family;
+use oculist_zoo::Suggestion;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{OculistError, wrong};
@@ -96,6 +96,24 @@ pub struct Config {
     pub task: Task,
 }
 
+/// The network, where it does not depend on the number of epochs: the one that is named, with the width that is, or the one for
+/// small images. A given model is trained on as a network that needs its time, since nothing is known of it.
+fn network(
+    settings: &Settings,
+    input: (usize, usize, usize),
+    train: usize,
+) -> Result<Option<Suggestion>, OculistError> {
+    let small = input.1.min(input.2) <= oculist_zoo::SMALL_INPUT;
+    let given = settings.model.is_some() || settings.from.is_some();
+    let chosen = match &settings.arch {
+        Some(name) => Suggestion { arch: oculist_zoo::find(name)?.name, width: 1.0 },
+        None if small && given => Suggestion { arch: "resnet20", width: 1.0 },
+        None if small => oculist_zoo::default_for(input, train, 1),
+        None => return Ok(None),
+    };
+    Ok(Some(Suggestion { width: settings.width.unwrap_or(chosen.width), ..chosen }))
+}
+
 /// The settings of compression alone.
 fn compression_of(settings: &Settings) -> Settings {
     settings.only(CompressionSettings::NAMES)
@@ -125,34 +143,20 @@ impl Config {
         let metric = metric(settings, facts)?;
         let preprocessing = facts.preprocessing.clone();
         let input = (preprocessing.channels(), preprocessing.height, preprocessing.width);
-        let small = input.1.min(input.2) <= oculist_zoo::SMALL_INPUT;
-        let named = match &settings.arch {
-            Some(name) => Some(oculist_zoo::find(name)?),
-            // What is given is trained on as one that needs its time: nothing is known of it.
-            None if small && (settings.model.is_some() || settings.from.is_some()) => {
-                Some(oculist_zoo::find("resnet20")?)
-            }
-            None => None,
-        };
-        let chosen = (named.is_none() && small).then(|| oculist_zoo::default_for(input, facts.train, 1));
-        let width = settings.width.unwrap_or(chosen.map_or(1.0, |suggested| suggested.width));
-        let family = named.map_or(chosen.map(|_| Family::Airbench), |info| Some(info.family));
-        let schedule = Schedule::resolve(settings, facts, preprocessing.height, family, width)?;
-        let (arch, width) = if let Some(info) = named {
-            (info.name, 1.0)
-        } else {
-            let suggested = oculist_zoo::default_for(input, facts.train, schedule.epochs);
-            (suggested.arch, suggested.width)
-        };
-        let (arch, width) = (arch.to_owned(), settings.width.unwrap_or(width));
+        let known = network(settings, input, facts.train)?;
+        let schedule = Schedule::resolve(settings, facts, preprocessing.height, known)?;
+        let Suggestion { arch, width } =
+            known.unwrap_or_else(|| oculist_zoo::default_for(input, facts.train, schedule.epochs));
+        let width = settings.width.unwrap_or(width);
+        let family = oculist_zoo::find(arch)?.family;
         let augmentation = augmentation::resolve(settings, facts, &preprocessing)?;
-        let train = training(settings, facts, &arch, schedule)?;
+        let train = training(settings, facts, family, schedule);
         if train.consistency > 0.0 && augmentation::shared_by_views(&augmentation).is_none() {
             let (augment, file) = (set_to("augment", "augmix"), setting("augmentation"));
             let problem = format!("expected {augment} with it, or an {file} file with an aug_mix step");
             return Err(wrong("consistency", problem));
         }
-        let finetune = finetuning(settings, &arch, &train);
+        let finetune = finetuning(settings, family, &train);
         train.validate()?;
         finetune.validate()?;
         // What the task does not have is refused here and not where training begins.
@@ -160,7 +164,7 @@ impl Config {
         let compression = CompressionConfig::resolve(settings, metric);
         Ok(Self {
             data: facts.name.clone(),
-            arch,
+            arch: arch.to_owned(),
             width,
             seed: settings.seed.unwrap_or(0),
             threads: settings.threads(),

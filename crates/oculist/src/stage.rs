@@ -94,8 +94,9 @@ pub trait Stage: Debug + Send + Sync {
         Ok(())
     }
 
-    /// The same stage at a level of a search, the share of the cost that is to stay; most do not depend on it.
-    fn at_level(&self, _level: f64) -> Option<Arc<dyn Stage>> {
+    /// The same stage at a level of a search, the share of the cost that is to stay; most do not depend on it. What it is going
+    /// to be given was already brought to the share `reached`, 1 if to none: a search goes on from a level that was accepted.
+    fn at_level(&self, _level: f64, _reached: f64) -> Option<Arc<dyn Stage>> {
         None
     }
 

@@ -1,5 +1,7 @@
 //! The first convolution of a network starts as the whitening of the training images' patches.
 
+use std::sync::atomic::AtomicBool;
+
 use oculist_augment::Pipeline;
 use oculist_data::{Loader, LoaderConfig, Split};
 use oculist_graph::{Graph, Op, Tensor, ValueId};
@@ -59,7 +61,7 @@ pub(crate) fn whiten(session: &Session<'_>, graph: &mut Graph, config: &Config) 
             break;
         }
     }
-    let filters = moments.filters()?;
+    let filters = moments.filters(session.stop())?;
     if let Some(values) = graph.param_mut(weight).and_then(Tensor::as_f32_mut) {
         let half = values.len() / 2;
         let (plus, minus) = values.split_at_mut(half);
@@ -116,10 +118,10 @@ impl Moments {
     }
 
     /// The filters one after the other, those of the largest variance first.
-    fn filters(self) -> Result<Vec<f32>, OculistError> {
+    fn filters(self, stop: &AtomicBool) -> Result<Vec<f32>, OculistError> {
         let n = self.kernel[0] * self.kernel[1] * self.image.2;
         let mean = self.sums.iter().map(|sum| sum / self.patches.max(1) as f64).collect();
-        let (values, vectors) = symmetric_eigen(mean, n, &std::sync::atomic::AtomicBool::new(false))?;
+        let (values, vectors) = symmetric_eigen(mean, n, stop)?;
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
         let filter = |&i: &usize| {
@@ -198,7 +200,7 @@ mod tests {
             moments.add(some);
         }
         assert_eq!((moments.step, moments.patches), (1, 40 * 8 * 6));
-        let mut filters = moments.filters().unwrap();
+        let mut filters = moments.filters(&AtomicBool::new(false)).unwrap();
         let found = distance(&covariance(&images, &filters));
         assert!(found < 0.02, "{found}");
         // A filter that is a little off is not white.
@@ -212,6 +214,6 @@ mod tests {
         assert!((1_990..2_010).contains(&moments.step), "{}", moments.step);
         let mut moments = Moments::new(IMAGE, [2, 2], 1);
         moments.add(&[0.0; 9 * 7 * 2]);
-        assert!(moments.filters().unwrap().iter().all(|f| f.is_finite()));
+        assert!(moments.filters(&AtomicBool::new(false)).unwrap().iter().all(|f| f.is_finite()));
     }
 }

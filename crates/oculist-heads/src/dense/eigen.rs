@@ -124,6 +124,7 @@ fn ql(d: &mut [f64], beside: &mut [f64], vectors: &mut [f64], count: usize) -> R
 
 #[cfg(test)]
 mod tests {
+    use super::super::symmetric_eigen;
     use super::*;
     use crate::random::Random;
 
@@ -138,8 +139,7 @@ mod tests {
                     a[j * n + i] = a[i * n + j];
                 }
             }
-            let mut v: Vec<f64> = (0..n * n).map(|i| f64::from(i / n == i % n)).collect();
-            let values = eigen(a.clone(), n, &mut v, &AtomicBool::new(false)).unwrap();
+            let (values, v) = symmetric_eigen(a.clone(), n, &AtomicBool::new(false)).unwrap();
             for i in 0..n {
                 for j in 0..n {
                     let sum: f64 = (0..n).map(|k| values[k] * v[k * n + i] * v[k * n + j]).sum();

@@ -1,6 +1,6 @@
 //! How many images an update has, how often an image stands in it, and how many epochs there are.
 
-use oculist_zoo::Family;
+use oculist_zoo::{Family, Suggestion};
 use serde::{Deserialize, Serialize};
 
 use super::{DataFacts, SMALL_SIDE};
@@ -53,8 +53,8 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// What is asked for, or what suits the images and the network: of that family and width, or one that is
-    /// chosen for photos.
+    /// What is asked for, or what suits the images and the network, if it is known already: of the one that is chosen for photos
+    /// the epochs decide.
     ///
     /// # Errors
     /// [`OculistError::Setting`] for a batch that cannot be.
@@ -62,8 +62,7 @@ impl Schedule {
         settings: &Settings,
         facts: &DataFacts,
         side: usize,
-        family: Option<Family>,
-        width: f64,
+        network: Option<Suggestion>,
     ) -> Result<Self, OculistError> {
         // At least a dozen updates per epoch, so that small sets are not trained in a handful of steps.
         let largest = if side <= SMALL_SIDE { 128 } else { 64 };
@@ -73,8 +72,11 @@ impl Schedule {
         let places = facts.train * repeat.filter(|r| r.longer).map_or(1, |r| r.times);
         let steps = (places / batch_size).max(1);
         // A network that is chosen for the images is chosen for so many epochs; of one that is named nothing is known.
+        let family =
+            network.map(|network| oculist_zoo::find(network.arch)).transpose()?.map(|info| info.family);
+        let full = network.is_some_and(|network| network.width >= 1.0);
         let (updates, least, most) = match family {
-            Some(Family::Airbench) if width >= 1.0 => (FAST_UPDATES, LEAST_WIDE_EPOCHS, MOST_EPOCHS),
+            Some(Family::Airbench) if full => (FAST_UPDATES, LEAST_WIDE_EPOCHS, MOST_EPOCHS),
             Some(Family::Airbench) => (FAST_UPDATES, LEAST_FAST_EPOCHS, MOST_EPOCHS),
             None => (PHOTO_UPDATES, LEAST_EPOCHS, MOST_PHOTO_EPOCHS),
             Some(_) => (UPDATES, LEAST_EPOCHS, MOST_EPOCHS),

@@ -30,12 +30,11 @@ fn small_images_get_padded_crops_and_nine_epochs() {
     assert_eq!((r.arch.as_str(), r.train.batch_size, r.train.epochs), ("airbench", 128, 9));
     assert_eq!((r.width, r.train.lr, r.train.weight_decay), (0.5, 0.2, 1.5e-3));
     assert_eq!((r.finetune.epochs, r.finetune.lr, r.finetune.weight_decay), (4, 0.05, 5e-4));
+    assert_eq!(r.augmentation, Pipeline::small_images(28, true));
     // A given model is none of ours.
     let given = Settings { model: Some("x.onnx".into()), ..Settings::default() };
     let r = Config::resolve(&given, &facts(9000, small())).unwrap();
     assert_eq!((r.train.epochs, r.train.lr, r.train.tuning.is_plain()), (20, 0.1, true));
-    let r = Config::resolve(&Settings::default(), &facts(9000, small())).unwrap();
-    assert_eq!(r.augmentation, Pipeline::small_images(28, true));
 }
 
 #[test]

@@ -8,7 +8,6 @@ use oculist_zoo::Family;
 
 use super::DataFacts;
 use super::schedule::Schedule;
-use crate::error::OculistError;
 use crate::judging::usual_metric;
 use crate::settings::{LossName, OptimizerName, SamplingName, Settings};
 
@@ -19,10 +18,9 @@ const UNEQUAL: usize = 10;
 pub(super) fn training(
     settings: &Settings,
     facts: &DataFacts,
-    arch: &str,
+    family: Family,
     schedule: Schedule,
-) -> Result<TrainConfig, OculistError> {
-    let family = oculist_zoo::find(arch)?.family;
+) -> TrainConfig {
     let Schedule { batch_size, epochs } = schedule;
     let name = settings.optimizer.unwrap_or(match family {
         // Depthwise layers train badly with large SGD steps in short schedules.
@@ -43,7 +41,7 @@ pub(super) fn training(
         OptimizerName::Adamw => (OptimizerConfig::adamw(), 3e-3 * (batch_size as f32 / 128.0).sqrt(), 0.05),
     };
     let (loss, class_weights, class_priors) = loss(settings, facts);
-    Ok(TrainConfig {
+    TrainConfig {
         loss,
         class_weights,
         class_priors,
@@ -65,7 +63,7 @@ pub(super) fn training(
         seed: settings.seed.unwrap_or(0),
         tuning: whitening(family),
         ..TrainConfig::default()
-    })
+    }
 }
 
 /// What starts as the whitening of patches stays it.
@@ -83,8 +81,8 @@ fn whitening(family: Family) -> Tuning {
 /// `airbench` takes two fifths of its few epochs, a quarter of its peak, which is half of the peak of others, and the decay of
 /// others: of its network for the demo 25% of the parameters and less kept the promise so, and 35% at the full peak and decay
 /// (docs/decisions.md).
-pub(super) fn finetuning(settings: &Settings, arch: &str, train: &TrainConfig) -> TrainConfig {
-    let fast = arch == "airbench";
+pub(super) fn finetuning(settings: &Settings, family: Family, train: &TrainConfig) -> TrainConfig {
+    let fast = family == Family::Airbench;
     let usual = if fast { (2 * train.epochs).div_ceil(5) } else { train.epochs.div_ceil(3) };
     let epochs = settings.finetune_epochs.unwrap_or(usual.max(2));
     let (lr, weight_decay) = match train.optimizer {

@@ -43,6 +43,9 @@ pub struct Prune {
     pub keep: Option<f64>,
     /// What is to become small; the session's target if it is not set.
     pub target: Option<Target>,
+    /// The share to which a level of the same search has brought what it is given; `keep` is of that.
+    #[serde(skip)]
+    reached: Option<f64>,
 }
 
 /// A model's coupled channels with their importance.
@@ -120,8 +123,12 @@ impl Stage for Prune {
         self.share().map(drop)
     }
 
-    fn at_level(&self, level: f64) -> Option<Arc<dyn Stage>> {
-        self.keep.is_none().then(|| -> Arc<dyn Stage> { Arc::new(Self { keep: Some(level), ..*self }) })
+    fn at_level(&self, level: f64, reached: f64) -> Option<Arc<dyn Stage>> {
+        let reached_before = (reached < 1.0).then_some(reached);
+        let keep = Some(level / reached);
+        self.keep
+            .is_none()
+            .then(|| -> Arc<dyn Stage> { Arc::new(Self { keep, reached: reached_before, ..*self }) })
     }
 
     fn expects(&self, before: Expected) -> Result<Expected, OculistError> {
@@ -144,8 +151,7 @@ impl Stage for Prune {
         })?;
         let (graph, report) = self.cut(session, &model.graph, &ranked.groups, &ranked.scores)?;
         let mut after = before.followed_by(model.with_graph(graph));
-        // Of what was pruned before, the shares multiply.
-        let keep = keep * before.keep.unwrap_or(1.0);
+        let keep = keep * self.reached.unwrap_or(1.0);
         let percent = (100.0 * keep).round();
         let of = if self.target(session) == Target::Size { "parameters" } else { "MACs" };
         after.name = format!("pruned to {percent}% of {of}");
@@ -158,11 +164,13 @@ impl Stage for Prune {
             after: change.channels.1,
         });
         after.widths = widths.collect();
-        for width in &mut after.widths {
-            let first = before.widths.iter().find(|known| known.layer == width.layer);
-            width.before = first.map_or(width.before, |known| known.before);
+        if self.reached.is_some() {
+            for width in &mut after.widths {
+                let first = before.widths.iter().find(|known| known.layer == width.layer);
+                width.before = first.map_or(width.before, |known| known.before);
+            }
         }
-        after.what = removed_text(&after.widths, before.widths.is_empty().then_some(&report));
+        after.what = removed_text(&after.widths, self.reached.is_none().then_some(&report));
         after.complete = false;
         Ok(after)
     }
@@ -187,7 +195,7 @@ impl Stage for Prune {
 /// What was removed, in the numbers that the report's table of layers adds up to. Channels that depend on each other, such
 /// as those that meet in a sum, go together: of what can be removed one by one there is less.
 ///
-/// Of a network that was pruned before there is no number of such groups.
+/// Where a level goes on from another there is no number of such groups.
 fn removed_text(widths: &[LayerWidth], report: Option<&PruneReport>) -> String {
     let sum = |of: fn(&LayerWidth) -> usize| widths.iter().map(of).sum::<usize>();
     let (before, after) = (sum(|layer| layer.before), sum(|layer| layer.after));

@@ -90,8 +90,9 @@ impl Search {
         if own.is_empty() { &LEVELS } else { own }
     }
 
-    fn at(&self, level: f64) -> Vec<Arc<dyn Stage>> {
-        self.stages.iter().map(|stage| stage.at_level(level).unwrap_or_else(|| stage.clone())).collect()
+    fn at(&self, level: f64, reached: f64) -> Vec<Arc<dyn Stage>> {
+        let at = |stage: &Arc<dyn Stage>| stage.at_level(level, reached).unwrap_or_else(|| stage.clone());
+        self.stages.iter().map(at).collect()
     }
 
     /// Runs stages one after the other; measures and judges every complete candidate on the way.
@@ -252,7 +253,10 @@ impl Stage for Search {
             return fail(format!("max_drop: expected 0 to 100 points, found {max_drop}"));
         }
         let first = self.levels(session)[0];
-        self.at(first).iter().chain(self.alternatives.iter().flatten()).try_for_each(|s| s.check(session))
+        self.at(first, 1.0)
+            .iter()
+            .chain(self.alternatives.iter().flatten())
+            .try_for_each(|s| s.check(session))
     }
 
     fn expects(&self, before: Expected) -> Result<Expected, OculistError> {
@@ -299,11 +303,11 @@ impl Stage for Search {
         let levels = self.levels(session);
         let mut search =
             LevelSearch::new(levels.len(), if self.stages.is_empty() { 0 } else { self.budget(session) });
-        // The strongest level that was accepted: what is left of the cost, and its model in f32.
+        // The strongest level that was accepted, and its candidate in f32.
         let mut reached = (1.0, before.clone());
         while let Some(index) = search.next() {
             go_on(session.stop())?;
-            let stages = self.at(levels[index] / reached.0);
+            let stages = self.at(levels[index], reached.0);
             let trial = match self.attempt(session, &stages, before, &reached.1) {
                 Ok(trial) => Some(trial),
                 Err(OculistError::OutOfReach { problem }) => {
@@ -312,13 +316,11 @@ impl Stage for Search {
                 }
                 Err(e) => return Err(e),
             };
-            search.answer(index, trial.as_ref().is_some_and(|t| t.accepted().next().is_some()));
-            let passed = trial.as_ref().and_then(|trial| {
-                let in_f32 = trial.accepted().next()?.in_f32();
-                // Levels of other stages than pruning are no shares of what they begin with.
-                in_f32.keep.map(|keep| (keep, in_f32.clone()))
-            });
-            reached = passed.unwrap_or(reached);
+            let accepted = trial.as_ref().and_then(|trial| trial.accepted().next());
+            search.answer(index, accepted.is_some());
+            if let Some(accepted) = accepted {
+                reached = (levels[index], accepted.in_f32().clone());
+            }
             trials.extend(trial);
         }
         let chosen = self.choose(session, before, &trials)?;
@@ -360,7 +362,7 @@ impl Stage for Search {
             let count = counted(budget, "level", "levels");
             let heading =
                 format!("try at most {count} of {} (shown for {:.0}%)", levels.len(), 100.0 * level);
-            planned.after = add(heading, &self.at(level), budget)?;
+            planned.after = add(heading, &self.at(level, 1.0), budget)?;
         }
         planned.what = format!(
             "search for the smallest {:?} that loses at most {}",
